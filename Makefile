@@ -1,0 +1,42 @@
+# Everything runs in a virtual environment that this file makes with pip alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test setup lint types layers tests docs bench clean
+
+demo: $(READY)
+	$(BIN)/perceptrain demo
+
+test: lint types layers tests docs
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt perceptrain_core/version.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+layers: $(READY)
+	$(BIN)/lint-imports
+
+tests: $(READY)
+	$(BIN)/pytest -n 2 --dist worksteal tests README.md docs
+
+docs: $(READY)
+	$(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
+
+bench: $(READY)
+	$(BIN)/python benchmarks/step_overhead.py
+	$(BIN)/python benchmarks/listing.py
+
+clean:
+	rm -rf $(VENV) runs dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The framework behind :mod:`perceptrain`; import that, not this."""

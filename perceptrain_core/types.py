@@ -1,0 +1,108 @@
+"""The contract, to be read in one sitting: what a loss is, and what flows through a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from torch import Tensor, device, nn
+from torch.optim import Optimizer
+
+#: Data as a user has it: one tensor, or several that belong together row by row.
+TData: TypeAlias = Tensor | tuple[Tensor, ...]
+
+#: What a loader gives: a tensor, ``(inputs, labels)``, or a dict of tensors for a PINN.
+TBatch: TypeAlias = Tensor | tuple[Tensor, ...] | list[Tensor] | Mapping[str, Any]
+
+#: The named scalars that a loss returns beside its value: 0-dim tensors or numbers.
+Metrics: TypeAlias = dict[str, Any]
+
+#: Anything that gives batches when iterated.
+Loader: TypeAlias = Iterable[Any]
+
+
+@runtime_checkable
+class LossFunction(Protocol):
+    """A loss: a function or an object called with a batch and a model.
+
+    Returns:
+        The loss, a 0-dim real tensor that reaches the parameters of the model when gradients
+        are on, and a dict of named scalars: the terms of the loss, or anything worth logging.
+        They are logged as ``train_NAME``, ``val_NAME`` and ``test_NAME``.
+
+    A loss that is an ``nn.Module`` with parameters is trained with the model; one that has
+    ``state_dict`` and ``load_state_dict`` is saved in checkpoints.
+    """
+
+    def __call__(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+        """Evaluate the loss of ``model`` on ``batch``."""
+        ...
+
+
+#: What one optimisation step gives: the detached loss and the metrics.
+StepResult: TypeAlias = tuple[Tensor, Metrics]
+
+#: ``optimize_step(model, optimizer, loss_fn, xs, device=None, dtype=None)``.
+OptimizeStep: TypeAlias = Callable[..., StepResult]
+
+
+class TrainingStage(StrEnum):
+    """When a callback runs. On batch stages ``called_every`` counts batches, else epochs."""
+
+    TRAIN_START = "train_start"
+    TRAIN_END = "train_end"
+    TRAIN_EPOCH_START = "train_epoch_start"
+    TRAIN_EPOCH_END = "train_epoch_end"
+    TRAIN_BATCH_START = "train_batch_start"
+    TRAIN_BATCH_END = "train_batch_end"
+    VAL_EPOCH_START = "val_epoch_start"
+    VAL_EPOCH_END = "val_epoch_end"
+    VAL_BATCH_START = "val_batch_start"
+    VAL_BATCH_END = "val_batch_end"
+    TEST_BATCH_START = "test_batch_start"
+    TEST_BATCH_END = "test_batch_end"
+
+
+class ExperimentTrackingTool(StrEnum):
+    """The trackers that have a name of their own; any registered tracker's name works too."""
+
+    TENSORBOARD = "tensorboard"
+    MLFLOW = "mlflow"
+    CSV = "csv"
+    NONE = "none"
+
+
+class ExecutionType(StrEnum):
+    """How the processes of a run are started."""
+
+    AUTO = "auto"
+    TORCHRUN = "torchrun"
+    DEFAULT = "default"
+
+
+@dataclass
+class OptimizeResult:
+    """Where a run stands: what callbacks and criteria see after each step and epoch.
+
+    Attributes:
+        iteration: The epoch, counted from 1; 0 before the first.
+        model: The model in training.
+        optimizer: Its optimizer; for gradient-free training, that one.
+        loss: The loss of the last batch, or the mean of the epoch at the end of one.
+        metrics: The same for the metrics; at the end of an epoch under ``train_NAME`` and
+            ``val_NAME``.
+        extra: Room for callbacks to leave something for each other.
+        rank: The rank of this process.
+        device: The device of the model.
+    """
+
+    iteration: int
+    model: nn.Module
+    optimizer: Optimizer | Any
+    loss: Tensor | float | None = None
+    metrics: Metrics = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    rank: int = 0
+    device: device | str | None = "cpu"
