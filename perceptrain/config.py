@@ -1,0 +1,5 @@
+"""Settings."""
+
+from perceptrain_core.config import TrainConfig
+
+__all__ = ["TrainConfig"]

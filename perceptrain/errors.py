@@ -1,0 +1,41 @@
+"""All errors that are raised on purpose."""
+
+from perceptrain_core.errors import (
+    AmbiguousNameError,
+    CallbackError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    InvalidSpecError,
+    LossContractError,
+    MissingDependencyError,
+    NonFiniteLossError,
+    OptionError,
+    PerceptrainError,
+    PluginSelectionError,
+    RegistryError,
+    ShapeError,
+    TargetError,
+    TrainingError,
+    UnknownNameError,
+)
+
+__all__ = [
+    "AmbiguousNameError",
+    "CallbackError",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "InvalidSpecError",
+    "LossContractError",
+    "MissingDependencyError",
+    "NonFiniteLossError",
+    "OptionError",
+    "PerceptrainError",
+    "PluginSelectionError",
+    "RegistryError",
+    "ShapeError",
+    "TargetError",
+    "TrainingError",
+    "UnknownNameError",
+]

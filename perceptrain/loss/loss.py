@@ -1,0 +1,6 @@
+"""The losses that come with Perceptrain."""
+
+from perceptrain_core.losses import GradWeightedLoss, cross_entropy_loss, mse_loss
+from perceptrain_core.registry import get_loss
+
+__all__ = ["GradWeightedLoss", "cross_entropy_loss", "mse_loss", "get_loss"]

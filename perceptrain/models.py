@@ -1,0 +1,5 @@
+"""Models."""
+
+from perceptrain_core.models import FFNN, PINN, QNN, Model, QuantumModel
+
+__all__ = ["FFNN", "PINN", "QNN", "Model", "QuantumModel"]

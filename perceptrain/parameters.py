@@ -1,0 +1,5 @@
+"""Parameters as one vector."""
+
+from perceptrain_core.models import get_parameters, num_parameters, set_parameters
+
+__all__ = ["get_parameters", "num_parameters", "set_parameters"]

@@ -1,0 +1,5 @@
+"""The trainer."""
+
+from perceptrain_core.training import Trainer
+
+__all__ = ["Trainer"]

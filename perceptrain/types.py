@@ -1,0 +1,11 @@
+"""The types of the contract."""
+
+from perceptrain_core.types import (
+    ExecutionType,
+    ExperimentTrackingTool,
+    LossFunction,
+    TBatch,
+    TData,
+)
+
+__all__ = ["ExecutionType", "ExperimentTrackingTool", "LossFunction", "TBatch", "TData"]

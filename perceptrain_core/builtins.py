@@ -1,0 +1,151 @@
+"""The built-in plugin: one line for each thing that comes with Perceptrain.
+
+It is loaded as any plugin is and imports no torch: each target is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from perceptrain_core.registry import Spec, hookimpl
+
+_PAIR = "Batch: (inputs, labels)."
+_PAIR_OR_POINTS = "Batch: (inputs, labels), or a dict of points for a PINN."
+
+
+def _loss(name: str, summary: str, batch: str = _PAIR) -> Spec:
+    return Spec(name, f"perceptrain_core.losses.{name}:{name}_loss", f"{summary} {batch}")
+
+
+@hookimpl
+def perceptrain_losses() -> list[Spec]:
+    """Offer the built-in losses."""
+    return [
+        _loss("mse", "Mean squared error.", _PAIR_OR_POINTS),
+        _loss("cross_entropy", "Cross entropy of logits.", "Batch: (inputs, class indices)."),
+        Spec(
+            "grad_weighted",
+            "perceptrain_core.losses.grad_weighted:GradWeightedLoss",
+            "Terms weighted by their gradients (arXiv 2001.04536). Batch: that of its base loss.",
+        ),
+        _loss("l1", "Mean absolute error.", _PAIR_OR_POINTS),
+        _loss("smooth_l1", "Squared below beta, absolute above.", _PAIR_OR_POINTS),
+        _loss("huber", "Huber loss: squared below delta, linear above.", _PAIR_OR_POINTS),
+        _loss(
+            "bce_with_logits",
+            "Binary cross entropy of logits.",
+            "Batch: (inputs, labels in [0, 1]).",
+        ),
+        _loss(
+            "nll",
+            "Negative log likelihood of log-probabilities.",
+            "Batch: (inputs, class indices).",
+        ),
+        _loss(
+            "kl_div",
+            "Kullback-Leibler divergence of log-probabilities.",
+            "Batch: (inputs, probabilities).",
+        ),
+        _loss("poisson_nll", "Poisson negative log likelihood.", "Batch: (inputs, counts)."),
+        _loss(
+            "gaussian_nll",
+            "Gaussian negative log likelihood; the model gives mean and variance.",
+        ),
+        _loss(
+            "cosine_embedding",
+            "Angle between two embeddings, alike (1) or not (-1).",
+            "Batch: ((first, second), labels).",
+        ),
+        _loss(
+            "multi_margin",
+            "Multi-class hinge loss of scores.",
+            "Batch: (inputs, class indices).",
+        ),
+        _loss(
+            "soft_margin",
+            "Two-class logistic loss of scores.",
+            "Batch: (inputs, labels -1 or 1).",
+        ),
+        _loss("quantile", "Quantile (pinball) loss, for prediction intervals."),
+        _loss("relative_l2", "L2 error of each sample relative to the norm of its label."),
+    ]
+
+
+@hookimpl
+def perceptrain_models() -> list[Spec]:
+    """Offer the built-in models."""
+    return [
+        Spec(
+            "ffnn",
+            "perceptrain_core.models.ffnn:FFNN",
+            "Feed-forward network: dense layers with an activation between them.",
+        ),
+        Spec(
+            "pinn",
+            "perceptrain_core.models.pinn:PINN",
+            "Physics-informed network: a dict of points in, a dict of residuals out.",
+        ),
+    ]
+
+
+@hookimpl
+def perceptrain_optimizers() -> list[Spec]:
+    """Offer the optimizers of torch.optim."""
+    return [
+        Spec("adadelta", "torch.optim:Adadelta", "Steps scaled by a window of past gradients."),
+        Spec("adafactor", "torch.optim:Adafactor", "Adam with factored second moments."),
+        Spec("adagrad", "torch.optim:Adagrad", "Steps scaled by the sum of past gradients."),
+        Spec("adam", "torch.optim:Adam", "Adaptive moment estimation."),
+        Spec("adamax", "torch.optim:Adamax", "Adam with the infinity norm."),
+        Spec("adamw", "torch.optim:AdamW", "Adam with decoupled weight decay."),
+        Spec("asgd", "torch.optim:ASGD", "Averaged stochastic gradient descent."),
+        Spec("lbfgs", "torch.optim:LBFGS", "Limited-memory quasi-Newton, for full batches."),
+        Spec("muon", "torch.optim:Muon", "Orthogonalised momentum, for 2D weights (new torch)."),
+        Spec("nadam", "torch.optim:NAdam", "Adam with Nesterov momentum."),
+        Spec("radam", "torch.optim:RAdam", "Adam with a rectified warm-up."),
+        Spec("rmsprop", "torch.optim:RMSprop", "Steps scaled by the root mean square gradient."),
+        Spec("rprop", "torch.optim:Rprop", "Steps by the sign of gradients, for full batches."),
+        Spec("sgd", "torch.optim:SGD", "Stochastic gradient descent, with momentum if asked."),
+        Spec("sparse_adam", "torch.optim:SparseAdam", "Adam for sparse gradients."),
+    ]
+
+
+@hookimpl
+def perceptrain_callbacks() -> list[Spec]:
+    """Offer the built-in callbacks."""
+    return [
+        Spec(
+            "print_metrics",
+            "perceptrain_core.callbacks.print_metrics:PrintMetrics",
+            "Print the loss and the metrics.",
+        ),
+        Spec(
+            "write_metrics",
+            "perceptrain_core.callbacks.write_metrics:WriteMetrics",
+            "Send the loss and the metrics to the tracker.",
+        ),
+        Spec(
+            "save_checkpoint",
+            "perceptrain_core.callbacks.save_checkpoint:SaveCheckpoint",
+            "Save a checkpoint of the run.",
+        ),
+    ]
+
+
+@hookimpl
+def perceptrain_trackers() -> list[Spec]:
+    """Offer the built-in trackers."""
+    return [
+        Spec("csv", "perceptrain_core.trackers.csv:CSVTracker", "Metrics in a CSV file."),
+        Spec("none", "perceptrain_core.trackers.none:NoTracker", "No tracking at all."),
+    ]
+
+
+@hookimpl
+def perceptrain_datasets() -> list[Spec]:
+    """Offer the built-in data sets."""
+    module = "perceptrain_core.data.sklearn_datasets"
+    return [
+        Spec("digits", f"{module}:digits", "Handwritten digits, 8x8 pixels, 10 classes."),
+        Spec("breast_cancer", f"{module}:breast_cancer", "Breast tumours, 30 features, 2 classes."),
+        Spec("wine", f"{module}:wine", "Wines, 13 chemical features, 3 classes."),
+        Spec("diabetes", f"{module}:diabetes", "Diabetes progression, 10 features, regression."),
+    ]

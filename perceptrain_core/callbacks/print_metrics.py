@@ -1,0 +1,20 @@
+"""Print the metrics of an epoch."""
+
+from __future__ import annotations
+
+from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks.context import TrainerContext
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.trackers.base import Tracker
+
+
+class PrintMetrics(Callback):
+    """Print one line with the epoch and its metrics, unless ``config.verbose`` is false.
+
+    Takes the arguments of :class:`Callback`; by default it runs at the end of every epoch.
+    """
+
+    def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
+        """Let the tracker print ``trainer.opt_result``."""
+        if config.verbose:
+            writer.print_metrics(trainer.opt_result)

@@ -1,0 +1,54 @@
+"""Keep the checkpoint of the best validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks.context import TrainerContext
+from perceptrain_core.checkpoints.file import write_file
+from perceptrain_core.checkpoints.folder import BEST
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.trackers.base import Tracker
+
+
+class SaveBestCheckpoint(Callback):
+    """Write ``checkpoint_best.pt`` whenever a validation is the best so far.
+
+    What is best is for ``config.validation_criterion(val_loss, best_loss, val_epsilon)`` to say;
+    without one, a ``val_loss`` lower by more than ``config.val_epsilon``.
+
+    Takes the arguments of :class:`Callback`; by default it runs at the end of every epoch.
+
+    Attributes:
+        best_loss: The lowest validation loss so far, infinite before the first.
+    """
+
+    best_loss: float = float("inf")
+
+    def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
+        """Compare, and write if it is the best.
+
+        Raises:
+            CheckpointError: It cannot be written; the one before it stays.
+        """
+        val_loss = trainer.opt_result.metrics.get("val_loss")
+        if val_loss is None:
+            return
+        criterion = config.validation_criterion or _lower
+        if criterion(float(val_loss), self.best_loss, config.val_epsilon):
+            self.best_loss = float(val_loss)
+            write_file(trainer.log_folder / BEST, trainer.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best loss."""
+        return {"best_loss": self.best_loss}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on comparing with the best loss of the run so far."""
+        self.best_loss = float(state["best_loss"])
+
+
+def _lower(val_loss: float, best_loss: float, val_epsilon: float) -> bool:
+    return val_loss < best_loss - val_epsilon

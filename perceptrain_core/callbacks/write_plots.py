@@ -1,0 +1,19 @@
+"""Give the pictures of ``config.plotting_functions`` to the tracker."""
+
+from __future__ import annotations
+
+from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks.context import TrainerContext
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.trackers.base import Tracker
+
+
+class WritePlots(Callback):
+    """Make the pictures and give them to the tracker.
+
+    Takes the arguments of :class:`Callback`; by default it runs at the end of every epoch.
+    """
+
+    def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
+        """Call each plotting function with the model and the epoch."""
+        writer.plot(trainer.model, trainer.opt_result.iteration, config.plotting_functions)

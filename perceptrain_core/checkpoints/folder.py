@@ -1,0 +1,58 @@
+"""The checkpoints of a run: their names, which is the newest, and which may go."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+from perceptrain_core.checkpoints.file import read_file
+from perceptrain_core.errors import CheckpointError
+
+BEST = "checkpoint_best.pt"
+_NUMBERED = re.compile(r"checkpoint_epoch_(\d+)\.pt")
+
+
+def checkpoint_path(folder: Path, epoch: int) -> Path:
+    """Give the file of an epoch's checkpoint."""
+    return folder / f"checkpoint_epoch_{epoch:06d}.pt"
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Give the checkpoints of a folder, newest first; that of the best validation comes last."""
+    numbered = [(int(m[1]), p) for p in folder.glob("*.pt") if (m := _NUMBERED.fullmatch(p.name))]
+    newest_first = [path for _, path in sorted(numbered, reverse=True)]
+    best = folder / BEST
+    return [*newest_first, best] if best.exists() else newest_first
+
+
+def rotate(folder: Path, keep: int) -> None:
+    """Delete all but the ``keep`` newest numbered checkpoints; 0 keeps all."""
+    if keep:
+        numbered = [path for path in list_checkpoints(folder) if path.name != BEST]
+        for path in numbered[keep:]:
+            path.unlink(missing_ok=True)
+
+
+def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Read the newest checkpoint that can be read.
+
+    Returns:
+        Its path and state, or ``None`` if the folder has no checkpoints.
+
+    Raises:
+        CheckpointError: There are some, and none can be read.
+
+    Warns:
+        UserWarning: For each damaged one that was passed over.
+    """
+    candidates = list_checkpoints(folder)
+    for path in candidates:
+        try:
+            return path, read_file(path)
+        except CheckpointError as error:
+            warnings.warn(f"{error} Trying the one before it.", stacklevel=2)
+    if candidates:
+        raise CheckpointError(f"None of the {len(candidates)} checkpoints in {folder} can be read.")
+    return None

@@ -1,0 +1,113 @@
+"""Checkpoints by hand: write one, load it into a model and an optimizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from perceptrain_core.checkpoints.differences import find_differences
+from perceptrain_core.checkpoints.file import read_file, write_file
+from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest
+from perceptrain_core.errors import CheckpointError
+
+
+def write_checkpoint(
+    folder: Path | str, model: nn.Module, optimizer: Optimizer | None, iteration: int
+) -> Path:
+    """Write a model and its optimizer to ``checkpoint_epoch_NNNNNN.pt`` in a folder.
+
+    Args:
+        folder: Made if it is missing.
+        model: Its ``state_dict`` is saved.
+        optimizer: Its ``state_dict`` is saved, unless ``None``.
+        iteration: The epoch, part of the file's name.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        CheckpointError: It cannot be written.
+    """
+    state: dict[str, Any] = {"epoch": int(iteration), "model": model.state_dict()}
+    if optimizer is not None:
+        state["optimizer"] = optimizer.state_dict()
+    return write_file(checkpoint_path(Path(folder), int(iteration)), state)
+
+
+def load_checkpoint(
+    source: Path | str,
+    model: nn.Module,
+    optimizer: Optimizer | None = None,
+    device: torch.device | str | None = None,
+) -> tuple[nn.Module, Optimizer | None, int]:
+    """Load a model, and an optimizer if one is given, in place.
+
+    Args:
+        source: A checkpoint, or a folder: then its newest one that can be read.
+        model: Takes the weights.
+        optimizer: Takes its state.
+        device: Where to move the model to; ``None`` leaves it.
+
+    Returns:
+        The model, the optimizer, and the epoch of the checkpoint.
+
+    Raises:
+        CheckpointError: There is none, it cannot be read, or it does not fit the model or the
+            optimizer; then both are as they were.
+    """
+    path, state = find_checkpoint(source)
+    targets: dict[str, Any] = {"model": model}
+    if optimizer is not None:
+        targets["optimizer"] = optimizer
+    restore(path, state, targets)
+    if device is not None:
+        model.to(device)
+    return model, optimizer, int(state.get("epoch", 0))
+
+
+def load_model(
+    source: Path | str, model: nn.Module, device: torch.device | str | None = None
+) -> nn.Module:
+    """Load the weights of a model in place, as :func:`load_checkpoint` does."""
+    return load_checkpoint(source, model, device=device)[0]
+
+
+def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
+    """Read a checkpoint, or the newest good one of a folder.
+
+    Raises:
+        CheckpointError: There is none, or none that can be read.
+    """
+    path = Path(source)
+    if not path.is_dir():
+        return path, read_file(path)
+    found = read_newest(path)
+    if found is None:
+        raise CheckpointError(f"There are no checkpoints in {path}.")
+    return found
+
+
+def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
+    """Load parts of a checkpoint into the objects that they belong to: all, or none.
+
+    Args:
+        path: Named in messages.
+        state: What the checkpoint holds.
+        targets: The object for each part, e.g. ``{"model": model, "optimizer": optimizer}``.
+
+    Raises:
+        CheckpointError: A part is missing, or an object differs from the one that was saved.
+    """
+    for part, target in targets.items():
+        if part not in state:
+            raise CheckpointError(f"{path} holds no {part}; it holds {', '.join(sorted(state))}.")
+        differences = find_differences(target, state[part])
+        if differences:
+            listed = "".join(f"\n  {line}" for line in differences)
+            raise CheckpointError(f"{path} does not fit the {part} that was given:{listed}")
+    for part, target in targets.items():
+        target.load_state_dict(state[part])

@@ -1,0 +1,86 @@
+"""Several loaders side by side: a batch is a dict with one part from each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from perceptrain_core.data.loaders import is_infinite
+from perceptrain_core.errors import DataError
+from perceptrain_core.types import Loader
+
+_END = object()
+
+
+class DictDataLoader:
+    """Give dicts of batches, as a PINN takes them: ``{"pde": points, "boundary": points}``.
+
+    An epoch covers the longest of the loaders; the shorter ones start again. It is infinite only
+    if all of them are; beside finite ones, infinite loaders just go on.
+
+    Args:
+        dataloaders: A loader for each name.
+
+    Yields:
+        ``{name: batch}``; a batch that is a tuple or list of one tensor is that tensor.
+
+    Raises:
+        DataError: No loaders, or something that cannot be iterated.
+    """
+
+    def __init__(self, dataloaders: Mapping[str, Loader]) -> None:
+        if not isinstance(dataloaders, Mapping) or not dataloaders:
+            raise DataError(
+                "DictDataLoader takes a mapping of names to loaders, e.g. "
+                f'DictDataLoader({{"pde": loader}}); got {type(dataloaders).__name__}.'
+            )
+        for name, loader in dataloaders.items():
+            if not hasattr(loader, "__iter__"):
+                raise DataError(f"{name!r}: expected a loader, got {type(loader).__name__}.")
+        self.dataloaders = dict(dataloaders)
+        self._endless = {
+            name: iter(loader) for name, loader in self.dataloaders.items() if is_infinite(loader)
+        }
+
+    @property
+    def infinite(self) -> bool:
+        """Whether every loader is infinite."""
+        return all(is_infinite(loader) for loader in self.dataloaders.values())
+
+    def __len__(self) -> int:
+        """Batches in an epoch: those of the longest finite loader."""
+        if self.infinite:
+            raise TypeError("an infinite loader has no length")
+        return max(
+            len(loader)  # type: ignore[arg-type]
+            for loader in self.dataloaders.values()
+            if not is_infinite(loader)
+        )
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        running = {
+            name: self._endless.get(name) or iter(loader)
+            for name, loader in self.dataloaders.items()
+        }
+        unfinished = set(running) - set(self._endless)
+        while unfinished or self.infinite:
+            parts = {name: next(iterator, _END) for name, iterator in running.items()}
+            ended = [name for name, part in parts.items() if part is _END]
+            unfinished.difference_update(ended)
+            if ended and not unfinished:
+                return
+            for name in ended:
+                running[name] = iter(self.dataloaders[name])
+                parts[name] = _first(name, running[name])
+            yield {name: _unwrap(part) for name, part in parts.items()}
+
+
+def _first(name: str, iterator: Iterator[Any]) -> Any:
+    try:
+        return next(iterator)
+    except StopIteration:
+        raise DataError(f"The loader {name!r} is empty, or can be iterated only once.") from None
+
+
+def _unwrap(part: Any) -> Any:
+    return part[0] if isinstance(part, (tuple, list)) and len(part) == 1 else part

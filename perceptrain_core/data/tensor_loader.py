@@ -1,0 +1,122 @@
+"""A loader for tensors in memory: it slices batches instead of collating rows one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from perceptrain_core.errors import DataError
+
+# Rows gathered at a time: many batches share one index_select, and memory stays bounded.
+_BLOCK_ROWS = 8192
+_BLOCK_BATCHES = 64
+
+
+class TensorLoader(DataLoader[tuple[Tensor, ...]]):
+    """Batches of tensors whose first dimensions agree, cut by slicing.
+
+    A ``DataLoader`` in all but the way its batches are made: the same attributes and length,
+    several times faster for small batches, no workers.
+
+    Args:
+        tensors: One or more tensors of shape ``(N, ...)``, of any dtype and on any device.
+        batch_size: Rows in a batch; the last one of a pass may be shorter.
+        shuffle: A new random order at each pass.
+        infinite: Never end. Passes follow each other without a gap, each in a new random order
+            (every row is seen before any is seen again), all batches are full, and one epoch of
+            training is one batch.
+        drop_last: Leave out a last batch that is not full.
+        generator: Where random orders come from; torch's default generator if ``None``.
+
+    Yields:
+        A tuple with one tensor of shape ``(batch_size, ...)`` for each tensor given. Without
+        shuffling it is a view of the data: do not change it in place.
+
+    Raises:
+        DataError: No tensors, an empty one, one without dimensions, or unequal lengths.
+    """
+
+    def __init__(
+        self,
+        *tensors: Tensor,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        infinite: bool = False,
+        drop_last: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        _check(tensors, batch_size)
+        super().__init__(
+            TensorDataset(*tensors),
+            batch_size=batch_size,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            generator=generator,
+        )
+        self.tensors = tensors
+        self.shuffle = shuffle
+        self.infinite = infinite
+        self._rows = batch_size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:  # type: ignore[override]
+        return self._endless() if self.infinite else self._one_pass()
+
+    def __len__(self) -> int:
+        """The batches of one pass; an infinite loader has no length."""
+        if self.infinite:
+            raise TypeError("an infinite loader has no length")
+        return super().__len__()
+
+    def _one_pass(self) -> Iterator[tuple[Tensor, ...]]:
+        size = len(self.tensors[0])
+        if self.drop_last:
+            size -= size % self._rows
+        order = self._order() if self.shuffle else None
+        yield from self._batches(order, size)
+
+    def _endless(self) -> Iterator[tuple[Tensor, ...]]:
+        rest = self._order()[:0]
+        while True:
+            order = torch.cat([rest, self._order()])
+            full = len(order) - len(order) % self._rows
+            yield from self._batches(order, full)
+            rest = order[full:]
+
+    def _order(self) -> Tensor:
+        return torch.randperm(len(self.tensors[0]), generator=self.generator)
+
+    def _batches(self, order: Tensor | None, size: int) -> Iterator[tuple[Tensor, ...]]:
+        rows = self._rows
+        step = rows * max(1, min(_BLOCK_BATCHES, _BLOCK_ROWS // rows))
+        for start in range(0, size, step):
+            stop = min(start + step, size)
+            if order is None:
+                blocks = [tensor[start:stop] for tensor in self.tensors]
+            else:
+                chosen = order[start:stop]
+                blocks = [t.index_select(0, chosen.to(t.device)) for t in self.tensors]
+            yield from zip(*(torch.split(block, rows) for block in blocks), strict=True)
+
+
+def _check(tensors: tuple[Any, ...], batch_size: int) -> None:
+    if not tensors:
+        raise DataError("No data: give at least one tensor, e.g. to_dataloader(x, y).")
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise DataError(
+                f"Expected tensors, got {type(tensor).__name__}. Convert it first, e.g. with "
+                "torch.as_tensor(data) or perceptrain.numpy_to_tensor(data)."
+            )
+    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
+    if any(tensor.dim() == 0 or len(tensor) != len(tensors[0]) for tensor in tensors):
+        raise DataError(
+            f"The tensors must agree in their first dimension, the rows; their shapes: {shapes}."
+        )
+    if len(tensors[0]) == 0:
+        raise DataError(f"The data are empty: shapes {shapes}. Give at least one row.")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise DataError(f"batch_size must be a whole number of at least 1, not {batch_size!r}.")

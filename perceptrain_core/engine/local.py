@@ -1,0 +1,59 @@
+"""One process, one device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from perceptrain_core.data.device import data_to_device
+from perceptrain_core.errors import TrainingError
+
+
+class LocalEngine:
+    """Train in this process, on one device.
+
+    Args:
+        compute_setup: ``"cpu"``, ``"gpu"`` (CUDA), or ``"auto"``: CUDA where it is there.
+        dtype: For the model and floating point data; ``None`` leaves them.
+
+    Raises:
+        TrainingError: ``"gpu"`` is asked for and there is none.
+    """
+
+    rank = 0
+    world_size = 1
+
+    def __init__(self, compute_setup: str = "cpu", dtype: torch.dtype | None = None) -> None:
+        if compute_setup == "gpu" and not torch.cuda.is_available():
+            raise TrainingError(
+                'compute_setup="gpu", but torch finds no CUDA device. Use "auto" to take a GPU '
+                'only where there is one, or "cpu".'
+            )
+        use_gpu = compute_setup != "cpu" and torch.cuda.is_available()
+        self.device = torch.device("cuda" if use_gpu else "cpu")
+        self.dtype = dtype
+
+    def prepare(
+        self, model: nn.Module, optimizer: Optimizer | Any, loss_fn: Any
+    ) -> tuple[nn.Module, Optimizer | Any, Any]:
+        """Move the model, the state of its optimizer, and the loss where it is a module."""
+        before = [(p.device, p.dtype) for p in model.parameters()]
+        model.to(device=self.device, dtype=self.dtype)
+        if isinstance(loss_fn, nn.Module):
+            loss_fn.to(device=self.device, dtype=self.dtype)
+        moved = before != [(p.device, p.dtype) for p in model.parameters()]
+        if moved and isinstance(optimizer, Optimizer) and optimizer.state:
+            # Loading its own state casts it to the device and dtype of its parameters.
+            optimizer.load_state_dict(optimizer.state_dict())
+        return model, optimizer, loss_fn
+
+    def place(self, batch: Any) -> Any:
+        """Move a batch to the device; its floating point tensors take the dtype."""
+        return data_to_device(batch, self.device, self.dtype)
+
+    def reduce(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Nothing to average with one process."""
+        return values

@@ -1,0 +1,48 @@
+"""Binary cross entropy of logits."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.losses.batches import labelled
+from perceptrain_core.losses.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.shapes import same_shape
+from perceptrain_core.types import Metrics, TBatch
+
+
+def bce_with_logits_loss(
+    batch: TBatch,
+    model: nn.Module,
+    *,
+    weight: Weight = None,
+    pos_weight: Weight = None,
+    reduction: str = "mean",
+) -> tuple[Tensor, Metrics]:
+    """Binary cross entropy of ``sigmoid(f(x))``, as ``torch.nn.BCEWithLogitsLoss``.
+
+    Args:
+        batch: ``(inputs, labels)``; the labels are floats in [0, 1].
+        model: Gives logits of the shape and dtype of the labels, such as ``(N, 1)`` or ``(N, C)``.
+        weight: A factor for each element, of a shape that broadcasts to the labels'.
+        pos_weight: The weight of positive labels, one for each class (the last dimension).
+        reduction: "mean" or "sum" over all elements.
+
+    Returns:
+        The loss, and no metrics.
+
+    Raises:
+        ShapeError: Logits and labels differ in shape.
+        DataError: The batch or the dtypes do not fit, or the batch is empty.
+        ConfigError: The reduction gives no scalar.
+    """
+    check_reduction(reduction)
+    outputs, labels = same_shape(*labelled(batch, model))
+    loss = F.binary_cross_entropy_with_logits(
+        outputs,
+        labels,
+        weight=weight_like(weight, outputs),
+        pos_weight=weight_like(pos_weight, outputs),
+        reduction=reduction,
+    )
+    return loss, {}

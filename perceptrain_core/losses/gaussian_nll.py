@@ -1,0 +1,70 @@
+"""Negative log likelihood of a normal distribution whose variance is learnt too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.errors import DataError
+from perceptrain_core.losses.batches import split_batch
+from perceptrain_core.losses.options import check_reduction
+from perceptrain_core.losses.shapes import require_tensor, same_shape
+from perceptrain_core.tensors import describe
+from perceptrain_core.types import Metrics, TBatch
+
+
+def gaussian_nll_loss(
+    batch: TBatch,
+    model: nn.Module,
+    *,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> tuple[Tensor, Metrics]:
+    """Negative log likelihood of a normal distribution, as ``torch.nn.GaussianNLLLoss``.
+
+    An element costs ``(log max(v, eps) + (m - y)^2 / max(v, eps)) / 2`` (Nix and Weigend, 1994).
+
+    Args:
+        batch: ``(inputs, labels)``; the labels have shape ``(N, D)``.
+        model: Gives the mean m and the variance v. Either a tuple ``(mean, variance)``, the mean
+            of the shape of the labels and the variance too, or with one dimension left out or of
+            size 1. Or one tensor of shape ``(N, 2 D)``: the means, then the logarithms of the
+            variances, so that any network's output is valid.
+        full: Whether the constant ``log(2 pi) / 2`` is added.
+        eps: The least variance that counts.
+        reduction: "mean" or "sum" over all elements.
+
+    Returns:
+        The loss, and no metrics.
+
+    Raises:
+        ShapeError: Means and labels differ in shape.
+        DataError: The model gives no mean and variance, the batch does not fit or is empty.
+        ValueError: A variance is negative, or its shape does not fit.
+        ConfigError: The reduction gives no scalar.
+    """
+    check_reduction(reduction)
+    inputs, labels = split_batch(batch)
+    mean, variance = _mean_and_variance(model(inputs), require_tensor(labels))
+    mean, labels = same_shape(mean, labels)
+    loss = F.gaussian_nll_loss(
+        mean, labels, variance.to(mean.dtype), full=full, eps=eps, reduction=reduction
+    )
+    return loss, {}
+
+
+def _mean_and_variance(outputs: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
+    doubled = (*labels.shape[:-1], *(2 * size for size in labels.shape[-1:]))
+    if isinstance(outputs, Tensor) and outputs.ndim and outputs.shape == doubled:
+        mean, log_variance = outputs.chunk(2, dim=-1)
+        return mean, log_variance.exp()
+    if isinstance(outputs, (tuple, list)) and len(outputs) == 2:
+        return outputs[0], outputs[1]
+    raise DataError(
+        f"The model returned {describe(outputs)}; expected a tuple (mean, variance), or for "
+        f"labels of shape {tuple(labels.shape)} one tensor with a last dimension twice theirs: "
+        "the means, then the logarithms of the variances."
+    )

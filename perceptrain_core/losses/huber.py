@@ -1,0 +1,36 @@
+"""Huber loss: squared near zero, absolute beyond."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.losses.residuals import pointwise
+from perceptrain_core.types import Metrics, TBatch
+
+
+def huber_loss(
+    batch: TBatch, model: nn.Module, *, delta: float = 1.0, reduction: str = "mean"
+) -> tuple[Tensor, Metrics]:
+    """Huber loss, as ``torch.nn.HuberLoss`` (Huber, 1964): smooth L1 times ``delta``.
+
+    With ``d = |f(x) - y|`` an element costs ``d^2 / 2`` up to ``delta``, and
+    ``delta (d - delta / 2)`` beyond.
+
+    Args:
+        batch: ``(inputs, labels)``; or a dict of points for a PINN, whose residuals are compared
+            with zero.
+        model: Gives outputs of the shape and dtype of the labels, or a dict of residuals.
+        delta: Where the loss turns from squared to absolute; positive.
+        reduction: "mean" or "sum" over all elements.
+
+    Returns:
+        The loss, and no metrics. For a dict of residuals the sum of their losses, and each by
+        name, part of the graph.
+
+    Raises:
+        ShapeError: Outputs and labels differ in shape; nothing is broadcast.
+        DataError: The batch, the dtypes or the names do not fit, or the batch is empty.
+        ConfigError: The reduction gives no scalar.
+    """
+    return pointwise(F.huber_loss, batch, model, reduction, delta=delta)

@@ -1,0 +1,41 @@
+"""Kullback-Leibler divergence."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.losses.batches import labelled
+from perceptrain_core.losses.options import check_reduction
+from perceptrain_core.losses.shapes import same_shape
+from perceptrain_core.types import Metrics, TBatch
+
+_REDUCTIONS = ("mean", "batchmean", "sum")
+
+
+def kl_div_loss(
+    batch: TBatch, model: nn.Module, *, log_target: bool = False, reduction: str = "mean"
+) -> tuple[Tensor, Metrics]:
+    """Kullback-Leibler divergence ``y (log y - f(x))``, as ``torch.nn.KLDivLoss``.
+
+    Args:
+        batch: ``(inputs, labels)``; the labels are probabilities, or their logarithms.
+        model: Gives log probabilities of the shape and dtype of the labels.
+        log_target: Whether the labels are logarithms.
+        reduction: "mean" over all elements, torch's default; "batchmean" over the rows, which is
+            the divergence as mathematics has it; or "sum".
+
+    Returns:
+        The loss, and no metrics.
+
+    Raises:
+        ShapeError: Outputs and labels differ in shape.
+        DataError: The batch or the dtypes do not fit, or the batch is empty.
+        ConfigError: The reduction gives no scalar.
+    """
+    check_reduction(reduction, _REDUCTIONS)
+    outputs, labels = same_shape(*labelled(batch, model))
+    if reduction == "mean":  # torch warns of its own default at every call, so take the mean here
+        total = F.kl_div(outputs, labels, reduction="sum", log_target=log_target)
+        return total / outputs.numel(), {}
+    return F.kl_div(outputs, labels, reduction=reduction, log_target=log_target), {}

@@ -1,0 +1,30 @@
+"""Mean squared error."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.losses.residuals import pointwise
+from perceptrain_core.types import Metrics, TBatch
+
+
+def mse_loss(batch: TBatch, model: nn.Module, *, reduction: str = "mean") -> tuple[Tensor, Metrics]:
+    """Mean squared error, ``mean((f(x) - y)^2)``, as ``torch.nn.MSELoss``.
+
+    Args:
+        batch: ``(inputs, labels)``; or a dict of points for a PINN, whose residuals are compared
+            with zero.
+        model: Gives outputs of the shape and dtype of the labels, or a dict of residuals.
+        reduction: "mean" or "sum" over all elements.
+
+    Returns:
+        The loss, and no metrics. For a dict of residuals the sum of their losses, and each by
+        name, part of the graph.
+
+    Raises:
+        ShapeError: Outputs and labels differ in shape; nothing is broadcast.
+        DataError: The batch, the dtypes or the names do not fit, or the batch is empty.
+        ConfigError: The reduction gives no scalar.
+    """
+    return pointwise(F.mse_loss, batch, model, reduction)

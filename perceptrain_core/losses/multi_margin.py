@@ -1,0 +1,54 @@
+"""Hinge loss for several classes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.losses.batches import labelled
+from perceptrain_core.losses.classes import class_indices, class_loss
+from perceptrain_core.losses.options import Weight, check_reduction, weight_like
+from perceptrain_core.types import Metrics, TBatch
+
+
+def multi_margin_loss(
+    batch: TBatch,
+    model: nn.Module,
+    *,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Weight = None,
+    reduction: str = "mean",
+) -> tuple[Tensor, Metrics]:
+    """Hinge loss for several classes, as ``torch.nn.MultiMarginLoss``.
+
+    A row with label ``y`` costs ``sum_(c != y) max(0, margin - f_y + f_c)^p / C``.
+
+    Args:
+        batch: ``(inputs, labels)``; the labels are class indices, integers of shape ``(N,)``.
+        model: Gives scores of shape ``(N, C)``.
+        p: The power, 1 or 2.
+        margin: How far the right score must lead.
+        weight: One weight for each class, a tensor or a sequence of numbers.
+        reduction: "mean" or "sum" over the rows.
+
+    Returns:
+        The loss, and no metrics.
+
+    Raises:
+        ShapeError: Scores and labels do not fit.
+        DataError: The labels are no classes, the batch does not fit or is empty.
+        ConfigError: The reduction gives no scalar.
+    """
+    check_reduction(reduction)
+    outputs, labels = class_indices(*labelled(batch, model))
+    loss = class_loss(
+        F.multi_margin_loss,
+        outputs,
+        labels,
+        p=p,
+        margin=margin,
+        weight=weight_like(weight, outputs),
+        reduction=reduction,
+    )
+    return loss, {}

@@ -1,0 +1,50 @@
+"""Negative log likelihood of classes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.losses.batches import labelled
+from perceptrain_core.losses.classes import class_indices, class_loss
+from perceptrain_core.losses.options import Weight, check_reduction, weight_like
+from perceptrain_core.types import Metrics, TBatch
+
+
+def nll_loss(
+    batch: TBatch,
+    model: nn.Module,
+    *,
+    weight: Weight = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> tuple[Tensor, Metrics]:
+    """Negative log likelihood, as ``torch.nn.NLLLoss``; the model ends in a log-softmax.
+
+    Args:
+        batch: ``(inputs, labels)``; the labels are class indices, integers of shape ``(N,)`` or
+            ``(N, d1, ...)``.
+        model: Gives log probabilities of shape ``(N, C)`` or ``(N, C, d1, ...)``.
+        weight: One weight for each class, a tensor or a sequence of numbers.
+        ignore_index: A class index that does not count.
+        reduction: "mean" over the labels (weighted), or "sum".
+
+    Returns:
+        The loss, and no metrics.
+
+    Raises:
+        ShapeError: Outputs and labels do not fit.
+        DataError: The labels are no classes, the batch does not fit or is empty.
+        ConfigError: The reduction gives no scalar.
+    """
+    check_reduction(reduction)
+    outputs, labels = class_indices(*labelled(batch, model))
+    loss = class_loss(
+        F.nll_loss,
+        outputs,
+        labels,
+        weight=weight_like(weight, outputs),
+        ignore_index=ignore_index,
+        reduction=reduction,
+    )
+    return loss, {}

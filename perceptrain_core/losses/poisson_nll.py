@@ -1,0 +1,47 @@
+"""Negative log likelihood of counts."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.losses.batches import labelled
+from perceptrain_core.losses.options import check_reduction
+from perceptrain_core.losses.shapes import same_shape
+from perceptrain_core.types import Metrics, TBatch
+
+
+def poisson_nll_loss(
+    batch: TBatch,
+    model: nn.Module,
+    *,
+    log_input: bool = True,
+    full: bool = False,
+    eps: float = 1e-8,
+    reduction: str = "mean",
+) -> tuple[Tensor, Metrics]:
+    """Negative log likelihood of a Poisson distribution, as ``torch.nn.PoissonNLLLoss``.
+
+    Args:
+        batch: ``(inputs, labels)``; the labels are counts, as floats.
+        model: Gives the logarithm of the rate, or the rate, of the shape and dtype of the labels.
+        log_input: Whether the model gives the logarithm: ``exp(f) - y f``, else
+            ``f - y log(f + eps)``.
+        full: Whether Stirling's approximation of ``log(y!)`` is added.
+        eps: Keeps the logarithm of a rate finite.
+        reduction: "mean" or "sum" over all elements.
+
+    Returns:
+        The loss, and no metrics.
+
+    Raises:
+        ShapeError: Outputs and labels differ in shape.
+        DataError: The batch or the dtypes do not fit, or the batch is empty.
+        ConfigError: The reduction gives no scalar.
+    """
+    check_reduction(reduction)
+    outputs, labels = same_shape(*labelled(batch, model))
+    loss = F.poisson_nll_loss(
+        outputs, labels, log_input=log_input, full=full, eps=eps, reduction=reduction
+    )
+    return loss, {}

@@ -1,0 +1,76 @@
+"""Quantile regression: the pinball loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.errors import ConfigError, ShapeError
+from perceptrain_core.losses.batches import labelled
+from perceptrain_core.losses.options import check_reduction
+from perceptrain_core.losses.shapes import require_tensor, same_shape
+from perceptrain_core.types import Metrics, TBatch
+
+
+def quantile_loss(
+    batch: TBatch,
+    model: nn.Module,
+    *,
+    quantiles: float | Sequence[float] = 0.5,
+    reduction: str = "mean",
+) -> tuple[Tensor, Metrics]:
+    """Pinball loss, which the quantiles of the labels minimise (Koenker and Bassett, 1978).
+
+    For a quantile q an element costs ``max(q (y - f), (q - 1) (y - f))``.
+
+    Args:
+        batch: ``(inputs, labels)``.
+        model: For one quantile, gives outputs of the shape and dtype of the labels. For a
+            sequence of Q, outputs of shape ``(..., Q)``, one for each quantile, and the labels
+            have shape ``(...)`` or ``(..., 1)``.
+        quantiles: One or several numbers between 0 and 1; the default is the median.
+        reduction: "mean" or "sum" over all elements and quantiles.
+
+    Returns:
+        The loss, and no metrics.
+
+    Raises:
+        ShapeError: Outputs, labels and quantiles do not fit.
+        DataError: The batch or the dtypes do not fit, or the batch is empty.
+        ConfigError: A quantile is not between 0 and 1, or the reduction gives no scalar.
+    """
+    check_reduction(reduction)
+    several = isinstance(quantiles, Sequence)
+    levels = _checked(quantiles if isinstance(quantiles, Sequence) else (quantiles,))
+    outputs, labels = labelled(batch, model)
+    if several:
+        labels = _one_for_each(outputs, labels, len(levels))
+    outputs, labels = same_shape(outputs, labels)
+    errors = labels - outputs
+    level = outputs.new_tensor(levels) if several else levels[0]
+    costs = torch.maximum(level * errors, (level - 1) * errors)
+    return costs.mean() if reduction == "mean" else costs.sum(), {}
+
+
+def _checked(quantiles: Sequence[float]) -> Sequence[float]:
+    if quantiles and all(0 < quantile < 1 for quantile in quantiles):
+        return quantiles
+    raise ConfigError(
+        f"quantiles={list(quantiles)}: expected numbers between 0 and 1, such as [0.1, 0.5, 0.9]."
+    )
+
+
+def _one_for_each(outputs: Tensor, labels: Any, number: int) -> Tensor:
+    """Give the labels once more for each quantile, by name and not by chance broadcasting."""
+    values = require_tensor(labels)
+    rows = outputs.shape[:-1]
+    if outputs.shape[-1:] != (number,) or values.shape not in (rows, (*rows, 1)):
+        raise ShapeError(
+            f"The model's output has shape {tuple(outputs.shape)} and the labels have shape "
+            f"{tuple(values.shape)}; for {number} quantiles expected outputs of shape "
+            f"(..., {number}) and labels of shape (...) or (..., 1)."
+        )
+    return values.reshape(*rows, 1).expand_as(outputs)

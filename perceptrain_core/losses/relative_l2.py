@@ -1,0 +1,51 @@
+"""Relative L2 error, the measure of solvers and operator learning."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.linalg import vector_norm
+
+from perceptrain_core.errors import ConfigError
+from perceptrain_core.losses.batches import labelled
+from perceptrain_core.losses.options import check_reduction
+from perceptrain_core.losses.shapes import same_shape
+from perceptrain_core.types import Metrics, TBatch
+
+
+def relative_l2_loss(
+    batch: TBatch,
+    model: nn.Module,
+    *,
+    per_sample: bool = False,
+    eps: float = 1e-12,
+    reduction: str = "mean",
+) -> tuple[Tensor, Metrics]:
+    """Relative L2 error ``||f(x) - y|| / ||y||``.
+
+    Args:
+        batch: ``(inputs, labels)``; the labels have shape ``(N, ...)``.
+        model: Gives outputs of the shape and dtype of the labels.
+        per_sample: By default the norms are taken over the whole batch, which gives one ratio:
+            the error that is reported on a grid. True takes one ratio for each of the N samples,
+            as in operator learning (Li et al., arXiv 2010.08895), where a sample is a function.
+        eps: The least norm of labels that is divided by.
+        reduction: "mean" or "sum" over the samples; without ``per_sample`` they are the same.
+
+    Returns:
+        The loss, and no metrics.
+
+    Raises:
+        ShapeError: Outputs and labels differ in shape.
+        DataError: The batch or the dtypes do not fit, or the batch is empty.
+        ConfigError: ``eps`` is not positive, or the reduction gives no scalar.
+    """
+    check_reduction(reduction)
+    if not eps > 0:
+        raise ConfigError(f"eps={eps}: expected a small positive number, such as 1e-12.")
+    outputs, labels = same_shape(*labelled(batch, model))
+    if not per_sample:
+        return vector_norm(outputs - labels) / vector_norm(labels).clamp_min(eps), {}
+    rows = labels.reshape(len(labels), -1)
+    errors = (outputs - labels).reshape(rows.shape)
+    ratios = vector_norm(errors, dim=1) / vector_norm(rows, dim=1).clamp_min(eps)
+    return ratios.mean() if reduction == "mean" else ratios.sum(), {}

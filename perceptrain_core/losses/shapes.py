@@ -1,0 +1,105 @@
+"""Do the outputs of a model and its labels fit? One look in the hot path, reasons only after.
+
+Torch broadcasts ``(N, 1)`` against ``(N,)`` to ``(N, N)`` and trains on nonsense; here nothing is
+ever broadcast.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perceptrain_core.errors import DataError, ShapeError
+from perceptrain_core.tensors import describe
+
+_LOW_PRECISION = (torch.float16, torch.bfloat16)
+
+
+def same_shape(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+    """Check that outputs and labels have one shape and one dtype.
+
+    Args:
+        outputs: What the model returned, of any shape.
+        labels: Of the same shape and dtype. Outputs in half precision, as automatic mixed
+            precision gives them, may meet labels in float32 or float64 and are raised to these.
+
+    Returns:
+        Both, ready to be compared.
+
+    Raises:
+        ShapeError: The shapes differ.
+        DataError: The labels are no tensor, the dtypes differ, or the batch is empty.
+    """
+    if (
+        isinstance(labels, Tensor)
+        and outputs.dtype is labels.dtype
+        and outputs.shape == labels.shape
+        and outputs.numel()
+    ):
+        return outputs, labels
+    return _reconcile(outputs, labels)
+
+
+def require_tensor(labels: Any) -> Tensor:
+    """Check that labels are a tensor.
+
+    Raises:
+        DataError: They are anything else.
+    """
+    if isinstance(labels, Tensor):
+        return labels
+    raise DataError(
+        f"The labels are {describe(labels)}; expected a tensor to compare the model's output with. "
+        "Batches are (inputs, labels)."
+    )
+
+
+def require_rows(outputs: Tensor) -> None:
+    """Check that there is something to take the mean of.
+
+    Raises:
+        DataError: The tensor has no element.
+    """
+    if not outputs.numel():
+        raise DataError(
+            f"The model's output has shape {tuple(outputs.shape)}, so there is nothing to compare: "
+            "its loss would be NaN. Leave empty batches out of the loader."
+        )
+
+
+def require_one_dtype(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Give the outputs in the dtype of the labels, if only autocast lowered them.
+
+    Raises:
+        DataError: The dtypes differ for any other reason.
+    """
+    if outputs.dtype is labels.dtype:
+        return outputs
+    if outputs.dtype in _LOW_PRECISION and labels.dtype in (torch.float32, torch.float64):
+        return outputs.to(labels.dtype)
+    raise DataError(
+        f"The model's output is {outputs.dtype} and the labels are {labels.dtype}; expected one "
+        f"dtype. Convert the labels with labels.to({outputs.dtype}), or the model with "
+        "model.to(...)."
+    )
+
+
+def _reconcile(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+    labels = require_tensor(labels)
+    if outputs.shape != labels.shape:
+        raise ShapeError(
+            f"The model's output has shape {tuple(outputs.shape)} and the labels have shape "
+            f"{tuple(labels.shape)}; expected the same. {_mend(outputs, labels)}"
+        )
+    require_rows(outputs)
+    return require_one_dtype(outputs, labels), labels
+
+
+def _mend(outputs: Tensor, labels: Tensor) -> str:
+    if outputs.shape == (*labels.shape, 1):
+        return "Use labels.unsqueeze(-1), or squeeze the model's output with output.squeeze(-1)."
+    if labels.shape == (*outputs.shape, 1):
+        return "Use labels.squeeze(-1), or unsqueeze the model's output with output.unsqueeze(-1)."
+    return "Reshape the labels, or change the model's last layer."

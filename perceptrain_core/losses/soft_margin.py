@@ -1,0 +1,34 @@
+"""Logistic loss of two classes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.losses.batches import labelled
+from perceptrain_core.losses.options import check_reduction
+from perceptrain_core.losses.shapes import same_shape
+from perceptrain_core.types import Metrics, TBatch
+
+
+def soft_margin_loss(
+    batch: TBatch, model: nn.Module, *, reduction: str = "mean"
+) -> tuple[Tensor, Metrics]:
+    """Logistic loss ``log(1 + exp(-y f(x)))``, as ``torch.nn.SoftMarginLoss``.
+
+    Args:
+        batch: ``(inputs, labels)``; the labels are 1 and -1, as floats.
+        model: Gives scores of the shape and dtype of the labels.
+        reduction: "mean" or "sum" over all elements.
+
+    Returns:
+        The loss, and no metrics.
+
+    Raises:
+        ShapeError: Scores and labels differ in shape.
+        DataError: The batch or the dtypes do not fit, or the batch is empty.
+        ConfigError: The reduction gives no scalar.
+    """
+    check_reduction(reduction)
+    outputs, labels = same_shape(*labelled(batch, model))
+    return F.soft_margin_loss(outputs, labels, reduction=reduction), {}

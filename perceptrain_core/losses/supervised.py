@@ -1,0 +1,173 @@
+"""The criteria of ``torch.nn``, and any ``criterion(outputs, labels)``, as losses."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from perceptrain_core.errors import DataError, LossContractError
+from perceptrain_core.losses.batches import RESIDUAL_LOSSES, split_batch
+from perceptrain_core.losses.fitting import Fit, fit_for, takes_labels
+from perceptrain_core.tensors import describe
+from perceptrain_core.types import LossFunction, Metrics, TBatch
+
+#: Where torch defines its criteria, as modules and as functions.
+_CRITERIA = ("torch.nn.modules.loss", "torch.nn.functional")
+
+
+class SupervisedLoss(nn.Module):
+    """A criterion as a loss: ``criterion(model(inputs), labels)``. Made by `supervised`.
+
+    It is a module, so a criterion that has parameters, buffers or a state is trained, moved and
+    saved with it.
+    """
+
+    def __init__(self, criterion: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.criterion = criterion
+        self._fit: Fit = fit_for(criterion)
+        self._labels = takes_labels(criterion)
+
+    def forward(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, Metrics]:
+        """Evaluate the criterion.
+
+        Args:
+            batch: ``(inputs, labels)``; whatever the model takes, for a criterion without labels.
+            model: What it returns goes to the criterion: a tensor, or a tuple of tensors.
+
+        Returns:
+            The loss, and no metrics.
+
+        Raises:
+            ShapeError: Outputs and labels that torch would broadcast.
+            DataError: The batch, the outputs or the dtypes do not fit.
+            LossContractError: The criterion returned no scalar.
+        """
+        inputs, labels = split_batch(batch) if self._labels else (batch, None)
+        outputs = model(inputs)
+        loss = self._evaluate(self._fit(outputs, labels), outputs)
+        if not isinstance(loss, Tensor) or loss.ndim:
+            raise LossContractError(
+                f"{_name(self.criterion)} returned {describe(loss)}; a loss must be a 0-dim "
+                'tensor. Use reduction="mean" or "sum", or take the mean in the criterion.'
+            )
+        return loss, {}
+
+    def _evaluate(self, arguments: tuple[Any, ...], outputs: Any) -> Any:
+        try:
+            return self.criterion(*arguments)
+        except TypeError as error:
+            signature = _signature(self.criterion)
+            if signature is None or _binds(signature, arguments):
+                raise
+            raise DataError(_cannot_take(self.criterion, signature, arguments, outputs)) from error
+
+    def __repr__(self) -> str:
+        name = _name(self.criterion)
+        return f"supervised({self.criterion if isinstance(self.criterion, nn.Module) else name})"
+
+
+def supervised(criterion: Callable[..., Tensor]) -> SupervisedLoss:
+    """Make a loss of a criterion, ``criterion(model(inputs), labels)``.
+
+    Where the model returns a tuple, it is unpacked before the labels: ``(x1, x2), labels`` for
+    ``nn.CosineEmbeddingLoss``. ``nn.GaussianNLLLoss`` needs ``(mean, variance)`` of the model.
+    ``nn.CTCLoss`` needs ``log_probs`` of the model and labels ``(targets, input_lengths,
+    target_lengths)``, or ``(log_probs, input_lengths)`` and ``(targets, target_lengths)``.
+    ``nn.TripletMarginLoss`` takes no labels: the model gets the whole batch and returns
+    ``(anchor, positive, negative)``.
+
+    Args:
+        criterion: An instance of a ``torch.nn`` criterion, another module, or a function such as
+            ``F.mse_loss``, that returns a 0-dim tensor.
+
+    Returns:
+        A loss function ``(batch, model) -> (loss, {})``, which is a module.
+
+    Raises:
+        LossContractError: The criterion is a class, cannot be called, or has
+            ``reduction="none"``.
+    """
+    if inspect.isclass(criterion):
+        raise LossContractError(_class_given(criterion))
+    if not callable(criterion):
+        raise LossContractError(
+            f"supervised got {criterion!r}; expected a criterion to call as "
+            "criterion(outputs, labels), such as nn.MSELoss() or F.mse_loss."
+        )
+    if getattr(criterion, "reduction", None) == "none":
+        raise LossContractError(
+            f'{_name(criterion)} has reduction="none", but a loss must be one number: use "mean" '
+            'or "sum".'
+        )
+    return SupervisedLoss(criterion)
+
+
+def as_loss(loss_fn: Any) -> LossFunction:
+    """Give any loss the contract ``loss_fn(batch, model) -> (loss, metrics)``.
+
+    Args:
+        loss_fn: A loss, which comes back as it is; or an instance of a ``torch.nn`` criterion or
+            its function, ``nn.MSELoss()`` or ``F.mse_loss``, which becomes
+            ``supervised(loss_fn)``. A subclass of a criterion with a ``forward`` of its own
+            counts as a loss.
+
+    Returns:
+        A loss function.
+
+    Raises:
+        LossContractError: It cannot be called, is a class of ``torch.nn``, or has
+            ``reduction="none"``.
+    """
+    kind = loss_fn if inspect.isclass(loss_fn) else type(loss_fn)
+    code = getattr(kind, "forward", loss_fn)
+    if getattr(code, "__module__", None) in _CRITERIA:
+        return supervised(loss_fn)
+    if callable(loss_fn):
+        return loss_fn  # type: ignore[no-any-return]
+    raise LossContractError(
+        f"The loss is {loss_fn!r}; expected the name of a registered loss, a function "
+        "loss_fn(batch, model) -> (loss, metrics), or a torch criterion such as nn.MSELoss()."
+    )
+
+
+def _name(criterion: object) -> str:
+    return getattr(criterion, "__name__", type(criterion).__name__)
+
+
+def _class_given(criterion: type) -> str:
+    module = "nn." if criterion.__module__.startswith("torch.nn.") else ""
+    name = f"{module}{criterion.__name__}"
+    return f"The loss is the class {name}; pass {name}(), not {name}."
+
+
+def _signature(criterion: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        target = criterion.forward if isinstance(criterion, nn.Module) else criterion
+        return inspect.signature(target)
+    except (TypeError, ValueError):  # written in C
+        return None
+
+
+def _binds(signature: inspect.Signature, arguments: tuple[Any, ...]) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _cannot_take(
+    criterion: object, signature: inspect.Signature, arguments: tuple[Any, ...], outputs: object
+) -> str:
+    takes = ", ".join(signature.parameters)
+    message = (
+        f"{_name(criterion)} takes ({takes}), and got {len(arguments)} arguments: the model "
+        f"returned {describe(outputs)}, followed by the labels. "
+    )
+    if isinstance(outputs, Mapping):
+        return message + f"The losses that work on residuals are {RESIDUAL_LOSSES}."
+    return message + "Make the model return the tensors that come before the labels."

@@ -1,0 +1,56 @@
+"""The trainable parameters of a model as one vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.errors import ShapeError
+from perceptrain_core.tensors import describe, promote_to_tensor
+
+
+def get_parameters(model: nn.Module) -> Tensor:
+    """Copy the trainable parameters into one vector.
+
+    Args:
+        model: The model; parameters with ``requires_grad=False`` do not count.
+
+    Returns:
+        A tensor of shape ``(P,)``, in the order of ``model.parameters()``, without a graph.
+    """
+    values = [parameter.detach().reshape(-1) for parameter in _trainable(model)]
+    return torch.cat(values) if values else torch.empty(0)
+
+
+def set_parameters(model: nn.Module, theta: Any) -> None:
+    """Write a vector into the trainable parameters, which keep their dtype and device.
+
+    Args:
+        model: The model; parameters with ``requires_grad=False`` do not change.
+        theta: A tensor, array or list of shape ``(P,)``, in the order of ``get_parameters``.
+
+    Raises:
+        ShapeError: It has another shape. Nothing is changed then.
+    """
+    values = promote_to_tensor(theta).detach()
+    parameters = _trainable(model)
+    sizes = [parameter.numel() for parameter in parameters]
+    if values.shape != (sum(sizes),):
+        raise ShapeError(
+            f"theta is {describe(values)}; expected shape ({sum(sizes)},), one number for each "
+            f"trainable parameter of {type(model).__name__}, as get_parameters gives."
+        )
+    with torch.no_grad():
+        for parameter, part in zip(parameters, torch.split(values, sizes), strict=True):
+            parameter.copy_(part.view_as(parameter))
+
+
+def num_parameters(model: nn.Module) -> int:
+    """Count the trainable parameters of a model."""
+    return sum(parameter.numel() for parameter in _trainable(model))
+
+
+def _trainable(model: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]

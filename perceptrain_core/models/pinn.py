@@ -1,0 +1,165 @@
+"""Physics-informed neural networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import Module, ModuleList
+
+from perceptrain_core.errors import ConfigError, DataError
+from perceptrain_core.models.base import Model
+from perceptrain_core.tensors import describe
+
+#: ``equation(points, network) -> residual``.
+Equation: TypeAlias = Callable[[Tensor, Module], Tensor]
+
+
+class PINN(Model):
+    """A network, and the equations that it must satisfy.
+
+    Raissi, Perdikaris, Karniadakis, "Physics-informed neural networks", J. Comput. Phys. 378,
+    2019. Called with a dict of points it gives a dict of residuals, which a loss drives to
+    zero. ::
+
+        def ode(t, u):  # u' = -u
+            (du,) = torch.autograd.grad(u(t).sum(), t, create_graph=True)
+            return du + u(t)
+
+        model = PINN(FFNN([1, 16, 1]), {"ode": ode, "start": lambda t, u: u(t) - 1})
+
+    The points record gradients inside the equations, in validation and under ``torch.no_grad``
+    or ``torch.inference_mode`` too; the tensors that were given are not changed. To evaluate the
+    network itself, call ``model.nn(x)``.
+
+    Args:
+        nn: The network; or a registered model as a mapping, ``{"name": "ffnn", "layers": [2, 8,
+            1]}``.
+        equations: By name, ``equation(points, network) -> residual``; or a reference to one,
+            ``"./file.py:function"``. The parameters of an equation that is a module are trained
+            too, as an inverse problem needs.
+
+    Raises:
+        ConfigError: There is no network or no equation, or one cannot be called.
+    """
+
+    def __init__(
+        self, nn: Module | Mapping[str, Any], equations: Mapping[str, Equation | str]
+    ) -> None:
+        super().__init__()
+        self.nn = _network(nn)
+        self.equations = _equations(equations)
+        modules = [each for each in self.equations.values() if isinstance(each, Module)]
+        if modules:
+            self.equation_modules = ModuleList(modules)
+
+    def forward(self, x: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Evaluate the residual of each equation at its points.
+
+        Args:
+            x: For each equation its points, of shape ``(N, d)``; N may differ. A tuple or list
+                of one tensor counts as that tensor.
+
+        Returns:
+            For each equation its residual, of whatever shape it returns. Where gradients are off
+            residuals are detached.
+
+        Raises:
+            DataError: The batch is no dict, its keys are not those of the equations, its values
+                are no tensors of floats, or an equation returned no tensor.
+        """
+        if not isinstance(x, Mapping) or x.keys() != self.equations.keys():
+            raise DataError(self._misfit(x))
+        if torch.is_grad_enabled():
+            return self._residuals(x)
+        with torch.inference_mode(False), torch.enable_grad():
+            residuals = self._residuals(x)
+        return {name: residual.detach() for name, residual in residuals.items()}
+
+    def extra_repr(self) -> str:
+        """Name the equations."""
+        return f"equations: {', '.join(self.equations)}"
+
+    def _residuals(self, x: Mapping[str, Any]) -> dict[str, Tensor]:
+        residuals = {}
+        for name, equation in self.equations.items():
+            residual = equation(_points(name, x[name]), self.nn)
+            if not isinstance(residual, Tensor):
+                raise DataError(
+                    f"The equation {name!r} returned {describe(residual)}; expected its residual, "
+                    "a tensor. torch.autograd.grad returns a tuple: take its first element."
+                )
+            residuals[name] = residual
+        return residuals
+
+    def _misfit(self, x: object) -> str:
+        wanted = f"expected a dict of points with the keys {', '.join(map(repr, self.equations))}"
+        if isinstance(x, Mapping):
+            missing = [repr(key) for key in self.equations if key not in x]
+            extra = [repr(key) for key in x if key not in self.equations]
+            return (
+                f"PINN got {describe(x)}; {wanted}. Missing: {', '.join(missing) or 'none'}; "
+                f"not known: {', '.join(extra) or 'none'}."
+            )
+        advice = (
+            "To evaluate the network itself, call model.nn(x)."
+            if isinstance(x, Tensor)
+            else "DictDataLoader gives such batches."
+        )
+        return f"PINN got {describe(x)}; {wanted}, one for each equation. {advice}"
+
+
+def _points(name: str, value: Any) -> Tensor:
+    """Give points that record gradients, as an alias of those given."""
+    if isinstance(value, (tuple, list)) and len(value) == 1:
+        (value,) = value
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        raise DataError(
+            f"The points for {name!r} are {describe(value)}; expected a tensor of floats of shape "
+            "(N, d), for derivatives are taken with respect to them."
+        )
+    if value.requires_grad:
+        return value
+    # A tensor made in inference mode can never record gradients; its copy can.
+    points = value.clone() if value.is_inference() else value.detach()
+    return points.requires_grad_()
+
+
+def _network(network: Module | Mapping[str, Any]) -> Module:
+    if isinstance(network, Mapping):
+        from perceptrain_core.registry import get_model  # only a run file needs the registry
+
+        network = get_model(network)
+    if isinstance(network, Module):
+        return network
+    raise ConfigError(
+        f"nn={network!r}: expected a network, such as FFNN([2, 16, 1]), or a mapping with the "
+        "name and the options of a registered model."
+    )
+
+
+def _equations(equations: Mapping[str, Equation | str]) -> dict[str, Equation]:
+    if not isinstance(equations, Mapping) or not equations:
+        raise ConfigError(
+            f"equations={equations!r}: expected a dict with a function "
+            "equation(points, network) -> residual for each name."
+        )
+    return {name: _equation(name, equation) for name, equation in equations.items()}
+
+
+def _equation(name: str, equation: Equation | str) -> Equation:
+    loaded: Any = _load(equation) if isinstance(equation, str) else equation
+    if callable(loaded):
+        return loaded  # type: ignore[no-any-return]
+    raise ConfigError(
+        f"The equation {name!r} is {loaded!r}; expected a function "
+        "equation(points, network) -> residual."
+    )
+
+
+def _load(reference: str) -> Any:
+    from perceptrain_core.registry.references import load_reference  # only for run files
+
+    return load_reference(reference)

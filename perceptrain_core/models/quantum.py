@@ -1,0 +1,46 @@
+"""Bases for circuits as models; whatever library simulates them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from perceptrain_core.models.base import Model
+
+
+class QuantumModel(Model):
+    """A circuit with trainable parameters: the base of models from any quantum library.
+
+    A subclass registers its parameters as ``nn.Parameter``, usually float64, and writes
+    ``expectation``, or ``forward``, or both. Nothing in the library asks for this base.
+    """
+
+    def expectation(self, inputs: Any) -> Tensor:
+        """Give the expectation values of the observables.
+
+        Args:
+            inputs: The features, such as a tensor of shape ``(N, d)``.
+
+        Returns:
+            Real values of shape ``(N, number of observables)``, differentiable with respect to
+            the parameters.
+
+        Raises:
+            NotImplementedError: The subclass has not written it.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no expectation: write the method expectation(self, inputs) "
+            "-> Tensor of real values of shape (N, number of observables), or write forward."
+        )
+
+
+class QNN(QuantumModel):
+    """A quantum neural network: what it gives for its inputs are expectation values.
+
+    A subclass writes ``expectation``; or ``forward`` alone, where that suits it better.
+    """
+
+    def forward(self, inputs: Any) -> Tensor:
+        """Give the expectation values, of shape ``(N, number of observables)``."""
+        return self.expectation(inputs)

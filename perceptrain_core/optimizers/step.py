@@ -1,0 +1,83 @@
+"""One step of optimisation: batch, loss, gradients, update."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from perceptrain_core.data.device import data_to_device
+from perceptrain_core.types import LossFunction, Metrics, StepResult
+
+
+def optimize_step(
+    model: nn.Module,
+    optimizer: Optimizer,
+    loss_fn: LossFunction,
+    xs: Any,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> StepResult:
+    """Take one step of the optimizer on one batch.
+
+    Args:
+        model: The model, in training mode.
+        optimizer: Any of ``torch.optim``; one that needs a closure (L-BFGS) gets it.
+        loss_fn: Evaluated once, or as often as the closure is called. If it has a method
+            ``begin_step``, that is called once before.
+        xs: The batch.
+        device: Where to move the batch; ``None`` leaves it.
+        dtype: For the floating point tensors of the batch; ``None`` leaves them.
+
+    Returns:
+        The loss, detached, and the metrics, both before the update.
+    """
+    xs = data_to_device(xs, device, dtype)
+    begin_step = getattr(loss_fn, "begin_step", None)
+    if begin_step is not None:
+        begin_step()
+    if needs_closure(type(optimizer)):  # type: ignore[arg-type]
+        return _step_with_closure(model, optimizer, loss_fn, xs)
+    _clear_gradients(optimizer)
+    loss, metrics = loss_fn(xs, model)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.detach(), metrics
+
+
+def _step_with_closure(
+    model: nn.Module, optimizer: Optimizer, loss_fn: LossFunction, xs: Any
+) -> StepResult:
+    first: list[tuple[Tensor, Metrics]] = []
+
+    def closure() -> Tensor:
+        _clear_gradients(optimizer)
+        loss, metrics = loss_fn(xs, model)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if not first:
+            first.append((loss.detach(), metrics))
+        return loss
+
+    optimizer.step(closure)  # type: ignore[arg-type]
+    return first[0]
+
+
+def _clear_gradients(optimizer: Optimizer) -> None:
+    # Optimizer.zero_grad reports itself to the profiler, which costs many times what it does.
+    if type(optimizer).zero_grad is not Optimizer.zero_grad:
+        optimizer.zero_grad(set_to_none=True)
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
+
+
+@cache
+def needs_closure(optimizer_type: type[Optimizer]) -> bool:
+    """Whether ``step`` of this class of optimizers cannot be called without a closure."""
+    closure = inspect.signature(optimizer_type.step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty

@@ -1,0 +1,113 @@
+"""All names of one kind, as a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from perceptrain_core.errors import AmbiguousNameError, UnknownNameError
+from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
+
+if TYPE_CHECKING:
+    from perceptrain_core.registry.entries import Entry
+    from perceptrain_core.registry.kinds import Kind
+    from perceptrain_core.registry.plugins import Plugin
+
+_SHOWN = 40
+
+
+class Catalogue(Mapping[str, "Entry"]):
+    """All entries of one kind by name.
+
+    Iteration gives each entry once, sorted, under the name to show for it: the short one where
+    that is enough, else the qualified one. Look-up takes both.
+
+    Args:
+        kind: The kind of the entries.
+        entries: The entries.
+        plugins: All plugins, for the message about an unknown name.
+    """
+
+    def __init__(self, kind: Kind, entries: Iterable[Entry], plugins: Iterable[Plugin]) -> None:
+        self._kind = kind
+        self._plugins = plugins
+        self._qualified = {entry.qualified_name: entry for entry in entries}
+        claims: dict[str, list[Entry]] = {}
+        for entry in self._qualified.values():
+            claims.setdefault(entry.name, []).append(entry)
+        self._ambiguous = {}
+        self._short = {}
+        for name, claimants in claims.items():
+            winner = _winner(claimants)
+            if winner is None:
+                self._ambiguous[name] = claimants
+            else:
+                self._short[name] = winner
+        shown = {
+            entry.name if self._short.get(entry.name) is entry else qualified: entry
+            for qualified, entry in self._qualified.items()
+        }
+        self._shown = {name: shown[name] for name in sorted(shown)}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shown)
+
+    def __len__(self) -> int:
+        return len(self._shown)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._find(name) is not None
+
+    def __getitem__(self, name: str) -> Entry:
+        entry = self._find(name)
+        if entry is not None:
+            return entry
+        if name in self._ambiguous:
+            raise AmbiguousNameError(self._ambiguous_message(name))
+        raise UnknownNameError(self._unknown_message(name))
+
+    def __repr__(self) -> str:
+        return f"Catalogue({self._kind.plural}: {', '.join(self._shown)})"
+
+    def _find(self, name: str) -> Entry | None:
+        entry = self._short.get(name) or self._qualified.get(name)
+        if entry is None and "/" in name:
+            distribution, _, short = name.rpartition("/")
+            entry = self._qualified.get(f"{normalised(distribution)}/{short}")
+        return entry
+
+    def _ambiguous_message(self, name: str) -> str:
+        names = " or ".join(repr(entry.qualified_name) for entry in self._ambiguous[name])
+        return f"Several plugins offer a {self._kind.singular} {name!r}: write {names}."
+
+    def _unknown_message(self, name: str) -> str:
+        known = self._qualified if "/" in name else {**self._shown, **self._ambiguous}
+        lines = [
+            f"There is no {self._kind.singular} {name!r}."
+            f"{did_you_mean(name, known)}{_reference_hint(name)}",
+            f"Known {self._kind.plural}: {_listed(list(self._shown))}.",
+        ]
+        lines += [plugin.trouble for plugin in self._plugins if plugin.status != "ok"]
+        return "\n".join(lines)
+
+
+def _winner(claimants: list[Entry]) -> Entry | None:
+    builtin = [entry for entry in claimants if entry.distribution == BUILTIN_DISTRIBUTION]
+    if builtin:
+        return builtin[0]
+    return claimants[0] if len(claimants) == 1 else None
+
+
+def _reference_hint(name: str) -> str:
+    if name.endswith(".py"):
+        return f" To name something in a file, write '{name}:NAME'."
+    module, dot, attribute = name.rpartition(".")
+    return f" To name something in a module, write '{module}:{attribute}'." if dot else ""
+
+
+def _listed(names: list[str]) -> str:
+    if not names:
+        return "none"
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

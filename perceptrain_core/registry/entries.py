@@ -1,0 +1,144 @@
+"""One name: what it is, who supplies it, and the thing itself once it is asked for.
+
+A listing makes entries and never uses them, so what loads and calls a target is imported then.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from perceptrain_core.errors import TargetError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+    from inspect import Parameter, Signature
+
+    from perceptrain_core.registry.kinds import Kind
+
+
+class Entry:
+    """A name in the registry.
+
+    Attributes:
+        kind: What it is, ``"loss"``.
+        name: Its short name, ``"dice"``.
+        qualified_name: ``"perceptrain-segmentation/dice"``, which is always valid; for a
+            reference, the reference.
+        summary: One line for the listings.
+        target: ``"package.module:attribute"``, or the object itself.
+        distribution: Who supplies it; ``None`` for a reference.
+        version: The version of the distribution, if it has one.
+    """
+
+    __slots__ = (
+        "_base",
+        "_kind",
+        "_loaded",
+        "distribution",
+        "name",
+        "qualified_name",
+        "summary",
+        "target",
+        "version",
+    )
+
+    def __init__(
+        self,
+        kind: Kind,
+        name: str,
+        target: str | Callable[..., Any],
+        summary: str = "",
+        *,
+        distribution: str | None = None,
+        version: str | None = None,
+        base: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._kind = kind
+        self.name = name
+        self.qualified_name = f"{distribution}/{name}" if distribution else name
+        # A line break would tear the columns of a listing.
+        self.summary = " ".join(summary.split())
+        self.target = target
+        self.distribution = distribution
+        self.version = version
+        self._base = base
+        self._loaded: tuple[Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Entry({self.kind} {self.qualified_name!r}, target={self.target!r})"
+
+    @property
+    def kind(self) -> str:
+        """What it is, in the singular: ``"loss"``."""
+        return self._kind.singular
+
+    def load(self) -> Any:
+        """Import the target, once.
+
+        Returns:
+            The target: a class, a function, or a callable object.
+
+        Raises:
+            TargetError: The target cannot be imported; the reason is its cause.
+        """
+        if self._loaded is None:
+            self._loaded = (self._import(),)
+        return self._loaded[0]
+
+    def _import(self) -> Any:
+        if not isinstance(self.target, str):
+            return self.target
+        from perceptrain_core.registry.references import load_reference
+
+        try:
+            return load_reference(self.target, self._base)
+        except TargetError as error:
+            if self.distribution is None:
+                raise
+            version = f" {self.version}" if self.version else ""
+            raise TargetError(
+                f"The {self.kind} {self.name!r} of {self.distribution}{version} "
+                f"cannot be loaded: {error}"
+            ) from (error.__cause__ or error)
+
+    def signature(self) -> Signature | None:
+        """The signature of the target (imported for it); ``None`` if it has none to be read."""
+        from perceptrain_core.registry.options import signature_of
+
+        return signature_of(self.load())
+
+    def options(self) -> dict[str, Parameter]:
+        """The options of the target (imported for it), by name."""
+        from perceptrain_core.registry.options import option_parameters
+
+        target, signature = self.load(), self.signature()
+        if signature is None:
+            return {}
+        made = self.kind == "loss" and isinstance(target, type)
+        return option_parameters(signature, 0 if made else len(self._kind.leading))
+
+    def build(self, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Load the target and call it, or bind its options; see ``options.build``."""
+        from perceptrain_core.registry.options import build
+
+        return build(self._kind, f"The {self.kind} {self.name!r}", self.load(), args, options)
+
+    def provenance(self) -> dict[str, str | None]:
+        """Who supplied it: ``name`` (qualified), ``distribution`` and ``version``."""
+        return {
+            "name": self.qualified_name,
+            "distribution": self.distribution,
+            "version": self.version,
+        }
+
+    def supplied(self, thing: object) -> bool:
+        """Whether the thing is the loaded target, a partial of it, or an instance of it."""
+        if self._loaded is None:
+            return False
+        while isinstance(thing, functools.partial):
+            if thing is self._loaded[0]:
+                return True
+            thing = thing.func
+        return thing is self._loaded[0] or type(thing) is self._loaded[0]

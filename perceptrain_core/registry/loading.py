@@ -1,0 +1,195 @@
+"""Loading one plugin: what its hooks offer, and why one of them cannot be used.
+
+The hooks of a plugin are called one by one, so that one failure never reaches another.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import time
+from collections.abc import Collection, Iterable, Iterator
+from types import SimpleNamespace
+
+import pluggy
+
+from perceptrain_core.errors import InvalidSpecError, PerceptrainError
+from perceptrain_core.registry import hookspecs
+from perceptrain_core.registry.entries import Entry
+from perceptrain_core.registry.kinds import HOOKS, Kind
+from perceptrain_core.registry.messages import did_you_mean, one_line
+from perceptrain_core.registry.plugins import Plugin, Source, Status
+from perceptrain_core.registry.specs import Spec
+
+
+def load_plugin(source: Source, taken: Collection[tuple[str, str]] = ()) -> Plugin:
+    """Import a plugin and ask its hooks what it offers; whatever fails ends in the record.
+
+    Args:
+        source: Where it is.
+        taken: The names that other entry points of its distribution offer, each after its kind
+            in the plural.
+
+    Returns:
+        The record of the plugin.
+    """
+    if source.error:
+        return refused_plugin(source, source.error)
+    start = time.perf_counter()
+    try:
+        namespace = _import(source.module)
+    except (Exception, SystemExit) as error:
+        return _record(source, {}, [_reason(error)], _since(start))
+    return read_plugin(source, namespace, taken, _since(start))
+
+
+def refused_plugin(source: Source, reason: str, *, blocked: bool = False) -> Plugin:
+    """The record of a plugin that is not imported at all."""
+    status: Status = "blocked" if blocked else "failed"
+    return Plugin(source.distribution, source.version, source.module, status, reason)
+
+
+def read_plugin(
+    source: Source,
+    namespace: object,
+    taken: Collection[tuple[str, str]] = (),
+    import_ms: float = 0.0,
+) -> Plugin:
+    """Ask the hooks of a module or object what it offers, as :func:`load_plugin` does.
+
+    Args:
+        source: Where it is from.
+        namespace: The module or object with the hooks.
+        taken: See :func:`load_plugin`.
+        import_ms: How long its import took.
+
+    Returns:
+        The record of the plugin.
+    """
+    names = set(taken)
+    provides: dict[str, tuple[Entry, ...]] = {}
+    errors: list[str] = []
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    hooks = list(_hooks(manager, namespace))
+    for attribute, hook in hooks:
+        try:
+            kind = _kind(hook)
+            specs = _ask(manager, namespace, attribute, kind)
+            names |= _claims(kind, specs, names)
+        except (Exception, SystemExit) as error:
+            errors.append(f"{attribute}: {_reason(error)}")
+        else:
+            new = tuple(_entry(source, kind, spec) for spec in specs)
+            provides[kind.plural] = provides.get(kind.plural, ()) + new
+    if not hooks:
+        errors.append(f"it has no hooks: mark one of {_list(HOOKS)} with @hookimpl")
+    return _record(source, provides, errors, import_ms)
+
+
+def _import(where: str) -> object:
+    module, _, attributes = where.partition(":")
+    parts = filter(None, attributes.split("."))
+    return functools.reduce(getattr, parts, importlib.import_module(module))
+
+
+def _hooks(manager: pluggy.PluginManager, namespace: object) -> Iterator[tuple[str, str]]:
+    """The attributes that are, or look like, hooks: their name and the name of the hook."""
+    for attribute in dir(namespace):
+        options = manager.parse_hookimpl_opts(namespace, attribute)
+        if options is not None:
+            hook = options.get("specname") or attribute
+            if hook in HOOKS or not options.get("optionalhook"):
+                yield attribute, hook
+        elif attribute in HOOKS:
+            yield attribute, attribute
+
+
+def _kind(hook: str) -> Kind:
+    if hook not in HOOKS:
+        raise InvalidSpecError(
+            f"there is no such hook.{did_you_mean(hook, HOOKS)} The hooks are: {_list(HOOKS)}"
+        )
+    return HOOKS[hook]
+
+
+def _ask(
+    manager: pluggy.PluginManager, namespace: object, attribute: str, kind: Kind
+) -> tuple[Spec, ...]:
+    """Call one hook through pluggy, which checks its signature."""
+    function = getattr(namespace, attribute)
+    alone = SimpleNamespace(**{attribute: function})
+    if manager.parse_hookimpl_opts(alone, attribute) is None:
+        raise InvalidSpecError("it is not marked as a hook: put @hookimpl above it")
+    try:
+        manager.register(alone)
+    except pluggy.PluginValidationError as error:
+        raise InvalidSpecError(
+            f"its signature {inspect.signature(function)} is impossible: "
+            f"the hooks ({_list(HOOKS)}) take no arguments"
+        ) from error
+    try:
+        results = getattr(manager.hook, kind.hook)()
+    finally:
+        manager.unregister(alone)
+    # pluggy leaves out a hook that returned None.
+    return _specs(results[0] if results else None)
+
+
+def _specs(result: object) -> tuple[Spec, ...]:
+    if isinstance(result, Spec | str) or not isinstance(result, Iterable):
+        raise InvalidSpecError(f"it returned {result!r}, not a list of Spec")
+    specs = tuple(result)
+    for spec in specs:
+        if not isinstance(spec, Spec):
+            raise InvalidSpecError(f"it returned a list with {spec!r}, which is not a Spec")
+    return specs
+
+
+def _claims(kind: Kind, specs: Iterable[Spec], names: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    claims: set[tuple[str, str]] = set()
+    for spec in specs:
+        claim = (kind.plural, spec.name)
+        if claim in names or claim in claims:
+            raise InvalidSpecError(f"the name {spec.name!r} is there twice")
+        claims.add(claim)
+    return claims
+
+
+def _entry(source: Source, kind: Kind, spec: Spec) -> Entry:
+    return Entry(
+        kind,
+        spec.name,
+        spec.target,
+        spec.summary,
+        distribution=source.distribution,
+        version=source.version,
+    )
+
+
+def _record(
+    source: Source, provides: dict[str, tuple[Entry, ...]], errors: list[str], import_ms: float
+) -> Plugin:
+    return Plugin(
+        source.distribution,
+        source.version,
+        source.module,
+        "failed" if errors else "ok",
+        "; ".join(errors) or None,
+        import_ms,
+        provides,
+    )
+
+
+def _reason(error: BaseException) -> str:
+    # Our own messages say all; those of others need the type ('KeyError: x').
+    return " ".join(str(error).split()) if isinstance(error, PerceptrainError) else one_line(error)
+
+
+def _since(start: float) -> float:
+    return (time.perf_counter() - start) * 1e3
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,317 @@
+"""The registry: every name that a plugin offers, and the way from a name to the thing."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from perceptrain_core.errors import InvalidSpecError
+from perceptrain_core.registry.catalogue import Catalogue
+from perceptrain_core.registry.entries import Entry
+from perceptrain_core.registry.kinds import KINDS, kind_of
+from perceptrain_core.registry.loading import load_plugin, read_plugin, refused_plugin
+from perceptrain_core.registry.plugins import Plugin, Source
+from perceptrain_core.registry.selection import (
+    BUILTIN_DISTRIBUTION,
+    VARIABLE,
+    normalised,
+    read_selection,
+)
+from perceptrain_core.registry.specs import Spec
+from perceptrain_core.version import __version__
+
+# By name only: the built-ins stand above the registry, and load as any plugin does.
+_BUILTINS = Source(BUILTIN_DISTRIBUTION, __version__, "builtins", "perceptrain_core.builtins")
+
+#: The distribution of what scripts and notebooks register.
+LOCAL = "local"
+
+
+class Registry:
+    """All names that the installed plugins offer.
+
+    Nothing is looked for or imported before the first question.
+
+    Args:
+        path: The folders in which distributions are looked for; by default ``sys.path``.
+        environ: The environment variables; by default those of the process.
+    """
+
+    def __init__(
+        self,
+        path: Sequence[str | os.PathLike[str]] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._path = path
+        self._environ = environ
+        self._added: dict[str, Plugin] = {}
+        self._local: dict[str, dict[str, Entry]] = {kind.plural: {} for kind in KINDS}
+        self._healthy: dict[Source, Plugin] = {}
+        self._installed: tuple[Plugin, ...] = ()
+        self._stale = True
+        self._catalogues: dict[str, Catalogue] = {}
+
+    @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """All plugins: the built-in one, the installed ones sorted by name, then those added.
+
+        Raises:
+            PluginSelectionError: ``PERCEPTRAIN_PLUGINS`` cannot be followed.
+        """
+        if self._stale:
+            self._installed = self._load_installed()
+            self._stale = False
+        return (self._builtin, *self._installed, *self._added.values())
+
+    @property
+    def losses(self) -> Catalogue:
+        """The losses, by name."""
+        return self.catalogue("losses")
+
+    @property
+    def models(self) -> Catalogue:
+        """The models, by name."""
+        return self.catalogue("models")
+
+    @property
+    def weightings(self) -> Catalogue:
+        """The weightings of the terms of losses, by name."""
+        return self.catalogue("weightings")
+
+    @property
+    def optimizers(self) -> Catalogue:
+        """The optimizers, by name."""
+        return self.catalogue("optimizers")
+
+    @property
+    def callbacks(self) -> Catalogue:
+        """The callbacks, by name."""
+        return self.catalogue("callbacks")
+
+    @property
+    def trackers(self) -> Catalogue:
+        """The experiment trackers, by name."""
+        return self.catalogue("trackers")
+
+    @property
+    def datasets(self) -> Catalogue:
+        """The data sets, by name."""
+        return self.catalogue("datasets")
+
+    def refresh(self) -> None:
+        """Look again for installed plugins. What is loaded, added or registered stays."""
+        importlib.invalidate_caches()
+        self._stale = True
+        self._catalogues.clear()
+
+    def catalogue(self, kind: str) -> Catalogue:
+        """All names of one kind.
+
+        Args:
+            kind: ``"loss"`` or ``"losses"``, and so on.
+
+        Returns:
+            The entries by name.
+
+        Raises:
+            UnknownNameError: There is no such kind.
+            PluginSelectionError: ``PERCEPTRAIN_PLUGINS`` cannot be followed.
+        """
+        found = kind_of(kind)
+        plural = found.plural
+        if plural not in self._catalogues:
+            plugins = self.plugins
+            entries = [entry for plugin in plugins for entry in plugin.provides.get(plural, ())]
+            entries += self._local[plural].values()
+            self._catalogues[plural] = Catalogue(found, entries, plugins)
+        return self._catalogues[plural]
+
+    def entry(
+        self, kind: str, name: str, /, *, base: str | os.PathLike[str] | None = None
+    ) -> Entry:
+        """Find what a name or a reference stands for, without importing it.
+
+        Args:
+            kind: ``"loss"`` or ``"losses"``, and so on.
+            name: A short or qualified name, or a reference: ``"package.module:attribute"`` or
+                ``"./file.py:attribute"``.
+            base: The folder to which the path of a file is relative; by default the working
+                directory.
+
+        Returns:
+            The entry.
+
+        Raises:
+            UnknownNameError: Nothing of this kind has the name.
+            AmbiguousNameError: Several plugins have it.
+        """
+        if ":" in name:
+            return Entry(kind_of(kind), name, name, base=base)
+        return self.catalogue(kind)[name]
+
+    def get(
+        self,
+        kind: str,
+        value: Any,
+        /,
+        *args: Any,
+        base: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Find and make something of a kind; see :meth:`resolve`, which takes what this takes."""
+        return self.resolve(kind, value, args, options, base=base)
+
+    def resolve(
+        self,
+        kind: str,
+        value: Any,
+        args: Sequence[Any] = (),
+        options: Mapping[str, Any] | None = None,
+        *,
+        base: str | os.PathLike[str] | None = None,
+    ) -> Any:
+        """Find and make something of a kind.
+
+        Args:
+            kind: ``"loss"`` or ``"losses"``, and so on.
+            value: A name; a reference; a mapping ``{"name": ..., **options}``; a class or a
+                function, used as the target of a name would be; or the finished thing, which
+                comes back as it is. ``None`` is the default of the kind, where it has one.
+            args: What is passed before the options: the parameters, for an optimizer.
+            options: The options; they win over those in the mapping.
+            base: The folder to which the path of a file is relative.
+
+        Returns:
+            For a loss, a callable ``(batch, model)``; for the others, what the target gave.
+
+        Raises:
+            UnknownNameError: Nothing of this kind has the name.
+            AmbiguousNameError: Several plugins have it.
+            OptionError: An option is unknown or missing, or ``value`` is none of the above.
+            TargetError: What has the name cannot be imported, or does not fit its kind.
+        """
+        from perceptrain_core.registry.given import split_mapping, use_given
+
+        found = kind_of(kind)
+        options = options or {}
+        if isinstance(value, Mapping):
+            value, options = split_mapping(found, value, options)
+        if value is None:
+            value = found.default
+        if isinstance(value, str):
+            return self.entry(kind, value, base=base).build(args, options)
+        return use_given(found, value, args, options)
+
+    def add_plugin(self, namespace: object, name: str | None = None) -> Plugin:
+        """Take a module or object with hooks as a plugin, without a distribution.
+
+        Args:
+            namespace: The module or object.
+            name: The name in front of the slash of its qualified names; by default that of the
+                module or class. A plugin added before under this name is replaced.
+
+        Returns:
+            Its record; look at ``status`` and ``error``.
+
+        Raises:
+            InvalidSpecError: An installed distribution has the name.
+        """
+        name = normalised(name or _name_of(namespace))
+        installed = {plugin.distribution for plugin in self.plugins} - self._added.keys()
+        if name in installed | {LOCAL}:
+            raise InvalidSpecError(
+                f"The name {name!r} belongs to another plugin: pass add_plugin(..., name=...)."
+            )
+        plugin = read_plugin(Source(name, module=_name_of(namespace)), namespace)
+        self._added[name] = plugin
+        self._catalogues.clear()
+        return plugin
+
+    def register(
+        self, kind: str, name: str, target: Callable[..., Any], summary: str = ""
+    ) -> Entry:
+        """Register a class or function under ``local/NAME``; no plugin is looked for.
+
+        Args:
+            kind: ``"loss"`` or ``"losses"``, and so on.
+            name: Its short name. One registered before under this name is replaced.
+            target: The class or function.
+            summary: One line for the listings; by default the first of its docstring.
+
+        Returns:
+            Its entry.
+
+        Raises:
+            InvalidSpecError: The name cannot be one, or belongs to a built-in.
+        """
+        found = kind_of(kind)
+        spec = Spec(name, target, summary or _first_line(target))
+        if (found.plural, name) in self._builtin.names():
+            raise InvalidSpecError(
+                f"The {found.singular} {name!r} is a built-in and keeps its name: choose another."
+            )
+        entry = Entry(found, name, target, spec.summary, distribution=LOCAL)
+        self._local[found.plural][name] = entry
+        self._catalogues.pop(found.plural, None)
+        return entry
+
+    def origin(self, thing: object) -> Entry | None:
+        """Find which entry supplied a resolved thing.
+
+        Args:
+            thing: A function, a ``functools.partial`` of it, or an instance of a class.
+
+        Returns:
+            The entry whose loaded target it is, or is made of; ``None`` if there is none.
+        """
+        # What is not loaded supplied nothing, so this never looks for plugins.
+        plugins = (self._builtin, *self._installed, *self._added.values())
+        groups = [group for plugin in plugins for group in plugin.provides.values()]
+        groups += [tuple(local.values()) for local in self._local.values()]
+        entries = (entry for group in groups for entry in group)
+        return next((entry for entry in entries if entry.supplied(thing)), None)
+
+    @functools.cached_property
+    def _builtin(self) -> Plugin:
+        return load_plugin(_BUILTINS)
+
+    def _load_installed(self) -> tuple[Plugin, ...]:
+        # Here, because it takes 10 ms to import and plugins import this package for Spec.
+        from perceptrain_core.registry.discovery import find_sources
+
+        selection = read_selection(os.environ if self._environ is None else self._environ)
+        sources = find_sources(self._path, {BUILTIN_DISTRIBUTION, LOCAL, *self._added})
+        selection.check({source.distribution for source in sources})
+        reason = f"{VARIABLE}={selection.text!r} does not let it load"
+        plugins = []
+        taken: dict[str, set[tuple[str, str]]] = {}
+        for source in sources:
+            if not selection.allows(source.distribution):
+                plugins.append(refused_plugin(source, reason, blocked=True))
+                continue
+            plugin = self._load(source, taken.setdefault(source.distribution, set()))
+            taken[source.distribution].update(plugin.names())
+            plugins.append(plugin)
+        return tuple(plugins)
+
+    def _load(self, source: Source, taken: set[tuple[str, str]]) -> Plugin:
+        # One that worked is kept, so that its loaded targets are still known after a refresh.
+        plugin = self._healthy.get(source) or load_plugin(source, taken)
+        if plugin.status == "ok":
+            self._healthy[source] = plugin
+        return plugin
+
+
+def _name_of(namespace: object) -> str:
+    return str(getattr(namespace, "__name__", type(namespace).__name__))
+
+
+def _first_line(target: Callable[..., Any]) -> str:
+    # An object without a docstring shows that of its class, as functools.partial does.
+    if not (inspect.isclass(target) or inspect.isroutine(target)):
+        return ""
+    return (target.__doc__ or "").strip().partition("\n")[0]

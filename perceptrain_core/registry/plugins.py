@@ -1,0 +1,66 @@
+"""The records of plugins: where one is, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from perceptrain_core.registry.entries import Entry
+
+Status = Literal["ok", "failed", "blocked"]
+
+
+class Source(NamedTuple):
+    """Where a plugin is: one entry point of one distribution.
+
+    Attributes:
+        distribution: The normalised name of the distribution.
+        version: Its version.
+        name: The name of the entry point.
+        module: ``"package"`` or ``"package.module:attribute"``.
+        error: What is wrong with the metadata, if something is.
+    """
+
+    distribution: str
+    version: str | None = None
+    name: str = ""
+    module: str = ""
+    error: str | None = None
+
+
+class Plugin(NamedTuple):
+    """A plugin, whether it works or not.
+
+    Attributes:
+        distribution: The normalised name of the distribution.
+        version: Its version, if it has one.
+        module: The module with the hooks, as the entry point names it.
+        status: ``"ok"``, ``"failed"`` or ``"blocked"``. A failed plugin may offer something all
+            the same: what its healthy hooks returned.
+        error: Why it failed or is blocked, in one line.
+        import_ms: How long its import took, in milliseconds.
+        provides: Its entries by the plural of their kind, ``{"losses": (...)}``.
+    """
+
+    distribution: str
+    version: str | None
+    module: str
+    status: Status
+    error: str | None = None
+    import_ms: float = 0.0
+    provides: Mapping[str, tuple[Entry, ...]] = MappingProxyType({})
+
+    @property
+    def trouble(self) -> str:
+        """One line on a plugin that failed or is blocked, for messages about missing names."""
+        version = f" {self.version}" if self.version else ""
+        state = "is blocked" if self.status == "blocked" else "failed"
+        return f"The plugin {self.distribution}{version} {state}: {self.error}"
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """What it provides, as pairs of a kind in the plural and a short name."""
+        for plural, entries in self.provides.items():
+            for entry in entries:
+                yield plural, entry.name

@@ -1,0 +1,83 @@
+"""Which plugins may load: the environment variable ``PERCEPTRAIN_PLUGINS``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from perceptrain_core.errors import PluginSelectionError
+from perceptrain_core.registry.messages import did_you_mean
+
+VARIABLE = "PERCEPTRAIN_PLUGINS"
+BUILTIN_DISTRIBUTION = "perceptrain-core"
+
+
+def normalised(distribution: str) -> str:
+    """The one spelling of a distribution's name (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+class Selection(NamedTuple):
+    """Which distributions may load; the built-ins always do.
+
+    Attributes:
+        text: The value of the variable, ``None`` when it is not set.
+        only: The distributions that may load, ``None`` when all may.
+        without: The distributions that may not.
+    """
+
+    text: str | None = None
+    only: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
+
+    def allows(self, distribution: str) -> bool:
+        """Whether the distribution, by its normalised name, may load."""
+        return distribution not in self.without and (self.only is None or distribution in self.only)
+
+    def check(self, installed: Collection[str]) -> None:
+        """Raise PluginSelectionError if an entry names none of the installed distributions."""
+        named = self.without | (self.only or frozenset()) - {BUILTIN_DISTRIBUTION}
+        unknown = sorted(named.difference(installed))
+        if not unknown:
+            return
+        there = ", ".join(sorted(set(installed))) or "none"
+        raise PluginSelectionError(
+            f"{VARIABLE}={self.text!r}: no plugin {' or '.join(map(repr, unknown))} is installed."
+            f"{did_you_mean(unknown[0], installed)} Installed plugins: {there}."
+        )
+
+
+def read_selection(environ: Mapping[str, str]) -> Selection:
+    """Read which plugins may load from the environment.
+
+    Args:
+        environ: The environment variables.
+
+    Returns:
+        The selection: all when the variable is unset, none when it is empty, only ``a`` and
+        ``b`` for ``"a,b"``, all but ``a`` for ``"-a"``.
+
+    Raises:
+        PluginSelectionError: Names with and without a minus are mixed, or the built-ins are to
+            be blocked.
+    """
+    text = environ.get(VARIABLE)
+    if text is None:
+        return Selection()
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    minus = [item for item in items if item.startswith("-")]
+    if minus and len(minus) < len(items):
+        raise PluginSelectionError(
+            f"{VARIABLE}={text!r} mixes names with and without a minus: "
+            "write 'a,b' to load only these, or '-a,-b' to load all but these."
+        )
+    names = frozenset(normalised(item.removeprefix("-").strip()) for item in items)
+    if not minus:
+        return Selection(text, only=names)
+    if BUILTIN_DISTRIBUTION in names:
+        raise PluginSelectionError(
+            f"{VARIABLE}={text!r}: the built-ins ({BUILTIN_DISTRIBUTION}) cannot be blocked; "
+            "name plugins only."
+        )
+    return Selection(text, without=names)

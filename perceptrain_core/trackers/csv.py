@@ -1,0 +1,107 @@
+"""Metrics as a CSV file, the rest as files beside it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import TrainingError
+from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.types import Loader
+
+FILE = "metrics.csv"
+
+
+class CSVTracker(Tracker):
+    """Write ``metrics.csv``, ``hyperparams.json``, pictures as PNG and ``model.pt``.
+
+    The CSV has a column ``epoch`` and one for each metric; a metric that comes later (a
+    validation) gets a column of its own, and what an epoch does not have is left empty. Every
+    row is on the disk when ``write`` returns.
+    """
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._columns: list[str] = []
+        self._iteration = 0
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run, made if it is missing.
+
+        Raises:
+            TrainingError: The tracker is not open.
+        """
+        if self._folder is None:
+            raise TrainingError("The tracker is not open: call open(config) first.")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
+
+    def open(self, config: TrainConfig, iteration: int = 0) -> None:
+        """Go on after the rows up to this epoch, if there are any; files come when needed."""
+        self._folder = Path(config.log_folder)
+        self._columns = []
+        self._iteration = iteration
+
+    def close(self) -> None:
+        """Nothing is held open between two writes."""
+        self._folder = None
+
+    def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Add a row."""
+        new = [name for name in ("epoch", *metrics) if name not in self._columns]
+        if new:
+            self._add_columns(new)
+        row = {"epoch": iteration, **{name: float(value) for name, value in metrics.items()}}
+        with (self.folder / FILE).open("a", newline="") as file:
+            csv.DictWriter(file, self._columns).writerow(row)
+
+    def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
+        """Write ``hyperparams.json``; what JSON does not know is written as text."""
+        text = json.dumps(dict(hyperparams), indent=2, default=str)
+        (self.folder / "hyperparams.json").write_text(text + "\n")
+
+    def plot(
+        self,
+        model: nn.Module,
+        iteration: int,
+        plotting_functions: tuple[Callable[[nn.Module, int], tuple[str, Any]], ...],
+    ) -> None:
+        """Save each picture as ``NAME_EPOCH.png``."""
+        for function in plotting_functions:
+            name, figure = function(model, iteration)
+            figure.savefig(self.folder / f"{name}_{iteration:06d}.png")
+
+    def log_model(
+        self,
+        model: nn.Module,
+        train_dataloader: Loader | None = None,
+        val_dataloader: Loader | None = None,
+        test_dataloader: Loader | None = None,
+    ) -> None:
+        """Save the weights, a ``state_dict``, as ``model.pt``."""
+        torch.save(model.state_dict(), self.folder / "model.pt")
+
+    def _add_columns(self, names: list[str]) -> None:
+        path = self.folder / FILE
+        fresh = not self._columns
+        rows: list[dict[str, str]] = []
+        if path.exists():
+            with path.open(newline="") as file:
+                reader = csv.DictReader(file)
+                rows = list(reader)
+                self._columns = list(reader.fieldnames or [])
+        if fresh:  # what was written after the checkpoint that a resumed run starts from
+            rows = [row for row in rows if int(row["epoch"]) <= self._iteration]
+        self._columns += [name for name in names if name not in self._columns]
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._columns)
+            writer.writeheader()
+            writer.writerows(rows)

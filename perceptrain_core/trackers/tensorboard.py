@@ -1,0 +1,94 @@
+"""Metrics, settings and pictures as TensorBoard event files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import MissingDependencyError, TrainingError
+from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.types import Loader
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class TensorBoardTracker(Tracker):
+    """Write event files for TensorBoard to the folder of the run.
+
+    Raises:
+        MissingDependencyError: TensorBoard is not installed.
+    """
+
+    def __init__(self) -> None:
+        if find_spec("tensorboard") is None:
+            raise MissingDependencyError(
+                "The tracker 'tensorboard' needs the package tensorboard: "
+                'pip install "perceptrain-core[tensorboard]", or choose tracking_tool="csv".'
+            )
+        self._writer: SummaryWriter | None = None
+        self._folder: Path | None = None
+        self._purge_step: int | None = None
+
+    @property
+    def writer(self) -> SummaryWriter:
+        """The writer of torch, made when it is first needed.
+
+        Raises:
+            TrainingError: The tracker is not open.
+        """
+        if self._folder is None:
+            raise TrainingError("The tracker is not open: call open(config) first.")
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._folder), purge_step=self._purge_step)
+        return self._writer
+
+    def open(self, config: TrainConfig, iteration: int = 0) -> None:
+        """Choose the folder; what an earlier event file says of later epochs will be hidden."""
+        self._folder = Path(config.log_folder)
+        self._purge_step = iteration + 1 if iteration else None
+
+    def close(self) -> None:
+        """Flush and close the event file."""
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = self._folder = None
+
+    def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Add each metric as a scalar."""
+        for name, value in metrics.items():
+            self.writer.add_scalar(name, float(value), iteration)
+
+    def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
+        """Add the settings as a table; what is no number is written as text."""
+        rows = [f"| {name} | {value} |" for name, value in hyperparams.items()]
+        self.writer.add_text("hyperparams", "\n".join(["| name | value |", "|---|---|", *rows]))
+
+    def plot(
+        self,
+        model: nn.Module,
+        iteration: int,
+        plotting_functions: tuple[Callable[[nn.Module, int], tuple[str, Any]], ...],
+    ) -> None:
+        """Add each picture."""
+        for function in plotting_functions:
+            name, figure = function(model, iteration)
+            self.writer.add_figure(name, figure, iteration)
+
+    def log_model(
+        self,
+        model: nn.Module,
+        train_dataloader: Loader | None = None,
+        val_dataloader: Loader | None = None,
+        test_dataloader: Loader | None = None,
+    ) -> None:
+        """Save the weights as ``model.pt`` beside the event file: TensorBoard keeps no models."""
+        torch.save(model.state_dict(), Path(self.writer.log_dir) / "model.pt")

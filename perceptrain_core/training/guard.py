@@ -1,0 +1,134 @@
+"""The loss as the trainer calls it: checked on the first batch, watched on every other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from perceptrain_core.errors import NonFiniteLossError
+from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
+from perceptrain_core.types import LossFunction, Metrics
+
+
+class SkipBatch(Exception):
+    """Raised by the guard when a batch is to be left out."""
+
+
+class LossGuard:
+    """Call a loss; refuse a result that breaks the contract, stop at one that is not finite.
+
+    It stands between the loss and ``optimize_step``, so that any step function, also a user's
+    own, is stopped before gradients or parameters have seen a NaN.
+
+    Args:
+        loss_fn: The loss.
+        policy: ``"raise"``, ``"skip"`` or ``"ignore"``.
+        where: Gives the position in the run, for messages.
+    """
+
+    def __init__(self, loss_fn: LossFunction, policy: str, where: Callable[[], str]) -> None:
+        self.loss_fn = loss_fn
+        self.begin_step = getattr(loss_fn, "begin_step", None)
+        self._policy = policy
+        self._watch = policy != "ignore"
+        self._where = where
+        self._unchecked = True
+
+    def __call__(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
+        """Evaluate the loss.
+
+        Raises:
+            LossContractError: On the first batch, when the result breaks the contract.
+            NonFiniteLossError: The loss is NaN or infinite, and the policy is ``"raise"``.
+        """
+        result = self.loss_fn(batch, model)
+        if self._unchecked:
+            check_result(result)
+            check_gradient(result[0], model)
+            self._unchecked = False
+        loss, metrics = result
+        if self._watch:
+            self._check_finite(loss, metrics)
+        return loss, metrics
+
+    def _check_finite(self, loss: Tensor, metrics: Metrics) -> None:
+        if isfinite(loss.item()):
+            return
+        if self._policy == "skip":
+            raise SkipBatch
+        raise nonfinite_error(find_nonfinite(loss, metrics), self._where())
+
+    def poll(self) -> None:
+        """Nothing is outstanding: every loss was looked at when it was computed."""
+
+    def release(self) -> None:
+        """Nothing was borrowed."""
+
+
+class FusedLossGuard(LossGuard):
+    """Watch without reading: a fused optimizer on a GPU leaves out the step by itself.
+
+    The first loss that is not finite raises a flag on the device, which the optimizer takes as
+    ``found_inf``: from then on it changes nothing. :meth:`poll` reads the flag and stops the run.
+
+    Args:
+        optimizer: A fused optimizer.
+        loss_fn: The loss.
+        where: Gives the position in the run, for messages.
+    """
+
+    POLL_EVERY = 64
+
+    def __init__(
+        self, optimizer: Optimizer, loss_fn: LossFunction, where: Callable[[], str]
+    ) -> None:
+        super().__init__(loss_fn, "raise", where)
+        self._optimizer = optimizer
+        self._flag: Tensor | None = None
+        self._recent: list[tuple[Tensor, Metrics, str]] = []
+
+    @staticmethod
+    def fits(optimizer: Any, device: torch.device) -> bool:
+        """Whether an optimizer can leave out a step by itself, and reading would be slow."""
+        fused = getattr(optimizer, "_step_supports_amp_scaling", False)
+        return device.type == "cuda" and bool(fused)
+
+    def _check_finite(self, loss: Tensor, metrics: Metrics) -> None:
+        bad = torch.isfinite(loss.detach()).logical_not_().to(torch.float32)
+        self._flag = bad if self._flag is None else torch.maximum(self._flag, bad)
+        self._optimizer.found_inf = self._flag  # type: ignore[attr-defined]
+        values = {k: v.detach() if isinstance(v, Tensor) else v for k, v in metrics.items()}
+        self._recent.append((loss.detach(), values, self._where()))
+        if len(self._recent) >= self.POLL_EVERY:
+            self.poll()
+
+    def poll(self) -> None:
+        """Read the flag.
+
+        Raises:
+            NonFiniteLossError: A loss since the last call was NaN or infinite.
+        """
+        if self._flag is None:
+            return
+        recent, self._recent = self._recent, []
+        if self._flag.item():
+            self.release()
+            loss, metrics, where = next(one for one in recent if not torch.isfinite(one[0]))
+            raise nonfinite_error(find_nonfinite(loss, metrics), where)
+
+    def release(self) -> None:
+        """Give the optimizer back as it was."""
+        self._optimizer.__dict__.pop("found_inf", None)
+
+
+def nonfinite_error(what: str, where: str) -> NonFiniteLossError:
+    """Make the error that stops a run."""
+    return NonFiniteLossError(
+        f"Training stopped {where}: {what}. The parameters are as they were before this batch. "
+        'Look at the data and the learning rate; on_nonfinite="skip" leaves such batches out.'
+    )

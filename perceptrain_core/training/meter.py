@@ -1,0 +1,69 @@
+"""Running means of the loss and the metrics of an epoch, read once at its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from perceptrain_core.errors import LossContractError
+from perceptrain_core.types import Metrics
+
+
+class Meter:
+    """Sum detached tensors on their device; nothing is read, and nothing is kept, per batch.
+
+    A metric that only some batches have is averaged over those.
+
+    Args:
+        prefix: ``"train"``, ``"val"`` or ``"test"``; the loss is ``train_loss`` and so on.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.batches = 0
+        self._loss: Any = 0.0
+        self._sums: dict[str, Any] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, loss: Tensor, metrics: Metrics) -> None:
+        """Take the loss and the metrics of one batch."""
+        if loss.requires_grad:
+            loss = loss.detach()
+        self._loss = self._loss + loss if self.batches else loss
+        self.batches += 1
+        for name, value in metrics.items():
+            if isinstance(value, Tensor) and value.requires_grad:
+                value = value.detach()
+            if name in self._sums:
+                self._sums[name] = self._sums[name] + value
+                self._counts[name] += 1
+            else:
+                self._sums[name] = value
+                self._counts[name] = 1
+
+    def means(self) -> dict[str, float]:
+        """Give the mean over the batches of the loss and of each metric, as floats.
+
+        Raises:
+            LossContractError: A metric is not a scalar.
+        """
+        if not self.batches:  # every one was skipped
+            return {f"{self.prefix}_loss": float("nan")}
+        row = {f"{self.prefix}_loss": float(self._loss) / self.batches}
+        for name, total in self._sums.items():
+            try:
+                row[f"{self.prefix}_{name}"] = float(total) / self._counts[name]
+            except (TypeError, ValueError, RuntimeError):
+                raise LossContractError(
+                    f"The metric {name!r} must be a number or a 0-dim tensor, got "
+                    f"{describe(total)}."
+                ) from None
+        return row
+
+
+def describe(value: Any) -> str:
+    """Say what a value is: the shape and dtype of a tensor, else its type."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and dtype {value.dtype}"
+    return f"{type(value).__name__} ({value!r:.60})"

@@ -1,0 +1,119 @@
+"""The parts of a run, resolved from what a user named, and checked against each other."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from torch import nn
+from torch.optim import LBFGS, Optimizer
+
+from perceptrain_core.callbacks import (
+    Callback,
+    PrintMetrics,
+    SaveBestCheckpoint,
+    SaveCheckpoint,
+    WriteMetrics,
+    WritePlots,
+)
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import TrainingError
+from perceptrain_core.losses.supervised import as_loss
+from perceptrain_core.registry import get_loss, get_optimizer, get_tracker, registry
+from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.training.events import as_callback
+from perceptrain_core.types import LossFunction
+
+
+def resolve_model(model: Any) -> nn.Module:
+    """Check that a model is one.
+
+    Raises:
+        TrainingError: It is a class, or something else.
+    """
+    if isinstance(model, nn.Module):
+        return model
+    given = model.__name__ + ", a class" if isinstance(model, type) else type(model).__name__
+    raise TrainingError(f"model must be a torch.nn.Module object, got {given}.")
+
+
+def resolve_loss(loss_fn: Any) -> LossFunction:
+    """Give the loss for a name, a reference, a mapping, a criterion of torch, or a loss."""
+    return as_loss(get_loss(loss_fn) if _names_something(loss_fn) else loss_fn)
+
+
+def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -> Any:
+    """Give the optimizer, with the parameters of a loss that has some.
+
+    Raises:
+        TrainingError: It is none, or it has no parameter of this model.
+    """
+    if optimizer is None:
+        return None
+    if _names_something(optimizer):
+        optimizer = get_optimizer(optimizer, model.parameters())
+    if not isinstance(optimizer, Optimizer):
+        raise TrainingError(
+            "optimizer must be a torch.optim.Optimizer, e.g. Adam(model.parameters(), lr=1e-3), "
+            f"or the name of one; got {type(optimizer).__name__}."
+        )
+    owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    own = [id(p) for p in model.parameters()]
+    if own and owned.isdisjoint(own):
+        raise TrainingError(
+            f"The optimizer has none of the parameters of {type(model).__name__}: it was made "
+            "for another model. Make it with this one's: Adam(model.parameters(), ...)."
+        )
+    _add_loss_parameters(optimizer, loss_fn, owned)
+    return optimizer
+
+
+def _add_loss_parameters(optimizer: Optimizer, loss_fn: LossFunction, owned: set[int]) -> None:
+    if not isinstance(loss_fn, nn.Module):
+        return
+    missing = [p for p in loss_fn.parameters() if p.requires_grad and id(p) not in owned]
+    if missing and isinstance(optimizer, LBFGS):
+        raise TrainingError(
+            f"{type(loss_fn).__name__} has parameters of its own, and L-BFGS takes one group "
+            "only: make it with [*model.parameters(), *loss_fn.parameters()]."
+        )
+    if missing:
+        optimizer.add_param_group({"params": missing})
+
+
+def resolve_tracker(config: TrainConfig) -> Tracker:
+    """Give the tracker of a run: the one named, else TensorBoard where it is, else CSV."""
+    default = "tensorboard" if find_spec("tensorboard") else "csv"
+    tracker = get_tracker(config.tracking_tool or default)
+    if not isinstance(tracker, Tracker):
+        raise TrainingError(
+            f"The tracker {config.tracking_tool!r} gave {type(tracker).__name__}; a tracker is a "
+            "subclass of perceptrain_core's Tracker."
+        )
+    return tracker
+
+
+def resolve_callbacks(config: TrainConfig) -> list[Callback]:
+    """Give the user's callbacks, then those that the settings ask for, checkpoints last."""
+    callbacks = [as_callback(item) for item in config.callbacks]
+    if config.print_every:
+        callbacks.append(PrintMetrics(called_every=config.print_every))
+    if config.write_every:
+        callbacks.append(WriteMetrics(called_every=config.write_every))
+    if config.plot_every:
+        callbacks.append(WritePlots(called_every=config.plot_every))
+    if config.checkpoint_best_only:
+        callbacks.append(SaveBestCheckpoint())
+    elif config.checkpoint_every:
+        callbacks.append(SaveCheckpoint(called_every=config.checkpoint_every))
+    return callbacks
+
+
+def provenance(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Say which distribution and version supplied each part that came by a name."""
+    entries = {part: registry().origin(item) for part, item in parts.items()}
+    return {part: entry.provenance() for part, entry in entries.items() if entry is not None}
+
+
+def _names_something(item: Any) -> bool:
+    return item is None or isinstance(item, str | dict)

@@ -1,0 +1,93 @@
+"""All that a checkpoint holds of a run, and a run put back from it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.checkpoints.folder import read_newest
+from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
+from perceptrain_core.checkpoints.saveload import find_checkpoint, restore
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import CheckpointError
+from perceptrain_core.training.run_folder import newest_run_folder
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def run_state(trainer: Any) -> dict[str, Any]:
+    """Take down where a run stands at the end of an epoch, in values that need no code to load."""
+    state: dict[str, Any] = {
+        "epoch": trainer.current_epoch,
+        "global_step": trainer.global_step,
+        "history": trainer.history,
+        "random": get_random_state(),
+        "callbacks": {_key(i, c): c.state_dict() for i, c in enumerate(trainer.callbacks)},
+        "config": plain_config(trainer.config),
+        "provenance": trainer.provenance,
+    }
+    return state | {name: part.state_dict() for name, part in _stateful(trainer).items()}
+
+
+def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> None:
+    """Put a run back to where a checkpoint has it.
+
+    Raises:
+        CheckpointError: The checkpoint does not fit; then nothing has changed.
+    """
+    if "history" not in state:
+        raise CheckpointError(
+            f"{path} holds a model, but no run to go on with: load it with load_checkpoint."
+        )
+    restore(path, state, _stateful(trainer))
+    for number, callback in enumerate(trainer.callbacks):
+        saved = state["callbacks"].get(_key(number, callback))
+        if saved is not None:
+            callback.load_state_dict(saved)
+    trainer.current_epoch = state["epoch"]
+    trainer.global_step = state["global_step"]
+    trainer.history = state["history"]
+    set_random_state(state["random"])
+
+
+def find_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict[str, Any]] | None:
+    """Find what to resume: the newest good checkpoint of the log folder, or the one named.
+
+    Returns:
+        Its path and state; ``None`` if nothing is to be resumed, or nothing is there yet.
+
+    Raises:
+        CheckpointError: There are checkpoints, and none can be read.
+
+    Warns:
+        UserWarning: ``resume=True``, and there is no checkpoint: the run starts from the start.
+    """
+    if resume is False:
+        return None
+    if resume is not True:
+        return find_checkpoint(resume)
+    folder = newest_run_folder(config)
+    found = read_newest(folder)
+    if found is None:
+        warnings.warn(f"Nothing to resume: no checkpoint in {folder}. Starting.", stacklevel=3)
+    return found
+
+
+def plain_config(config: TrainConfig) -> dict[str, Any]:
+    """Give the settings as plain values; what is none (functions, dtypes) as text."""
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    return {name: v if isinstance(v, _PLAIN) else str(v) for name, v in values.items()}
+
+
+def _stateful(trainer: Any) -> dict[str, Any]:
+    parts = {"model": trainer.model, "optimizer": trainer.optimizer}
+    if hasattr(trainer.loss_fn, "state_dict") and hasattr(trainer.loss_fn, "load_state_dict"):
+        parts["loss"] = trainer.loss_fn
+    return parts
+
+
+def _key(number: int, callback: Callback) -> str:
+    return f"{number}:{type(callback).__name__}"

@@ -1,0 +1,361 @@
+"""The trainer: batch, loss, step, metrics, validation, callbacks, in the order they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.checkpoints.random_state import seed_everything
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.data import Epochs, as_loader
+from perceptrain_core.engine import Engine, LocalEngine
+from perceptrain_core.errors import DataError, TrainingError
+from perceptrain_core.optimizers.step import optimize_step as default_optimize_step
+from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.training import parts
+from perceptrain_core.training.events import Events
+from perceptrain_core.training.first_batch import check_result
+from perceptrain_core.training.guard import FusedLossGuard, LossGuard, SkipBatch
+from perceptrain_core.training.hooks import TrainerHooks, losses_of
+from perceptrain_core.training.meter import Meter
+from perceptrain_core.training.modes import evaluating, training
+from perceptrain_core.training.progress import ProgressBar, make_bar
+from perceptrain_core.training.run_folder import new_run_folder
+from perceptrain_core.training.state import find_run, restore_run, run_state
+from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep, StepResult
+from perceptrain_core.types import TrainingStage as Stage
+
+Row = dict[str, float]
+
+
+class Trainer(TrainerHooks):
+    """Train, validate and test a model with a loss of the form ``loss_fn(batch, model)``.
+
+    Args:
+        model: The model; it is trained in place.
+        optimizer: An optimizer of its parameters, or the name of one (with options:
+            ``{"name": "adam", "lr": 1e-3}``).
+        config: How to train.
+        loss_fn: A loss function or object, a criterion of ``torch.nn``, the name of a registered
+            loss, a reference such as ``"./losses.py:mine"``, or a mapping with a name and
+            options. Parameters of its own are trained with the model's.
+        train_dataloader: A loader or any iterable of batches; a tensor, a tuple or dict of
+            tensors, or a data set, of which ``config.batch_size`` makes batches. ``None`` gives
+            the loss one batch ``None`` an epoch.
+        val_dataloader: The same for validation.
+        test_dataloader: The same for :meth:`test`.
+        optimize_step: ``f(model, optimizer, loss_fn, xs, device=None, dtype=None)``, one step.
+        max_batches: At most so many batches of each pass over the data.
+
+    Attributes:
+        history: A dict for each epoch: ``train_loss``, ``train_NAME`` for each metric, and
+            ``val_...`` for epochs with a validation; means over the batches, as floats.
+        current_epoch: The epoch in training, counted from 1; after the fit, the last one.
+        global_step: Optimizer steps taken.
+        opt_result: Where the run stands, for callbacks.
+        stop_training: Set it to true to stop after the epoch in training.
+        interrupted: Whether the last fit was ended by Ctrl-C.
+        provenance: Which distribution and version supplied the loss and the optimizer.
+
+    Raises:
+        TrainingError: The model or optimizer is none, or the optimizer has no parameter of it.
+        RegistryError: A name that nothing has, or options that do not fit.
+        LossContractError: ``loss_fn`` cannot be called.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | str | dict[str, Any] | None,
+        config: TrainConfig,
+        loss_fn: Any = "mse",
+        train_dataloader: Any = None,
+        val_dataloader: Any = None,
+        test_dataloader: Any = None,
+        optimize_step: OptimizeStep = default_optimize_step,
+        max_batches: int | None = None,
+    ) -> None:
+        if not isinstance(config, TrainConfig):
+            raise TrainingError(f"config must be a TrainConfig, got {type(config).__name__}.")
+        self.config = config
+        self.model = parts.resolve_model(model)
+        self.loss_fn: LossFunction = parts.resolve_loss(loss_fn)
+        self.optimizer = parts.resolve_optimizer(optimizer, self.model, self.loss_fn)
+        self.engine: Engine = LocalEngine(config.compute_setup, config.dtype)
+        self.train_dataloader = train_dataloader
+        self.val_dataloader = val_dataloader
+        self.test_dataloader = test_dataloader
+        self.optimize_step = optimize_step
+        self.max_batches = max_batches
+        self.provenance = parts.provenance({"loss": self.loss_fn, "optimizer": self.optimizer})
+        self.callbacks: list[Callback] = parts.resolve_callbacks(config)
+        self._log_folder: Path | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self.history: list[Row] = []
+        self.current_epoch = 0
+        self.global_step = 0
+        self.stop_training = False
+        self.interrupted = False
+        self._batch = 0
+        self._batches_seen = 0
+        self.opt_result = OptimizeResult(
+            0, self.model, self.optimizer, rank=self.engine.rank, device=self.engine.device
+        )
+
+    @property
+    def log_folder(self) -> Path:
+        """The folder of the latest run; it exists once something is written to it."""
+        if self._log_folder is None:
+            self._log_folder = new_run_folder(self.config).absolute()
+        return self._log_folder
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint holds of the run as it stands."""
+        return run_state(self)
+
+    # Training
+
+    def fit(
+        self,
+        train_dataloader: Any = None,
+        val_dataloader: Any = None,
+        *,
+        resume: bool | str | Path = False,
+    ) -> tuple[nn.Module, Any]:
+        """Train for ``config.max_iter`` epochs.
+
+        Ctrl-C ends the training after the step in hand and keeps what was reached.
+
+        Args:
+            train_dataloader: In place of the one given before.
+            val_dataloader: In place of the one given before.
+            resume: Go on from a checkpoint: ``True`` takes the newest good one of the log
+                folder, a path takes that file, or the newest good one of that folder.
+
+        Returns:
+            The model and the optimizer, those that were given.
+
+        Raises:
+            DataError: The data cannot be trained on.
+            LossContractError: The loss breaks the contract; checked on the first batch.
+            NonFiniteLossError: The loss is NaN or infinite.
+            CheckpointError: There is nothing good to resume from, or none can be written.
+        """
+        if train_dataloader is not None:
+            self.train_dataloader = train_dataloader
+        if val_dataloader is not None:
+            self.val_dataloader = val_dataloader
+        train = self._epochs(self.train_dataloader, "train", shuffle=self.config.shuffle)
+        val = self._validation_data()
+        self._guard = self._make_guard()
+        self._start(resume)
+        with self._tracking() as tracker, training(self.model, self.loss_fn):
+            if self.config.hyperparams:
+                tracker.log_hyperparams(self.config.hyperparams)
+            try:
+                self._train(train, val)
+            except KeyboardInterrupt:
+                self._interrupt()
+            finally:
+                self._guard.release()
+            losses = losses_of(self.history, "train"), losses_of(self.history, "val")
+            self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses)
+            if self.config.log_model:
+                loaders = self.train_dataloader, self.val_dataloader, self.test_dataloader
+                tracker.log_model(self.model, *loaders)
+        return self.model, self.optimizer
+
+    def _train(self, train: Epochs, val: Epochs | None) -> None:
+        config, done = self.config, self.current_epoch
+        with make_bar(config.verbose and config.progress, config.max_iter, done) as bar:
+            self._events.tell(Stage.TRAIN_START, done)
+            for epoch in range(done + 1, config.max_iter + 1):
+                self.current_epoch = epoch
+                self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
+                row = self._train_epoch(train, bar)
+                if val is not None and epoch % config.val_every == 0:
+                    row |= self._validate(val)
+                self._end_epoch(row)
+                bar.epoch(epoch, row)
+                if self._finished():
+                    break
+
+    def _train_epoch(self, train: Epochs, bar: ProgressBar) -> Row:
+        events, guard = self._events, self._guard
+        device, dtype = self.engine.device, self.engine.dtype
+        starts, ends = Stage.TRAIN_BATCH_START in events, Stage.TRAIN_BATCH_END in events
+        batches = train.count()
+        meter = Meter("train")
+        self._batch = 0
+        for self._batch, batch in enumerate(train.batches(), start=1):
+            self._batches_seen += 1
+            if starts:
+                events.tell(Stage.TRAIN_BATCH_START, self._batches_seen, batch)
+            try:
+                loss, metrics = self.optimize_step(
+                    self.model, self.optimizer, guard, batch, device=device, dtype=dtype
+                )
+            except SkipBatch:
+                continue
+            self.global_step += 1
+            meter.add(loss, metrics)
+            if ends:
+                self.opt_result.loss, self.opt_result.metrics = loss, metrics
+                events.tell(Stage.TRAIN_BATCH_END, self._batches_seen, (loss, metrics))
+            bar.batch(self.current_epoch, self._batch, batches)
+        guard.poll()
+        if self._batch == 0:
+            raise DataError(
+                f"The training data gave no batch in epoch {self.current_epoch}: they are empty, "
+                "or an iterator that can be gone through only once."
+            )
+        return meter.means()
+
+    def _end_epoch(self, row: Row) -> None:
+        self.history.append(row)
+        result = self.opt_result
+        result.iteration, result.loss, result.metrics = self.current_epoch, row["train_loss"], row
+        self._events.tell(Stage.TRAIN_EPOCH_END, self.current_epoch, row)
+
+    def _finished(self) -> bool:
+        criterion = self.config.trainstop_criterion
+        return self.stop_training or (criterion is not None and criterion(self.opt_result))
+
+    # Validation and test
+
+    def validate(self, val_dataloader: Any = None) -> Row:
+        """Evaluate the loss on the validation data, in evaluation mode and without gradients.
+
+        Args:
+            val_dataloader: In place of the one given before.
+
+        Returns:
+            ``val_loss`` and ``val_NAME`` for each metric: means over the batches.
+
+        Raises:
+            DataError: There are no validation data.
+        """
+        data = self.val_dataloader if val_dataloader is None else val_dataloader
+        if data is None:
+            raise DataError("There are no validation data: pass val_dataloader.")
+        val = self._epochs(data, "val")
+        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        with self._tracking():
+            return self._validate(val)
+
+    def test(self, test_dataloader: Any = None) -> list[Row]:
+        """Evaluate the loss on the test data, in evaluation mode and without gradients.
+
+        Args:
+            test_dataloader: In place of the one given before.
+
+        Returns:
+            ``test_loss`` and ``test_NAME`` for each metric, a row for each batch.
+
+        Raises:
+            DataError: There are no test data.
+        """
+        data = self.test_dataloader if test_dataloader is None else test_dataloader
+        if data is None:
+            raise DataError("There are no test data: pass test_dataloader.")
+        test = self._epochs(data, "test")
+        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        rows = []
+        with self._tracking():
+            for result in self._evaluate(test, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
+                meter = Meter("test")
+                meter.add(*result)
+                rows.append(meter.means())
+        return rows
+
+    def _validate(self, val: Epochs) -> Row:
+        self._events.tell(Stage.VAL_EPOCH_START, self.current_epoch)
+        meter = Meter("val")
+        for result in self._evaluate(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
+            meter.add(*result)
+        if not meter.batches:
+            raise DataError("The validation data gave no batch: they are empty or used up.")
+        row = meter.means()
+        self._events.tell(Stage.VAL_EPOCH_END, self.current_epoch, row)
+        return row
+
+    def _evaluate(self, epochs: Epochs, start: Stage, end: Stage) -> Iterator[StepResult]:
+        with evaluating(self.model, self.loss_fn), torch.no_grad():
+            for number, batch in enumerate(epochs.batches(), start=1):
+                self._events.tell(start, number, batch)
+                result = self.loss_fn(self.engine.place(batch), self.model)
+                if number == 1:
+                    check_result(result)
+                self.opt_result.loss, self.opt_result.metrics = result
+                self._events.tell(end, number, result)
+                yield result
+
+    # Preparation
+
+    def _start(self, resume: bool | str | Path) -> None:
+        """Put everything to the start of a run, or to where a checkpoint has it."""
+        self._reset()
+        self.callbacks = parts.resolve_callbacks(self.config)
+        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        if self.config.seed is not None:
+            seed_everything(self.config.seed)
+        checkpoint = find_run(self.config, resume)
+        if checkpoint is None:
+            self._log_folder = None
+        else:
+            self._log_folder = checkpoint[0].parent.absolute()
+            restore_run(self, *checkpoint)
+
+    @contextmanager
+    def _tracking(self) -> Iterator[Tracker]:
+        """Open the tracker of this run, and let callbacks and hooks know of it."""
+        config = replace(self.config, log_folder=self.log_folder)
+        tracker = parts.resolve_tracker(config)
+        self._events = Events(self, self.callbacks, config, tracker)
+        tracker.open(config, self.current_epoch)
+        try:
+            yield tracker
+        finally:
+            tracker.close()
+
+    def _interrupt(self) -> None:
+        self.interrupted = True
+        if self.config.verbose:
+            complete = f"{len(self.history)} epochs are complete."
+            print(f"Interrupted in epoch {self.current_epoch}; {complete}")
+
+    def _make_guard(self) -> LossGuard:
+        if self.optimizer is None:
+            raise TrainingError("Training needs an optimizer; this trainer was made with None.")
+        policy = self.config.on_nonfinite
+        if policy == "raise" and FusedLossGuard.fits(self.optimizer, self.engine.device):
+            return FusedLossGuard(self.optimizer, self.loss_fn, self._where)
+        return LossGuard(self.loss_fn, policy, self._where)
+
+    def _validation_data(self) -> Epochs | None:
+        if not self.config.val_every:
+            return None
+        if self.val_dataloader is None:
+            raise DataError(
+                f"val_every={self.config.val_every}, but there are no validation data: pass "
+                "val_dataloader, or set val_every=0."
+            )
+        return self._epochs(self.val_dataloader, "val")
+
+    def _epochs(self, data: Any, role: str, shuffle: bool = False) -> Epochs:
+        if data is not None:
+            data = as_loader(data, self.config.batch_size, shuffle, role)
+        return Epochs(data, self.max_batches)
+
+    def _where(self) -> str:
+        return f"in epoch {self.current_epoch}, batch {self._batch}"

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from perceptrain_core.registry.messages import did_you_mean, one_line
+
+KNOWN = ["bce_with_logits", "cross_entropy", "huber", "mse"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "known"),
+    [
+        ("crossentropy", "cross_entropy"),
+        ("CrossEntropyLoss", "cross_entropy"),
+        ("cross-entropy", "cross_entropy"),
+        ("HuberLoss", "huber"),
+        ("mse_loss", "mse"),
+        ("BCEWithLogitsLoss", "bce_with_logits"),
+    ],
+)
+def test_the_spellings_of_other_libraries_are_understood(wish, known):
+    assert repr(known) in did_you_mean(wish, KNOWN)
+
+
+def test_nothing_close_suggests_nothing():
+    assert did_you_mean("zzzzzz", KNOWN) == ""
+
+
+def test_one_line_names_the_type_and_stays_on_its_line():
+    assert one_line(ValueError("a\n  b")) == "ValueError: a b"
+    assert one_line(SystemExit()) == "SystemExit"
+    assert len(one_line(ValueError("x" * 10_000))) < 400
