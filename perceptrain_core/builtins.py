@@ -8,7 +8,7 @@ from __future__ import annotations
 from perceptrain_core.registry import Spec, hookimpl
 
 _PAIR = "Batch: (inputs, labels)."
-_PAIR_OR_POINTS = "Batch: (inputs, labels), or a dict of points for a PINN."
+_PAIR_OR_POINTS = "Batch: (inputs, labels), or points for a PINN."
 
 
 def _loss(name: str, summary: str, batch: str = _PAIR) -> Spec:
@@ -127,6 +127,16 @@ def perceptrain_callbacks() -> list[Spec]:
             "perceptrain_core.callbacks.save_checkpoint:SaveCheckpoint",
             "Save a checkpoint of the run.",
         ),
+        Spec(
+            "save_best_checkpoint",
+            "perceptrain_core.callbacks.save_best_checkpoint:SaveBestCheckpoint",
+            "Save a checkpoint at each validation that is the best so far.",
+        ),
+        Spec(
+            "write_plots",
+            "perceptrain_core.callbacks.write_plots:WritePlots",
+            "Send the pictures of config.plotting_functions to the tracker.",
+        ),
     ]
 
 
@@ -136,6 +146,11 @@ def perceptrain_trackers() -> list[Spec]:
     return [
         Spec("csv", "perceptrain_core.trackers.csv:CSVTracker", "Metrics in a CSV file."),
         Spec("none", "perceptrain_core.trackers.none:NoTracker", "No tracking at all."),
+        Spec(
+            "tensorboard",
+            "perceptrain_core.trackers.tensorboard:TensorBoardTracker",
+            "Event files for TensorBoard (an extra).",
+        ),
     ]
 
 

@@ -64,8 +64,8 @@ def _has_group(distribution: IDistribution) -> bool:
 def _owner(name: str, folders: list[str]) -> IDistribution | None:
     """The distribution that an import of this name would come from: the first on the path."""
     same = [d for d in importlib_metadata.distributions(name=name, path=folders) if _readable(d)]
-    if not same:
-        return None
+    if len(same) < 2:
+        return same[0] if same else None
     # Two versions in one folder: the order in which the folder lists them must not decide.
     folder = str(same[0].locate_file(""))
     return max((d for d in same if str(d.locate_file("")) == folder), key=str)

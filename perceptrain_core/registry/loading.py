@@ -70,13 +70,14 @@ def read_plugin(
     names = set(taken)
     provides: dict[str, tuple[Entry, ...]] = {}
     errors: list[str] = []
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    hooks = list(_hooks(manager, namespace))
+    try:
+        hooks = list(_hooks(namespace))
+    except (Exception, SystemExit) as error:
+        return _record(source, {}, [_reason(error)], import_ms)
     for attribute, hook in hooks:
         try:
             kind = _kind(hook)
-            specs = _ask(manager, namespace, attribute, kind)
+            specs = _ask(namespace, attribute, kind)
             names |= _claims(kind, specs, names)
         except (Exception, SystemExit) as error:
             errors.append(f"{attribute}: {_reason(error)}")
@@ -94,10 +95,20 @@ def _import(where: str) -> object:
     return functools.reduce(getattr, parts, importlib.import_module(module))
 
 
-def _hooks(manager: pluggy.PluginManager, namespace: object) -> Iterator[tuple[str, str]]:
+@functools.cache
+def _manager() -> pluggy.PluginManager:
+    """The one manager: as it holds one hook at a time, plugins cannot meet in it."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def _hooks(namespace: object) -> Iterator[tuple[str, str]]:
     """The attributes that are, or look like, hooks: their name and the name of the hook."""
     for attribute in dir(namespace):
-        options = manager.parse_hookimpl_opts(namespace, attribute)
+        if attribute.startswith("__"):
+            continue
+        options = _manager().parse_hookimpl_opts(namespace, attribute)
         if options is not None:
             hook = options.get("specname") or attribute
             if hook in HOOKS or not options.get("optionalhook"):
@@ -114,10 +125,9 @@ def _kind(hook: str) -> Kind:
     return HOOKS[hook]
 
 
-def _ask(
-    manager: pluggy.PluginManager, namespace: object, attribute: str, kind: Kind
-) -> tuple[Spec, ...]:
+def _ask(namespace: object, attribute: str, kind: Kind) -> tuple[Spec, ...]:
     """Call one hook through pluggy, which checks its signature."""
+    manager = _manager()
     function = getattr(namespace, attribute)
     alone = SimpleNamespace(**{attribute: function})
     if manager.parse_hookimpl_opts(alone, attribute) is None:

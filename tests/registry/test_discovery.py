@@ -15,9 +15,10 @@ GOOD = "[perceptrain]\nmain = mod\n"
 
 
 def found(*sites):
-    return [(s.distribution, s.version, s.module, s.error) for s in find_sources(
-        [site.root for site in sites], ()
-    )]
+    return [
+        (s.distribution, s.version, s.module, s.error)
+        for s in find_sources([site.root for site in sites], ())
+    ]
 
 
 def test_distributions_of_other_things_are_left_alone(site):
@@ -69,9 +70,7 @@ def test_two_versions_in_one_folder_are_one_whatever_the_order(site, monkeypatch
         site.distribution("same", version, entry_points=GOOD)
     listdir = os.listdir
     for reverse in (False, True):
-        monkeypatch.setattr(
-            os, "listdir", lambda path, r=reverse: sorted(listdir(path), reverse=r)
-        )
+        monkeypatch.setattr(os, "listdir", lambda path, r=reverse: sorted(listdir(path), reverse=r))
         importlib.invalidate_caches()
         assert found(site) == [("same", "1.2", "mod", None)]
 

@@ -47,6 +47,7 @@ def test_the_target_is_not_imported(site):
         ("def broken(:", "SyntaxError:"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         ("import warnings; warnings.warn('loud')", "UserWarning: loud"),
+        ("def __dir__(): raise OSError('hidden')", "OSError: hidden"),
         ("x = 1", "it has no hooks: mark one of perceptrain_losses, perceptrain_models"),
         (
             f"{HEAD}@hookimpl\ndef perceptrain_loss(): return []",
@@ -69,7 +70,7 @@ def test_what_is_wrong_with_a_plugin_is_said_in_one_line(site, source, reason):
     assert plugin.status == "failed"
     assert plugin.error.startswith(reason)
     assert "\n" not in plugin.error
-    with pytest.raises(KeyError, match="The plugin sick 1.0 failed: "):
+    with pytest.raises(KeyError, match=r"The plugin sick 1\.0 failed: "):
         registry.losses["dice"]
 
 

@@ -70,7 +70,7 @@ def test_empty_gives_the_built_ins_only(site):
     registry = site.registry(PERCEPTRAIN_PLUGINS="")
     assert "mse" in registry.losses
     assert "calm" not in registry.losses
-    with pytest.raises(KeyError, match="The plugin calm 1.0 is blocked: PERCEPTRAIN_PLUGINS=''"):
+    with pytest.raises(KeyError, match=r"The plugin calm 1\.0 is blocked: PERCEPTRAIN_PLUGINS=''"):
         registry.losses["calm"]
 
 

@@ -36,7 +36,7 @@ def test_good_targets(target):
     "target", ["math", "math.sqrt", "a:b:c", ":b", "a:", "a b:c", "./f.py:x", "a..b:c", "1a:b", ""]
 )
 def test_bad_target_strings(target):
-    with pytest.raises(InvalidSpecError, match="'x': the target .* 'package.module:attribute'"):
+    with pytest.raises(InvalidSpecError, match=r"'x': the target .* 'package\.module:attribute'"):
         Spec("x", target)
 
 

@@ -1,0 +1,92 @@
+"""A picture of the curves of a run: the losses, and the other metrics beside them."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from perceptrain_core.errors import DataError, MissingDependencyError
+
+Row = dict[str, float]
+
+
+def plot_curves(history: Sequence[Row], path: Path) -> Path:
+    """Draw the metrics of each epoch, and save the picture.
+
+    Args:
+        history: A row an epoch, with ``train_NAME``, ``val_NAME``; a metric may be missing in
+            some rows.
+        path: Where to; its ending chooses the format.
+
+    Returns:
+        The path.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            'Pictures need matplotlib: pip install "perceptrain-core[plot]".'
+        ) from error
+    panels = _panels(history)
+    figure = Figure(figsize=(5.2 * len(panels), 3.8), layout="constrained")
+    for number, (title, names) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(1, len(panels), number)
+        _draw(axes, title, names, history)
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """Read a ``metrics.csv`` back as a history.
+
+    Raises:
+        DataError: There is no such file, or it is something else.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [
+            {name: float(value) for name, value in row.items() if value and name != "epoch"}
+            for row in rows
+        ]
+    except FileNotFoundError:
+        raise DataError(f"There is no {path}: expected the folder of a run.") from None
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path} holds something else than metrics: {error}.") from None
+
+
+def _panels(history: Sequence[Row]) -> dict[str, list[str]]:
+    """Group the names: losses together, then each metric with its train and val versions."""
+    names = list(dict.fromkeys(name for row in history for name in row))
+    panels: dict[str, list[str]] = {"loss": []}
+    for name in names:
+        _, _, metric = name.partition("_")
+        if metric == "loss":
+            panels["loss"].append(name)
+        elif metric.startswith("weight_"):
+            panels.setdefault("weights", []).append(name)
+        elif metric == "accuracy":
+            panels.setdefault("accuracy", []).append(name)
+        else:
+            panels.setdefault("metrics", []).append(name)
+    return panels
+
+
+def _draw(axes: Any, title: str, names: list[str], history: Sequence[Row]) -> None:
+    values = []
+    for name in names:
+        points = [(epoch, row[name]) for epoch, row in enumerate(history, 1) if name in row]
+        marker = "o" if len(points) == 1 else None
+        axes.plot(*zip(*points, strict=True), label=name, marker=marker, linewidth=1.4)
+        values += [value for _, value in points if math.isfinite(value)]
+    if values and min(values) > 0 and max(values) > 10 * min(values):
+        axes.set_yscale("log")
+    axes.set(xlabel="epoch", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)

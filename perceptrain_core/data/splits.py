@@ -1,0 +1,101 @@
+"""Training, validation and test data, from what a data set function returned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perceptrain_core.errors import DataError
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Data for training, validation and test: tensors, tuples or dicts of them, or loaders."""
+
+    train: Any
+    val: Any = None
+    test: Any = None
+
+
+def as_splits(data: Any) -> Splits:
+    """Tell what a data set function returned.
+
+    Args:
+        data: Splits as they are; one or more tensors of rows, or a dict of points, which are all
+            for training; one loader; or a tuple or list of two or three loaders, for training,
+            validation and test.
+
+    Raises:
+        DataError: It is none of these.
+    """
+    if isinstance(data, Splits):
+        return data
+    if isinstance(data, Tensor | Mapping) or _are_tensors(data):
+        return Splits(data)
+    if isinstance(data, tuple | list) and 1 <= len(data) <= 3:
+        return Splits(*data)
+    if hasattr(data, "__iter__") and not isinstance(data, str | tuple | list):
+        return Splits(data)
+    raise DataError(
+        f"A data set gave {type(data).__name__}; expected a tuple of tensors (inputs, labels), a "
+        "dict of points, a loader, or (train, val, test) loaders."
+    )
+
+
+def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -> Splits:
+    """Set rows aside for validation and test, at random.
+
+    Args:
+        splits: With tensors as training data, and nothing yet where rows are to go.
+        val_fraction: The share of the rows for validation.
+        test_fraction: The share of the rows for test.
+        seed: The same seed chooses the same rows.
+
+    Raises:
+        DataError: The training data are no tensors, are split already, or too few.
+    """
+    if not val_fraction and not test_fraction:
+        return splits
+    tensors = (splits.train,) if isinstance(splits.train, Tensor) else splits.train
+    if not _are_tensors(tensors) or splits.val is not None or splits.test is not None:
+        raise DataError(
+            "val_fraction and test_fraction split tensors of rows; these data come as loaders or "
+            "points, or are split already. Leave the fractions out."
+        )
+    rows = len(tensors[0])
+    val, test = round(rows * val_fraction), round(rows * test_fraction)
+    if val + test >= rows or (val_fraction and not val) or (test_fraction and not test):
+        raise DataError(
+            f"{rows} rows cannot be split with val_fraction={val_fraction} and "
+            f"test_fraction={test_fraction}: each part needs a row at least."
+        )
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
+    parts = order.split([rows - val - test, val, test])
+    train_rows, val_rows, test_rows = (tuple(t[part] for t in tensors) for part in parts)
+    return Splits(train_rows, val_rows if val else None, test_rows if test else None)
+
+
+def standardize(splits: Splits) -> Splits:
+    """Scale each input to mean 0 and deviation 1 over the training rows; constant ones to 0.
+
+    Raises:
+        DataError: The data are no tuples of tensors.
+    """
+    parts = [part for part in (splits.train, splits.val, splits.test) if part is not None]
+    if not all(_are_tensors(part) for part in parts):
+        raise DataError("standardize needs tensors of rows; these data come as loaders or points.")
+    deviation, mean = torch.std_mean(splits.train[0], dim=0)
+    scale = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+
+    def scaled(part: Any) -> Any:
+        return None if part is None else ((part[0] - mean) / scale, *part[1:])
+
+    return Splits(scaled(splits.train), scaled(splits.val), scaled(splits.test))
+
+
+def _are_tensors(data: Any) -> bool:
+    return isinstance(data, tuple) and bool(data) and all(isinstance(t, Tensor) for t in data)

@@ -1,0 +1,169 @@
+"""A run from a file: build its parts, train, and leave a folder that tells all of it."""
+
+from __future__ import annotations
+
+import csv
+import platform
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+
+from perceptrain_core.analysis.curves import plot_curves
+from perceptrain_core.checkpoints.random_state import seed_everything
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.config.run_file import RunFile, in_table, resolved_tables, train_config
+from perceptrain_core.data.splits import Splits, as_splits, split_rows, standardize
+from perceptrain_core.data.table_file import read_table
+from perceptrain_core.registry import registry
+from perceptrain_core.trackers.csv import FILE as METRICS
+from perceptrain_core.training.parts import provenance
+from perceptrain_core.training.trainer import Trainer
+from perceptrain_core.version import __version__
+
+RUN_FILE, WEIGHTS, CURVES = "run.toml", "model.pt", "curves.png"
+
+
+@dataclass
+class Run:
+    """A run that is ready to go.
+
+    Attributes:
+        run_file: What was asked for.
+        path: Where it was read.
+        trainer: Everything put together.
+        splits: The data.
+    """
+
+    run_file: RunFile
+    path: Path
+    trainer: Trainer
+    splits: Splits
+
+    def train(self, resume: bool | str | Path = False) -> Path:
+        """Train, and write the run folder.
+
+        It holds ``run.toml``, the file in full with the versions of what it used; ``metrics.csv``,
+        a row an epoch; ``model.pt``, the trained weights; checkpoints; and, where matplotlib is
+        installed, ``curves.png``.
+
+        Returns:
+            The run folder.
+        """
+        self.trainer.fit(resume=resume)
+        folder = self.trainer.log_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        tables = resolved_tables(self.run_file, self.trainer.config, self.trainer.provenance)
+        (folder / RUN_FILE).write_text(tomli_w.dumps(tables), encoding="utf-8")
+        _write_history(folder / METRICS, self.trainer.history)
+        torch.save(self.trainer.model.state_dict(), folder / WEIGHTS)
+        if self.trainer.history:
+            plot_curves(self.trainer.history, folder / CURVES)
+        return folder
+
+    def try_one_batch(self) -> dict[str, float]:
+        """Train and validate on one batch, writing nothing; give the losses."""
+        self.trainer.max_batches = 1
+        self.trainer.config = dry_config(self.trainer.config)
+        self.trainer.fit()
+        return self.trainer.history[0]
+
+
+def build_run(run: RunFile, path: Path) -> Run:
+    """Build the parts of a run.
+
+    Args:
+        run: The run file.
+        path: Where it was read, for messages and the name of the run folder.
+
+    Raises:
+        ConfigError: A part cannot be built; the message names its table.
+    """
+    with in_table(path, "data"):
+        splits = _load_data(run)
+    config = train_config(run, path, **_defaults(run, path, splits))
+    if config.seed is not None:
+        seed_everything(config.seed)
+    with in_table(path, "model"):
+        model = registry().resolve("model", run.model.name, (), run.model.options)
+    with in_table(path, "loss"):
+        loss_fn = registry().resolve("loss", run.loss.name, (), run.loss.options)
+    with in_table(path, "optimizer"):
+        optimizer = registry().resolve(
+            "optimizer", run.optimizer.name, (model.parameters(),), run.optimizer.options
+        )
+    trainer = Trainer(model, optimizer, config, loss_fn, splits.train, splits.val, splits.test)
+    trainer.provenance = _provenance(run, trainer)
+    return Run(run, path, trainer, splits)
+
+
+def dry_config(config: TrainConfig) -> TrainConfig:
+    """Give the settings for one epoch that leaves no trace."""
+    return replace(
+        config,
+        max_iter=1,
+        val_every=min(config.val_every, 1),
+        print_every=0,
+        write_every=0,
+        checkpoint_every=0,
+        checkpoint_best_only=False,
+        plot_every=0,
+        log_model=False,
+        hyperparams={},
+        callbacks=[],
+        tracking_tool="none",
+    )
+
+
+def _defaults(run: RunFile, path: Path, splits: Splits) -> dict[str, Any]:
+    epochs = run.train.get("max_iter", TrainConfig().max_iter)
+    tenth = max(1, epochs // 10) if isinstance(epochs, int) else 1
+    return {
+        "log_folder": path.stem,
+        "tracking_tool": "csv",
+        "print_every": tenth,
+        "write_every": 1,
+        "checkpoint_every": tenth,
+        "val_every": 1 if splits.val is not None else 0,
+    }
+
+
+def _load_data(run: RunFile) -> Splits:
+    table = run.data
+    if table.file is not None:
+        rows = read_table(table.file, table.inputs or (), table.labels or (), table.classes)
+        splits = Splits(rows)
+    else:
+        splits = as_splits(registry().resolve("dataset", table.name, (), table.options))
+    splits = split_rows(splits, table.val_fraction, table.test_fraction, table.split_seed)
+    return standardize(splits) if table.standardize else splits
+
+
+def _provenance(run: RunFile, trainer: Trainer) -> dict[str, Any]:
+    named = {"model": trainer.model, "loss": trainer.loss_fn, "optimizer": trainer.optimizer}
+    found = provenance(named)
+    if run.data.name is not None:
+        found["data"] = registry().entry("dataset", run.data.name).provenance()
+    for number, table in enumerate(run.callbacks):
+        found[f"callback_{number}"] = registry().entry("callback", table.name).provenance()
+    versions = {
+        "perceptrain-core": __version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }
+    plain = {
+        part: {key: value for key, value in entry.items() if value is not None}
+        for part, entry in found.items()
+    }
+    return {**plain, "versions": versions}
+
+
+def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """Write the metrics of every epoch, whatever tracker the run had."""
+    names = list(dict.fromkeys(name for row in history for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["epoch", *names])
+        writer.writeheader()
+        writer.writerows({"epoch": epoch, **row} for epoch, row in enumerate(history, start=1))

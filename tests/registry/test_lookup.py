@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from perceptrain_core.errors import InvalidSpecError, OptionError
+from perceptrain_core.registry import (
+    Registry,
+    get_callback,
+    get_dataset,
+    get_loss,
+    get_model,
+    get_optimizer,
+    get_tracker,
+    get_weighting,
+    lookup,
+    register_loss,
+    register_model,
+    registry,
+)
+
+
+@pytest.fixture(autouse=True)
+def default(monkeypatch):
+    """A default registry of this test's own, without installed plugins."""
+    fresh = Registry(path=[], environ={})
+    monkeypatch.setattr(lookup, "_default", lambda: fresh)
+    return fresh
+
+
+def test_the_default_is_one_object(default):
+    assert registry() is registry() is registry(refresh=True) is default
+
+
+def test_the_real_default_is_made_once(monkeypatch):
+    monkeypatch.undo()
+    assert lookup._default() is lookup._default()
+
+
+def test_register_and_get():
+    @register_loss("fancy")
+    def anything(batch, model, *, scale=1.0):
+        return scale
+
+    assert get_loss("fancy") is anything
+    assert get_loss({"name": "fancy", "scale": 2}).keywords == {"scale": 2}
+    assert get_loss("local/fancy", scale=3)(0, 0) == 3
+
+
+def test_register_by_the_name_of_the_function():
+    @register_loss
+    def plain(batch, model): ...
+
+    @register_loss()
+    def called(batch, model): ...
+
+    @register_loss(summary="As said.")
+    def summed(batch, model):
+        """Not this."""
+
+    losses = registry().losses
+    assert get_loss("plain") is plain
+    assert get_loss("called") is called
+    assert losses["summed"].summary == "As said."
+
+
+def test_register_classes():
+    @register_model("net")
+    class Net:
+        """A net."""
+
+        def __init__(self, width=1):
+            self.width = width
+
+    assert get_model("net", width=3).width == 3
+    assert isinstance(Net(), Net)
+    assert registry().models["net"].summary == "A net."
+
+
+def test_registering_what_cannot_be():
+    with pytest.raises(InvalidSpecError, match="'Fancy' cannot be a name"):
+        register_loss("Fancy")(print)
+    with pytest.raises(InvalidSpecError, match="'<lambda>' cannot be a name"):
+        register_loss(lambda batch, model: None)
+    with pytest.raises(InvalidSpecError, match="is a built-in"):
+        register_loss("mse")(print)
+    with pytest.raises(InvalidSpecError, match="a class or a function, not int"):
+        register_loss("fancy")(3)
+
+
+def test_the_decorator_gives_back_what_it_got_from_objects_too():
+    loss = functools.partial(print, end="")
+    assert register_loss("quiet")(loss) is loss
+
+
+class Thing:
+    """Anything that is not a name."""
+
+
+@pytest.mark.parametrize("get", [get_model, get_weighting, get_callback, get_tracker, get_dataset])
+def test_finished_things_come_back(get):
+    thing = Thing()
+    assert get(thing) is thing
+    with pytest.raises(OptionError, match="None is no "):
+        get(None)
+
+
+def test_a_callable_comes_back():
+    assert get_loss(print) is print
+    with pytest.raises(OptionError, match="123 is no loss"):
+        get_loss(123)
+
+
+def test_optimizers_of_torch():
+    import torch
+
+    params = [torch.nn.Parameter(torch.zeros(1))]
+    optimizer = get_optimizer("adamw", params, lr=0.5)
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert get_optimizer(optimizer, params) is optimizer
+    assert isinstance(get_optimizer(torch.optim.SGD, params, lr=1), torch.optim.SGD)
+    assert registry().origin(optimizer).qualified_name == "perceptrain-core/adamw"
+    with pytest.raises(OptionError, match=r"'adam' does not take the option 'learn'.*It takes: lr"):
+        get_optimizer("adam", params, learn=1)
+
+
+def test_options_called_like_arguments():
+    @register_loss
+    def greedy(batch, model, *, name=0, kind=0, base=0, refresh=0, loss=0):
+        return name, kind, base, refresh, loss
+
+    bound = get_loss("greedy", name=1, kind=2, base=3, refresh=4, loss=5)
+    assert bound(0, 0) == (1, 2, 3, 4, 5)
