@@ -18,6 +18,7 @@ Every message says what was given, what was expected, and what to do::
     |-- CallbackError (TypeError)             a callback that does not fit
     |-- TrainingError (RuntimeError)          a model, optimizer or call that cannot work
     |-- MissingDependencyError (ImportError)  an extra is not installed
+    |-- ConformanceError (AssertionError)     a plugin or a loss fails the conformance checks
     `-- CheckpointError (RuntimeError)        a checkpoint that cannot be written or read
 """
 
@@ -90,6 +91,10 @@ class TrainingError(PerceptrainError, RuntimeError):
 
 class MissingDependencyError(PerceptrainError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""
+
+
+class ConformanceError(PerceptrainError, AssertionError):
+    """A plugin or a loss does not keep the contract; the message lists every fault."""
 
 
 class CheckpointError(PerceptrainError, RuntimeError):

@@ -13,6 +13,25 @@ from perceptrain_core.errors import DataError, MissingDependencyError
 Row = dict[str, float]
 
 
+def plot_run(folder: Path) -> Path:
+    """Draw the curves of a run folder as ``curves.png`` in it.
+
+    Args:
+        folder: A folder with a ``metrics.csv``.
+
+    Returns:
+        The picture's path.
+
+    Raises:
+        DataError: There are no metrics in the folder.
+        MissingDependencyError: matplotlib is not installed.
+    """
+    history = read_metrics(folder / "metrics.csv")
+    if not history:
+        raise DataError(f"{folder / 'metrics.csv'} has no row yet: nothing to draw.")
+    return plot_curves(history, folder / "curves.png")
+
+
 def plot_curves(history: Sequence[Row], path: Path) -> Path:
     """Draw the metrics of each epoch, and save the picture.
 

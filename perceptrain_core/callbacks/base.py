@@ -69,7 +69,7 @@ class Callback:
         if isinstance(self.modify_optimize_result, Mapping):
             result.extra.update(self.modify_optimize_result)
         elif self.modify_optimize_result is not None:
-            trainer.opt_result = self.modify_optimize_result(result)
+            trainer.opt_result = _modified(self.modify_optimize_result, result)
         self.run_callback(trainer, config, writer)
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> Any:
@@ -107,6 +107,16 @@ def _interval(called_every: int) -> int:
             f"called_every must be a whole number of at least 1, not {called_every!r}."
         )
     return called_every
+
+
+def _modified(modify: Callable[[OptimizeResult], Any], result: OptimizeResult) -> OptimizeResult:
+    modified = modify(result)
+    if isinstance(modified, OptimizeResult):
+        return modified
+    raise CallbackError(
+        f"modify_optimize_result returned {type(modified).__name__}; it must return the "
+        "OptimizeResult, changed or not."
+    )
 
 
 def _check_call(function: Any, role: str, arguments: tuple[str, ...]) -> None:

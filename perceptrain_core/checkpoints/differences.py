@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,8 +30,15 @@ def _module_differences(module: nn.Module, saved: Mapping[str, Any]) -> list[str
 
 
 def _optimizer_differences(optimizer: Optimizer, saved: Mapping[str, Any]) -> list[str]:
-    own = [len(group["params"]) for group in optimizer.param_groups]
-    there = [len(group["params"]) for group in saved["param_groups"]]
-    if own == there:
-        return []
-    return [f"parameters in each group: {own} here, {there} saved"]
+    own, there = optimizer.param_groups, saved["param_groups"]
+    lines = []
+    if (mine := [len(g["params"]) for g in own]) != (theirs := [len(g["params"]) for g in there]):
+        lines.append(f"parameters in each group: {mine} here, {theirs} saved")
+    missing, unknown = own[0].keys() - there[0].keys(), there[0].keys() - own[0].keys()
+    if missing and unknown:  # only one of them: another version of the same optimizer
+        lines.append(f"options: {_listed(missing)} here, {_listed(unknown)} saved")
+    return lines
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

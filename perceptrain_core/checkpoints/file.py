@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from perceptrain_core.errors import CheckpointError
@@ -22,25 +24,27 @@ def write_file(path: Path, state: dict[str, Any]) -> Path:
         state: Tensors, numbers, strings, and lists, tuples and dicts of them.
 
     Raises:
-        CheckpointError: It cannot be written (a full disk, no permission); what was there stays.
+        CheckpointError: It cannot be written (a full disk, no permission), or it holds what could
+            not be read back; what was there stays.
     """
-    temporary: str | None = None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            torch.save({"format": FORMAT, **state}, file)
+        with temporary.open("wb") as file:
+            torch.save(_plain({"format": FORMAT, **state}), file)
             file.flush()
             os.fsync(file.fileno())
+        _check_readable(temporary)
         os.replace(temporary, path)
         _sync_folder(path.parent)
-    except (OSError, RuntimeError) as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    except Exception as error:
         raise CheckpointError(
             f"The checkpoint {path} could not be written: {error}. "
             "Earlier checkpoints are as they were."
         ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return path
 
 
@@ -55,7 +59,7 @@ def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}.") from None
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = _reason(error)
         raise CheckpointError(
             f"{path} is damaged, or not a checkpoint of Perceptrain: {reason}"
         ) from error
@@ -66,6 +70,38 @@ def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
             f"{path} has the format {state['format']}; this version reads format {FORMAT}."
         )
     return state
+
+
+def _plain(value: Any) -> Any:
+    """Give Python's number for each of NumPy's, which are not read without running code."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) is dict:
+        return {key: _plain(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(item) for item in value)
+    return value
+
+
+def _check_readable(path: Path) -> None:
+    """Refuse now what could not be read when it is needed; the tensors themselves are not read."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:
+        raise CheckpointError(f"it could not be read back, {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    if not lines[0].startswith("Weights only load failed"):
+        return lines[0]
+    # torch goes on with advice to run the code in the file; what it refused is in the middle.
+    refused = re.search(r"(?:GLOBAL|class|global) (\S+)", str(error))
+    what = f" ({refused[1]})" if refused else ""
+    return (
+        f"it holds more than tensors, numbers, strings, lists and dicts{what}, "
+        "and nothing in it is executed"
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -30,6 +30,12 @@ class Named(BaseModel):
 
     name: str = Field(min_length=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        """Read ``loss = "mse"`` as ``loss = {name = "mse"}``."""
+        return {"name": value} if isinstance(value, str) else value
+
     @property
     def options(self) -> dict[str, Any]:
         """Everything but the name."""
@@ -131,7 +137,7 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
     try:
         run = RunFile.model_validate(tables)
     except ValidationError as error:
-        raise _faulty(path, describe_faults(error, _known(error))) from None
+        raise _faulty(path, describe_faults(error, RunFile.model_fields)) from None
     if run.data.file is not None:
         run.data.file = path.parent.absolute() / run.data.file
     return run
@@ -174,7 +180,7 @@ def resolved_tables(run: RunFile, config: TrainConfig, provenance: Mapping[str, 
     if config.hyperparams:
         tables["train"]["hyperparams"] = dict(config.hyperparams)
     tables["provenance"] = dict(provenance)
-    return tables
+    return {name: table for name, table in tables.items() if table}
 
 
 def _override(tables: dict[str, Any], override: str) -> None:
@@ -205,10 +211,6 @@ def _anchored(value: Any, folder: Path) -> Any:
     if isinstance(value, str) and (match := _FILE_REFERENCE.fullmatch(value)):
         return f"{folder / match['path']}:{match['attribute']}"
     return value
-
-
-def _known(error: ValidationError) -> list[str]:
-    return list(RunFile.model_fields)
 
 
 def _faulty(path: Path, faults: Sequence[str]) -> ConfigError:

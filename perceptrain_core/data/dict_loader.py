@@ -58,21 +58,21 @@ class DictDataLoader:
         )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        running = {
-            name: self._endless.get(name) or iter(loader)
-            for name, loader in self.dataloaders.items()
-        }
-        unfinished = set(running) - set(self._endless)
-        while unfinished or self.infinite:
-            parts = {name: next(iterator, _END) for name, iterator in running.items()}
+        names = [name for name in self.dataloaders if name not in self._endless]
+        finite = {name: iter(self.dataloaders[name]) for name in names}
+        unfinished = set(names)
+        while unfinished or not finite:
+            parts = {name: next(iterator, _END) for name, iterator in finite.items()}
             ended = [name for name, part in parts.items() if part is _END]
             unfinished.difference_update(ended)
             if ended and not unfinished:
                 return
             for name in ended:
-                running[name] = iter(self.dataloaders[name])
-                parts[name] = _first(name, running[name])
-            yield {name: _unwrap(part) for name, part in parts.items()}
+                finite[name] = iter(self.dataloaders[name])
+                parts[name] = _first(name, finite[name])
+            # Last, so that the end of an epoch loses none of their batches.
+            parts |= {name: _first(name, iterator) for name, iterator in self._endless.items()}
+            yield {name: _unwrap(parts[name]) for name in self.dataloaders}
 
 
 def _first(name: str, iterator: Iterator[Any]) -> Any:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from perceptrain_core.data.loaders import is_infinite
+from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
 
 
@@ -19,9 +20,14 @@ class Epochs:
     Args:
         loader: The loader, or ``None``.
         limit: At most so many batches in each epoch.
+
+    Raises:
+        DataError: The limit is below 1.
     """
 
     def __init__(self, loader: Loader | None, limit: int | None = None) -> None:
+        if limit is not None and limit < 1:
+            raise DataError(f"max_batches must be at least 1, or None for all; not {limit!r}.")
         self._loader: Loader = (None,) if loader is None else loader
         # An infinite loader goes on from epoch to epoch, it never starts again.
         self._endless = iter(self._loader) if is_infinite(loader) else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from perceptrain_core.data.dict_loader import DictDataLoader
 from perceptrain_core.data.tensor_loader import TensorLoader
@@ -36,8 +36,9 @@ def as_loader(data: Any, batch_size: int, shuffle: bool, role: str = "train") ->
         parts = {name: as_loader(part, batch_size, shuffle, role) for name, part in data.items()}
         return DictDataLoader(parts)
     if isinstance(data, Dataset):
-        shuffled = shuffle and hasattr(data, "__getitem__") and hasattr(data, "__len__")
-        return _not_empty(DataLoader(data, batch_size=batch_size, shuffle=shuffled), role)
+        _not_empty(data, role)
+        shuffled = shuffle and not isinstance(data, IterableDataset) and hasattr(data, "__len__")
+        return DataLoader(data, batch_size=batch_size, shuffle=shuffled)
     if isinstance(data, Iterable) and not isinstance(data, str | bytes):
         return _not_empty(data, role)
     raise DataError(
@@ -46,11 +47,11 @@ def as_loader(data: Any, batch_size: int, shuffle: bool, role: str = "train") ->
     )
 
 
-def _not_empty(loader: Loader, role: str) -> Loader:
+def _not_empty(data: Any, role: str) -> Loader:
     try:
-        batches = len(loader)  # type: ignore[arg-type]
-    except TypeError:
-        return loader
-    if batches == 0:
-        raise DataError(f"The {role} data are empty: the loader has no batches.")
-    return loader
+        length = len(data)
+    except (TypeError, NotImplementedError):  # it has no length, or does not know it
+        return data  # type: ignore[no-any-return]
+    if length == 0:
+        raise DataError(f"The {role} data are empty: the {type(data).__name__} has length 0.")
+    return data  # type: ignore[no-any-return]

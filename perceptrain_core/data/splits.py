@@ -20,6 +20,13 @@ class Splits:
     val: Any = None
     test: Any = None
 
+    def describe(self) -> str:
+        """Say in a few words how much there is."""
+        parts = {"training": self.train, "validation": self.val, "test": self.test}
+        return ", ".join(
+            f"{_amount(part)} for {r}" for r, part in parts.items() if part is not None
+        )
+
 
 def as_splits(data: Any) -> Splits:
     """Tell what a data set function returned.
@@ -74,7 +81,7 @@ def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: 
             f"test_fraction={test_fraction}: each part needs a row at least."
         )
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
-    parts = order.split([rows - val - test, val, test])
+    parts = torch.split(order, [rows - val - test, val, test])
     train_rows, val_rows, test_rows = (tuple(t[part] for t in tensors) for part in parts)
     return Splits(train_rows, val_rows if val else None, test_rows if test else None)
 
@@ -99,3 +106,13 @@ def standardize(splits: Splits) -> Splits:
 
 def _are_tensors(data: Any) -> bool:
     return isinstance(data, tuple) and bool(data) and all(isinstance(t, Tensor) for t in data)
+
+
+def _amount(data: Any) -> str:
+    if isinstance(data, Tensor):
+        return f"{len(data)} rows"
+    if _are_tensors(data):
+        return f"{len(data[0])} rows"
+    if isinstance(data, Mapping):
+        return " and ".join(f"{_amount(part)} ({name})" for name, part in data.items())
+    return f"{len(data)} batches" if hasattr(data, "__len__") else "a loader"

@@ -79,7 +79,7 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         yield from self._batches(order, size)
 
     def _endless(self) -> Iterator[tuple[Tensor, ...]]:
-        rest = self._order()[:0]
+        rest = torch.empty(0, dtype=torch.int64)
         while True:
             order = torch.cat([rest, self._order()])
             full = len(order) - len(order) % self._rows

@@ -34,7 +34,7 @@ def optimize_step(
         dtype: For the floating point tensors of the batch; ``None`` leaves them.
 
     Returns:
-        The loss, detached, and the metrics, both before the update.
+        The loss and the metrics, detached, both from before the update.
     """
     xs = data_to_device(xs, device, dtype)
     begin_step = getattr(loss_fn, "begin_step", None)
@@ -46,7 +46,7 @@ def optimize_step(
     loss, metrics = loss_fn(xs, model)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    return loss.detach(), metrics
+    return loss.detach(), _detached(metrics)
 
 
 def _step_with_closure(
@@ -59,11 +59,24 @@ def _step_with_closure(
         loss, metrics = loss_fn(xs, model)
         loss.backward()  # type: ignore[no-untyped-call]
         if not first:
-            first.append((loss.detach(), metrics))
+            first.append((loss.detach(), _detached(metrics)))
         return loss
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    before = [p.detach().clone() for p in parameters]
+    try:
+        optimizer.step(closure)  # type: ignore[arg-type]
+    except BaseException:
+        # The loss gave up at a trial point of the line search, which is nowhere to stay.
+        with torch.no_grad():
+            for parameter, value in zip(parameters, before, strict=True):
+                parameter.copy_(value)
+        raise
     return first[0]
+
+
+def _detached(metrics: Metrics) -> Metrics:
+    return {k: v.detach() if isinstance(v, Tensor) else v for k, v in metrics.items()}
 
 
 def _clear_gradients(optimizer: Optimizer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,8 @@ class CSVTracker(Tracker):
         for function in plotting_functions:
             name, figure = function(model, iteration)
             figure.savefig(self.folder / f"{name}_{iteration:06d}.png")
+            if pyplot := sys.modules.get("matplotlib.pyplot"):
+                pyplot.close(figure)  # which would be kept for ever
 
     def log_model(
         self,

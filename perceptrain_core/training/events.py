@@ -52,7 +52,8 @@ class Events:
 
         Args:
             stage: What is reached.
-            count: The epoch, or on a batch stage the batch, counted from 1 over the whole run.
+            count: The epoch, or on a batch stage the batch, counted from 1: in training over the
+                whole run, else over one validation or test.
             arguments: For the hook.
         """
         if stage not in self._stages:

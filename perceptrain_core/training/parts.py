@@ -17,7 +17,7 @@ from perceptrain_core.callbacks import (
     WritePlots,
 )
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.errors import TrainingError
+from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.registry import get_loss, get_optimizer, get_tracker, registry
 from perceptrain_core.trackers.base import Tracker
@@ -33,13 +33,20 @@ def resolve_model(model: Any) -> nn.Module:
     """
     if isinstance(model, nn.Module):
         return model
-    given = model.__name__ + ", a class" if isinstance(model, type) else type(model).__name__
-    raise TrainingError(f"model must be a torch.nn.Module object, got {given}.")
+    raise TrainingError(f"model must be a torch.nn.Module object, got {_given(model)}.")
 
 
 def resolve_loss(loss_fn: Any) -> LossFunction:
-    """Give the loss for a name, a reference, a mapping, a criterion of torch, or a loss."""
-    return as_loss(get_loss(loss_fn) if _names_something(loss_fn) else loss_fn)
+    """Give the loss for a name, a reference, a mapping, a criterion of torch, or a loss.
+
+    Raises:
+        LossContractError: It cannot be called, or is a class.
+    """
+    loss = as_loss(get_loss(loss_fn) if _names_something(loss_fn) else loss_fn)
+    if isinstance(loss, type):
+        name = loss.__name__
+        raise LossContractError(f"The loss is the class {name}; pass {name}(...), an object.")
+    return loss
 
 
 def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -> Any:
@@ -55,7 +62,7 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
     if not isinstance(optimizer, Optimizer):
         raise TrainingError(
             "optimizer must be a torch.optim.Optimizer, e.g. Adam(model.parameters(), lr=1e-3), "
-            f"or the name of one; got {type(optimizer).__name__}."
+            f"or the name of one; got {_given(optimizer)}."
         )
     owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
     own = [id(p) for p in model.parameters()]
@@ -113,6 +120,10 @@ def provenance(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Say which distribution and version supplied each part that came by a name."""
     entries = {part: registry().origin(item) for part, item in parts.items()}
     return {part: entry.provenance() for part, entry in entries.items() if entry is not None}
+
+
+def _given(item: Any) -> str:
+    return f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__
 
 
 def _names_something(item: Any) -> bool:

@@ -115,5 +115,7 @@ class RichBar:
 
 def make_bar(show: bool, total: int, done: int = 0) -> ProgressBar:
     """Make a bar where there is a terminal or a notebook to show it, else none."""
+    if not show:
+        return NoBar()
     console = Console()
-    return RichBar(total, done) if show and (console.is_terminal or console.is_jupyter) else NoBar()
+    return RichBar(total, done) if console.is_terminal or console.is_jupyter else NoBar()

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import csv
+import json
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import tomli_w
 import torch
 
-from perceptrain_core.analysis.curves import plot_curves
+from perceptrain_core.callbacks import Callback, TrainerContext
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_file import RunFile, in_table, resolved_tables, train_config
 from perceptrain_core.data.splits import Splits, as_splits, split_rows, standardize
 from perceptrain_core.data.table_file import read_table
 from perceptrain_core.registry import registry
+from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.csv import FILE as METRICS
 from perceptrain_core.training.parts import provenance
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.version import __version__
 
-RUN_FILE, WEIGHTS, CURVES = "run.toml", "model.pt", "curves.png"
+RUN_FILE, WEIGHTS, TEST = "run.toml", "model.pt", "test.json"
 
 
 @dataclass
@@ -43,25 +46,37 @@ class Run:
     splits: Splits
 
     def train(self, resume: bool | str | Path = False) -> Path:
-        """Train, and write the run folder.
+        """Train, and leave a run folder.
 
-        It holds ``run.toml``, the file in full with the versions of what it used; ``metrics.csv``,
-        a row an epoch; ``model.pt``, the trained weights; checkpoints; and, where matplotlib is
-        installed, ``curves.png``.
+        It holds ``run.toml``, the file in full with the versions of what it used, written at the
+        start; ``metrics.csv``, a row an epoch; checkpoints; ``model.pt``, the trained weights; and
+        ``test.json`` where there are test data.
 
         Returns:
             The run folder.
         """
+        self.trainer.config.callbacks.append(Callback("train_start", callback=self._write_run_file))
         self.trainer.fit(resume=resume)
         folder = self.trainer.log_folder
-        folder.mkdir(parents=True, exist_ok=True)
-        tables = resolved_tables(self.run_file, self.trainer.config, self.trainer.provenance)
-        (folder / RUN_FILE).write_text(tomli_w.dumps(tables), encoding="utf-8")
-        _write_history(folder / METRICS, self.trainer.history)
+        write_history(folder / METRICS, self.trainer.history)
         torch.save(self.trainer.model.state_dict(), folder / WEIGHTS)
-        if self.trainer.history:
-            plot_curves(self.trainer.history, folder / CURVES)
         return folder
+
+    def test(self) -> dict[str, float]:
+        """Give the means of the metrics over the test data, and write them to ``test.json``."""
+        rows = self.trainer.test()
+        means = {name: fmean(row[name] for row in rows) for name in rows[0]}
+        path = self.trainer.log_folder / TEST
+        path.write_text(json.dumps(means, indent=2) + "\n", encoding="utf-8")
+        return means
+
+    def _write_run_file(
+        self, trainer: TrainerContext, config: TrainConfig, writer: Tracker
+    ) -> None:
+        trainer.log_folder.mkdir(parents=True, exist_ok=True)
+        tables = resolved_tables(self.run_file, self.trainer.config, self.trainer.provenance)
+        path = trainer.log_folder / RUN_FILE
+        path.write_text(tomli_w.dumps(tables), encoding="utf-8")
 
     def try_one_batch(self) -> dict[str, float]:
         """Train and validate on one batch, writing nothing; give the losses."""
@@ -160,7 +175,7 @@ def _provenance(run: RunFile, trainer: Trainer) -> dict[str, Any]:
     return {**plain, "versions": versions}
 
 
-def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+def write_history(path: Path, history: list[dict[str, float]]) -> None:
     """Write the metrics of every epoch, whatever tracker the run had."""
     names = list(dict.fromkeys(name for row in history for name in row))
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -19,8 +19,8 @@ def new_run_folder(config: TrainConfig) -> Path:
     """Choose a folder that no earlier run has used; it is not made yet."""
     base = base_folder(config)
     if config.create_subfolder_per_run:
-        return _unused(base / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
-    return base if not _used(base) else _unused(base / "run", numbered=True)
+        return unused(base / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    return base if not _used(base) else unused(base / "run", numbered=True)
 
 
 def newest_run_folder(config: TrainConfig) -> Path:
@@ -38,7 +38,13 @@ def _used(folder: Path) -> bool:
     return folder.is_dir() and any(path.is_file() for path in folder.iterdir())
 
 
-def _unused(folder: Path, numbered: bool = False) -> Path:
+def unused(folder: Path, numbered: bool = False) -> Path:
+    """Give a path that nothing has: ``folder``, else ``folder-2``, and so on.
+
+    Args:
+        folder: The path that is wanted.
+        numbered: Start with ``folder-2``.
+    """
     names = chain(
         [] if numbered else [folder],
         (folder.with_name(f"{folder.name}-{number}") for number in count(2)),

@@ -23,6 +23,7 @@ def run_state(trainer: Any) -> dict[str, Any]:
     state: dict[str, Any] = {
         "epoch": trainer.current_epoch,
         "global_step": trainer.global_step,
+        "batches_seen": trainer.batches_seen,
         "history": trainer.history,
         "random": get_random_state(),
         "callbacks": {_key(i, c): c.state_dict() for i, c in enumerate(trainer.callbacks)},
@@ -49,6 +50,7 @@ def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> None:
             callback.load_state_dict(saved)
     trainer.current_epoch = state["epoch"]
     trainer.global_step = state["global_step"]
+    trainer.batches_seen = state["batches_seen"]
     trainer.history = state["history"]
     set_random_state(state["random"])
 

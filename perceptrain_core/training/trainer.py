@@ -58,8 +58,9 @@ class Trainer(TrainerHooks):
     Attributes:
         history: A dict for each epoch: ``train_loss``, ``train_NAME`` for each metric, and
             ``val_...`` for epochs with a validation; means over the batches, as floats.
-        current_epoch: The epoch in training, counted from 1; after the fit, the last one.
+        current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps taken.
+        batches_seen: Batches taken in training; more than steps, where some were left out.
         opt_result: Where the run stands, for callbacks.
         stop_training: Set it to true to stop after the epoch in training.
         interrupted: Whether the last fit was ended by Ctrl-C.
@@ -98,6 +99,7 @@ class Trainer(TrainerHooks):
         self.provenance = parts.provenance({"loss": self.loss_fn, "optimizer": self.optimizer})
         self.callbacks: list[Callback] = parts.resolve_callbacks(config)
         self._log_folder: Path | None = None
+        self._tracker: Tracker | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -107,7 +109,7 @@ class Trainer(TrainerHooks):
         self.stop_training = False
         self.interrupted = False
         self._batch = 0
-        self._batches_seen = 0
+        self.batches_seen = 0
         self.opt_result = OptimizeResult(
             0, self.model, self.optimizer, rank=self.engine.rank, device=self.engine.device
         )
@@ -134,7 +136,8 @@ class Trainer(TrainerHooks):
     ) -> tuple[nn.Module, Any]:
         """Train for ``config.max_iter`` epochs.
 
-        Ctrl-C ends the training after the step in hand and keeps what was reached.
+        Ctrl-C ends the training and keeps what was reached; an epoch that it cuts short has no
+        row in the history.
 
         Args:
             train_dataloader: In place of the one given before.
@@ -198,9 +201,9 @@ class Trainer(TrainerHooks):
         meter = Meter("train")
         self._batch = 0
         for self._batch, batch in enumerate(train.batches(), start=1):
-            self._batches_seen += 1
+            self.batches_seen += 1
             if starts:
-                events.tell(Stage.TRAIN_BATCH_START, self._batches_seen, batch)
+                events.tell(Stage.TRAIN_BATCH_START, self.batches_seen, batch)
             try:
                 loss, metrics = self.optimize_step(
                     self.model, self.optimizer, guard, batch, device=device, dtype=dtype
@@ -211,7 +214,7 @@ class Trainer(TrainerHooks):
             meter.add(loss, metrics)
             if ends:
                 self.opt_result.loss, self.opt_result.metrics = loss, metrics
-                events.tell(Stage.TRAIN_BATCH_END, self._batches_seen, (loss, metrics))
+                events.tell(Stage.TRAIN_BATCH_END, self.batches_seen, (loss, metrics))
             bar.batch(self.current_epoch, self._batch, batches)
         guard.poll()
         if self._batch == 0:
@@ -318,14 +321,19 @@ class Trainer(TrainerHooks):
 
     @contextmanager
     def _tracking(self) -> Iterator[Tracker]:
-        """Open the tracker of this run, and let callbacks and hooks know of it."""
+        """Open the tracker of this run, unless it is, and let callbacks and hooks know of it."""
+        if self._tracker is not None:  # a callback validates or tests during the fit
+            yield self._tracker
+            return
         config = replace(self.config, log_folder=self.log_folder)
         tracker = parts.resolve_tracker(config)
         self._events = Events(self, self.callbacks, config, tracker)
         tracker.open(config, self.current_epoch)
+        self._tracker = tracker
         try:
             yield tracker
         finally:
+            self._tracker = None
             tracker.close()
 
     def _interrupt(self) -> None:
@@ -333,6 +341,7 @@ class Trainer(TrainerHooks):
         if self.config.verbose:
             complete = f"{len(self.history)} epochs are complete."
             print(f"Interrupted in epoch {self.current_epoch}; {complete}")
+        self.current_epoch = len(self.history)
 
     def _make_guard(self) -> LossGuard:
         if self.optimizer is None:

@@ -1,0 +1,92 @@
+"""What ``perceptrain list-losses`` costs beside the smallest typer program, as whole processes.
+
+The programs take turns, so that a machine that slows down slows all; the figures are medians.
+The fake distributions are what 300 packages with a console script each leave in site-packages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+BARE = """
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def hello() -> None:
+    print("hello")
+
+
+app()
+"""
+
+
+def install(folder: Path, number: int) -> None:
+    for i in range(number):
+        info = folder / f"fake_{i}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: fake-{i}\nVersion: 1.0\n")
+        (info / "RECORD").write_text(f"fake_{i}.py,,\n")
+        (info / "entry_points.txt").write_text(f"[console_scripts]\nfake-{i} = fake_{i}:main\n")
+
+
+def seconds(command: list[str], environ: dict[str, str]) -> float:
+    start = perf_counter()
+    subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
+    return perf_counter() - start
+
+
+def measure(turns: int, number: int = 300) -> dict[str, float]:
+    """The median milliseconds of each program, by its name."""
+    # Compiled files are what an installed program has.
+    environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    with tempfile.TemporaryDirectory() as root:
+        bare, folder = Path(root, "bare.py"), Path(root, "site")
+        bare.write_text(BARE)
+        install(folder, number)
+        listing = [sys.executable, "-m", "perceptrain_core.cli.main", "list-losses"]
+        programs = {
+            "bare typer": ([sys.executable, str(bare)], environ),
+            "list-losses": (listing, environ),
+            f"{number} more installed": (listing, environ | {"PYTHONPATH": str(folder)}),
+        }
+        times: dict[str, list[float]] = {name: [] for name in programs}
+        for turn in range(turns + 1):
+            for name, program in programs.items():
+                taken = seconds(*program)
+                if turn:  # the first fills the caches
+                    times[name].append(taken)
+    return {name: 1e3 * median(values) for name, values in times.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=21)
+    parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
+    options = parser.parse_args()
+    figures = measure(options.turns)
+    if options.json:
+        print(json.dumps(figures, indent=2))
+        return
+    bare, listing, more = figures.values()
+    beside = {
+        "bare typer": "",
+        "list-losses": f"{listing / bare:.2f} times a bare typer program (at most 1.5)",
+        "300 more installed": f"{more - listing:+.0f} ms for 300 distributions (less than 50)",
+    }
+    for name, milliseconds in figures.items():
+        print(f"{name:<20}{milliseconds:6.0f} ms   {beside[name]}".rstrip())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""The conformance kit, for the tests of plugins and losses."""
+
+from perceptrain_core.errors import ConformanceError
+from perceptrain_core.testing import Check, check_loss, check_plugin, run_checks
+
+__all__ = ["Check", "ConformanceError", "check_loss", "check_plugin", "run_checks"]

@@ -1,0 +1,138 @@
+"""The second part of the demo: a differential equation whose two terms fight each other.
+
+The Helmholtz problem of arXiv 2001.04536 on a smaller scale: ``u_xx + u_yy + u = q`` on the square
+``[-1, 1]^2`` with ``u = 0`` on its boundary, and ``q`` such that
+``u = sin(pi x) sin(2 pi y)``. The residual is large where the boundary term is small, so a plain
+sum of both hardly sees the boundary; annealed weights do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import pi, sqrt
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.models import FFNN, PINN
+from perceptrain_core.training import Trainer
+
+STEPS, POINTS = 3000, 128
+
+
+class Points:
+    """Fresh random points at every step: inside the square, and on its four sides."""
+
+    infinite = True
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        sides = torch.arange(POINTS) % 4
+        while True:
+            inside = 2 * torch.rand(POINTS, 2) - 1
+            boundary = 2 * torch.rand(POINTS, 2) - 1
+            for side, (axis, value) in enumerate([(0, -1.0), (0, 1.0), (1, -1.0), (1, 1.0)]):
+                boundary[sides == side, axis] = value
+            yield {"pde": inside, "boundary": boundary}
+
+
+class Standardized(nn.Module):
+    """A network that sees its inputs with deviation 1, as the paper's do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = FFNN([2, 32, 32, 32, 1], nn.Tanh())
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Give ``u`` of shape ``(N, 1)`` at points of shape ``(N, 2)`` in the square."""
+        u: Tensor = self.network(sqrt(3) * points)
+        return u
+
+
+def exact(points: Tensor) -> Tensor:
+    """The solution, of shape ``(N, 1)``."""
+    return torch.sin(pi * points[:, :1]) * torch.sin(2 * pi * points[:, 1:])
+
+
+def equation(points: Tensor, network: nn.Module) -> Tensor:
+    """The residual of the equation."""
+    u = network(points)
+    (gradient,) = torch.autograd.grad(u.sum(), points, create_graph=True)
+    laplacian = torch.zeros_like(u)
+    for axis in range(2):
+        derivative = gradient[:, axis].sum()
+        (second,) = torch.autograd.grad(derivative, points, create_graph=True)
+        laplacian = laplacian + second[:, axis : axis + 1]
+    q = (1 - 5 * pi**2) * exact(points)
+    return laplacian + u - q
+
+
+def boundary(points: Tensor, network: nn.Module) -> Tensor:
+    """The residual of the boundary condition."""
+    residual: Tensor = network(points)
+    return residual
+
+
+def solve(loss_fn: Any) -> tuple[Tensor, float, list[dict[str, float]], float]:
+    """Train a network, the same and on the same points for every loss.
+
+    Returns:
+        The solution on a grid of shape ``(101, 101)``, its relative L2 error, the history of the
+        training, and the seconds it took.
+    """
+    torch.manual_seed(0)
+    model = PINN(Standardized(), {"pde": equation, "boundary": boundary})
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    config = TrainConfig(max_iter=STEPS, print_every=STEPS // 3)
+    trainer = Trainer(model, optimizer, config, loss_fn=loss_fn)
+    start = perf_counter()
+    trainer.fit(Points())
+    seconds = perf_counter() - start
+    grid = _grid()
+    with torch.no_grad():
+        u = model.nn(grid)
+    error = ((u - exact(grid)).norm() / exact(grid).norm()).item()
+    return u.reshape(101, 101), error, trainer.history, seconds
+
+
+def draw(
+    solutions: dict[str, Tensor], histories: dict[str, list[dict[str, float]]], path: Path
+) -> None:
+    """Draw the exact solution, the error of each other one, and the terms over the steps."""
+    from matplotlib.figure import Figure
+
+    truth = exact(_grid()).reshape(101, 101)
+    errors = {name: (u - truth).abs() for name, u in solutions.items()}
+    largest = max(error.max().item() for error in errors.values())
+    figure = Figure(figsize=(4.2 * (1 + len(solutions)), 7.2), layout="constrained")
+    axes = figure.subplots(2, 1 + len(solutions))
+    _image(figure, axes[0, 0], truth, "exact solution", cmap="RdBu_r", vmin=-1, vmax=1)
+    for column, (name, error) in enumerate(errors.items(), start=1):
+        _image(figure, axes[0, column], error, f"error with {name}", vmin=0, vmax=largest)
+        for term in ("pde", "boundary"):
+            values = [row[f"train_{term}"] for row in histories[name]]
+            axes[1, column].semilogy(values, linewidth=0.6, label=term)
+        axes[1, column].set(title=f"terms with {name}", xlabel="step")
+        axes[1, column].legend(frameon=False)
+    weights = [row["train_weight_boundary"] for row in histories["grad_weighted"]]
+    axes[1, 0].plot(weights, linewidth=1)
+    axes[1, 0].set(title="boundary weight of grad_weighted", xlabel="step")
+    figure.savefig(path, dpi=110)
+
+
+def _image(figure: Any, axes: Any, values: Tensor, title: str, **colours: Any) -> None:
+    image = axes.imshow(values.T.numpy(), extent=(-1, 1, -1, 1), origin="lower", **colours)
+    axes.set(title=title, xlabel="x", ylabel="y")
+    figure.colorbar(image, ax=axes, shrink=0.8)
+
+
+def _grid() -> Tensor:
+    line = torch.linspace(-1, 1, 101)
+    return torch.cartesian_prod(line, line)

@@ -1,0 +1,108 @@
+"""The one place where commands are registered.
+
+A command is a function in a module of its own, which imports what it needs when it runs: listing
+losses must not wait for torch. So it is added with two lines, its import and its registration.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from io import TextIOWrapper
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from perceptrain_core.cli import output
+from perceptrain_core.cli.check import check_plugin
+from perceptrain_core.cli.demo import demo
+from perceptrain_core.cli.listing import listing_of
+from perceptrain_core.cli.plot import plot
+from perceptrain_core.cli.plugins import plugins
+from perceptrain_core.cli.show import show
+from perceptrain_core.cli.train import train
+from perceptrain_core.registry.kinds import KINDS
+from perceptrain_core.version import __version__
+
+
+class _Group(TyperGroup):
+    """Tells of every error in a line or two; a traceback is for those who ask with ``--debug``."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        try:
+            code = super().main(*args, **options | {"standalone_mode": False})
+        except typer.Abort:
+            output.note("Aborted.")
+            code = output.FAILED
+        except Exception as error:
+            if not _is_typers(error):
+                raise
+            code = output.report_usage(error)
+        sys.exit(code)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            super().invoke(ctx)
+            sys.stdout.flush()  # a closed pipe shows here, not when the interpreter ends
+        except Exception as error:
+            if _is_typers(error):
+                raise
+            raise typer.Exit(output.report(error, debug=ctx.params["debug"])) from None
+
+
+def _is_typers(error: Exception) -> bool:
+    """Whether it is for typer: a usage error, an exit, or a pipe that the reader closed."""
+    if isinstance(error, OSError):
+        return error.errno == errno.EPIPE
+    return isinstance(error, typer.Abort) or hasattr(error, "exit_code")
+
+
+app = typer.Typer(
+    cls=_Group,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"perceptrain {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def perceptrain(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Train PyTorch models with the right loss, each by its name."""
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+
+
+for kind in KINDS:
+    app.command(f"list-{kind.plural}", rich_help_panel="Names")(listing_of(kind))
+app.command(rich_help_panel="Names")(show)
+app.command(rich_help_panel="Training")(train)
+app.command(rich_help_panel="Training")(plot)
+app.command(rich_help_panel="Training")(demo)
+app.command(rich_help_panel="Plugins")(plugins)
+app.command(rich_help_panel="Plugins")(check_plugin)
+
+
+def main() -> None:
+    """Run the command line, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a summary may hold what an old terminal cannot show
+            stream.reconfigure(errors="replace")
+    app(prog_name="perceptrain")
+
+
+if __name__ == "__main__":
+    main()

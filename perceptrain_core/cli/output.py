@@ -1,0 +1,114 @@
+"""What the commands write: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from perceptrain_core.errors import (
+    AmbiguousNameError,
+    ConfigError,
+    OptionError,
+    PerceptrainError,
+    PluginSelectionError,
+    UnknownNameError,
+)
+
+GOOD, FAILED, WRONG_CALL = 0, 1, 2
+
+_CALLERS_FAULT = (
+    AmbiguousNameError,
+    ConfigError,
+    OptionError,
+    PluginSelectionError,
+    UnknownNameError,
+)
+_GAP = "  "
+_NARROWEST = 24
+
+
+def write_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write aligned columns.
+
+    In a terminal the last column is wrapped at its width; elsewhere each row is one line.
+
+    Args:
+        headers: The names of the columns.
+        rows: The cells, as many in each row as there are columns.
+    """
+    lines = [tuple(headers), *map(tuple, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)][:-1]
+    indent = sum(widths) + len(_GAP) * len(widths)
+    for line in lines:
+        first = "".join(
+            f"{cell:{width}}{_GAP}" for cell, width in zip(line[:-1], widths, strict=True)
+        )
+        print((first + f"\n{' ' * indent}".join(_wrapped(line[-1], indent))).rstrip())
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    width = _terminal_width() - indent
+    if width < _NARROWEST:
+        return [text]
+    import textwrap  # only a person at a terminal waits for it
+
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _terminal_width() -> int:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):  # a pipe, a file, or no real stream at all
+        return 0
+
+
+def write_json(value: Any) -> None:
+    """Write JSON, and nothing else, to stdout."""
+    import json
+
+    print(json.dumps(value, indent=2))
+
+
+def note(text: str) -> None:
+    """Write a diagnostic to stderr."""
+    print(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def foreign_code() -> Iterator[None]:
+    """Run the code of plugins: what it prints goes to stderr, for stdout is the command's."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def report(error: Exception, *, debug: bool) -> int:
+    """Tell a person what went wrong.
+
+    Args:
+        error: What a command raised.
+        debug: Show the traceback too.
+
+    Returns:
+        The exit code.
+    """
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    elif isinstance(error, PerceptrainError):
+        note(f"Error: {error}")
+    else:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        note(f"Unexpected error: {reason}\nRun 'perceptrain --debug ...' to see where it is.")
+    return WRONG_CALL if isinstance(error, _CALLERS_FAULT) else FAILED
+
+
+def report_usage(error: Any) -> int:
+    """Tell a person what is wrong with the call, as typer found it; gives the exit code."""
+    note(f"Error: {error.format_message()}")
+    if error.ctx is not None:
+        note(f"Run '{error.ctx.command_path} --help' to see what it takes.")
+    return int(error.exit_code)

@@ -1,0 +1,17 @@
+"""``perceptrain plot``: pictures of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def plot(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a run.")],
+) -> None:
+    """Draw the curves of a run as curves.png in its folder."""
+    from perceptrain_core.analysis.curves import plot_run
+
+    print(plot_run(folder))

@@ -1,0 +1,55 @@
+"""``perceptrain plugins``: what is installed, what it provides, and what is broken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from perceptrain_core.cli import output
+from perceptrain_core.cli.listing import Json
+
+if TYPE_CHECKING:
+    from perceptrain_core.registry import Plugin
+
+
+def plugins(json: Json = False) -> None:
+    """List the plugins that are installed; exit code 1 if one of them failed."""
+    from perceptrain_core.registry import registry
+
+    with output.foreign_code():
+        found = registry().plugins
+    if json:
+        output.write_json([_facts(plugin) for plugin in found])
+    else:
+        headers = ("DISTRIBUTION", "VERSION", "STATUS", "IMPORT", "PROVIDES")
+        output.write_table(headers, map(_row, found))
+    if any(plugin.status == "failed" for plugin in found):
+        raise typer.Exit(output.FAILED)
+
+
+def _facts(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "module": plugin.module,
+        "status": plugin.status,
+        "error": plugin.error,
+        "import_ms": round(plugin.import_ms, 2),
+        "provides": {
+            plural: [entry.name for entry in entries] for plural, entries in plugin.provides.items()
+        },
+    }
+
+
+def _row(plugin: Plugin) -> tuple[str, ...]:
+    imported = f"{plugin.import_ms:.1f} ms" if plugin.import_ms else "-"
+    counts = ", ".join(_count(plural, len(entries)) for plural, entries in plugin.provides.items())
+    provides = "; ".join(filter(None, (counts, plugin.error))) or "nothing"
+    return plugin.distribution, plugin.version or "-", plugin.status, imported, provides
+
+
+def _count(plural: str, number: int) -> str:
+    from perceptrain_core.registry import kind_of
+
+    return f"{number} {kind_of(plural).singular if number == 1 else plural}"

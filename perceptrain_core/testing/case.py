@@ -1,0 +1,104 @@
+"""A loss, a batch and a model: copies that may be spoiled, and what an evaluation changes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.checkpoints.random_state import seed_everything
+from perceptrain_core.data import data_to_device
+
+Snapshot = dict[str, Any]
+
+
+@dataclass
+class Case:
+    """What a loss is checked on."""
+
+    loss_fn: Callable[..., Any]
+    batch: Any
+    model: nn.Module
+
+    def copy(self) -> Case:
+        """Copy all three at once, so that what they share is shared by the copies too."""
+        return Case(*copy.deepcopy((self.loss_fn, self.batch, self.model)))
+
+    def evaluate(self, *, train: bool, grad: bool) -> Any:
+        """Evaluate the loss from a fixed random state, in training or evaluation mode."""
+        for module in (self.model, self.loss_fn):
+            if isinstance(module, nn.Module):
+                module.train(train)
+        seed_everything(0)
+        with torch.set_grad_enabled(grad):
+            return self.loss_fn(self.batch, self.model)
+
+    def to_float64(self) -> None:
+        """Cast the floating-point numbers of the model, the batch and the loss."""
+        for module in (self.model, self.loss_fn):
+            if isinstance(module, nn.Module):
+                module.double()
+        self.batch = data_to_device(self.batch, dtype=torch.float64)
+
+    def snapshot(self, *, buffers: bool) -> Snapshot:
+        """Take down all that an evaluation must leave as it is.
+
+        Args:
+            buffers: Those of the model too; in training it may change them itself.
+        """
+        tensors = dict(leaves(self.batch, "batch"))
+        tensors |= {f"the parameter {n!r}": p for n, p in self.model.named_parameters()}
+        if buffers:
+            tensors |= {f"the buffer {n!r}": b for n, b in self.model.named_buffers()}
+        seen: Snapshot = {}
+        for name, value in tensors.items():
+            seen[name] = value.detach().clone() if isinstance(value, Tensor) else value
+            if isinstance(value, Tensor):
+                seen[f"requires_grad of {name}"] = value.requires_grad
+                # Only a leaf has a .grad; asking another for it is a warning.
+                grad = value.grad if value.is_leaf else None
+                seen[f".grad of {name}"] = None if grad is None else grad.detach().clone()
+        for name, module in self.model.named_modules():
+            seen[f"the training mode of {name or 'the model'}"] = module.training
+        return seen
+
+    def mark_gradients(self) -> None:
+        """Give every parameter a ``.grad``, so that a change to it is seen."""
+        for parameter in self.model.parameters():
+            parameter.grad = torch.full_like(parameter, 0.5)
+
+
+def leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """What nested mappings, tuples and lists hold, each under the way to it."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(item, f"{name}[{key!r}]")
+    elif isinstance(value, tuple | list):
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{name}[{index}]")
+    else:
+        yield name, value
+
+
+def changes(before: Snapshot, after: Snapshot) -> Iterator[str]:
+    """Say what differs between two snapshots."""
+    for name in before | after:
+        if name not in after:
+            yield f"{name} is gone"
+        elif name not in before:
+            yield f"{name} is new"
+        elif not same(before[name], after[name]):
+            yield f"{name} changed"
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether two values are equal; a NaN is equal to another at the same place."""
+    if not (isinstance(first, Tensor) and isinstance(second, Tensor)):
+        return type(first) is type(second) and (first is second or bool(first == second))
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    return bool(((first == second) | ((first != first) & (second != second))).all())

@@ -1,0 +1,34 @@
+"""The result of a check, and the error that lists all faults at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from perceptrain_core.errors import ConformanceError
+
+
+class Check(NamedTuple):
+    """What one check found.
+
+    Attributes:
+        name: What the contract asks, ``"imports lightly"``.
+        faults: What was seen instead, a line each; none if it passed.
+        detail: What was seen, if it passed.
+    """
+
+    name: str
+    faults: tuple[str, ...] = ()
+    detail: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+
+def require(subject: str, checks: Iterable[Check]) -> None:
+    """Raise ConformanceError with every fault, if there is one."""
+    lines = [f"- {check.name}: {fault}" for check in checks for fault in check.faults]
+    if lines:
+        raise ConformanceError("\n".join([f"{subject} does not keep the contract.", *lines]))

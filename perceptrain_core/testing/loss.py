@@ -1,0 +1,181 @@
+"""Does a loss keep the contract?"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
+from perceptrain_core.errors import LossContractError
+from perceptrain_core.registry.messages import one_line
+from perceptrain_core.testing.case import Case, changes, leaves, same
+from perceptrain_core.testing.checks import Check, require
+from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
+
+# Relative to the numbers that a sum of many terms in each dtype can be trusted to.
+_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+
+
+def check_loss(loss_fn: Callable[..., Any], batch: Any, model: nn.Module) -> None:
+    """Check that a loss keeps the contract on a batch and a model.
+
+    It gives a real finite scalar and named scalars, reaches the parameters, works without
+    gradients, changes nothing that it is given, gives the same result twice from the same random
+    seed, moves to float64, and keeps its state, if it has one, in ``state_dict``. All this is
+    tried on copies: the loss, the batch, the model and the random state stay as they are.
+
+    Args:
+        loss_fn: The loss, called as ``loss_fn(batch, model)``.
+        batch: A batch as a loader gives it.
+        model: A model that fits the batch, on the device of the batch.
+
+    Raises:
+        ConformanceError: It does not; the message lists every fault.
+    """
+    random_state = get_random_state()
+    try:
+        with torch.enable_grad():
+            checks = _run(Case(loss_fn, batch, model))
+    finally:
+        set_random_state(random_state)
+    require(f"The loss {_name(loss_fn)!r}", checks)
+
+
+def _run(case: Case) -> list[Check]:
+    first = _check("gives (loss, metrics)", _result_faults, case)
+    if first.faults:  # nothing further can be asked of it
+        return [first]
+    return [_check(name, find, case) for name, find in _CHECKS.items()]
+
+
+def _check(name: str, find: Callable[[Case], Iterator[str]], case: Case) -> Check:
+    faults: list[str] = []
+    try:
+        faults.extend(find(case))
+    except LossContractError as error:
+        faults.append(str(error))
+    except Exception as error:  # whatever the loss, or a copy of it, raises
+        faults.append(f"it raised {one_line(error)}")
+    return Check(name, tuple(faults))
+
+
+def _result_faults(case: Case) -> Iterator[str]:
+    result = case.copy().evaluate(train=True, grad=True)
+    check_result(result)
+    loss, metrics = result
+    if not loss.isfinite():
+        yield f"{find_nonfinite(loss, metrics)}; a finite number was expected"
+
+
+def _gradient_faults(case: Case) -> Iterator[str]:
+    case = case.copy()
+    loss, _ = case.evaluate(train=True, grad=True)
+    check_gradient(loss, case.model)
+    parameters = {f"{n!r}": p for n, p in case.model.named_parameters() if p.requires_grad}
+    gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    for name, gradient in zip(parameters, gradients, strict=True):
+        if gradient is not None and not gradient.isfinite().all():
+            yield f"the gradient of the parameter {name} is NaN or infinite"
+
+
+def _evaluation_faults(case: Case) -> Iterator[str]:
+    results = [case.copy().evaluate(train=False, grad=grad) for grad in (True, False)]
+    for result in results:
+        check_result(result)
+    with_gradients, without = (result[0] for result in results)
+    if not _close(with_gradients, without):
+        yield (
+            f"in evaluation mode it is {_number(with_gradients)} with gradients and "
+            f"{_number(without)} under torch.no_grad(); the same was expected"
+        )
+
+
+def _change_faults(case: Case) -> Iterator[str]:
+    faults: list[str] = []
+    for train in (True, False):
+        used = case.copy()
+        used.mark_gradients()
+        used.model.train(train)
+        before = used.snapshot(buffers=not train)
+        used.evaluate(train=train, grad=train)
+        faults += changes(before, used.snapshot(buffers=not train))
+    yield from dict.fromkeys(faults)
+
+
+def _repeat_faults(case: Case) -> Iterator[str]:
+    (first, names), (second, others) = (
+        case.copy().evaluate(train=True, grad=True) for _ in range(2)
+    )
+    if not _close(first, second):
+        yield (
+            f"it is {_number(first)}, then {_number(second)} from the same random seed; "
+            "the same was expected"
+        )
+    if list(names) != list(others):
+        yield f"its metrics are {_list(names)}, then {_list(others)}; the same were expected"
+
+
+def _float64_faults(case: Case) -> Iterator[str]:
+    double = case.copy()
+    double.to_float64()
+    (usual, _), (exact, _) = (c.evaluate(train=False, grad=True) for c in (case.copy(), double))
+    if exact.dtype != torch.float64:
+        yield (
+            f"with the model and the batch in torch.float64 it is {exact.dtype}; make tensors "
+            "with the dtype of the batch or of the outputs"
+        )
+    if not _close(usual, exact, 10.0):
+        yield f"it is {_number(usual)} in {usual.dtype}, but {_number(exact)} in torch.float64"
+
+
+def _state_faults(case: Case) -> Iterator[str]:
+    if not (hasattr(case.loss_fn, "state_dict") and hasattr(case.loss_fn, "load_state_dict")):
+        return
+    used, fresh = case.copy(), case.copy()
+    used.evaluate(train=True, grad=True)
+    file = io.BytesIO()
+    torch.save(used.loss_fn.state_dict(), file)  # type: ignore[attr-defined]
+    file.seek(0)
+    state = torch.load(file, weights_only=True)
+    fresh.loss_fn.load_state_dict(state)  # type: ignore[attr-defined]
+    restored = fresh.loss_fn.state_dict()  # type: ignore[attr-defined]
+    yield from changes(dict(leaves(state, "state_dict()")), dict(leaves(restored, "state_dict()")))
+    fresh.model = used.copy().model
+    first, second = (c.evaluate(train=False, grad=False)[0] for c in (used, fresh))
+    if not same(first, second):
+        yield f"restored from its state_dict it is {_number(second)}; it was {_number(first)}"
+
+
+_CHECKS = {
+    "reaches the parameters of the model": _gradient_faults,
+    "works without gradients": _evaluation_faults,
+    "changes nothing that it is given": _change_faults,
+    "gives the same result twice": _repeat_faults,
+    "moves to float64": _float64_faults,
+    "keeps its state in state_dict": _state_faults,
+}
+
+
+def _close(first: Tensor, second: Tensor, factor: float = 1.0) -> bool:
+    tolerance = factor * _TOLERANCE.get(first.dtype, 1e-4)
+    wide = first.detach().double(), second.detach().double()
+    return torch.allclose(wide[0], wide[1], rtol=tolerance, atol=tolerance)
+
+
+def _number(loss: Tensor) -> str:
+    return f"{loss.item():.6g}"
+
+
+def _list(names: Any) -> str:
+    return ", ".join(map(repr, names)) or "none"
+
+
+def _name(loss_fn: Any) -> str:
+    while isinstance(loss_fn, functools.partial):
+        loss_fn = loss_fn.func
+    return str(getattr(loss_fn, "__name__", type(loss_fn).__name__))

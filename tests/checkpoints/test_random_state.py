@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perceptrain_core.checkpoints.file import read_file, write_file
+from perceptrain_core.checkpoints.random_state import (
+    get_random_state,
+    seed_everything,
+    set_random_state,
+)
+
+
+def draw() -> list[float]:
+    return [
+        random.random(),
+        random.gauss(0, 1),
+        np.random.rand(),
+        np.random.standard_normal(),
+        torch.rand(()).item(),
+        torch.randn(()).item(),
+    ]
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_seed_gives_the_same_numbers(seed: int) -> None:
+    seed_everything(seed)
+    first = draw()
+    seed_everything(seed)
+    assert draw() == first
+
+
+def test_state_survives_a_file(tmp_path: Path) -> None:
+    seed_everything(3)
+    draw()  # half a pair of normal numbers is in store now
+    path = write_file(tmp_path / "a.pt", {"random": get_random_state()})
+    first = [draw(), draw()]
+    seed_everything(4)
+    set_random_state(read_file(path)["random"])
+    assert [draw(), draw()] == first

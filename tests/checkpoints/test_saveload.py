@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW
+
+from perceptrain import (
+    default_optimize_step,
+    load_checkpoint,
+    load_model,
+    mse_loss,
+    write_checkpoint,
+)
+from perceptrain.errors import CheckpointError
+
+Rows = tuple[Tensor, Tensor]
+Net = Callable[..., nn.Module]
+
+
+@pytest.fixture
+def trained(rows: Rows, make_net: Net) -> tuple[nn.Module, Adam]:
+    model = make_net()
+    optimizer = Adam(model.parameters(), lr=0.05)
+    for _ in range(3):
+        default_optimize_step(model, optimizer, mse_loss, rows)
+    return model, optimizer
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
+def test_round_trip(
+    tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net, as_folder: bool
+) -> None:
+    path = write_checkpoint(tmp_path / "new", *trained, iteration=7)
+    assert path == tmp_path / "new" / "checkpoint_epoch_000007.pt"
+    model = make_net()
+    optimizer = Adam(model.parameters(), lr=1.0)
+    back = load_checkpoint(path.parent if as_folder else str(path), model, optimizer)
+    assert back == (model, optimizer, 7)
+    assert same(model.state_dict(), trained[0].state_dict())
+    assert same(optimizer.state_dict(), trained[1].state_dict())
+
+
+def test_model_alone(tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net) -> None:
+    path = write_checkpoint(tmp_path, trained[0], None, 1)
+    model = make_net()
+    assert load_model(path, model, device="cpu") is model
+    assert same(model.state_dict(), trained[0].state_dict())
+    with pytest.raises(CheckpointError, match="holds no optimizer; it holds epoch, format, model"):
+        load_checkpoint(path, model, Adam(model.parameters()))
+
+
+def test_weights_on_a_scale_of_numpy_can_be_saved(tmp_path: Path, make_net: Net) -> None:
+    import numpy as np
+
+    model = make_net()
+    optimizer = Adam(model.parameters(), lr=np.logspace(-3, 0, 4)[1])
+    write_checkpoint(tmp_path, model, optimizer, 1)
+    load_checkpoint(tmp_path, model, optimizer)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (lambda: nn.Linear(2, 1), r"bias: unknown|weight: missing in the checkpoint"),
+        (
+            lambda: nn.Sequential(nn.Linear(2, 1)),
+            r"0\.weight: missing in the checkpoint(.|\n)*network\.0\.bias: unknown to this object",
+        ),
+    ],
+)
+def test_other_model(
+    tmp_path: Path, trained: tuple[nn.Module, Adam], changed: Any, message: str
+) -> None:
+    path = write_checkpoint(tmp_path, *trained, 1)
+    with pytest.raises(CheckpointError, match=message):
+        load_model(path, changed())
+
+
+def test_changed_model_is_told_the_shapes_and_nothing_is_loaded(
+    tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net
+) -> None:
+    path = write_checkpoint(tmp_path, *trained, 1)
+    model = make_net(2, 16, 1)
+    optimizer = Adam(model.parameters(), lr=0.5)
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(CheckpointError, match="does not fit the model") as caught:
+        load_checkpoint(path, model, optimizer)
+    assert "network.0.weight: shape (16, 2) here, (8, 2) saved" in str(caught.value)
+    assert all(map(torch.equal, before, model.parameters()))
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert not optimizer.state
+
+
+def test_other_optimizer_changes_nothing(
+    tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net
+) -> None:
+    path = write_checkpoint(tmp_path, *trained, 1)
+    model = make_net()
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(CheckpointError, match=r"optimizer.*\n  options: dampening, .* betas, "):
+        load_checkpoint(path, model, SGD(model.parameters(), lr=0.1))
+    few = Adam(list(model.parameters())[:2])
+    with pytest.raises(CheckpointError, match=r"parameters in each group: \[2\] here, \[4\] saved"):
+        load_checkpoint(path, model, few)
+    assert all(map(torch.equal, before, model.parameters()))
+    load_checkpoint(path, model, AdamW(model.parameters()))  # the same state
+
+
+def test_folder_without_checkpoints(tmp_path: Path, make_net: Net) -> None:
+    with pytest.raises(CheckpointError, match="There are no checkpoints in"):
+        load_model(tmp_path, make_net())
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        load_model(tmp_path / "missing.pt", make_net())
+
+
+def test_truncated_newest_gives_the_older_one_not_fresh_weights(
+    tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net
+) -> None:
+    write_checkpoint(tmp_path, *trained, 1)
+    newest = write_checkpoint(tmp_path, *trained, 2)
+    newest.write_bytes(newest.read_bytes()[:100])
+    model = make_net()
+    with pytest.warns(UserWarning, match=r"000002\.pt is damaged"):
+        _, _, epoch = load_checkpoint(tmp_path, model)
+    assert epoch == 1
+    assert same(model.state_dict(), trained[0].state_dict())

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perceptrain import TrainConfig
+from perceptrain.errors import ConfigError, PerceptrainError
+from perceptrain.types import ExperimentTrackingTool
+
+DEFAULTS = {
+    "max_iter": 10_000,
+    "print_every": 0,
+    "write_every": 0,
+    "checkpoint_every": 0,
+    "plot_every": 0,
+    "live_plot_every": 0,
+    "val_every": 0,
+    "callbacks": [],
+    "log_model": False,
+    "root_folder": Path("./runs"),
+    "create_subfolder_per_run": False,
+    "log_folder": Path("./"),
+    "checkpoint_best_only": False,
+    "validation_criterion": None,
+    "val_epsilon": 1e-5,
+    "trainstop_criterion": None,
+    "batch_size": 1,
+    "verbose": True,
+    "progress": True,
+    "tracking_tool": None,
+    "hyperparams": {},
+    "plotting_functions": (),
+    "seed": None,
+    "on_nonfinite": "raise",
+    "nprocs": 1,
+    "compute_setup": "cpu",
+    "backend": "gloo",
+    "log_setup": "cpu",
+    "dtype": None,
+    "all_reduce_metrics": False,
+}
+INTERVALS = [
+    "max_iter",
+    "print_every",
+    "write_every",
+    "checkpoint_every",
+    "plot_every",
+    "live_plot_every",
+    "val_every",
+    "keep_checkpoints",
+]
+
+
+@pytest.mark.parametrize(("name", "value"), DEFAULTS.items())
+def test_default(name: str, value: Any) -> None:
+    assert getattr(TrainConfig(), name) == value
+
+
+def test_defaults_are_not_shared() -> None:
+    first, second = TrainConfig(), TrainConfig()
+    first.hyperparams["a"] = 1
+    first.callbacks.append(object())
+    assert second.hyperparams == {}
+    assert second.callbacks == []
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+@given(value=st.integers(max_value=-1))
+def test_negative_intervals_are_refused(name: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=rf"{name}: .*greater than or equal to 0, not {value}"):
+        TrainConfig(**{name: value})
+
+
+@given(value=st.integers(0, 10**6), kind=st.sampled_from([int, np.int64, np.int32, np.uint32]))
+def test_whole_numbers_of_numpy_are_whole_numbers(value: int, kind: type) -> None:
+    config = TrainConfig(max_iter=kind(value), seed=kind(value))
+    assert config.max_iter == value
+    assert type(config.max_iter) is int
+    assert type(config.seed) is int
+
+
+@pytest.mark.parametrize("name", ["max_iter", "val_every", "batch_size", "seed", "nprocs"])
+@pytest.mark.parametrize("value", [True, np.True_, 1.0, 1.5, "3", np.float64(2)])
+def test_only_whole_numbers_are_whole_numbers(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"{name}: .*integer"):
+        TrainConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 0}, "batch_size: .*greater than or equal to 1, not 0"),
+        ({"seed": 2**32}, "seed: .*less than"),
+        ({"val_epsilon": -1e-9}, "val_epsilon: .*greater than or equal to 0"),
+        ({"compute_setup": "tpu"}, "compute_setup: .*'cpu', 'gpu' or 'auto', not 'tpu'"),
+        ({"on_nonfinite": "stop"}, "on_nonfinite: .*'raise', 'skip' or 'ignore', not 'stop'"),
+        ({"log_setup": "gpu"}, "log_setup: .*'cpu' or 'auto'"),
+        ({"callbacks": 3}, "callbacks: .*list"),
+        ({"trainstop_criterion": 3}, "trainstop_criterion: .*callable, not 3"),
+        ({"validation_criterion": "min"}, "validation_criterion: .*callable"),
+        ({"plotting_functions": (3,)}, "plotting_functions.0: .*callable"),
+        ({"hyperparams": [1]}, "hyperparams: .*dict"),
+        ({"nprocs": 2}, "nprocs: .*several processes is not available yet; use 1"),
+        ({"live_plot_every": 1}, "live_plot_every: live plots are not available yet"),
+        ({"checkpoint_best_only": True}, "checkpoint_best_only: .*set val_every"),
+        ({"dtype": "int64"}, "dtype: expected a floating point dtype such as 'float64'"),
+        ({"dtype": torch.int64}, "dtype: expected a floating point dtype"),
+        ({"dtype": torch.complex64}, "dtype: expected a floating point dtype"),
+        ({"dtype": "flaot64"}, "dtype: .*not 'flaot64'"),
+        ({"dtype": "nn"}, "dtype: expected a floating point"),
+        ({"tracking_tool": "cvs"}, "tracking_tool: .*'cvs'(.|\n)*[Dd]id you mean 'csv'"),
+        ({"callbacks": ["print_metric"]}, "callbacks: .*print_metric(.|\n)*'print_metrics'"),
+        ({"callbacks": [{"name": "nothing"}]}, "callbacks: .*'nothing'"),
+    ],
+)
+def test_fault(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        TrainConfig(**settings)
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, PerceptrainError)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_unknown_setting_says_what_was_meant() -> None:
+    with pytest.raises(ConfigError, match="max_itr: there is no such setting; did you mean 'max_i"):
+        TrainConfig(max_itr=3)
+    with pytest.raises(ConfigError, match="zzz: there is no such setting; allowed are max_iter, "):
+        TrainConfig(zzz=3)
+
+
+def test_all_faults_at_once() -> None:
+    faults = {"max_iter": -1, "batch_size": 0, "dtype": "x", "epochs": 3, "compute_setup": "tpu"}
+    with pytest.raises(ConfigError) as caught:
+        TrainConfig(**faults)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "TrainConfig cannot be made of this:"
+    assert {line.strip().partition(":")[0] for line in lines[1:]} == set(faults)
+
+
+@given(names=st.sets(st.sampled_from(INTERVALS), min_size=1))
+def test_every_fault_has_a_line_of_its_own(names: set[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TrainConfig(**dict.fromkeys(names, -3))
+    lines = str(caught.value).splitlines()[1:]
+    assert {line.strip().partition(":")[0] for line in lines} == names
+
+
+def test_assignment_is_checked() -> None:
+    config = TrainConfig()
+    config.max_iter = 5
+    with pytest.raises(ConfigError, match="max_iter"):
+        config.max_iter = -5
+    with pytest.raises(ConfigError, match=r"checkpoint_best_only: .*set val_every"):
+        config.checkpoint_best_only = True
+    config.dtype = "float64"  # type: ignore[assignment]
+    assert config.max_iter == 5
+    assert config.dtype is torch.float64
+
+
+@pytest.mark.parametrize("dtype", ["float64", "torch.float64", torch.float64])
+def test_dtype_by_name(dtype: Any) -> None:
+    assert TrainConfig(dtype=dtype).dtype is torch.float64
+
+
+def test_best_only_with_validation() -> None:
+    assert TrainConfig(checkpoint_best_only=True, val_every=1).checkpoint_best_only
+
+
+@pytest.mark.parametrize("tool", ["csv", "CSV", ExperimentTrackingTool.CSV])
+def test_tracker_by_name(tool: str) -> None:
+    assert TrainConfig(tracking_tool=tool).tracking_tool == "csv"
+
+
+def test_references_are_left_for_later() -> None:
+    config = TrainConfig(tracking_tool="./Mine.py:Tracker", callbacks=["./cb.py:Mine"])
+    assert config.tracking_tool == "./Mine.py:Tracker"
+
+
+def test_callback_objects_are_not_copied() -> None:
+    callback = object()
+    config = TrainConfig(callbacks=[callback])
+    assert config.callbacks[0] is callback

@@ -1,0 +1,61 @@
+"""Small parts that many tests are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perceptrain import FFNN, TrainConfig, Trainer
+
+# Networks here are tiny: more threads would only wait for each other.
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def rows() -> tuple[Tensor, Tensor]:
+    """Twenty rows of a smooth function: inputs (20, 2), labels (20, 1)."""
+    x = torch.randn(20, 2, generator=torch.Generator().manual_seed(1))
+    return x, (x[:, :1] - x[:, 1:]).sin()
+
+
+@pytest.fixture
+def make_net() -> Callable[..., nn.Module]:
+    """Make a network whose weights are always the same."""
+
+    def make(*layers: int) -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(2)
+            return FFNN(layers or (2, 8, 1), nn.Tanh())
+
+    return make
+
+
+@pytest.fixture
+def make_trainer(
+    rows: tuple[Tensor, Tensor], make_net: Callable[..., nn.Module]
+) -> Callable[..., Trainer]:
+    """Make a silent trainer; whatever is not given is the simplest that works."""
+
+    def make(
+        loss_fn: Any = "mse",
+        *,
+        data: Any = rows,
+        val: Any = None,
+        test: Any = None,
+        model: nn.Module | None = None,
+        optimizer: Any = None,
+        kind: type[Trainer] = Trainer,
+        options: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> Trainer:
+        model = make_net() if model is None else model
+        optimizer = optimizer or torch.optim.Adam(model.parameters(), lr=0.01)
+        plain = {"max_iter": 2, "batch_size": 5, "shuffle": False, "verbose": False}
+        config = TrainConfig(**(plain | {"tracking_tool": "csv"} | settings))
+        return kind(model, optimizer, config, loss_fn, data, val, test, **(options or {}))
+
+    return make

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from perceptrain import DictDataLoader, InfiniteTensorDataset, to_dataloader
+from perceptrain.errors import DataError
+from perceptrain_core.data import Epochs, TensorLoader, as_loader
+
+X = torch.arange(10.0).reshape(10, 1)
+
+
+class Squares(Dataset):  # type: ignore[type-arg]
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, i: int) -> int:
+        return i * i
+
+
+class Counted(IterableDataset):  # type: ignore[type-arg]
+    def __iter__(self) -> Any:
+        return iter(range(6))
+
+    def __len__(self) -> int:
+        return 6
+
+
+class Stream(IterableDataset):  # type: ignore[type-arg]
+    def __iter__(self) -> Any:
+        return iter(range(6))
+
+
+@pytest.mark.parametrize("data", [X, (X, X)])
+def test_tensors_are_batched(data: Any) -> None:
+    loader = as_loader(data, batch_size=4, shuffle=False)
+    assert isinstance(loader, TensorLoader)
+    assert len(loader) == 3
+    assert not loader.shuffle
+
+
+def test_dict_of_tensors() -> None:
+    loader = as_loader({"a": X, "b": (X[:5],)}, batch_size=5, shuffle=False)
+    assert isinstance(loader, DictDataLoader)
+    assert [batch["b"].shape for batch in loader] == [(5, 1), (5, 1)]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize(
+    ("data", "batches"), [(Squares(), 3), (Counted(), 2), (Stream(), 2), (TensorDataset(X), 3)]
+)
+def test_data_sets_are_batched(data: Any, batches: int, shuffle: bool) -> None:
+    loader = as_loader(data, batch_size=4, shuffle=shuffle)
+    assert isinstance(loader, DataLoader)
+    assert len(list(loader)) == batches
+
+
+def test_map_style_data_set_is_shuffled() -> None:
+    torch.manual_seed(0)
+    loader = as_loader(Squares(), batch_size=10, shuffle=True)
+    (batch,) = loader
+    assert batch.tolist() != [i * i for i in range(10)]
+    assert sorted(batch.tolist()) == [i * i for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    "data", [[X], to_dataloader(X), (b for b in [X]), DictDataLoader({"a": [X]})]
+)
+def test_iterables_come_back_as_they_are(data: Any) -> None:
+    assert as_loader(data, 4, True) is data
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize(
+    "empty", [[], torch.zeros(0, 2), TensorDataset(torch.zeros(0, 2)), DataLoader([])]
+)
+def test_empty_data(empty: Any, shuffle: bool) -> None:
+    with pytest.raises(DataError, match="empty"):
+        as_loader(empty, 4, shuffle)
+
+
+@pytest.mark.parametrize("nothing", [3, "text", b"bytes", object(), None])
+def test_no_data(nothing: Any) -> None:
+    with pytest.raises(DataError, match=f"The val data are of type {type(nothing).__name__}"):
+        as_loader(nothing, 4, False, "val")
+
+
+def test_epoch_of_a_finite_loader_is_all_its_batches() -> None:
+    epochs = Epochs([1, 2, 3])
+    assert [list(epochs.batches()) for _ in range(2)] == [[1, 2, 3]] * 2
+    assert epochs.count() == 3
+
+
+def test_epoch_of_an_infinite_loader_is_its_next_batch() -> None:
+    epochs = Epochs(to_dataloader(torch.arange(4), infinite=True), limit=3)
+    taken = [int(batch[0]) for _ in range(4) for batch in epochs.batches()]
+    assert sorted(taken) == [0, 1, 2, 3]
+    assert epochs.count() == 1
+
+
+def test_epoch_without_data_is_one_batch_of_nothing() -> None:
+    assert list(Epochs(None).batches()) == [None]
+    assert Epochs(None).count() == 1
+
+
+def test_epoch_has_at_most_so_many_batches() -> None:
+    assert list(Epochs([1, 2, 3], limit=2).batches()) == [1, 2]
+    assert Epochs([1, 2, 3], limit=2).count() == 2
+    assert Epochs([1, 2, 3], limit=9).count() == 3
+    assert Epochs(iter([1, 2, 3]), limit=2).count() == 2
+    assert Epochs(iter([1, 2, 3])).count() is None
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_limit_below_one(limit: int) -> None:
+    with pytest.raises(DataError, match=f"max_batches must be at least 1.*not {limit}"):
+        Epochs([1], limit)
+
+
+def test_infinite_data_set_as_data() -> None:
+    loader = as_loader(InfiniteTensorDataset(X), 4, True)
+    assert [len(batch[0]) for batch in islice(loader, 5)] == [4] * 5
+    assert Epochs(loader).count() == 1
