@@ -1,4 +1,4 @@
-"""The contract, to be read in one sitting: what a loss is, and what flows through a training run."""
+"""The contract, to be read in one sitting: what a loss is, and what flows through a run."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ Loader: TypeAlias = Iterable[Any]
 class LossFunction(Protocol):
     """A loss: a function or an object called with a batch and a model.
 
-    Returns:
-        The loss, a 0-dim real tensor that reaches the parameters of the model when gradients
-        are on, and a dict of named scalars: the terms of the loss, or anything worth logging.
-        They are logged as ``train_NAME``, ``val_NAME`` and ``test_NAME``.
+    It returns the loss, a 0-dim real tensor that reaches the parameters of the model when
+    gradients are on, and a dict of named scalars: the terms of the loss, or anything worth
+    logging. They are logged as ``train_NAME``, ``val_NAME`` and ``test_NAME``.
 
     A loss that is an ``nn.Module`` with parameters is trained with the model; one that has
     ``state_dict`` and ``load_state_dict`` is saved in checkpoints.

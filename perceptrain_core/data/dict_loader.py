@@ -21,8 +21,7 @@ class DictDataLoader:
     Args:
         dataloaders: A loader for each name.
 
-    Yields:
-        ``{name: batch}``; a batch that is a tuple or list of one tensor is that tensor.
+    Iterating gives ``{name: batch}``; a batch that is a tuple or list of one tensor is that tensor.
 
     Raises:
         DataError: No loaders, or something that cannot be iterated.

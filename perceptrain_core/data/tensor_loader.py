@@ -32,9 +32,8 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         drop_last: Leave out a last batch that is not full.
         generator: Where random orders come from; torch's default generator if ``None``.
 
-    Yields:
-        A tuple with one tensor of shape ``(batch_size, ...)`` for each tensor given. Without
-        shuffling it is a view of the data: do not change it in place.
+    Iterating gives tuples with one tensor of shape ``(batch_size, ...)`` for each tensor given.
+    Without shuffling these are views of the data: do not change them in place.
 
     Raises:
         DataError: No tensors, an empty one, one without dimensions, or unequal lengths.

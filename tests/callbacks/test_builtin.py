@@ -1,0 +1,167 @@
+"""The callbacks that settings ask for, in real runs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perceptrain import Trainer, load_model
+from perceptrain_core.checkpoints.file import read_file
+
+MakeTrainer = Callable[..., Trainer]
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_print_every(make_trainer: MakeTrainer, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = make_trainer(max_iter=5, print_every=2, verbose=True)
+    trainer.fit()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["epoch", "2", "train_loss"],
+        ["epoch", "4", "train_loss"],
+    ]
+    assert lines[1].split()[3] == f"{trainer.history[3]['train_loss']:.6g}"
+
+
+def test_write_every(make_trainer: MakeTrainer, rows: Any) -> None:
+    trainer = make_trainer(max_iter=4, write_every=2, val=rows, val_every=4)
+    trainer.fit()
+    found = read_rows(trainer.log_folder)
+    assert [row["epoch"] for row in found] == ["2", "4"]
+    for row in found:
+        wanted = {name: str(v) for name, v in trainer.history[int(row["epoch"]) - 1].items()}
+        assert {name: v for name, v in row.items() if v and name != "epoch"} == wanted
+
+
+def test_plot_every(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    from matplotlib.figure import Figure
+
+    seen: list[Any] = []
+
+    def draw(model: nn.Module, iteration: int) -> tuple[str, Figure]:
+        seen.append((model, iteration))
+        return "fit", Figure((1, 1))
+
+    trainer = make_trainer(max_iter=4, plot_every=2, plotting_functions=(draw,))
+    trainer.fit()
+    assert seen == [(trainer.model, 2), (trainer.model, 4)]
+    assert sorted(p.name for p in trainer.log_folder.iterdir()) == [
+        "fit_000002.png",
+        "fit_000004.png",
+    ]
+
+
+@pytest.mark.parametrize(("keep", "left"), [(3, [4, 6, 8]), (1, [8]), (0, [2, 4, 6, 8])])
+def test_checkpoint_every_and_rotation(
+    make_trainer: MakeTrainer, keep: int, left: list[int]
+) -> None:
+    trainer = make_trainer(max_iter=9, checkpoint_every=2, keep_checkpoints=keep)
+    trainer.fit()
+    names = sorted(path.name for path in trainer.log_folder.iterdir())
+    assert names == [f"checkpoint_epoch_{epoch:06d}.pt" for epoch in left]
+    state = read_file(trainer.log_folder / names[-1])
+    assert state["epoch"] == 8
+    assert state["history"] == trainer.history[:8]
+
+
+class Scripted(nn.Module):
+    """A loss whose validation takes the values it is told, while training goes on."""
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self.values = list(values)
+
+    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+        loss = (model(batch[0]) - batch[1]).square().mean()
+        return (loss if self.training else torch.tensor(self.values.pop(0))), {}
+
+
+def best_epoch(trainer: Trainer) -> int:
+    path = trainer.log_folder / "checkpoint_best.pt"
+    return int(read_file(path)["epoch"])
+
+
+@pytest.mark.parametrize(
+    ("values", "epsilon", "best"),
+    [
+        ((3.0, 2.0, 2.5), 1e-5, 2),
+        ((3.0, 2.0, 1.9), 0.5, 2),
+        ((3.0, 3.0, 3.0), 0.0, 1),
+        ((float("nan"), 5.0, float("nan")), 1e-5, 2),
+    ],
+)
+def test_best_only_keeps_the_lowest_validation(
+    make_trainer: MakeTrainer, rows: Any, values: Any, epsilon: float, best: int
+) -> None:
+    trainer = make_trainer(
+        Scripted(*values),
+        val=rows,
+        batch_size=20,
+        max_iter=3,
+        val_every=1,
+        val_epsilon=epsilon,
+        checkpoint_best_only=True,
+    )
+    trainer.fit()
+    assert [path.name for path in trainer.log_folder.iterdir()] == ["checkpoint_best.pt"]
+    assert best_epoch(trainer) == best
+
+
+def test_criterion_of_a_user(make_trainer: MakeTrainer, rows: Any) -> None:
+    asked = []
+
+    def higher(val_loss: float, best_loss: float, val_epsilon: float) -> bool:
+        asked.append((val_loss, best_loss, val_epsilon))
+        return best_loss == float("inf") or val_loss > best_loss
+
+    trainer = make_trainer(
+        Scripted(1.0, 3.0, 2.0),
+        val=rows,
+        batch_size=20,
+        max_iter=6,
+        val_every=2,
+        validation_criterion=higher,
+        checkpoint_best_only=True,
+    )
+    trainer.fit()
+    assert asked == [(1.0, float("inf"), 1e-5), (3.0, 1.0, 1e-5), (2.0, 3.0, 1e-5)]
+    assert best_epoch(trainer) == 4
+
+
+def test_best_checkpoint_knows_its_epoch_and_resumes_there(
+    make_trainer: MakeTrainer, rows: Any
+) -> None:
+    """A best-only checkpoint does not resume at epoch 0."""
+    settings = {"val": rows, "batch_size": 20, "val_every": 1, "checkpoint_best_only": True}
+    make_trainer(Scripted(3.0, 2.0, 4.0), max_iter=3, **settings).fit()
+    trainer = make_trainer(Scripted(2.5, 1.0), max_iter=4, **settings)
+    trainer.fit(resume=True)
+    assert [row["val_loss"] for row in trainer.history] == [3.0, 2.0, 2.5, 1.0]
+    assert best_epoch(trainer) == 4  # 2.5 was compared with 2.0, of the run before
+
+
+def test_best_checkpoint_is_a_model_too(make_trainer: MakeTrainer, rows: Any) -> None:
+    settings = {"val": rows, "batch_size": 20, "val_every": 1, "checkpoint_best_only": True}
+    trainer = make_trainer(Scripted(3.0, 2.0), max_iter=2, **settings)
+    trainer.fit()
+    model = load_model(trainer.log_folder / "checkpoint_best.pt", nn.Sequential(trainer.model)[0])
+    assert model is trainer.model
+
+
+def test_log_model(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(log_model=True)
+    trainer.fit()
+    state = torch.load(trainer.log_folder / "model.pt", weights_only=True)
+    pairs = zip(state.values(), trainer.model.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)

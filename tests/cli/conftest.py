@@ -1,0 +1,67 @@
+"""The command line as real processes, with fake distributions installed for them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from perceptrain_core.cli.main import app
+
+COMMAND = [sys.executable, "-m", "perceptrain_core.cli.main"]
+HEAD = "from perceptrain import Spec, hookimpl\n"
+
+
+def losses(*specs: str) -> str:
+    """The source of a plugin module that offers losses."""
+    return f"{HEAD}@hookimpl\ndef perceptrain_losses():\n    return [{', '.join(specs)}]\n"
+
+
+class Site:
+    """A folder of installed distributions, and the command line that sees them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def plugin(self, name: str, source: str, version: str = "1.0") -> None:
+        module = name.replace("-", "_")
+        (self.root / f"{module}.py").write_text(source)
+        info = self.root / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[perceptrain]\nmain = {module}\n")
+
+    def environ(self, **extra: str) -> dict[str, str]:
+        known = {k: v for k, v in os.environ.items() if k != "PERCEPTRAIN_PLUGINS"}
+        return known | {"PYTHONPATH": str(self.root), "NO_COLOR": "1"} | extra
+
+    def python(self, code: str, *args: str) -> str:
+        command = [sys.executable, "-c", code, *args]
+        done = subprocess.run(
+            command, env=self.environ(), capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    def run(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *args],
+            env=self.environ(**environ),
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def invoke(*args: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, args)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+
+from .conftest import HEAD, invoke, losses
+
+TWO = losses("Spec('a', 'x:y')", "Spec('b', 'x:y')") + (
+    "@hookimpl\ndef perceptrain_models(): return [Spec('m', 'x:y')]\n"
+)
+HALF = losses("Spec('c', 'x:y')") + "@hookimpl\ndef perceptrain_modles(): return []\n"
+
+
+def test_the_built_ins_are_well():
+    result = invoke("plugins")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1].startswith("perceptrain-core  ")
+
+
+def test_each_plugin_is_a_row_with_its_state(site):
+    site.plugin("good", TWO, "3.1")
+    site.plugin("half", HALF)
+    site.plugin("broken", "1 / 0\n")
+    site.plugin("blocked", HEAD)
+    done = site.run("plugins", PERCEPTRAIN_PLUGINS="-blocked")
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert rows["DISTRIBUTION"][1:] == ["VERSION", "STATUS", "IMPORT", "PROVIDES"]
+    assert rows["good"][1:3] == ["3.1", "ok"]
+    assert rows["good"][4:] == ["ms", "2", "losses,", "1", "model"]
+    assert rows["half"][2] == "failed"
+    assert " ".join(rows["half"][5:]).startswith(
+        "1 loss; perceptrain_modles: there is no such hook"
+    )
+    assert rows["broken"][2] == "failed"
+    assert "ZeroDivisionError: division by zero" in " ".join(rows["broken"])
+    assert rows["blocked"][2:4] == ["blocked", "-"]
+
+
+def test_json(site):
+    site.plugin("good", TWO, "3.1")
+    site.plugin("broken", "print('hello')\n1 / 0\n")
+    done = site.run("plugins", "--json")
+    core, broken, good = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert done.stderr == "hello\n"
+    assert (core["distribution"], core["status"], core["error"]) == ("perceptrain-core", "ok", None)
+    assert broken["error"] == "ZeroDivisionError: division by zero"
+    assert good.pop("import_ms") > 0
+    assert good == {
+        "distribution": "good",
+        "version": "3.1",
+        "module": "good",
+        "status": "ok",
+        "error": None,
+        "provides": {"losses": ["a", "b"], "models": ["m"]},
+    }
