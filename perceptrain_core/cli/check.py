@@ -17,10 +17,13 @@ def check_plugin(
 
     with output.foreign_code():
         checks = run_checks(distribution)
-    for check in checks:
-        for line in check.faults or (check.detail,):
-            print(f"{'FAILED' if check.faults else 'passed'}  {check.name}: {line}")
-    failed = sum(bool(check.faults) for check in checks)
+    rows = [
+        ("passed" if check.passed else "FAILED", check.name, line)
+        for check in checks
+        for line in check.faults or (check.detail,)
+    ]
+    output.write_table(("RESULT", "CHECK", "FOUND"), rows)
+    failed = sum(not check.passed for check in checks)
     if failed:
         output.note(f"{distribution}: {failed} of {len(checks)} checks failed.")
         raise typer.Exit(output.FAILED)

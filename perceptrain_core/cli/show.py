@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perceptrain_core.cli import output
-from perceptrain_core.cli.listing import Json, described, load_registry, origin
+from perceptrain_core.cli.listing import Json, described, origin
 
 if TYPE_CHECKING:
     from inspect import Parameter
@@ -23,8 +23,10 @@ def show(
     json: Json = False,
 ) -> None:
     """Show what a name stands for: its options, where it is, and its documentation."""
-    entry = load_registry().entry(kind, name)
+    from perceptrain_core.registry import registry
+
     with output.foreign_code():
+        entry = registry().entry(kind, name)
         facts = _facts(name, entry)
     if json:
         output.write_json(facts)

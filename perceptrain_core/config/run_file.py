@@ -10,39 +10,49 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from perceptrain_core.config.faults import describe_faults
 from perceptrain_core.config.train_config import TrainConfig
 from perceptrain_core.errors import ConfigError, PerceptrainError
+from perceptrain_core.registry.messages import one_line
 
 _FILE_REFERENCE = re.compile(r"(?P<path>[^:]+\.py):(?P<attribute>[\w.]+)")
 _PLAIN = (str, int, float, bool)
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Names = Annotated[list[str], Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1)]
 
 
-class Named(BaseModel):
-    """A table that names something in the registry; its other keys are options of that."""
+class _Table(BaseModel):
+    """A table with keys of its own; the others are options of what it names."""
 
     model_config = ConfigDict(extra="allow")
-
-    name: str = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
     def _name_alone(cls, value: Any) -> Any:
         """Read ``loss = "mse"`` as ``loss = {name = "mse"}``."""
-        return {"name": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, Mapping | cls):
+            raise ValueError(f"expected a table or a name, not {value!r}")
+        return value
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything but the name."""
+        """The keys that are for what is named."""
         return dict(self.__pydantic_extra__ or {})
 
 
-class DataTable(BaseModel):
+class Named(_Table):
+    """A table that names something in the registry; its other keys are options of that."""
+
+    name: Name
+
+
+class DataTable(_Table):
     """Where the data come from: a registered data set, a reference, or a file.
 
     Attributes:
@@ -58,9 +68,7 @@ class DataTable(BaseModel):
         standardize: Scale inputs to mean 0 and deviation 1 over the training rows.
     """
 
-    model_config = ConfigDict(extra="allow")
-
-    name: str | None = None
+    name: Name | None = None
     file: Path | None = None
     inputs: Names | None = None
     labels: Names | None = None
@@ -70,11 +78,6 @@ class DataTable(BaseModel):
     split_seed: int = 0
     standardize: bool = False
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The keys that are for the data set."""
-        return dict(self.__pydantic_extra__ or {})
-
     @model_validator(mode="after")
     def _one_source(self) -> DataTable:
         if (self.name is None) == (self.file is None):
@@ -82,7 +85,10 @@ class DataTable(BaseModel):
         if self.file is not None and (self.inputs is None or self.labels is None):
             raise ValueError("a file needs inputs and labels, the names of its columns")
         if self.file is not None and self.options:
-            raise ValueError(f"there is no such key for a file: {', '.join(self.options)}")
+            keys = [key for key in type(self).model_fields if key != "name"]
+            raise ValueError(
+                f"a file has no {', '.join(self.options)}; allowed are {', '.join(keys)}"
+            )
         if self.name is not None and (self.inputs or self.labels):
             raise ValueError("inputs and labels name columns of a file; there is none here")
         return self
@@ -111,6 +117,13 @@ class RunFile(BaseModel):
     callbacks: list[Named] = Field(default_factory=list)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("train")
+    @classmethod
+    def _callbacks_apart(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if "callbacks" in value:
+            raise ValueError("callbacks are tables of their own, [[callbacks]] with a name")
+        return value
+
 
 def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
     """Read and check a run file.
@@ -118,8 +131,8 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
     Args:
         path: The file. Relative paths in it (data files, ``./code.py:name``) are relative to its
             folder.
-        overrides: ``table.key=value``, each put in place of what the file says; a value is read
-            as TOML, and as text if it is none.
+        overrides: ``table.key=value`` or ``table=name``, each put in place of what the file
+            says; a value is read as TOML, and as text if it is none.
 
     Raises:
         ConfigError: It cannot be read, or something in it is wrong; the message lists every
@@ -139,7 +152,7 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
     except ValidationError as error:
         raise _faulty(path, describe_faults(error, RunFile.model_fields)) from None
     if run.data.file is not None:
-        run.data.file = path.parent.absolute() / run.data.file
+        run.data.file = path.parent.absolute() / run.data.file.expanduser()
     return run
 
 
@@ -162,11 +175,16 @@ def train_config(run: RunFile, path: Path, **defaults: Any) -> TrainConfig:
 
 @contextmanager
 def in_table(path: Path, table: str) -> Iterator[None]:
-    """Say in which table of a run file something went wrong."""
+    """Say in which table of a run file something went wrong.
+
+    What is built there takes its options from the file, so whatever it raises is a fault of it.
+    """
     try:
         yield
     except PerceptrainError as error:
         raise ConfigError(f"{path}, [{table}]: {error}") from error
+    except Exception as error:
+        raise ConfigError(f"{path}, [{table}]: {one_line(error)}") from error
 
 
 def resolved_tables(run: RunFile, config: TrainConfig, provenance: Mapping[str, Any]) -> Any:
@@ -186,20 +204,26 @@ def resolved_tables(run: RunFile, config: TrainConfig, provenance: Mapping[str, 
 def _override(tables: dict[str, Any], override: str) -> None:
     path, separator, text = override.partition("=")
     keys = [key.strip() for key in path.split(".")]
-    if not separator or len(keys) < 2 or not all(keys):
+    if not separator or not all(keys):
         raise ConfigError(
             f"--set {override!r}: expected TABLE.KEY=VALUE, e.g. --set train.max_iter=10."
         )
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
     table: Any = tables
-    for key in keys[:-1]:
-        table = table.setdefault(key, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"--set {override!r}: {key} is no table.")
-    table[keys[-1]] = value
+    for depth, key in enumerate(keys[:-1]):
+        inner = table.setdefault(key, {})
+        if depth == 0 and isinstance(inner, str):  # loss = "mse" and --set loss.reduction=sum
+            inner = table[key] = {"name": inner}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override!r}: {'.'.join(keys[: depth + 1])} is no table.")
+        table = inner
+    table[keys[-1]] = _value(text)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _anchored(value: Any, folder: Path) -> Any:
@@ -209,7 +233,7 @@ def _anchored(value: Any, folder: Path) -> Any:
     if isinstance(value, list):
         return [_anchored(item, folder) for item in value]
     if isinstance(value, str) and (match := _FILE_REFERENCE.fullmatch(value)):
-        return f"{folder / match['path']}:{match['attribute']}"
+        return f"{folder / Path(match['path']).expanduser()}:{match['attribute']}"
     return value
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,9 +23,9 @@ class Splits:
 
     def describe(self) -> str:
         """Say in a few words how much there is."""
-        parts = {"training": self.train, "validation": self.val, "test": self.test}
+        parts = {"train": self.train, "val": self.val, "test": self.test}
         return ", ".join(
-            f"{_amount(part)} for {r}" for r, part in parts.items() if part is not None
+            f"{role} {_amount(part)}" for role, part in parts.items() if part is not None
         )
 
 
@@ -32,24 +33,26 @@ def as_splits(data: Any) -> Splits:
     """Tell what a data set function returned.
 
     Args:
-        data: Splits as they are; one or more tensors of rows, or a dict of points, which are all
-            for training; one loader; or a tuple or list of two or three loaders, for training,
-            validation and test.
+        data: Splits as they are; one tensor of rows, a tuple or list of them, or a dict of
+            points, which are all for training; one loader; or a tuple or list of two or three
+            loaders, for training, validation and test.
 
     Raises:
         DataError: It is none of these.
     """
     if isinstance(data, Splits):
         return data
-    if isinstance(data, Tensor | Mapping) or _are_tensors(data):
-        return Splits(data)
-    if isinstance(data, tuple | list) and 1 <= len(data) <= 3:
-        return Splits(*data)
-    if hasattr(data, "__iter__") and not isinstance(data, str | tuple | list):
-        return Splits(data)
+    parts = tuple(data) if isinstance(data, tuple | list) else (data,)
+    if any(isinstance(part, np.ndarray) for part in parts):
+        raise DataError("A data set gave NumPy arrays: make tensors of them, torch.from_numpy.")
+    if isinstance(data, tuple | list) and _are_tensors(parts):
+        return Splits(parts)
+    if 1 <= len(parts) <= 3 and all(_is_iterable(part) for part in parts):
+        return Splits(*parts)
+    given = " of ".join(dict.fromkeys([type(data).__name__, *(type(p).__name__ for p in parts)]))
     raise DataError(
-        f"A data set gave {type(data).__name__}; expected a tuple of tensors (inputs, labels), a "
-        "dict of points, a loader, or (train, val, test) loaders."
+        f"A data set gave {given}; expected a tuple of tensors (inputs, labels), a dict of "
+        "points, a loader, or (train, val, test) loaders."
     )
 
 
@@ -67,13 +70,15 @@ def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: 
     """
     if not val_fraction and not test_fraction:
         return splits
-    tensors = (splits.train,) if isinstance(splits.train, Tensor) else splits.train
-    if not _are_tensors(tensors) or splits.val is not None or splits.test is not None:
+    tensors = _tensors(splits.train)
+    if tensors is None or splits.val is not None or splits.test is not None:
         raise DataError(
             "val_fraction and test_fraction split tensors of rows; these data come as loaders or "
             "points, or are split already. Leave the fractions out."
         )
     rows = len(tensors[0])
+    if any(len(tensor) != rows for tensor in tensors):
+        raise DataError(f"The tensors differ in length: {', '.join(str(len(t)) for t in tensors)}.")
     val, test = round(rows * val_fraction), round(rows * test_fraction)
     if val + test >= rows or (val_fraction and not val) or (test_fraction and not test):
         raise DataError(
@@ -90,22 +95,37 @@ def standardize(splits: Splits) -> Splits:
     """Scale each input to mean 0 and deviation 1 over the training rows; constant ones to 0.
 
     Raises:
-        DataError: The data are no tuples of tensors.
+        DataError: The data are no tensors of rows, or the inputs no floats.
     """
-    parts = [part for part in (splits.train, splits.val, splits.test) if part is not None]
-    if not all(_are_tensors(part) for part in parts):
-        raise DataError("standardize needs tensors of rows; these data come as loaders or points.")
-    deviation, mean = torch.std_mean(splits.train[0], dim=0)
+    parts = {role: getattr(splits, role) for role in ("train", "val", "test")}
+    rows = {role: _tensors(part) for role, part in parts.items() if part is not None}
+    if any(tensors is None or not tensors[0].is_floating_point() for tensors in rows.values()):
+        raise DataError(
+            "standardize needs tensors of rows, with floats as inputs; these data come as loaders, "
+            "points or whole numbers. Leave it out."
+        )
+    # In float64, where the mean of equal float32 is exact and a constant has no deviation.
+    deviation, mean = torch.std_mean(rows["train"][0].double(), dim=0, correction=0)
     scale = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
 
-    def scaled(part: Any) -> Any:
-        return None if part is None else ((part[0] - mean) / scale, *part[1:])
+    def scaled(inputs: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
+        return ((inputs - mean) / scale).to(inputs.dtype), *labels
 
-    return Splits(scaled(splits.train), scaled(splits.val), scaled(splits.test))
+    return Splits(**{role: scaled(*tensors) for role, tensors in rows.items()})
+
+
+def _tensors(data: Any) -> tuple[Tensor, ...] | None:
+    """The tensors of rows, if that is what the data are."""
+    tensors = (data,) if isinstance(data, Tensor) else data
+    return tensors if _are_tensors(tensors) else None
 
 
 def _are_tensors(data: Any) -> bool:
     return isinstance(data, tuple) and bool(data) and all(isinstance(t, Tensor) for t in data)
+
+
+def _is_iterable(data: Any) -> bool:
+    return hasattr(data, "__iter__") and not isinstance(data, str | bytes)
 
 
 def _amount(data: Any) -> str:

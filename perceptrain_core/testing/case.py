@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.data import data_to_device
 
-Snapshot = dict[str, Any]
+#: What is seen of each thing, by its name: its value, and more of a tensor.
+Snapshot = dict[str, dict[str, Any]]
 
 
 @dataclass
@@ -54,22 +55,27 @@ class Case:
         tensors |= {f"the parameter {n!r}": p for n, p in self.model.named_parameters()}
         if buffers:
             tensors |= {f"the buffer {n!r}": b for n, b in self.model.named_buffers()}
-        seen: Snapshot = {}
-        for name, value in tensors.items():
-            seen[name] = value.detach().clone() if isinstance(value, Tensor) else value
-            if isinstance(value, Tensor):
-                seen[f"requires_grad of {name}"] = value.requires_grad
-                # Only a leaf has a .grad; asking another for it is a warning.
-                grad = value.grad if value.is_leaf else None
-                seen[f".grad of {name}"] = None if grad is None else grad.detach().clone()
-        for name, module in self.model.named_modules():
-            seen[f"the training mode of {name or 'the model'}"] = module.training
-        return seen
+        modules = self.model.named_modules()
+        modes = {f"the training mode of {n or 'the model'}": m.training for n, m in modules}
+        return {name: seen(value) for name, value in (tensors | modes).items()}
 
     def mark_gradients(self) -> None:
         """Give every parameter a ``.grad``, so that a change to it is seen."""
         for parameter in self.model.parameters():
             parameter.grad = torch.full_like(parameter, 0.5)
+
+
+def seen(value: Any) -> dict[str, Any]:
+    """What an evaluation could change of a value, under words for it."""
+    if not isinstance(value, Tensor):
+        return {"": value}
+    # Only a leaf has a .grad; asking another for it is a warning.
+    grad = value.grad if value.is_leaf else None
+    return {
+        "": value.detach().clone(),
+        "requires_grad of ": value.requires_grad,
+        ".grad of ": None if grad is None else grad.detach().clone(),
+    }
 
 
 def leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -91,8 +97,10 @@ def changes(before: Snapshot, after: Snapshot) -> Iterator[str]:
             yield f"{name} is gone"
         elif name not in before:
             yield f"{name} is new"
-        elif not same(before[name], after[name]):
-            yield f"{name} changed"
+        else:
+            for what, value in before[name].items():
+                if not same(value, after[name].get(what)):
+                    yield f"{what}{name} changed"
 
 
 def same(first: Any, second: Any) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.errors import LossContractError
 from perceptrain_core.registry.messages import one_line
-from perceptrain_core.testing.case import Case, changes, leaves, same
+from perceptrain_core.testing.case import Case, changes, leaves, same, seen
 from perceptrain_core.testing.checks import Check, require
 from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
 
@@ -144,7 +144,11 @@ def _state_faults(case: Case) -> Iterator[str]:
     state = torch.load(file, weights_only=True)
     fresh.loss_fn.load_state_dict(state)  # type: ignore[attr-defined]
     restored = fresh.loss_fn.state_dict()  # type: ignore[attr-defined]
-    yield from changes(dict(leaves(state, "state_dict()")), dict(leaves(restored, "state_dict()")))
+    saved, found = (
+        {name: seen(value) for name, value in leaves(item, "state_dict()")}
+        for item in (state, restored)
+    )
+    yield from changes(saved, found)
     fresh.model = used.copy().model
     first, second = (c.evaluate(train=False, grad=False)[0] for c in (used, fresh))
     if not same(first, second):

@@ -19,7 +19,7 @@ for args in {calls}:
     try:
         app(args)
     except SystemExit as end:
-        assert end.code == 0, (args, end.code)
+        assert not end.code, (args, end.code)
     heavy = {{"torch", "numpy", "rich"}} & set(sys.modules)
     assert not heavy, (args, heavy)
 """

@@ -73,8 +73,8 @@ def test_objects_partials_and_what_is_compiled(site):
         ("power", "int", "3", False),
         ("**others", None, None, False),
     ]
-    assert (part["doc"], Path(part["file"]).name, part["line"]) == ("Scale it.", "odd.py", 4)
-    assert "scale            (required)" in site.run("show", "loss", "part").stdout
+    assert (part["doc"], Path(part["file"]).name, part["line"]) == ("Scale it.", "odd.py", 5)
+    assert "scale           (required)" in site.run("show", "loss", "part").stdout
     thing = site.run("show", "loss", "thing").stdout
     assert "It takes no options.\n\nA thing.\n" in thing
     compiled = site.run("show", "loss", "compiled").stdout
@@ -126,3 +126,11 @@ def test_a_target_that_cannot_be_imported_is_a_failure_and_debug_shows_where(sit
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" in done.stderr
     assert "ModuleNotFoundError" in done.stderr
+
+
+def test_a_broken_plugin_is_told_of_only_where_it_may_matter(site):
+    site.plugin("broken", "import no_such_module\n")
+    assert site.run("show", "tracker", "none").stderr == ""
+    stderr = site.run("show", "tracker", "nine").stderr
+    assert stderr.startswith("Error: There is no tracker 'nine'. Did you mean 'none'?")
+    assert stderr.count("The plugin broken 1.0 failed") == 1

@@ -1,0 +1,126 @@
+"""Every code block of the README and the pages runs, top to bottom, as a reader would type it.
+
+Sybil finds the blocks. A page has a folder and a namespace of its own. A block whose first line is
+a comment with a file's name is written there; other Python is run; commands run in a shell, with
+packages that the page installs going to a folder of the page's own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sybil import Example, Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser
+
+from perceptrain import registry
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LANGUAGES = ("python", "toml", "csv", "bash")
+
+FILE = re.compile(r"# (?P<path>[\w./-]+\.(?:py|toml|csv))\n")
+EXIT_CODE = re.compile(r"# exit code (\d)$")
+# These commands are this very test run, or work on the whole machine; that they exist is checked.
+OF_THE_PROJECT = ("make ", "pip install perceptrain-core", "git ")
+
+
+class Page:
+    """Runs the blocks of one page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.packages = folder / ".packages"
+        self.python = PythonEvaluator()
+
+    def __call__(self, language: str, example: Example) -> None:
+        text = str(example.parsed)
+        file = FILE.match(text)
+        if file:
+            self.write(file["path"], text)
+        elif language == "bash":
+            for line in text.splitlines():
+                self.run(line)
+        elif language == "python":
+            self.python(example)
+        else:
+            assert "entry-points" in text, f"this block says no file's name:\n{text}"
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A CSV file has no comments: there, the line with its name is not part of it.
+        path.write_text(text.split("\n", 1)[1] if path.suffix == ".csv" else text)
+
+    def run(self, line: str) -> None:
+        expected = EXIT_CODE.search(line)
+        if line.startswith("make "):
+            assert f"\n{line.split()[1]}:" in (ROOT / "Makefile").read_text()
+            return
+        if not line.strip() or line.startswith(OF_THE_PROJECT):
+            return
+        installs = line.startswith("pip install ")
+        done = subprocess.run(
+            self._install(line) if installs else line,
+            shell=not installs,
+            cwd=self.folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == int(expected[1] if expected else 0), f"{line}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        if installs:
+            sys.path.insert(0, str(self.packages))
+            registry(refresh=True)
+
+    def _install(self, line: str) -> list[str]:
+        flags = ["--quiet", "--no-deps", "--no-build-isolation", "--target", str(self.packages)]
+        return [sys.executable, "-m", *shlex.split(line), *flags]
+
+    def _environment(self) -> dict[str, str]:
+        commands = str(Path(sys.executable).parent)
+        path = os.pathsep.join([commands, os.environ["PATH"]])
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(self.packages)}
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield Page(tmp_path)
+    monkeypatch.undo()
+    for name in [name for name in sys.modules if name.startswith("perceptrain_robust")]:
+        del sys.modules[name]
+    registry(refresh=True)
+
+
+def examples(path: Path, page: Page | None) -> list[Example]:
+    parsers = [
+        CodeBlockParser(language, evaluator=page and partial(page, language))
+        for language in LANGUAGES
+    ]
+    return list(Sybil(parsers=parsers, path=str(ROOT)).parse(path).examples())
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_block_of_a_page_runs(path: Path, page: Page) -> None:
+    for example in examples(path, page):
+        example.evaluate()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_block_is_left_out(path: Path) -> None:
+    fences = re.findall(r"^```(\w+)$", path.read_text(), flags=re.MULTILINE)
+    assert set(fences) <= set(LANGUAGES)
+    assert len(fences) == len(examples(path, None))
+    assert path.read_text().count("```") == 2 * len(fences)

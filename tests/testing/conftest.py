@@ -1,0 +1,42 @@
+"""Plugins that are installed for one test."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HEAD = "from perceptrain import Spec, hookimpl\n"
+
+
+class Site:
+    """A folder on ``sys.path`` into which a test installs what it needs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def module(self, name: str, source: str) -> None:
+        (self.root / f"{name}.py").write_text(source)
+        importlib.invalidate_caches()
+
+    def plugin(self, name: str, source: str, version: str = "1.0") -> None:
+        module = name.replace("-", "_")
+        self.module(module, HEAD + source)
+        info = self.root / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[perceptrain]\nmain = {module}\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.delenv("PERCEPTRAIN_PLUGINS", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield Site(tmp_path)
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in (getattr(sys.modules[name], "__file__", None) or ""):
+            del sys.modules[name]

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import pytest
+
+from perceptrain.errors import ConformanceError, PerceptrainError, UnknownNameError
+from perceptrain.testing import check_plugin, run_checks
+
+
+def offer(kind: str, *specs: str) -> str:
+    return f"@hookimpl\ndef perceptrain_{kind}():\n    return [{', '.join(specs)}]\n"
+
+
+LOSSES = """
+import torch
+from torch import nn
+
+def plain(batch, model): ...
+def with_options(batch, model, scale=1.0, *, needed): ...
+def only_criterion(outputs): ...
+def three(batch, model, extra, /): ...
+
+class Loss:
+    def __init__(self, scale=1.0): ...
+    def __call__(self, batch, model): ...
+
+class Loud(Loss): ...
+
+class Module(nn.Module):
+    def __init__(self, *, classes): ...
+    def forward(self, batch, model): ...
+
+class NoCall:
+    pass
+
+class WrongForward(nn.Module):
+    def forward(self, x): ...
+
+class WrongCall:
+    def __call__(self, batch): ...
+
+made = Loss()
+module = WrongForward()
+text = "text"
+def hidden(first, /, second): ...
+class Optimizer:
+    def __init__(self, params, lr=0.1): ...
+def nothing(): ...
+"""
+
+
+def loss(name: str, target: str | None = None) -> str:
+    return f"Spec({name!r}, 'acme_losses:{target or name}', 'A loss.')"
+
+
+def faults(distribution: str) -> dict[str, tuple[str, ...]]:
+    return {check.name: check.faults for check in run_checks(distribution) if not check.passed}
+
+
+def test_the_built_ins_keep_the_contract():
+    check_plugin("perceptrain-core")
+
+
+def test_every_good_shape_passes(site):
+    site.module("acme_losses", LOSSES)
+    names = ("plain", "with_options", "made")
+    classes = {"loss": "Loss", "loud": "Loud", "module": "Module"}
+    site.plugin(
+        "acme-kit",
+        offer("losses", *map(loss, names), *(loss(n, t) for n, t in classes.items()))
+        + offer("optimizers", loss("optimizer", "Optimizer"))
+        + offer("models", loss("thing", "nothing")),
+    )
+    check_plugin("Acme_Kit")
+    checks = run_checks("acme-kit")
+    assert len(checks) == 6
+    assert checks[0].detail.endswith("made, loss, loud, module, thing, optimizer")
+    assert all(check.passed and check.detail for check in checks)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("only_criterion", "has the signature (outputs), which cannot be called as (batch, model,"),
+        ("three", "has the signature (batch, model, extra, /), which cannot be called"),
+        ("NoCall", "makes objects that cannot be called: write __call__(self, batch, model)"),
+        ("WrongForward", "has the signature (self, x), which cannot be called as (self, batch,"),
+        ("WrongCall", "has the signature (self, batch), which cannot be called"),
+        ("module", "has the signature (x), which cannot be called as (batch, model"),
+        ("text", "is str: a class or a function was expected"),
+    ],
+)
+def test_a_target_that_cannot_be_called(site, target, reason):
+    site.module("acme_losses", LOSSES)
+    site.plugin("acme", offer("losses", loss("bad", target), loss("good", "plain")))
+    found = faults("acme")
+    assert list(found) == ["has targets that can be called"]
+    (fault,) = found["has targets that can be called"]
+    assert "loss 'bad'" in fault
+    assert reason in fault
+
+
+@pytest.mark.parametrize(("kind", "target"), [("models", "hidden"), ("optimizers", "nothing")])
+def test_targets_of_other_kinds(site, kind, target):
+    site.module("acme_losses", LOSSES)
+    site.plugin("acme", offer(kind, loss("bad", target)))
+    assert list(faults("acme")) == ["has targets that can be called"]
+
+
+def test_every_fault_is_listed_at_once(site):
+    specs = ("Spec('mse', 'acme_losses:plain', 'Mean.')", "Spec('long', 'math:sin', 'x' * 101)")
+    site.module("acme_losses", LOSSES)
+    site.plugin("acme", "import numpy\n" + offer("losses", *specs, "Spec('gone', 'no_such:loss')"))
+    with pytest.raises(ConformanceError) as caught:
+        check_plugin("acme")
+    assert isinstance(caught.value, AssertionError)
+    assert isinstance(caught.value, PerceptrainError)
+    title, *lines = str(caught.value).splitlines()
+    assert title == "The plugin 'acme' does not keep the contract."
+    starts = [
+        "- imports lightly: it imports numpy (",
+        "- has names of its own: the loss 'mse' has the name of a built-in, which keeps it: it can "
+        "be reached as 'acme/mse' only",
+        "- has a summary for each name: the loss 'long' has a summary of 101 characters: write one",
+        "- has a summary for each name: the loss 'gone' has no summary: write one line of at most",
+        "- has targets that can be imported: The loss 'gone' of acme 1.0 cannot be loaded: ",
+        "- has targets that can be called: The loss 'long' has the signature (x, /), which cannot",
+    ]
+    assert len(lines) == len(starts)
+    for line, start in zip(lines, starts, strict=True):
+        assert line.startswith(start)
+
+
+def test_torch_is_heavy_even_when_only_a_hook_imports_it(site):
+    site.module("acme_losses", LOSSES)
+    site.plugin(
+        "acme",
+        "print('noise')\n@hookimpl\ndef perceptrain_losses():\n    import torch\n"
+        f"    return [{loss('plain')}]\n",
+    )
+    (fault,) = faults("acme")["imports lightly"]
+    assert "torch" in fault
+    assert "name targets as 'package.module:attribute'" in fault
+
+
+def test_a_plugin_that_ends_the_process(site):
+    site.module("acme_losses", "")
+    site.plugin("acme", "import os, sys\nif 'torch' not in sys.modules: os._exit(3)\n")
+    (fault,) = faults("acme")["imports lightly"]
+    assert fault == "a process that loads it ended with: exit code 3"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("1 / 0\n", "The plugin acme 1.0 failed: ZeroDivisionError"),
+        (offer("losses", "Spec('Bad-Name', 'x:y')"), "'Bad-Name' cannot be a name"),
+        (offer("lossse", "Spec('a', 'x:y')"), "there is no such hook. Did you mean"),
+        (offer("losses"), "its hooks offer nothing: return a list of Spec"),
+    ],
+)
+def test_a_plugin_that_does_not_load(site, source, reason):
+    site.plugin("acme", source)
+    (fault,) = faults("acme")["is loaded"]
+    assert reason in fault
+
+
+def test_a_blocked_plugin_is_not_checked_by_accident(site, monkeypatch):
+    site.module("acme_losses", LOSSES)
+    site.plugin("acme", offer("losses", loss("plain")))
+    monkeypatch.setenv("PERCEPTRAIN_PLUGINS", "-acme")
+    assert "is blocked" in faults("acme")["is loaded"][0]
+
+
+def test_an_unknown_plugin():
+    with pytest.raises(UnknownNameError, match="Did you mean 'perceptrain-core'"):
+        check_plugin("perceptrain-cor")
