@@ -37,7 +37,7 @@ def plot_curves(history: Sequence[Row], path: Path) -> Path:
 
     Args:
         history: A row an epoch, with ``train_NAME``, ``val_NAME``; a metric may be missing in
-            some rows.
+            some rows. A row may say its ``epoch``; otherwise they count from 1.
         path: Where to; its ending chooses the format.
 
     Returns:
@@ -62,7 +62,7 @@ def plot_curves(history: Sequence[Row], path: Path) -> Path:
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """Read a ``metrics.csv`` back as a history.
+    """Read a ``metrics.csv`` back as a history, with the ``epoch`` of each row.
 
     Raises:
         DataError: There is no such file, or it is something else.
@@ -70,42 +70,41 @@ def read_metrics(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        return [
-            {name: float(value) for name, value in row.items() if value and name != "epoch"}
-            for row in rows
-        ]
-    except FileNotFoundError:
+        return [{name: float(value) for name, value in row.items() if value} for row in rows]
+    except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"There is no {path}: expected the folder of a run.") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{path} holds something else than metrics: {error}.") from None
 
 
 def _panels(history: Sequence[Row]) -> dict[str, list[str]]:
-    """Group the names: losses together, then each metric with its train and val versions."""
-    names = list(dict.fromkeys(name for row in history for name in row))
-    panels: dict[str, list[str]] = {"loss": []}
+    """Group the names: what is alike in one picture."""
+    names = dict.fromkeys(name for row in history for name in row if name != "epoch")
+    panels: dict[str, list[str]] = {"loss": [], "accuracy": [], "metrics": [], "weights": []}
     for name in names:
-        _, _, metric = name.partition("_")
-        if metric == "loss":
-            panels["loss"].append(name)
-        elif metric.startswith("weight_"):
-            panels.setdefault("weights", []).append(name)
-        elif metric == "accuracy":
-            panels.setdefault("accuracy", []).append(name)
-        else:
-            panels.setdefault("metrics", []).append(name)
-    return panels
+        panels[_panel(name)].append(name)
+    return {title: names for title, names in panels.items() if names}
+
+
+def _panel(name: str) -> str:
+    metric = name.partition("_")[2]
+    if metric.startswith("weight_"):
+        return "weights"
+    return metric if metric in ("loss", "accuracy") else "metrics"
 
 
 def _draw(axes: Any, title: str, names: list[str], history: Sequence[Row]) -> None:
     values = []
     for name in names:
-        points = [(epoch, row[name]) for epoch, row in enumerate(history, 1) if name in row]
+        points = [
+            (row.get("epoch", i), row[name]) for i, row in enumerate(history, 1) if name in row
+        ]
         marker = "o" if len(points) == 1 else None
         axes.plot(*zip(*points, strict=True), label=name, marker=marker, linewidth=1.4)
         values += [value for _, value in points if math.isfinite(value)]
-    if values and min(values) > 0 and max(values) > 10 * min(values):
+    if title != "accuracy" and values and min(values) > 0 and max(values) > 10 * min(values):
         axes.set_yscale("log")
     axes.set(xlabel="epoch", title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

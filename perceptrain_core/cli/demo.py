@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +25,11 @@ def demo(
     _list_losses()
     rows = [_digits(folder), *_helmholtz(folder)]
     print()
-    output.write_table(("TASK", "LOSS", "SECONDS", "RESULT"), rows)
-    table = "\n".join(" | ".join(row) for row in rows)
-    (folder / "summary.txt").write_text(table + "\n", encoding="utf-8")
-    print("\nLook at:")
+    table = [("TASK", "LOSS", "SECONDS", "RESULT"), *rows]
+    output.write_table(table[0], rows)
+    with (folder / "summary.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(table)
+    print("\nThe errors are relative to the exact solution, in the L2 norm. Look at:")
     for path in sorted(folder.rglob("*.png")):
         print(f"  {path}")
 
@@ -40,8 +42,7 @@ def _require_extras() -> None:
     missing = [name for name in ("sklearn", "matplotlib") if find_spec(name) is None]
     if missing:
         raise MissingDependencyError(
-            f"The demo needs {' and '.join(missing)}, which come with the extra demo: "
-            'pip install "perceptrain-core[demo]".'
+            f'The demo needs {" and ".join(missing)}: pip install "perceptrain-core[demo]".'
         )
 
 
@@ -54,9 +55,9 @@ def _list_losses() -> None:
 
 
 def _digits(folder: Path) -> tuple[str, ...]:
-    from perceptrain_core.cli.demo_digits import RUN, train_digits
+    from perceptrain_core.cli.demo_digits import FILE, RUN, train_digits
 
-    print("\nHandwritten digits, with this run file (perceptrain train digits.toml):\n")
+    print(f"\nHandwritten digits, as by: perceptrain train {folder / FILE}\n")
     print("\n".join(f"    {line}" for line in RUN.splitlines()), end="\n\n")
     loss, result, seconds = train_digits(folder)
     return "digits", loss, f"{seconds:.1f}", result
@@ -66,11 +67,12 @@ def _helmholtz(folder: Path) -> list[tuple[str, ...]]:
     from perceptrain_core.cli.demo_helmholtz import draw, solve
 
     losses = {"mse": "mse", "grad_weighted": {"name": "grad_weighted", "fixed_metric": "pde"}}
-    rows, solutions, histories = [], {}, {}
+    rows: list[tuple[str, ...]] = []
+    solutions, histories = {}, {}
     for name, loss_fn in losses.items():
-        print(f"\nThe Helmholtz equation, two terms, with {name}:\n")
+        print(f"\nThe Helmholtz equation, two terms, with the loss {name}:\n")
         solutions[name], error, histories[name], seconds = solve(loss_fn)
-        result = f"relative L2 error {error:.3g} against the exact solution"
+        result = f"error {error:.3g}"
         rows.append(("helmholtz", name, f"{seconds:.1f}", result))
     draw(solutions, histories, folder / "helmholtz.png")
     return rows

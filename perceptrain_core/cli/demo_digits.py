@@ -11,6 +11,7 @@ from perceptrain_core.analysis.curves import plot_run
 from perceptrain_core.config.run_file import read_run_file
 from perceptrain_core.training.run import build_run
 
+FILE = "digits.toml"
 RUN = """\
 [model]
 name = "ffnn"
@@ -46,7 +47,7 @@ def train_digits(folder: Path) -> tuple[str, str, float]:
     Returns:
         The name of the loss, the result in words, and the seconds it took.
     """
-    path = folder / "digits.toml"
+    path = folder / FILE
     path.write_text(RUN, encoding="utf-8")
     start = perf_counter()
     run = build_run(read_run_file(path, [f"train.root_folder={str(folder)!r}"]), path)
@@ -60,4 +61,5 @@ def train_digits(folder: Path) -> tuple[str, str, float]:
 
 def _accuracy(model: torch.nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> float:
     with torch.no_grad():
-        return (model(inputs).argmax(dim=1) == labels).float().mean().item()
+        hits = model(inputs).argmax(dim=1) == labels
+    return hits.sum().item() / len(hits)

@@ -63,7 +63,7 @@ def exact(points: Tensor) -> Tensor:
 
 def equation(points: Tensor, network: nn.Module) -> Tensor:
     """The residual of the equation."""
-    u = network(points)
+    u: Tensor = network(points)
     (gradient,) = torch.autograd.grad(u.sum(), points, create_graph=True)
     laplacian = torch.zeros_like(u)
     for axis in range(2):

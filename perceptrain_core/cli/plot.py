@@ -9,7 +9,9 @@ import typer
 
 
 def plot(
-    folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a run.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a run.", exists=True)
+    ],
 ) -> None:
     """Draw the curves of a run as curves.png in its folder."""
     from perceptrain_core.analysis.curves import plot_run

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +15,16 @@ from perceptrain_core.cli import output
 if TYPE_CHECKING:
     from perceptrain_core.training.run import Run
 
+_INTERRUPTED = 130  # 128 + SIGINT
+
 
 def train(
     run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="The run file.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="TABLE.KEY=VALUE", help="In place of what the file says."),
+        typer.Option(
+            "--set", metavar="TABLE.KEY=VALUE", help="In place of what the file says; repeatable."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the newest good checkpoint.")
@@ -26,26 +33,32 @@ def train(
         bool, typer.Option("--dry-run", help="Build everything, try one batch, write nothing.")
     ] = False,
 ) -> None:
-    """Train a model from a run file, and leave a folder with all of it."""
+    """Train a model from a run file, and leave a folder with all of it.
+
+    With train.verbose=false only the folder is printed. Ctrl-C keeps what was reached; the exit
+    code is 130 then, as shells have it.
+    """
     from perceptrain_core.config.run_file import read_run_file
     from perceptrain_core.training.run import build_run
 
-    run = build_run(read_run_file(run_file, overrides or []), run_file)
-    if run.trainer.config.verbose:
-        _describe(run)
-    if dry_run:
-        for name, value in run.try_one_batch().items():
-            print(f"{name} of one batch: {value:.6g}")
-        print("Dry run: everything fits together; nothing was written.")
-        return
-    folder = run.train(resume)
-    if run.splits.test is not None:
-        for name, value in run.test().items():
-            print(f"{name} {value:.6g}")
-    draw_curves(folder)
-    print(f"Everything of this run is in {_short(folder)}")
+    with _warnings_as_notes():
+        run = build_run(read_run_file(run_file, overrides or []), run_file)
+        verbose = run.trainer.config.verbose
+        if verbose:
+            _describe(run)
+        if dry_run:
+            _try(run, verbose)
+            return
+        folder = run.train(resume)
+        results = run.test() if run.splits.test is not None else {}
+    if run.trainer.history:
+        draw_curves(folder)
+    if verbose:
+        _conclude(results, _short(folder))
+    else:
+        print(_short(folder))
     if run.trainer.interrupted:
-        raise typer.Exit(output.FAILED)
+        raise typer.Exit(_INTERRUPTED)
 
 
 def draw_curves(folder: Path) -> None:
@@ -59,6 +72,33 @@ def draw_curves(folder: Path) -> None:
         output.note(f"No picture of the curves. {error}")
 
 
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Show a warning as one line, without the place in the code that raised it."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: output.note(f"Warning: {message}")
+        yield
+
+
+def _try(run: Run, verbose: bool) -> None:
+    results = run.try_one_batch()
+    if verbose:
+        output.write_table(("METRIC", "ONE BATCH"), _rows(results))
+        print("\nDry run: everything fits together; nothing was written.")
+
+
+def _conclude(results: dict[str, float], folder: Path) -> None:
+    print()
+    if results:
+        output.write_table(("METRIC", "TEST DATA"), _rows(results))
+        print()
+    print(f"Everything of this run is in {folder}")
+
+
+def _rows(results: dict[str, float]) -> list[tuple[str, str]]:
+    return [(name, f"{value:.6g}") for name, value in results.items()]
+
+
 def _describe(run: Run) -> None:
     from perceptrain_core.models import num_parameters
 
@@ -67,10 +107,16 @@ def _describe(run: Run) -> None:
         ("model", table.model.name, f"{num_parameters(trainer.model)} parameters"),
         ("loss", table.loss.name, _supplier(trainer.provenance.get("loss"))),
         ("optimizer", table.optimizer.name, _supplier(trainer.provenance.get("optimizer"))),
-        ("data", str(table.data.name or table.data.file), run.splits.describe()),
+        ("data", table.data.name or str(table.data.file), run.splits.describe()),
     ]
+    rows = [(part, _without_folder(name), what) for part, name, what in rows]
     output.write_table(("PART", "NAME", "WHAT"), rows)
     print()
+
+
+def _without_folder(name: str) -> str:
+    """Shorten a data file or a reference to a Python file, which the run file made absolute."""
+    return Path(name).name if Path(name).is_absolute() else name
 
 
 def _supplier(entry: dict[str, str] | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from perceptrain_core.errors import DataError
 
@@ -47,7 +48,8 @@ def as_splits(data: Any) -> Splits:
         raise DataError("A data set gave NumPy arrays: make tensors of them, torch.from_numpy.")
     if isinstance(data, tuple | list) and _are_tensors(parts):
         return Splits(parts)
-    if 1 <= len(parts) <= 3 and all(_is_iterable(part) for part in parts):
+    present = [part for part in parts[1:] if part is not None]
+    if 1 <= len(parts) <= 3 and all(_gives_batches(part) for part in (parts[0], *present)):
         return Splits(*parts)
     given = " of ".join(dict.fromkeys([type(data).__name__, *(type(p).__name__ for p in parts)]))
     raise DataError(
@@ -98,8 +100,8 @@ def standardize(splits: Splits) -> Splits:
         DataError: The data are no tensors of rows, or the inputs no floats.
     """
     parts = {role: getattr(splits, role) for role in ("train", "val", "test")}
-    rows = {role: _tensors(part) for role, part in parts.items() if part is not None}
-    if any(tensors is None or not tensors[0].is_floating_point() for tensors in rows.values()):
+    rows = {role: _tensors(part) or () for role, part in parts.items() if part is not None}
+    if not all(tensors and tensors[0].is_floating_point() for tensors in rows.values()):
         raise DataError(
             "standardize needs tensors of rows, with floats as inputs; these data come as loaders, "
             "points or whole numbers. Leave it out."
@@ -124,8 +126,10 @@ def _are_tensors(data: Any) -> bool:
     return isinstance(data, tuple) and bool(data) and all(isinstance(t, Tensor) for t in data)
 
 
-def _is_iterable(data: Any) -> bool:
-    return hasattr(data, "__iter__") and not isinstance(data, str | bytes)
+def _gives_batches(data: Any) -> bool:
+    if isinstance(data, str | bytes):
+        return False
+    return hasattr(data, "__iter__") or isinstance(data, Dataset)
 
 
 def _amount(data: Any) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from perceptrain_core.errors import DataError, MissingDependencyError
+from perceptrain_core.errors import DataError, MissingDependencyError, PerceptrainError
 
-Columns = dict[str, Any]
+Column = NDArray[Any]
+Columns = dict[str, Column]
 
 
 def read_table(
@@ -28,56 +30,78 @@ def read_table(
             ``d`` inputs.
         labels: The columns that are labels.
         classes: Whether the label is a class: one column, whose values are numbered in sorted
-            order. By default it is one if its values are text.
+            order. By default it is one if its values are text, and none of them a number.
 
     Returns:
         Inputs of shape ``(N, inputs)``, float32; labels of shape ``(N, labels)``, float32, or
         ``(N,)``, int64, for classes.
 
     Raises:
-        DataError: There is no such file or column, or a value is no finite number.
+        DataError: There is no such file or column, it cannot be read, or a value is missing or no
+            finite number.
         MissingDependencyError: A Parquet file without pyarrow.
     """
     columns = _read(path, [*inputs, *labels])
     x = _stack(path, columns, inputs)
     if classes is None:
-        classes = len(labels) == 1 and columns[labels[0]].dtype.kind in "USO"
+        classes = len(labels) == 1 and _is_text(columns[labels[0]])
     if not classes:
         return torch.from_numpy(x), torch.from_numpy(_stack(path, columns, labels))
     if len(labels) != 1:
         raise DataError(f"{path}: classes are one label, not {len(labels)}: {', '.join(labels)}.")
-    _, numbers = np.unique(columns[labels[0]], return_inverse=True)
-    return torch.from_numpy(x), torch.from_numpy(numbers.astype(np.int64))
+    return torch.from_numpy(x), torch.from_numpy(_class_numbers(path, labels[0], columns))
 
 
 def _read(path: Path, names: Sequence[str]) -> Columns:
     readers = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz}
-    if path.suffix not in readers:
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
         raise DataError(f"{path}: expected a file named .csv, .parquet or .npz.")
     if not path.is_file():
         raise DataError(f"There is no data file {path}.")
-    columns = readers[path.suffix](path)
-    for name in names:
-        if name not in columns:
-            close = get_close_matches(name, columns, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(columns)}."
-            raise DataError(f"{path} has no column {name!r}; {hint}")
-    lengths = {name: len(columns[name]) for name in names}
+    try:
+        columns = reader(path, names)
+    except PerceptrainError:
+        raise
+    except Exception as error:  # each format has errors of its own
+        raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"{path}: the columns differ in length: {lengths}.")
+    if not any(lengths.values()):
+        raise DataError(f"{path} has no rows.")
     return columns
 
 
-def _read_csv(path: Path) -> Columns:
+def _check_names(path: Path, names: Sequence[str], known: Iterable[str]) -> None:
+    known = list(known)
+    for name in names:
+        if known.count(name) == 1:
+            continue
+        if name in known:
+            raise DataError(f"{path} has several columns {name!r}: give each a name of its own.")
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known) or 'none'}."
+        raise DataError(f"{path} has no column {name!r}; {hint}")
+
+
+def _read_csv(path: Path, names: Sequence[str]) -> Columns:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    short = next((i for i, row in enumerate(rows, start=2) if len(row) != len(header)), None)
-    if short is not None:
-        raise DataError(f"{path}, line {short}: expected {len(header)} values, as in the header.")
-    return {name.strip(): _numbers([row[i] for row in rows]) for i, name in enumerate(header)}
+        reader = csv.reader(file, skipinitialspace=True)
+        header = [name.strip() for name in next(reader, [])]
+        _check_names(path, names, header)
+        rows = []
+        for row in filter(None, reader):  # an empty line, as at the end, is no row
+            if len(row) != len(header):
+                raise DataError(
+                    f"{path}, line {reader.line_num}: expected {len(header)} values, as in the "
+                    f"header, not {len(row)}."
+                )
+            rows.append(row)
+    return {name: _numbers([row[header.index(name)] for row in rows]) for name in names}
 
 
-def _numbers(values: list[str]) -> Any:
+def _numbers(values: list[str]) -> Column:
     """Numbers where all values are such, else text."""
     try:
         return np.array(values, dtype=np.float64)
@@ -85,34 +109,55 @@ def _numbers(values: list[str]) -> Any:
         return np.array(values)
 
 
-def _read_parquet(path: Path) -> Columns:
+def _read_parquet(path: Path, names: Sequence[str]) -> Columns:
     try:
         from pyarrow import parquet
     except ImportError as error:
         raise MissingDependencyError(
             'Parquet files need pyarrow: pip install "perceptrain-core[parquet]".'
         ) from error
-    table = parquet.read_table(path)
-    return {name: table.column(name).to_numpy() for name in table.column_names}
+    _check_names(path, names, parquet.read_schema(path).names)
+    table = parquet.read_table(path, columns=list(names))
+    return {name: table.column(name).to_numpy() for name in names}
 
 
-def _read_npz(path: Path) -> Columns:
+def _read_npz(path: Path, names: Sequence[str]) -> Columns:
     with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+        _check_names(path, names, arrays.files)
+        return {name: np.atleast_1d(arrays[name]) for name in names}
 
 
-def _stack(path: Path, columns: Columns, names: Sequence[str]) -> Any:
-    parts = []
-    for name in names:
-        column = columns[name]
-        if column.dtype.kind not in "fiub":
-            wrong = next(value for value in column.tolist() if not _is_number(value))
-            raise DataError(f"{path}, column {name!r}: {wrong!r} is no number.")
-        if not np.isfinite(column).all():
-            row = int(np.argwhere(~np.isfinite(column))[0][0]) + 1
-            raise DataError(f"{path}, column {name!r}: row {row} is not a finite number.")
-        parts.append(column.reshape(len(column), -1).astype(np.float32))
+def _stack(path: Path, columns: Columns, names: Sequence[str]) -> NDArray[np.float32]:
+    parts = [_float_column(f"{path}, column {name!r}", columns[name]) for name in names]
     return np.concatenate(parts, axis=1)
+
+
+def _float_column(where: str, column: Column) -> NDArray[np.float32]:
+    if column.dtype.kind not in "fiubUSO":
+        raise DataError(f"{where} holds {column.dtype}, which are no numbers.")
+    if column.dtype.kind in "USO":
+        for row, value in enumerate(column.tolist(), start=1):
+            if not _is_number(value):
+                raise DataError(f"{where}: {value!r} in row {row} is no number.")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found below
+        numbers = column.reshape(len(column), -1).astype(np.float32)
+    finite = np.isfinite(numbers).all(axis=1)
+    if not finite.all():
+        raise DataError(f"{where}: row {int(finite.argmin()) + 1} is not a finite number.")
+    return numbers
+
+
+def _class_numbers(path: Path, name: str, columns: Columns) -> NDArray[np.int64]:
+    values = columns[name].tolist()
+    for row, value in enumerate(values, start=1):
+        if value is None or value == "" or value != value or isinstance(value, list):
+            raise DataError(f"{path}, column {name!r}: {value!r} in row {row} is no class.")
+    _, numbers = np.unique(values, return_inverse=True)
+    return numbers.astype(np.int64)
+
+
+def _is_text(column: Column) -> bool:
+    return column.dtype.kind in "USO" and not any(map(_is_number, column.tolist()))
 
 
 def _is_number(value: Any) -> bool:

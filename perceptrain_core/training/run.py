@@ -16,9 +16,16 @@ import torch
 from perceptrain_core.callbacks import Callback, TrainerContext
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.config.run_file import RunFile, in_table, resolved_tables, train_config
+from perceptrain_core.config.run_file import (
+    DataTable,
+    RunFile,
+    in_table,
+    resolved_tables,
+    train_config,
+)
 from perceptrain_core.data.splits import Splits, as_splits, split_rows, standardize
 from perceptrain_core.data.table_file import read_table
+from perceptrain_core.errors import DataError, OptionError
 from perceptrain_core.registry import registry
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.csv import FILE as METRICS
@@ -27,6 +34,7 @@ from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.version import __version__
 
 RUN_FILE, WEIGHTS, TEST = "run.toml", "model.pt", "test.json"
+_OF_FILES = {"file", "inputs", "labels", "classes"}
 
 
 @dataclass
@@ -65,6 +73,8 @@ class Run:
     def test(self) -> dict[str, float]:
         """Give the means of the metrics over the test data, and write them to ``test.json``."""
         rows = self.trainer.test()
+        if not rows:
+            raise DataError("The test data gave no batch: they are empty or used up.")
         means = {name: fmean(row[name] for row in rows) for name in rows[0]}
         path = self.trainer.log_folder / TEST
         path.write_text(json.dumps(means, indent=2) + "\n", encoding="utf-8")
@@ -96,11 +106,14 @@ def build_run(run: RunFile, path: Path) -> Run:
     Raises:
         ConfigError: A part cannot be built; the message names its table.
     """
+    config = train_config(run, path, **_defaults(run, path))
     with in_table(path, "data"):
+        _seed(config)  # a function of the user's may draw points at random
         splits = _load_data(run)
-    config = train_config(run, path, **_defaults(run, path, splits))
-    if config.seed is not None:
-        seed_everything(config.seed)
+    if splits.val is None and "val_every" not in run.train:
+        with in_table(path, "train"):
+            config = replace(config, val_every=0)
+    _seed(config)  # whatever the data took
     with in_table(path, "model"):
         model = registry().resolve("model", run.model.name, (), run.model.options)
     with in_table(path, "loss"):
@@ -120,6 +133,7 @@ def dry_config(config: TrainConfig) -> TrainConfig:
         config,
         max_iter=1,
         val_every=min(config.val_every, 1),
+        progress=False,
         print_every=0,
         write_every=0,
         checkpoint_every=0,
@@ -132,7 +146,12 @@ def dry_config(config: TrainConfig) -> TrainConfig:
     )
 
 
-def _defaults(run: RunFile, path: Path, splits: Splits) -> dict[str, Any]:
+def _seed(config: TrainConfig) -> None:
+    if config.seed is not None:
+        seed_everything(config.seed)
+
+
+def _defaults(run: RunFile, path: Path) -> dict[str, Any]:
     epochs = run.train.get("max_iter", TrainConfig().max_iter)
     tenth = max(1, epochs // 10) if isinstance(epochs, int) else 1
     return {
@@ -141,7 +160,7 @@ def _defaults(run: RunFile, path: Path, splits: Splits) -> dict[str, Any]:
         "print_every": tenth,
         "write_every": 1,
         "checkpoint_every": tenth,
-        "val_every": 1 if splits.val is not None else 0,
+        "val_every": 1,
     }
 
 
@@ -151,9 +170,17 @@ def _load_data(run: RunFile) -> Splits:
         rows = read_table(table.file, table.inputs or (), table.labels or (), table.classes)
         splits = Splits(rows)
     else:
-        splits = as_splits(registry().resolve("dataset", table.name, (), table.options))
+        splits = as_splits(_resolve_data(table))
     splits = split_rows(splits, table.val_fraction, table.test_fraction, table.split_seed)
     return standardize(splits) if table.standardize else splits
+
+
+def _resolve_data(table: DataTable) -> Any:
+    try:
+        return registry().resolve("dataset", table.name, (), table.options)
+    except OptionError as error:  # a misspelt key of the table looks like an option
+        keys = [key for key in DataTable.model_fields if key not in _OF_FILES]
+        raise OptionError(f"{error} The table itself takes: {', '.join(keys)}.") from error
 
 
 def _provenance(run: RunFile, trainer: Trainer) -> dict[str, Any]:

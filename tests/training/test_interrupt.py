@@ -1,0 +1,118 @@
+"""Ctrl-C ends a run and keeps what was reached."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain import Callback, Trainer
+
+MakeTrainer = Callable[..., Trainer]
+
+
+class Interrupting:
+    def __init__(self, at: int) -> None:
+        self.at, self.calls = at, 0
+
+    def __call__(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+        self.calls += 1
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+        return F.mse_loss(model(batch[0]), batch[1]), {}
+
+
+def test_from_inside_the_loss(
+    make_trainer: MakeTrainer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended: list[Any] = []
+    trainer = make_trainer(
+        Interrupting(at=10),
+        max_iter=9,
+        verbose=True,
+        callbacks=[Callback("train_end", callback=lambda t, c, w: ended.append(t.current_epoch))],
+    )
+    trainer.model.eval()
+    model, optimizer = trainer.fit()
+    assert (model, optimizer) == (trainer.model, trainer.optimizer)
+    assert trainer.interrupted
+    assert len(trainer.history) == trainer.current_epoch == 2
+    assert trainer.global_step == 9
+    assert ended == [2]
+    assert not model.training
+    assert capsys.readouterr().out == "Interrupted in epoch 3; 2 epochs are complete.\n"
+
+
+def test_silent_where_silence_is_asked(
+    make_trainer: MakeTrainer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_trainer(Interrupting(at=3)).fit()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_interrupted_run_can_be_resumed(make_trainer: MakeTrainer) -> None:
+    whole = make_trainer(max_iter=4, log_folder="whole")
+    whole.fit()
+    make_trainer(Interrupting(at=10), max_iter=4, checkpoint_every=1).fit()
+    again = make_trainer(max_iter=4, checkpoint_every=1)
+    again.fit(resume=True)
+    assert not again.interrupted
+    assert again.history == whole.history
+    pairs = zip(whole.model.parameters(), again.model.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_checkpoint_at_the_end_of_an_interrupted_run_repeats_the_epoch_cut_short(
+    make_trainer: MakeTrainer,
+) -> None:
+    save = {"name": "save_checkpoint", "on": "train_end"}
+    trainer = make_trainer(Interrupting(at=10), max_iter=4, callbacks=[save])
+    trainer.fit()
+    assert [p.name for p in trainer.log_folder.iterdir()] == ["checkpoint_epoch_000002.pt"]
+    again = make_trainer(max_iter=4)
+    again.fit(resume=True)
+    assert len(again.history) == 4
+    assert again.global_step == 9 + 8
+
+
+SCRIPT = """
+import torch
+from perceptrain import FFNN, TrainConfig, Trainer
+x = torch.randn(64, 2)
+model = FFNN([2, 8, 1])
+config = TrainConfig(max_iter=10**9, batch_size=16)
+trainer = Trainer(model, torch.optim.Adam(model.parameters()), config)
+trainer.on_train_epoch_end = lambda row: print("epoch", flush=True)
+trainer.fit((x, x[:, :1]))
+assert trainer.interrupted and trainer.history
+assert all(p.isfinite().all() for p in model.parameters())
+print("came back")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX")
+def test_signal_to_a_process(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "epoch\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out.endswith("came back\n")
+    assert "Interrupted in epoch" in out
+    assert "Traceback" not in err

@@ -1,0 +1,250 @@
+"""Models, losses, optimizers and trackers as people give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import LBFGS, SGD, Adam
+
+from perceptrain import TrainConfig, Trainer, get_loss, load_checkpoint
+from perceptrain.errors import (
+    LossContractError,
+    OptionError,
+    PerceptrainError,
+    TrainingError,
+    UnknownNameError,
+)
+
+MakeTrainer = Callable[..., Trainer]
+Net = Callable[..., nn.Module]
+Rows = tuple[Tensor, Tensor]
+
+
+def first_loss(trainer: Trainer) -> float:
+    trainer.fit()
+    return trainer.history[0]["train_loss"]
+
+
+@pytest.mark.parametrize(
+    "loss_fn",
+    [
+        "huber",
+        "perceptrain-core/huber",
+        {"name": "huber", "delta": 1.0},
+        nn.HuberLoss(),
+        F.huber_loss,
+        "perceptrain_core.losses.huber:huber_loss",
+        get_loss("huber"),
+        get_loss("huber", delta=1.0),
+        lambda batch, model: (F.huber_loss(model(batch[0]), batch[1]), {}),
+    ],
+)
+def test_one_loss_in_many_words(make_trainer: MakeTrainer, loss_fn: Any) -> None:
+    reference = first_loss(make_trainer(nn.HuberLoss()))
+    assert first_loss(make_trainer(loss_fn)) == reference
+    assert first_loss(make_trainer({"name": "huber", "delta": 0.1})) != reference
+
+
+def test_loss_from_a_file(make_trainer: MakeTrainer, here: Path) -> None:
+    (here / "mine.py").write_text(
+        "def fancy(batch, model):\n    return (model(batch[0]) - batch[1]).abs().mean(), {}\n"
+    )
+    assert first_loss(make_trainer("./mine.py:fancy")) == first_loss(make_trainer("l1"))
+
+
+def test_mse_is_the_default(rows: Rows, make_net: Net) -> None:
+    model = make_net()
+    config = TrainConfig(max_iter=1, batch_size=20, shuffle=False, verbose=False)
+    trainer = Trainer(model, SGD(model.parameters(), lr=0.1), config)
+    expected = F.mse_loss(model(rows[0]), rows[1]).item()
+    trainer.fit(rows)
+    assert trainer.history[0]["train_loss"] == pytest.approx(expected)
+
+
+class Mine(nn.Module):
+    def forward(self, batch: Rows, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+        return F.mse_loss(model(batch[0]), batch[1]), {}
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "error", "message"),
+    [
+        (123, LossContractError, "The loss is 123; expected the name of a registered loss"),
+        (nn.MSELoss, LossContractError, r"pass nn.MSELoss\(\), not nn.MSELoss"),
+        (Mine, LossContractError, r"The loss is the class Mine; pass Mine\(\.\.\.\), an object"),
+        ("msee", UnknownNameError, "'mse'"),
+        ({"name": "huber", "dleta": 1.0}, OptionError, "dleta(.|\n)*delta"),
+        ({"delta": 1.0}, OptionError, "needs a 'name'"),
+        (nn.MSELoss(reduction="none"), LossContractError, 'reduction="none"'),
+    ],
+)
+def test_no_loss(
+    make_trainer: MakeTrainer, loss_fn: Any, error: type[PerceptrainError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make_trainer(loss_fn)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (Adam, "or the name of one; got the class Adam"),
+        (3, "must be a torch.optim.Optimizer.*; got int"),
+        (lambda p: None, "got function"),
+    ],
+)
+def test_no_optimizer(make_trainer: MakeTrainer, optimizer: Any, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        make_trainer(optimizer=optimizer)
+
+
+def test_optimizer_of_another_model(make_trainer: MakeTrainer, make_net: Net) -> None:
+    optimizer = Adam(make_net().parameters())
+    with pytest.raises(TrainingError, match=r"none of the parameters of FFNN.*another model"):
+        make_trainer(optimizer=optimizer)
+
+
+def test_optimizer_of_a_part_of_the_model(make_trainer: MakeTrainer, make_net: Net) -> None:
+    model: Any = make_net()
+    first = model.network[0].weight.detach().clone()
+    make_trainer(model=model, optimizer=Adam(model.network[2].parameters())).fit()
+    assert torch.equal(model.network[0].weight, first)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", {"name": "sgd", "lr": 0.05, "momentum": 0.5}])
+def test_optimizer_by_name(make_trainer: MakeTrainer, optimizer: Any) -> None:
+    trainer = make_trainer(optimizer=optimizer)
+    assert type(trainer.optimizer) is SGD
+    if isinstance(optimizer, dict):
+        assert trainer.optimizer.param_groups[0]["momentum"] == 0.5
+    trainer.fit()
+    assert trainer.history[1]["train_loss"] < trainer.history[0]["train_loss"]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [(nn.Linear, "got the class Linear"), ("ffnn", "got str"), (3, "got int")],
+)
+def test_no_model(make_net: Net, model: Any, message: str) -> None:
+    with pytest.raises(TrainingError, match=f"model must be a torch.nn.Module object, {message}"):
+        Trainer(model, None, TrainConfig())
+
+
+def test_no_config(make_net: Net) -> None:
+    with pytest.raises(TrainingError, match="config must be a TrainConfig, got dict"):
+        Trainer(make_net(), None, {})  # type: ignore[arg-type]
+
+
+def test_something_that_is_no_tracker(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(tracking_tool="builtins:dict")
+    with pytest.raises(TrainingError, match="'builtins:dict' gave dict"):
+        trainer.fit()
+
+
+@pytest.mark.parametrize("tool", ["csv", "tensorboard", "none", None])
+def test_trackers_by_name(make_trainer: MakeTrainer, tool: str | None) -> None:
+    trainer = make_trainer(tracking_tool=tool, write_every=1, hyperparams={"lr": 0.1})
+    trainer.fit()
+    written = trainer.log_folder.exists() and {p.suffix for p in trainer.log_folder.iterdir()}
+    assert written == {"csv": {".csv", ".json"}, "none": False}.get(str(tool), written)
+    assert bool(written) is (tool != "none")
+
+
+class Scaled(nn.Module):
+    """A loss with a parameter of its own, as uncertainty weighting has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, batch: Rows, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+        error = F.mse_loss(model(batch[0]), batch[1])
+        return error * torch.exp(-self.log_scale) + self.log_scale, {"scale": self.log_scale}
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_loss_with_parameters_is_trained(make_trainer: MakeTrainer, by_name: bool) -> None:
+    loss_fn = Scaled()
+    trainer = make_trainer(loss_fn, optimizer={"name": "adam", "lr": 0.1} if by_name else None)
+    first, second = trainer.optimizer.param_groups
+    assert second["params"] == [loss_fn.log_scale]
+    assert first["lr"] == second["lr"]
+    trainer.fit()
+    assert loss_fn.log_scale.item() != 0.5
+    assert trainer.history[0]["train_scale"] != trainer.history[1]["train_scale"]
+    assert len(trainer.optimizer.param_groups) == 2
+
+
+def test_loss_with_parameters_that_the_user_gave_to_the_optimizer(
+    make_trainer: MakeTrainer, make_net: Net
+) -> None:
+    model, loss_fn = make_net(), Scaled()
+    optimizer = LBFGS([*model.parameters(), *loss_fn.parameters()], lr=0.1)
+    trainer = make_trainer(loss_fn, model=model, optimizer=optimizer)
+    trainer.fit()
+    assert len(optimizer.param_groups) == 1
+    assert loss_fn.log_scale.item() != 0.5
+
+
+def test_loss_with_parameters_and_lbfgs(make_trainer: MakeTrainer) -> None:
+    with pytest.raises(TrainingError, match=r"one group only: .*\*loss_fn.parameters\(\)"):
+        make_trainer(Scaled(), optimizer="lbfgs")
+
+
+def test_loss_with_parameters_takes_the_dtype_and_is_saved(make_trainer: MakeTrainer) -> None:
+    settings = {"dtype": "float64", "checkpoint_every": 1}
+    trainer = make_trainer(Scaled(), **settings)
+    trainer.fit()
+    loss_fn: Any = trainer.loss_fn
+    assert loss_fn.log_scale.dtype is torch.float64
+    again = Scaled()
+    make_trainer(again, **settings).fit(resume=True)
+    assert torch.equal(again.log_scale, loss_fn.log_scale)
+    load_checkpoint(trainer.log_folder, trainer.model, trainer.optimizer)
+
+
+def test_loss_object_with_a_state_is_saved(make_trainer: MakeTrainer) -> None:
+    class Annealed:
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def __call__(self, batch: Rows, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+            self.calls += 1
+            return F.mse_loss(model(batch[0]), batch[1]), {}
+
+        def state_dict(self) -> dict[str, int]:
+            return {"calls": self.calls}
+
+        def load_state_dict(self, state: dict[str, int]) -> None:
+            self.calls = state["calls"]
+
+    make_trainer(Annealed(), checkpoint_every=1).fit()
+    again = Annealed()
+    make_trainer(again, checkpoint_every=1, max_iter=3).fit(resume=True)
+    assert again.calls == 12
+
+
+def test_provenance_of_what_came_by_a_name(make_trainer: MakeTrainer) -> None:
+    from perceptrain import __version__
+    from perceptrain_core.checkpoints.file import read_file
+
+    trainer = make_trainer({"name": "huber", "delta": 2.0}, optimizer="sgd", checkpoint_every=1)
+    trainer.fit()
+    assert trainer.provenance == {
+        part: {
+            "name": f"perceptrain-core/{name}",
+            "distribution": "perceptrain-core",
+            "version": __version__,
+        }
+        for part, name in [("loss", "huber"), ("optimizer", "sgd")]
+    }
+    state = read_file(trainer.log_folder / "checkpoint_epoch_000002.pt")
+    assert state["provenance"] == trainer.provenance
+    assert state["config"]["max_iter"] == 2
+    assert make_trainer(lambda batch, model: None).provenance.get("loss") is None

@@ -1,0 +1,223 @@
+"""A run that goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from perceptrain import Callback, Trainer, to_dataloader, write_checkpoint
+from perceptrain.errors import CheckpointError
+
+MakeTrainer = Callable[..., Trainer]
+
+
+def noisy_net() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return nn.Sequential(
+            nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 1)
+        )
+
+
+def state(trainer: Trainer) -> dict[str, Any]:
+    return {"model": trainer.model.state_dict(), "optimizer": trainer.optimizer.state_dict()}
+
+
+def assert_same(a: Any, b: Any) -> None:
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, list):
+        for left, right in zip(a, b, strict=True):
+            assert_same(left, right)
+    else:
+        assert a == b
+
+
+LOADERS: dict[str, Callable[[Any], Any]] = {
+    "tensors": lambda rows: rows,
+    "to_dataloader": lambda rows: to_dataloader(*rows, batch_size=6, shuffle=True),
+    "DataLoader": lambda rows: DataLoader(TensorDataset(*rows), batch_size=6, shuffle=True),
+}
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+@pytest.mark.parametrize("optimizer", ["adam", {"name": "sgd", "lr": 0.05, "momentum": 0.9}])
+@pytest.mark.parametrize("stop", [1, 4])
+def test_resumed_run_is_bit_identical_to_one_that_was_never_stopped(
+    make_trainer: MakeTrainer, rows: Any, kind: str, optimizer: Any, stop: int
+) -> None:
+    """No epoch is repeated, none is added, and random numbers go on where they were."""
+
+    def trainer(epochs: int, folder: str) -> Trainer:
+        return make_trainer(
+            model=noisy_net(),
+            optimizer=optimizer,
+            data=LOADERS[kind](rows),
+            val=rows,
+            val_every=2,
+            shuffle=True,
+            max_iter=epochs,
+            seed=5,
+            checkpoint_every=1,
+            log_folder=folder,
+        )
+
+    whole = trainer(7, "whole")
+    whole.fit()
+    trainer(stop, "parts").fit()
+    torch.rand(99)  # another process starts with other random numbers
+    resumed = trainer(7, "parts")
+    resumed.fit(resume=True)
+    assert_same(state(whole), state(resumed))
+    assert whole.history == resumed.history
+    assert len(resumed.history) == 7
+    assert resumed.global_step == whole.global_step
+    assert resumed.batches_seen == whole.batches_seen
+    assert resumed.current_epoch == 7
+
+
+def test_epochs_are_the_total(make_trainer: MakeTrainer) -> None:
+    make_trainer(max_iter=3, checkpoint_every=1).fit()
+    seen: list[int] = []
+    callback = Callback("train_epoch_start", callback=lambda t, c, w: seen.append(t.current_epoch))
+    make_trainer(max_iter=5, callbacks=[callback]).fit(resume=True)
+    assert seen == [4, 5]
+    seen.clear()
+    done = make_trainer(max_iter=3, callbacks=[callback])
+    done.fit(resume=True)
+    assert seen == []
+    assert (done.current_epoch, len(done.history)) == (3, 3)
+
+
+def test_batch_stages_go_on_counting(make_trainer: MakeTrainer) -> None:
+    seen: list[int] = []
+    callback = Callback("train_batch_end", 3, lambda t, c, w: seen.append(t.global_step))
+    make_trainer(max_iter=1, checkpoint_every=1, callbacks=[callback]).fit()
+    make_trainer(max_iter=3, checkpoint_every=1, callbacks=[callback]).fit(resume=True)
+    assert seen == [3, 6, 9, 12]
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "text"])
+def test_from_a_path(make_trainer: MakeTrainer, what: str) -> None:
+    first = make_trainer(max_iter=4, checkpoint_every=2, log_folder="first")
+    first.fit()
+    path = first.log_folder / "checkpoint_epoch_000002.pt"
+    source: Any = {"file": path, "folder": first.log_folder, "text": str(path)}[what]
+    trainer = make_trainer(max_iter=6, write_every=1, log_folder="elsewhere")
+    trainer.fit(resume=source)
+    start = 4 if what == "folder" else 2
+    assert trainer.history[:start] == first.history[:start]
+    assert len(trainer.history) == 6
+    assert trainer.log_folder == first.log_folder
+    written = (first.log_folder / "metrics.csv").read_text().split()[1:]
+    assert [int(line.split(",")[0]) for line in written] == list(range(start + 1, 7))
+
+
+def test_nothing_to_resume(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    with pytest.warns(UserWarning, match="Nothing to resume: no checkpoint in"):
+        trainer.fit(resume=True)
+    assert len(trainer.history) == 2
+
+
+def test_a_fresh_run_warns_of_nothing(
+    make_trainer: MakeTrainer, recwarn: pytest.WarningsRecorder
+) -> None:
+    make_trainer(checkpoint_every=1).fit()
+    assert not recwarn.list
+
+
+def test_path_without_a_checkpoint(make_trainer: MakeTrainer, here: Path) -> None:
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        make_trainer().fit(resume="missing.pt")
+    with pytest.raises(CheckpointError, match="There are no checkpoints in"):
+        make_trainer().fit(resume=here)
+
+
+def test_damaged_newest_is_passed_over_with_a_warning(make_trainer: MakeTrainer) -> None:
+    """Never fresh weights with the state of an optimizer that was trained."""
+    first = make_trainer(max_iter=4, checkpoint_every=1)
+    first.fit()
+    newest = first.log_folder / "checkpoint_epoch_000004.pt"
+    newest.write_bytes(newest.read_bytes()[:500])
+    again = make_trainer(max_iter=4, checkpoint_every=1)
+    with pytest.warns(UserWarning, match=r"000004\.pt is damaged"):
+        again.fit(resume=True)
+    assert again.history == first.history
+    assert_same(state(again), state(first))
+
+
+def test_none_can_be_read_is_no_fresh_start(make_trainer: MakeTrainer) -> None:
+    first = make_trainer(checkpoint_every=1)
+    first.fit()
+    for path in first.log_folder.iterdir():
+        path.write_bytes(b"")
+    again = make_trainer(checkpoint_every=1)
+    with (
+        pytest.warns(UserWarning, match="is damaged"),
+        pytest.raises(CheckpointError, match="None of the 2 checkpoints"),
+    ):
+        again.fit(resume=True)
+    assert again.history == []
+
+
+def test_changed_model_is_told_and_not_touched(
+    make_trainer: MakeTrainer, make_net: Callable[..., nn.Module]
+) -> None:
+    make_trainer(checkpoint_every=1).fit()
+    trainer = make_trainer(model=make_net(2, 9, 1))
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    with pytest.raises(CheckpointError, match=r"weight: shape \(9, 2\) here, \(8, 2\) saved"):
+        trainer.fit(resume=True)
+    assert all(map(torch.equal, before, trainer.model.parameters()))
+
+
+def test_changed_optimizer_is_told(make_trainer: MakeTrainer) -> None:
+    make_trainer(checkpoint_every=1).fit()
+    with pytest.raises(CheckpointError, match="does not fit the optimizer"):
+        make_trainer(optimizer="sgd").fit(resume=True)
+
+
+def test_model_without_a_run(make_trainer: MakeTrainer, here: Path) -> None:
+    trainer = make_trainer()
+    path = write_checkpoint(here, trainer.model, trainer.optimizer, 3)
+    with pytest.raises(CheckpointError, match="no run to go on with: load it with load_checkpoint"):
+        trainer.fit(resume=path)
+
+
+def test_newest_of_several_runs(make_trainer: MakeTrainer) -> None:
+    folders = []
+    for _ in range(3):
+        trainer = make_trainer(checkpoint_every=1)
+        trainer.fit()
+        folders.append(trainer.log_folder)
+    assert [folder.name for folder in folders] == ["runs", "run-2", "run-3"]
+    again = make_trainer(max_iter=3, checkpoint_every=1)
+    again.fit(resume=True)
+    assert again.log_folder == folders[2]
+
+
+def test_full_disk_stops_the_run(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not logged and forgotten."""
+
+    def full(*args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    trainer = make_trainer(checkpoint_every=1)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(CheckpointError, match="No space left on device"):
+        trainer.fit()
+    assert list(trainer.log_folder.iterdir()) == []
+    assert len(trainer.history) == 1

@@ -1,0 +1,81 @@
+"""The meter, the modes and the progress bar by themselves."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from torch import nn
+
+from perceptrain_core.training import progress
+from perceptrain_core.training.meter import Meter
+from perceptrain_core.training.modes import evaluating, training
+
+numbers = st.floats(-1e6, 1e6, width=32)
+batches = st.lists(
+    st.tuples(numbers, st.dictionaries(st.sampled_from("ab"), numbers)), min_size=1, max_size=20
+)
+
+
+@given(batches=batches, as_tensors=st.booleans())
+def test_meter_gives_means_over_the_batches_that_have_a_metric(
+    batches: list[Any], as_tensors: bool
+) -> None:
+    meter = Meter("train")
+    wrap = torch.tensor if as_tensors else float
+    for loss, metrics in batches:
+        meter.add(torch.tensor(loss, dtype=torch.float64), {n: wrap(v) for n, v in metrics.items()})
+    expected = {"train_loss": [loss for loss, _ in batches]}
+    for _, metrics in batches:
+        for name, value in metrics.items():
+            expected.setdefault(f"train_{name}", []).append(value)
+    means = {name: sum(values) / len(values) for name, values in expected.items()}
+    assert meter.means() == pytest.approx(means, rel=1e-4, abs=1)
+    assert meter.batches == len(batches)
+
+
+def test_meter_of_nothing() -> None:
+    (value,) = Meter("val").means().values()
+    assert value != value
+
+
+def test_modes_come_back_one_by_one() -> None:
+    model = nn.Sequential(nn.Dropout(), nn.Sequential(nn.BatchNorm1d(1).eval(), nn.Dropout()))
+    before = [module.training for module in model.modules()]
+    with evaluating(model, None, 3):
+        assert not any(module.training for module in model.modules())
+        with training(model):
+            assert all(module.training for module in model.modules())
+        assert not any(module.training for module in model.modules())
+    assert [module.training for module in model.modules()] == before
+    with pytest.raises(ZeroDivisionError), training(model):
+        raise ZeroDivisionError
+    assert [module.training for module in model.modules()] == before
+
+
+def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+
+    def console(*args: Any, **kwargs: Any) -> Console:
+        return Console(file=shown, force_terminal=True, width=120)
+
+    monkeypatch.setattr(progress, "Console", console)
+    monkeypatch.setattr("rich.progress.get_console", console)
+    monkeypatch.setattr(progress.RichBar, "INTERVAL", 0.0)
+    bar = progress.make_bar(True, total=3, done=1)
+    with bar:
+        bar.batch(2, 1, 2)
+        bar.batch(2, 1, None)
+        bar.epoch(2, {"train_loss": 0.5})
+        bar.epoch(3, {"train_loss": 0.25, "val_loss": 0.125, "train_more": 7.0})
+    text = shown.getvalue()
+    assert "epoch 1.5/3" in text
+    assert "epoch 3/3" in text
+    assert "train_loss 0.25  val_loss 0.125" in text
+    assert "train_more" not in text
+    assert isinstance(progress.make_bar(False, 3), progress.NoBar)
