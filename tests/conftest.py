@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 from torch import Tensor, nn
 
 from perceptrain import FFNN, TrainConfig, Trainer
+
+# How long an example takes says something of the machine, not of the code.
+settings.register_profile("perceptrain", deadline=None)
+settings.load_profile("perceptrain")
 
 # Networks here are tiny: more threads would only wait for each other.
 torch.set_num_threads(1)

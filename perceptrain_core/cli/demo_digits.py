@@ -62,4 +62,4 @@ def train_digits(folder: Path) -> tuple[str, str, float]:
 def _accuracy(model: torch.nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> float:
     with torch.no_grad():
         hits = model(inputs).argmax(dim=1) == labels
-    return hits.sum().item() / len(hits)
+    return float(hits.float().mean())

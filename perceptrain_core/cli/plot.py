@@ -10,7 +10,10 @@ import typer
 
 def plot(
     folder: Annotated[
-        Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a run.", exists=True)
+        Path,
+        typer.Argument(
+            metavar="RUN_FOLDER", help="The folder of a run.", exists=True, file_okay=False
+        ),
     ],
 ) -> None:
     """Draw the curves of a run as curves.png in its folder."""

@@ -76,7 +76,9 @@ def draw_curves(folder: Path) -> None:
 def _warnings_as_notes() -> Iterator[None]:
     """Show a warning as one line, without the place in the code that raised it."""
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: output.note(f"Warning: {message}")
+        warnings.showwarning = lambda message, *_, **__: output.note(
+            f"Warning: {' '.join(str(message).split())}"
+        )
         yield
 
 

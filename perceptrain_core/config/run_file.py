@@ -52,6 +52,18 @@ class Named(_Table):
     name: Name
 
 
+class LossTable(Named):
+    """The loss; its name may be left out."""
+
+    name: Name = "mse"
+
+
+class OptimizerTable(Named):
+    """The optimizer; its name may be left out."""
+
+    name: Name = "adam"
+
+
 class DataTable(_Table):
     """Where the data come from: a registered data set, a reference, or a file.
 
@@ -110,8 +122,8 @@ class RunFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: Named
-    loss: Named = Named(name="mse")
-    optimizer: Named = Named(name="adam")
+    loss: LossTable = LossTable()
+    optimizer: OptimizerTable = OptimizerTable()
     data: DataTable
     train: dict[str, Any] = Field(default_factory=dict)
     callbacks: list[Named] = Field(default_factory=list)
@@ -189,7 +201,9 @@ def in_table(path: Path, table: str) -> Iterator[None]:
 
 def resolved_tables(run: RunFile, config: TrainConfig, provenance: Mapping[str, Any]) -> Any:
     """Give the tables of a run in full, as a file that runs again just like it."""
-    tables = run.model_dump(mode="json", exclude_none=True, exclude={"train", "provenance"})
+    tables = run.model_dump(exclude_none=True, exclude={"train", "provenance"})
+    if run.data.file is not None:
+        tables["data"]["file"] = str(run.data.file)
     values = {field.name: getattr(config, field.name) for field in fields(config)}
     plain = {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
     tables["train"] = {name: v for name, v in plain.items() if isinstance(v, _PLAIN)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count, cycle, repeat
 from operator import length_hint
 from typing import Any
@@ -64,6 +64,15 @@ def to_dataloader(
         generator=generator,
         collate_fn=collate_fn,
     )
+
+
+def generators_of(data: Any) -> list[torch.Generator]:
+    """Give the random generators that loaders of a user have of their own, for checkpoints."""
+    parts = getattr(data, "dataloaders", data)
+    if isinstance(parts, Mapping):
+        return [generator for part in parts.values() for generator in generators_of(part)]
+    generator = getattr(data, "generator", None)
+    return [generator] if isinstance(generator, torch.Generator) else []
 
 
 def is_infinite(loader: Loader | None) -> bool:

@@ -41,7 +41,7 @@ def read_table(
             finite number.
         MissingDependencyError: A Parquet file without pyarrow.
     """
-    columns = _read(path, [*inputs, *labels])
+    columns = _read(path, list(dict.fromkeys([*inputs, *labels])))
     x = _stack(path, columns, inputs)
     if classes is None:
         classes = len(labels) == 1 and _is_text(columns[labels[0]])

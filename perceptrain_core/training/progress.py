@@ -70,15 +70,16 @@ class RichBar:
     def __init__(self, total: int, done: int = 0) -> None:
         # Drawn by hand: a thread that draws would take time from the steps.
         self._progress = Progress(
-            TextColumn("epoch {task.completed:.4g}/{task.total:.0f}"),
+            TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
             BarColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[losses]}"),
             auto_refresh=False,
         )
-        self._task = self._progress.add_task("", total=total, completed=done, losses="")
+        self._task = self._progress.add_task("", total=total, completed=done, epoch=done, losses="")
         self._total = total
+        self._row: dict[str, float] = {}
         self._last = 0.0
 
     def __enter__(self) -> RichBar:
@@ -98,19 +99,22 @@ class RichBar:
 
     def batch(self, epoch: int, batch: int, batches: int | None) -> None:
         """Move the bar inside an epoch, if it was not moved just now."""
-        if batches and perf_counter() - self._last >= self.INTERVAL:
-            self._draw(epoch - 1 + batch / batches)
+        if perf_counter() - self._last >= self.INTERVAL:
+            self._draw(epoch, epoch - 1 + (batch / batches if batches else 0))
 
     def epoch(self, epoch: int, row: dict[str, float]) -> None:
-        """Move the bar and show the losses, if it was not moved just now."""
-        if perf_counter() - self._last < self.INTERVAL and epoch != self._total:
-            return
-        names = [name for name in ("train_loss", "val_loss") if name in row]
-        self._draw(epoch, losses="  ".join(f"{name} {row[name]:.4g}" for name in names))
+        """Take the losses of an epoch, and move the bar if it was not moved just now."""
+        self._row = row
+        if perf_counter() - self._last >= self.INTERVAL or epoch == self._total:
+            self._draw(epoch, epoch)
 
-    def _draw(self, completed: float, **fields: str) -> None:
+    def _draw(self, epoch: int, completed: float) -> None:
         self._last = perf_counter()
-        self._progress.update(self._task, completed=completed, refresh=True, **fields)  # type: ignore[arg-type]
+        names = [name for name in ("train_loss", "val_loss") if name in self._row]
+        losses = "  ".join(f"{name} {self._row[name]:.4g}" for name in names)
+        self._progress.update(
+            self._task, completed=completed, epoch=epoch, losses=losses, refresh=True
+        )
 
 
 def make_bar(show: bool, total: int, done: int = 0) -> ProgressBar:

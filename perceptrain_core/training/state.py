@@ -12,6 +12,7 @@ from perceptrain_core.checkpoints.folder import read_newest
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.checkpoints.saveload import find_checkpoint, restore
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.data.loaders import generators_of
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.training.run_folder import newest_run_folder
 
@@ -26,6 +27,7 @@ def run_state(trainer: Any) -> dict[str, Any]:
         "batches_seen": trainer.batches_seen,
         "history": trainer.history,
         "random": get_random_state(),
+        "loaders": [g.get_state() for g in generators_of(trainer.train_dataloader)],
         "callbacks": {_key(i, c): c.state_dict() for i, c in enumerate(trainer.callbacks)},
         "config": plain_config(trainer.config),
         "provenance": trainer.provenance,
@@ -53,6 +55,10 @@ def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> None:
     trainer.batches_seen = state["batches_seen"]
     trainer.history = state["history"]
     set_random_state(state["random"])
+    own = generators_of(trainer.train_dataloader)
+    if len(own) == len(state["loaders"]):  # else the data are others
+        for generator, saved in zip(own, state["loaders"], strict=True):
+            generator.set_state(saved)
 
 
 def find_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict[str, Any]] | None:

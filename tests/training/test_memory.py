@@ -42,8 +42,9 @@ def test_nothing_is_kept_for_each_batch(make_trainer: MakeTrainer, rows: Any, po
     measure(trainer, batches * 50)  # what is made once is made now
     few, few_objects = measure(trainer, batches * 500)
     many, many_objects = measure(trainer, batches * 1000)
-    assert abs(many - few) / 500 < 5  # bytes for each of the 500 batches more
-    assert abs(many_objects - few_objects) < 50
+    # Bytes and objects for each of the 500 batches more; a single kept float would take 24.
+    assert (many - few) / 500 < 20
+    assert (many_objects - few_objects) / 500 < 0.2
 
 
 def count_tensors() -> int:

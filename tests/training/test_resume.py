@@ -43,10 +43,20 @@ def assert_same(a: Any, b: Any) -> None:
         assert a == b
 
 
+def own_generator() -> torch.Generator:
+    return torch.Generator().manual_seed(11)
+
+
 LOADERS: dict[str, Callable[[Any], Any]] = {
     "tensors": lambda rows: rows,
     "to_dataloader": lambda rows: to_dataloader(*rows, batch_size=6, shuffle=True),
     "DataLoader": lambda rows: DataLoader(TensorDataset(*rows), batch_size=6, shuffle=True),
+    "own generator": lambda rows: to_dataloader(
+        *rows, batch_size=6, shuffle=True, generator=own_generator()
+    ),
+    "DataLoader with its own": lambda rows: DataLoader(
+        TensorDataset(*rows), batch_size=6, shuffle=True, generator=own_generator()
+    ),
 }
 
 

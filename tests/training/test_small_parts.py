@@ -74,7 +74,7 @@ def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
         bar.epoch(2, {"train_loss": 0.5})
         bar.epoch(3, {"train_loss": 0.25, "val_loss": 0.125, "train_more": 7.0})
     text = shown.getvalue()
-    assert "epoch 1.5/3" in text
+    assert "epoch 2/3" in text
     assert "epoch 3/3" in text
     assert "train_loss 0.25  val_loss 0.125" in text
     assert "train_more" not in text

@@ -1,0 +1,100 @@
+"""``perceptrain demo``: one real call, and what it promises."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib.image
+import pytest
+
+from perceptrain_core.config.run_file import read_run_file
+from perceptrain_core.registry import Registry
+
+from .conftest import COMMAND, invoke
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The output of the demo, and its folder."""
+    root = tmp_path_factory.mktemp("demo")
+    done = subprocess.run(
+        [*COMMAND, "demo", "--dir", "out"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return SimpleNamespace(root=root, folder=root / "out", text=done.stdout)
+
+
+def results(text: str) -> dict[tuple[str, str], str]:
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("TASK "))
+    rows = (re.split(r" {2,}", line) for line in lines[start + 1 : start + 4])
+    return {(task, loss): result for task, loss, _, result in rows}
+
+
+def number(result: str) -> float:
+    return float(re.search(r"\d\.[\de-]+", result)[0])
+
+
+def test_it_lists_every_loss(demo):
+    listed = {line.split()[0] for line in demo.text.split("\n\n")[1].splitlines()[1:]}
+    assert listed == set(Registry().losses)
+
+
+def test_digits_are_told_apart(demo):
+    assert number(results(demo.text)["digits", "cross_entropy"]) > 0.95
+
+
+def test_weighted_terms_halve_the_error_at_least(demo):
+    rows = results(demo.text)
+    assert 2 * number(rows["helmholtz", "grad_weighted"]) < number(rows["helmholtz", "mse"])
+
+
+def test_the_pictures_are_there(demo):
+    paths = [demo.root / line.strip() for line in demo.text.split("Look at:\n")[1].splitlines()]
+    assert {p.relative_to(demo.folder) for p in paths} == {
+        Path("helmholtz.png"),
+        Path("digits/curves.png"),
+    }
+    for path in paths:
+        picture = matplotlib.image.imread(path)
+        assert min(picture.shape[:2]) > 300
+        assert picture.std() > 0.05
+
+
+def test_its_run_file_is_shown_and_can_be_used(demo):
+    path = demo.folder / "digits.toml"
+    assert f"perceptrain train {path.relative_to(demo.root)}" in demo.text
+    assert read_run_file(path).data.name == "digits"
+    assert all(f"    {line}".rstrip() in demo.text for line in path.read_text().splitlines())
+    assert (demo.folder / "digits" / "model.pt").is_file()
+
+
+def test_the_table_is_kept(demo):
+    lines = (demo.folder / "summary.csv").read_text().splitlines()
+    assert lines[0] == "TASK,LOSS,SECONDS,RESULT"
+    assert len(lines) == 4
+
+
+def test_lines_fit_a_terminal(demo):
+    too_long = [line for line in demo.text.splitlines() if len(line) > 100]
+    assert too_long == []
+
+
+@pytest.mark.parametrize("missing", [["sklearn"], ["sklearn", "matplotlib"]])
+def test_without_the_extra_one_line_names_it(tmp_path, monkeypatch, missing):
+    monkeypatch.chdir(tmp_path)
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
+    result = invoke("demo")
+    assert (result.exit_code, result.stdout) == (1, "")
+    names = " and ".join(missing)
+    assert (
+        result.stderr == f'Error: The demo needs {names}: pip install "perceptrain-core[demo]".\n'
+    )
+    assert not any(tmp_path.iterdir())

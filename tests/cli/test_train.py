@@ -1,0 +1,263 @@
+"""``perceptrain train`` as a person calls it: what it leaves, prints, and how it ends."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from perceptrain_core.config.run_file import read_run_file
+from perceptrain_core.training.run import build_run
+
+from .conftest import COMMAND, invoke
+
+pytestmark = pytest.mark.timeout(120)
+
+PNG = b"\x89PNG\r\n\x1a\n"
+RUN = """
+[model]
+name = "ffnn"
+layers = [2, 8, 1]
+[data]
+name = "./code.py:rows"
+val_fraction = 0.2
+test_fraction = 0.1
+[train]
+max_iter = 10
+batch_size = 8
+seed = 3
+"""
+CODE = """
+import torch
+
+def rows():
+    x = torch.rand(40, 2)
+    return x, x.sum(dim=1, keepdim=True)
+
+def broken(batch, model, *, start=0.0):
+    x, y = batch
+    fit = (model(x) - y).square().mean()
+    bad = fit * torch.tensor(start).log()
+    return fit + bad, {"fit": fit, "penalty": bad}
+
+def warns(batch, model):
+    import warnings
+    warnings.warn("mind\\nthis")
+    return (model(batch[0]) - batch[1]).square().mean(), {}
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a run file and the code it names, where the command is called."""
+    monkeypatch.chdir(tmp_path)
+    Path("run.toml").write_text(RUN)
+    Path("code.py").write_text(CODE)
+    return tmp_path
+
+
+@pytest.fixture
+def train(here, site):
+    return lambda *args: site.run("train", "run.toml", *args)
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    first, second = (torch.load(f / "model.pt", weights_only=True) for f in (one, other))
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def epochs(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+# What a run leaves and says
+
+
+def test_a_run_leaves_all_of_it(train, here):
+    done = train()
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = here / "runs" / "run"
+    assert {path.name for path in folder.iterdir()} == {
+        "run.toml",
+        "metrics.csv",
+        "model.pt",
+        "test.json",
+        "curves.png",
+        *(f"checkpoint_epoch_{epoch:06d}.pt" for epoch in (8, 9, 10)),
+    }
+    assert (folder / "curves.png").read_bytes().startswith(PNG)
+    run = build_run(read_run_file(Path("run.toml"), ["train.verbose=false"]), Path("run.toml"))
+    run.trainer.fit()
+    rows = epochs(folder)
+    assert [{k: float(v) for k, v in row.items() if k != "epoch"} for row in rows] == [
+        pytest.approx(row, rel=1e-6) for row in run.trainer.history
+    ]
+    lines = done.stdout.splitlines()
+    assert lines[4].split() == [
+        "data",
+        "code.py:rows",
+        "train",
+        "28",
+        "rows,",
+        "val",
+        "8",
+        "rows,",
+        "test",
+        "4",
+        "rows",
+    ]
+    assert sum(line.startswith("epoch ") for line in lines) == 10
+    assert lines[-1] == "Everything of this run is in runs/run"
+    assert any(line.startswith("test_loss  ") for line in lines)
+
+
+def test_a_second_run_goes_beside_the_first(here):
+    for name in ("run", "run/run-2", "run/run-3"):
+        result = invoke("train", "run.toml", "--set", "train.max_iter=1")
+        assert result.exit_code == 0
+        assert result.stdout.endswith(f"Everything of this run is in runs/{name}\n")
+
+
+def test_a_resumed_run_is_bit_identical(train, here):
+    assert train("--set", "train.max_iter=4").returncode == 0
+    done = train("--resume")
+    assert done.returncode == 0
+    assert "epoch      4" not in done.stdout
+    assert "epoch      5" in done.stdout
+    assert len(epochs(here / "runs" / "run")) == 10
+    assert invoke("train", "run.toml", "--set", "train.log_folder=whole").exit_code == 0
+    assert same_weights(here / "runs" / "run", here / "runs" / "whole")
+    assert epochs(here / "runs" / "run") == epochs(here / "runs" / "whole")
+
+
+def test_nothing_to_resume_is_a_note(here):
+    result = invoke("train", "run.toml", "--resume")
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Warning: Nothing to resume: no checkpoint in ")
+    assert len(epochs(here / "runs" / "run")) == 10
+
+
+def test_warnings_are_one_line_without_a_place(here):
+    result = invoke("train", "run.toml", "--set", "loss=./code.py:warns")
+    assert result.exit_code == 0
+    assert "code.py" not in result.stderr
+    assert set(result.stderr.splitlines()) == {"Warning: mind this"}
+
+
+def test_a_dry_run_leaves_nothing(train, here):
+    before = sorted(here.rglob("*"))
+    done = train("--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(here.rglob("*")) == before
+    assert done.stdout.endswith("Dry run: everything fits together; nothing was written.\n")
+    assert [line.split()[0] for line in done.stdout.splitlines()[7:9]] == ["train_loss", "val_loss"]
+
+
+def test_silent_runs_print_the_folder_alone(here):
+    silent = "--set", "train.verbose=false"
+    result = invoke("train", "run.toml", *silent)
+    assert (result.exit_code, result.output) == (0, "runs/run\n")
+    result = invoke("train", "run.toml", *silent, "--dry-run")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_without_matplotlib_a_note_says_so(train, here):
+    (here / "matplotlib").mkdir()
+    (here / "matplotlib" / "__init__.py").write_text("raise ImportError('no')")
+    done = train("--set", "train.max_iter=1")
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("No picture of the curves. ")
+    assert line.endswith('pip install "perceptrain-core[plot]".')
+    assert (here / "runs" / "run" / "model.pt").is_file()
+    assert not list(here.rglob("*.png"))
+
+
+@pytest.mark.parametrize("extra", [[], ["--dry-run"]])
+def test_no_epochs_at_all(here, extra):
+    result = invoke("train", "run.toml", "--set", "train.max_iter=0", *extra)
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+# How it ends otherwise
+
+
+def test_a_loss_that_is_nan_names_the_term(train, here):
+    done = train("--set", "loss={name = './code.py:broken', start = -1.0}")
+    assert done.returncode == 1
+    assert 1 <= len(done.stderr.splitlines()) <= 2
+    assert done.stderr.startswith("Error: ")
+    assert "penalty" in done.stderr
+    assert not (here / "runs" / "run" / "model.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["none.toml"], "The run file none.toml cannot be read"),
+        (["."], "Is a directory"),
+        (["run.toml", "--set", "nonsense"], "expected TABLE.KEY=VALUE"),
+        (["run.toml", "--set", "optimzer.lr=1"], "optimzer: there is no such setting; did you"),
+        (["run.toml", "--set", "loss=msee"], "run.toml, [loss]: "),
+        (["run.toml", "--set", "optimizer.lr=-1"], "[optimizer]: ValueError: Invalid learning"),
+        (["run.toml", "--set", "train.max_iter=-1"], "max_iter: input should be greater"),
+        ([], "Missing argument"),
+    ],
+)
+def test_a_wrong_call_is_code_2_and_leaves_nothing(here, args, message):
+    before = sorted(here.rglob("*"))
+    result = invoke("train", *args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert result.stderr.startswith("Error: ")
+    assert len(result.stderr.splitlines()) <= 2
+    assert sorted(here.rglob("*")) == before
+
+
+def test_the_traceback_is_for_those_who_ask(here):
+    command = [str(Path(sys.executable).parent / "perceptrain"), "--debug", "train", "run.toml"]
+    done = subprocess.run(
+        [*command, "--set", "optimizer.lr=-1"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "ValueError: Invalid learning rate" in done.stderr
+
+
+def test_ctrl_c_keeps_what_was_reached(here, site):
+    endless = [*COMMAND, "train", "run.toml", "--set", "train.max_iter=10000000"]
+    endless += ["--set", "train.checkpoint_every=2"]
+    process = subprocess.Popen(
+        endless, env=site.environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    metrics = here / "runs" / "run" / "metrics.csv"
+    try:
+        _wait_for(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 5)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, stderr) == (130, "")
+    assert "Interrupted in epoch " in stdout
+    assert stdout.endswith("Everything of this run is in runs/run\n")
+    done = len(epochs(metrics.parent))
+    assert done >= 5
+    assert {"model.pt", "curves.png", "test.json"} <= {p.name for p in metrics.parent.iterdir()}
+    result = invoke("train", "run.toml", "--resume", "--set", f"train.max_iter={done + 2}")
+    assert result.exit_code == 0
+    assert len(epochs(metrics.parent)) == done + 2
+
+
+def _wait_for(ready, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
