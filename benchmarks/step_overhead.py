@@ -93,7 +93,9 @@ def pinn(points: int) -> tuple[Run, Run, int]:
     return by_hand, by_trainer, 1
 
 
-def compare(by_hand: Run, by_trainer: Run, batches: int, steps: int, turns: int) -> dict[str, float]:
+def compare(
+    by_hand: Run, by_trainer: Run, batches: int, steps: int, turns: int
+) -> dict[str, float]:
     """Take turns; give the median ratio and the median microseconds of a step."""
     epochs = max(1, steps // batches)
     by_hand(epochs), by_trainer(epochs)
@@ -126,9 +128,7 @@ def main() -> None:
         return
     print(f"{'case':42} {'by hand':>10} {'Trainer.fit':>12} {'ratio':>7}")
     for name, row in results.items():
-        print(
-            f"{name:42} {row['hand_us']:7.0f} us {row['trainer_us']:9.0f} us {row['ratio']:7.3f}"
-        )
+        print(f"{name:42} {row['hand_us']:7.0f} us {row['trainer_us']:9.0f} us {row['ratio']:7.3f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A loss of one's own, beside one found by name, on real data.
 
-Predicts the progression of diabetes a year ahead. The loss of one's own knows the scale of the labels
-and reports an error that a physician can read; the other is ``huber``, found by its name.
+Predicts the progression of diabetes a year ahead. The loss of one's own knows the scale of the
+labels and reports an error that a physician can read; the other is ``huber``, found by its name.
 """
 
 from __future__ import annotations

@@ -108,6 +108,11 @@ def promote_to(x: Any, dtype: type[_Kind]) -> _Kind:
     return cast(_Kind, float(tensor.item()))
 
 
+def detached(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Cut every tensor of a dict from its graph; anything else stays as it is."""
+    return {name: v.detach() if isinstance(v, Tensor) else v for name, v in values.items()}
+
+
 def describe(value: object) -> str:
     """Say in a few words what ``value`` is, for the message of an error."""
     if isinstance(value, Tensor | np.ndarray):

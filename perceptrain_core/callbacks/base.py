@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
@@ -38,6 +38,9 @@ class Callback:
             like this, or nothing to run.
     """
 
+    #: The stages that a subclass can run on.
+    stages: ClassVar[frozenset[TrainingStage]] = frozenset(TrainingStage)
+
     def __init__(
         self,
         on: TrainingStage | str = TrainingStage.TRAIN_EPOCH_END,
@@ -47,6 +50,11 @@ class Callback:
         modify_optimize_result: Modifier | None = None,
     ) -> None:
         self.on = _stage(on)
+        if self.on not in self.stages:
+            allowed = ", ".join(sorted(self.stages))
+            raise CallbackError(
+                f"{type(self).__name__} cannot run on {self.on.value!r}; it runs on {allowed}."
+            )
         self.called_every = _interval(called_every)
         if callback is None and type(self).run_callback is Callback.run_callback:
             raise CallbackError(

@@ -11,6 +11,7 @@ from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import BEST
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.types import TrainingStage
 
 
 class SaveBestCheckpoint(Callback):
@@ -24,6 +25,9 @@ class SaveBestCheckpoint(Callback):
     Attributes:
         best_loss: The lowest validation loss so far, infinite before the first.
     """
+
+    # A run resumes at the end of an epoch.
+    stages = frozenset(stage for stage in TrainingStage if "batch" not in stage)
 
     best_loss: float = float("inf")
 

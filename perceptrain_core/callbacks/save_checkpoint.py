@@ -8,6 +8,7 @@ from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import checkpoint_path, rotate
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.types import TrainingStage
 
 
 class SaveCheckpoint(Callback):
@@ -17,6 +18,9 @@ class SaveCheckpoint(Callback):
 
     Takes the arguments of :class:`Callback`; by default it runs at the end of every epoch.
     """
+
+    # A run resumes at the end of an epoch.
+    stages = frozenset(stage for stage in TrainingStage if "batch" not in stage)
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
         """Write, then rotate.

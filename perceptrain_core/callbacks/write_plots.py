@@ -5,6 +5,7 @@ from __future__ import annotations
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.models.modes import evaluating
 from perceptrain_core.trackers.base import Tracker
 
 
@@ -15,5 +16,6 @@ class WritePlots(Callback):
     """
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Call each plotting function with the model and the epoch."""
-        writer.plot(trainer.model, trainer.opt_result.iteration, config.plotting_functions)
+        """Call each plotting function with the model, in evaluation mode, and the epoch."""
+        with evaluating(trainer.model):
+            writer.plot(trainer.model, trainer.opt_result.iteration, config.plotting_functions)

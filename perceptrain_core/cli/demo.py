@@ -17,9 +17,12 @@ def demo(
     ] = Path("runs/demo"),
 ) -> None:
     """Find losses by name, train a classifier and a physics-informed network, and compare."""
+    _require_extras()
+    import torch
+
     from perceptrain_core.training.run_folder import unused
 
-    _require_extras()
+    torch.set_num_threads(1)  # networks this small wait for a second thread more than they gain
     folder = unused(folder)
     folder.mkdir(parents=True)
     _list_losses()

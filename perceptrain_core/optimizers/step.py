@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from perceptrain_core.data.device import data_to_device
+from perceptrain_core.tensors import detached
 from perceptrain_core.types import LossFunction, Metrics, StepResult
 
 
@@ -46,7 +47,7 @@ def optimize_step(
     loss, metrics = loss_fn(xs, model)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    return loss.detach(), _detached(metrics)
+    return loss.detach(), detached(metrics)
 
 
 def _step_with_closure(
@@ -59,7 +60,7 @@ def _step_with_closure(
         loss, metrics = loss_fn(xs, model)
         loss.backward()  # type: ignore[no-untyped-call]
         if not first:
-            first.append((loss.detach(), _detached(metrics)))
+            first.append((loss.detach(), detached(metrics)))
         return loss
 
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -73,10 +74,6 @@ def _step_with_closure(
                 parameter.copy_(value)
         raise
     return first[0]
-
-
-def _detached(metrics: Metrics) -> Metrics:
-    return {k: v.detach() if isinstance(v, Tensor) else v for k, v in metrics.items()}
 
 
 def _clear_gradients(optimizer: Optimizer) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import LossContractError
-from perceptrain_core.training.meter import describe
+from perceptrain_core.tensors import describe
 
 _CONTRACT = "a loss is called as loss_fn(batch, model) and returns (loss, metrics)"
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from perceptrain_core.errors import NonFiniteLossError
+from perceptrain_core.errors import NonFiniteLossError, TrainingError
+from perceptrain_core.tensors import detached
 from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
 from perceptrain_core.types import LossFunction, Metrics
 
@@ -102,8 +103,7 @@ class FusedLossGuard(LossGuard):
         bad = torch.isfinite(loss.detach()).logical_not_().to(torch.float32)
         self._flag = bad if self._flag is None else torch.maximum(self._flag, bad)
         self._optimizer.found_inf = self._flag  # type: ignore[attr-defined]
-        values = {k: v.detach() if isinstance(v, Tensor) else v for k, v in metrics.items()}
-        self._recent.append((loss.detach(), values, self._where()))
+        self._recent.append((loss.detach(), detached(metrics), self._where()))
         if len(self._recent) >= self.POLL_EVERY:
             self.poll()
 
@@ -124,6 +124,25 @@ class FusedLossGuard(LossGuard):
     def release(self) -> None:
         """Give the optimizer back as it was."""
         self._optimizer.__dict__.pop("found_inf", None)
+
+
+def make_guard(
+    loss_fn: LossFunction,
+    optimizer: Any,
+    policy: str,
+    device: torch.device,
+    where: Callable[[], str],
+) -> LossGuard:
+    """Choose how a loss is watched: on a GPU without reading it at every step, if that can be.
+
+    Raises:
+        TrainingError: There is no optimizer to train with.
+    """
+    if optimizer is None:
+        raise TrainingError("Training needs an optimizer; this trainer was made with None.")
+    if policy == "raise" and FusedLossGuard.fits(optimizer, device):
+        return FusedLossGuard(optimizer, loss_fn, where)
+    return LossGuard(loss_fn, policy, where)
 
 
 def nonfinite_error(what: str, where: str) -> NonFiniteLossError:

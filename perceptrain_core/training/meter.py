@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from perceptrain_core.errors import LossContractError
+from perceptrain_core.tensors import describe, detached
 from perceptrain_core.types import Metrics
 
 
@@ -28,13 +29,9 @@ class Meter:
 
     def add(self, loss: Tensor, metrics: Metrics) -> None:
         """Take the loss and the metrics of one batch."""
-        if loss.requires_grad:
-            loss = loss.detach()
-        self._loss = self._loss + loss if self.batches else loss
+        self._loss = self._loss + loss.detach() if self.batches else loss.detach()
         self.batches += 1
-        for name, value in metrics.items():
-            if isinstance(value, Tensor) and value.requires_grad:
-                value = value.detach()
+        for name, value in detached(metrics).items():
             if name in self._sums:
                 self._sums[name] = self._sums[name] + value
                 self._counts[name] += 1
@@ -60,10 +57,3 @@ class Meter:
                     f"{describe(total)}."
                 ) from None
         return row
-
-
-def describe(value: Any) -> str:
-    """Say what a value is: the shape and dtype of a tensor, else its type."""
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)} and dtype {value.dtype}"
-    return f"{type(value).__name__} ({value!r:.60})"

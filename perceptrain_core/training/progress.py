@@ -3,61 +3,30 @@
 from __future__ import annotations
 
 from time import perf_counter
-from types import TracebackType
-from typing import Protocol
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
-class ProgressBar(Protocol):
-    """What the loop tells while it runs."""
+class ProgressBar:
+    """What the loop tells while it runs; this one shows nothing."""
 
-    def __enter__(self) -> ProgressBar:
+    def __enter__(self) -> Self:
         """Start."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End."""
-        ...
-
-    def batch(self, epoch: int, batch: int, batches: int | None) -> None:
-        """Tell that a batch is done, of so many if that is known."""
-        ...
-
-    def epoch(self, epoch: int, row: dict[str, float]) -> None:
-        """Tell that an epoch is complete."""
-        ...
-
-
-class NoBar:
-    """Nothing is shown."""
-
-    def __enter__(self) -> NoBar:
-        """Nothing to start."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing to end."""
+    def __exit__(self, *error: object) -> None:
+        """End."""
 
     def batch(self, epoch: int, batch: int, batches: int | None) -> None:
-        """Nothing to show."""
+        """Take that a batch is done, of so many if that is known."""
 
     def epoch(self, epoch: int, row: dict[str, float]) -> None:
-        """Nothing to show."""
+        """Take that an epoch is complete, with its row of the history."""
 
 
-class RichBar:
+class RichBar(ProgressBar):
     """Epochs done, time used and left, and the last losses.
 
     Args:
@@ -82,17 +51,12 @@ class RichBar:
         self._row: dict[str, float] = {}
         self._last = 0.0
 
-    def __enter__(self) -> RichBar:
+    def __enter__(self) -> Self:
         """Show the bar."""
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Leave the bar as it was at the end."""
         self._progress.refresh()
         self._progress.stop()
@@ -120,6 +84,6 @@ class RichBar:
 def make_bar(show: bool, total: int, done: int = 0) -> ProgressBar:
     """Make a bar where there is a terminal or a notebook to show it, else none."""
     if not show:
-        return NoBar()
+        return ProgressBar()
     console = Console()
-    return RichBar(total, done) if console.is_terminal or console.is_jupyter else NoBar()
+    return RichBar(total, done) if console.is_terminal or console.is_jupyter else ProgressBar()

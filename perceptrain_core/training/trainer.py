@@ -18,15 +18,15 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.data import Epochs, as_loader
 from perceptrain_core.engine import Engine, LocalEngine
 from perceptrain_core.errors import DataError, TrainingError
+from perceptrain_core.models.modes import evaluating, training
 from perceptrain_core.optimizers.step import optimize_step as default_optimize_step
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training import parts
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.first_batch import check_result
-from perceptrain_core.training.guard import FusedLossGuard, LossGuard, SkipBatch
+from perceptrain_core.training.guard import SkipBatch, make_guard
 from perceptrain_core.training.hooks import TrainerHooks, losses_of
 from perceptrain_core.training.meter import Meter
-from perceptrain_core.training.modes import evaluating, training
 from perceptrain_core.training.progress import ProgressBar, make_bar
 from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.training.state import find_run, restore_run, run_state
@@ -160,7 +160,9 @@ class Trainer(TrainerHooks):
             self.val_dataloader = val_dataloader
         train = self._epochs(self.train_dataloader, "train", shuffle=self.config.shuffle)
         val = self._validation_data()
-        self._guard = self._make_guard()
+        self._guard = make_guard(
+            self.loss_fn, self.optimizer, self.config.on_nonfinite, self.engine.device, self._where
+        )
         self._start(resume)
         with self._tracking() as tracker, training(self.model, self.loss_fn):
             if self.config.hyperparams:
@@ -248,11 +250,7 @@ class Trainer(TrainerHooks):
         Raises:
             DataError: There are no validation data.
         """
-        data = self.val_dataloader if val_dataloader is None else val_dataloader
-        if data is None:
-            raise DataError("There are no validation data: pass val_dataloader.")
-        val = self._epochs(data, "val")
-        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        val = self._evaluation_data(val_dataloader, self.val_dataloader, "val")
         with self._tracking():
             return self._validate(val)
 
@@ -268,11 +266,7 @@ class Trainer(TrainerHooks):
         Raises:
             DataError: There are no test data.
         """
-        data = self.test_dataloader if test_dataloader is None else test_dataloader
-        if data is None:
-            raise DataError("There are no test data: pass test_dataloader.")
-        test = self._epochs(data, "test")
-        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        test = self._evaluation_data(test_dataloader, self.test_dataloader, "test")
         rows = []
         with self._tracking():
             for result in self._evaluate(test, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
@@ -343,14 +337,6 @@ class Trainer(TrainerHooks):
             print(f"Interrupted in epoch {self.current_epoch}; {complete}")
         self.current_epoch = len(self.history)
 
-    def _make_guard(self) -> LossGuard:
-        if self.optimizer is None:
-            raise TrainingError("Training needs an optimizer; this trainer was made with None.")
-        policy = self.config.on_nonfinite
-        if policy == "raise" and FusedLossGuard.fits(self.optimizer, self.engine.device):
-            return FusedLossGuard(self.optimizer, self.loss_fn, self._where)
-        return LossGuard(self.loss_fn, policy, self._where)
-
     def _validation_data(self) -> Epochs | None:
         if not self.config.val_every:
             return None
@@ -360,6 +346,13 @@ class Trainer(TrainerHooks):
                 "val_dataloader, or set val_every=0."
             )
         return self._epochs(self.val_dataloader, "val")
+
+    def _evaluation_data(self, given: Any, own: Any, role: str) -> Epochs:
+        data = own if given is None else given
+        if data is None:
+            raise DataError(f"There are no data to evaluate on: pass {role}_dataloader.")
+        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        return self._epochs(data, role)
 
     def _epochs(self, data: Any, role: str, shuffle: bool = False) -> Epochs:
         if data is not None:

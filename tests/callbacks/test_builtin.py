@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from perceptrain import Trainer, load_model
+from perceptrain import Callback, Trainer, load_model
+from perceptrain.callbacks import SaveBestCheckpoint, SaveCheckpoint
+from perceptrain.errors import CallbackError
 from perceptrain_core.checkpoints.file import read_file
 
 MakeTrainer = Callable[..., Trainer]
@@ -165,3 +168,21 @@ def test_log_model(make_trainer: MakeTrainer) -> None:
     state = torch.load(trainer.log_folder / "model.pt", weights_only=True)
     pairs = zip(state.values(), trainer.model.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("kind", [SaveCheckpoint, SaveBestCheckpoint])
+def test_checkpoints_are_refused_in_the_middle_of_an_epoch(kind: type[Callback]) -> None:
+    with pytest.raises(CallbackError, match=f"{kind.__name__} cannot run on 'train_batch_end'"):
+        kind(on="train_batch_end")
+
+
+def test_pictures_are_made_in_evaluation_mode(make_trainer: MakeTrainer) -> None:
+    modes = []
+
+    def picture(model: nn.Module, iteration: int) -> tuple[str, Figure]:
+        modes.append(model.training)
+        return "nothing", Figure()
+
+    trainer = make_trainer(max_iter=2, plot_every=1, plotting_functions=(picture,))
+    trainer.fit()
+    assert modes == [False, False]

@@ -81,11 +81,6 @@ def test_the_table_is_kept(demo):
     assert len(lines) == 4
 
 
-def test_lines_fit_a_terminal(demo):
-    too_long = [line for line in demo.text.splitlines() if len(line) > 100]
-    assert too_long == []
-
-
 @pytest.mark.parametrize("missing", [["sklearn"], ["sklearn", "matplotlib"]])
 def test_without_the_extra_one_line_names_it(tmp_path, monkeypatch, missing):
     monkeypatch.chdir(tmp_path)

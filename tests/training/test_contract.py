@@ -24,18 +24,21 @@ def mse(batch: Rows, model: nn.Module) -> Tensor:
 
 WRONG: dict[str, tuple[Callable[[Rows, nn.Module], Any], str]] = {
     "bare tensor": (mse, r"returned a tensor of shape \(\).* alone; .*`return loss, \{\}`"),
-    "nothing": (lambda b, m: None, r"returned NoneType \(None\); a loss is called as"),
-    "three things": (lambda b, m: (mse(b, m), {}, {}), "returned tuple"),
+    "nothing": (lambda b, m: None, "returned None; a loss is called as"),
+    "three things": (lambda b, m: (mse(b, m), {}, {}), "returned a tuple of 3 elements"),
     "vector": (
         lambda b, m: (m(b[0]), {}),
         r"a tensor of shape \(5, 1\).*no dimensions. Reduce it, e.g. with loss.mean\(\)",
     ),
     "one element": (lambda b, m: (mse(b, m).reshape(1), {}), r"shape \(1,\).*no dimensions"),
-    "float": (lambda b, m: (mse(b, m).item(), {}), r"The loss is float \(.*without .item\(\)"),
-    "array": (lambda b, m: (np.float32(1), {}), "The loss is float32"),
+    "float": (lambda b, m: (mse(b, m).item(), {}), r"The loss is \d.*without .item\(\)"),
+    "array": (lambda b, m: (np.float32(1), {}), r"The loss is np.float32\(1.0\)"),
     "complex": (lambda b, m: (mse(b, m) * 1j, {}), "it must be real, e.g. loss.real"),
-    "no metrics": (lambda b, m: (mse(b, m), None), r"NoneType \(None\); .* return \{\} for none"),
-    "list of metrics": (lambda b, m: (mse(b, m), [1.0]), r"list \(\[1.0\]\); they must be a dict"),
+    "no metrics": (lambda b, m: (mse(b, m), None), r"metrics are None; .* return \{\} for none"),
+    "list of metrics": (
+        lambda b, m: (mse(b, m), [1.0]),
+        "a list of 1 element; they must be a dict",
+    ),
     "metric that is a vector": (
         lambda b, m: (mse(b, m), {"error": m(b[0])}),
         r"metric 'error' must be a number or a 0-dim tensor, got a tensor of shape \(5, 1\)",

@@ -75,9 +75,9 @@ def test_a_test_of_data_given_to_it(make_trainer: MakeTrainer, other: Rows, rows
 
 
 def test_there_are_none(make_trainer: MakeTrainer) -> None:
-    with pytest.raises(DataError, match="no validation data: pass val_dataloader"):
+    with pytest.raises(DataError, match="no data to evaluate on: pass val_dataloader"):
         make_trainer().validate()
-    with pytest.raises(DataError, match="no test data: pass test_dataloader"):
+    with pytest.raises(DataError, match="no data to evaluate on: pass test_dataloader"):
         make_trainer().test()
 
 

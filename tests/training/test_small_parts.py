@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 from torch import nn
 
+from perceptrain_core.models.modes import evaluating, training
 from perceptrain_core.training import progress
 from perceptrain_core.training.meter import Meter
-from perceptrain_core.training.modes import evaluating, training
 
 numbers = st.floats(-1e6, 1e6, width=32)
 batches = st.lists(
@@ -78,4 +78,4 @@ def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "epoch 3/3" in text
     assert "train_loss 0.25  val_loss 0.125" in text
     assert "train_more" not in text
-    assert isinstance(progress.make_bar(False, 3), progress.NoBar)
+    assert isinstance(progress.make_bar(False, 3), progress.ProgressBar)
