@@ -182,7 +182,8 @@ class Trainer(TrainerHooks):
 
     def _train(self, train: Epochs, val: Epochs | None) -> None:
         config, done = self.config, self.current_epoch
-        with make_bar(config.verbose and config.progress, config.max_iter, done) as bar:
+        shown = config.verbose and config.progress and done < config.max_iter
+        with make_bar(shown, config.max_iter, done) as bar:
             self._events.tell(Stage.TRAIN_START, done)
             for epoch in range(done + 1, config.max_iter + 1):
                 self.current_epoch = epoch
@@ -312,6 +313,11 @@ class Trainer(TrainerHooks):
         else:
             self._log_folder = checkpoint[0].parent.absolute()
             restore_run(self, *checkpoint)
+            if self.config.verbose and self.current_epoch >= self.config.max_iter:
+                print(
+                    f"Nothing left to train: {checkpoint[0].name} has {self.current_epoch} epochs, "
+                    f"and max_iter is {self.config.max_iter}."
+                )
 
     @contextmanager
     def _tracking(self) -> Iterator[Tracker]:

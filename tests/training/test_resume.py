@@ -231,3 +231,16 @@ def test_full_disk_stops_the_run(
         trainer.fit()
     assert list(trainer.log_folder.iterdir()) == []
     assert len(trainer.history) == 1
+
+
+def test_a_run_that_is_complete_says_so(
+    make_trainer: MakeTrainer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = make_trainer(max_iter=3, checkpoint_every=3, verbose=True)
+    trainer.fit()
+    trainer.fit(resume=True)
+    assert len(trainer.history) == 3
+    assert (
+        "Nothing left to train: checkpoint_epoch_000003.pt has 3 epochs, and max_iter is 3."
+        in capsys.readouterr().out
+    )
