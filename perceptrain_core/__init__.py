@@ -1,1 +1,1 @@
-"""The framework behind :mod:`perceptrain`; import that, not this."""
+"""The framework behind `perceptrain`; import that, not this."""

@@ -25,7 +25,7 @@ class Callback:
     there to be read after the fit, and what its ``state_dict`` returns goes into checkpoints.
 
     Args:
-        on: The stage, a :class:`TrainingStage` or its value such as ``"train_epoch_end"``.
+        on: The stage, a `TrainingStage` or its value such as ``"train_epoch_end"``.
         called_every: Run at every so many epochs, or batches on a batch stage; at the start and
             end of training it has no meaning.
         callback: ``f(trainer, config, writer)``, for those who need no subclass.
@@ -96,7 +96,7 @@ class Callback:
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what :meth:`state_dict` gave."""
+        """Take back what `state_dict` gave."""
 
 
 def _stage(on: TrainingStage | str) -> TrainingStage:

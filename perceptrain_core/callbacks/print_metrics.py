@@ -11,7 +11,7 @@ from perceptrain_core.trackers.base import Tracker
 class PrintMetrics(Callback):
     """Print one line with the epoch and its metrics, unless ``config.verbose`` is false.
 
-    Takes the arguments of :class:`Callback`; by default it runs at the end of every epoch.
+    Takes the arguments of `Callback`; by default it runs at the end of every epoch.
     """
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:

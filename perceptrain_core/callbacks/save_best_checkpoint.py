@@ -20,7 +20,7 @@ class SaveBestCheckpoint(Callback):
     What is best is for ``config.validation_criterion(val_loss, best_loss, val_epsilon)`` to say;
     without one, a ``val_loss`` lower by more than ``config.val_epsilon``.
 
-    Takes the arguments of :class:`Callback`; by default it runs at the end of every epoch.
+    Takes the arguments of `Callback`; by default it runs at the end of every epoch.
 
     Attributes:
         best_loss: The lowest validation loss so far, infinite before the first.

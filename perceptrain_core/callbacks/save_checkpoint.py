@@ -16,7 +16,7 @@ class SaveCheckpoint(Callback):
 
     The ``config.keep_checkpoints`` newest stay.
 
-    Takes the arguments of :class:`Callback`; by default it runs at the end of every epoch.
+    Takes the arguments of `Callback`; by default it runs at the end of every epoch.
     """
 
     # A run resumes at the end of an epoch.

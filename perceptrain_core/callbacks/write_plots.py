@@ -12,7 +12,7 @@ from perceptrain_core.trackers.base import Tracker
 class WritePlots(Callback):
     """Make the pictures and give them to the tracker.
 
-    Takes the arguments of :class:`Callback`; by default it runs at the end of every epoch.
+    Takes the arguments of `Callback`; by default it runs at the end of every epoch.
     """
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:

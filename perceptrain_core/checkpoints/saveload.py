@@ -72,7 +72,7 @@ def load_checkpoint(
 def load_model(
     source: Path | str, model: nn.Module, device: torch.device | str | None = None
 ) -> nn.Module:
-    """Load the weights of a model in place, as :func:`load_checkpoint` does."""
+    """Load the weights of a model in place, as `load_checkpoint` does."""
     return load_checkpoint(source, model, device=device)[0]
 
 

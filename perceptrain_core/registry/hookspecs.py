@@ -1,4 +1,4 @@
-"""The hooks of a plugin: one for each kind, each returns an iterable of :class:`Spec`."""
+"""The hooks of a plugin: one for each kind, each returns an iterable of `Spec`."""
 
 from __future__ import annotations
 

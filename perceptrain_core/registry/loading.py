@@ -56,12 +56,12 @@ def read_plugin(
     taken: Collection[tuple[str, str]] = (),
     import_ms: float = 0.0,
 ) -> Plugin:
-    """Ask the hooks of a module or object what it offers, as :func:`load_plugin` does.
+    """Ask the hooks of a module or object what it offers, as `load_plugin` does.
 
     Args:
         source: Where it is from.
         namespace: The module or object with the hooks.
-        taken: See :func:`load_plugin`.
+        taken: See `load_plugin`.
         import_ms: How long its import took.
 
     Returns:

@@ -62,13 +62,13 @@ def get_loss(
 
 
 def get_model(model: str | Mapping[str, Any] | nn.Module, /, **options: Any) -> nn.Module:
-    """Make a model by its name; like :func:`get_loss`, and a model comes back as it is."""
+    """Make a model by its name; like `get_loss`, and a model comes back as it is."""
     found: nn.Module = registry().resolve("model", model, (), options)
     return found
 
 
 def get_weighting(weighting: str | Mapping[str, Any] | nn.Module, /, **options: Any) -> nn.Module:
-    """Make a weighting by its name; like :func:`get_loss`, and a weighting comes back as it is."""
+    """Make a weighting by its name; like `get_loss`, and a weighting comes back as it is."""
     found: nn.Module = registry().resolve("weighting", weighting, (), options)
     return found
 
@@ -79,7 +79,7 @@ def get_optimizer(
     /,
     **options: Any,
 ) -> Optimizer:
-    """Make an optimizer by its name; like :func:`get_loss`.
+    """Make an optimizer by its name; like `get_loss`.
 
     Args:
         optimizer: A name, a reference, a mapping, a class, or an optimizer, which comes back as
@@ -95,17 +95,17 @@ def get_optimizer(
 
 
 def get_callback(callback: Any, /, **options: Any) -> Any:
-    """Make a callback by its name; like :func:`get_loss`, and a callback comes back as it is."""
+    """Make a callback by its name; like `get_loss`, and a callback comes back as it is."""
     return registry().resolve("callback", callback, (), options)
 
 
 def get_tracker(tracker: Any, /, **options: Any) -> Any:
-    """Make a tracker by its name; like :func:`get_loss`, and a tracker comes back as it is."""
+    """Make a tracker by its name; like `get_loss`, and a tracker comes back as it is."""
     return registry().resolve("tracker", tracker, (), options)
 
 
 def get_dataset(dataset: Any, /, **options: Any) -> Any:
-    """Make a data set by its name; like :func:`get_loss`, and a data set comes back as it is."""
+    """Make a data set by its name; like `get_loss`, and a data set comes back as it is."""
     return registry().resolve("dataset", dataset, (), options)
 
 
@@ -140,7 +140,7 @@ def register_model(
     name: str | None = None, /, *, summary: str = ""
 ) -> Callable[[Target], Target]: ...
 def register_model(name: Any = None, /, *, summary: str = "") -> Any:
-    """Register a model of a script or notebook; like :func:`register_loss`."""
+    """Register a model of a script or notebook; like `register_loss`."""
     return _register("model", name, summary)
 
 

@@ -162,7 +162,7 @@ class Registry:
         base: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> Any:
-        """Find and make something of a kind; see :meth:`resolve`, which takes what this takes."""
+        """Find and make something of a kind; see `resolve`, which takes what this takes."""
         return self.resolve(kind, value, args, options, base=base)
 
     def resolve(

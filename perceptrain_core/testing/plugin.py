@@ -34,7 +34,7 @@ def check_plugin(distribution: str) -> None:
 
 
 def run_checks(distribution: str) -> list[Check]:
-    """Run the checks of :func:`check_plugin`.
+    """Run the checks of `check_plugin`.
 
     Args:
         distribution: The name of the distribution.

@@ -75,7 +75,7 @@ class FusedLossGuard(LossGuard):
     """Watch without reading: a fused optimizer on a GPU leaves out the step by itself.
 
     The first loss that is not finite raises a flag on the device, which the optimizer takes as
-    ``found_inf``: from then on it changes nothing. :meth:`poll` reads the flag and stops the run.
+    ``found_inf``: from then on it changes nothing. `poll` reads the flag and stops the run.
 
     Args:
         optimizer: A fused optimizer.

@@ -51,7 +51,7 @@ class Trainer(TrainerHooks):
             tensors, or a data set, of which ``config.batch_size`` makes batches. ``None`` gives
             the loss one batch ``None`` an epoch.
         val_dataloader: The same for validation.
-        test_dataloader: The same for :meth:`test`.
+        test_dataloader: The same for `test`.
         optimize_step: ``f(model, optimizer, loss_fn, xs, device=None, dtype=None)``, one step.
         max_batches: At most so many batches of each pass over the data.
 
