@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := $(VENV)/.ready
 
 .PHONY: demo test setup lint types layers tests docs bench clean
@@ -13,9 +14,9 @@ test: lint types layers tests docs
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt perceptrain_core/version.py
+$(READY): pyproject.toml constraints.txt perceptrain_core/version.py $(wildcard plugins/*/pyproject.toml)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]" $(PLUGINS:%=--editable ./%)
 	touch $@
 
 lint: $(READY)
@@ -29,7 +30,7 @@ layers: $(READY)
 	$(BIN)/lint-imports
 
 tests: $(READY)
-	$(BIN)/pytest -n 2 --dist worksteal tests README.md docs
+	$(BIN)/pytest -n 2 --dist worksteal tests $(wildcard plugins/*/tests)
 
 docs: $(READY)
 	$(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site

@@ -109,6 +109,12 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
+#: Modules that are there without being imported first, as they would be in any package.
+_SUBMODULES = {
+    *("callbacks", "config", "data", "errors", "loss", "models", "optimize_step", "parameters"),
+    *("stages", "tensors", "testing", "trainer", "types"),
+}
+
 __all__ = [
     "__version__",
     "Callback",
@@ -163,6 +169,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
     if name == "default_optimize_step":  # its own name is that of a module here
         from perceptrain_core.optimizers import optimize_step as value
     elif name in _HOME:
@@ -174,4 +182,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES})

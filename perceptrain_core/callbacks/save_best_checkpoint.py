@@ -7,11 +7,11 @@ from typing import Any
 
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
+from perceptrain_core.callbacks.save_checkpoint import RESUMABLE, require_finite
 from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import BEST
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.trackers.base import Tracker
-from perceptrain_core.types import TrainingStage
 
 
 class SaveBestCheckpoint(Callback):
@@ -26,8 +26,7 @@ class SaveBestCheckpoint(Callback):
         best_loss: The lowest validation loss so far, infinite before the first.
     """
 
-    # A run resumes at the end of an epoch.
-    stages = frozenset(stage for stage in TrainingStage if "batch" not in stage)
+    stages = RESUMABLE
 
     best_loss: float = float("inf")
 
@@ -36,12 +35,14 @@ class SaveBestCheckpoint(Callback):
 
         Raises:
             CheckpointError: It cannot be written; the one before it stays.
+            NonFiniteLossError: The parameters hold a NaN; the checkpoint before stays.
         """
         val_loss = trainer.opt_result.metrics.get("val_loss")
         if val_loss is None:
             return
         criterion = config.validation_criterion or _lower
         if criterion(float(val_loss), self.best_loss, config.val_epsilon):
+            require_finite(trainer)
             self.best_loss = float(val_loss)
             write_file(trainer.log_folder / BEST, trainer.state_dict())
 

@@ -7,8 +7,12 @@ from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import checkpoint_path, rotate
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import NonFiniteLossError
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import TrainingStage
+
+#: When the state of a run is whole: a run resumes at the end of an epoch.
+RESUMABLE = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END})
 
 
 class SaveCheckpoint(Callback):
@@ -19,15 +23,33 @@ class SaveCheckpoint(Callback):
     Takes the arguments of `Callback`; by default it runs at the end of every epoch.
     """
 
-    # A run resumes at the end of an epoch.
-    stages = frozenset(stage for stage in TrainingStage if "batch" not in stage)
+    stages = RESUMABLE
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
         """Write, then rotate.
 
         Raises:
             CheckpointError: It cannot be written; earlier ones are as they were.
+            NonFiniteLossError: The parameters hold a NaN; earlier checkpoints are as they were.
         """
+        require_finite(trainer)
         path = checkpoint_path(trainer.log_folder, trainer.current_epoch)
         write_file(path, trainer.state_dict())
         rotate(trainer.log_folder, config.keep_checkpoints)
+
+
+def require_finite(trainer: TrainerContext) -> None:
+    """Refuse to keep a model that is lost, unless the settings ignore such things.
+
+    Raises:
+        NonFiniteLossError: A parameter is NaN or infinite.
+    """
+    if trainer.config.on_nonfinite == "ignore":
+        return
+    for name, parameter in trainer.model.named_parameters():
+        if not parameter.isfinite().all():
+            raise NonFiniteLossError(
+                f"The parameter {name!r} is not finite at the end of epoch "
+                f"{trainer.current_epoch}, although the loss was: its gradient was not, as that "
+                "of a root or a norm at 0. No checkpoint was written; earlier ones are good."
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.trackers.base import Tracker, named_values
 
 
 class WriteMetrics(Callback):
@@ -17,4 +17,4 @@ class WriteMetrics(Callback):
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
         """Write ``trainer.opt_result.metrics``."""
         result = trainer.opt_result
-        writer.write(result.iteration, {k: float(v) for k, v in result.metrics.items()})
+        writer.write(result.iteration, named_values(result))

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 from pydantic.dataclasses import dataclass
 
 from perceptrain_core.config.faults import tells_every_fault
-from perceptrain_core.errors import UnknownNameError
+from perceptrain_core.errors import RegistryError
 from perceptrain_core.registry import registry
 from perceptrain_core.types import OptimizeResult
 
@@ -37,7 +37,7 @@ def _check_name(kind: str, name: str) -> None:
         return
     try:
         getattr(registry(), kind)[name]
-    except UnknownNameError as error:
+    except RegistryError as error:
         raise ValueError(str(error)) from None
 
 
@@ -87,6 +87,9 @@ class TrainConfig:
         seed: Seeds Python, NumPy and torch when ``fit`` starts; ``None`` leaves them alone.
         on_nonfinite: What a NaN or infinite loss does: ``"raise"`` stops the run with an error
             before the optimizer's step, ``"skip"`` leaves the batch out, ``"ignore"`` goes on.
+            What the forward pass changed by itself, as the averages of a BatchNorm, is changed.
+            On a GPU the loss is read at every step, unless this is ``"raise"`` and the optimizer
+            is made with ``fused=True``.
         keep_checkpoints: How many of the newest checkpoints stay; 0 keeps all.
         nprocs: Processes; more than 1 is not available in this version.
         compute_setup: ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU where there is one.
@@ -153,6 +156,14 @@ class TrainConfig:
     def _best_of_what(cls, value: bool, info: ValidationInfo) -> bool:
         if value and not info.data.get("val_every", True):
             raise ValueError("the best checkpoint is that of the best validation: set val_every")
+        return value
+
+    @field_validator("val_every")
+    @classmethod
+    def _val_for_the_best(cls, value: int, info: ValidationInfo) -> int:
+        # Known here only when the field is changed later.
+        if not value and info.data.get("checkpoint_best_only"):
+            raise ValueError("checkpoint_best_only needs validations: keep val_every above 0")
         return value
 
     @field_validator("tracking_tool")

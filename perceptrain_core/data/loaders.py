@@ -71,8 +71,9 @@ def generators_of(data: Any) -> list[torch.Generator]:
     parts = getattr(data, "dataloaders", data)
     if isinstance(parts, Mapping):
         return [generator for part in parts.values() for generator in generators_of(part)]
-    generator = getattr(data, "generator", None)
-    return [generator] if isinstance(generator, torch.Generator) else []
+    owners = (data, getattr(data, "sampler", None))
+    found = [getattr(owner, "generator", None) for owner in owners]
+    return list({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
 
 
 def is_infinite(loader: Loader | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from perceptrain_core.data.device import data_to_device
@@ -24,7 +24,6 @@ class LocalEngine:
     """
 
     rank = 0
-    world_size = 1
 
     def __init__(self, compute_setup: str = "cpu", dtype: torch.dtype | None = None) -> None:
         if compute_setup == "gpu" and not torch.cuda.is_available():
@@ -36,9 +35,7 @@ class LocalEngine:
         self.device = torch.device("cuda" if use_gpu else "cpu")
         self.dtype = dtype
 
-    def prepare(
-        self, model: nn.Module, optimizer: Optimizer | Any, loss_fn: Any
-    ) -> tuple[nn.Module, Optimizer | Any, Any]:
+    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> tuple[nn.Module, Any, Any]:
         """Move the model, the state of its optimizer, and the loss where it is a module."""
         before = [(p.device, p.dtype) for p in model.parameters()]
         model.to(device=self.device, dtype=self.dtype)
@@ -53,7 +50,3 @@ class LocalEngine:
     def place(self, batch: Any) -> Any:
         """Move a batch to the device; its floating point tensors take the dtype."""
         return data_to_device(batch, self.device, self.dtype)
-
-    def reduce(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Nothing to average with one process."""
-        return values

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import nn
 
 
 class Engine(Protocol):
@@ -15,18 +14,15 @@ class Engine(Protocol):
     device: torch.device
     dtype: torch.dtype | None
     rank: int
-    world_size: int
 
-    def prepare(
-        self, model: nn.Module, optimizer: Optimizer | Any, loss_fn: Any
-    ) -> tuple[nn.Module, Optimizer | Any, Any]:
-        """Bring model, optimizer and loss to the device; the optimizer keeps its parameters."""
+    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> tuple[nn.Module, Any, Any]:
+        """Bring model, optimizer and loss to the device.
+
+        Returns:
+            What the loop is to use: the same objects, or wrappers of them.
+        """
         ...
 
     def place(self, batch: Any) -> Any:
         """Bring a batch to the device."""
-        ...
-
-    def reduce(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Average named scalars over the processes."""
         ...

@@ -87,6 +87,11 @@ def _misfit(batch: object) -> str:
         )
     if isinstance(batch, (tuple, list)) and len(batch) > 2:
         return expected + "Group them: ((input_1, input_2), labels), or write a loss of your own."
+    if isinstance(batch, (tuple, list)) and len(batch) == 1:
+        return expected + (
+            "Give the loader both, to_dataloader(inputs, labels, batch_size=...); or, for a PINN, "
+            "a dict of points: DictDataLoader({name: loader})."
+        )
     return expected + "Give the loader both: to_dataloader(inputs, labels, batch_size=...)."
 
 

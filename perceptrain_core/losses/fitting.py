@@ -32,9 +32,15 @@ def takes_labels(criterion: Callable[..., Any]) -> bool:
     return not _is_one_of(criterion, _TRIPLET)
 
 
+def is_pointwise(criterion: Callable[..., Any]) -> bool:
+    """Tell whether a criterion compares element by element, so that it works on residuals."""
+    return _is_one_of(criterion, _POINTWISE)
+
+
 def _is_one_of(criterion: Callable[..., Any], known: tuple[Any, ...]) -> bool:
-    function = getattr(criterion, "func", criterion)  # of a functools.partial
-    return any(function is one or type(criterion) is one for one in known)
+    # A functools.partial, or what torch.compile made.
+    plain = getattr(criterion, "func", getattr(criterion, "_orig_mod", criterion))
+    return any(plain is one or type(plain) is one for one in known)
 
 
 def _in_order(outputs: Any, labels: Any) -> tuple[Any, ...]:
@@ -88,10 +94,14 @@ def _sequences(outputs: Any, labels: Any) -> tuple[Any, ...]:
     )
 
 
+_POINTWISE = (
+    *(nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss),
+    *(F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss),
+)
 _ELEMENTWISE = (
-    *(nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.SoftMarginLoss, nn.KLDivLoss),
-    *(nn.BCELoss, nn.BCEWithLogitsLoss, nn.PoissonNLLLoss),
-    *(F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.soft_margin_loss, F.kl_div),
+    *_POINTWISE,
+    *(nn.SoftMarginLoss, nn.KLDivLoss, nn.BCELoss, nn.BCEWithLogitsLoss, nn.PoissonNLLLoss),
+    *(F.soft_margin_loss, F.kl_div),
     *(F.binary_cross_entropy, F.binary_cross_entropy_with_logits, F.poisson_nll_loss),
 )
 _INDICES = (nn.NLLLoss, nn.MultiMarginLoss, F.nll_loss, F.multi_margin_loss)

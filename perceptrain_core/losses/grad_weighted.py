@@ -43,8 +43,9 @@ class GradWeightedLoss(nn.Module):
     In validation the loss is computed with the weights as they are. Within one optimizer step
     they change at most once, so that L-BFGS minimises one function: a trainer calls
     ``begin_step()`` before each optimizer step, and only the first call after that counts as a
-    step. Where ``begin_step`` was never called, as in a loop of one's own, every training call
-    does. No gradient reaches ``.grad`` here, and none flows through the weights.
+    step, until ``end_steps()``. Where ``begin_step`` is not called, as in a loop of one's own,
+    every training call counts. No gradient reaches ``.grad`` here, and none flows through the
+    weights.
 
     Args:
         batch: Not used; there for the older form of the call.
@@ -130,6 +131,10 @@ class GradWeightedLoss(nn.Module):
         self._stepwise = True
         self._step_open = True
 
+    def end_steps(self) -> None:
+        """Tell that `begin_step` will not be called any more: every training call is a step."""
+        self._stepwise = False
+
     def forward(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the weighted loss.
 
@@ -199,13 +204,24 @@ class GradWeightedLoss(nn.Module):
             )
 
     def _check(self, weights: Mapping[str, float]) -> None:
+        numbers = {
+            "alpha": self.alpha,
+            "every": self.every,
+            "max_weight": self.max_weight,
+            "eps": self.eps,
+        }
+        wrong = [f"{k}={v!r}: expected a number" for k, v in numbers.items() if not _number(v)]
+        if wrong:
+            raise ConfigError("GradWeightedLoss: " + "; ".join(wrong) + ".")
         faults = {
             "fixed_metric is missing: name the term that keeps the weight 1": not self.fixed,
             f"alpha={self.alpha}: expected a number from 0 to 1": not 0 <= self.alpha <= 1,
             f'denominator={self.denominator!r}: expected "weighted" or "unweighted"': (
                 self.denominator not in ("weighted", "unweighted")
             ),
-            f"every={self.every}: expected 1 or more": not self.every >= 1,
+            f"every={self.every}: expected a whole number of 1 or more": (
+                not self.every >= 1 or self.every != int(self.every)
+            ),
             f"max_weight={self.max_weight}: expected a positive number or None": (
                 not self.max_weight > 0
             ),
@@ -223,6 +239,10 @@ class GradWeightedLoss(nn.Module):
         found = [text for text, wrong in faults.items() if wrong]
         if found:
             raise ConfigError("GradWeightedLoss: " + "; ".join(found) + ".")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _resolved(loss_fn: Callable[..., Any] | str | Mapping[str, Any] | None) -> LossFunction:

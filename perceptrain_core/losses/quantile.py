@@ -55,11 +55,12 @@ def quantile_loss(
     return costs.mean() if reduction == "mean" else costs.sum(), {}
 
 
-def _checked(quantiles: Sequence[float]) -> Sequence[float]:
+def _checked(given: Any) -> Sequence[float]:
+    quantiles: list[float] = given.tolist() if isinstance(given, Tensor) else list(given)
     if quantiles and all(0 < quantile < 1 for quantile in quantiles):
         return quantiles
     raise ConfigError(
-        f"quantiles={list(quantiles)}: expected numbers between 0 and 1, such as [0.1, 0.5, 0.9]."
+        f"quantiles={quantiles}: expected numbers between 0 and 1, such as [0.1, 0.5, 0.9]."
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -52,10 +52,27 @@ def pointwise(
     outputs, labels = predict(batch, model)
     if isinstance(outputs, Tensor):
         return criterion(*same_shape(outputs, labels), reduction=reduction, **options), {}
-    terms = {
-        name: criterion(*pair, reduction=reduction, **options)
-        for name, pair in _pairs(outputs, labels).items()
-    }
+    return add_terms(partial(criterion, reduction=reduction, **options), outputs, labels)
+
+
+def add_terms(
+    criterion: Callable[[Tensor, Tensor], Tensor], outputs: Any, labels: Any
+) -> tuple[Tensor, Metrics]:
+    """Apply a criterion to each output of a mapping, and add up.
+
+    Args:
+        criterion: ``criterion(output, label)``, a 0-dim tensor.
+        outputs: The mapping that the model returned.
+        labels: A mapping with the same keys, or None: then zeros.
+
+    Returns:
+        The sum of the terms, and the terms by name, part of the graph.
+
+    Raises:
+        ShapeError: An output and its labels differ in shape.
+        DataError: The dtypes or the names do not fit.
+    """
+    terms = {name: criterion(*pair) for name, pair in _pairs(outputs, labels).items()}
     return reduce(operator.add, terms.values()), terms
 
 

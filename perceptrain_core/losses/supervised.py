@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from perceptrain_core.errors import DataError, LossContractError
-from perceptrain_core.losses.batches import RESIDUAL_LOSSES, split_batch
-from perceptrain_core.losses.fitting import Fit, fit_for, takes_labels
+from perceptrain_core.losses.batches import RESIDUAL_LOSSES, predict, split_batch
+from perceptrain_core.losses.fitting import Fit, fit_for, is_pointwise, takes_labels
+from perceptrain_core.losses.residuals import add_terms
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import LossFunction, Metrics, TBatch
 
@@ -30,6 +31,7 @@ class SupervisedLoss(nn.Module):
         self.criterion = criterion
         self._fit: Fit = fit_for(criterion)
         self._labels = takes_labels(criterion)
+        self._pointwise = is_pointwise(criterion)
 
     def forward(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the criterion.
@@ -39,15 +41,21 @@ class SupervisedLoss(nn.Module):
             model: What it returns goes to the criterion: a tensor, or a tuple of tensors.
 
         Returns:
-            The loss, and no metrics.
+            The loss, and no metrics. A pointwise criterion on a dict of residuals gives the sum
+            of its terms, and the terms by name.
 
         Raises:
             ShapeError: Outputs and labels that torch would broadcast.
             DataError: The batch, the outputs or the dtypes do not fit.
             LossContractError: The criterion returned no scalar.
         """
-        inputs, labels = split_batch(batch) if self._labels else (batch, None)
-        outputs = model(inputs)
+        if self._pointwise:
+            outputs, labels = predict(batch, model)
+            if isinstance(outputs, Mapping):
+                return add_terms(self.criterion, outputs, labels)
+        else:
+            inputs, labels = split_batch(batch) if self._labels else (batch, None)
+            outputs = model(inputs)
         loss = self._evaluate(self._fit(outputs, labels), outputs)
         if not isinstance(loss, Tensor) or loss.ndim:
             raise LossContractError(
@@ -122,8 +130,10 @@ def as_loss(loss_fn: Any) -> LossFunction:
         LossContractError: It cannot be called, is a class of ``torch.nn``, or has
             ``reduction="none"``.
     """
-    kind = loss_fn if inspect.isclass(loss_fn) else type(loss_fn)
+    plain = getattr(loss_fn, "_orig_mod", loss_fn)  # torch.compile wraps a criterion
+    kind = plain if inspect.isclass(plain) else type(plain)
     code = getattr(kind, "forward", loss_fn)
+    code = getattr(code, "func", code)  # of a functools.partial
     if getattr(code, "__module__", None) in _CRITERIA:
         return supervised(loss_fn)
     if callable(loss_fn):

@@ -5,7 +5,6 @@ A listing makes entries and never uses them, so what loads and calls a target is
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 from perceptrain_core.errors import TargetError
@@ -132,13 +131,3 @@ class Entry:
             "distribution": self.distribution,
             "version": self.version,
         }
-
-    def supplied(self, thing: object) -> bool:
-        """Whether the thing is the loaded target, a partial of it, or an instance of it."""
-        if self._loaded is None:
-            return False
-        while isinstance(thing, functools.partial):
-            if thing is self._loaded[0]:
-                return True
-            thing = thing.func
-        return thing is self._loaded[0] or type(thing) is self._loaded[0]

@@ -39,7 +39,9 @@ def load_plugin(source: Source, taken: Collection[tuple[str, str]] = ()) -> Plug
     start = time.perf_counter()
     try:
         namespace = _import(source.module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return _record(source, {}, [_reason(error)], _since(start))
     return read_plugin(source, namespace, taken, _since(start))
 
@@ -72,14 +74,18 @@ def read_plugin(
     errors: list[str] = []
     try:
         hooks = list(_hooks(namespace))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return _record(source, {}, [_reason(error)], import_ms)
     for attribute, hook in hooks:
         try:
             kind = _kind(hook)
             specs = _ask(namespace, attribute, kind)
             names |= _claims(kind, specs, names)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             errors.append(f"{attribute}: {_reason(error)}")
         else:
             new = tuple(_entry(source, kind, spec) for spec in specs)

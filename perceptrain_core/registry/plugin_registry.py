@@ -14,6 +14,7 @@ from perceptrain_core.registry.catalogue import Catalogue
 from perceptrain_core.registry.entries import Entry
 from perceptrain_core.registry.kinds import KINDS, kind_of
 from perceptrain_core.registry.loading import load_plugin, read_plugin, refused_plugin
+from perceptrain_core.registry.origins import Origins
 from perceptrain_core.registry.plugins import Plugin, Source
 from perceptrain_core.registry.selection import (
     BUILTIN_DISTRIBUTION,
@@ -51,6 +52,7 @@ class Registry:
         self._added: dict[str, Plugin] = {}
         self._local: dict[str, dict[str, Entry]] = {kind.plural: {} for kind in KINDS}
         self._healthy: dict[Source, Plugin] = {}
+        self._origins = Origins()
         self._installed: tuple[Plugin, ...] = ()
         self._stale = True
         self._catalogues: dict[str, Catalogue] = {}
@@ -103,7 +105,10 @@ class Registry:
         return self.catalogue("datasets")
 
     def refresh(self) -> None:
-        """Look again for installed plugins. What is loaded, added or registered stays."""
+        """Look again for installed plugins. What is loaded, added or registered stays.
+
+        Modules that are imported stay as they are: after an upgrade, start a new process.
+        """
         importlib.invalidate_caches()
         self._stale = True
         self._catalogues.clear()
@@ -203,7 +208,10 @@ class Registry:
         if value is None:
             value = found.default
         if isinstance(value, str):
-            return self.entry(kind, value, base=base).build(args, options)
+            entry = self.entry(kind, value, base=base)
+            made = entry.build(args, options)
+            self._origins.note(made, entry)
+            return made
         return use_given(found, value, args, options)
 
     def add_plugin(self, namespace: object, name: str | None = None) -> Plugin:
@@ -260,20 +268,15 @@ class Registry:
         return entry
 
     def origin(self, thing: object) -> Entry | None:
-        """Find which entry supplied a resolved thing.
+        """Find which entry supplied a thing, when it was resolved by its name or a reference.
 
         Args:
-            thing: A function, a ``functools.partial`` of it, or an instance of a class.
+            thing: What a look-up gave: a function, a ``functools.partial``, an object.
 
         Returns:
-            The entry whose loaded target it is, or is made of; ``None`` if there is none.
+            Its entry; ``None`` for what did not come from a look-up.
         """
-        # What is not loaded supplied nothing, so this never looks for plugins.
-        plugins = (self._builtin, *self._installed, *self._added.values())
-        groups = [group for plugin in plugins for group in plugin.provides.values()]
-        groups += [tuple(local.values()) for local in self._local.values()]
-        entries = (entry for group in groups for entry in group)
-        return next((entry for entry in entries if entry.supplied(thing)), None)
+        return self._origins.find(thing)
 
     @functools.cached_property
     def _builtin(self) -> Plugin:

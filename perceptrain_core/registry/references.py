@@ -66,9 +66,9 @@ def _load_module(reference: str, name: str, attribute: str, folder: Path) -> Mod
             f"{reference!r}: there is no module {error.name!r}. Install what provides it, "
             f"or correct the name.{hint}"
         ) from error
-    except PerceptrainError:
+    except (PerceptrainError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise _failure(reference, error) from error
 
 
@@ -85,9 +85,9 @@ def _load_file(reference: str, path: Path) -> ModuleType:
         return known
     try:
         return _run_file(name, path, stamp)
-    except PerceptrainError:
+    except (PerceptrainError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise _failure(reference, error) from error
 
 

@@ -59,5 +59,13 @@ class Tracker:
 
 def format_metrics(result: OptimizeResult) -> str:
     """Give one line: the epoch, then each metric with six digits."""
-    values = [f"{name} {float(value):.6g}" for name, value in result.metrics.items()]
+    values = [f"{name} {value:.6g}" for name, value in named_values(result).items()]
     return "  ".join([f"epoch {result.iteration:>6}", *values])
+
+
+def named_values(result: OptimizeResult) -> dict[str, float]:
+    """Give the metrics as numbers, after the loss where they do not hold it: on batch stages."""
+    values = {name: float(value) for name, value in result.metrics.items()}
+    if result.loss is None or any(name.endswith("_loss") for name in values):
+        return values
+    return {"loss": float(result.loss), **values}

@@ -47,28 +47,43 @@ class LossGuard:
             LossContractError: On the first batch, when the result breaks the contract.
             NonFiniteLossError: The loss is NaN or infinite, and the policy is ``"raise"``.
         """
-        result = self.loss_fn(batch, model)
-        if self._unchecked:
+        result = self._first(batch, model) if self._unchecked else self.loss_fn(batch, model)
+        if type(result) is not tuple:
             check_result(result)
-            check_gradient(result[0], model)
-            self._unchecked = False
         loss, metrics = result
         if self._watch:
-            self._check_finite(loss, metrics)
+            self._check_finite(loss, metrics, model)
         return loss, metrics
 
-    def _check_finite(self, loss: Tensor, metrics: Metrics) -> None:
+    def _first(self, batch: Any, model: nn.Module) -> Any:
+        try:
+            result = self.loss_fn(batch, model)
+        except (TypeError, AttributeError) as error:
+            error.add_note(
+                "This was the first call of the loss, as loss_fn(batch, model). If it is a "
+                "criterion(outputs, labels), pass perceptrain.supervised(criterion)."
+            )
+            raise
+        check_result(result)
+        check_gradient(result[0], model)
+        self._unchecked = False
+        return result
+
+    def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
         if isfinite(loss.item()):
             return
         if self._policy == "skip":
             raise SkipBatch
-        raise nonfinite_error(find_nonfinite(loss, metrics), self._where())
+        raise nonfinite_error(find_nonfinite(loss, metrics), self._where(), model)
 
     def poll(self) -> None:
         """Nothing is outstanding: every loss was looked at when it was computed."""
 
     def release(self) -> None:
-        """Nothing was borrowed."""
+        """Tell the loss, if it counts steps, that nobody announces them any more."""
+        end_steps = getattr(self.loss_fn, "end_steps", None)
+        if end_steps is not None:
+            end_steps()
 
 
 class FusedLossGuard(LossGuard):
@@ -92,6 +107,7 @@ class FusedLossGuard(LossGuard):
         self._optimizer = optimizer
         self._flag: Tensor | None = None
         self._recent: list[tuple[Tensor, Metrics, str]] = []
+        self._model: nn.Module
 
     @staticmethod
     def fits(optimizer: Any, device: torch.device) -> bool:
@@ -99,7 +115,8 @@ class FusedLossGuard(LossGuard):
         fused = getattr(optimizer, "_step_supports_amp_scaling", False)
         return device.type == "cuda" and bool(fused)
 
-    def _check_finite(self, loss: Tensor, metrics: Metrics) -> None:
+    def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
+        self._model = model
         bad = torch.isfinite(loss.detach()).logical_not_().to(torch.float32)
         self._flag = bad if self._flag is None else torch.maximum(self._flag, bad)
         self._optimizer.found_inf = self._flag  # type: ignore[attr-defined]
@@ -119,10 +136,11 @@ class FusedLossGuard(LossGuard):
         if self._flag.item():
             self.release()
             loss, metrics, where = next(one for one in recent if not torch.isfinite(one[0]))
-            raise nonfinite_error(find_nonfinite(loss, metrics), where)
+            raise nonfinite_error(find_nonfinite(loss, metrics), where, self._model)
 
     def release(self) -> None:
         """Give the optimizer back as it was."""
+        super().release()
         self._optimizer.__dict__.pop("found_inf", None)
 
 
@@ -145,8 +163,15 @@ def make_guard(
     return LossGuard(loss_fn, policy, where)
 
 
-def nonfinite_error(what: str, where: str) -> NonFiniteLossError:
+def nonfinite_error(what: str, where: str, model: nn.Module) -> NonFiniteLossError:
     """Make the error that stops a run."""
+    lost = [name for name, p in model.named_parameters() if not p.isfinite().all()]
+    if lost:
+        return NonFiniteLossError(
+            f"Training stopped {where}: {what}. The parameters are not finite themselves "
+            f"({lost[0]!r}): an earlier step had a finite loss with a gradient that was not, as "
+            "that of a root or a norm at 0."
+        )
     return NonFiniteLossError(
         f"Training stopped {where}: {what}. The parameters are as they were before this batch. "
         'Look at the data and the learning rate; on_nonfinite="skip" leaves such batches out.'

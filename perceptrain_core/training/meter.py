@@ -32,6 +32,8 @@ class Meter:
         self._loss = self._loss + loss.detach() if self.batches else loss.detach()
         self.batches += 1
         for name, value in detached(metrics).items():
+            if name == "loss":  # that name is the loss's own
+                continue
             if name in self._sums:
                 self._sums[name] = self._sums[name] + value
                 self._counts[name] += 1

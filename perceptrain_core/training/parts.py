@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib.util import find_spec
 from typing import Any
 
@@ -18,11 +19,14 @@ from perceptrain_core.callbacks import (
 )
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import LossContractError, TrainingError
-from perceptrain_core.losses.supervised import as_loss
+from perceptrain_core.losses.supervised import SupervisedLoss, as_loss
+from perceptrain_core.optimizers.step import optimize_step
 from perceptrain_core.registry import get_loss, get_optimizer, get_tracker, registry
+from perceptrain_core.tensors import detached
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training.events import as_callback
-from perceptrain_core.types import LossFunction
+from perceptrain_core.training.first_batch import check_result
+from perceptrain_core.types import LossFunction, OptimizeStep, StepResult
 
 
 def resolve_model(model: Any) -> nn.Module:
@@ -88,10 +92,19 @@ def _add_loss_parameters(optimizer: Optimizer, loss_fn: LossFunction, owned: set
         optimizer.add_param_group({"params": missing})
 
 
-def resolve_tracker(config: TrainConfig) -> Tracker:
-    """Give the tracker of a run: the one named, else TensorBoard where it is, else CSV."""
+def tracker_name(config: TrainConfig) -> str:
+    """Give the name of the tracker: the one asked for, else TensorBoard where it is, else CSV."""
     default = "tensorboard" if find_spec("tensorboard") else "csv"
-    tracker = get_tracker(config.tracking_tool or default)
+    return config.tracking_tool or default
+
+
+def resolve_tracker(config: TrainConfig) -> Tracker:
+    """Make the tracker of a run.
+
+    Raises:
+        TrainingError: What has the name gives no tracker.
+    """
+    tracker = get_tracker(tracker_name(config))
     if not isinstance(tracker, Tracker):
         raise TrainingError(
             f"The tracker {config.tracking_tool!r} gave {type(tracker).__name__}; a tracker is a "
@@ -100,9 +113,21 @@ def resolve_tracker(config: TrainConfig) -> Tracker:
     return tracker
 
 
-def resolve_callbacks(config: TrainConfig) -> list[Callback]:
-    """Give the user's callbacks, then those that the settings ask for, checkpoints last."""
-    callbacks = [as_callback(item) for item in config.callbacks]
+def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]) -> list[Callback]:
+    """Give the user's callbacks, then those that the settings ask for, checkpoints last.
+
+    Args:
+        config: The settings.
+        made: The callbacks made of names so far, by their place in the list, with what named
+            each: a name is made into an object once, whose state is there after the fit.
+
+    Raises:
+        CallbackError: Something given is no callback.
+    """
+    for number, item in enumerate(config.callbacks):
+        if number not in made or made[number][0] is not item:
+            made[number] = item, as_callback(item)
+    callbacks = [made[number][1] for number in range(len(config.callbacks))]
     if config.print_every:
         callbacks.append(PrintMetrics(called_every=config.print_every))
     if config.write_every:
@@ -113,13 +138,45 @@ def resolve_callbacks(config: TrainConfig) -> list[Callback]:
         callbacks.append(SaveBestCheckpoint())
     elif config.checkpoint_every:
         callbacks.append(SaveCheckpoint(called_every=config.checkpoint_every))
-    return callbacks
+    # A checkpoint holds the state of the other callbacks, so they have to have run.
+    return sorted(callbacks, key=lambda c: isinstance(c, SaveCheckpoint | SaveBestCheckpoint))
+
+
+def resolve_step(step: OptimizeStep) -> OptimizeStep:
+    """Check a user's own ``optimize_step`` now, and what it returns when it is first called.
+
+    Raises:
+        TrainingError: It cannot be called as the trainer will.
+    """
+    if step is optimize_step:
+        return step
+    wanted = "optimize_step(model, optimizer, loss_fn, xs, device=None, dtype=None)"
+    if not callable(step):
+        raise TrainingError(f"Expected a function {wanted}, got {_given(step)}.")
+    try:
+        inspect.signature(step).bind(None, None, None, None, device=None, dtype=None)
+    except TypeError as error:
+        raise TrainingError(f"optimize_step cannot be called as {wanted}: {error}.") from None
+    except ValueError:
+        pass  # written in C: it does not tell
+
+    def checked(*args: Any, **kwargs: Any) -> StepResult:
+        result = step(*args, **kwargs)
+        check_result(result)
+        return result[0].detach(), detached(result[1])
+
+    return checked
 
 
 def provenance(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Say which distribution and version supplied each part that came by a name."""
-    entries = {part: registry().origin(item) for part, item in parts.items()}
-    return {part: entry.provenance() for part, entry in entries.items() if entry is not None}
+    """Say which distribution and version supplied each part that was found by a name."""
+    found = {}
+    for part, item in parts.items():
+        plain = item.criterion if isinstance(item, SupervisedLoss) else item
+        entry = registry().origin(item) or registry().origin(plain)
+        if entry is not None:
+            found[part] = entry.provenance()
+    return found
 
 
 def _given(item: Any) -> str:

@@ -29,7 +29,7 @@ from perceptrain_core.errors import DataError, OptionError
 from perceptrain_core.registry import registry
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.csv import FILE as METRICS
-from perceptrain_core.training.parts import provenance
+from perceptrain_core.training.parts import tracker_name
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.version import __version__
 
@@ -63,7 +63,9 @@ class Run:
         Returns:
             The run folder.
         """
-        self.trainer.config.callbacks.append(Callback("train_start", callback=self._write_run_file))
+        config = self.trainer.config
+        first = Callback("train_start", callback=self._write_run_file)
+        self.trainer.config = replace(config, callbacks=[*config.callbacks, first])
         self.trainer.fit(resume=resume)
         folder = self.trainer.log_folder
         write_history(folder / METRICS, self.trainer.history)
@@ -184,12 +186,10 @@ def _resolve_data(table: DataTable) -> Any:
 
 
 def _provenance(run: RunFile, trainer: Trainer) -> dict[str, Any]:
-    named = {"model": trainer.model, "loss": trainer.loss_fn, "optimizer": trainer.optimizer}
-    found = provenance(named)
+    found = dict(trainer.provenance)
     if run.data.name is not None:
         found["data"] = registry().entry("dataset", run.data.name).provenance()
-    for number, table in enumerate(run.callbacks):
-        found[f"callback_{number}"] = registry().entry("callback", table.name).provenance()
+    found["tracker"] = registry().entry("tracker", tracker_name(trainer.config)).provenance()
     versions = {
         "perceptrain-core": __version__,
         "torch": str(torch.__version__),

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -18,22 +17,20 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.data import Epochs, as_loader
 from perceptrain_core.engine import Engine, LocalEngine
 from perceptrain_core.errors import DataError, TrainingError
-from perceptrain_core.models.modes import evaluating, training
+from perceptrain_core.models.modes import training
 from perceptrain_core.optimizers.step import optimize_step as default_optimize_step
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training import parts
+from perceptrain_core.training.evaluation import Evaluation, Row
 from perceptrain_core.training.events import Events
-from perceptrain_core.training.first_batch import check_result
 from perceptrain_core.training.guard import SkipBatch, make_guard
 from perceptrain_core.training.hooks import TrainerHooks, losses_of
 from perceptrain_core.training.meter import Meter
 from perceptrain_core.training.progress import ProgressBar, make_bar
 from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.training.state import find_run, restore_run, run_state
-from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep, StepResult
+from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
 from perceptrain_core.types import TrainingStage as Stage
-
-Row = dict[str, float]
 
 
 class Trainer(TrainerHooks):
@@ -64,7 +61,7 @@ class Trainer(TrainerHooks):
         opt_result: Where the run stands, for callbacks.
         stop_training: Set it to true to stop after the epoch in training.
         interrupted: Whether the last fit was ended by Ctrl-C.
-        provenance: Which distribution and version supplied the loss and the optimizer.
+        provenance: Which distribution and version supplied each part that came by a name.
 
     Raises:
         TrainingError: The model or optimizer is none, or the optimizer has no parameter of it.
@@ -94,10 +91,11 @@ class Trainer(TrainerHooks):
         self.train_dataloader = train_dataloader
         self.val_dataloader = val_dataloader
         self.test_dataloader = test_dataloader
-        self.optimize_step = optimize_step
+        self.optimize_step = parts.resolve_step(optimize_step)
         self.max_batches = max_batches
-        self.provenance = parts.provenance({"loss": self.loss_fn, "optimizer": self.optimizer})
-        self.callbacks: list[Callback] = parts.resolve_callbacks(config)
+        self._named: dict[int, tuple[Any, Callback]] = {}
+        self.callbacks: list[Callback] = parts.resolve_callbacks(config, self._named)
+        self.provenance = self._provenance()
         self._log_folder: Path | None = None
         self._tracker: Tracker | None = None
         self._reset()
@@ -121,6 +119,11 @@ class Trainer(TrainerHooks):
             self._log_folder = new_run_folder(self.config).absolute()
         return self._log_folder
 
+    def _provenance(self) -> dict[str, dict[str, Any]]:
+        named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}
+        named |= {f"callback_{number}": item for number, item in enumerate(self.callbacks)}
+        return parts.provenance(named)
+
     def state_dict(self) -> dict[str, Any]:
         """All that a checkpoint holds of the run as it stands."""
         return run_state(self)
@@ -136,8 +139,9 @@ class Trainer(TrainerHooks):
     ) -> tuple[nn.Module, Any]:
         """Train for ``config.max_iter`` epochs.
 
-        Ctrl-C ends the training and keeps what was reached; an epoch that it cuts short has no
-        row in the history.
+        The model and all its submodules are in training mode meanwhile, and in their own mode
+        again afterwards. Ctrl-C ends the training and keeps what was reached; an epoch that it
+        cuts short has no row in the history.
 
         Args:
             train_dataloader: In place of the one given before.
@@ -186,11 +190,11 @@ class Trainer(TrainerHooks):
         with make_bar(shown, config.max_iter, done) as bar:
             self._events.tell(Stage.TRAIN_START, done)
             for epoch in range(done + 1, config.max_iter + 1):
-                self.current_epoch = epoch
+                self.current_epoch = self.opt_result.iteration = epoch
                 self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
                 row = self._train_epoch(train, bar)
                 if val is not None and epoch % config.val_every == 0:
-                    row |= self._validate(val)
+                    row |= self._evaluation().validate(val, epoch)
                 self._end_epoch(row)
                 bar.epoch(epoch, row)
                 if self._finished():
@@ -208,8 +212,10 @@ class Trainer(TrainerHooks):
             if starts:
                 events.tell(Stage.TRAIN_BATCH_START, self.batches_seen, batch)
             try:
+                if guard.begin_step is not None:
+                    guard.begin_step()
                 loss, metrics = self.optimize_step(
-                    self.model, self.optimizer, guard, batch, device=device, dtype=dtype
+                    self._model, self.optimizer, guard, batch, device=device, dtype=dtype
                 )
             except SkipBatch:
                 continue
@@ -230,7 +236,7 @@ class Trainer(TrainerHooks):
     def _end_epoch(self, row: Row) -> None:
         self.history.append(row)
         result = self.opt_result
-        result.iteration, result.loss, result.metrics = self.current_epoch, row["train_loss"], row
+        result.loss, result.metrics = row["train_loss"], row
         self._events.tell(Stage.TRAIN_EPOCH_END, self.current_epoch, row)
 
     def _finished(self) -> bool:
@@ -253,7 +259,7 @@ class Trainer(TrainerHooks):
         """
         val = self._evaluation_data(val_dataloader, self.val_dataloader, "val")
         with self._tracking():
-            return self._validate(val)
+            return self._evaluation().validate(val, self.current_epoch)
 
     def test(self, test_dataloader: Any = None) -> list[Row]:
         """Evaluate the loss on the test data, in evaluation mode and without gradients.
@@ -268,43 +274,24 @@ class Trainer(TrainerHooks):
             DataError: There are no test data.
         """
         test = self._evaluation_data(test_dataloader, self.test_dataloader, "test")
-        rows = []
         with self._tracking():
-            for result in self._evaluate(test, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
-                meter = Meter("test")
-                meter.add(*result)
-                rows.append(meter.means())
-        return rows
+            return self._evaluation().test(test)
 
-    def _validate(self, val: Epochs) -> Row:
-        self._events.tell(Stage.VAL_EPOCH_START, self.current_epoch)
-        meter = Meter("val")
-        for result in self._evaluate(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
-            meter.add(*result)
-        if not meter.batches:
-            raise DataError("The validation data gave no batch: they are empty or used up.")
-        row = meter.means()
-        self._events.tell(Stage.VAL_EPOCH_END, self.current_epoch, row)
-        return row
-
-    def _evaluate(self, epochs: Epochs, start: Stage, end: Stage) -> Iterator[StepResult]:
-        with evaluating(self.model, self.loss_fn), torch.no_grad():
-            for number, batch in enumerate(epochs.batches(), start=1):
-                self._events.tell(start, number, batch)
-                result = self.loss_fn(self.engine.place(batch), self.model)
-                if number == 1:
-                    check_result(result)
-                self.opt_result.loss, self.opt_result.metrics = result
-                self._events.tell(end, number, result)
-                yield result
+    def _evaluation(self) -> Evaluation:
+        return Evaluation(self.engine, self._events, self.opt_result, self._model, self.loss_fn)
 
     # Preparation
+
+    def _prepare(self) -> None:
+        """Let the engine have the parts; what it gives back is what the loop uses."""
+        prepared = self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        self._model, self.optimizer, self.loss_fn = prepared
 
     def _start(self, resume: bool | str | Path) -> None:
         """Put everything to the start of a run, or to where a checkpoint has it."""
         self._reset()
-        self.callbacks = parts.resolve_callbacks(self.config)
-        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        self.callbacks = parts.resolve_callbacks(self.config, self._named)
+        self._prepare()
         if self.config.seed is not None:
             seed_everything(self.config.seed)
         checkpoint = find_run(self.config, resume)
@@ -313,6 +300,7 @@ class Trainer(TrainerHooks):
         else:
             self._log_folder = checkpoint[0].parent.absolute()
             restore_run(self, *checkpoint)
+            self.opt_result.iteration = self.current_epoch
             if self.config.verbose and self.current_epoch >= self.config.max_iter:
                 print(
                     f"Nothing left to train: {checkpoint[0].name} has {self.current_epoch} epochs, "
@@ -357,7 +345,7 @@ class Trainer(TrainerHooks):
         data = own if given is None else given
         if data is None:
             raise DataError(f"There are no data to evaluate on: pass {role}_dataloader.")
-        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        self._prepare()
         return self._epochs(data, role)
 
     def _epochs(self, data: Any, role: str, shuffle: bool = False) -> Epochs:

@@ -15,11 +15,9 @@ from perceptrain_core.engine import Engine, LocalEngine
 
 def test_one_process_on_the_cpu() -> None:
     engine: Engine = LocalEngine()
-    assert (engine.rank, engine.world_size) == (0, 1)
+    assert engine.rank == 0
     assert engine.device == torch.device("cpu")
     assert engine.dtype is None
-    values = {"a": torch.tensor(1.0)}
-    assert engine.reduce(values) is values
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -281,7 +281,7 @@ def test_a_loss_by_name():
         ({"fixed_metric": None}, "fixed_metric is missing"),
         ({"alpha": 1.5}, "alpha=1.5: expected a number from 0 to 1"),
         ({"alpha": float("nan")}, "alpha=nan"),
-        ({"every": 0}, "every=0: expected 1 or more"),
+        ({"every": 0}, "every=0: expected a whole number of 1 or more"),
         ({"max_weight": 0}, "max_weight=0: expected a positive number or None"),
         ({"eps": -1}, "eps=-1"),
         ({"denominator": "both"}, "denominator='both': expected \"weighted\" or"),

@@ -140,8 +140,9 @@ def test_repr_pickle_and_copy(criterion, text):
         (F.l1_loss, (torch.ones(5, 1), torch.ones(5)), ShapeError, r"\(5, 1\).*\(5,\)"),
         (nn.MSELoss(), (X, Y.double()), DataError, "float32 and the labels are torch.float64"),
         (nn.CrossEntropyLoss(), (X, INDEX.float()), DataError, "probably cast"),
-        (nn.MSELoss(), {"pde": X}, DataError, "dict batch is for a PINN"),
-        (nn.MSELoss(), ({"pde": X}, Y), DataError, "losses that work on residuals are mse"),
+        (nn.BCELoss(), {"pde": X}, DataError, "dict batch is for a PINN"),
+        (nn.BCELoss(), ({"pde": X}, Y), DataError, "losses that work on residuals are mse"),
+        (nn.MSELoss(), ({"pde": X}, Y), DataError, "Residuals need no labels"),
         (Scaled(), ({"pde": X}, Y), TypeError, "unsupported operand"),
         (nn.GaussianNLLLoss(), (X, Y), DataError, r"expects a tuple \(mean, variance\)"),
         (nn.MSELoss(), ((X, X), Y), DataError, r"MSELoss takes \(input, target\), and got 3 arg"),
@@ -198,3 +199,28 @@ def test_what_is_no_loss(loss_fn, message):
 def test_what_is_no_criterion(criterion, message):
     with pytest.raises(LossContractError, match=message):
         supervised(criterion)
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [nn.MSELoss(), nn.HuberLoss(delta=0.5), nn.L1Loss(reduction="sum"), F.smooth_l1_loss],
+)
+def test_pointwise_criteria_compare_residuals_with_zero(criterion):
+    residuals = {"pde": X, "start": Y[:2]}
+    loss, terms = supervised(criterion)(residuals, IDENTITY)
+    expected = {
+        name: criterion(value, torch.zeros_like(value)) for name, value in residuals.items()
+    }
+    assert terms == expected
+    assert loss == sum(expected.values())
+
+
+def test_criteria_are_known_in_a_partial_and_compiled():
+    partial = functools.partial(F.huber_loss, delta=2.0)
+    compiled = torch.compile(nn.MSELoss(), backend="eager")
+    for criterion, plain in ((partial, nn.HuberLoss(delta=2.0)), (compiled, nn.MSELoss())):
+        loss, metrics = as_loss(criterion)((X, Y), IDENTITY)
+        assert loss == plain(X, Y)
+        assert metrics == {}
+    with pytest.raises(ShapeError):
+        as_loss(partial)((torch.ones(5, 1), torch.ones(5)), IDENTITY)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import inspect
 
 import pytest
@@ -72,17 +71,3 @@ def test_our_own_errors_pass_through(site):
     )
     with pytest.raises(MissingDependencyError, match="mlflow"):
         Entry(LOSS, "dice", "extra:dice", distribution="seg").load()
-
-
-def test_what_it_supplied():
-    function, made = Entry(LOSS, "f", loss), Entry(LOSS, "c", Loss)
-    instance = Loss()
-    assert not function.supplied(loss)  # nothing is loaded yet
-    function.load()
-    made.load()
-    assert function.supplied(loss)
-    assert function.supplied(functools.partial(loss, scale=2))
-    assert not function.supplied(instance)
-    assert made.supplied(instance)
-    assert made.supplied(Loss)
-    assert not made.supplied(type("Sub", (Loss,), {})())

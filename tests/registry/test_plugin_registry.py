@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from perceptrain_core.errors import AmbiguousNameError, InvalidSpecError, UnknownNameError
 from perceptrain_core.registry import Registry, Spec, hookimpl
 from perceptrain_core.version import __version__
 
-from .conftest import losses
+from .conftest import HEAD, losses
 
 LOSS = "def {name}(batch, model, *, scale=1.0):\n    return '{name}', scale\n"
 
@@ -63,7 +64,7 @@ def test_the_origin_of_things(registry):
         "distribution": "seg-one",
         "version": "1.5",
     }
-    assert registry.origin(loss.func).qualified_name == "seg-one/dice"
+    assert registry.origin(loss.func) is None  # nobody looked that up
     assert registry.origin(registry.get("loss", "focal")).name == "focal"
     assert registry.origin(object()) is None
 
@@ -195,3 +196,26 @@ def test_registries_are_independent(site):
     one, two = site.registry(), Registry(path=[], environ={})
     one.register("loss", "fancy", print)
     assert "fancy" not in two.losses
+
+
+def test_each_maker_is_known_for_what_it_made(site):
+    """A plugin's name for something of torch is the plugin's, and nobody else's."""
+    offered = "[Spec('quick', 'torch.optim:Adam', 'Adam.'), Spec('made', 'maker:make', 'One.')]"
+    site.module("maker", "import torch\ndef make(params): return torch.optim.SGD(params, lr=1)\n")
+    site.plugin("fast", f"{HEAD}@hookimpl\ndef perceptrain_optimizers():\n    return {offered}\n")
+    registry, parameters = site.registry(), [torch.nn.Parameter(torch.ones(1))]
+    for name in ("quick", "made"):
+        made = registry.get("optimizer", name, parameters)
+        assert registry.origin(made).qualified_name == f"fast/{name}"
+    assert registry.origin(torch.optim.Adam(parameters)) is None
+
+
+def test_a_plugin_that_raises_what_is_no_exception_is_a_failed_one(site):
+    site.plugin("odd", "class Odd(BaseException): pass\nraise Odd('at import')")
+    site.plugin("good", losses("dice"))
+    registry = site.registry()
+    assert [p.status for p in registry.plugins if p.distribution in {"odd", "good"}] == [
+        "ok",
+        "failed",
+    ]
+    assert "dice" in registry.losses

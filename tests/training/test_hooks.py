@@ -119,7 +119,7 @@ def test_result_and_counters_after_each_step(make_trainer: MakeTrainer) -> None:
         seen.append((trainer.current_epoch, trainer.global_step, result.iteration))
 
     make_trainer(batch_size=10, callbacks=[Callback("train_batch_end", callback=look)]).fit()
-    assert seen == [(1, 1, 0), (1, 2, 0), (2, 3, 1), (2, 4, 1)]
+    assert seen == [(1, 1, 1), (1, 2, 1), (2, 3, 2), (2, 4, 2)]
 
 
 def test_stop_training_ends_after_the_epoch(make_trainer: MakeTrainer, rows: Any) -> None:

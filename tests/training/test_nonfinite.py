@@ -174,3 +174,22 @@ def test_fused_guard_is_for_fused_optimizers_on_a_gpu(fused: Any) -> None:
     assert FusedLossGuard.fits(optimizer, torch.device("cuda"))
     assert not FusedLossGuard.fits(plain, torch.device("cuda"))
     assert not FusedLossGuard.fits(optimizer, torch.device("cpu"))
+
+
+class Rooted(nn.Module):
+    """Finite, with a gradient that is not: that of a root at 0."""
+
+    def forward(self, batch: Any, model: nn.Module) -> Any:
+        return (model(batch[0]) * 0).sum().abs().sqrt(), {}
+
+
+def test_a_ruined_model_is_no_checkpoint(make_trainer: Any) -> None:
+    trainer = make_trainer(Rooted(), checkpoint_every=1, batch_size=20)
+    with pytest.raises(NonFiniteLossError, match="is not finite at the end of epoch 1, although"):
+        trainer.fit()
+    assert not list(trainer.log_folder.glob("*.pt"))
+
+
+def test_a_run_that_lost_its_parameters_says_so(make_trainer: Any) -> None:
+    with pytest.raises(NonFiniteLossError, match="The parameters are not finite themselves"):
+        make_trainer(Rooted(), batch_size=5).fit()

@@ -12,7 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import LBFGS, SGD, Adam
 
-from perceptrain import TrainConfig, Trainer, get_loss, load_checkpoint
+from perceptrain import (
+    FFNN,
+    PINN,
+    GradWeightedLoss,
+    TrainConfig,
+    Trainer,
+    get_loss,
+    get_model,
+    load_checkpoint,
+)
 from perceptrain.errors import (
     LossContractError,
     OptionError,
@@ -248,3 +257,90 @@ def test_provenance_of_what_came_by_a_name(make_trainer: MakeTrainer) -> None:
     assert state["provenance"] == trainer.provenance
     assert state["config"]["max_iter"] == 2
     assert make_trainer(lambda batch, model: None).provenance.get("loss") is None
+
+
+def test_each_part_that_came_by_a_name_is_on_record(rows: Rows) -> None:
+    model = get_model("ffnn", layers=[2, 4, 1])
+    config = TrainConfig(callbacks=["write_plots"])
+    trainer = Trainer(model, {"name": "sgd", "lr": 0.1}, config, {"name": "huber", "delta": 2.0})
+    assert {part: entry["name"] for part, entry in trainer.provenance.items()} == {
+        "model": "perceptrain-core/ffnn",
+        "loss": "perceptrain-core/huber",
+        "optimizer": "perceptrain-core/sgd",
+        "callback_0": "perceptrain-core/write_plots",
+    }
+    own = Trainer(model, SGD(model.parameters(), lr=0.1), TrainConfig(), lambda b, m: None)
+    assert set(own.provenance) == {"model"}
+
+
+def test_a_named_callback_is_made_once(make_trainer: MakeTrainer, rows: Rows) -> None:
+    trainer = make_trainer(callbacks=["save_best_checkpoint"], val=rows, val_every=1)
+    (callback,) = trainer.callbacks
+    trainer.fit()
+    assert trainer.callbacks == [callback]
+    assert callback.best_loss == min(row["val_loss"] for row in trainer.history)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (3, "Expected a function optimize_step.*, got int"),
+        (lambda model, optimizer, loss_fn, xs: None, "cannot be called as optimize_step.*'device'"),
+    ],
+)
+def test_a_step_that_cannot_be_called(make_trainer: MakeTrainer, step: Any, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        make_trainer(options={"optimize_step": step})
+
+
+def test_what_a_step_of_ones_own_returns_is_checked(make_trainer: MakeTrainer) -> None:
+    def step(model: Any, optimizer: Any, loss_fn: Any, xs: Any, device: Any, dtype: Any) -> Any:
+        return loss_fn(xs, model)[0]
+
+    with pytest.raises(LossContractError, match="returned a tensor of shape"):
+        make_trainer(options={"optimize_step": step}).fit()
+
+
+def test_weights_follow_whatever_step_is_taken() -> None:
+    def equation(points: Tensor, net: nn.Module) -> Tensor:
+        return net(points) - 5
+
+    def step(model: Any, optimizer: Any, loss_fn: Any, xs: Any, device: Any, dtype: Any) -> Any:
+        optimizer.zero_grad()
+        loss, metrics = loss_fn(xs, model)
+        loss.backward()
+        optimizer.step()
+        return loss, metrics
+
+    model = PINN(FFNN([1, 4, 1]), {"a": equation, "b": lambda points, net: 0.1 * net(points)})
+    points = {"a": torch.rand(8, 1), "b": torch.zeros(1, 1)}
+    loss_fn = GradWeightedLoss(fixed_metric="a", every=1)
+    seen = []
+    for chosen in ({}, {"optimize_step": step}):
+        config = TrainConfig(max_iter=3, verbose=False)
+        trainer = Trainer(model, {"name": "adam"}, config, loss_fn, [points], **chosen)
+        trainer.fit()
+        seen += [row["train_weight_b"] for row in trainer.history]
+    assert len(set(seen)) == 6
+    loss_fn(points, model.train())  # a loop of one's own, after the trainer's
+    assert loss_fn.metric_weights["b"] != pytest.approx(seen[-1])
+
+
+def test_a_metric_named_loss_does_not_hide_the_loss(make_trainer: MakeTrainer) -> None:
+    def loss_fn(batch: Rows, model: nn.Module) -> Any:
+        loss = F.mse_loss(model(batch[0]), batch[1])
+        return loss, {"loss": torch.tensor(5.0)}
+
+    trainer = make_trainer(loss_fn)
+    trainer.fit()
+    assert all(set(row) == {"train_loss"} and row["train_loss"] < 5 for row in trainer.history)
+
+
+def test_the_first_call_says_how_a_loss_is_called(make_trainer: MakeTrainer) -> None:
+    class Criterion(nn.Module):
+        def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
+            return (outputs - labels).square().mean()
+
+    with pytest.raises(TypeError) as caught:
+        make_trainer(Criterion()).fit()
+    assert "pass perceptrain.supervised(criterion)" in caught.value.__notes__[0]

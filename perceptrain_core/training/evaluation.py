@@ -1,0 +1,78 @@
+"""The loss on other data: in evaluation mode, without gradients, each module's mode restored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from perceptrain_core.data import Epochs
+from perceptrain_core.engine import Engine
+from perceptrain_core.errors import DataError
+from perceptrain_core.models.modes import evaluating
+from perceptrain_core.training.events import Events
+from perceptrain_core.training.first_batch import check_result
+from perceptrain_core.training.meter import Meter
+from perceptrain_core.types import OptimizeResult, StepResult
+from perceptrain_core.types import TrainingStage as Stage
+
+Row = dict[str, float]
+
+
+class Evaluation:
+    """Evaluate a loss on the batches of one pass, and tell callbacks as it goes.
+
+    Args:
+        engine: Brings batches to the device.
+        events: Told of each batch.
+        result: What callbacks see; the loss and metrics of each batch are put there.
+        model: The model.
+        loss_fn: The loss.
+    """
+
+    def __init__(
+        self, engine: Engine, events: Events, result: OptimizeResult, model: Any, loss_fn: Any
+    ) -> None:
+        self._engine = engine
+        self._events = events
+        self._result = result
+        self._model = model
+        self._loss_fn = loss_fn
+
+    def validate(self, val: Epochs, epoch: int) -> Row:
+        """Give the means over the validation data.
+
+        Raises:
+            DataError: There is no batch.
+        """
+        self._events.tell(Stage.VAL_EPOCH_START, epoch)
+        meter = Meter("val")
+        for loss, metrics in self._batches(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
+            meter.add(loss, metrics)
+        if not meter.batches:
+            raise DataError("The validation data gave no batch: they are empty or used up.")
+        row = meter.means()
+        self._result.loss, self._result.metrics = row["val_loss"], row
+        self._events.tell(Stage.VAL_EPOCH_END, epoch, row)
+        return row
+
+    def test(self, test: Epochs) -> list[Row]:
+        """Give a row for each batch of the test data."""
+        rows = []
+        for loss, metrics in self._batches(test, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
+            meter = Meter("test")
+            meter.add(loss, metrics)
+            rows.append(meter.means())
+        return rows
+
+    def _batches(self, epochs: Epochs, start: Stage, end: Stage) -> Iterator[StepResult]:
+        with evaluating(self._model, self._loss_fn), torch.no_grad():
+            for number, batch in enumerate(epochs.batches(), start=1):
+                self._events.tell(start, number, batch)
+                result = self._loss_fn(self._engine.place(batch), self._model)
+                if number == 1:
+                    check_result(result)
+                self._result.loss, self._result.metrics = result
+                self._events.tell(end, number, result)
+                yield result
