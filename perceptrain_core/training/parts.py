@@ -101,7 +101,10 @@ def resolve_tracker(config: TrainConfig) -> Tracker:
 
 
 def resolve_callbacks(config: TrainConfig) -> list[Callback]:
-    """Give the user's callbacks, then those that the settings ask for, checkpoints last."""
+    """Give the user's callbacks, then those that the settings ask for, checkpoints last.
+
+    A checkpoint has to hold what the others did at its epoch, for a resumed run starts after it.
+    """
     callbacks = [as_callback(item) for item in config.callbacks]
     if config.print_every:
         callbacks.append(PrintMetrics(called_every=config.print_every))
@@ -113,7 +116,7 @@ def resolve_callbacks(config: TrainConfig) -> list[Callback]:
         callbacks.append(SaveBestCheckpoint())
     elif config.checkpoint_every:
         callbacks.append(SaveCheckpoint(called_every=config.checkpoint_every))
-    return callbacks
+    return sorted(callbacks, key=lambda c: isinstance(c, SaveCheckpoint | SaveBestCheckpoint))
 
 
 def provenance(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:

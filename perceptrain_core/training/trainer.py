@@ -173,6 +173,8 @@ class Trainer(TrainerHooks):
                 self._interrupt()
             finally:
                 self._guard.release()
+            for callback in self.callbacks:
+                callback.end_run(self)
             losses = losses_of(self.history, "train"), losses_of(self.history, "val")
             self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses)
             if self.config.log_model:
@@ -186,11 +188,13 @@ class Trainer(TrainerHooks):
         with make_bar(shown, config.max_iter, done) as bar:
             self._events.tell(Stage.TRAIN_START, done)
             for epoch in range(done + 1, config.max_iter + 1):
+                if self.stop_training:  # before the first epoch: a resumed run had been stopped
+                    break
                 self.current_epoch = epoch
                 self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
                 row = self._train_epoch(train, bar)
                 if val is not None and epoch % config.val_every == 0:
-                    row |= self._validate(val)
+                    row |= self._validate(val, row)
                 self._end_epoch(row)
                 bar.epoch(epoch, row)
                 if self._finished():
@@ -276,7 +280,7 @@ class Trainer(TrainerHooks):
                 rows.append(meter.means())
         return rows
 
-    def _validate(self, val: Epochs) -> Row:
+    def _validate(self, val: Epochs, trained: Row | None = None) -> Row:
         self._events.tell(Stage.VAL_EPOCH_START, self.current_epoch)
         meter = Meter("val")
         for result in self._evaluate(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
@@ -284,6 +288,9 @@ class Trainer(TrainerHooks):
         if not meter.batches:
             raise DataError("The validation data gave no batch: they are empty or used up.")
         row = meter.means()
+        result = self.opt_result
+        result.iteration, result.loss = self.current_epoch, row["val_loss"]
+        result.metrics = {**(trained or {}), **row}
         self._events.tell(Stage.VAL_EPOCH_END, self.current_epoch, row)
         return row
 
@@ -308,22 +315,29 @@ class Trainer(TrainerHooks):
         if self.config.seed is not None:
             seed_everything(self.config.seed)
         checkpoint = find_run(self.config, resume)
+        restored: list[Callback] = []
         if checkpoint is None:
             self._log_folder = None
         else:
             self._log_folder = checkpoint[0].parent.absolute()
-            restore_run(self, *checkpoint)
+            restored = restore_run(self, *checkpoint)
+            self.opt_result.iteration = self.current_epoch
             if self.config.verbose and self.current_epoch >= self.config.max_iter:
                 print(
                     f"Nothing left to train: {checkpoint[0].name} has {self.current_epoch} epochs, "
                     f"and max_iter is {self.config.max_iter}."
                 )
+        for callback in self.callbacks:
+            callback.begin_run(self, resumed=callback in restored)
 
     @contextmanager
     def _tracking(self) -> Iterator[Tracker]:
         """Open the tracker of this run, unless it is, and let callbacks and hooks know of it."""
+        result = self.opt_result
         if self._tracker is not None:  # a callback validates or tests during the fit
+            before = result.iteration, result.loss, result.metrics
             yield self._tracker
+            result.iteration, result.loss, result.metrics = before  # for the callbacks that come after it
             return
         config = replace(self.config, log_folder=self.log_folder)
         tracker = parts.resolve_tracker(config)
@@ -341,7 +355,7 @@ class Trainer(TrainerHooks):
         if self.config.verbose:
             complete = f"{len(self.history)} epochs are complete."
             print(f"Interrupted in epoch {self.current_epoch}; {complete}")
-        self.current_epoch = len(self.history)
+        self.current_epoch = self.opt_result.iteration = len(self.history)
 
     def _validation_data(self) -> Epochs | None:
         if not self.config.val_every:
