@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
+from numbers import Integral, Real
 from typing import Any
 
 from perceptrain_core.errors import CallbackError
@@ -14,24 +15,29 @@ def check_count(name: str, value: Any, least: int) -> int:
     Raises:
         CallbackError: It is none, or below ``least``.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise CallbackError(f"{name} must be a whole number of at least {least}, not {value!r}.")
-    return value
+    return int(value)
 
 
-def check_number(name: str, value: Any, above: float | None = None) -> float:
-    """Give a number as a float.
+def check_number(
+    name: str, value: Any, above: float | None = None, below: float | None = None
+) -> float:
+    """Give a number back, as a float.
 
     Args:
         name: For the message.
         value: What was given.
-        above: It has to be above this; ``None`` asks for 0 or more.
+        above: It has to be above this; by default it has to be 0 or more.
+        below: It has to be below this.
 
     Raises:
-        CallbackError: It is no number, not finite, or too small.
+        CallbackError: It is no number, not finite, or out of these bounds.
     """
-    expected = "a number of at least 0" if above is None else f"a number above {above:g}"
-    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    if not number or (value < 0 if above is None else value <= above):
-        raise CallbackError(f"{name} must be {expected}, not {value!r}.")
+    is_number = not isinstance(value, bool) and isinstance(value, Real) and isfinite(value)
+    enough = is_number and (value >= 0 if above is None else value > above)
+    if not enough or value >= (inf if below is None else below):
+        expected = "of at least 0" if above is None else f"above {above:g}"
+        expected += "" if below is None else f" and below {below:g}"
+        raise CallbackError(f"{name} must be a number {expected}, not {value!r}.")
     return float(value)

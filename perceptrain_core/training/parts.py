@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from torch import nn
@@ -15,11 +14,12 @@ from perceptrain_core.callbacks import (
     SaveCheckpoint,
     WriteMetrics,
     WritePlots,
+    get_writer,
 )
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.losses.supervised import as_loss
-from perceptrain_core.registry import get_loss, get_optimizer, get_tracker, registry
+from perceptrain_core.registry import get_loss, get_optimizer, registry
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training.events import as_callback
 from perceptrain_core.types import LossFunction
@@ -90,14 +90,7 @@ def _add_loss_parameters(optimizer: Optimizer, loss_fn: LossFunction, owned: set
 
 def resolve_tracker(config: TrainConfig) -> Tracker:
     """Give the tracker of a run: the one named, else TensorBoard where it is, else CSV."""
-    default = "tensorboard" if find_spec("tensorboard") else "csv"
-    tracker = get_tracker(config.tracking_tool or default)
-    if not isinstance(tracker, Tracker):
-        raise TrainingError(
-            f"The tracker {config.tracking_tool!r} gave {type(tracker).__name__}; a tracker is a "
-            "subclass of perceptrain_core's Tracker."
-        )
-    return tracker
+    return get_writer(config.tracking_tool)
 
 
 def resolve_callbacks(config: TrainConfig) -> list[Callback]:

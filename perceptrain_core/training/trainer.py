@@ -288,9 +288,9 @@ class Trainer(TrainerHooks):
         if not meter.batches:
             raise DataError("The validation data gave no batch: they are empty or used up.")
         row = meter.means()
-        result = self.opt_result
-        result.iteration, result.loss = self.current_epoch, row["val_loss"]
-        result.metrics = {**(trained or {}), **row}
+        where = self.opt_result
+        where.iteration, where.loss = self.current_epoch, row["val_loss"]
+        where.metrics = {**(trained or {}), **row}
         self._events.tell(Stage.VAL_EPOCH_END, self.current_epoch, row)
         return row
 
@@ -337,7 +337,8 @@ class Trainer(TrainerHooks):
         if self._tracker is not None:  # a callback validates or tests during the fit
             before = result.iteration, result.loss, result.metrics
             yield self._tracker
-            result.iteration, result.loss, result.metrics = before  # for the callbacks that come after it
+            # The callbacks that come after it look at the epoch.
+            result.iteration, result.loss, result.metrics = before
             return
         config = replace(self.config, log_folder=self.log_folder)
         tracker = parts.resolve_tracker(config)
