@@ -15,12 +15,13 @@ from perceptrain_core.types import TrainingStage
 
 
 class LearningRateSchedule(OncePerEpoch):
-    """Set the learning rate of every parameter group from the rate that it had at first.
+    """Set the learning rate of every parameter group, each from its own.
 
-    Subclasses override :meth:`rate`. It is computed from the initial rate at each call, never from
-    the present one, so nothing adds up, and a run that is resumed has the very same rates. Hence
-    one optimizer has one schedule. A run that is not resumed takes the rates that its optimizer
-    has at the first call as the initial ones.
+    Subclasses override :meth:`rate`. One that only multiplies works with the present rate, and so
+    together with others of its kind. One that follows a curve works with the initial rate, which is
+    kept here, so that nothing adds up; an optimizer can have one of those. A run that is not
+    resumed takes the rates that its optimizer has at the first call as the initial ones; one that
+    is resumed goes on with the very same rates.
 
     Args:
         on: The stage.
@@ -51,12 +52,12 @@ class LearningRateSchedule(OncePerEpoch):
         self.calls = 0
         self.initial_rates: list[float] = []
 
-    def rate(self, initial: float, calls: int) -> float:
-        """Give the rate after so many calls.
+    def rate(self, present: float, initial: float) -> float:
+        """Give the rate after ``self.calls`` calls, this one among them.
 
         Args:
-            initial: The rate that the parameter group had at first.
-            calls: How many, this one among them.
+            present: The rate that the parameter group has.
+            initial: The rate that it had at first.
         """
         raise NotImplementedError
 
@@ -80,15 +81,16 @@ class LearningRateSchedule(OncePerEpoch):
         )
 
     def set_rates(self, trainer: TrainerContext) -> None:
-        """Give each parameter group the rate that it has after ``self.calls`` calls.
+        """Give each parameter group the rate that :meth:`rate` has for it.
 
         Raises:
             CallbackError: The optimizer has no parameter groups with learning rates.
         """
+        present = self.rates(trainer)
         # A group that was added later starts with what it has then.
-        self.initial_rates += self.rates(trainer)[len(self.initial_rates) :]
-        for group, initial in zip(trainer.optimizer.param_groups, self.initial_rates, strict=False):
-            rate = self.rate(initial, self.calls)
+        self.initial_rates += present[len(self.initial_rates) :]
+        rates = [self.rate(*both) for both in zip(present, self.initial_rates, strict=False)]
+        for group, rate in zip(trainer.optimizer.param_groups, rates, strict=True):
             if isinstance(group["lr"], Tensor):  # as captured and compiled optimizers have it
                 group["lr"].fill_(rate)
             else:

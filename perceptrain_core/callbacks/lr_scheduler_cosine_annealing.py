@@ -33,7 +33,7 @@ class LRSchedulerCosineAnnealing(LearningRateSchedule):
         self.t_max = check_count("t_max", t_max, 1)
         self.min_lr = check_number("min_lr", min_lr)
 
-    def rate(self, initial: float, calls: int) -> float:
-        """Give the rate of the cosine."""
-        phase = pi * calls * self.called_every / self.t_max
+    def rate(self, present: float, initial: float) -> float:
+        """Give the rate of the cosine, from the initial one."""
+        phase = pi * self.calls * self.called_every / self.t_max
         return self.min_lr + (initial - self.min_lr) * (1 + cos(phase)) / 2

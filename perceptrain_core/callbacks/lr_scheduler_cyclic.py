@@ -49,7 +49,7 @@ class LRSchedulerCyclic(LearningRateSchedule):
         if not resumed:
             self.set_rates(trainer)
 
-    def rate(self, initial: float, calls: int) -> float:
-        """Give the rate of the triangle; the initial one plays no part."""
-        position = calls * self.called_every % (2 * self.step_size) / self.step_size
+    def rate(self, present: float, initial: float) -> float:
+        """Give the rate of the triangle; the others play no part."""
+        position = self.calls * self.called_every % (2 * self.step_size) / self.step_size
         return self.base_lr + (self.max_lr - self.base_lr) * (1 - abs(1 - position))

@@ -82,9 +82,9 @@ class LRSchedulerReduceOnPlateau(LearningRateSchedule):
         """How many values have come since the best one or the last reduction."""
         return self._metric.since
 
-    def rate(self, initial: float, calls: int) -> float:
-        """Give the rate after so many reductions; one that starts below ``min_lr`` stays."""
-        return float(max(initial * self.gamma**calls, min(initial, self.min_lr)))
+    def rate(self, present: float, initial: float) -> float:
+        """Give the reduced rate; one that is below ``min_lr`` stays."""
+        return max(present * self.gamma, min(present, self.min_lr))
 
     def update(self, trainer: TrainerContext, config: TrainConfig) -> None:
         """Look at the metric, and reduce the rate if it is time.

@@ -8,7 +8,7 @@ from perceptrain_core.types import TrainingStage
 
 
 class LRSchedulerStepDecay(LearningRateSchedule):
-    """Multiply the learning rate by ``gamma`` at each call: ``initial * gamma**calls``.
+    """Multiply the learning rate by ``gamma`` at each call.
 
     The rates are those of ``torch.optim.lr_scheduler.StepLR`` with ``step_size=called_every``.
 
@@ -30,6 +30,6 @@ class LRSchedulerStepDecay(LearningRateSchedule):
         super().__init__(on, called_every)
         self.gamma = check_number("gamma", gamma, above=0)
 
-    def rate(self, initial: float, calls: int) -> float:
-        """Give ``initial * gamma**calls``."""
-        return float(initial * self.gamma**calls)
+    def rate(self, present: float, initial: float) -> float:
+        """Give the present rate times ``gamma``."""
+        return present * self.gamma
