@@ -137,6 +137,51 @@ def perceptrain_callbacks() -> list[Spec]:
             "perceptrain_core.callbacks.write_plots:WritePlots",
             "Send the pictures of config.plotting_functions to the tracker.",
         ),
+        Spec(
+            "early_stopping",
+            "perceptrain_core.callbacks.early_stopping:EarlyStopping",
+            "Stop when a metric has stopped getting better.",
+        ),
+        Spec(
+            "lr_scheduler_step_decay",
+            "perceptrain_core.callbacks.lr_scheduler_step_decay:LRSchedulerStepDecay",
+            "Multiply the learning rate by a factor every so often.",
+        ),
+        Spec(
+            "lr_scheduler_cyclic",
+            "perceptrain_core.callbacks.lr_scheduler_cyclic:LRSchedulerCyclic",
+            "Let the learning rate go up and down between two values.",
+        ),
+        Spec(
+            "lr_scheduler_cosine_annealing",
+            "perceptrain_core.callbacks.lr_scheduler_cosine_annealing:LRSchedulerCosineAnnealing",
+            "Let the learning rate fall along half a cosine.",
+        ),
+        Spec(
+            "lr_scheduler_reduce_on_plateau",
+            "perceptrain_core.callbacks.lr_scheduler_reduce_on_plateau:LRSchedulerReduceOnPlateau",
+            "Reduce the learning rate when a metric has stopped getting better.",
+        ),
+        Spec(
+            "gradient_monitoring",
+            "perceptrain_core.callbacks.gradient_monitoring:GradientMonitoring",
+            "Send statistics of every parameter's gradient to the tracker.",
+        ),
+        Spec(
+            "log_hyperparameters",
+            "perceptrain_core.callbacks.log_hyperparameters:LogHyperparameters",
+            "Send hyperparameters to the tracker.",
+        ),
+        Spec(
+            "log_model_tracker",
+            "perceptrain_core.callbacks.log_model_tracker:LogModelTracker",
+            "Send the model to the tracker.",
+        ),
+        Spec(
+            "load_checkpoint",
+            "perceptrain_core.callbacks.load_checkpoint:LoadCheckpoint",
+            "Start from the weights of a checkpoint.",
+        ),
     ]
 
 

@@ -90,8 +90,8 @@ class OptimizeResult:
         model: The model in training.
         optimizer: Its optimizer; for gradient-free training, that one.
         loss: The loss of the last batch, or the mean of the epoch at the end of one.
-        metrics: The same for the metrics; at the end of an epoch under ``train_NAME`` and
-            ``val_NAME``.
+        metrics: The same for the metrics; at the end of an epoch, and of its validation, under
+            ``train_NAME`` and ``val_NAME``.
         extra: Room for callbacks to leave something for each other.
         rank: The rank of this process.
         device: The device of the model.

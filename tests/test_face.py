@@ -53,7 +53,10 @@ NOW = {
     },
     "perceptrain.callbacks": {
         "perceptrain_core.callbacks": (
-            "Callback PrintMetrics WriteMetrics WritePlots SaveCheckpoint SaveBestCheckpoint"
+            "Callback PrintMetrics WriteMetrics WritePlots SaveCheckpoint SaveBestCheckpoint "
+            "LogHyperparameters LogModelTracker LoadCheckpoint EarlyStopping GradientMonitoring "
+            "LRSchedulerStepDecay LRSchedulerCyclic LRSchedulerCosineAnnealing "
+            "LRSchedulerReduceOnPlateau get_writer TrainerContext"
         ),
     },
     "perceptrain.callbacks.saveload": {
@@ -80,11 +83,7 @@ NOW = {
 LATER = {
     "perceptrain": "InformationContent WeightedLoss",
     "perceptrain.data": "R3Dataset GenerativeIterableDataset",
-    "perceptrain.callbacks": (
-        "LivePlotMetrics LogHyperparameters LogModelTracker LoadCheckpoint EarlyStopping "
-        "GradientMonitoring LRSchedulerStepDecay LRSchedulerCyclic LRSchedulerCosineAnnealing "
-        "LRSchedulerReduceOnPlateau R3Sampling get_writer"
-    ),
+    "perceptrain.callbacks": "LivePlotMetrics R3Sampling",
     "perceptrain.optimizers": "AdamLBFGS",
     "perceptrain.information": "InformationContent",
     "perceptrain.train_utils": "Accelerator",

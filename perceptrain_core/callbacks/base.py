@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar, TypeAlias
 
+from perceptrain_core.callbacks.arguments import check_count
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
@@ -55,7 +56,7 @@ class Callback:
             raise CallbackError(
                 f"{type(self).__name__} cannot run on {self.on.value!r}; it runs on {allowed}."
             )
-        self.called_every = _interval(called_every)
+        self.called_every = check_count("called_every", called_every, 1)
         if callback is None and type(self).run_callback is Callback.run_callback:
             raise CallbackError(
                 "This callback has nothing to run: pass callback=f, called as "
@@ -91,6 +92,17 @@ class Callback:
         assert self.callback is not None
         return self.callback(trainer, config, writer)
 
+    def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
+        """Get ready for a fit; one that keeps state starts it over here.
+
+        Args:
+            trainer: The run, before its first stage.
+            resumed: Whether :meth:`load_state_dict` has just put the state back; then it stays.
+        """
+
+    def end_run(self, trainer: TrainerContext) -> None:
+        """Finish a fit that did not end in an error, before the stage ``train_end``."""
+
     def state_dict(self) -> dict[str, Any]:
         """What has to survive a resume: tensors, numbers, strings, lists and dicts of them."""
         return {}
@@ -107,14 +119,6 @@ def _stage(on: TrainingStage | str) -> TrainingStage:
         close = get_close_matches(str(on), stages, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"stages are {', '.join(stages)}."
         raise CallbackError(f"There is no stage {on!r}; {hint}") from None
-
-
-def _interval(called_every: int) -> int:
-    if isinstance(called_every, bool) or not isinstance(called_every, int) or called_every < 1:
-        raise CallbackError(
-            f"called_every must be a whole number of at least 1, not {called_every!r}."
-        )
-    return called_every
 
 
 def _modified(modify: Callable[[OptimizeResult], Any], result: OptimizeResult) -> OptimizeResult:

@@ -23,6 +23,9 @@ class TrainerContext(Protocol):
     current_epoch: int
     global_step: int
     stop_training: bool
+    train_dataloader: Any
+    val_dataloader: Any
+    test_dataloader: Any
 
     @property
     def log_folder(self) -> Path:

@@ -30,6 +30,11 @@ class SaveBestCheckpoint(Callback):
 
     best_loss: float = float("inf")
 
+    def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
+        """Forget the best loss of another run."""
+        if not resumed:
+            self.best_loss = float("inf")
+
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
         """Compare, and write if it is the best.
 

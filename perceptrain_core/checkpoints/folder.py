@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perceptrain_core.checkpoints.file import read_file
+from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CheckpointError
 
 BEST = "checkpoint_best.pt"
@@ -56,3 +57,19 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     if candidates:
         raise CheckpointError(f"None of the {len(candidates)} checkpoints in {folder} can be read.")
     return None
+
+
+def base_folder(config: TrainConfig) -> Path:
+    """The folder that the settings name; its runs are in it, or in folders below it."""
+    return config.root_folder / config.log_folder
+
+
+def newest_run_folder(config: TrainConfig) -> Path:
+    """Find the run that a resume goes on with: the one with the newest checkpoint."""
+    base = base_folder(config)
+    runs = [folder for folder in (base, *base.glob("*/")) if list_checkpoints(folder)]
+    return max(runs, key=_last_written, default=base)
+
+
+def _last_written(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in list_checkpoints(folder))

@@ -6,7 +6,7 @@ losses must not wait for torch. So it is added with two lines, its import and it
 
 from __future__ import annotations
 
-import errno
+import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -45,6 +45,10 @@ class _Group(TyperGroup):
         try:
             super().invoke(ctx)
             sys.stdout.flush()  # a closed pipe shows here, not when the interpreter ends
+        except BrokenPipeError:
+            # The reader has what it wanted, as `| head` has; nothing is left to flush.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(output.GOOD) from None
         except Exception as error:
             if _is_typers(error):
                 raise
@@ -52,9 +56,7 @@ class _Group(TyperGroup):
 
 
 def _is_typers(error: Exception) -> bool:
-    """Whether it is for typer: a usage error, an exit, or a pipe that the reader closed."""
-    if isinstance(error, OSError):
-        return error.errno == errno.EPIPE
+    """Whether it is for typer: a usage error or an exit."""
     return isinstance(error, typer.Abort) or hasattr(error, "exit_code")
 
 

@@ -14,7 +14,7 @@ from perceptrain_core.errors import ConfigError
 
 Settings = TypeVar("Settings", bound=type)
 
-_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
+_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument", "no_such_attribute"}
 
 
 def describe_faults(error: ValidationError, known: Iterable[str], prefix: str = "") -> list[str]:
@@ -36,8 +36,9 @@ def _describe(fault: Any, known: list[str], prefix: str) -> str:
         close = get_close_matches(path[-1], known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"allowed are {', '.join(known)}"
         return f"{where}: there is no such setting; {hint}"
-    message = fault["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
+    message = fault["msg"]
+    own = message.removeprefix("Value error, ")
+    message = own if own != message else message[0].lower() + message[1:]
     given = "" if fault["type"] in {"value_error", "missing"} else f", not {fault['input']!r}"
     return f"{where}: {message}{given}" if where else message
 

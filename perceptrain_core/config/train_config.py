@@ -181,4 +181,9 @@ class TrainConfig:
             name = item.get("name") if isinstance(item, dict) else item
             if isinstance(name, str):
                 _check_name("callbacks", name)
+            elif not hasattr(item, "run_callback"):
+                raise ValueError(
+                    f"{item!r:.60} is no callback: give Callback objects, names, or mappings with "
+                    "a name; a function is wrapped by Callback(on=..., callback=f)"
+                )
         return value

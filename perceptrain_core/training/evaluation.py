@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
@@ -13,8 +14,8 @@ from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.first_batch import check_result
-from perceptrain_core.training.meter import Meter
-from perceptrain_core.types import OptimizeResult, StepResult
+from perceptrain_core.training.meter import Meter, rows_of
+from perceptrain_core.types import Metrics, OptimizeResult
 from perceptrain_core.types import TrainingStage as Stage
 
 Row = dict[str, float]
@@ -40,33 +41,41 @@ class Evaluation:
         self._model = model
         self._loss_fn = loss_fn
 
-    def validate(self, val: Epochs, epoch: int) -> Row:
+    def validate(self, val: Epochs, epoch: int, trained: Row | None = None) -> Row:
         """Give the means over the validation data.
+
+        Args:
+            val: The data.
+            epoch: The epoch, for callbacks.
+            trained: The means of the epoch's training, which callbacks see beside these.
 
         Raises:
             DataError: There is no batch.
         """
         self._events.tell(Stage.VAL_EPOCH_START, epoch)
         meter = Meter("val")
-        for loss, metrics in self._batches(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
-            meter.add(loss, metrics)
+        for batch in self._batches(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
+            meter.add(*batch)
         if not meter.batches:
             raise DataError("The validation data gave no batch: they are empty or used up.")
         row = meter.means()
-        self._result.loss, self._result.metrics = row["val_loss"], row
+        self._result.loss, self._result.metrics = row["val_loss"], {**(trained or {}), **row}
         self._events.tell(Stage.VAL_EPOCH_END, epoch, row)
         return row
 
     def test(self, test: Epochs) -> list[Row]:
         """Give a row for each batch of the test data."""
         rows = []
-        for loss, metrics in self._batches(test, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
+        for batch in self._batches(test, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
             meter = Meter("test")
-            meter.add(loss, metrics)
+            meter.add(*batch)
             rows.append(meter.means())
         return rows
 
-    def _batches(self, epochs: Epochs, start: Stage, end: Stage) -> Iterator[StepResult]:
+    def _batches(
+        self, epochs: Epochs, start: Stage, end: Stage
+    ) -> Iterator[tuple[Tensor, Metrics, int]]:
+        """Give the loss and metrics of each batch, and its rows."""
         with evaluating(self._model, self._loss_fn), torch.no_grad():
             for number, batch in enumerate(epochs.batches(), start=1):
                 self._events.tell(start, number, batch)
@@ -75,4 +84,4 @@ class Evaluation:
                     check_result(result)
                 self._result.loss, self._result.metrics = result
                 self._events.tell(end, number, result)
-                yield result
+                yield (*result, rows_of(batch))

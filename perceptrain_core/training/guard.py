@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from math import isfinite
 from typing import Any
@@ -175,4 +176,25 @@ def nonfinite_error(what: str, where: str, model: nn.Module) -> NonFiniteLossErr
     return NonFiniteLossError(
         f"Training stopped {where}: {what}. The parameters are as they were before this batch. "
         'Look at the data and the learning rate; on_nonfinite="skip" leaves such batches out.'
+    )
+
+
+def warn_of_skipped(skipped: int, batches: int, epoch: int) -> None:
+    """Say how many batches of an epoch were left out.
+
+    Raises:
+        NonFiniteLossError: All of them: there is nothing to go on with.
+
+    Warns:
+        UserWarning: Some.
+    """
+    if skipped == batches:
+        raise NonFiniteLossError(
+            f"The loss was NaN or infinite in all {batches} batches of epoch {epoch}, so all were "
+            "left out. Look at the data, or lower the learning rate."
+        )
+    warnings.warn(
+        f"Epoch {epoch}: {skipped} of {batches} batches had a loss that was NaN or infinite, and "
+        "were left out.",
+        stacklevel=2,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +15,9 @@ from perceptrain_core.types import Metrics
 class Meter:
     """Sum detached tensors on their device; nothing is read, and nothing is kept, per batch.
 
-    A metric that only some batches have is averaged over those.
+    Where the rows of the batches are given, the means are over the rows, and a last batch that is
+    smaller counts less; else they are over the batches. A metric that only some batches have is
+    averaged over those.
 
     Args:
         prefix: ``"train"``, ``"val"`` or ``"test"``; the loss is ``train_loss`` and so on.
@@ -23,39 +26,60 @@ class Meter:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.batches = 0
-        self._loss: Any = 0.0
-        self._sums: dict[str, Any] = {}
-        self._counts: dict[str, int] = {}
+        # Sums for each size of batch, of which an epoch has two at most as a rule: so the loop
+        # need not multiply.
+        self._sums: dict[int, dict[str, Any]] = {}
+        self._counts: dict[int, dict[str, int]] = {}
 
-    def add(self, loss: Tensor, metrics: Metrics) -> None:
-        """Take the loss and the metrics of one batch."""
-        self._loss = self._loss + loss.detach() if self.batches else loss.detach()
+    def add(self, loss: Tensor, metrics: Metrics, rows: int = 1) -> None:
+        """Take the loss and the metrics of one batch of so many rows."""
         self.batches += 1
-        for name, value in detached(metrics).items():
-            if name == "loss":  # that name is the loss's own
-                continue
-            if name in self._sums:
-                self._sums[name] = self._sums[name] + value
-                self._counts[name] += 1
+        sums = self._sums.setdefault(rows, {})
+        counts = self._counts.setdefault(rows, {})
+        # The loss comes last: a metric of that name is not to hide it.
+        for name, value in {**detached(metrics), "loss": loss.detach()}.items():
+            if name in sums:
+                sums[name] = sums[name] + value
+                counts[name] += 1
             else:
-                self._sums[name] = value
-                self._counts[name] = 1
+                sums[name] = value
+                counts[name] = 1
 
     def means(self) -> dict[str, float]:
-        """Give the mean over the batches of the loss and of each metric, as floats.
+        """Give the mean of the loss and of each metric, as floats.
 
         Raises:
             LossContractError: A metric is not a scalar.
         """
-        if not self.batches:  # every one was skipped
-            return {f"{self.prefix}_loss": float("nan")}
-        row = {f"{self.prefix}_loss": float(self._loss) / self.batches}
-        for name, total in self._sums.items():
-            try:
-                row[f"{self.prefix}_{name}"] = float(total) / self._counts[name]
-            except (TypeError, ValueError, RuntimeError):
-                raise LossContractError(
-                    f"The metric {name!r} must be a number or a 0-dim tensor, got "
-                    f"{describe(total)}."
-                ) from None
-        return row
+        names = dict.fromkeys(name for sums in self._sums.values() for name in ("loss", *sums))
+        row = {f"{self.prefix}_{name}": self._mean(name) for name in names}
+        return row or {f"{self.prefix}_loss": float("nan")}
+
+    def _mean(self, name: str) -> float:
+        total, weight = 0.0, 0
+        for rows, sums in self._sums.items():
+            if name in sums:
+                total += rows * _number(name, sums[name])
+                weight += rows * self._counts[rows][name]
+        return total / weight
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise LossContractError(
+            f"The metric {name!r} must be a number or a 0-dim tensor, got {describe(value)}."
+        ) from None
+
+
+def rows_of(batch: Any) -> int:
+    """Give the number of rows of a batch, where it tells: the length that its parts share."""
+    if isinstance(batch, Tensor):
+        return len(batch) if batch.ndim else 1
+    if isinstance(batch, tuple | list):
+        return rows_of(batch[0]) if batch else 1
+    if isinstance(batch, Mapping):
+        lengths = {rows_of(part) for part in batch.values()}
+        return lengths.pop() if len(lengths) == 1 else 1
+    return 1

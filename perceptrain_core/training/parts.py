@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from importlib.util import find_spec
 from typing import Any
 
 from torch import nn
@@ -16,12 +15,13 @@ from perceptrain_core.callbacks import (
     SaveCheckpoint,
     WriteMetrics,
     WritePlots,
+    get_writer,
 )
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.losses.supervised import SupervisedLoss, as_loss
 from perceptrain_core.optimizers.step import optimize_step
-from perceptrain_core.registry import get_loss, get_optimizer, get_tracker, registry
+from perceptrain_core.registry import get_loss, get_optimizer, registry
 from perceptrain_core.tensors import detached
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training.events import as_callback
@@ -92,25 +92,9 @@ def _add_loss_parameters(optimizer: Optimizer, loss_fn: LossFunction, owned: set
         optimizer.add_param_group({"params": missing})
 
 
-def tracker_name(config: TrainConfig) -> str:
-    """Give the name of the tracker: the one asked for, else TensorBoard where it is, else CSV."""
-    default = "tensorboard" if find_spec("tensorboard") else "csv"
-    return config.tracking_tool or default
-
-
 def resolve_tracker(config: TrainConfig) -> Tracker:
-    """Make the tracker of a run.
-
-    Raises:
-        TrainingError: What has the name gives no tracker.
-    """
-    tracker = get_tracker(tracker_name(config))
-    if not isinstance(tracker, Tracker):
-        raise TrainingError(
-            f"The tracker {config.tracking_tool!r} gave {type(tracker).__name__}; a tracker is a "
-            "subclass of perceptrain_core's Tracker."
-        )
-    return tracker
+    """Make the tracker of a run: the one named, else TensorBoard where it is, else CSV."""
+    return get_writer(config.tracking_tool)
 
 
 def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]) -> list[Callback]:

@@ -14,22 +14,24 @@ import tomli_w
 import torch
 
 from perceptrain_core.callbacks import Callback, TrainerContext
+from perceptrain_core.callbacks.writer import tracker_name
+from perceptrain_core.checkpoints.folder import newest_run_folder
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_file import (
     DataTable,
     RunFile,
     in_table,
+    read_run_file,
     resolved_tables,
     train_config,
 )
 from perceptrain_core.data.splits import Splits, as_splits, split_rows, standardize
 from perceptrain_core.data.table_file import read_table
-from perceptrain_core.errors import DataError, OptionError
+from perceptrain_core.errors import ConfigError, DataError, OptionError
 from perceptrain_core.registry import registry
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.csv import FILE as METRICS
-from perceptrain_core.training.parts import tracker_name
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.version import __version__
 
@@ -64,6 +66,8 @@ class Run:
             The run folder.
         """
         config = self.trainer.config
+        if resume is True:
+            self._require_same_parts(newest_run_folder(config) / RUN_FILE)
         first = Callback("train_start", callback=self._write_run_file)
         self.trainer.config = replace(config, callbacks=[*config.callbacks, first])
         self.trainer.fit(resume=resume)
@@ -81,6 +85,20 @@ class Run:
         path = self.trainer.log_folder / TEST
         path.write_text(json.dumps(means, indent=2) + "\n", encoding="utf-8")
         return means
+
+    def _require_same_parts(self, path: Path) -> None:
+        """A checkpoint brings the state of its parts, so other options would be a false record."""
+        if not path.exists():
+            return
+        before, now = read_run_file(path), self.run_file
+        changed = [
+            t for t in ("model", "loss", "optimizer") if getattr(before, t) != getattr(now, t)
+        ]
+        if changed:
+            raise ConfigError(
+                f"The run in {path.parent} has other options in [{'], ['.join(changed)}], and "
+                "resuming goes on with those. Give the same, or start a new run without --resume."
+            )
 
     def _write_run_file(
         self, trainer: TrainerContext, config: TrainConfig, writer: Tracker
@@ -189,7 +207,9 @@ def _provenance(run: RunFile, trainer: Trainer) -> dict[str, Any]:
     found = dict(trainer.provenance)
     if run.data.name is not None:
         found["data"] = registry().entry("dataset", run.data.name).provenance()
-    found["tracker"] = registry().entry("tracker", tracker_name(trainer.config)).provenance()
+    found["tracker"] = (
+        registry().entry("tracker", tracker_name(trainer.config.tracking_tool)).provenance()
+    )
     versions = {
         "perceptrain-core": __version__,
         "torch": str(torch.__version__),

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.checkpoints.folder import read_newest
+from perceptrain_core.checkpoints.folder import newest_run_folder, read_newest
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.checkpoints.saveload import find_checkpoint, restore
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.loaders import generators_of
 from perceptrain_core.errors import CheckpointError
-from perceptrain_core.training.run_folder import newest_run_folder
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -35,8 +34,11 @@ def run_state(trainer: Any) -> dict[str, Any]:
     return state | {name: part.state_dict() for name, part in _stateful(trainer).items()}
 
 
-def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> None:
+def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> list[Callback]:
     """Put a run back to where a checkpoint has it.
+
+    Returns:
+        The callbacks that the checkpoint had a state for.
 
     Raises:
         CheckpointError: The checkpoint does not fit; then nothing has changed.
@@ -45,11 +47,14 @@ def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> None:
         raise CheckpointError(
             f"{path} holds a model, but no run to go on with: load it with load_checkpoint."
         )
+    _warn_of_others(path, state["provenance"], trainer.provenance)
     restore(path, state, _stateful(trainer))
+    restored = []
     for number, callback in enumerate(trainer.callbacks):
         saved = state["callbacks"].get(_key(number, callback))
         if saved is not None:
             callback.load_state_dict(saved)
+            restored.append(callback)
     trainer.current_epoch = state["epoch"]
     trainer.global_step = state["global_step"]
     trainer.batches_seen = state["batches_seen"]
@@ -59,6 +64,22 @@ def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> None:
     if len(own) == len(state["loaders"]):  # else the data are others
         for generator, saved in zip(own, state["loaders"], strict=True):
             generator.set_state(saved)
+    return restored
+
+
+def _warn_of_others(path: Path, saved: dict[str, Any], own: dict[str, Any]) -> None:
+    """Say which parts came by another name, or from another version, than in the checkpoint."""
+    changed = [
+        f"{part}: {_supplier(saved[part])} then, {_supplier(own[part])} now"
+        for part in saved.keys() & own.keys()
+        if saved[part] != own[part]
+    ]
+    if changed:
+        warnings.warn(f"{path.name} was made with other parts; {'; '.join(changed)}.", stacklevel=4)
+
+
+def _supplier(entry: dict[str, Any]) -> str:
+    return " ".join(str(value) for key in ("name", "version") if (value := entry.get(key)))
 
 
 def find_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict[str, Any]] | None:

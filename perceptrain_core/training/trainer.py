@@ -23,7 +23,7 @@ from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training import parts
 from perceptrain_core.training.evaluation import Evaluation, Row
 from perceptrain_core.training.events import Events
-from perceptrain_core.training.guard import SkipBatch, make_guard
+from perceptrain_core.training.guard import SkipBatch, make_guard, warn_of_skipped
 from perceptrain_core.training.hooks import TrainerHooks, losses_of
 from perceptrain_core.training.meter import Meter
 from perceptrain_core.training.progress import ProgressBar, make_bar
@@ -54,7 +54,8 @@ class Trainer(TrainerHooks):
 
     Attributes:
         history: A dict for each epoch: ``train_loss``, ``train_NAME`` for each metric, and
-            ``val_...`` for epochs with a validation; means over the batches, as floats.
+            ``val_...`` for epochs with a validation, as floats. Means of training are over the
+            steps, those of a validation over the rows.
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps taken.
         batches_seen: Batches taken in training; more than steps, where some were left out.
@@ -177,6 +178,8 @@ class Trainer(TrainerHooks):
                 self._interrupt()
             finally:
                 self._guard.release()
+            for callback in self.callbacks:
+                callback.end_run(self)
             losses = losses_of(self.history, "train"), losses_of(self.history, "val")
             self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses)
             if self.config.log_model:
@@ -190,11 +193,13 @@ class Trainer(TrainerHooks):
         with make_bar(shown, config.max_iter, done) as bar:
             self._events.tell(Stage.TRAIN_START, done)
             for epoch in range(done + 1, config.max_iter + 1):
+                if self.stop_training:  # before the first epoch: a resumed run had been stopped
+                    break
                 self.current_epoch = self.opt_result.iteration = epoch
                 self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
                 row = self._train_epoch(train, bar)
                 if val is not None and epoch % config.val_every == 0:
-                    row |= self._evaluation().validate(val, epoch)
+                    row |= self._evaluation().validate(val, epoch, row)
                 self._end_epoch(row)
                 bar.epoch(epoch, row)
                 if self._finished():
@@ -206,7 +211,7 @@ class Trainer(TrainerHooks):
         starts, ends = Stage.TRAIN_BATCH_START in events, Stage.TRAIN_BATCH_END in events
         batches = train.count()
         meter = Meter("train")
-        self._batch = 0
+        self._batch = skipped = 0
         for self._batch, batch in enumerate(train.batches(), start=1):
             self.batches_seen += 1
             if starts:
@@ -218,6 +223,7 @@ class Trainer(TrainerHooks):
                     self._model, self.optimizer, guard, batch, device=device, dtype=dtype
                 )
             except SkipBatch:
+                skipped += 1
                 continue
             self.global_step += 1
             meter.add(loss, metrics)
@@ -231,6 +237,8 @@ class Trainer(TrainerHooks):
                 f"The training data gave no batch in epoch {self.current_epoch}: they are empty, "
                 "or an iterator that can be gone through only once."
             )
+        if skipped:
+            warn_of_skipped(skipped, self._batch, self.current_epoch)
         return meter.means()
 
     def _end_epoch(self, row: Row) -> None:
@@ -252,7 +260,7 @@ class Trainer(TrainerHooks):
             val_dataloader: In place of the one given before.
 
         Returns:
-            ``val_loss`` and ``val_NAME`` for each metric: means over the batches.
+            ``val_loss`` and ``val_NAME`` for each metric: means over the rows.
 
         Raises:
             DataError: There are no validation data.
@@ -295,23 +303,30 @@ class Trainer(TrainerHooks):
         if self.config.seed is not None:
             seed_everything(self.config.seed)
         checkpoint = find_run(self.config, resume)
+        restored: list[Callback] = []
         if checkpoint is None:
             self._log_folder = None
         else:
             self._log_folder = checkpoint[0].parent.absolute()
-            restore_run(self, *checkpoint)
+            restored = restore_run(self, *checkpoint)
             self.opt_result.iteration = self.current_epoch
             if self.config.verbose and self.current_epoch >= self.config.max_iter:
                 print(
                     f"Nothing left to train: {checkpoint[0].name} has {self.current_epoch} epochs, "
                     f"and max_iter is {self.config.max_iter}."
                 )
+        for callback in self.callbacks:
+            callback.begin_run(self, resumed=callback in restored)
 
     @contextmanager
     def _tracking(self) -> Iterator[Tracker]:
         """Open the tracker of this run, unless it is, and let callbacks and hooks know of it."""
+        result = self.opt_result
         if self._tracker is not None:  # a callback validates or tests during the fit
+            before = result.iteration, result.loss, result.metrics
             yield self._tracker
+            # The callbacks that come after it look at the epoch.
+            result.iteration, result.loss, result.metrics = before
             return
         config = replace(self.config, log_folder=self.log_folder)
         tracker = parts.resolve_tracker(config)
@@ -329,7 +344,7 @@ class Trainer(TrainerHooks):
         if self.config.verbose:
             complete = f"{len(self.history)} epochs are complete."
             print(f"Interrupted in epoch {self.current_epoch}; {complete}")
-        self.current_epoch = len(self.history)
+        self.current_epoch = self.opt_result.iteration = len(self.history)
 
     def _validation_data(self) -> Epochs | None:
         if not self.config.val_every:

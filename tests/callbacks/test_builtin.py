@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import nn
 
 from perceptrain import Callback, Trainer, load_model
 from perceptrain.callbacks import SaveBestCheckpoint, SaveCheckpoint
@@ -78,18 +78,6 @@ def test_checkpoint_every_and_rotation(
     assert state["history"] == trainer.history[:8]
 
 
-class Scripted(nn.Module):
-    """A loss whose validation takes the values it is told, while training goes on."""
-
-    def __init__(self, *values: float) -> None:
-        super().__init__()
-        self.values = list(values)
-
-    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
-        loss = (model(batch[0]) - batch[1]).square().mean()
-        return (loss if self.training else torch.tensor(self.values.pop(0))), {}
-
-
 def best_epoch(trainer: Trainer) -> int:
     path = trainer.log_folder / "checkpoint_best.pt"
     return int(read_file(path)["epoch"])
@@ -105,33 +93,23 @@ def best_epoch(trainer: Trainer) -> int:
     ],
 )
 def test_best_only_keeps_the_lowest_validation(
-    make_trainer: MakeTrainer, rows: Any, values: Any, epsilon: float, best: int
+    scripted: MakeTrainer, values: Any, epsilon: float, best: int
 ) -> None:
-    trainer = make_trainer(
-        Scripted(*values),
-        val=rows,
-        batch_size=20,
-        max_iter=3,
-        val_every=1,
-        val_epsilon=epsilon,
-        checkpoint_best_only=True,
-    )
+    trainer = scripted(*values, val_epsilon=epsilon, checkpoint_best_only=True)
     trainer.fit()
     assert [path.name for path in trainer.log_folder.iterdir()] == ["checkpoint_best.pt"]
     assert best_epoch(trainer) == best
 
 
-def test_criterion_of_a_user(make_trainer: MakeTrainer, rows: Any) -> None:
+def test_criterion_of_a_user(scripted: MakeTrainer) -> None:
     asked = []
 
     def higher(val_loss: float, best_loss: float, val_epsilon: float) -> bool:
         asked.append((val_loss, best_loss, val_epsilon))
         return best_loss == float("inf") or val_loss > best_loss
 
-    trainer = make_trainer(
-        Scripted(1.0, 3.0, 2.0),
-        val=rows,
-        batch_size=20,
+    trainer = scripted(
+        *(1.0, 3.0, 2.0),
         max_iter=6,
         val_every=2,
         validation_criterion=higher,
@@ -142,24 +120,42 @@ def test_criterion_of_a_user(make_trainer: MakeTrainer, rows: Any) -> None:
     assert best_epoch(trainer) == 4
 
 
-def test_best_checkpoint_knows_its_epoch_and_resumes_there(
-    make_trainer: MakeTrainer, rows: Any
-) -> None:
+def test_best_checkpoint_knows_its_epoch_and_resumes_there(scripted: MakeTrainer) -> None:
     """A best-only checkpoint does not resume at epoch 0."""
-    settings = {"val": rows, "batch_size": 20, "val_every": 1, "checkpoint_best_only": True}
-    make_trainer(Scripted(3.0, 2.0, 4.0), max_iter=3, **settings).fit()
-    trainer = make_trainer(Scripted(2.5, 1.0), max_iter=4, **settings)
+    scripted(3.0, 2.0, 4.0, checkpoint_best_only=True).fit()
+    trainer = scripted(2.5, 1.0, max_iter=4, checkpoint_best_only=True)
     trainer.fit(resume=True)
     assert [row["val_loss"] for row in trainer.history] == [3.0, 2.0, 2.5, 1.0]
     assert best_epoch(trainer) == 4  # 2.5 was compared with 2.0, of the run before
 
 
-def test_best_checkpoint_is_a_model_too(make_trainer: MakeTrainer, rows: Any) -> None:
-    settings = {"val": rows, "batch_size": 20, "val_every": 1, "checkpoint_best_only": True}
-    trainer = make_trainer(Scripted(3.0, 2.0), max_iter=2, **settings)
+def test_best_checkpoint_is_a_model_too(scripted: MakeTrainer) -> None:
+    trainer = scripted(3.0, 2.0, checkpoint_best_only=True)
     trainer.fit()
     model = load_model(trainer.log_folder / "checkpoint_best.pt", nn.Sequential(trainer.model)[0])
     assert model is trainer.model
+
+
+def test_best_loss_of_another_run_is_forgotten(scripted: MakeTrainer) -> None:
+    best = SaveBestCheckpoint()
+    scripted(1.0, callbacks=[best]).fit()
+    again = scripted(3.0, 2.0, callbacks=[best])
+    again.fit()
+    assert (best.best_loss, best_epoch(again)) == (2.0, 2)
+
+
+def test_checkpoints_come_after_all_other_callbacks(make_trainer: MakeTrainer) -> None:
+    """A resumed run starts after its epoch, so the others have to be through with it."""
+    seen = []
+
+    def look(trainer: Any, config: Any, writer: Any) -> None:
+        seen.extend(config.log_folder.glob("*.pt"))
+
+    save = SaveCheckpoint()
+    trainer = make_trainer(max_iter=1, callbacks=[save, Callback(callback=look)], write_every=1)
+    trainer.fit()
+    assert not seen
+    assert trainer.callbacks[-1] is save
 
 
 def test_log_model(make_trainer: MakeTrainer) -> None:

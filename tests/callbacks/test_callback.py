@@ -7,7 +7,7 @@ import pytest
 
 from perceptrain import Callback, OptimizeResult, TrainConfig, Trainer, TrainingStage
 from perceptrain.callbacks import PrintMetrics
-from perceptrain.errors import CallbackError
+from perceptrain.errors import CallbackError, ConfigError
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -190,15 +190,15 @@ def test_state_is_saved_with_the_run(make_trainer: MakeTrainer) -> None:
     ("item", "message"),
     [
         (PrintMetrics, r"pass PrintMetrics\(\.\.\.\), not the class"),
-        (nothing, "a Callback: wrap the function"),
-        (123, "holds 123; expected a Callback, the name of one, or a mapping"),
-        (None, "holds None; expected a Callback"),
+        (nothing, "a function is wrapped by Callback"),
+        (123, "123 is no callback: give Callback objects, names, or mappings"),
+        (None, "None is no callback"),
     ],
 )
-def test_no_callback_is_refused_when_the_trainer_is_made(
+def test_no_callback_is_refused_when_the_settings_or_the_trainer_are_made(
     make_trainer: MakeTrainer, item: Any, message: str
 ) -> None:
-    with pytest.raises(CallbackError, match=message):
+    with pytest.raises((CallbackError, ConfigError), match=message):
         make_trainer(callbacks=[item])
 
 

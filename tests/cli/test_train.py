@@ -244,3 +244,12 @@ def _wait_for(ready, seconds: float = 60) -> None:
     while not ready():
         assert time.monotonic() < end, "nothing happened"
         time.sleep(0.02)
+
+
+def test_a_resume_with_other_options_is_refused(train, here):
+    assert train("--set", "train.max_iter=2").returncode == 0
+    kept = (here / "runs/run/run.toml").read_text()
+    done = train("--resume", "--set", "optimizer.lr=0.5")
+    assert done.returncode == 2
+    assert "has other options in [optimizer], and resuming goes on with those" in done.stderr
+    assert (here / "runs/run/run.toml").read_text() == kept

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perceptrain import TrainConfig
+from perceptrain import Callback, TrainConfig
 from perceptrain.errors import ConfigError, PerceptrainError
 from perceptrain.types import ExperimentTrackingTool
 
@@ -183,6 +183,6 @@ def test_references_are_left_for_later() -> None:
 
 
 def test_callback_objects_are_not_copied() -> None:
-    callback = object()
+    callback = Callback(callback=lambda trainer, config, writer: None)
     config = TrainConfig(callbacks=[callback])
     assert config.callbacks[0] is callback

@@ -36,10 +36,13 @@ def expected(model: nn.Module, data: Rows, size: int) -> list[tuple[float, float
     return [(e.square().mean().item(), e.abs().max().item()) for e in errors]
 
 
-def test_validation_is_the_mean_over_its_batches(make_trainer: MakeTrainer, other: Rows) -> None:
+def test_validation_is_the_mean_over_its_rows(make_trainer: MakeTrainer, other: Rows) -> None:
     trainer = make_trainer(loss_fn, val=other)
-    parts = expected(trainer.model, other, 5)
-    means = [sum(column) / 2 for column in zip(*parts, strict=True)]
+    parts, sizes = expected(trainer.model, other, 5), [len(p) for p in other[0].split(5)]
+    columns = zip(*parts, strict=True)
+    means = [sum(v * n for v, n in zip(c, sizes, strict=True)) / len(other[0]) for c in columns]
+    ((whole, _),) = expected(trainer.model, other, len(other[0]))
+    assert means[0] == pytest.approx(whole, rel=1e-6)
     row = trainer.validate()
     assert list(row) == ["val_loss", "val_worst"]
     assert list(row.values()) == pytest.approx(means, rel=1e-6)

@@ -244,3 +244,11 @@ def test_a_run_that_is_complete_says_so(
         "Nothing left to train: checkpoint_epoch_000003.pt has 3 epochs, and max_iter is 3."
         in capsys.readouterr().out
     )
+
+
+def test_another_loss_than_in_the_checkpoint_is_told(make_trainer: MakeTrainer) -> None:
+    make_trainer("huber", checkpoint_every=1).fit()
+    other = make_trainer("mse", checkpoint_every=1, max_iter=3)
+    told = "loss: perceptrain-core/huber .* then, perceptrain-core/mse .* now"
+    with pytest.warns(UserWarning, match=told):
+        other.fit(resume=True)

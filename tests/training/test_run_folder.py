@@ -7,8 +7,8 @@ import os
 import pytest
 
 from perceptrain import TrainConfig
-from perceptrain_core.checkpoints.folder import checkpoint_path
-from perceptrain_core.training.run_folder import new_run_folder, newest_run_folder, unused
+from perceptrain_core.checkpoints.folder import checkpoint_path, newest_run_folder
+from perceptrain_core.training.run_folder import new_run_folder, unused
 
 
 @pytest.fixture

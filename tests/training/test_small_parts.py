@@ -14,7 +14,7 @@ from torch import nn
 
 from perceptrain_core.models.modes import evaluating, training
 from perceptrain_core.training import progress
-from perceptrain_core.training.meter import Meter
+from perceptrain_core.training.meter import Meter, rows_of
 
 numbers = st.floats(-1e6, 1e6, width=32)
 batches = st.lists(
@@ -79,3 +79,20 @@ def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "train_loss 0.25  val_loss 0.125" in text
     assert "train_more" not in text
     assert isinstance(progress.make_bar(False, 3), progress.ProgressBar)
+
+
+@pytest.mark.parametrize(
+    ("batch", "rows"),
+    [
+        (torch.zeros(3, 2), 3),
+        ((torch.zeros(3, 2), torch.zeros(3)), 3),
+        (((torch.zeros(4, 2), torch.zeros(4)), torch.zeros(4)), 4),
+        ({"a": torch.zeros(5, 1), "b": torch.zeros(5, 1)}, 5),
+        ({"a": torch.zeros(5, 1), "b": torch.zeros(1, 1)}, 1),
+        (torch.tensor(1.0), 1),
+        ([], 1),
+        (None, 1),
+    ],
+)
+def test_the_rows_of_a_batch(batch: Any, rows: int) -> None:
+    assert rows_of(batch) == rows

@@ -1,0 +1,43 @@
+"""Hyperparameters go to the tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks.context import TrainerContext
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import CallbackError
+from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.types import TrainingStage
+
+
+class LogHyperparameters(Callback):
+    """Give hyperparameters to the tracker when the training starts.
+
+    Those of ``config.hyperparams`` are given to it anyway; this is for others.
+
+    Args:
+        called_every: Has no meaning here; it is taken because every callback takes it.
+        hyperparams: What to log; by default ``config.hyperparams``.
+
+    Raises:
+        CallbackError: An argument that cannot be.
+    """
+
+    stages = frozenset({TrainingStage.TRAIN_START})
+
+    def __init__(self, called_every: int = 1, hyperparams: Mapping[str, Any] | None = None) -> None:
+        super().__init__(TrainingStage.TRAIN_START, called_every)
+        if hyperparams is not None and not isinstance(hyperparams, Mapping):
+            raise CallbackError(
+                f"hyperparams must be a mapping of names to values, not {hyperparams!r}."
+            )
+        self.hyperparams = hyperparams
+
+    def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
+        """Log them, if there are any."""
+        hyperparams = config.hyperparams if self.hyperparams is None else self.hyperparams
+        if hyperparams:
+            writer.log_hyperparams(hyperparams)
