@@ -118,6 +118,11 @@ def perceptrain_callbacks() -> list[Spec]:
             "Print the loss and the metrics.",
         ),
         Spec(
+            "r3_sampling",
+            "perceptrain_core.callbacks.r3_sampling:R3Sampling",
+            "Keep the points of an R3Dataset where the model is worst (arXiv 2207.02338).",
+        ),
+        Spec(
             "write_metrics",
             "perceptrain_core.callbacks.write_metrics:WriteMetrics",
             "Send the loss and the metrics to the tracker.",

@@ -47,13 +47,15 @@ NOW = {
     "perceptrain.models": {"perceptrain_core.models": "FFNN PINN QNN QuantumModel Model"},
     "perceptrain.data": {
         "perceptrain_core.data": (
-            "to_dataloader DictDataLoader InfiniteTensorDataset data_to_device"
+            "to_dataloader DictDataLoader InfiniteTensorDataset R3Dataset "
+            "GenerativeIterableDataset data_to_device"
         ),
         "perceptrain_core.types": "OptimizeResult",
     },
     "perceptrain.callbacks": {
         "perceptrain_core.callbacks": (
-            "Callback PrintMetrics WriteMetrics WritePlots SaveCheckpoint SaveBestCheckpoint"
+            "Callback PrintMetrics WriteMetrics WritePlots SaveCheckpoint SaveBestCheckpoint "
+            "R3Sampling"
         ),
     },
     "perceptrain.callbacks.saveload": {
@@ -79,11 +81,10 @@ NOW = {
 #: Names that people use and that are not there yet. One that comes moves to the table above.
 LATER = {
     "perceptrain": "InformationContent WeightedLoss",
-    "perceptrain.data": "R3Dataset GenerativeIterableDataset",
     "perceptrain.callbacks": (
         "LivePlotMetrics LogHyperparameters LogModelTracker LoadCheckpoint EarlyStopping "
         "GradientMonitoring LRSchedulerStepDecay LRSchedulerCyclic LRSchedulerCosineAnnealing "
-        "LRSchedulerReduceOnPlateau R3Sampling get_writer"
+        "LRSchedulerReduceOnPlateau get_writer"
     ),
     "perceptrain.optimizers": "AdamLBFGS",
     "perceptrain.information": "InformationContent",

@@ -3,6 +3,7 @@
 from perceptrain_core.callbacks import (
     Callback,
     PrintMetrics,
+    R3Sampling,
     SaveBestCheckpoint,
     SaveCheckpoint,
     WriteMetrics,
@@ -12,6 +13,7 @@ from perceptrain_core.callbacks import (
 __all__ = [
     "Callback",
     "PrintMetrics",
+    "R3Sampling",
     "SaveBestCheckpoint",
     "SaveCheckpoint",
     "WriteMetrics",
