@@ -64,6 +64,7 @@ NOW = {
     "perceptrain.config": {"perceptrain_core.config": "TrainConfig"},
     "perceptrain.trainer": {"perceptrain_core.training": "Trainer"},
     "perceptrain.optimize_step": {"perceptrain_core.optimizers": "optimize_step"},
+    "perceptrain.optimizers": {"perceptrain_core.optimizers": "AdamLBFGS"},
     "perceptrain.parameters": {
         "perceptrain_core.models": "get_parameters set_parameters num_parameters",
     },
@@ -86,7 +87,6 @@ LATER = {
         "GradientMonitoring LRSchedulerStepDecay LRSchedulerCyclic LRSchedulerCosineAnnealing "
         "LRSchedulerReduceOnPlateau get_writer"
     ),
-    "perceptrain.optimizers": "AdamLBFGS",
     "perceptrain.information": "InformationContent",
     "perceptrain.train_utils": "Accelerator",
 }

@@ -19,6 +19,7 @@ from perceptrain_core.data import Epochs, as_loader
 from perceptrain_core.engine import Engine, LocalEngine
 from perceptrain_core.errors import DataError, TrainingError
 from perceptrain_core.models.modes import evaluating, training
+from perceptrain_core.optimizers.step import begin_epoch
 from perceptrain_core.optimizers.step import optimize_step as default_optimize_step
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training import parts
@@ -187,6 +188,7 @@ class Trainer(TrainerHooks):
             self._events.tell(Stage.TRAIN_START, done)
             for epoch in range(done + 1, config.max_iter + 1):
                 self.current_epoch = epoch
+                begin_epoch(self.optimizer, epoch)
                 self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
                 row = self._train_epoch(train, bar)
                 if val is not None and epoch % config.val_every == 0:
