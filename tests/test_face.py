@@ -17,6 +17,7 @@ import perceptrain
 NOW = {
     "perceptrain": {
         "perceptrain_core.training": "Trainer",
+        "perceptrain_core.analysis.information_content": "InformationContent",
         "perceptrain_core.config": "TrainConfig",
         "perceptrain_core.types": "LossFunction OptimizeResult TBatch TData TrainingStage",
         "perceptrain_core.data": (
@@ -64,6 +65,9 @@ NOW = {
     "perceptrain.config": {"perceptrain_core.config": "TrainConfig"},
     "perceptrain.trainer": {"perceptrain_core.training": "Trainer"},
     "perceptrain.optimize_step": {"perceptrain_core.optimizers": "optimize_step"},
+    "perceptrain.information": {
+        "perceptrain_core.analysis.information_content": "InformationContent",
+    },
     "perceptrain.optimizers": {"perceptrain_core.optimizers": "AdamLBFGS"},
     "perceptrain.parameters": {
         "perceptrain_core.models": "get_parameters set_parameters num_parameters",
@@ -81,13 +85,12 @@ NOW = {
 
 #: Names that people use and that are not there yet. One that comes moves to the table above.
 LATER = {
-    "perceptrain": "InformationContent WeightedLoss",
+    "perceptrain": "WeightedLoss",
     "perceptrain.callbacks": (
         "LivePlotMetrics LogHyperparameters LogModelTracker LoadCheckpoint EarlyStopping "
         "GradientMonitoring LRSchedulerStepDecay LRSchedulerCyclic LRSchedulerCosineAnnealing "
         "LRSchedulerReduceOnPlateau get_writer"
     ),
-    "perceptrain.information": "InformationContent",
     "perceptrain.train_utils": "Accelerator",
 }
 

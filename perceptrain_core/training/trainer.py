@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from perceptrain_core.analysis.information_content import InformationContent
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
@@ -299,6 +300,32 @@ class Trainer(TrainerHooks):
                 self.opt_result.loss, self.opt_result.metrics = result
                 self._events.tell(end, number, result)
                 yield result
+
+    def get_ic_grad_bounds(
+        self,
+        eta: float,
+        epsilons: Tensor | Sequence[float],
+        variation_multiple: int = 20,
+        dataloader: Any = None,
+    ) -> tuple[float, float, float]:
+        """Bound the norm of the loss's gradient around the model by its information content.
+
+        Args:
+            eta: For the sensitivity: above 0, at most 1/6.
+            epsilons: Thresholds to try: positive numbers.
+            variation_multiple: Steps of the random walk for each parameter.
+            dataloader: Its first batch is used; by default that of the training data.
+
+        Returns:
+            The lower and the upper bound from the maximal information content, and the upper one
+            from its sensitivity; :class:`InformationContent` explains and names what it raises.
+        """
+        data = self.train_dataloader if dataloader is None else dataloader
+        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        batch = self.engine.place(self._epochs(data, "train").first())
+        found = InformationContent(self.model, self.loss_fn, batch, epsilons, variation_multiple)
+        sensitive = found.get_grad_norm_bounds_sensitivity_IC(eta)
+        return (*found.get_grad_norm_bounds_max_IC(), sensitive)
 
     # Preparation
 
