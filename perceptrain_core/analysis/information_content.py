@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from math import inf, log, sqrt
+from math import inf, sqrt
 from statistics import NormalDist
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from perceptrain_core.analysis.entropy import entropy_of_changes, smallest_share
 from perceptrain_core.analysis.landscape import Landscape
 from perceptrain_core.errors import ConfigError, NonFiniteLossError
 from perceptrain_core.types import LossFunction
@@ -104,7 +105,9 @@ class InformationContent:
                 f"shorter steps than step_size={step_size} stay closer to the model."
             )
         self.deltas = losses.diff() / step_size
-        self.values = torch.stack([_entropy(self.deltas, epsilon) for epsilon in self.epsilons])
+        self.values = torch.stack(
+            [entropy_of_changes(self.deltas, epsilon) for epsilon in self.epsilons]
+        )
 
     def max_IC(self) -> tuple[float, float]:
         """Give ``(H_M, epsilon_M)``: the maximal information content, and where it is."""
@@ -142,7 +145,7 @@ class InformationContent:
     def get_grad_norm_bounds_max_IC(self) -> tuple[float, float]:
         """Give the lower and the upper bound of the gradient's norm from the maximal content."""
         content, epsilon = self.max_IC()
-        q = _smallest_share(content)
+        q = smallest_share(content)
         if q < 1e-9:
             return 0.0, inf
         scale, quantile = epsilon * sqrt(self._parameters), NormalDist().inv_cdf
@@ -186,28 +189,3 @@ def _walk(start: Tensor, steps: int, step_size: float) -> Iterator[Tensor]:
         points = position + moves.cumsum(0)
         yield points
         position = points[-1:]
-
-
-def _entropy(deltas: Tensor, epsilon: Tensor) -> Tensor:
-    symbols = (deltas > epsilon).long() - (deltas < -epsilon).long() + 1
-    pairs = 3 * symbols[:-1] + symbols[1:]
-    shares = torch.bincount(pairs, minlength=9).double() / len(pairs)
-    changes = shares.view(3, 3)[~torch.eye(3, dtype=torch.bool)]
-    return -torch.xlogy(changes, changes).sum() / log(6)
-
-
-def _smallest_share(content: float) -> float:
-    """Solve ``content = 4 h(q) + 2 h(1/2 - 2q)`` for ``q`` in [0, 1/6], where it grows.
-
-    Below its least value, ``log_6(2)``, the answer is 0.
-    """
-    low, high = 0.0, 1 / 6
-    for _ in range(60):
-        middle = (low + high) / 2
-        too_small = 4 * _h(middle) + 2 * _h(0.5 - 2 * middle) < content
-        low, high = (middle, high) if too_small else (low, middle)
-    return low
-
-
-def _h(share: float) -> float:
-    return -share * log(share) / log(6) if share > 0 else 0.0

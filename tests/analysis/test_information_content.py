@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from perceptrain import InformationContent, Trainer, get_parameters
 from perceptrain.errors import ConfigError, NonFiniteLossError
-from perceptrain_core.analysis.information_content import _smallest_share
+from perceptrain_core.analysis.entropy import smallest_share
 
 EPSILONS = torch.logspace(-4, 2, 300)
 PHI = NormalDist().cdf
@@ -114,7 +114,7 @@ def test_linear_landscape(seed: int, size: float) -> None:
     assert found.values.tolist() == pytest.approx(at, abs=0.03)
     assert found.max_IC()[0] == pytest.approx(max(at), abs=0.03)
     # What the bounds of the definition give for the exact entropy.
-    q = _smallest_share(max(at))
+    q = smallest_share(max(at))
     epsilon = found.epsilons[torch.tensor(at).argmax()].item() * sqrt(50)
     quantile = NormalDist().inv_cdf
     assert epsilon / quantile(1 - 2 * q) < size < epsilon / quantile((1 + 2 * q) / 2)
@@ -161,12 +161,12 @@ def test_smallest_share_solves_its_equation(q: float) -> None:
     def h(p: float) -> float:
         return -p * log(p) / log(6)
 
-    assert _smallest_share(4 * h(q) + 2 * h(0.5 - 2 * q)) == pytest.approx(q, abs=1e-7)
+    assert smallest_share(4 * h(q) + 2 * h(0.5 - 2 * q)) == pytest.approx(q, abs=1e-7)
 
 
 @pytest.mark.parametrize("content", [0.0, 0.2, log(2) / log(6)])
 def test_smallest_share_of_little_information_is_none(content: float) -> None:
-    assert _smallest_share(content) == pytest.approx(0, abs=1e-12)
+    assert smallest_share(content) == pytest.approx(0, abs=1e-12)
 
 
 def test_thresholds_that_tell_nothing_bound_nothing() -> None:
