@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from perceptrain_core.analysis.information_content import InformationContent
     from perceptrain_core.callbacks import Callback
     from perceptrain_core.checkpoints import load_checkpoint, load_model, write_checkpoint
     from perceptrain_core.config import TrainConfig
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
 #: Where each public name lives.
 _HOMES = {
+    "perceptrain_core.analysis.information_content": ("InformationContent",),
     "perceptrain_core.callbacks": ("Callback",),
     "perceptrain_core.checkpoints": ("load_checkpoint", "load_model", "write_checkpoint"),
     "perceptrain_core.config": ("TrainConfig",),
@@ -135,6 +137,7 @@ __all__ = [
     "GradWeightedLoss",
     "hookimpl",
     "InfiniteTensorDataset",
+    "InformationContent",
     "load_checkpoint",
     "load_model",
     "LossFunction",

@@ -2,7 +2,9 @@
 
 from perceptrain_core.data import (
     DictDataLoader,
+    GenerativeIterableDataset,
     InfiniteTensorDataset,
+    R3Dataset,
     data_to_device,
     to_dataloader,
 )
@@ -10,7 +12,9 @@ from perceptrain_core.types import OptimizeResult
 
 __all__ = [
     "DictDataLoader",
+    "GenerativeIterableDataset",
     "InfiniteTensorDataset",
+    "R3Dataset",
     "data_to_device",
     "to_dataloader",
     "OptimizeResult",

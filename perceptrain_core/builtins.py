@@ -88,12 +88,17 @@ def perceptrain_models() -> list[Spec]:
 
 @hookimpl
 def perceptrain_optimizers() -> list[Spec]:
-    """Offer the optimizers of torch.optim."""
+    """Offer the optimizers of torch.optim, and Adam followed by L-BFGS."""
     return [
         Spec("adadelta", "torch.optim:Adadelta", "Steps scaled by a window of past gradients."),
         Spec("adafactor", "torch.optim:Adafactor", "Adam with factored second moments."),
         Spec("adagrad", "torch.optim:Adagrad", "Steps scaled by the sum of past gradients."),
         Spec("adam", "torch.optim:Adam", "Adaptive moment estimation."),
+        Spec(
+            "adam_lbfgs",
+            "perceptrain_core.optimizers.adam_lbfgs:AdamLBFGS",
+            "Adam for the first epochs, L-BFGS after.",
+        ),
         Spec("adamax", "torch.optim:Adamax", "Adam with the infinity norm."),
         Spec("adamw", "torch.optim:AdamW", "Adam with decoupled weight decay."),
         Spec("asgd", "torch.optim:ASGD", "Averaged stochastic gradient descent."),
@@ -116,6 +121,11 @@ def perceptrain_callbacks() -> list[Spec]:
             "print_metrics",
             "perceptrain_core.callbacks.print_metrics:PrintMetrics",
             "Print the loss and the metrics.",
+        ),
+        Spec(
+            "r3_sampling",
+            "perceptrain_core.callbacks.r3_sampling:R3Sampling",
+            "Keep the points of an R3Dataset where the model is worst (arXiv 2207.02338).",
         ),
         Spec(
             "write_metrics",

@@ -17,6 +17,7 @@ import perceptrain
 NOW = {
     "perceptrain": {
         "perceptrain_core.training": "Trainer",
+        "perceptrain_core.analysis.information_content": "InformationContent",
         "perceptrain_core.config": "TrainConfig",
         "perceptrain_core.types": "LossFunction OptimizeResult TBatch TData TrainingStage",
         "perceptrain_core.data": (
@@ -47,7 +48,8 @@ NOW = {
     "perceptrain.models": {"perceptrain_core.models": "FFNN PINN QNN QuantumModel Model"},
     "perceptrain.data": {
         "perceptrain_core.data": (
-            "to_dataloader DictDataLoader InfiniteTensorDataset data_to_device"
+            "to_dataloader DictDataLoader InfiniteTensorDataset R3Dataset "
+            "GenerativeIterableDataset data_to_device"
         ),
         "perceptrain_core.types": "OptimizeResult",
     },
@@ -56,7 +58,7 @@ NOW = {
             "Callback PrintMetrics WriteMetrics WritePlots SaveCheckpoint SaveBestCheckpoint "
             "LogHyperparameters LogModelTracker LoadCheckpoint EarlyStopping GradientMonitoring "
             "LRSchedulerStepDecay LRSchedulerCyclic LRSchedulerCosineAnnealing "
-            "LRSchedulerReduceOnPlateau get_writer TrainerContext"
+            "LRSchedulerReduceOnPlateau get_writer TrainerContext R3Sampling"
         ),
     },
     "perceptrain.callbacks.saveload": {
@@ -65,6 +67,10 @@ NOW = {
     "perceptrain.config": {"perceptrain_core.config": "TrainConfig"},
     "perceptrain.trainer": {"perceptrain_core.training": "Trainer"},
     "perceptrain.optimize_step": {"perceptrain_core.optimizers": "optimize_step"},
+    "perceptrain.information": {
+        "perceptrain_core.analysis.information_content": "InformationContent",
+    },
+    "perceptrain.optimizers": {"perceptrain_core.optimizers": "AdamLBFGS"},
     "perceptrain.parameters": {
         "perceptrain_core.models": "get_parameters set_parameters num_parameters",
     },
@@ -81,11 +87,8 @@ NOW = {
 
 #: Names that people use and that are not there yet. One that comes moves to the table above.
 LATER = {
-    "perceptrain": "InformationContent WeightedLoss",
-    "perceptrain.data": "R3Dataset GenerativeIterableDataset",
-    "perceptrain.callbacks": "LivePlotMetrics R3Sampling",
-    "perceptrain.optimizers": "AdamLBFGS",
-    "perceptrain.information": "InformationContent",
+    "perceptrain": "WeightedLoss",
+    "perceptrain.callbacks": "LivePlotMetrics",
     "perceptrain.train_utils": "Accelerator",
 }
 

@@ -12,6 +12,7 @@ from perceptrain_core.callbacks.lr_scheduler_cyclic import LRSchedulerCyclic
 from perceptrain_core.callbacks.lr_scheduler_reduce_on_plateau import LRSchedulerReduceOnPlateau
 from perceptrain_core.callbacks.lr_scheduler_step_decay import LRSchedulerStepDecay
 from perceptrain_core.callbacks.print_metrics import PrintMetrics
+from perceptrain_core.callbacks.r3_sampling import R3Sampling
 from perceptrain_core.callbacks.save_best_checkpoint import SaveBestCheckpoint
 from perceptrain_core.callbacks.save_checkpoint import SaveCheckpoint
 from perceptrain_core.callbacks.write_metrics import WriteMetrics
@@ -30,6 +31,7 @@ __all__ = [
     "LRSchedulerReduceOnPlateau",
     "LRSchedulerStepDecay",
     "PrintMetrics",
+    "R3Sampling",
     "SaveBestCheckpoint",
     "SaveCheckpoint",
     "TrainerContext",

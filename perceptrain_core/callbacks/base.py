@@ -62,10 +62,10 @@ class Callback:
                 "This callback has nothing to run: pass callback=f, called as "
                 "f(trainer, config, writer), or override run_callback in a subclass."
             )
-        _check_call(callback, "callback", ("trainer", "config", "writer"))
-        _check_call(callback_condition, "callback_condition", ("opt_result",))
+        check_call(callback, "callback", ("trainer", "config", "writer"))
+        check_call(callback_condition, "callback_condition", ("opt_result",))
         if not isinstance(modify_optimize_result, Mapping):
-            _check_call(modify_optimize_result, "modify_optimize_result", ("opt_result",))
+            check_call(modify_optimize_result, "modify_optimize_result", ("opt_result",))
         self.callback = callback
         self.callback_condition = callback_condition
         self.modify_optimize_result = modify_optimize_result
@@ -97,7 +97,7 @@ class Callback:
 
         Args:
             trainer: The run, before its first stage.
-            resumed: Whether :meth:`load_state_dict` has just put the state back; then it stays.
+            resumed: Whether `load_state_dict` has just put the state back; then it stays.
         """
 
     def end_run(self, trainer: TrainerContext) -> None:
@@ -131,7 +131,17 @@ def _modified(modify: Callable[[OptimizeResult], Any], result: OptimizeResult) -
     )
 
 
-def _check_call(function: Any, role: str, arguments: tuple[str, ...]) -> None:
+def check_call(function: Any, role: str, arguments: tuple[str, ...]) -> None:
+    """Refuse a function of a user that cannot be called as it will be; ``None`` passes.
+
+    Args:
+        function: What was given.
+        role: The name of the argument, for messages.
+        arguments: What it will be called with.
+
+    Raises:
+        CallbackError: It cannot be called like this.
+    """
     if function is None:
         return
     expected = f"{role}({', '.join(arguments)})"

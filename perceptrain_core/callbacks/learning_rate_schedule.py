@@ -17,7 +17,7 @@ from perceptrain_core.types import TrainingStage
 class LearningRateSchedule(OncePerEpoch):
     """Set the learning rate of every parameter group, each from its own.
 
-    Subclasses override :meth:`rate`. One that only multiplies works with the present rate, and so
+    Subclasses override `rate`. One that only multiplies works with the present rate, and so
     together with others of its kind. One that follows a curve works with the initial rate, which is
     kept here, so that nothing adds up; an optimizer can have one of those. A run that is not
     resumed takes the rates that its optimizer has at the first call as the initial ones; one that
@@ -81,7 +81,7 @@ class LearningRateSchedule(OncePerEpoch):
         )
 
     def set_rates(self, trainer: TrainerContext) -> None:
-        """Give each parameter group the rate that :meth:`rate` has for it.
+        """Give each parameter group the rate that `rate` has for it.
 
         Raises:
             CallbackError: The optimizer has no parameter groups with learning rates.

@@ -15,13 +15,13 @@ class OncePerEpoch(Callback):
     """On an epoch stage, run once for an epoch, whatever tells of it twice.
 
     An epoch is told of twice when somebody calls ``validate`` by hand, or when a run goes on from
-    the middle of one. Subclasses override :meth:`update` in place of ``run_callback``.
+    the middle of one. Subclasses override `update` in place of ``run_callback``.
     """
 
     last_epoch: int = 0
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Run :meth:`update`, unless this epoch has had its turn."""
+        """Run `update`, unless this epoch has had its turn."""
         if "epoch" in self.on:
             if trainer.current_epoch <= self.last_epoch:
                 return

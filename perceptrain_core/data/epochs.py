@@ -39,6 +39,16 @@ class Epochs:
             return islice(self._endless, 1)
         return self._loader if self._limit is None else islice(self._loader, self._limit)
 
+    def first(self) -> Any:
+        """Give one batch, the first of the next epoch.
+
+        Raises:
+            DataError: There is none.
+        """
+        for batch in self.batches():
+            return batch
+        raise DataError("The data gave no batch: they are empty or used up.")
+
     def count(self) -> int | None:
         """Give the number of batches in an epoch, or ``None`` where it is not known before."""
         if self._endless is not None:

@@ -1,5 +1,6 @@
 """Optimizers, and the step that uses them."""
 
-from perceptrain_core.optimizers.step import needs_closure, optimize_step
+from perceptrain_core.optimizers.adam_lbfgs import AdamLBFGS
+from perceptrain_core.optimizers.step import begin_epoch, needs_closure, optimize_step
 
-__all__ = ["needs_closure", "optimize_step"]
+__all__ = ["AdamLBFGS", "begin_epoch", "needs_closure", "optimize_step"]

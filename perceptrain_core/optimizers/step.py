@@ -41,7 +41,7 @@ def optimize_step(
     begin_step = getattr(loss_fn, "begin_step", None)
     if begin_step is not None:
         begin_step()
-    if needs_closure(type(optimizer)):  # type: ignore[arg-type]
+    if needs_closure(optimizer):
         return _step_with_closure(model, optimizer, loss_fn, xs)
     _clear_gradients(optimizer)
     loss, metrics = loss_fn(xs, model)
@@ -86,8 +86,24 @@ def _clear_gradients(optimizer: Optimizer) -> None:
             parameter.grad = None
 
 
+def needs_closure(optimizer: Optimizer) -> bool:
+    """Whether ``step`` of an optimizer cannot be called without a closure, as it stands now.
+
+    One that changes has an attribute ``needs_closure``; else the signature of its class says it.
+    """
+    own = getattr(optimizer, "needs_closure", None)
+    return _class_needs_closure(type(optimizer)) if own is None else bool(own)  # type: ignore[arg-type]
+
+
+def begin_epoch(optimizer: Any, epoch: int) -> None:
+    """Tell an optimizer that an epoch begins, if it has a method ``begin_epoch`` to be told."""
+    told = getattr(optimizer, "begin_epoch", None)
+    if told is not None:
+        told(epoch)
+
+
+# By the class, for a learning-rate scheduler of torch hides the signature of its object's step.
 @cache
-def needs_closure(optimizer_type: type[Optimizer]) -> bool:
-    """Whether ``step`` of this class of optimizers cannot be called without a closure."""
+def _class_needs_closure(optimizer_type: type[Optimizer]) -> bool:
     closure = inspect.signature(optimizer_type.step).parameters.get("closure")
     return closure is not None and closure.default is inspect.Parameter.empty

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from perceptrain_core.analysis.information_content import InformationContent
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
@@ -18,6 +19,7 @@ from perceptrain_core.data import Epochs, as_loader
 from perceptrain_core.engine import Engine, LocalEngine
 from perceptrain_core.errors import DataError, TrainingError
 from perceptrain_core.models.modes import training
+from perceptrain_core.optimizers.step import begin_epoch
 from perceptrain_core.optimizers.step import optimize_step as default_optimize_step
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training import parts
@@ -196,6 +198,7 @@ class Trainer(TrainerHooks):
                 if self.stop_training:  # before the first epoch: a resumed run had been stopped
                     break
                 self.current_epoch = self.opt_result.iteration = epoch
+                begin_epoch(self.optimizer, epoch)
                 self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
                 row = self._train_epoch(train, bar)
                 if val is not None and epoch % config.val_every == 0:
@@ -287,6 +290,32 @@ class Trainer(TrainerHooks):
 
     def _evaluation(self) -> Evaluation:
         return Evaluation(self.engine, self._events, self.opt_result, self._model, self.loss_fn)
+
+    def get_ic_grad_bounds(
+        self,
+        eta: float,
+        epsilons: Tensor | Sequence[float],
+        variation_multiple: int = 20,
+        dataloader: Any = None,
+    ) -> tuple[float, float, float]:
+        """Bound the norm of the loss's gradient around the model by its information content.
+
+        Args:
+            eta: For the sensitivity: above 0, at most 1/6.
+            epsilons: Thresholds to try: positive numbers.
+            variation_multiple: Steps of the random walk for each parameter.
+            dataloader: Its first batch is used; by default that of the training data.
+
+        Returns:
+            The lower and the upper bound from the maximal information content, and the upper one
+            from its sensitivity; `InformationContent` explains and names what it raises.
+        """
+        data = self.train_dataloader if dataloader is None else dataloader
+        self._prepare()
+        batch = self.engine.place(self._epochs(data, "train").first())
+        found = InformationContent(self.model, self.loss_fn, batch, epsilons, variation_multiple)
+        sensitive = found.get_grad_norm_bounds_sensitivity_IC(eta)
+        return (*found.get_grad_norm_bounds_max_IC(), sensitive)
 
     # Preparation
 

@@ -104,7 +104,7 @@ def test_gradients_of_earlier_steps_do_not_add_up(rows: Rows, make_net: Net) -> 
 
 @pytest.mark.parametrize("kind", [SGD, Adam])
 def test_closure_that_an_optimizer_can_do_without_is_not_made(kind: type[Optimizer]) -> None:
-    assert not needs_closure(kind)  # type: ignore[arg-type]
+    assert not needs_closure(kind([torch.zeros(1)]))
 
 
 def test_closure_that_an_optimizer_needs() -> None:
@@ -112,8 +112,26 @@ def test_closure_that_an_optimizer_needs() -> None:
         def step(self, closure: Any) -> Any:  # type: ignore[override]
             return super().step(closure)
 
-    assert needs_closure(LBFGS)  # type: ignore[arg-type]
-    assert needs_closure(Own)  # type: ignore[arg-type]
+    assert needs_closure(LBFGS([torch.zeros(1)]))
+    assert needs_closure(Own([torch.zeros(1)]))
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_optimizer_that_says_itself_whether_it_needs_a_closure(
+    rows: Rows, make_net: Net, needed: bool
+) -> None:
+    given: list[Any] = []
+
+    class Own(SGD):
+        needs_closure = needed
+
+        def step(self, closure: Any = None) -> Any:
+            given.append(closure)
+            return super().step(closure)
+
+    model = make_net()
+    optimize_step(model, Own(model.parameters(), lr=0.1), loss_fn, rows)
+    assert (given[0] is not None) == needed
 
 
 def test_batch_takes_the_dtype_but_labels_stay_whole(make_net: Net) -> None:

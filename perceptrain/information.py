@@ -1,0 +1,5 @@
+"""Information content of loss landscapes."""
+
+from perceptrain_core.analysis.information_content import InformationContent
+
+__all__ = ["InformationContent"]

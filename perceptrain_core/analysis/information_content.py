@@ -1,0 +1,191 @@
+"""How rough a loss landscape is, and how large its gradients: information content."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from math import inf, sqrt
+from statistics import NormalDist
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from perceptrain_core.analysis.entropy import entropy_of_changes, smallest_share
+from perceptrain_core.analysis.landscape import Landscape
+from perceptrain_core.errors import ConfigError, NonFiniteLossError
+from perceptrain_core.types import LossFunction
+
+_POINTS_AT_ONCE = 128
+
+
+class InformationContent:
+    """Bound the norm of the gradient of a loss, from values of the loss along a random walk.
+
+    Perez-Salinas, Wang, Bonet-Monroig, "Analyzing variational quantum landscapes with information
+    content", npj Quantum Information 10, 27 (2024), s41534-024-00819-8.
+
+    From the parameters of the model a walk takes ``M = variation_multiple * P`` steps of equal
+    length in directions that are uniform on the sphere. Each gives a slope ``delta_i = (L(i+1) -
+    L(i)) / |theta(i+1) - theta(i)|``, and for a threshold ``epsilon`` a symbol: ``+`` above
+    ``epsilon``, ``-`` below ``-epsilon``, else ``o``. With ``p_ab`` the share of ``a`` followed by
+    ``b`` among all pairs of neighbours, the information content is the entropy of changes::
+
+        H(epsilon) = sum over a != b of h(p_ab),    h(p) = -p log_6(p)
+
+    The bounds are for ``g``, the norm of the gradient along the walk; ``Phi`` is the normal
+    distribution. A slope is the gradient in a random direction, nearly normal with variance
+    ``g**2 / P``, so that ``P(delta > epsilon) = 1 - Phi(epsilon sqrt(P) / g)``.
+
+    - Maximal information content ``H_M``, at ``epsilon_M``. Let ``q <= 1/6`` solve ``H_M = 4 h(q) +
+      2 h(1/2 - 2q)``. The right side is the largest entropy of six shares of which four add up to
+      ``4q``, and it grows with ``q``; so any four add up to at least ``4q``. Four of the six pairs
+      contain a given symbol, and each symbol is in two pairs at most: its share is at least
+      ``2q``. For ``+`` this reads ``1 - Phi(epsilon_M sqrt(P) / g) >= 2q``, for ``o`` it reads
+      ``2 Phi(epsilon_M sqrt(P) / g) - 1 >= 2q``, hence ::
+
+          epsilon_M sqrt(P) / Phi^-1(1 - 2q)  <=  g  <=  epsilon_M sqrt(P) / Phi^-1(1/2 + q)
+
+      Where ``H_M <= log_6(2)`` there is no such ``q``, and the bounds are 0 and infinity.
+    - Sensitivity: the smallest ``epsilon_S`` with ``H(epsilon_S) <= eta <= 1/6``. As ``h(p) >= p``
+      for ``p <= 1/6``, the six shares add up to at most ``eta``; with independent and symmetric
+      steps ``p_++ = p_-- = p_+-``, at most ``eta`` each. So ``o`` has at least the share ``1 - 3
+      eta``, that is ``2 Phi(epsilon_S sqrt(P) / g) - 1 >= 1 - 3 eta``, hence ::
+
+          g  <=  epsilon_S sqrt(P) / Phi^-1(1 - 3 eta / 2)
+
+    They hold at whatever thresholds are tried, up to the noise of a finite walk; a finer grid
+    makes them tighter. The model is in evaluation mode and is not changed. Under one seed of torch
+    the result is the same.
+
+    Args:
+        model: The model, with ``P`` trainable parameters.
+        loss_fn: ``loss_fn(batch, model) -> (loss, metrics)``, as in training.
+        xs: The batch.
+        epsilons: Thresholds to try: positive numbers, in any order.
+        variation_multiple: Steps of the walk for each parameter.
+        step_size: The length of a step. Slopes are differences over it: short against what the
+            landscape curves on, long against the rounding of the loss.
+
+    Attributes:
+        epsilons: The thresholds, a float64 tensor of shape ``(E,)``, ascending.
+        deltas: The slopes, a float64 tensor of shape ``(M,)``.
+        values: ``H`` for each threshold, a float64 tensor of shape ``(E,)``.
+
+    Raises:
+        ConfigError: A threshold, ``variation_multiple`` or ``step_size`` that cannot be.
+        TrainingError: The model has no trainable parameters.
+        LossContractError: The loss returned something else.
+        NonFiniteLossError: The loss is NaN or infinite somewhere on the walk.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_fn: LossFunction,
+        xs: Any,
+        epsilons: Tensor | Sequence[float],
+        variation_multiple: int = 20,
+        *,
+        step_size: float = 0.1,
+    ) -> None:
+        self.epsilons = _thresholds(epsilons)
+        if not 0 < step_size < inf:
+            raise ConfigError(f"step_size={step_size!r}: expected a positive number.")
+        landscape = Landscape(model, loss_fn, xs)
+        self._parameters = len(landscape.theta)
+        steps = _steps(variation_multiple, self._parameters)
+        walk = _walk(landscape.theta, steps, step_size)
+        losses = torch.cat([landscape(points).double().cpu() for points in walk])
+        if not losses.isfinite().all():
+            bad = int(losses.isfinite().logical_not().sum())
+            raise NonFiniteLossError(
+                f"The loss is NaN or infinite at {bad} of the {len(losses)} points of the walk; "
+                f"shorter steps than step_size={step_size} stay closer to the model."
+            )
+        self.deltas = losses.diff() / step_size
+        self.values = torch.stack(
+            [entropy_of_changes(self.deltas, epsilon) for epsilon in self.epsilons]
+        )
+
+    def max_IC(self) -> tuple[float, float]:
+        """Give ``(H_M, epsilon_M)``: the maximal information content, and where it is."""
+        at = int(self.values.argmax())
+        return float(self.values[at]), float(self.epsilons[at])
+
+    def sensitivity_IC(self, eta: float) -> float:
+        """Give the smallest threshold with an information content of at most ``eta``.
+
+        Args:
+            eta: Above 0, at most 1/6.
+
+        Returns:
+            The threshold; infinity if none of those tried is large enough.
+
+        Raises:
+            ConfigError: ``eta`` is outside.
+
+        Warns:
+            UserWarning: No threshold is large enough.
+        """
+        if not 0 < eta <= 1 / 6:
+            raise ConfigError(f"eta={eta!r}: expected a number above 0 and at most 1/6.")
+        enough = self.epsilons[self.values <= eta]
+        if len(enough):
+            return float(enough[0])
+        warnings.warn(
+            f"The information content is above eta={eta} at every threshold, the largest being "
+            f"{float(self.epsilons[-1]):.3g}: the bound is infinite. Try larger ones, up to "
+            f"{float(self.deltas.abs().max()):.3g}.",
+            stacklevel=2,
+        )
+        return inf
+
+    def get_grad_norm_bounds_max_IC(self) -> tuple[float, float]:
+        """Give the lower and the upper bound of the gradient's norm from the maximal content."""
+        content, epsilon = self.max_IC()
+        q = smallest_share(content)
+        if q < 1e-9:
+            return 0.0, inf
+        scale, quantile = epsilon * sqrt(self._parameters), NormalDist().inv_cdf
+        return scale / quantile(1 - 2 * q), scale / quantile(0.5 + q)
+
+    def get_grad_norm_bounds_sensitivity_IC(self, eta: float) -> float:
+        """Give the upper bound of the gradient's norm from the sensitivity; see above."""
+        scale = self.sensitivity_IC(eta) * sqrt(self._parameters)
+        return scale / NormalDist().inv_cdf(1 - 1.5 * eta)
+
+
+def _thresholds(epsilons: Tensor | Sequence[float]) -> Tensor:
+    values = torch.as_tensor(epsilons, dtype=torch.float64).detach().cpu()
+    if values.dim() != 1 or not len(values) or not ((values > 0) & values.isfinite()).all():
+        raise ConfigError(
+            f"epsilons={epsilons!r}: expected a list of positive numbers, "
+            "e.g. torch.logspace(-4, 1, 100)."
+        )
+    return values.sort().values
+
+
+def _steps(variation_multiple: int, parameters: int) -> int:
+    if isinstance(variation_multiple, int) and variation_multiple * parameters >= 2:
+        return variation_multiple * parameters
+    raise ConfigError(
+        f"variation_multiple={variation_multiple!r}: expected a whole number, the steps of the "
+        f"walk for each parameter, of which there are {parameters}; two steps is the least."
+    )
+
+
+def _walk(start: Tensor, steps: int, step_size: float) -> Iterator[Tensor]:
+    """Give the points of the walk, the start first, in tensors of shape ``(n, P)``."""
+    position = start[None]
+    yield position
+    for first in range(0, steps, _POINTS_AT_ONCE):
+        # Drawn on the CPU and in one dtype, so that a seed means one walk on every device.
+        directions = torch.randn(
+            min(_POINTS_AT_ONCE, steps - first), len(start), dtype=torch.float64
+        )
+        moves = step_size * normalize(directions, dim=1).to(start)
+        points = position + moves.cumsum(0)
+        yield points
+        position = points[-1:]

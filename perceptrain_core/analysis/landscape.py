@@ -1,0 +1,110 @@
+"""The loss of a model as a function of its parameters alone, at many points at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from perceptrain_core.errors import LossContractError, TrainingError
+from perceptrain_core.models.modes import evaluating
+from perceptrain_core.models.parameters import get_parameters
+from perceptrain_core.tensors import describe
+from perceptrain_core.types import LossFunction
+
+
+class Landscape:
+    """Evaluate ``loss_fn(batch, model)`` for any parameters, and leave the model as it is.
+
+    Parameters are swapped in for a call and buffers are copies, by ``torch.func``; the model is in
+    evaluation mode. Many points are evaluated at once by ``torch.func.vmap``; a loss that it cannot
+    transform (one that takes derivatives of its own, draws random numbers, or looks at values), or
+    that comes out otherwise at the first point, is evaluated point by point.
+
+    Args:
+        model: The model, with trainable parameters.
+        loss_fn: The loss.
+        batch: The batch that the loss is evaluated on.
+
+    Attributes:
+        theta: Where the model is: its trainable parameters, of shape ``(P,)``.
+        batched: Whether ``vmap`` is used; the first evaluation finds out.
+
+    Raises:
+        TrainingError: The model has no trainable parameters.
+    """
+
+    def __init__(self, model: nn.Module, loss_fn: LossFunction, batch: Any) -> None:
+        self.theta = get_parameters(model)
+        if not len(self.theta):
+            raise TrainingError(
+                f"{type(model).__name__} has no parameter with requires_grad: its loss has no "
+                "landscape."
+            )
+        self.batched, self._compared = True, False
+        self._loss = _Loss(model, loss_fn)
+        self._batch = batch
+        named = self._loss.model.named_parameters(prefix="model")
+        self._shapes = [(name, p.shape, p.dtype) for name, p in named if p.requires_grad]
+
+    def __call__(self, thetas: Tensor) -> Tensor:
+        """Evaluate the loss.
+
+        Args:
+            thetas: Points of shape ``(n, P)``.
+
+        Returns:
+            The losses, of shape ``(n,)``, without a graph.
+
+        Raises:
+            LossContractError: The loss returned something else than ``(loss, metrics)``.
+        """
+        with evaluating(self._loss.model, self._loss.loss_fn), torch.no_grad():
+            losses = self._all_at_once(thetas) if self.batched else None
+            return self._one_by_one(thetas) if losses is None else losses
+
+    def _all_at_once(self, thetas: Tensor) -> Tensor | None:
+        try:
+            losses = vmap(self._at)(thetas).detach()
+            if not self._compared:
+                one = self._one_by_one(thetas[:1])
+                self.batched = torch.allclose(losses[:1], one, rtol=1e-3, equal_nan=True)
+                self._compared = True
+        except Exception:  # whatever it is, the loop tells it better
+            self.batched = False
+        return losses if self.batched else None
+
+    def _one_by_one(self, thetas: Tensor) -> Tensor:
+        return torch.stack([self._at(theta).detach() for theta in thetas])
+
+    def _at(self, theta: Tensor) -> Tensor:
+        parts = torch.split(theta, [shape.numel() for _, shape, _ in self._shapes])
+        # Parameters, for a loss may ask whether they are, or which of them are trained.
+        values = {
+            name: nn.Parameter(part.view(shape).to(dtype))
+            for (name, shape, dtype), part in zip(self._shapes, parts, strict=True)
+        }
+        buffers = {name: value.clone() for name, value in self._loss.named_buffers()}
+        loss: Tensor = functional_call(self._loss, {**values, **buffers}, (self._batch,))
+        return loss
+
+
+class _Loss(nn.Module):
+    """A loss and its model as one module, whose parts ``functional_call`` can swap."""
+
+    def __init__(self, model: nn.Module, loss_fn: LossFunction) -> None:
+        super().__init__()
+        self.model = model
+        self.loss_fn = loss_fn
+
+    def forward(self, batch: Any) -> Tensor:
+        result: Any = self.loss_fn(batch, self.model)
+        loss = result[0] if isinstance(result, tuple | list) and len(result) == 2 else None
+        if isinstance(loss, Tensor) and loss.dim() == 0:
+            return loss
+        raise LossContractError(
+            f"The loss returned {describe(result)}; a loss is called as loss_fn(batch, model) and "
+            "returns (loss, metrics), the loss a 0-dim tensor."
+        )
