@@ -33,7 +33,7 @@ tests: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal tests $(wildcard plugins/*/tests)
 
 docs: $(READY)
-	$(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
 
 bench: $(READY)
 	$(BIN)/python benchmarks/step_overhead.py

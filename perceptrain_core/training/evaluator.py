@@ -1,0 +1,190 @@
+"""A model, a loss and data put together: validation, test, and what a fit needs too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from perceptrain_core.analysis.information_content import InformationContent
+from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.data import Epochs, as_loader
+from perceptrain_core.engine import Engine, LocalEngine
+from perceptrain_core.errors import DataError, TrainingError
+from perceptrain_core.optimizers.step import optimize_step as default_optimize_step
+from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.training import parts
+from perceptrain_core.training.evaluation import Evaluation, Row
+from perceptrain_core.training.events import Events
+from perceptrain_core.training.hooks import TrainerHooks
+from perceptrain_core.training.run_folder import new_run_folder
+from perceptrain_core.training.state import run_state
+from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
+
+
+class Evaluator(TrainerHooks):
+    """The parts of a run, resolved and checked; it validates and tests. `Trainer` trains, too."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | str | dict[str, Any] | None,
+        config: TrainConfig,
+        loss_fn: Any = "mse",
+        train_dataloader: Any = None,
+        val_dataloader: Any = None,
+        test_dataloader: Any = None,
+        optimize_step: OptimizeStep = default_optimize_step,
+        max_batches: int | None = None,
+    ) -> None:
+        if not isinstance(config, TrainConfig):
+            raise TrainingError(f"config must be a TrainConfig, got {type(config).__name__}.")
+        self.config = config
+        self.model = parts.resolve_model(model)
+        self.loss_fn: LossFunction = parts.resolve_loss(loss_fn)
+        self.optimizer = parts.resolve_optimizer(optimizer, self.model, self.loss_fn)
+        self.engine: Engine = LocalEngine(config.compute_setup, config.dtype)
+        self.train_dataloader = train_dataloader
+        self.val_dataloader = val_dataloader
+        self.test_dataloader = test_dataloader
+        self.optimize_step = parts.resolve_step(optimize_step)
+        self.max_batches = max_batches
+        self._named: dict[int, tuple[Any, Callback]] = {}
+        self.callbacks: list[Callback] = parts.resolve_callbacks(config, self._named)
+        self.provenance = self._provenance()
+        self._log_folder: Path | None = None
+        self._tracker: Tracker | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self.history: list[Row] = []
+        self.current_epoch = 0
+        self.global_step = 0
+        self.stop_training = False
+        self.interrupted = False
+        self._batch = 0
+        self.batches_seen = 0
+        self.opt_result = OptimizeResult(
+            0, self.model, self.optimizer, rank=self.engine.rank, device=self.engine.device
+        )
+
+    @property
+    def log_folder(self) -> Path:
+        """The folder of the latest run; it exists once something is written to it."""
+        if self._log_folder is None:
+            self._log_folder = new_run_folder(self.config).absolute()
+        return self._log_folder
+
+    def _provenance(self) -> dict[str, dict[str, Any]]:
+        named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}
+        named |= {f"callback_{number}": item for number, item in enumerate(self.callbacks)}
+        return parts.provenance(named)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint holds of the run as it stands."""
+        return run_state(self)
+
+    def validate(self, val_dataloader: Any = None) -> Row:
+        """Evaluate the loss on the validation data, in evaluation mode and without gradients.
+
+        Args:
+            val_dataloader: In place of the one given before.
+
+        Returns:
+            ``val_loss`` and ``val_NAME`` for each metric: means over the rows.
+
+        Raises:
+            DataError: There are no validation data.
+        """
+        val = self._evaluation_data(val_dataloader, self.val_dataloader, "val")
+        with self._tracking():
+            return self._evaluation().validate(val, self.current_epoch)
+
+    def test(self, test_dataloader: Any = None) -> list[Row]:
+        """Evaluate the loss on the test data, in evaluation mode and without gradients.
+
+        Args:
+            test_dataloader: In place of the one given before.
+
+        Returns:
+            ``test_loss`` and ``test_NAME`` for each metric, a row for each batch.
+
+        Raises:
+            DataError: There are no test data.
+        """
+        test = self._evaluation_data(test_dataloader, self.test_dataloader, "test")
+        with self._tracking():
+            return self._evaluation().test(test)
+
+    def _evaluation(self) -> Evaluation:
+        return Evaluation(self.engine, self._events, self.opt_result, self._model, self.loss_fn)
+
+    def get_ic_grad_bounds(
+        self,
+        eta: float,
+        epsilons: Tensor | Sequence[float],
+        variation_multiple: int = 20,
+        dataloader: Any = None,
+    ) -> tuple[float, float, float]:
+        """Bound the norm of the loss's gradient around the model by its information content.
+
+        Args:
+            eta: For the sensitivity: above 0, at most 1/6.
+            epsilons: Thresholds to try: positive numbers.
+            variation_multiple: Steps of the random walk for each parameter.
+            dataloader: Its first batch is used; by default that of the training data.
+
+        Returns:
+            The lower and the upper bound from the maximal information content, and the upper one
+            from its sensitivity; `InformationContent` explains and names what it raises.
+        """
+        data = self.train_dataloader if dataloader is None else dataloader
+        self._prepare()
+        batch = self.engine.place(self._epochs(data, "train").first())
+        found = InformationContent(self.model, self.loss_fn, batch, epsilons, variation_multiple)
+        sensitive = found.get_grad_norm_bounds_sensitivity_IC(eta)
+        return (*found.get_grad_norm_bounds_max_IC(), sensitive)
+
+    def _prepare(self) -> None:
+        """Let the engine have the parts; what it gives back is what the loop uses."""
+        prepared = self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        self._model, self.optimizer, self.loss_fn = prepared
+
+    @contextmanager
+    def _tracking(self) -> Iterator[Tracker]:
+        """Open the tracker of this run, unless it is, and let callbacks and hooks know of it."""
+        result = self.opt_result
+        if self._tracker is not None:  # a callback validates or tests during the fit
+            before = result.iteration, result.loss, result.metrics
+            yield self._tracker
+            # The callbacks that come after it look at the epoch.
+            result.iteration, result.loss, result.metrics = before
+            return
+        config = replace(self.config, log_folder=self.log_folder)
+        tracker = parts.resolve_tracker(config)
+        self._events = Events(self, self.callbacks, config, tracker)
+        tracker.open(config, self.current_epoch)
+        self._tracker = tracker
+        try:
+            yield tracker
+        finally:
+            self._tracker = None
+            tracker.close()
+
+    def _evaluation_data(self, given: Any, own: Any, role: str) -> Epochs:
+        data = own if given is None else given
+        if data is None:
+            raise DataError(f"There are no data to evaluate on: pass {role}_dataloader.")
+        self._prepare()
+        return self._epochs(data, role)
+
+    def _epochs(self, data: Any, role: str, shuffle: bool = False) -> Epochs:
+        if data is not None:
+            data = as_loader(data, self.config.batch_size, shuffle, role)
+        return Epochs(data, self.max_batches)
