@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from perceptrain_core.losses.residuals import pointwise
 from perceptrain_core.types import Metrics, TBatch
+
+_REDUCTIONS = {"mean": 1, "sum": 2}
 
 
 def mse_loss(batch: TBatch, model: nn.Module, *, reduction: str = "mean") -> tuple[Tensor, Metrics]:
@@ -27,4 +29,10 @@ def mse_loss(batch: TBatch, model: nn.Module, *, reduction: str = "mean") -> tup
         DataError: The batch, the dtypes or the names do not fit, or the batch is empty.
         ConfigError: The reduction gives no scalar.
     """
-    return pointwise(F.mse_loss, batch, model, reduction)
+    return pointwise(_squared_error, batch, model, reduction)
+
+
+def _squared_error(outputs: Tensor, labels: Tensor, reduction: str) -> Tensor:
+    # What F.mse_loss calls after it has made the shapes fit, which they do.
+    error: Tensor = torch.ops.aten.mse_loss(outputs, labels, _REDUCTIONS[reduction])
+    return error

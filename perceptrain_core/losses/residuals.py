@@ -84,7 +84,7 @@ def _pairs(outputs: Any, labels: Any) -> dict[str, tuple[Tensor, Tensor]]:
             "or a dict of residuals. Return one of them from the model's forward."
         )
     if labels is None:
-        return {name: _same(name, value, None) for name, value in outputs.items()}
+        return {name: _with_zeros(name, value) for name, value in outputs.items()}
     if not isinstance(labels, Mapping):
         raise DataError(
             f"The model returned {describe(outputs)} and the labels are {describe(labels)}. "
@@ -99,12 +99,18 @@ def _pairs(outputs: Any, labels: Any) -> dict[str, tuple[Tensor, Tensor]]:
     return {name: _same(name, value, labels[name]) for name, value in outputs.items()}
 
 
+def _with_zeros(name: str, value: Any) -> tuple[Tensor, Tensor]:
+    if isinstance(value, Tensor) and value.numel():
+        return value, torch.zeros_like(value)
+    return _same(name, value, value)  # which says what is wrong
+
+
 def _same(name: str, value: Any, label: Any) -> tuple[Tensor, Tensor]:
     if not isinstance(value, Tensor):
         raise DataError(
             f"The output {name!r} of the model is {describe(value)}; expected a tensor."
         )
     try:
-        return same_shape(value, torch.zeros_like(value) if label is None else label)
+        return same_shape(value, label)
     except (DataError, ShapeError) as error:
         raise type(error)(f"Output {name!r}: {error}") from error

@@ -113,7 +113,7 @@ class PINN(Model):
 
 def _points(name: str, value: Any) -> Tensor:
     """Give points that record gradients, as an alias of those given."""
-    if isinstance(value, (tuple, list)) and len(value) == 1:
+    if not isinstance(value, Tensor) and isinstance(value, (tuple, list)) and len(value) == 1:
         (value,) = value
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise DataError(

@@ -12,6 +12,7 @@ from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import evaluating
+from perceptrain_core.tensors import detached
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.first_batch import check_result
 from perceptrain_core.training.meter import Meter, rows_of
@@ -84,4 +85,5 @@ class Evaluation:
                     check_result(result)
                 self._result.loss, self._result.metrics = result
                 self._events.tell(end, number, result)
-                yield (*result, rows_of(batch))
+                loss, metrics = result
+                yield loss.detach(), detached(metrics), rows_of(batch)

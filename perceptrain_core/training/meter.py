@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from perceptrain_core.errors import LossContractError
-from perceptrain_core.tensors import describe, detached
+from perceptrain_core.tensors import describe
 from perceptrain_core.types import Metrics
 
 
@@ -32,12 +32,16 @@ class Meter:
         self._counts: dict[int, dict[str, int]] = {}
 
     def add(self, loss: Tensor, metrics: Metrics, rows: int = 1) -> None:
-        """Take the loss and the metrics of one batch of so many rows."""
+        """Take the loss and the metrics, detached, of one batch of so many rows."""
         self.batches += 1
-        sums = self._sums.setdefault(rows, {})
-        counts = self._counts.setdefault(rows, {})
         # The loss comes last: a metric of that name is not to hide it.
-        for name, value in {**detached(metrics), "loss": loss.detach()}.items():
+        values = {**metrics, "loss": loss}
+        if rows not in self._sums:
+            self._sums[rows] = values
+            self._counts[rows] = dict.fromkeys(values, 1)
+            return
+        sums, counts = self._sums[rows], self._counts[rows]
+        for name, value in values.items():
             if name in sums:
                 sums[name] = sums[name] + value
                 counts[name] += 1
@@ -51,9 +55,15 @@ class Meter:
         Raises:
             LossContractError: A metric is not a scalar.
         """
-        names = dict.fromkeys(name for sums in self._sums.values() for name in ("loss", *sums))
-        row = {f"{self.prefix}_{name}": self._mean(name) for name in names}
-        return row or {f"{self.prefix}_loss": float("nan")}
+        if not self.batches:  # every one was skipped
+            return {f"{self.prefix}_loss": float("nan")}
+        names = ["loss", *(n for n in self._all_names() if n != "loss")]
+        return {f"{self.prefix}_{name}": self._mean(name) for name in names}
+
+    def _all_names(self) -> Iterable[str]:
+        if len(self._sums) == 1:
+            return next(iter(self._sums.values()))
+        return dict.fromkeys(name for sums in self._sums.values() for name in sums)
 
     def _mean(self, name: str) -> float:
         total, weight = 0.0, 0
