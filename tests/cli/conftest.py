@@ -26,8 +26,10 @@ class Site:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.names: list[str] = []
 
     def plugin(self, name: str, source: str, version: str = "1.0") -> None:
+        self.names.append(name)
         module = name.replace("-", "_")
         (self.root / f"{module}.py").write_text(source)
         info = self.root / f"{module}-{version}.dist-info"
@@ -36,8 +38,9 @@ class Site:
         (info / "entry_points.txt").write_text(f"[perceptrain]\nmain = {module}\n")
 
     def environ(self, **extra: str) -> dict[str, str]:
-        known = {k: v for k, v in os.environ.items() if k != "PERCEPTRAIN_PLUGINS"}
-        return known | {"PYTHONPATH": str(self.root), "NO_COLOR": "1"} | extra
+        # Only these: whatever else is installed beside the tests must not matter.
+        own = {"PERCEPTRAIN_PLUGINS": ",".join(dict.fromkeys(self.names))}
+        return os.environ | own | {"PYTHONPATH": str(self.root), "NO_COLOR": "1"} | extra
 
     def python(self, code: str, *args: str) -> str:
         command = [sys.executable, "-c", code, *args]
