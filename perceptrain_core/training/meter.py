@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -34,8 +34,8 @@ class Meter:
     def add(self, loss: Tensor, metrics: Metrics, rows: int = 1) -> None:
         """Take the loss and the metrics, detached, of one batch of so many rows."""
         self.batches += 1
-        # The loss comes last: a metric of that name is not to hide it.
-        values = {**metrics, "loss": loss}
+        values = {"loss": loss, **metrics}
+        values["loss"] = loss  # a metric of that name is not to hide it
         if rows not in self._sums:
             self._sums[rows] = values
             self._counts[rows] = dict.fromkeys(values, 1)
@@ -57,21 +57,14 @@ class Meter:
         """
         if not self.batches:  # every one was skipped
             return {f"{self.prefix}_loss": float("nan")}
-        names = ["loss", *(n for n in self._all_names() if n != "loss")]
-        return {f"{self.prefix}_{name}": self._mean(name) for name in names}
-
-    def _all_names(self) -> Iterable[str]:
-        if len(self._sums) == 1:
-            return next(iter(self._sums.values()))
-        return dict.fromkeys(name for sums in self._sums.values() for name in sums)
-
-    def _mean(self, name: str) -> float:
-        total, weight = 0.0, 0
+        totals: dict[str, float] = {}
+        weights: dict[str, int] = {}
         for rows, sums in self._sums.items():
-            if name in sums:
-                total += rows * _number(name, sums[name])
-                weight += rows * self._counts[rows][name]
-        return total / weight
+            counts = self._counts[rows]
+            for name, value in sums.items():
+                totals[name] = totals.get(name, 0.0) + rows * _number(name, value)
+                weights[name] = weights.get(name, 0) + rows * counts[name]
+        return {f"{self.prefix}_{name}": total / weights[name] for name, total in totals.items()}
 
 
 def _number(name: str, value: Any) -> float:
