@@ -8,6 +8,7 @@ from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import checkpoint_path, rotate
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import NonFiniteLossError
+from perceptrain_core.models.parameters import nonfinite_parameter
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import TrainingStage
 
@@ -46,10 +47,10 @@ def require_finite(trainer: TrainerContext) -> None:
     """
     if trainer.config.on_nonfinite == "ignore":
         return
-    for name, parameter in trainer.model.named_parameters():
-        if not parameter.isfinite().all():
-            raise NonFiniteLossError(
-                f"The parameter {name!r} is not finite at the end of epoch "
-                f"{trainer.current_epoch}, although the loss was: its gradient was not, as that "
-                "of a root or a norm at 0. No checkpoint was written; earlier ones are good."
-            )
+    lost = nonfinite_parameter(trainer.model)
+    if lost is not None:
+        raise NonFiniteLossError(
+            f"The parameter {lost!r} is not finite at the end of epoch {trainer.current_epoch}, "
+            "although the loss was: its gradient was not, as that of a root or a norm at 0. No "
+            "checkpoint was written; earlier ones are good."
+        )

@@ -54,3 +54,8 @@ def num_parameters(model: nn.Module) -> int:
 
 def _trainable(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def nonfinite_parameter(model: nn.Module) -> str | None:
+    """Give the name of the first parameter with a NaN or an infinity, or ``None``."""
+    return next((n for n, p in model.named_parameters() if not p.isfinite().all()), None)

@@ -38,9 +38,7 @@ def optimize_step(
         The loss and the metrics, detached, both from before the update.
     """
     xs = data_to_device(xs, device, dtype)
-    begin_step = getattr(loss_fn, "begin_step", None)
-    if begin_step is not None:
-        begin_step()
+    begin_step(loss_fn)
     if needs_closure(optimizer):
         return _step_with_closure(model, optimizer, loss_fn, xs)
     _clear_gradients(optimizer)
@@ -93,6 +91,13 @@ def needs_closure(optimizer: Optimizer) -> bool:
     """
     own = getattr(optimizer, "needs_closure", None)
     return _class_needs_closure(type(optimizer)) if own is None else bool(own)  # type: ignore[arg-type]
+
+
+def begin_step(loss_fn: Any) -> None:
+    """Tell a loss that an optimizer step begins, if it has a method ``begin_step`` to be told."""
+    told = getattr(loss_fn, "begin_step", None)
+    if told is not None:
+        told()
 
 
 def begin_epoch(optimizer: Any, epoch: int) -> None:

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from perceptrain_core.analysis.information_content import InformationContent
 from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks.writer import get_writer
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data import Epochs, as_loader
 from perceptrain_core.engine import Engine, LocalEngine
@@ -167,7 +168,7 @@ class Evaluator(TrainerHooks):
             result.iteration, result.loss, result.metrics = before
             return
         config = replace(self.config, log_folder=self.log_folder)
-        tracker = parts.resolve_tracker(config)
+        tracker = get_writer(config.tracking_tool)
         self._events = Events(self, self.callbacks, config, tracker)
         tracker.open(config, self.current_epoch)
         self._tracker = tracker

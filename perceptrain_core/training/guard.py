@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from perceptrain_core.errors import NonFiniteLossError, TrainingError
+from perceptrain_core.models.parameters import nonfinite_parameter
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
 from perceptrain_core.types import LossFunction, Metrics
@@ -166,11 +167,11 @@ def make_guard(
 
 def nonfinite_error(what: str, where: str, model: nn.Module) -> NonFiniteLossError:
     """Make the error that stops a run."""
-    lost = [name for name, p in model.named_parameters() if not p.isfinite().all()]
-    if lost:
+    lost = nonfinite_parameter(model)
+    if lost is not None:
         return NonFiniteLossError(
             f"Training stopped {where}: {what}. The parameters are not finite themselves "
-            f"({lost[0]!r}): an earlier step had a finite loss with a gradient that was not, as "
+            f"({lost!r}): an earlier step had a finite loss with a gradient that was not, as "
             "that of a root or a norm at 0."
         )
     return NonFiniteLossError(

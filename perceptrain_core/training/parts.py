@@ -15,15 +15,13 @@ from perceptrain_core.callbacks import (
     SaveCheckpoint,
     WriteMetrics,
     WritePlots,
-    get_writer,
 )
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.losses.supervised import SupervisedLoss, as_loss
-from perceptrain_core.optimizers.step import optimize_step
+from perceptrain_core.optimizers.step import begin_step, optimize_step
 from perceptrain_core.registry import get_loss, get_optimizer, registry
 from perceptrain_core.tensors import detached
-from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training.events import as_callback
 from perceptrain_core.training.first_batch import check_result
 from perceptrain_core.types import LossFunction, OptimizeStep, StepResult
@@ -92,11 +90,6 @@ def _add_loss_parameters(optimizer: Optimizer, loss_fn: LossFunction, owned: set
         optimizer.add_param_group({"params": missing})
 
 
-def resolve_tracker(config: TrainConfig) -> Tracker:
-    """Make the tracker of a run: the one named, else TensorBoard where it is, else CSV."""
-    return get_writer(config.tracking_tool)
-
-
 def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]) -> list[Callback]:
     """Give the user's callbacks, then those that the settings ask for, checkpoints last.
 
@@ -144,8 +137,9 @@ def resolve_step(step: OptimizeStep) -> OptimizeStep:
     except ValueError:
         pass  # written in C: it does not tell
 
-    def checked(*args: Any, **kwargs: Any) -> StepResult:
-        result = step(*args, **kwargs)
+    def checked(model: Any, optimizer: Any, loss_fn: Any, xs: Any, **options: Any) -> StepResult:
+        begin_step(loss_fn)
+        result = step(model, optimizer, loss_fn, xs, **options)
         check_result(result)
         return result[0].detach(), detached(result[1])
 

@@ -148,8 +148,6 @@ class Trainer(Evaluator):
             if starts:
                 events.tell(Stage.TRAIN_BATCH_START, self.batches_seen, batch)
             try:
-                if guard.begin_step is not None:
-                    guard.begin_step()
                 loss, metrics = self.optimize_step(
                     self._model, self.optimizer, guard, batch, device=device, dtype=dtype
                 )
