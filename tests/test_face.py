@@ -77,6 +77,7 @@ NOW = {
     "perceptrain.tensors": {
         "perceptrain_core.tensors": "numpy_to_tensor promote_to promote_to_tensor",
     },
+    "perceptrain.train_utils": {"perceptrain_core.engine": "Accelerator"},
     "perceptrain.stages": {"perceptrain_core.types": "TrainingStage"},
     "perceptrain.types": {
         "perceptrain_core.types": (
@@ -89,7 +90,6 @@ NOW = {
 LATER = {
     "perceptrain": "WeightedLoss",
     "perceptrain.callbacks": "LivePlotMetrics",
-    "perceptrain.train_utils": "Accelerator",
 }
 
 PATHS = [

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.engine import Engine
 from perceptrain_core.types import OptimizeResult
 
 
@@ -23,6 +24,7 @@ class TrainerContext(Protocol):
     current_epoch: int
     global_step: int
     stop_training: bool
+    engine: Engine
     train_dataloader: Any
     val_dataloader: Any
     test_dataloader: Any

@@ -77,6 +77,8 @@ class R3Sampling(Callback):
         data = self.dataset
         points = data_to_device(data.features.clone(), trainer.opt_result.device, config.dtype)
         data.update(self._fitness(points, trainer.model))
+        if trainer.engine.world_size > 1:  # each has drawn points of its own
+            data.load_state_dict(trainer.engine.broadcast(data.state_dict()))
         if self.verbose and config.verbose:
             print(
                 f"Epoch {trainer.current_epoch}: R3 kept {data.n_retained} of {len(data)} points "

@@ -49,7 +49,9 @@ class SaveBestCheckpoint(Callback):
         if criterion(float(val_loss), self.best_loss, config.val_epsilon):
             require_finite(trainer)
             self.best_loss = float(val_loss)
-            write_file(trainer.log_folder / BEST, trainer.state_dict())
+            state = trainer.state_dict()  # each process has a part in it, and the first writes it
+            if trainer.opt_result.rank == 0:
+                write_file(trainer.log_folder / BEST, state)
 
     def state_dict(self) -> dict[str, Any]:
         """The best loss."""

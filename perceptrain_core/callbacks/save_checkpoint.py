@@ -34,9 +34,10 @@ class SaveCheckpoint(Callback):
             NonFiniteLossError: The parameters hold a NaN; earlier checkpoints are as they were.
         """
         require_finite(trainer)
-        path = checkpoint_path(trainer.log_folder, trainer.current_epoch)
-        write_file(path, trainer.state_dict())
-        rotate(trainer.log_folder, config.keep_checkpoints)
+        state = trainer.state_dict()  # each process has a part in it, and the first writes it
+        if trainer.opt_result.rank == 0:
+            write_file(checkpoint_path(trainer.log_folder, trainer.current_epoch), state)
+            rotate(trainer.log_folder, config.keep_checkpoints)
 
 
 def require_finite(trainer: TrainerContext) -> None:

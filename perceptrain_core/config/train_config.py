@@ -91,14 +91,18 @@ class TrainConfig:
             On a GPU the loss is read at every step, unless this is ``"raise"`` and the optimizer
             is made with ``fused=True``.
         keep_checkpoints: How many of the newest checkpoints stay; 0 keeps all.
-        nprocs: Processes; more than 1 is not available in this version.
-        compute_setup: ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU where there is one.
-        backend: The backend of ``torch.distributed``; unused by a single process.
+        nprocs: Processes to train in. More than 1 are started by ``fit``; where ``torchrun``
+            started some already, leave it at 1. ``batch_size`` is that of each process.
+        compute_setup: ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU where there is one. Each process
+            needs one of its own.
+        backend: The backend of ``torch.distributed``: ``"gloo"``, ``"nccl"``, any other that torch
+            has, or ``"auto"``: NCCL on GPUs, Gloo on CPUs. Unused by a single process.
         log_setup: ``"cpu"`` or ``"auto"``: where metrics are read; they are read on the CPU, and
             only when someone writes them.
         dtype: Floating point dtype of the model and the floating point data, e.g.
             ``torch.float64`` or ``"float64"``; ``None`` leaves them as they are.
-        all_reduce_metrics: Average metrics over processes; unused by a single process.
+        all_reduce_metrics: Average the loss and metrics of training over the processes; by default
+            they are those of the first. Those of a validation are over all rows either way.
 
     Raises:
         ConfigError: Something is wrong; the message lists every fault.
@@ -132,17 +136,10 @@ class TrainConfig:
     keep_checkpoints: Interval = 3
     nprocs: Count = 1
     compute_setup: Literal["cpu", "gpu", "auto"] = "cpu"
-    backend: str = "gloo"
+    backend: str = "auto"
     log_setup: Literal["cpu", "auto"] = "cpu"
     dtype: FloatDtype = None
     all_reduce_metrics: bool = False
-
-    @field_validator("nprocs")
-    @classmethod
-    def _one_process(cls, value: int) -> int:
-        if value > 1:
-            raise ValueError("training in several processes is not available yet; use 1")
-        return value
 
     @field_validator("live_plot_every")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -31,6 +31,7 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             training is one batch.
         drop_last: Leave out a last batch that is not full.
         generator: Where random orders come from; torch's default generator if ``None``.
+        sampler: Gives the rows of each pass, in place of ``shuffle``.
 
     Iterating gives tuples with one tensor of shape ``(batch_size, ...)`` for each tensor given.
     Without shuffling these are views of the data: do not change them in place.
@@ -47,15 +48,18 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         infinite: bool = False,
         drop_last: bool = False,
         generator: torch.Generator | None = None,
+        sampler: Iterable[int] | None = None,
     ) -> None:
         _check(tensors, batch_size)
         super().__init__(
             TensorDataset(*tensors),
             batch_size=batch_size,
             shuffle=shuffle,
+            sampler=sampler,
             drop_last=drop_last,
             generator=generator,
         )
+        self._sampled = sampler is not None
         self.tensors = tensors
         self.shuffle = shuffle
         self.infinite = infinite
@@ -71,10 +75,10 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         return super().__len__()
 
     def _one_pass(self) -> Iterator[tuple[Tensor, ...]]:
-        size = len(self.tensors[0])
+        order = self._order() if self.shuffle or self._sampled else None
+        size = len(self.tensors[0]) if order is None else len(order)
         if self.drop_last:
             size -= size % self._rows
-        order = self._order() if self.shuffle else None
         yield from self._batches(order, size)
 
     def _endless(self) -> Iterator[tuple[Tensor, ...]]:
@@ -86,6 +90,8 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             rest = order[full:]
 
     def _order(self) -> Tensor:
+        if self._sampled:
+            return torch.tensor(list(self.sampler), dtype=torch.int64)
         return torch.randperm(len(self.tensors[0]), generator=self.generator)
 
     def _batches(self, order: Tensor | None, size: int) -> Iterator[tuple[Tensor, ...]]:

@@ -1,6 +1,8 @@
 """Where training runs: devices and processes."""
 
+from perceptrain_core.engine.accelerator import Accelerator
+from perceptrain_core.engine.choice import make_engine
 from perceptrain_core.engine.local import LocalEngine
 from perceptrain_core.engine.protocol import Engine
 
-__all__ = ["Engine", "LocalEngine"]
+__all__ = ["Accelerator", "Engine", "LocalEngine", "make_engine"]

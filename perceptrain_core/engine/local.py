@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -10,6 +10,9 @@ from torch.optim import Optimizer
 
 from perceptrain_core.data.device import data_to_device
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.types import Loader, LossFunction
+
+Value = TypeVar("Value")
 
 
 class LocalEngine:
@@ -24,15 +27,10 @@ class LocalEngine:
     """
 
     rank = 0
+    world_size = 1
 
     def __init__(self, compute_setup: str = "cpu", dtype: torch.dtype | None = None) -> None:
-        if compute_setup == "gpu" and not torch.cuda.is_available():
-            raise TrainingError(
-                'compute_setup="gpu", but torch finds no CUDA device. Use "auto" to take a GPU '
-                'only where there is one, or "cpu".'
-            )
-        use_gpu = compute_setup != "cpu" and torch.cuda.is_available()
-        self.device = torch.device("cuda" if use_gpu else "cpu")
+        self.device = torch.device("cuda" if use_gpu(compute_setup) else "cpu")
         self.dtype = dtype
 
     def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> tuple[nn.Module, Any, Any]:
@@ -50,3 +48,40 @@ class LocalEngine:
     def place(self, batch: Any) -> Any:
         """Move a batch to the device; its floating point tensors take the dtype."""
         return data_to_device(batch, self.device, self.dtype)
+
+    def shard(self, loader: Loader, even: bool) -> Loader:
+        """Give the loader: all of it is this process's share."""
+        return loader
+
+    def join(self, step_loss: LossFunction, parts: list[Any]) -> LossFunction:
+        """Give the loss itself."""
+        return step_loss
+
+    def align(self, *modules: Any) -> None:
+        """Do nothing."""
+
+    def any(self, flag: bool) -> bool:
+        """Give the flag."""
+        return flag
+
+    def gather(self, value: Value) -> list[Value]:
+        """Give the value, in a list."""
+        return [value]
+
+    def broadcast(self, value: Value) -> Value:
+        """Give the value."""
+        return value
+
+
+def use_gpu(compute_setup: str) -> bool:
+    """Whether to compute on a GPU.
+
+    Raises:
+        TrainingError: ``"gpu"`` is asked for and there is none.
+    """
+    if compute_setup == "gpu" and not torch.cuda.is_available():
+        raise TrainingError(
+            'compute_setup="gpu", but torch finds no CUDA device. Use "auto" to take a GPU '
+            'only where there is one, or "cpu".'
+        )
+    return compute_setup != "cpu" and torch.cuda.is_available()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from perceptrain_core.errors import TrainingError
@@ -36,6 +37,8 @@ def trainable(model: nn.Module, *, matrices: bool = False) -> list[nn.Parameter]
 def absolute_gradient(term: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     """Give the absolute gradient of a term; the graph is kept.
 
+    In a process group, all processes call it together, and it is that of the mean of their terms.
+
     Args:
         term: A 0-dim tensor with a graph.
         parameters: P numbers in all. Those that the term does not depend on count as zero.
@@ -46,4 +49,8 @@ def absolute_gradient(term: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     gradients = torch.autograd.grad(
         term, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
     )
-    return torch.cat([gradient.detach().reshape(-1) for gradient in gradients]).abs()
+    gradient = torch.cat([gradient.detach().reshape(-1) for gradient in gradients])
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(gradient)
+        gradient /= dist.get_world_size()
+    return gradient.abs()

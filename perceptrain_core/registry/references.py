@@ -45,6 +45,17 @@ def load_reference(reference: str, base: str | os.PathLike[str] | None = None) -
     return _attribute(reference, module, attribute)
 
 
+def loaded_files() -> list[ModuleType]:
+    """Give the modules that were loaded from a file that a reference named.
+
+    No other process finds them by their names.
+    """
+    modules = list(sys.modules.values())
+    specs = [getattr(module, "__spec__", None) for module in modules]
+    loaders = [getattr(spec, "loader", None) for spec in specs]
+    return [m for m, each in zip(modules, loaders, strict=True) if isinstance(each, _FreshLoader)]
+
+
 def _names_file(where: str) -> bool:
     return where.endswith(".py") or "/" in where or os.sep in where
 

@@ -15,11 +15,9 @@ from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.first_batch import check_result
-from perceptrain_core.training.meter import Meter, rows_of
+from perceptrain_core.training.meter import Meter, Row, means_of, rows_of
 from perceptrain_core.types import Metrics, OptimizeResult
 from perceptrain_core.types import TrainingStage as Stage
-
-Row = dict[str, float]
 
 
 class Evaluation:
@@ -54,12 +52,13 @@ class Evaluation:
             DataError: There is no batch.
         """
         self._events.tell(Stage.VAL_EPOCH_START, epoch)
+        self._engine.align(self._model, self._loss_fn)
         meter = Meter("val")
         for batch in self._batches(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
             meter.add(*batch)
-        if not meter.batches:
+        if not self._engine.any(meter.batches > 0):
             raise DataError("The validation data gave no batch: they are empty or used up.")
-        row = meter.means()
+        row = means_of(self._engine.gather(meter.totals()), "val")
         self._result.loss, self._result.metrics = row["val_loss"], {**(trained or {}), **row}
         self._events.tell(Stage.VAL_EPOCH_END, epoch, row)
         return row

@@ -16,14 +16,17 @@ from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.writer import get_writer
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data import Epochs, as_loader
-from perceptrain_core.engine import Engine, LocalEngine
+from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError, TrainingError
 from perceptrain_core.optimizers.step import optimize_step as default_optimize_step
 from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.trackers.none import SilentTracker
 from perceptrain_core.training import parts
-from perceptrain_core.training.evaluation import Evaluation, Row
+from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.hooks import TrainerHooks
+from perceptrain_core.training.meter import Row
+from perceptrain_core.training.processes import engine_for
 from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.training.state import run_state
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
@@ -50,7 +53,7 @@ class Evaluator(TrainerHooks):
         self.model = parts.resolve_model(model)
         self.loss_fn: LossFunction = parts.resolve_loss(loss_fn)
         self.optimizer = parts.resolve_optimizer(optimizer, self.model, self.loss_fn)
-        self.engine: Engine = LocalEngine(config.compute_setup, config.dtype)
+        self.engine: Engine = engine_for(config)
         self.train_dataloader = train_dataloader
         self.val_dataloader = val_dataloader
         self.test_dataloader = test_dataloader
@@ -79,7 +82,8 @@ class Evaluator(TrainerHooks):
     def log_folder(self) -> Path:
         """The folder of the latest run; it exists once something is written to it."""
         if self._log_folder is None:
-            self._log_folder = new_run_folder(self.config).absolute()
+            folder = new_run_folder(self.config).absolute()
+            self._log_folder = self.engine.broadcast(folder)
         return self._log_folder
 
     def _provenance(self) -> dict[str, dict[str, Any]]:
@@ -168,7 +172,7 @@ class Evaluator(TrainerHooks):
             result.iteration, result.loss, result.metrics = before
             return
         config = replace(self.config, log_folder=self.log_folder)
-        tracker = get_writer(config.tracking_tool)
+        tracker = get_writer(config.tracking_tool) if self.engine.rank == 0 else SilentTracker()
         self._events = Events(self, self.callbacks, config, tracker)
         tracker.open(config, self.current_epoch)
         self._tracker = tracker
@@ -188,4 +192,6 @@ class Evaluator(TrainerHooks):
     def _epochs(self, data: Any, role: str, shuffle: bool = False) -> Epochs:
         if data is not None:
             data = as_loader(data, self.config.batch_size, shuffle, role)
+            if role != "test":  # a row for each batch: every process goes through all of them
+                data = self.engine.shard(data, even=role == "train")
         return Epochs(data, self.max_batches)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import warnings
 from collections.abc import Callable
 from math import isfinite
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from perceptrain_core.engine import Engine
 from perceptrain_core.errors import NonFiniteLossError, TrainingError
 from perceptrain_core.models.parameters import nonfinite_parameter
 from perceptrain_core.tensors import detached
@@ -146,11 +150,57 @@ class FusedLossGuard(LossGuard):
         self._optimizer.__dict__.pop("found_inf", None)
 
 
+class SharedLossGuard(LossGuard):
+    """Watch in several processes: what stops one stops all, at the same step.
+
+    That is a loss that is not finite, or Ctrl-C, which must not leave the others waiting.
+
+    Args:
+        engine: Connects the processes.
+        loss_fn: The loss.
+        policy: ``"raise"``, ``"skip"`` or ``"ignore"``.
+        where: Gives the position in the run, for messages.
+    """
+
+    def __init__(
+        self, engine: Engine, loss_fn: LossFunction, policy: str, where: Callable[[], str]
+    ) -> None:
+        super().__init__(loss_fn, policy, where)
+        self._engine = engine
+        self._ignore, self._watch = not self._watch, True
+        self._interrupted = False
+        self._handler = None
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._handler = signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
+
+    def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
+        finite = self._ignore or isfinite(loss.item())
+        if not self._engine.any(self._interrupted or not finite):
+            return
+        if self._engine.any(self._interrupted):
+            raise KeyboardInterrupt
+        if self._policy == "skip":
+            raise SkipBatch
+        found = self._engine.gather(None if finite else find_nonfinite(loss, metrics))
+        rank, what = next((rank, what) for rank, what in enumerate(found) if what is not None)
+        raise nonfinite_error(what, f"{self._where()} of process {rank}", model)
+
+    def release(self) -> None:
+        """Let Ctrl-C do what it did before."""
+        super().release()
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+
+
 def make_guard(
     loss_fn: LossFunction,
     optimizer: Any,
     policy: str,
-    device: torch.device,
+    engine: Engine,
     where: Callable[[], str],
 ) -> LossGuard:
     """Choose how a loss is watched: on a GPU without reading it at every step, if that can be.
@@ -160,7 +210,9 @@ def make_guard(
     """
     if optimizer is None:
         raise TrainingError("Training needs an optimizer; this trainer was made with None.")
-    if policy == "raise" and FusedLossGuard.fits(optimizer, device):
+    if engine.world_size > 1:
+        return SharedLossGuard(engine, loss_fn, policy, where)
+    if policy == "raise" and FusedLossGuard.fits(optimizer, engine.device):
         return FusedLossGuard(optimizer, loss_fn, where)
     return LossGuard(loss_fn, policy, where)
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from statistics import fmean
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from perceptrain_core.engine import Engine
 from perceptrain_core.errors import LossContractError
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import Metrics
+
+#: Means by name, ``train_loss`` and so on.
+Row: TypeAlias = dict[str, float]
+
+#: For each name a sum, and the number of rows or batches in it.
+Totals: TypeAlias = dict[str, tuple[float, int]]
 
 
 class Meter:
@@ -49,22 +57,52 @@ class Meter:
                 sums[name] = value
                 counts[name] = 1
 
-    def means(self) -> dict[str, float]:
+    def means(self) -> Row:
         """Give the mean of the loss and of each metric, as floats.
 
         Raises:
             LossContractError: A metric is not a scalar.
         """
-        if not self.batches:  # every one was skipped
-            return {f"{self.prefix}_loss": float("nan")}
-        totals: dict[str, float] = {}
-        weights: dict[str, int] = {}
+        return means_of([self.totals()], self.prefix)
+
+    def totals(self) -> Totals:
+        """Give for the loss and each metric the sum, as a float, and the weight of what it sums.
+
+        Raises:
+            LossContractError: A metric is not a scalar.
+        """
+        totals: Totals = {}
         for rows, sums in self._sums.items():
-            counts = self._counts[rows]
             for name, value in sums.items():
-                totals[name] = totals.get(name, 0.0) + rows * _number(name, value)
-                weights[name] = weights.get(name, 0) + rows * counts[name]
-        return {f"{self.prefix}_{name}": total / weights[name] for name, total in totals.items()}
+                total, weight = totals.get(name, (0.0, 0))
+                added = rows * self._counts[rows][name]
+                totals[name] = total + rows * _number(name, value), weight + added
+        return totals
+
+
+def means_of(parts: list[Totals], prefix: str) -> Row:
+    """Give the means over what several processes summed; the loss is NaN if there was nothing."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    row = {f"{prefix}_loss": float("nan")}  # where every batch was skipped
+    for name in names:
+        totals, weights = zip(*(part[name] for part in parts if name in part), strict=True)
+        row[f"{prefix}_{name}"] = sum(totals) / sum(weights)
+    return row
+
+
+def reduce_row(engine: Engine, row: Row, average: bool) -> Row:
+    """Give the row that all processes go by: the mean of theirs, or that of the first.
+
+    Args:
+        engine: Connects the processes.
+        row: That of this process.
+        average: Whether it is the mean; of a metric, over the processes that have it.
+    """
+    rows = engine.gather(row)
+    if not average:
+        return rows[0]
+    names = dict.fromkeys(name for each in rows for name in each)
+    return {name: fmean(each[name] for each in rows if name in each) for name in names}
 
 
 def _number(name: str, value: Any) -> float:

@@ -25,7 +25,7 @@ def run_state(trainer: Any) -> dict[str, Any]:
         "global_step": trainer.global_step,
         "batches_seen": trainer.batches_seen,
         "history": trainer.history,
-        "random": get_random_state(),
+        "random": trainer.engine.gather(get_random_state()),
         "loaders": [g.get_state() for g in generators_of(trainer.train_dataloader)],
         "callbacks": {_key(i, c): c.state_dict() for i, c in enumerate(trainer.callbacks)},
         "config": plain_config(trainer.config),
@@ -59,7 +59,8 @@ def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> list[Callbac
     trainer.global_step = state["global_step"]
     trainer.batches_seen = state["batches_seen"]
     trainer.history = state["history"]
-    set_random_state(state["random"])
+    if trainer.engine.rank < len(state["random"]):  # else this process was not there
+        set_random_state(state["random"][trainer.engine.rank])
     own = generators_of(trainer.train_dataloader)
     if len(own) == len(state["loaders"]):  # else the data are others
         for generator, saved in zip(own, state["loaders"], strict=True):

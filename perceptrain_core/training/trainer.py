@@ -5,22 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import training
 from perceptrain_core.optimizers.step import begin_epoch
 from perceptrain_core.training import parts
-from perceptrain_core.training.evaluation import Row
 from perceptrain_core.training.evaluator import Evaluator
 from perceptrain_core.training.guard import SkipBatch, make_guard, warn_of_skipped
 from perceptrain_core.training.hooks import losses_of
-from perceptrain_core.training.meter import Meter
+from perceptrain_core.training.meter import Meter, Row, reduce_row
+from perceptrain_core.training.processes import find_shared_run, fit_in_processes, seed_run
 from perceptrain_core.training.progress import ProgressBar, make_bar
-from perceptrain_core.training.state import find_run, restore_run
+from perceptrain_core.training.state import restore_run
+from perceptrain_core.types import Metrics, StepResult
 from perceptrain_core.types import TrainingStage as Stage
 
 
@@ -93,12 +93,17 @@ class Trainer(Evaluator):
             self.train_dataloader = train_dataloader
         if val_dataloader is not None:
             self.val_dataloader = val_dataloader
+        if self.engine.world_size < self.config.nprocs:
+            fit_in_processes(self, resume)
+            return self.model, self.optimizer
         train = self._epochs(self.train_dataloader, "train", shuffle=self.config.shuffle)
         val = self._validation_data()
-        self._guard = make_guard(
-            self.loss_fn, self.optimizer, self.config.on_nonfinite, self.engine.device, self._where
-        )
         self._start(resume)
+        self._guard = make_guard(
+            self.loss_fn, self.optimizer, self.config.on_nonfinite, self.engine, self._where
+        )
+        parts = [self.model, self.loss_fn, self.optimizer]
+        self._step_loss = self.engine.join(self._guard, parts)
         with self._tracking() as tracker, training(self.model, self.loss_fn):
             if self.config.hyperparams:
                 tracker.log_hyperparams(self.config.hyperparams)
@@ -137,7 +142,7 @@ class Trainer(Evaluator):
                     break
 
     def _train_epoch(self, train: Epochs, bar: ProgressBar) -> Row:
-        events, guard = self._events, self._guard
+        events, loss_fn = self._events, self._step_loss
         device, dtype = self.engine.device, self.engine.dtype
         starts, ends = Stage.TRAIN_BATCH_START in events, Stage.TRAIN_BATCH_END in events
         batches = train.count()
@@ -149,7 +154,7 @@ class Trainer(Evaluator):
                 events.tell(Stage.TRAIN_BATCH_START, self.batches_seen, batch)
             try:
                 loss, metrics = self.optimize_step(
-                    self._model, self.optimizer, guard, batch, device=device, dtype=dtype
+                    self._model, self.optimizer, loss_fn, batch, device=device, dtype=dtype
                 )
             except SkipBatch:
                 skipped += 1
@@ -157,10 +162,11 @@ class Trainer(Evaluator):
             self.global_step += 1
             meter.add(loss, metrics)
             if ends:
+                loss, metrics = self._agreed(loss, metrics)
                 self.opt_result.loss, self.opt_result.metrics = loss, metrics
                 events.tell(Stage.TRAIN_BATCH_END, self.batches_seen, (loss, metrics))
             bar.batch(self.current_epoch, self._batch, batches)
-        guard.poll()
+        self._guard.poll()
         if self._batch == 0:
             raise DataError(
                 f"The training data gave no batch in epoch {self.current_epoch}: they are empty, "
@@ -168,7 +174,15 @@ class Trainer(Evaluator):
             )
         if skipped:
             warn_of_skipped(skipped, self._batch, self.current_epoch)
-        return meter.means()
+        return reduce_row(self.engine, meter.means(), self.config.all_reduce_metrics)
+
+    def _agreed(self, loss: Tensor, metrics: Metrics) -> StepResult:
+        """Give the loss and metrics of a step that all processes go by."""
+        if self.engine.world_size == 1:
+            return loss, metrics
+        row = {name: float(value) for name, value in {**metrics, "": loss}.items()}
+        row = reduce_row(self.engine, row, self.config.all_reduce_metrics)
+        return loss.new_tensor(row.pop("")), row
 
     def _end_epoch(self, row: Row) -> None:
         self.history.append(row)
@@ -178,16 +192,16 @@ class Trainer(Evaluator):
 
     def _finished(self) -> bool:
         criterion = self.config.trainstop_criterion
-        return self.stop_training or (criterion is not None and criterion(self.opt_result))
+        met = criterion is not None and bool(criterion(self.opt_result))
+        return self.engine.any(self.stop_training or met)
 
     def _start(self, resume: bool | str | Path) -> None:
         """Put everything to the start of a run, or to where a checkpoint has it."""
         self._reset()
         self.callbacks = parts.resolve_callbacks(self.config, self._named)
         self._prepare()
-        if self.config.seed is not None:
-            seed_everything(self.config.seed)
-        checkpoint = find_run(self.config, resume)
+        seed_run(self.engine, self.config.seed)
+        checkpoint = find_shared_run(self.engine, self.config, resume)
         restored: list[Callback] = []
         if checkpoint is None:
             self._log_folder = None

@@ -1,0 +1,203 @@
+"""The engines for a loop of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from perceptrain_core.data.dict_loader import DictDataLoader
+from perceptrain_core.engine.choice import make_engine
+from perceptrain_core.engine.distributed import require_gpus
+from perceptrain_core.engine.local import use_gpu
+from perceptrain_core.engine.protocol import Engine
+from perceptrain_core.errors import ConfigError, TrainingError
+
+Value = TypeVar("Value")
+Parameters = ParamSpec("Parameters")
+
+
+class Accelerator:
+    """Devices and processes for a training loop of one's own; the trainer has its own. ::
+
+        accelerator = Accelerator(nprocs=2)
+
+        @accelerator.distribute
+        def train(model, optimizer, loader):
+            model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+            for batch in loader:
+                batch = accelerator.prepare_batch(batch)
+                ...
+            return model.state_dict()
+
+    Args:
+        nprocs: Processes that `distribute` starts. Under ``torchrun`` leave it at 1.
+        compute_setup: ``"cpu"``, ``"gpu"``, one for each process, or ``"auto"``.
+        log_setup: ``"cpu"`` or ``"auto"``: where `all_reduce_dict` leaves its tensors: on the
+            CPU, or on the device.
+        backend: Of ``torch.distributed``; ``"auto"`` is NCCL for GPUs, Gloo for CPUs.
+        dtype: For models and floating point data; ``None`` leaves them.
+
+    Raises:
+        ConfigError: An argument cannot be.
+    """
+
+    def __init__(
+        self,
+        nprocs: int = 1,
+        compute_setup: str = "auto",
+        log_setup: str = "cpu",
+        backend: str = "gloo",
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        faults = {
+            f"nprocs={nprocs!r}: expected a whole number of at least 1": (
+                not isinstance(nprocs, int) or nprocs < 1
+            ),
+            f'compute_setup={compute_setup!r}: expected "cpu", "gpu" or "auto"': (
+                compute_setup not in ("cpu", "gpu", "auto")
+            ),
+            f'log_setup={log_setup!r}: expected "cpu" or "auto"': log_setup not in ("cpu", "auto"),
+        }
+        found = [text for text, wrong in faults.items() if wrong]
+        if found:
+            raise ConfigError("Accelerator: " + "; ".join(found) + ".")
+        self.nprocs = nprocs
+        self.compute_setup = compute_setup
+        self.log_setup = log_setup
+        self.backend = backend
+        self.dtype = dtype
+        self._engine: Engine | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the engine: each process has its own."""
+        return {**vars(self), "_engine": None}
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this process.
+
+        Raises:
+            TrainingError: There is no such device or backend.
+        """
+        if self._engine is None:
+            self._engine = make_engine(self.compute_setup, self.dtype, self.backend)
+        return self._engine
+
+    @property
+    def rank(self) -> int:
+        """The number of this process, from 0."""
+        return self.engine.rank
+
+    @property
+    def world_size(self) -> int:
+        """How many processes there are."""
+        return self.engine.world_size
+
+    @property
+    def device(self) -> torch.device:
+        """The device of this process."""
+        return self.engine.device
+
+    def prepare(self, *objects: Any) -> Any:
+        """Get models, optimizers and loaders ready for this process.
+
+        Args:
+            objects: A model comes back on the device, in several processes wrapped in
+                ``DistributedDataParallel``; an optimizer with its state there; a loader as the
+                share of this process. Anything else comes back as it is.
+
+        Returns:
+            What to use, in the same order: a tuple, or the thing itself if it is the only one.
+        """
+        optimizers = [each for each in objects if isinstance(each, Optimizer)]
+        models = [each for each in objects if isinstance(each, nn.Module)]
+        for model in models:
+            own = {id(parameter) for parameter in model.parameters()}
+            mine = [o for o in optimizers if own & {id(p) for p in _parameters(o)}]
+            self.engine.prepare(model, mine[0] if mine else None, None)
+        prepared = tuple(self._prepared(each) for each in objects)
+        return prepared[0] if len(prepared) == 1 else prepared
+
+    def _prepared(self, item: Any) -> Any:
+        if isinstance(item, DataLoader | DictDataLoader):
+            return self.engine.shard(item, even=True)
+        if not isinstance(item, nn.Module) or self.world_size == 1:
+            return item
+        trained = any(parameter.requires_grad for parameter in item.parameters())
+        return DistributedDataParallel(item) if trained else item
+
+    def prepare_batch(self, batch: Any) -> Any:
+        """Bring a batch, of any shape, to the device; its floats take the dtype."""
+        return self.engine.place(batch)
+
+    def all_reduce_dict(self, values: dict[str, Any]) -> dict[str, Tensor]:
+        """Average scalars over all processes.
+
+        Args:
+            values: 0-dim tensors or numbers, by name; the same names in all processes.
+
+        Returns:
+            0-dim tensors, detached.
+
+        Raises:
+            TrainingError: The names differ.
+        """
+        own = {name: float(value) for name, value in values.items()}
+        gathered = self.engine.gather(own)
+        if any(each.keys() != own.keys() for each in gathered):
+            names = "; ".join(", ".join(each) or "none" for each in gathered)
+            raise TrainingError(f"The processes have values of different names: {names}.")
+        device = "cpu" if self.log_setup == "cpu" else self.device
+        means = {n: sum(each[n] for each in gathered) / len(gathered) for n in own}
+        return {name: torch.tensor(mean, device=device) for name, mean in means.items()}
+
+    def broadcast(self, value: Value, src: int = 0) -> Value:
+        """Give all processes what one has.
+
+        Args:
+            value: A tensor, or anything that can be pickled.
+            src: The process whose value it is.
+
+        Raises:
+            TrainingError: There is no such process.
+        """
+        if not 0 <= src < self.world_size:
+            raise TrainingError(
+                f"src={src}, but there are {self.world_size} processes, counted from 0."
+            )
+        return self.engine.place(self.engine.gather(value)[src])  # type: ignore[no-any-return]
+
+    def distribute(self, function: Callable[Parameters, Value]) -> Callable[Parameters, Value]:
+        """Let calls of a function run in ``nprocs`` processes; also as a decorator.
+
+        Each process gets a copy of the arguments. With one process, or in one of several that
+        were started already, the function is just called.
+
+        Returns:
+            A function that returns what it returned in the first process, and raises what it
+            raised in any.
+        """
+
+        @wraps(function)
+        def distributed(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Value:
+            if self.nprocs == 1 or self.world_size > 1:
+                return function(*args, **kwargs)
+            # The launcher takes a while to import, and few programs need it.
+            from perceptrain_core.engine.launch import run_in_processes
+
+            if use_gpu(self.compute_setup):
+                require_gpus(self.nprocs)
+            return run_in_processes(lambda: function(*args, **kwargs), self.nprocs)
+
+        return distributed
+
+
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

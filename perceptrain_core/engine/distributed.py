@@ -1,0 +1,153 @@
+"""Several processes, each on a device of its own, on the parts of ``torch.distributed``."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from perceptrain_core.data.sharding import shard_loader
+from perceptrain_core.engine.joint_loss import JointLoss, buffers_of, trained_parameters
+from perceptrain_core.engine.local import LocalEngine, use_gpu
+from perceptrain_core.errors import TrainingError
+from perceptrain_core.types import Loader, LossFunction
+
+Value = TypeVar("Value")
+
+_LARGEST = 2**62
+
+
+class DistributedEngine(LocalEngine):
+    """Train in all processes of a group, this one among them.
+
+    ``torchrun``, or whatever else started the processes, has told each its place by environment
+    variables. The group is made here, unless it is there already.
+
+    Args:
+        compute_setup: ``"cpu"``; ``"gpu"``, one for each process of a machine; or ``"auto"``.
+        dtype: For the model and floating point data; ``None`` leaves them.
+        backend: Of ``torch.distributed``; ``"auto"`` is NCCL for GPUs, Gloo for CPUs.
+
+    Raises:
+        TrainingError: There is no GPU, or fewer than processes; or no such backend.
+    """
+
+    def __init__(
+        self,
+        compute_setup: str = "cpu",
+        dtype: torch.dtype | None = None,
+        backend: str = "auto",
+    ) -> None:
+        self.device = _own_gpu() if use_gpu(compute_setup) else torch.device("cpu")
+        self.dtype = dtype
+        if not dist.is_initialized():
+            _make_group(self.device, backend)
+        self.rank = dist.get_rank()
+        self.world_size = dist.get_world_size()
+
+    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> tuple[nn.Module, Any, Any]:
+        """Move the parts to the device; model and loss become those of the first process."""
+        super().prepare(model, optimizer, loss_fn)
+        parts = [model, loss_fn, optimizer]
+        parameters = [p.detach() for p in trained_parameters(parts)]
+        _broadcast([*parameters, *buffers_of(parts)])
+        return model, optimizer, loss_fn
+
+    def shard(self, loader: Loader, even: bool) -> Loader:
+        """Give this process its share of a loader, as `shard_loader` does."""
+        return shard_loader(loader, self.rank, self.world_size, even, self._draw)
+
+    def join(self, step_loss: LossFunction, parts: list[Any]) -> LossFunction:
+        """Give a loss whose gradients are the means over all processes."""
+        return JointLoss(step_loss, trained_parameters(parts), buffers_of(parts))
+
+    def align(self, *modules: Any) -> None:
+        """Give all processes the buffers that the first has."""
+        _broadcast(buffers_of(list(modules)))
+
+    def any(self, flag: bool) -> bool:
+        """Whether something is true in any process."""
+        found = torch.tensor(int(flag), device=self._scalars)
+        dist.all_reduce(found, op=dist.ReduceOp.MAX)
+        return bool(found.item())
+
+    def gather(self, value: Value) -> list[Value]:
+        """Give what each process has, by rank."""
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value)
+        return values
+
+    def broadcast(self, value: Value, src: int = 0) -> Value:
+        """Give all processes what one has, by default the first."""
+        holder = [value]
+        dist.broadcast_object_list(holder, src=src)
+        return holder[0]
+
+    def _draw(self, generator: torch.Generator | None) -> int:
+        """Draw a number: that of the first process counts, and all of them go on by one."""
+        drawn = torch.randint(_LARGEST, (), generator=generator).to(self._scalars)
+        dist.broadcast(drawn, src=0)
+        return int(drawn.item())
+
+    @property
+    def _scalars(self) -> torch.device:
+        """Where single numbers are exchanged: NCCL alone knows no other than GPUs."""
+        return self.device if dist.get_backend() == "nccl" else torch.device("cpu")
+
+
+def several_processes() -> bool:
+    """Whether this is one of several processes that were started to work together."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_world_size() > 1
+    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def require_gpus(processes: int) -> None:
+    """Check that each process of this machine can have a GPU of its own.
+
+    Raises:
+        TrainingError: There are fewer.
+    """
+    gpus = torch.cuda.device_count()
+    if processes > gpus:
+        raise TrainingError(
+            f"{processes} processes, but this machine has {gpus} GPU{'s' * (gpus != 1)}: each "
+            f'needs one of its own. Use nprocs={gpus}, or compute_setup="cpu".'
+        )
+
+
+def _own_gpu() -> torch.device:
+    require_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
+
+
+def _make_group(device: torch.device, backend: str) -> None:
+    if backend == "auto":
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    try:
+        dist.init_process_group(backend)
+    except (ValueError, RuntimeError) as error:
+        raise TrainingError(
+            f"The processes could not be connected with backend={backend!r}: {error}"
+        ) from error
+    atexit.register(_leave_group)
+
+
+def _leave_group() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _broadcast(tensors: list[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for tensor in tensors:
+            whole = tensor.contiguous()
+            dist.broadcast(whole, src=0)
+            if whole is not tensor:
+                tensor.copy_(whole)

@@ -1,0 +1,57 @@
+"""One of the processes that `run_in_processes` starts: ``python -m ... FOLDER``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from perceptrain_core.errors import TrainingError
+
+TASK, RESULT, ERROR = "task.pkl", "result.pkl", "error-"
+
+
+def main(folder: Path) -> int:
+    """Do the task of a folder, and leave there what came of it.
+
+    Returns:
+        The exit code.
+    """
+    rank = os.environ["RANK"]
+    try:
+        with (folder / TASK).open("rb") as file:
+            sys.path[:] = cloudpickle.load(file)
+            function, args = cloudpickle.load(file)
+        result = function(*args)
+        if rank == "0":
+            _leave(folder / RESULT, result)
+    except BaseException as error:
+        error.add_note(f"In process {rank}:\n{traceback.format_exc()}")
+        _leave(folder / f"{ERROR}{rank}", _portable(error))
+        return 1
+    return 0
+
+
+def _portable(error: BaseException) -> BaseException:
+    """Give an error that another process can read: the same, where that can be."""
+    try:
+        cloudpickle.loads(cloudpickle.dumps(error))
+    except Exception:
+        told = TrainingError(f"{type(error).__name__}: {error}")
+        told.__notes__ = error.__notes__
+        return told
+    return error
+
+
+def _leave(path: Path, value: Any) -> None:
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_bytes(cloudpickle.dumps(value))
+    temporary.rename(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

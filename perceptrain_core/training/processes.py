@@ -1,0 +1,110 @@
+"""A fit in several processes: started here, trained there, brought back here."""
+
+from __future__ import annotations
+
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from perceptrain_core.checkpoints.random_state import (
+    get_random_state,
+    seed_everything,
+    set_random_state,
+)
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.data.device import data_to_device
+from perceptrain_core.engine import Engine, make_engine
+from perceptrain_core.engine.distributed import require_gpus
+from perceptrain_core.errors import TrainingError
+from perceptrain_core.optimizers.step import needs_closure
+from perceptrain_core.training.state import find_run, restore_run
+
+# What a fit makes for itself; some of it holds open files.
+_OF_A_FIT = ("_events", "_guard", "_step_loss")
+
+# What a user may look at after a fit, and no checkpoint holds.
+_OUTCOME = ("_log_folder", "stop_training", "interrupted")
+
+
+def engine_for(config: TrainConfig) -> Engine:
+    """Make the engine of a run in this process; only the first of several processes talks."""
+    engine = make_engine(config.compute_setup, config.dtype, config.backend)
+    if engine.rank:
+        config.verbose = False
+    return engine
+
+
+def fit_in_processes(trainer: Any, resume: bool | str | Path) -> None:
+    """Fit in ``config.nprocs`` new processes, and put the trainer to where they got.
+
+    Raises:
+        TrainingError: Something cannot be copied to them, there are too few GPUs, or this is one
+            of several processes already.
+    """
+    # The launcher takes a while to import, and few runs need it.
+    from perceptrain_core.engine.launch import run_in_processes
+
+    nprocs, engine = trainer.config.nprocs, trainer.engine
+    if engine.world_size > 1:
+        raise TrainingError(
+            f"nprocs={nprocs}, but {engine.world_size} processes were started: start as many, or "
+            "leave nprocs at 1, which takes those that there are."
+        )
+    if engine.device.type == "cuda":
+        require_gpus(nprocs)
+    require_means(trainer.optimizer)
+    sent = copy(trainer)
+    for name in _OF_A_FIT:
+        vars(sent).pop(name, None)
+    state, outcome = run_in_processes(_fit_here, nprocs, sent, resume, get_random_state())
+    restore_run(trainer, Path("what the processes trained"), state)
+    result = outcome.pop("result")
+    vars(trainer).update(outcome)
+    vars(trainer.opt_result).update(result)
+
+
+def _fit_here(trainer: Any, resume: bool | str | Path, random: dict[str, Any]) -> Any:
+    from perceptrain_core.training.trainer import Trainer
+
+    set_random_state(random)
+    trainer.engine = engine_for(trainer.config)
+    # Not a fit that a subclass overrides: that one is on its way in the process that started this.
+    Trainer.fit(trainer, resume=resume)
+    outcome = {name: getattr(trainer, name) for name in _OUTCOME}
+    result = trainer.opt_result
+    seen = {"iteration": result.iteration, "loss": result.loss, "metrics": result.metrics}
+    everything = trainer.state_dict(), outcome | {"result": seen | {"extra": result.extra}}
+    return data_to_device(everything, "cpu")
+
+
+def require_means(optimizer: Any) -> None:
+    """Check that an optimizer needs no more than the mean of the gradients.
+
+    Raises:
+        TrainingError: It evaluates the loss itself, which is another one in each process.
+    """
+    if hasattr(optimizer, "needs_closure") or needs_closure(optimizer):
+        raise TrainingError(
+            f"{type(optimizer).__name__} cannot train in several processes: it compares values of "
+            "the loss, and each process knows only that of its own data. Use nprocs=1, or a "
+            "first-order optimizer such as Adam."
+        )
+
+
+def seed_run(engine: Engine, seed: int | None) -> None:
+    """Seed the generators, if there is a seed; in several processes always, and each apart."""
+    if engine.world_size > 1:
+        drawn = int(torch.randint(2**31, ()))
+        base = engine.broadcast(drawn if seed is None else seed)
+        seed = (base + engine.rank) % 2**32
+    if seed is not None:
+        seed_everything(seed)
+
+
+def find_shared_run(
+    engine: Engine, config: TrainConfig, resume: bool | str | Path
+) -> tuple[Path, dict[str, Any]] | None:
+    """Find what to resume, as `find_run` does; the first process reads it for all."""
+    return engine.broadcast(find_run(config, resume) if engine.rank == 0 else None)

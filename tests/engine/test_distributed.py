@@ -1,0 +1,339 @@
+"""Two processes on a CPU, started once: what each test asks of them is computed in one go."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perceptrain import (
+    FFNN,
+    PINN,
+    GradWeightedLoss,
+    TrainConfig,
+    Trainer,
+    load_checkpoint,
+    to_dataloader,
+)
+from perceptrain.callbacks import EarlyStopping, R3Sampling
+from perceptrain.data import R3Dataset
+from perceptrain.errors import NonFiniteLossError
+from perceptrain_core.engine import make_engine
+from perceptrain_core.engine.launch import run_in_processes
+
+ROWS = 24
+MakeLoss = Callable[[nn.Module], Any]
+
+
+def data() -> tuple[Tensor, Tensor]:
+    x = torch.randn(ROWS, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return x, (x[:, :1] - x[:, 1:]).sin()
+
+
+def net() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return FFNN([2, 8, 1], nn.Tanh()).double()
+
+
+def several_calls(batch: Any, model: nn.Module) -> Any:
+    x, y = batch
+    size = model(2 * x).abs().mean()
+    return (model(x) - y).square().mean() + 0.1 * size, {"size": size}
+
+
+def derivative(batch: Any, model: nn.Module) -> Any:
+    x = batch[0].clone().requires_grad_()
+    with torch.enable_grad():
+        (first,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad(first.sum(), x, create_graph=True)
+    return (second - model(x)).square().mean(), {}
+
+
+def part_of_the_model(batch: Any, model: Any) -> Any:
+    first = next(iter(model.children()))
+    layer = first if isinstance(first, nn.Linear) else first[0]
+    return layer(batch[0]).square().mean(), {"whole": model(batch[0]).mean()}
+
+
+class Scaled(nn.Module):
+    """A loss with a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
+
+    def forward(self, batch: Any, model: nn.Module) -> Any:
+        x, y = batch
+        error = (model(x) - y).square().mean()
+        return error * self.scale.exp() - self.scale, {"error": error.detach()}
+
+
+def terms(batch: Any, model: nn.Module) -> Any:
+    x, y = batch
+    fit, size = (model(x) - y).square().mean(), model(x).square().mean()
+    return fit + size, {"fit": fit, "size": size}
+
+
+LOSSES: dict[str, Callable[[], Any]] = {
+    "several_calls": lambda: several_calls,
+    "derivative": lambda: derivative,
+    "part_of_the_model": lambda: part_of_the_model,
+    "parameters_of_its_own": Scaled,
+    "weighted_by_gradients": lambda: GradWeightedLoss(
+        unweighted_loss_function=terms, fixed_metric="fit", every=2
+    ),
+}
+
+
+def train(loss_fn: Any, batch_size: int, folder: Path, **settings: Any) -> Trainer:
+    model = settings.pop("model", None) or net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    resume = settings.pop("resume", False)
+    x, y = settings.pop("data", data())
+    plain = {"max_iter": 3, "shuffle": False, "verbose": False, "tracking_tool": "none"}
+    plain |= {"all_reduce_metrics": True, "root_folder": folder, "batch_size": batch_size}
+    config = TrainConfig(**(plain | settings))
+    trainer = Trainer(model, optimizer, config, loss_fn, (x, y), (x[:23], y[:23]))
+    trainer.fit(resume=resume)
+    return trainer
+
+
+def outcome(trainer: Trainer) -> dict[str, Any]:
+    parameters = list(trainer.model.parameters())
+    if isinstance(trainer.loss_fn, nn.Module):
+        parameters += trainer.loss_fn.parameters()
+    flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+    return {"weights": flat, "history": trainer.history, "steps": trainer.global_step}
+
+
+def dropout_net() -> nn.Module:
+    return nn.Sequential(net(), nn.Dropout(0.3), nn.Linear(1, 1).double())
+
+
+# Each of these runs in both processes, and what it returns comes back from both.
+
+
+def losses(folder: Path) -> Any:
+    fits = {n: train(make(), 4, folder / n, val_every=3) for n, make in LOSSES.items()}
+    return {name: outcome(trainer) for name, trainer in fits.items()}
+
+
+def different_parts(folder: Path) -> Any:
+    """One process uses all of the model, the other a part of it."""
+    rank = make_engine().rank
+
+    def loss_fn(batch: Any, model: nn.Module) -> Any:
+        return (part_of_the_model if rank else several_calls)(batch, model)
+
+    return outcome(train(loss_fn, 12, folder, max_iter=1))
+
+
+def exchange(folder: Path) -> Any:
+    engine = make_engine()
+    assert make_engine().world_size == 2
+    norm = nn.BatchNorm1d(2)
+    norm.running_mean += engine.rank
+    engine.align(norm)
+    return {
+        "gather": engine.gather(engine.rank),
+        "broadcast": engine.broadcast(engine.rank + 5),
+        "any": [engine.any(engine.rank == 1), engine.any(False)],
+        "align": norm.running_mean.tolist(),
+    }
+
+
+def resumed(folder: Path) -> Any:
+    """A run of four epochs, and one that is stopped after two and resumed."""
+    settings: dict[str, Any] = {"shuffle": True, "seed": 3, "checkpoint_every": 2}
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        models = [dropout_net() for _ in range(3)]
+    for model in models:
+        model.load_state_dict(models[0].state_dict())
+    whole = train("mse", 4, folder / "a", max_iter=4, model=models[0], **settings)
+    train("mse", 4, folder / "b", max_iter=2, model=models[1], **settings)
+    rest = train("mse", 4, folder / "b", max_iter=4, model=models[2], resume=True, **settings)
+    return outcome(whole), outcome(rest), sorted(p.name for p in (folder / "b").iterdir())
+
+
+def ruined(folder: Path) -> Any:
+    """The data of the second process hold a NaN."""
+    x, y = data()
+    x[5, 0] = float("nan")
+    with pytest.raises(NonFiniteLossError) as error:
+        train("mse", 4, folder, data=(x, y))
+    with pytest.warns(UserWarning, match="1 of 3 batches"):
+        skipping = train("mse", 4, folder, data=(x, y), on_nonfinite="skip", max_iter=1)
+    return str(error.value), skipping.global_step, outcome(skipping)["weights"]
+
+
+def stopped(folder: Path) -> Any:
+    """The loss of each process is another one, yet they stop together."""
+    rank = make_engine().rank
+    calls = [0]
+
+    def loss_fn(batch: Any, model: nn.Module) -> Any:
+        calls[0] += 1
+        change = -calls[0] if rank else calls[0]  # falls in one, rises in the other
+        return several_calls(batch, model)[0] + change, {}
+
+    stopping = EarlyStopping(patience=2)
+    trainer = train(
+        loss_fn, 12, folder, max_iter=9, callbacks=[stopping], all_reduce_metrics=False
+    )
+    own = [0]
+
+    def on_one(result: Any) -> bool:
+        own[0] += 1
+        return rank == 1 and own[0] == 2
+
+    other = train("mse", 12, folder, max_iter=9, trainstop_criterion=on_one)
+    return stopping.stopped_epoch, len(trainer.history), trainer.history, len(other.history)
+
+
+def moving_points(folder: Path) -> Any:
+    points = R3Dataset(lambda n: torch.rand(n, 1, dtype=torch.float64), 10, 0.2)
+    r3 = R3Sampling(points, lambda t, model: t)
+    pinn = PINN(FFNN([1, 4, 1]).double(), {"ode": lambda t, u: u(t) - t})
+    config = TrainConfig(max_iter=2, callbacks=[r3], verbose=False, tracking_tool="none")
+    Trainer(pinn, "adam", config).fit({"ode": points})
+    return points.features
+
+
+def unequal_rows(folder: Path) -> Any:
+    """Batches of lists, an odd number of them; the loader draws its order."""
+    x, y = data()
+    batches = [(x[i : i + 5], y[i : i + 5]) for i in range(0, 24, 5)]
+    model, config = net(), TrainConfig(max_iter=2, verbose=False, tracking_tool="none")
+    trainer = Trainer(model, torch.optim.SGD(model.parameters(), 0.1), config)
+    trainer.fit(batches)
+    shuffled = to_dataloader(x, y, batch_size=5, shuffle=True)
+    return trainer.global_step, outcome(trainer)["weights"], trainer.validate(shuffled)
+
+
+CASES = (
+    *(losses, different_parts, exchange, resumed, ruined, stopped, moving_points),
+    unequal_rows,
+)
+
+
+def run_cases(folder: Path) -> list[dict[str, Any]]:
+    torch.set_num_threads(1)
+    engine = make_engine()
+    own = {case.__name__: case(folder / case.__name__) for case in CASES}
+    return engine.gather(own)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("distributed")
+
+
+@pytest.fixture(scope="module")
+def both(folder: Path) -> list[dict[str, Any]]:
+    """What each case gave in each of the two processes."""
+    module = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        return run_in_processes(run_cases, 2, folder)
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def close(one: Any, other: Any) -> None:
+    torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_two_processes_are_one_with_the_doubled_batch(
+    both: list[dict[str, Any]], name: str, tmp_path: Path
+) -> None:
+    alone = outcome(train(LOSSES[name](), 8, tmp_path, val_every=3))
+    for each in both:
+        found = each["losses"][name]
+        close(found["weights"], alone["weights"])
+        assert found["steps"] == alone["steps"]
+        close(found["history"], alone["history"])
+
+
+def test_processes_may_use_different_parts_of_the_model(both: list[dict[str, Any]]) -> None:
+    x, y = data()
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    one = several_calls((x[0::2], y[0::2]), model)[0]
+    other = part_of_the_model((x[1::2], y[1::2]), model)[0]
+    ((one + other) / 2).backward()
+    optimizer.step()
+    expected = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
+    for each in both:
+        close(each["different_parts"]["weights"], expected)
+
+
+def test_processes_exchange_values(both: list[dict[str, Any]]) -> None:
+    for each in both:
+        assert each["exchange"] == {
+            "gather": [0, 1],
+            "broadcast": 5,
+            "any": [True, False],
+            "align": [0.0, 0.0],
+        }
+
+
+def test_a_resumed_run_ends_as_one_that_was_never_stopped(both: list[dict[str, Any]]) -> None:
+    whole, rest, files = both[0]["resumed"]
+    assert torch.equal(whole["weights"], rest["weights"])
+    assert whole["history"] == rest["history"]
+    assert files == ["checkpoint_epoch_000002.pt", "checkpoint_epoch_000004.pt"]
+    assert torch.equal(both[1]["resumed"][1]["weights"], whole["weights"])
+
+
+def test_a_checkpoint_of_two_processes_resumes_in_one(
+    both: list[dict[str, Any]], folder: Path
+) -> None:
+    weights = both[0]["resumed"][0]["weights"]
+    path = folder / "resumed" / "a" / "checkpoint_epoch_000004.pt"
+    model, _, epoch = load_checkpoint(path, dropout_net())
+    assert epoch == 4
+    assert torch.equal(torch.cat([p.detach().reshape(-1) for p in model.parameters()]), weights)
+    going_on = train(
+        "mse", 8, folder / "one", max_iter=5, model=dropout_net(), resume=path, shuffle=True
+    )
+    assert len(going_on.history) == 5
+    assert going_on.history[:4] == both[0]["resumed"][0]["history"]
+
+
+def test_a_loss_that_is_nan_in_one_process_stops_all(both: list[dict[str, Any]]) -> None:
+    for each in both:
+        message, steps, _ = each["ruined"]
+        assert "in epoch 1, batch 1 of process 1: the loss is nan" in message
+        assert steps == 2
+    assert torch.equal(both[0]["ruined"][2], both[1]["ruined"][2])
+
+
+def test_processes_stop_together(both: list[dict[str, Any]]) -> None:
+    assert both[0]["stopped"] == both[1]["stopped"]
+    stopped_epoch, epochs, _, other = both[0]["stopped"]
+    assert stopped_epoch == epochs == 3
+    assert other == 2
+
+
+def test_points_that_move_are_the_same_everywhere(both: list[dict[str, Any]]) -> None:
+    assert torch.equal(both[0]["moving_points"], both[1]["moving_points"])
+
+
+def test_any_loader_gives_equal_shares(both: list[dict[str, Any]]) -> None:
+    steps, weights, validation = both[0]["unequal_rows"]
+    assert steps == 6
+    assert torch.equal(weights, both[1]["unequal_rows"][1])
+    model = net()
+    torch.nn.utils.vector_to_parameters(weights, model.parameters())
+    x, y = data()
+    close(validation["val_loss"], (model(x) - y).square().mean().item())
+    assert both[1]["unequal_rows"][2] == validation
