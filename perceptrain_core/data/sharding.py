@@ -56,10 +56,12 @@ def shard_loader(loader: Loader, rank: int, world_size: int, even: bool, draw: D
         return _Dealt(loader, rank, world_size, even)
     if isinstance(loader.sampler, DistributedSampler):
         return _Reordered(loader, loader.sampler, loader.generator, draw)
-    if even and _has_plain_order(loader):
+    plain = _has_plain_order(loader)
+    if even and plain:
         return _by_rows(loader, rank, world_size, draw)
-    if isinstance(loader, TensorLoader):
-        return _Dealt(_by_rows(loader, 0, 1, draw), rank, world_size, even)
+    if isinstance(loader, TensorLoader) or loader.batch_sampler is None:
+        whole = _by_rows(loader, 0, 1, draw) if plain else loader
+        return _Dealt(whole, rank, world_size, even)
     order = _DealtBatches(loader.batch_sampler, rank, world_size, even)
     return _Reordered(_remade(loader, batch_sampler=order), order, loader.generator, draw)
 
@@ -74,6 +76,8 @@ def _knows_its_rows(loader: DataLoader[Any]) -> bool:
 
 def _has_plain_order(loader: DataLoader[Any]) -> bool:
     sampler: Any = loader.sampler
+    if loader.batch_sampler is not None and loader.batch_size is None:
+        return False  # the batches are of a user's own making
     if isinstance(loader, TensorLoader) or type(sampler) is SequentialSampler:
         return True
     rows = len(loader.dataset)  # type: ignore[arg-type]

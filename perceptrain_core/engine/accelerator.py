@@ -149,7 +149,7 @@ class Accelerator:
         Raises:
             TrainingError: The names differ.
         """
-        own = {name: float(value) for name, value in values.items()}
+        own = {name: torch.as_tensor(value).item() for name, value in values.items()}
         gathered = self.engine.gather(own)
         if any(each.keys() != own.keys() for each in gathered):
             names = "; ".join(", ".join(each) or "none" for each in gathered)

@@ -26,6 +26,8 @@ from perceptrain_core.registry.references import loaded_files
 
 Result = TypeVar("Result")
 
+# What the launcher logs: failures, which are raised as errors, and each of its steps.
+_LOGS = ("torch.distributed.elastic", "torchelastic-events")
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 
 
@@ -104,13 +106,16 @@ def _unchanged() -> Iterator[None]:
     environment = dict(os.environ)
     main = threading.current_thread() is threading.main_thread()
     handlers = {n: signal.getsignal(n) for s in _SIGNALS if (n := getattr(signal, s, None))}
-    log = logging.getLogger("torch.distributed.elastic")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
+    names = [*logging.root.manager.loggerDict, "torchelastic-events-null"]
+    logs = [logging.getLogger(name) for name in names if name.startswith(_LOGS)]
+    disabled = [log.disabled for log in logs]
+    for log in logs:
+        log.disabled = True
     try:
         yield
     finally:
-        log.setLevel(level)
+        for log, before in zip(logs, disabled, strict=True):
+            log.disabled = before
         for number, handler in handlers.items() if main else ():
             signal.signal(number, handler)
         os.environ.clear()

@@ -185,9 +185,7 @@ def stopped(folder: Path) -> Any:
         return several_calls(batch, model)[0] + change, {}
 
     stopping = EarlyStopping(patience=2)
-    trainer = train(
-        loss_fn, 12, folder, max_iter=9, callbacks=[stopping], all_reduce_metrics=False
-    )
+    trainer = train(loss_fn, 12, folder, max_iter=9, callbacks=[stopping], all_reduce_metrics=False)
     own = [0]
 
     def on_one(result: Any) -> bool:

@@ -88,12 +88,13 @@ def test_an_error_of_any_process_is_raised_here(tmp_path: Path) -> None:
     def loss_fn(batch: Any, model: nn.Module) -> Any:
         if os.environ.get("RANK") == "1":
             raise DataError("the second process has bad data")
-        return model(batch).square().mean(), {}
+        return model(batch[0]).square().mean(), {}
 
     config = TrainConfig(nprocs=2, max_iter=2, verbose=False, tracking_tool="none")
     trainer = Trainer(nn.Linear(2, 1), "adam", config, loss_fn, torch.randn(4, 2))
-    with pytest.raises(DataError, match="^the second process has bad data$") as error:
+    with pytest.raises(DataError, match="second process") as error:
         trainer.fit()
+    assert str(error.value) == "the second process has bad data"
     assert "In process 1" in error.value.__notes__[0]
     assert trainer.history == []
 
@@ -104,7 +105,7 @@ from torch import nn
 from perceptrain import Trainer, TrainConfig, Callback
 
 def loss_fn(batch, model):
-    return model(batch).square().mean(), {}
+    return model(batch[0]).square().mean(), {}
 
 def tell(trainer, config, writer):
     if trainer.opt_result.rank == 0:

@@ -284,7 +284,7 @@ def test_text_labels_train_a_classifier(build, here):
         ("data={name = 'wine', val_fractoin = 0.1}", r"\[data\]: .*table itself takes: name, val_"),
         ("train.max_itr=3", r"\[train\]: .*\n.*max_itr: .*did you mean 'max_iter'"),
         ("train.checkpoint_best_only=true", r"\[train\]: .*\n.*set val_every"),
-        ("train.nprocs=2", r"\[train\]: .*\n.*several processes"),
+        ("train.nprocs=0", r"\[train\]: .*\n.*nprocs: .*greater than or equal to 1"),
     ],
 )
 def test_a_fault_is_told_with_its_table(build, line, override, message):
