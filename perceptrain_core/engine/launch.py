@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import cloudpickle
+import torch
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -36,7 +37,8 @@ def run_in_processes(function: Callable[..., Result], nprocs: int, *args: Any) -
 
     Function and arguments go to each process as a copy, also lambdas and what a script or a
     notebook defines. The script itself is not run again, so it needs no guard. Nothing of this
-    process changes: neither its environment nor its handlers of signals.
+    process changes: neither its environment nor its handlers of signals. The processes share the
+    threads that torch uses here, and end when this process does.
 
     Args:
         function: Called in each process.
@@ -53,7 +55,8 @@ def run_in_processes(function: Callable[..., Result], nprocs: int, *args: Any) -
     """
     with tempfile.TemporaryDirectory(prefix="perceptrain-") as name:
         folder = Path(name)
-        (folder / TASK).write_bytes(_pickled(function, args))
+        threads = max(1, torch.get_num_threads() // nprocs)
+        (folder / TASK).write_bytes(_pickled((sys.path, threads), (function, args)))
         try:
             with _unchanged():
                 elastic_launch(_config(nprocs), sys.executable)(
@@ -80,14 +83,14 @@ def _config(nprocs: int) -> LaunchConfig:
     )
 
 
-def _pickled(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
+def _pickled(*parts: Any) -> bytes:
     by_value = [*loaded_files()]
     for module in by_value:
         cloudpickle.register_pickle_by_value(module)
     file = io.BytesIO()
     try:
-        cloudpickle.dump(sys.path, file)
-        cloudpickle.dump((function, args), file)
+        for part in parts:  # the second can be read only where the first has been heeded
+            cloudpickle.dump(part, file)
     except Exception as error:
         raise TrainingError(
             f"This cannot be copied to other processes: {error}. Loaders, losses and callbacks "

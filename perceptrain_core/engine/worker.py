@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import torch
 
 from perceptrain_core.errors import TrainingError
 
@@ -22,9 +25,11 @@ def main(folder: Path) -> int:
         The exit code.
     """
     rank = os.environ["RANK"]
+    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     try:
         with (folder / TASK).open("rb") as file:
-            sys.path[:] = cloudpickle.load(file)
+            sys.path[:], threads = cloudpickle.load(file)
+            torch.set_num_threads(threads)
             function, args = cloudpickle.load(file)
         result = function(*args)
         if rank == "0":
@@ -34,6 +39,13 @@ def main(folder: Path) -> int:
         _leave(folder / f"{ERROR}{rank}", _portable(error))
         return 1
     return 0
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that started it is gone, which may have been killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _portable(error: BaseException) -> BaseException:

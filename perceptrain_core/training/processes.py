@@ -20,6 +20,7 @@ from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizers.step import needs_closure
 from perceptrain_core.training.state import find_run, restore_run
+from perceptrain_core.types import LossFunction
 
 # What a fit makes for itself; some of it holds open files.
 _OF_A_FIT = ("_events", "_guard", "_step_loss")
@@ -77,6 +78,18 @@ def _fit_here(trainer: Any, resume: bool | str | Path, random: dict[str, Any]) -
     seen = {"iteration": result.iteration, "loss": result.loss, "metrics": result.metrics}
     everything = trainer.state_dict(), outcome | {"result": seen | {"extra": result.extra}}
     return data_to_device(everything, "cpu")
+
+
+def joined_loss(trainer: Any, step_loss: LossFunction) -> LossFunction:
+    """Give the loss for the steps of a fit; its gradients are the means over all processes.
+
+    Raises:
+        TrainingError: The optimizer needs more than those.
+    """
+    engine: Engine = trainer.engine
+    if engine.world_size > 1:
+        require_means(trainer.optimizer)
+    return engine.join(step_loss, [trainer.model, trainer.loss_fn, trainer.optimizer])
 
 
 def require_means(optimizer: Any) -> None:

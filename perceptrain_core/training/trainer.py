@@ -17,7 +17,12 @@ from perceptrain_core.training.evaluator import Evaluator
 from perceptrain_core.training.guard import SkipBatch, make_guard, warn_of_skipped
 from perceptrain_core.training.hooks import losses_of
 from perceptrain_core.training.meter import Meter, Row, reduce_row
-from perceptrain_core.training.processes import find_shared_run, fit_in_processes, seed_run
+from perceptrain_core.training.processes import (
+    find_shared_run,
+    fit_in_processes,
+    joined_loss,
+    seed_run,
+)
 from perceptrain_core.training.progress import ProgressBar, make_bar
 from perceptrain_core.training.state import restore_run
 from perceptrain_core.types import Metrics, StepResult
@@ -102,8 +107,7 @@ class Trainer(Evaluator):
         self._guard = make_guard(
             self.loss_fn, self.optimizer, self.config.on_nonfinite, self.engine, self._where
         )
-        parts = [self.model, self.loss_fn, self.optimizer]
-        self._step_loss = self.engine.join(self._guard, parts)
+        self._step_loss = joined_loss(self, self._guard)
         with self._tracking() as tracker, training(self.model, self.loss_fn):
             if self.config.hyperparams:
                 tracker.log_hyperparams(self.config.hyperparams)

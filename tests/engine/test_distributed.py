@@ -23,7 +23,7 @@ from perceptrain import (
 )
 from perceptrain.callbacks import EarlyStopping, R3Sampling
 from perceptrain.data import R3Dataset
-from perceptrain.errors import NonFiniteLossError
+from perceptrain.errors import NonFiniteLossError, TrainingError
 from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
 
@@ -216,9 +216,22 @@ def unequal_rows(folder: Path) -> Any:
     return trainer.global_step, outcome(trainer)["weights"], trainer.validate(shuffled)
 
 
+def refused(folder: Path) -> Any:
+    """What cannot work in several processes, or in so many."""
+    model = net()
+    quasi_newton = Trainer(
+        model, torch.optim.LBFGS(model.parameters()), TrainConfig(verbose=False), "mse", data()
+    )
+    with pytest.raises(TrainingError, match="LBFGS cannot train in several processes"):
+        quasi_newton.fit()
+    with pytest.raises(TrainingError, match="nprocs=3, but 2 processes were started"):
+        train("mse", 4, folder, nprocs=3)
+    return True
+
+
 CASES = (
     *(losses, different_parts, exchange, resumed, ruined, stopped, moving_points),
-    unequal_rows,
+    *(unequal_rows, refused),
 )
 
 
@@ -320,6 +333,10 @@ def test_processes_stop_together(both: list[dict[str, Any]]) -> None:
     stopped_epoch, epochs, _, other = both[0]["stopped"]
     assert stopped_epoch == epochs == 3
     assert other == 2
+
+
+def test_what_cannot_work_is_refused(both: list[dict[str, Any]]) -> None:
+    assert [each["refused"] for each in both] == [True, True]
 
 
 def test_points_that_move_are_the_same_everywhere(both: list[dict[str, Any]]) -> None:
