@@ -60,7 +60,7 @@ def run_in_processes(function: Callable[..., Result], nprocs: int, *args: Any) -
         try:
             with _unchanged():
                 elastic_launch(_config(nprocs), sys.executable)(
-                    "-m", "perceptrain_core.engine.worker", str(folder)
+                    *("-m", "perceptrain_core.engine.worker", str(folder), str(os.getpid()))
                 )
         except ChildFailedError as error:
             raise _first_error(folder, error) from None

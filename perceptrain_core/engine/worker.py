@@ -1,4 +1,4 @@
-"""One of the processes that `run_in_processes` starts: ``python -m ... FOLDER``."""
+"""One of the processes that `run_in_processes` starts: ``python -m ... FOLDER PARENT``."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from perceptrain_core.errors import TrainingError
 TASK, RESULT, ERROR = "task.pkl", "result.pkl", "error-"
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, parent: int) -> int:
     """Do the task of a folder, and leave there what came of it.
+
+    Args:
+        folder: Where the task is.
+        parent: The process that started this one.
 
     Returns:
         The exit code.
     """
     rank = os.environ["RANK"]
-    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
     try:
         with (folder / TASK).open("rb") as file:
             sys.path[:], threads = cloudpickle.load(file)
@@ -66,4 +70,4 @@ def _leave(path: Path, value: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

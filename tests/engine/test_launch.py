@@ -14,8 +14,9 @@ from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.engine.launch import run_in_processes
 
 PARENT = """
-import subprocess, sys
-print(subprocess.Popen([sys.executable, "-m", "perceptrain_core.engine.worker", sys.argv[1]]).pid)
+import os, subprocess, sys
+worker = "-m", "perceptrain_core.engine.worker", sys.argv[1], str(os.getpid())
+print(subprocess.Popen([sys.executable, *worker], stdout=subprocess.DEVNULL).pid)
 """
 
 
