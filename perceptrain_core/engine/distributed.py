@@ -136,10 +136,11 @@ def _make_group(device: torch.device, backend: str) -> None:
         raise TrainingError(
             f"The processes could not be connected with backend={backend!r}: {error}"
         ) from error
-    atexit.register(_leave_group)
+    atexit.register(leave_group)
 
 
-def _leave_group() -> None:
+def leave_group() -> None:
+    """Take down the group of this process, if it is in one."""
     if dist.is_initialized():
         dist.destroy_process_group()
 

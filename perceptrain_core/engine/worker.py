@@ -13,6 +13,7 @@ from typing import Any
 import cloudpickle
 import torch
 
+from perceptrain_core.engine.distributed import leave_group
 from perceptrain_core.errors import TrainingError
 
 TASK, RESULT, ERROR = "task.pkl", "result.pkl", "error-"
@@ -70,4 +71,10 @@ def _leave(path: Path, value: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    exit_code = main(Path(sys.argv[1]), int(sys.argv[2]))
+    leave_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is done and written. Were Python to take torch down in order, its threads that still wait
+    # for the other processes would abort this one now and then.
+    os._exit(exit_code)
