@@ -43,6 +43,7 @@ def _check_name(kind: str, name: str) -> None:
 
 Interval = Annotated[int, BeforeValidator(_as_int), Field(ge=0, strict=True)]
 Count = Annotated[int, BeforeValidator(_as_int), Field(ge=1, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, BeforeValidator(_as_int), Field(ge=0, lt=2**32, strict=True)]
 FloatDtype = Annotated[torch.dtype | None, BeforeValidator(_as_dtype)]
 
@@ -96,6 +97,15 @@ class TrainConfig:
         backend: The backend of ``torch.distributed``; unused by a single process.
         log_setup: ``"cpu"`` or ``"auto"``: where metrics are read; they are read on the CPU, and
             only when someone writes them.
+        accumulate: Batches in a step of the optimizer, which takes the mean of their gradients. An
+            epoch's last step may have fewer; one epoch of an infinite loader is one step.
+        grad_clip: The 2-norm of all gradients together is at most this; larger ones are scaled.
+        grad_clip_value: Every element of the gradients is at most this in size, after that.
+        ema: Keep an exponential moving average of the weights, with this decay, such as 0.999.
+            Validations and tests look at the averaged model, and the model ends with its weights.
+        deterministic: Let torch use deterministic algorithms only, for the length of the fit.
+        resume: What ``fit`` resumes from where it is not told: ``True`` is the newest good
+            checkpoint of the log folder, a path is that file or folder.
         dtype: Floating point dtype of the model and the floating point data, e.g.
             ``torch.float64`` or ``"float64"``; ``None`` leaves them as they are.
         all_reduce_metrics: Average metrics over processes; unused by a single process.
@@ -130,6 +140,12 @@ class TrainConfig:
     seed: Seed | None = None
     on_nonfinite: Literal["raise", "skip", "ignore"] = "raise"
     keep_checkpoints: Interval = 3
+    accumulate: Count = 1
+    grad_clip: Positive | None = None
+    grad_clip_value: Positive | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    deterministic: bool = False
+    resume: bool | Path = False
     nprocs: Count = 1
     compute_setup: Literal["cpu", "gpu", "auto"] = "cpu"
     backend: str = "gloo"

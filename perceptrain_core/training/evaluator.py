@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
 from perceptrain_core.analysis.information_content import InformationContent
 from perceptrain_core.callbacks.base import Callback
@@ -23,9 +24,10 @@ from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training import parts
 from perceptrain_core.training.evaluation import Evaluation, Row
 from perceptrain_core.training.events import Events
+from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.hooks import TrainerHooks
+from perceptrain_core.training.meter import Meter
 from perceptrain_core.training.run_folder import new_run_folder
-from perceptrain_core.training.state import run_state
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
 
 
@@ -69,7 +71,9 @@ class Evaluator(TrainerHooks):
         self.global_step = 0
         self.stop_training = False
         self.interrupted = False
-        self._batch = 0
+        self.averaged_model: AveragedModel | None = None
+        self._feed = Feed(Epochs(None))
+        self._meter = Meter("train")
         self.batches_seen = 0
         self.opt_result = OptimizeResult(
             0, self.model, self.optimizer, rank=self.engine.rank, device=self.engine.device
@@ -86,10 +90,6 @@ class Evaluator(TrainerHooks):
         named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}
         named |= {f"callback_{number}": item for number, item in enumerate(self.callbacks)}
         return parts.provenance(named)
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that a checkpoint holds of the run as it stands."""
-        return run_state(self)
 
     def validate(self, val_dataloader: Any = None) -> Row:
         """Evaluate the loss on the validation data, in evaluation mode and without gradients.
@@ -124,7 +124,8 @@ class Evaluator(TrainerHooks):
             return self._evaluation().test(test)
 
     def _evaluation(self) -> Evaluation:
-        return Evaluation(self.engine, self._events, self.opt_result, self._model, self.loss_fn)
+        model = self._model if self.averaged_model is None else self.averaged_model.module
+        return Evaluation(self.engine, self._events, self.opt_result, model, self.loss_fn)
 
     def get_ic_grad_bounds(
         self,
@@ -185,7 +186,7 @@ class Evaluator(TrainerHooks):
         self._prepare()
         return self._epochs(data, role)
 
-    def _epochs(self, data: Any, role: str, shuffle: bool = False) -> Epochs:
+    def _epochs(self, data: Any, role: str, shuffle: bool = False, per_step: int = 1) -> Epochs:
         if data is not None:
             data = as_loader(data, self.config.batch_size, shuffle, role)
-        return Epochs(data, self.max_batches)
+        return Epochs(data, self.max_batches, per_step)

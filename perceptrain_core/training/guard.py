@@ -15,11 +15,7 @@ from perceptrain_core.errors import NonFiniteLossError, TrainingError
 from perceptrain_core.models.parameters import nonfinite_parameter
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
-from perceptrain_core.types import LossFunction, Metrics
-
-
-class SkipBatch(Exception):
-    """Raised by the guard when a batch is to be left out."""
+from perceptrain_core.types import LossFunction, Metrics, SkipBatch
 
 
 class LossGuard:

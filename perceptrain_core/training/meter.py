@@ -66,6 +66,14 @@ class Meter:
                 weights[name] = weights.get(name, 0) + rows * counts[name]
         return {f"{self.prefix}_{name}": total / weights[name] for name, total in totals.items()}
 
+    def state_dict(self) -> dict[str, Any]:
+        """Give the sums so far."""
+        return {"batches": self.batches, "sums": self._sums, "counts": self._counts}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from these sums."""
+        self.batches, self._sums, self._counts = state["batches"], state["sums"], state["counts"]
+
 
 def _number(name: str, value: Any) -> float:
     try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
 
 from torch import nn
 from torch.optim import LBFGS, Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from perceptrain_core.callbacks import (
     Callback,
@@ -19,12 +22,16 @@ from perceptrain_core.callbacks import (
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.losses.supervised import SupervisedLoss, as_loss
+from perceptrain_core.optimizers.accumulated_step import AccumulatedStep
 from perceptrain_core.optimizers.step import begin_step, optimize_step
 from perceptrain_core.registry import get_loss, get_optimizer, registry
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.events import as_callback
 from perceptrain_core.training.first_batch import check_result
-from perceptrain_core.types import LossFunction, OptimizeStep, StepResult
+from perceptrain_core.types import LossFunction, OptimizeStep, SkipBatch, StepResult
+
+#: ``f(model, optimizer, loss_fn, batches, device=None, dtype=None)``, a result for each batch.
+TakeStep: TypeAlias = Callable[..., list[StepResult | None]]
 
 
 def resolve_model(model: Any) -> nn.Module:
@@ -115,8 +122,7 @@ def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]
         callbacks.append(SaveBestCheckpoint())
     elif config.checkpoint_every:
         callbacks.append(SaveCheckpoint(called_every=config.checkpoint_every))
-    # A checkpoint holds the state of the other callbacks, so they have to have run.
-    return sorted(callbacks, key=lambda c: isinstance(c, SaveCheckpoint | SaveBestCheckpoint))
+    return sorted(callbacks, key=lambda callback: callback.saves_run)
 
 
 def resolve_step(step: OptimizeStep) -> OptimizeStep:
@@ -144,6 +150,39 @@ def resolve_step(step: OptimizeStep) -> OptimizeStep:
         return result[0].detach(), detached(result[1])
 
     return checked
+
+
+def make_step(config: TrainConfig, step: OptimizeStep) -> TakeStep:
+    """Give the step of the loop, which takes a list of batches and gives a result for each.
+
+    Raises:
+        TrainingError: A step of the user's own is to accumulate or to clip gradients.
+    """
+    clips = config.grad_clip is not None or config.grad_clip_value is not None
+    if config.accumulate == 1 and not clips:
+        return partial(_single_step, step)
+    if step is optimize_step:
+        return AccumulatedStep(config.grad_clip, config.grad_clip_value)
+    raise TrainingError(
+        "accumulate, grad_clip and grad_clip_value are for the built-in step; an optimize_step of "
+        "your own clips and accumulates by itself. Leave out the one or the other."
+    )
+
+
+def _single_step(
+    step: OptimizeStep, model: Any, optimizer: Any, loss_fn: Any, batches: Any, **options: Any
+) -> list[StepResult | None]:
+    try:
+        return [step(model, optimizer, loss_fn, batches[0], **options)]
+    except SkipBatch:
+        return [None]
+
+
+def average(model: nn.Module, decay: float | None) -> AveragedModel | None:
+    """Make the moving average of a model's weights; its buffers are those of the model."""
+    if decay is None:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 def provenance(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -12,21 +12,23 @@ from perceptrain_core.checkpoints.folder import newest_run_folder, read_newest
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.checkpoints.saveload import find_checkpoint, restore
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.data.loaders import generators_of
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.training.feed import Feed
+from perceptrain_core.training.meter import Meter
 
 _PLAIN = (str, int, float, bool, type(None))
 
 
-def run_state(trainer: Any) -> dict[str, Any]:
-    """Take down where a run stands at the end of an epoch, in values that need no code to load."""
+def run_state(trainer: Any, feed: Feed, meter: Meter) -> dict[str, Any]:
+    """Take down where a run stands between two steps, in values that need no code to load."""
     state: dict[str, Any] = {
-        "epoch": trainer.current_epoch,
+        "epoch": len(trainer.history),
         "global_step": trainer.global_step,
         "batches_seen": trainer.batches_seen,
-        "history": trainer.history,
+        "history": list(trainer.history),
         "random": get_random_state(),
-        "loaders": [g.get_state() for g in generators_of(trainer.train_dataloader)],
+        "feed": feed.state_dict(),
+        "meter": meter.state_dict() if feed.batch else None,
         "callbacks": {_key(i, c): c.state_dict() for i, c in enumerate(trainer.callbacks)},
         "config": plain_config(trainer.config),
         "provenance": trainer.provenance,
@@ -34,7 +36,9 @@ def run_state(trainer: Any) -> dict[str, Any]:
     return state | {name: part.state_dict() for name, part in _stateful(trainer).items()}
 
 
-def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> list[Callback]:
+def restore_run(
+    trainer: Any, feed: Feed, meter: Meter, path: Path, state: dict[str, Any]
+) -> list[Callback]:
     """Put a run back to where a checkpoint has it.
 
     Returns:
@@ -59,11 +63,10 @@ def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> list[Callbac
     trainer.global_step = state["global_step"]
     trainer.batches_seen = state["batches_seen"]
     trainer.history = state["history"]
-    set_random_state(state["random"])
-    own = generators_of(trainer.train_dataloader)
-    if len(own) == len(state["loaders"]):  # else the data are others
-        for generator, saved in zip(own, state["loaders"], strict=True):
-            generator.set_state(saved)
+    feed.load_state_dict(state["feed"])
+    if feed.batch:
+        meter.load_state_dict(state["meter"])
+    set_random_state(state["random"])  # at last, for the feed has used it
     return restored
 
 
@@ -115,6 +118,8 @@ def _stateful(trainer: Any) -> dict[str, Any]:
     parts = {"model": trainer.model, "optimizer": trainer.optimizer}
     if hasattr(trainer.loss_fn, "state_dict") and hasattr(trainer.loss_fn, "load_state_dict"):
         parts["loss"] = trainer.loss_fn
+    if trainer.averaged_model is not None:
+        parts["averaged_model"] = trainer.averaged_model
     return parts
 
 

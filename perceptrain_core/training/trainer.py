@@ -7,20 +7,26 @@ from typing import Any
 
 from torch import nn
 
-from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks import Callback
+from perceptrain_core.callbacks.save_checkpoint import save_run
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import training
 from perceptrain_core.optimizers.step import begin_epoch
+from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training import parts
+from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluation import Row
 from perceptrain_core.training.evaluator import Evaluator
-from perceptrain_core.training.guard import SkipBatch, make_guard, warn_of_skipped
+from perceptrain_core.training.feed import Feed
+from perceptrain_core.training.guard import make_guard, warn_of_skipped
 from perceptrain_core.training.hooks import losses_of
 from perceptrain_core.training.meter import Meter
 from perceptrain_core.training.progress import ProgressBar, make_bar
-from perceptrain_core.training.state import find_run, restore_run
+from perceptrain_core.training.state import find_run, restore_run, run_state
+from perceptrain_core.training.stop_signals import StopSignals
+from perceptrain_core.types import StepResult
 from perceptrain_core.types import TrainingStage as Stage
 
 
@@ -52,7 +58,9 @@ class Trainer(Evaluator):
         batches_seen: Batches taken in training; more than steps, where some were left out.
         opt_result: Where the run stands, for callbacks.
         stop_training: Set it to true to stop after the epoch in training.
-        interrupted: Whether the last fit was ended by Ctrl-C.
+        interrupted: Whether the last fit was ended by Ctrl-C or SIGTERM.
+        averaged_model: With ``config.ema`` the moving average of the model, an ``AveragedModel``
+            of ``torch.optim.swa_utils``; else ``None``.
         provenance: Which distribution and version supplied each part that came by a name.
 
     Raises:
@@ -71,14 +79,16 @@ class Trainer(Evaluator):
         """Train for ``config.max_iter`` epochs.
 
         The model and all its submodules are in training mode meanwhile, and in their own mode
-        again afterwards. Ctrl-C ends the training and keeps what was reached; an epoch that it
-        cuts short has no row in the history.
+        again afterwards. Ctrl-C and SIGTERM end the training after the step that they come in; a
+        run that keeps checkpoints saves one there, and resumes from it. An epoch that is cut short
+        has no row in the history. The second signal does what it always does.
 
         Args:
             train_dataloader: In place of the one given before.
             val_dataloader: In place of the one given before.
             resume: Go on from a checkpoint: ``True`` takes the newest good one of the log
-                folder, a path takes that file, or the newest good one of that folder.
+                folder, a path takes that file, or the newest good one of that folder. If false,
+                ``config.resume`` says it.
 
         Returns:
             The model and the optimizer, those that were given.
@@ -93,122 +103,169 @@ class Trainer(Evaluator):
             self.train_dataloader = train_dataloader
         if val_dataloader is not None:
             self.val_dataloader = val_dataloader
-        train = self._epochs(self.train_dataloader, "train", shuffle=self.config.shuffle)
+        config = self.config
+        train = self._epochs(self.train_dataloader, "train", config.shuffle, config.accumulate)
         val = self._validation_data()
-        self._guard = make_guard(
-            self.loss_fn, self.optimizer, self.config.on_nonfinite, self.engine.device, self._where
-        )
-        self._start(resume)
-        with self._tracking() as tracker, training(self.model, self.loss_fn):
-            if self.config.hyperparams:
-                tracker.log_hyperparams(self.config.hyperparams)
+        self._take_step = parts.make_step(config, self.optimize_step)
+        self._start(train, resume or config.resume)
+        with (
+            deterministic_algorithms(config.deterministic),
+            self._tracking() as tracker,
+            training(self.model, self.loss_fn),
+        ):
+            if config.hyperparams:
+                tracker.log_hyperparams(config.hyperparams)
             try:
-                self._train(train, val)
-            except KeyboardInterrupt:
-                self._interrupt()
+                self._train(val)
+            except KeyboardInterrupt:  # in the midst of a step
+                self._feed.end_epoch()
+                self._interrupt("Interrupted", "")
             finally:
                 self._guard.release()
-            for callback in self.callbacks:
-                callback.end_run(self)
-            losses = losses_of(self.history, "train"), losses_of(self.history, "val")
-            self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses)
-            if self.config.log_model:
-                loaders = self.train_dataloader, self.val_dataloader, self.test_dataloader
-                tracker.log_model(self.model, *loaders)
+            self._finish(tracker)
         return self.model, self.optimizer
 
-    def _train(self, train: Epochs, val: Epochs | None) -> None:
+    def _train(self, val: Epochs | None) -> None:
         config, done = self.config, self.current_epoch
         shown = config.verbose and config.progress and done < config.max_iter
-        with make_bar(shown, config.max_iter, done) as bar:
+        with make_bar(shown, config.max_iter, done) as bar, StopSignals() as signals:
             self._events.tell(Stage.TRAIN_START, done)
             for epoch in range(done + 1, config.max_iter + 1):
                 if self.stop_training:  # before the first epoch: a resumed run had been stopped
                     break
-                self.current_epoch = self.opt_result.iteration = epoch
-                begin_epoch(self.optimizer, epoch)
-                self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
-                row = self._train_epoch(train, bar)
-                if val is not None and epoch % config.val_every == 0:
-                    row |= self._evaluation().validate(val, epoch, row)
-                self._end_epoch(row)
-                bar.epoch(epoch, row)
-                if self._finished():
+                self._begin_epoch(epoch)
+                self._train_epoch(bar, signals)
+                if not signals.received:
+                    row = self._end_epoch(val)
+                    bar.epoch(epoch, row)
+                    if self._finished():
+                        break
+                if signals.received:
+                    self._stop(signals.received)
                     break
 
-    def _train_epoch(self, train: Epochs, bar: ProgressBar) -> Row:
-        events, guard = self._events, self._guard
+    def _begin_epoch(self, epoch: int) -> None:
+        self.current_epoch = self.opt_result.iteration = epoch
+        begin_epoch(self.optimizer, epoch)
+        if self._feed.batch == 0:  # else the run goes on in the midst of it
+            self._meter = Meter("train")
+            self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
+
+    def _train_epoch(self, bar: ProgressBar, signals: StopSignals) -> None:
+        events, guard, feed, meter = self._events, self._guard, self._feed, self._meter
         device, dtype = self.engine.device, self.engine.dtype
         starts, ends = Stage.TRAIN_BATCH_START in events, Stage.TRAIN_BATCH_END in events
-        batches = train.count()
-        meter = Meter("train")
-        self._batch = skipped = 0
-        for self._batch, batch in enumerate(train.batches(), start=1):
-            self.batches_seen += 1
+        batches = feed.epochs.count()
+        for step in feed.steps():
+            first = self.batches_seen + 1
+            self.batches_seen += len(step)
             if starts:
-                events.tell(Stage.TRAIN_BATCH_START, self.batches_seen, batch)
-            try:
-                loss, metrics = self.optimize_step(
-                    self._model, self.optimizer, guard, batch, device=device, dtype=dtype
-                )
-            except SkipBatch:
-                skipped += 1
-                continue
-            self.global_step += 1
-            meter.add(loss, metrics)
-            if ends:
-                self.opt_result.loss, self.opt_result.metrics = loss, metrics
-                events.tell(Stage.TRAIN_BATCH_END, self.batches_seen, (loss, metrics))
-            bar.batch(self.current_epoch, self._batch, batches)
-        guard.poll()
-        if self._batch == 0:
-            raise DataError(
-                f"The training data gave no batch in epoch {self.current_epoch}: they are empty, "
-                "or an iterator that can be gone through only once."
+                events.tell_each(Stage.TRAIN_BATCH_START, list(enumerate(step, first)))
+            results = self._take_step(
+                self._model, self.optimizer, guard, step, device=device, dtype=dtype
             )
-        if skipped:
-            warn_of_skipped(skipped, self._batch, self.current_epoch)
-        return meter.means()
+            taken = [(n, result) for n, result in enumerate(results, first) if result is not None]
+            for _, result in taken:
+                meter.add(*result)
+            if taken:
+                self.global_step += 1
+                if self.averaged_model is not None:
+                    self.averaged_model.update_parameters(self.model)
+            if ends:
+                events.tell_each(Stage.TRAIN_BATCH_END, taken, self._show)
+            bar.batch(self.current_epoch, feed.batch, batches)
+            if signals.received:
+                break
+        guard.poll()
 
-    def _end_epoch(self, row: Row) -> None:
+    def _show(self, result: StepResult) -> None:
+        """Let callbacks see the loss and the metrics of a batch."""
+        self.opt_result.loss, self.opt_result.metrics = result
+
+    def _end_epoch(self, val: Epochs | None) -> Row:
+        epoch, batches = self.current_epoch, self._feed.batch
+        if batches == 0:
+            raise DataError(
+                f"The training data gave no batch in epoch {epoch}: they are empty, or an "
+                "iterator that can be gone through only once."
+            )
+        if skipped := batches - self._meter.batches:
+            warn_of_skipped(skipped, batches, epoch)
+        row = self._meter.means()
+        if val is not None and epoch % self.config.val_every == 0:
+            row |= self._evaluation().validate(val, epoch, row)
+        self._feed.end_epoch()
         self.history.append(row)
-        result = self.opt_result
-        result.loss, result.metrics = row["train_loss"], row
-        self._events.tell(Stage.TRAIN_EPOCH_END, self.current_epoch, row)
+        self.opt_result.loss, self.opt_result.metrics = row["train_loss"], row
+        self._events.tell(Stage.TRAIN_EPOCH_END, epoch, row)
+        return row
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint holds of the run as it stands, between two steps."""
+        self._guard.poll()  # what is not finite is told before it is kept
+        return run_state(self, self._feed, self._meter)
 
     def _finished(self) -> bool:
         criterion = self.config.trainstop_criterion
         return self.stop_training or (criterion is not None and criterion(self.opt_result))
 
-    def _start(self, resume: bool | str | Path) -> None:
+    def _finish(self, tracker: Tracker) -> None:
+        for callback in self.callbacks:
+            callback.end_run(self)
+        losses = losses_of(self.history, "train"), losses_of(self.history, "val")
+        self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses)
+        if self.averaged_model is not None:  # only now: the checkpoint of an end holds both
+            self.model.load_state_dict(self.averaged_model.module.state_dict())
+        if self.config.log_model:
+            loaders = self.train_dataloader, self.val_dataloader, self.test_dataloader
+            tracker.log_model(self.model, *loaders)
+
+    def _start(self, train: Epochs, resume: bool | str | Path) -> None:
         """Put everything to the start of a run, or to where a checkpoint has it."""
+        config = self.config
         self._reset()
-        self.callbacks = parts.resolve_callbacks(self.config, self._named)
+        self.callbacks = parts.resolve_callbacks(config, self._named)
         self._prepare()
-        if self.config.seed is not None:
-            seed_everything(self.config.seed)
-        checkpoint = find_run(self.config, resume)
+        self._guard = make_guard(
+            self.loss_fn, self.optimizer, config.on_nonfinite, self.engine.device, self._where
+        )
+        self.averaged_model = parts.average(self.model, config.ema)
+        # Who may ask for the state of the run in the midst of an epoch.
+        watched = bool(self.callbacks) or type(self) is not Trainer
+        self._feed = Feed(train, config.accumulate, anchored=watched)
+        if config.seed is not None:
+            seed_everything(config.seed)
+        checkpoint = find_run(config, resume)
         restored: list[Callback] = []
         if checkpoint is None:
             self._log_folder = None
         else:
             self._log_folder = checkpoint[0].parent.absolute()
-            restored = restore_run(self, *checkpoint)
+            restored = restore_run(self, self._feed, self._meter, *checkpoint)
             self.opt_result.iteration = self.current_epoch
-            if self.config.verbose and self.current_epoch >= self.config.max_iter:
+            if config.verbose and self.current_epoch >= config.max_iter:
                 print(
                     f"Nothing left to train: {checkpoint[0].name} has {self.current_epoch} epochs, "
-                    f"and max_iter is {self.config.max_iter}."
+                    f"and max_iter is {config.max_iter}."
                 )
         for callback in self.callbacks:
             callback.begin_run(self, resumed=callback in restored)
 
-    def _interrupt(self) -> None:
+    def _stop(self, signal: str) -> None:
+        """Keep the place where a signal has stopped the run, if the run keeps checkpoints."""
+        self.current_epoch = len(self.history)
+        saved = ""
+        if any(callback.saves_run for callback in self.callbacks):
+            saved = f" Saved as {save_run(self).name}, which resume=True goes on from."
+        self._interrupt("Interrupted" if signal == "SIGINT" else f"Stopped by {signal}", saved)
+
+    def _interrupt(self, what: str, saved: str) -> None:
         self.interrupted = True
+        complete = len(self.history)
         if self.config.verbose:
-            complete = f"{len(self.history)} epochs are complete."
-            print(f"Interrupted in epoch {self.current_epoch}; {complete}")
-        self.current_epoch = self.opt_result.iteration = len(self.history)
+            where = f"in epoch {self.opt_result.iteration}"
+            print(f"{what} {where}; {complete} epochs are complete.{saved}")
+        self.current_epoch = self.opt_result.iteration = complete
 
     def _validation_data(self) -> Epochs | None:
         if not self.config.val_every:
@@ -221,4 +278,6 @@ class Trainer(Evaluator):
         return self._epochs(self.val_dataloader, "val")
 
     def _where(self) -> str:
-        return f"in epoch {self.current_epoch}, batch {self._batch}"
+        last, size = self._feed.batch, self.config.accumulate
+        batches = f"batch {last}" if size == 1 else f"batches {max(1, last - size + 1)} to {last}"
+        return f"in epoch {self.current_epoch}, {batches}"

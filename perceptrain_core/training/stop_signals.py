@@ -1,0 +1,45 @@
+"""Signals that ask a run to stop, answered at the end of the step that they come in."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any, Self
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopSignals:
+    """While it is entered, Ctrl-C (SIGINT) and SIGTERM are only taken down.
+
+    The second one does what it always did. Handlers that somebody else has set for Ctrl-C are
+    left alone, and outside of the main thread all are, for there Python allows no others.
+
+    Attributes:
+        received: The name of the signal that came, or ``None``.
+    """
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Begin to listen."""
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        for number in _SIGNALS:
+            before = signal.getsignal(number)
+            if before in (signal.default_int_handler, signal.SIG_DFL):
+                signal.signal(number, self._take_down)
+                self._before[number] = before
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Put the handlers back."""
+        while self._before:
+            signal.signal(*self._before.popitem())
+
+    def _take_down(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number).name
+        self.__exit__()
