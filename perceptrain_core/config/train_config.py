@@ -103,6 +103,9 @@ class TrainConfig:
         grad_clip_value: Every element of the gradients is at most this in size, after that.
         ema: Keep an exponential moving average of the weights, with this decay, such as 0.999.
             Validations and tests look at the averaged model, and the model ends with its weights.
+        precision: ``"full"``, or ``"bf16"`` or ``"fp16"`` to evaluate the loss under
+            ``torch.autocast``; with ``"fp16"`` the gradients are scaled (``torch.amp.GradScaler``).
+            The parameters keep their dtype.
         deterministic: Let torch use deterministic algorithms only, for the length of the fit.
         resume: What ``fit`` resumes from where it is not told: ``True`` is the newest good
             checkpoint of the log folder, a path is that file or folder.
@@ -144,6 +147,7 @@ class TrainConfig:
     grad_clip: Positive | None = None
     grad_clip_value: Positive | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Literal["full", "bf16", "fp16"] = "full"
     deterministic: bool = False
     resume: bool | Path = False
     nprocs: Count = 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim import Optimizer
 
@@ -30,11 +31,19 @@ class AccumulatedStep:
         max_norm: Scale the gradients down, so that the 2-norm of all of them together is at most
             this; ``None`` leaves them.
         max_value: Clip every element of the gradients to ``[-max_value, max_value]``, after that.
+        scaler: Scales the loss, so that gradients of half precision do not vanish; a step whose
+            gradients overflow is left out by it. Not for optimizers that need a closure.
     """
 
-    def __init__(self, max_norm: float | None = None, max_value: float | None = None) -> None:
+    def __init__(
+        self,
+        max_norm: float | None = None,
+        max_value: float | None = None,
+        scaler: GradScaler | None = None,
+    ) -> None:
         self.max_norm = max_norm
         self.max_value = max_value
+        self.scaler = scaler
 
     def __call__(
         self,
@@ -57,7 +66,7 @@ class AccumulatedStep:
         if not needs_closure(optimizer):
             results = self._gradients(model, optimizer, loss_fn, batches, device, dtype)
             if any(results):
-                optimizer.step()
+                self._step(optimizer)
             return results
         calls: list[list[StepResult | None]] = []
 
@@ -74,6 +83,13 @@ class AccumulatedStep:
         except SkipBatch:
             return [None] * len(batches)
         return calls[0]
+
+    def _step(self, optimizer: Optimizer) -> None:
+        if self.scaler is None:
+            optimizer.step()
+        else:
+            self.scaler.step(optimizer)
+            self.scaler.update()
 
     def _gradients(
         self,
@@ -92,13 +108,16 @@ class AccumulatedStep:
             except SkipBatch:
                 results.append(None)
                 continue
-            loss.backward()  # type: ignore[no-untyped-call]
+            scaled = loss if self.scaler is None else self.scaler.scale(loss)
+            scaled.backward()  # type: ignore[no-untyped-call]
             results.append((loss.detach(), detached(metrics)))
         self._finish(optimizer, sum(result is not None for result in results))
         return results
 
     def _finish(self, optimizer: Optimizer, count: int) -> None:
         """Make the mean of the sum, and clip it."""
+        if self.scaler is not None and count:
+            self.scaler.unscale_(optimizer)
         parameters = [p for p in _parameters(optimizer) if p.grad is not None]
         if count > 1:
             # Here, not in the loss: how many batches count is known only now.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
@@ -27,6 +28,7 @@ from perceptrain_core.training.events import Events
 from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.hooks import TrainerHooks
 from perceptrain_core.training.meter import Meter
+from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
 
@@ -72,6 +74,7 @@ class Evaluator(TrainerHooks):
         self.stop_training = False
         self.interrupted = False
         self.averaged_model: AveragedModel | None = None
+        self.grad_scaler: GradScaler | None = None
         self._feed = Feed(Epochs(None))
         self._meter = Meter("train")
         self.batches_seen = 0
@@ -125,7 +128,8 @@ class Evaluator(TrainerHooks):
 
     def _evaluation(self) -> Evaluation:
         model = self._model if self.averaged_model is None else self.averaged_model.module
-        return Evaluation(self.engine, self._events, self.opt_result, model, self.loss_fn)
+        loss_fn = in_precision(self.loss_fn, self.config.precision, self.engine.device)
+        return Evaluation(self.engine, self._events, self.opt_result, model, loss_fn)
 
     def get_ic_grad_bounds(
         self,

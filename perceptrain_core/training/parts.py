@@ -7,7 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
+import torch
 from torch import nn
+from torch.amp import GradScaler
 from torch.optim import LBFGS, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -23,7 +25,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.losses.supervised import SupervisedLoss, as_loss
 from perceptrain_core.optimizers.accumulated_step import AccumulatedStep
-from perceptrain_core.optimizers.step import begin_step, optimize_step
+from perceptrain_core.optimizers.step import begin_step, needs_closure, optimize_step
 from perceptrain_core.registry import get_loss, get_optimizer, registry
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.events import as_callback
@@ -152,20 +154,36 @@ def resolve_step(step: OptimizeStep) -> OptimizeStep:
     return checked
 
 
-def make_step(config: TrainConfig, step: OptimizeStep) -> TakeStep:
+def make_scaler(config: TrainConfig, optimizer: Any, device: torch.device) -> GradScaler | None:
+    """Give what scales the gradients of half precision, if the settings ask for that.
+
+    Raises:
+        TrainingError: The optimizer evaluates the loss by itself.
+    """
+    if config.precision != "fp16":
+        return None
+    if needs_closure(optimizer):
+        raise TrainingError(
+            f"{type(optimizer).__name__} evaluates the loss several times a step, and gradients "
+            'cannot be scaled for it: use precision="bf16" or "full".'
+        )
+    return GradScaler(device.type)
+
+
+def make_step(config: TrainConfig, step: OptimizeStep, scaler: GradScaler | None) -> TakeStep:
     """Give the step of the loop, which takes a list of batches and gives a result for each.
 
     Raises:
-        TrainingError: A step of the user's own is to accumulate or to clip gradients.
+        TrainingError: A step of the user's own is to do what only the built-in one can.
     """
     clips = config.grad_clip is not None or config.grad_clip_value is not None
-    if config.accumulate == 1 and not clips:
+    if config.accumulate == 1 and not clips and scaler is None:
         return partial(_single_step, step)
     if step is optimize_step:
-        return AccumulatedStep(config.grad_clip, config.grad_clip_value)
+        return AccumulatedStep(config.grad_clip, config.grad_clip_value, scaler)
     raise TrainingError(
-        "accumulate, grad_clip and grad_clip_value are for the built-in step; an optimize_step of "
-        "your own clips and accumulates by itself. Leave out the one or the other."
+        "accumulate, grad_clip, grad_clip_value and fp16 are for the built-in step; an "
+        "optimize_step of your own does such things by itself. Leave out the one or the other."
     )
 
 

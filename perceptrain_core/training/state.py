@@ -120,6 +120,8 @@ def _stateful(trainer: Any) -> dict[str, Any]:
         parts["loss"] = trainer.loss_fn
     if trainer.averaged_model is not None:
         parts["averaged_model"] = trainer.averaged_model
+    if trainer.grad_scaler is not None:
+        parts["grad_scaler"] = trainer.grad_scaler
     return parts
 
 

@@ -23,6 +23,7 @@ from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.guard import make_guard, warn_of_skipped
 from perceptrain_core.training.hooks import losses_of
 from perceptrain_core.training.meter import Meter
+from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.progress import ProgressBar, make_bar
 from perceptrain_core.training.state import find_run, restore_run, run_state
 from perceptrain_core.training.stop_signals import StopSignals
@@ -61,6 +62,7 @@ class Trainer(Evaluator):
         interrupted: Whether the last fit was ended by Ctrl-C or SIGTERM.
         averaged_model: With ``config.ema`` the moving average of the model, an ``AveragedModel``
             of ``torch.optim.swa_utils``; else ``None``.
+        grad_scaler: With ``precision="fp16"``, what scales the gradients; else ``None``.
         provenance: Which distribution and version supplied each part that came by a name.
 
     Raises:
@@ -106,7 +108,6 @@ class Trainer(Evaluator):
         config = self.config
         train = self._epochs(self.train_dataloader, "train", config.shuffle, config.accumulate)
         val = self._validation_data()
-        self._take_step = parts.make_step(config, self.optimize_step)
         self._start(train, resume or config.resume)
         with (
             deterministic_algorithms(config.deterministic),
@@ -226,9 +227,11 @@ class Trainer(Evaluator):
         self._reset()
         self.callbacks = parts.resolve_callbacks(config, self._named)
         self._prepare()
-        self._guard = make_guard(
-            self.loss_fn, self.optimizer, config.on_nonfinite, self.engine.device, self._where
-        )
+        device = self.engine.device
+        loss_fn = in_precision(self.loss_fn, config.precision, device)
+        self._guard = make_guard(loss_fn, self.optimizer, config.on_nonfinite, device, self._where)
+        self.grad_scaler = parts.make_scaler(config, self.optimizer, device)
+        self._take_step = parts.make_step(config, self.optimize_step, self.grad_scaler)
         self.averaged_model = parts.average(self.model, config.ema)
         # Who may ask for the state of the run in the midst of an epoch.
         watched = bool(self.callbacks) or type(self) is not Trainer
