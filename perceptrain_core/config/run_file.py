@@ -207,6 +207,7 @@ def resolved_tables(run: RunFile, config: TrainConfig, provenance: Mapping[str, 
     values = {field.name: getattr(config, field.name) for field in fields(config)}
     plain = {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
     tables["train"] = {name: v for name, v in plain.items() if isinstance(v, _PLAIN)}
+    del tables["train"]["resume"]  # what the run was then, whichever way it came there
     if config.dtype is not None:
         tables["train"]["dtype"] = str(config.dtype)
     if config.hyperparams:

@@ -66,6 +66,7 @@ class Run:
             The run folder.
         """
         config = self.trainer.config
+        resume = resume or config.resume
         if resume is True:
             self._require_same_parts(newest_run_folder(config) / RUN_FILE)
         first = Callback("train_start", callback=self._write_run_file)

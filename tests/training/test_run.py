@@ -122,11 +122,16 @@ def test_metrics_are_there_whatever_the_tracker(build, line):
     assert len((folder / "metrics.csv").read_text().splitlines()) == 7
 
 
-def test_a_resumed_run_is_bit_identical(build, line, here):
+@pytest.mark.parametrize("asked", ["by the call", "by the file"])
+def test_a_resumed_run_is_bit_identical(build, line, here, asked):
     shuffled = "train.shuffle=true", "optimizer=adam"
     whole = build(LINE, *shuffled, name="whole.toml").train()
     build(LINE, *shuffled, "train.max_iter=3").train()
-    resumed = build(LINE, *shuffled).train(resume=True)
+    if asked == "by the call":
+        resumed = build(LINE, *shuffled).train(resume=True)
+    else:
+        resumed = build(LINE, *shuffled, "train.resume=true").train()
+    assert "resume" not in tomllib.loads((resumed / "run.toml").read_text())["train"]
     assert (resumed / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
     one, other = (torch.load(f / "model.pt", weights_only=True) for f in (whole, resumed))
     assert all(torch.equal(one[name], other[name]) for name in one)
