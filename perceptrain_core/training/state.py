@@ -12,7 +12,7 @@ from perceptrain_core.checkpoints.folder import newest_run_folder, read_newest
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.checkpoints.saveload import find_checkpoint, restore
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.data.loaders import generators_of
+from perceptrain_core.data.generators import loader_random_state, set_loader_random_state
 from perceptrain_core.errors import CheckpointError
 
 _PLAIN = (str, int, float, bool, type(None))
@@ -26,7 +26,7 @@ def run_state(trainer: Any) -> dict[str, Any]:
         "batches_seen": trainer.batches_seen,
         "history": trainer.history,
         "random": get_random_state(),
-        "loaders": [g.get_state() for g in generators_of(trainer.train_dataloader)],
+        "loaders": loader_random_state(trainer.train_dataloader),
         "callbacks": {_key(i, c): c.state_dict() for i, c in enumerate(trainer.callbacks)},
         "config": plain_config(trainer.config),
         "provenance": trainer.provenance,
@@ -60,10 +60,7 @@ def restore_run(trainer: Any, path: Path, state: dict[str, Any]) -> list[Callbac
     trainer.batches_seen = state["batches_seen"]
     trainer.history = state["history"]
     set_random_state(state["random"])
-    own = generators_of(trainer.train_dataloader)
-    if len(own) == len(state["loaders"]):  # else the data are others
-        for generator, saved in zip(own, state["loaders"], strict=True):
-            generator.set_state(saved)
+    set_loader_random_state(trainer.train_dataloader, state["loaders"])
     return restored
 
 

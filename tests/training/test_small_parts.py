@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections import UserDict
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -20,6 +23,12 @@ numbers = st.floats(-1e6, 1e6, width=32)
 batches = st.lists(
     st.tuples(numbers, st.dictionaries(st.sampled_from("ab"), numbers)), min_size=1, max_size=20
 )
+
+
+@dataclass
+class Pair:
+    x: Any
+    y: Any
 
 
 @given(batches=batches, as_tensors=st.booleans())
@@ -92,6 +101,15 @@ def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
         (torch.tensor(1.0), 1),
         ([], 1),
         (None, 1),
+        (torch.zeros(0, 2), 1),
+        (np.zeros((6, 2)), 6),
+        ({"x": torch.zeros(7, 1), "names": ["a"] * 7, "scale": torch.tensor(2.0)}, 7),
+        (UserDict(x=torch.zeros(8, 1), y=torch.zeros(8)), 8),
+        ((None, torch.zeros(9)), 9),
+        (Pair(torch.zeros(3, 1), {"y": torch.zeros(3)}), 3),
+        (Pair(torch.zeros(3, 1), torch.zeros(4)), 1),
+        (["a", "b"], 1),
+        (object(), 1),
     ],
 )
 def test_the_rows_of_a_batch(batch: Any, rows: int) -> None:
