@@ -90,6 +90,14 @@ def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(progress.make_bar(False, 3), progress.ProgressBar)
 
 
+def test_bar_stays_in_its_epoch_when_there_are_more_batches_than_said() -> None:
+    bar = progress.RichBar(total=3)
+    for batch in range(1, 9):
+        bar._last = 0.0
+        bar.batch(2, batch, 4)
+        assert bar._progress.tasks[0].completed == 1 + min(batch / 4, 1)
+
+
 @pytest.mark.parametrize(
     ("batch", "rows"),
     [
