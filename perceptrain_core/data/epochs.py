@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from perceptrain_core.data.loaders import is_infinite
+from perceptrain_core.data.loaders import is_infinite, length_of
 from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
 
@@ -80,11 +80,10 @@ class Epochs:
         """Give the number of batches in an epoch, or ``None`` where it is not known before."""
         if self.endless:
             return self._limit
-        try:
-            batches = len(self.loader)  # type: ignore[arg-type]
-        except TypeError:
-            return self._limit
-        return batches if self._limit is None else min(batches, self._limit)
+        batches = length_of(self.loader)
+        if batches is None or self._limit is None:
+            return self._limit if batches is None else batches
+        return min(batches, self._limit)
 
 
 def _pass_over(batches: Iterator[Any], number: int) -> None:

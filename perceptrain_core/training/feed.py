@@ -8,7 +8,12 @@ from typing import Any
 
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.data import DictDataLoader, Epochs
-from perceptrain_core.data.loaders import generators_of
+from perceptrain_core.data.generators import (
+    epoch_listeners,
+    loader_random_state,
+    set_loader_random_state,
+)
+from perceptrain_core.data.loaders import is_infinite
 from perceptrain_core.errors import CheckpointError
 
 
@@ -38,6 +43,12 @@ class Feed:
         self._anchor: dict[str, Any] | None = None
         self._taken = 0  # since the anchor
         self._rest: Iterator[Any] | None = None
+        self._epoch_listeners = epoch_listeners(epochs.loader)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Let samplers and data sets that shuffle by the epoch know it; the first is 1."""
+        for told in self._epoch_listeners:
+            told(epoch - 1)
 
     def steps(self) -> Iterator[list[Any]]:
         """Give the batches of each step of the present epoch that is still to come."""
@@ -77,7 +88,7 @@ class Feed:
             "batch": self.batch,
             "taken": taken,
             "anchor": anchor,
-            "generators": self._generators(),
+            "generators": loader_random_state(self.epochs.loader),
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
@@ -100,35 +111,28 @@ class Feed:
                 f"The training data have fewer batches than the {self._taken} that the run had "
                 "taken of them: give it the data that it was started with."
             ) from None
-        self._restore_generators(saved["generators"])
+        set_loader_random_state(self.epochs.loader, saved["generators"])
 
     def _here(self) -> dict[str, Any]:
         loader: Any = self.epochs.loader
         return {
             "random": get_random_state(),
-            "generators": self._generators(),
+            "generators": loader_random_state(loader),
             "loader": loader.state_dict() if self._keeps_place else None,
         }
 
     def _go_to(self, anchor: Mapping[str, Any]) -> None:
         loader: Any = self.epochs.loader
         set_random_state(anchor["random"])
-        self._restore_generators(anchor["generators"])
+        set_loader_random_state(loader, anchor["generators"])
         if self._keeps_place and anchor["loader"] is not None:
             loader.load_state_dict(anchor["loader"])
 
-    def _generators(self) -> list[Any]:
-        """Give the states of the random generators that the loader has of its own."""
-        return [generator.get_state() for generator in generators_of(self.epochs.loader)]
-
-    def _restore_generators(self, states: list[Any]) -> None:
-        own = generators_of(self.epochs.loader)
-        if len(own) == len(states):  # else the data are others
-            for generator, state in zip(own, states, strict=True):
-                generator.set_state(state)
-
 
 def _keeps_place(loader: Any) -> bool:
-    """Whether a loader goes on over the ends of epochs, and can say where it is."""
-    goes_on = getattr(loader, "infinite", False) or isinstance(loader, DictDataLoader)
-    return goes_on and hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
+    """Whether what goes on over the ends of epochs can say where it is, and be put there."""
+    if isinstance(loader, DictDataLoader):
+        endless = [part for part in loader.dataloaders.values() if is_infinite(part)]
+        return bool(endless) and all(map(_keeps_place, endless))
+    stateful = hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
+    return stateful and is_infinite(loader)

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from perceptrain_core.errors import NonFiniteLossError, TrainingError
 from perceptrain_core.models.parameters import nonfinite_parameter
 from perceptrain_core.tensors import detached
+from perceptrain_core.training.advice import advise
 from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
 from perceptrain_core.types import LossFunction, Metrics, SkipBatch
 
@@ -56,11 +57,13 @@ class LossGuard:
     def _first(self, batch: Any, model: nn.Module) -> Any:
         try:
             result = self.loss_fn(batch, model)
-        except (TypeError, AttributeError) as error:
-            error.add_note(
-                "This was the first call of the loss, as loss_fn(batch, model). If it is a "
-                "criterion(outputs, labels), pass perceptrain.supervised(criterion)."
-            )
+        except Exception as error:
+            advise(error, batch, model)
+            if isinstance(error, TypeError | AttributeError):
+                error.add_note(
+                    "This was the first call of the loss, as loss_fn(batch, model). If it is a "
+                    "criterion(outputs, labels), pass perceptrain.supervised(criterion)."
+                )
             raise
         check_result(result)
         check_gradient(result[0], model)

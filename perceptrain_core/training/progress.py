@@ -64,7 +64,8 @@ class RichBar(ProgressBar):
     def batch(self, epoch: int, batch: int, batches: int | None) -> None:
         """Move the bar inside an epoch, if it was not moved just now."""
         if perf_counter() - self._last >= self.INTERVAL:
-            self._draw(epoch, epoch - 1 + (batch / batches if batches else 0))
+            # A loader may give more batches than its length says.
+            self._draw(epoch, epoch - 1 + (min(batch / batches, 1) if batches else 0))
 
     def epoch(self, epoch: int, row: dict[str, float]) -> None:
         """Take the losses of an epoch, and move the bar if it was not moved just now."""

@@ -63,6 +63,7 @@ def restore_run(
     trainer.global_step = state["global_step"]
     trainer.batches_seen = state["batches_seen"]
     trainer.history = state["history"]
+    feed.begin_epoch(state["epoch"] + 1)
     feed.load_state_dict(state["feed"])
     if feed.batch:
         meter.load_state_dict(state["meter"])

@@ -148,6 +148,7 @@ class Trainer(Evaluator):
     def _begin_epoch(self, epoch: int) -> None:
         self.current_epoch = self.opt_result.iteration = epoch
         begin_epoch(self.optimizer, epoch)
+        self._feed.begin_epoch(epoch)
         if self._feed.batch == 0:  # else the run goes on in the midst of it
             self._meter = Meter("train")
             self._events.tell(Stage.TRAIN_EPOCH_START, epoch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, RandomSampler, TensorDataset, WeightedRandomSampler
+from torch.utils.data import (
+    DataLoader,
+    DistributedSampler,
+    RandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
-from perceptrain import Callback, Trainer, to_dataloader
+from perceptrain import Callback, DictDataLoader, InfiniteTensorDataset, Trainer, to_dataloader
 from perceptrain.callbacks import LRSchedulerCosineAnnealing, SaveCheckpoint
 from perceptrain.errors import CheckpointError
 
@@ -65,6 +72,13 @@ LOADERS: dict[str, Callable[[Any], Any]] = {
     "weighted": lambda rows: DataLoader(
         TensorDataset(*rows), batch_size=6, sampler=WeightedRandomSampler(range(1, 21), 20)
     ),
+    "by the epoch": lambda rows: DataLoader(
+        TensorDataset(*rows),
+        batch_size=6,
+        sampler=DistributedSampler(range(20), num_replicas=1, rank=0, shuffle=True),
+    ),
+    "infinite": lambda rows: to_dataloader(*rows, batch_size=6, infinite=True),
+    "infinite, replayed": lambda rows: DataLoader(InfiniteTensorDataset(*rows), batch_size=6),
     "user's": Shuffling,
 }
 
@@ -113,11 +127,54 @@ def test_from_every_step_it_ends_as_the_run_that_was_never_stopped(
     whole.fit()
     places = sorted(whole.log_folder.glob("*.pt"))
     assert len(places) == whole.global_step
-    for place in places:
+    for place in {*places[:4], *places[4::3]}:
         torch.rand(7), random.random(), np.random.rand()
         again = trainer_of(make_trainer, rows, kind, "again", **SETTINGS[settings])
         again.fit(resume=place)
         assert_same(whole, again)
+
+
+def residuals(batch: Any, model: nn.Module) -> Any:
+    terms = {name: model(points).square().mean() for name, points in batch.items()}
+    return sum(terms.values()), terms
+
+
+@pytest.mark.parametrize("finite", [True, False])
+def test_points_of_several_loaders(make_trainer: MakeTrainer, rows: Any, finite: bool) -> None:
+    def trainer(folder: str) -> Trainer:
+        parts = {
+            "inside": to_dataloader(rows[0], batch_size=4, shuffle=True, infinite=not finite),
+            "edge": to_dataloader(rows[0][:9], batch_size=2, infinite=True),
+        }
+        data, settings = DictDataLoader(parts), {"loss_fn": residuals, "val_every": 0, "val": None}
+        return trainer_of(
+            make_trainer,
+            rows,
+            "tensors",
+            folder,
+            max_iter=3 if finite else 9,
+            data=data,
+            **settings,
+        )
+
+    whole = trainer("whole")
+    whole.fit()
+    for place in sorted(whole.log_folder.glob("*.pt")):
+        again = trainer("again")
+        again.fit(resume=place)
+        assert_same(whole, again)
+
+
+def test_an_order_by_the_epoch_is_another_in_each(make_trainer: MakeTrainer, rows: Any) -> None:
+    seen: list[Any] = []
+    trainer = trainer_of(
+        make_trainer, rows, "by the epoch", "one", callbacks=[], batch_size=20, max_iter=3
+    )
+    trainer.on_train_batch_start = lambda batch: seen.append(batch[0].tolist())  # type: ignore[method-assign]
+    trainer.fit()
+    epochs = [[*chain(*seen[start : start + 4])] for start in range(0, 12, 4)]
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert sorted(epochs[0]) == sorted(epochs[1])
 
 
 def test_newest_is_the_one_with_the_most_batches(make_trainer: MakeTrainer, rows: Any) -> None:

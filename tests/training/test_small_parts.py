@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections import UserDict
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -20,6 +23,12 @@ numbers = st.floats(-1e6, 1e6, width=32)
 batches = st.lists(
     st.tuples(numbers, st.dictionaries(st.sampled_from("ab"), numbers)), min_size=1, max_size=20
 )
+
+
+@dataclass
+class Pair:
+    x: Any
+    y: Any
 
 
 @given(batches=batches, as_tensors=st.booleans())
@@ -81,6 +90,14 @@ def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(progress.make_bar(False, 3), progress.ProgressBar)
 
 
+def test_bar_stays_in_its_epoch_when_there_are_more_batches_than_said() -> None:
+    bar = progress.RichBar(total=3)
+    for batch in range(1, 9):
+        bar._last = 0.0
+        bar.batch(2, batch, 4)
+        assert bar._progress.tasks[0].completed == 1 + min(batch / 4, 1)
+
+
 @pytest.mark.parametrize(
     ("batch", "rows"),
     [
@@ -92,6 +109,15 @@ def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
         (torch.tensor(1.0), 1),
         ([], 1),
         (None, 1),
+        (torch.zeros(0, 2), 1),
+        (np.zeros((6, 2)), 6),
+        ({"x": torch.zeros(7, 1), "names": ["a"] * 7, "scale": torch.tensor(2.0)}, 7),
+        (UserDict(x=torch.zeros(8, 1), y=torch.zeros(8)), 8),
+        ((None, torch.zeros(9)), 9),
+        (Pair(torch.zeros(3, 1), {"y": torch.zeros(3)}), 3),
+        (Pair(torch.zeros(3, 1), torch.zeros(4)), 1),
+        (["a", "b"], 1),
+        (object(), 1),
     ],
 )
 def test_the_rows_of_a_batch(batch: Any, rows: int) -> None:
