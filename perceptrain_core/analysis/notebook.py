@@ -5,6 +5,7 @@ IPython is asked for only where it runs: it is no dependency.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from rich.console import Console
@@ -27,8 +28,7 @@ class NotebookOutput:
         Args:
             data: The same thing in one or several forms: ``text``, ``html``, ``png``.
         """
-        from IPython.display import display
-
+        display = import_module("IPython.display").display
         bundle = {_TYPES[form]: value for form, value in data.items()}
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)

@@ -90,9 +90,10 @@ class LivePlotMetrics(Callback):
             _replace(trainer.log_folder / FILE, png)
         else:
             self._output.show(png=png, text=f"<Curves of {len(trainer.history)} epochs>")
+        if self._drawn:  # the first loads fonts: it says nothing of what the next will take
+            now = perf_counter()
+            self._next = now + self.PAUSE * (now - start)
         self._drawn = len(trainer.history)
-        now = perf_counter()
-        self._next = now + self.PAUSE * (now - start)
 
     def _wanted(self) -> list[str]:
         return [name for names in (self.arrange or {}).values() for name in names]

@@ -33,6 +33,34 @@ class ProgressBar:
         """Take that an epoch is complete, with its row of the history."""
 
 
+class Pace:
+    """How fast a run goes, counted from its first batch: that one may have had much to prepare."""
+
+    SMOOTH = 3.0  # the speed is that of about so many seconds
+
+    def __init__(self) -> None:
+        self.speed = 0.0  # steps per second
+        self._first: tuple[float, float] | None = None
+        self._then = 0.0, 0
+
+    def measure(self, now: float, steps: int, epochs: float) -> None:
+        """Take how far the run is."""
+        if self._first is None:
+            self._first = now, epochs
+        elif now > self._then[0]:
+            since = now - self._then[0]
+            old = exp(-since / self.SMOOTH) if self.speed else 0.0
+            self.speed = old * self.speed + (1 - old) * (steps - self._then[1]) / since
+        self._then = now, steps
+
+    def left(self, now: float, epochs: float, total: int) -> float | None:
+        """Give the seconds to the end at the mean speed so far, if there is one yet."""
+        if self._first is None or epochs <= self._first[1]:
+            return None
+        start, done = self._first
+        return (now - start) * (total - epochs) / (epochs - done)
+
+
 class ShownBar(ProgressBar):
     """Epochs done, the batch in long epochs, time left, the last losses, steps per second.
 
@@ -45,24 +73,22 @@ class ShownBar(ProgressBar):
 
     INTERVAL = 0.2  # seconds between drawings
     LONG = 1.0  # an epoch of more seconds has its batches shown
-    SMOOTH = 3.0  # the speed is that of about so many seconds
 
     def __init__(self, total: int, done: int = 0) -> None:
         self._total = total
-        self._done = done
         self._epoch = done
         self._batch = 0
         self._batches: int | None = None
         self._steps = 0
         self._row: dict[str, float] = {}
         self._long = self._ended = False
-        self._start = self._epoch_start = self._last = perf_counter()
-        self._speed, self._steps_then = 0.0, 0
+        self._start = self._epoch_start = perf_counter()
+        self._last = -inf
+        self._pace = Pace()
 
     def __enter__(self) -> Self:
         """Show the bar."""
         self._start = self._epoch_start = perf_counter()
-        self._last = -inf
         self.draw()
         return self
 
@@ -78,8 +104,7 @@ class ShownBar(ProgressBar):
         if now - self._last >= self.INTERVAL:
             self._batches = batches
             self._long = self._long or now - self._epoch_start > self.LONG
-            self._measure(now)
-            self.draw()
+            self._draw_at(now)
 
     def epoch(self, epoch: int, row: dict[str, float]) -> None:
         """Take the losses of an epoch, and move the bar if it was not moved just now."""
@@ -89,28 +114,23 @@ class ShownBar(ProgressBar):
         self._batch = 0
         if now - self._last >= self.INTERVAL:
             self._long = now - self._epoch_start > self.LONG
-            self._measure(now)
-            self.draw()
+            self._draw_at(now)
         self._epoch_start = now
 
     def draw(self) -> None:
         """Show the bar as it is now."""
         raise NotImplementedError
 
-    def _measure(self, now: float) -> None:
-        """Let the speed since the last drawing count by how long ago that was."""
-        steps = self._steps + self._batch
-        since = now - max(self._last, self._start)
-        if since > 0:
-            speed = (steps - self._steps_then) / since
-            old = exp(-since / self.SMOOTH) if self._speed else 0.0
-            self._speed = old * self._speed + (1 - old) * speed
-        self._last, self._steps_then = now, steps
+    def _draw_at(self, now: float) -> None:
+        self._last = now
+        self._pace.measure(now, self._steps + self._batch, self.completed)
+        self.draw()
 
     @property
     def completed(self) -> float:
         """Epochs done, with the share of the one in training."""
-        return self._epoch + (self._batch / self._batches if self._batches else 0.0)
+        share = min(self._batch / self._batches, 1.0) if self._batches else 0.0
+        return self._epoch + share
 
     def where(self) -> str:
         """Say in which epoch the run is, and in long ones in which batch."""
@@ -131,16 +151,16 @@ class ShownBar(ProgressBar):
             for name, short in (("train_loss", "loss"), ("val_loss", "val_loss"))
             if name in self._row
         ]
-        if self._speed:
-            facts.insert(2, f"{self._speed:{'5.0f' if self._speed >= 100 else '5.3g'}} steps/s")
+        speed = self._pace.speed
+        if speed:
+            facts.insert(2, f"{speed:{'5.0f' if speed >= 100 else '5.3g'}} steps/s")
         return facts
 
     def _time(self) -> str:
-        used = perf_counter() - self._start
+        now = perf_counter()
         if self._ended:
-            return f"in {clock(used)}"
-        done = self.completed - self._done
-        left = used * (self._total - self.completed) / done if done else None
+            return f"in {clock(now - self._start)}"
+        left = self._pace.left(now, self.completed, self._total)
         return f"{'-:--' if left is None else clock(left)} left"
 
 
@@ -179,7 +199,7 @@ class TerminalBar(ShownBar):
         """Give one line: where the run is, the bar, and as many facts as there is room for."""
         where, facts = self.where(), self.facts()
         room = self._console.width - len(where) - len(self.GAP) - self.SHORTEST
-        while len(self.GAP.join(["", *facts])) > room:
+        while facts and len(self.GAP.join(["", *facts])) > room:
             facts.pop()
         grid = Table.grid(expand=True)
         grid.add_column(no_wrap=True)

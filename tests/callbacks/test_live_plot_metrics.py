@@ -51,7 +51,7 @@ def test_drawing_leaves_time_for_the_run(make_trainer: MakeTrainer, drawn: list[
     live = LivePlotMetrics()
     live.PAUSE = 1e6  # type: ignore[misc]
     make_trainer(max_iter=30, callbacks=[live]).fit()
-    assert [epochs for epochs, _ in drawn] == [1, 30]
+    assert [epochs for epochs, _ in drawn] == [1, 2, 30]
 
 
 def test_an_object_starts_over_in_another_run(make_trainer: MakeTrainer, drawn: list[Any]) -> None:

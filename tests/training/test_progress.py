@@ -51,9 +51,9 @@ def test_a_long_epoch_shows_its_batches(bar: Drawn) -> None:
         bar.epoch(1, ROW)
     start, first, *_, last, epoch, end = bar.lines
     assert start == "epoch  0/10  -:-- left"
-    assert first == "epoch  1/10  0:39 left      1 steps/s"
+    assert first == "epoch  1/10  -:-- left"
     assert last == "epoch  1/10 batch 4/4  0:36 left      1 steps/s"
-    assert epoch.startswith("epoch  1/10 batch 4/4  0:45 left  loss 5.000e-01  ")
+    assert epoch.startswith("epoch  1/10 batch 4/4  0:48 left  loss 5.000e-01  ")
     assert epoch.endswith("steps/s  val_loss 1.250e-01")
     assert end.startswith("epoch  1/10  in 0:05  loss")
 
@@ -70,14 +70,16 @@ def test_short_epochs_are_drawn_a_few_times_a_second(bar: Drawn) -> None:
     assert not any("batch" in line for line in bar.lines)
 
 
-def test_a_resumed_run_is_not_faster_than_it_is(
-    monkeypatch: pytest.MonkeyPatch, bar: Drawn
-) -> None:
+def test_a_resumed_run_is_not_faster_than_it_is(bar: Drawn) -> None:
     bar = Drawn(10, 8)
     with bar:
-        Drawn.now = 60.0
+        for batch in (500, 501, 502):  # it goes on from the middle of an epoch
+            Drawn.now += 1.0
+            bar.batch(9, batch, 1000)
+        Drawn.now += 0.5
         bar.epoch(9, {"train_loss": float("nan")})
-    assert bar.lines[1] == "epoch  9/10  1:00 left  loss       nan"
+    assert bar.lines[3] == "epoch  9/10 batch  502/1000  24:58 left      1 steps/s"
+    assert "loss       nan" in bar.lines[4]
 
 
 def test_the_speed_follows_the_last_seconds(bar: Drawn) -> None:
@@ -88,7 +90,7 @@ def test_the_speed_follows_the_last_seconds(bar: Drawn) -> None:
     assert bar.lines[-1].endswith("      1 steps/s")
 
 
-@pytest.mark.parametrize("width", [20, 60, 80, 120])
+@pytest.mark.parametrize("width", [10, 20, 60, 80, 120])
 def test_the_line_fits_the_terminal(width: int) -> None:
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=width, color_system=None)
@@ -100,7 +102,7 @@ def test_the_line_fits_the_terminal(width: int) -> None:
     ]
     assert max(map(len, lines)) <= width
     text = lines[-2] if not lines[-1] else lines[-1]
-    assert text.startswith("epoch  12/300  ")
+    assert text.startswith("epoch  12")
     assert ("loss 5.000e-01" in text) == (width >= 60)
     assert ("val_loss 1.250e-01" in text) == (width >= 80)
 
