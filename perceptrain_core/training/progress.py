@@ -168,7 +168,7 @@ class TerminalBar(ShownBar):
     """The bar in a terminal; what is printed meanwhile stands above it."""
 
     GAP = "  "
-    SHORTEST = 4
+    SHORTEST = 3
 
     def __init__(self, console: Console, total: int, done: int = 0) -> None:
         super().__init__(total, done)
