@@ -148,6 +148,11 @@ def perceptrain_callbacks() -> list[Spec]:
             "Send the pictures of config.plotting_functions to the tracker.",
         ),
         Spec(
+            "live_plot_metrics",
+            "perceptrain_core.callbacks.live_plot_metrics:LivePlotMetrics",
+            "Draw the curves so far, in a notebook or to live.png.",
+        ),
+        Spec(
             "early_stopping",
             "perceptrain_core.callbacks.early_stopping:EarlyStopping",
             "Stop when a metric has stopped getting better.",

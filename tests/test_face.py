@@ -56,7 +56,8 @@ NOW = {
     "perceptrain.callbacks": {
         "perceptrain_core.callbacks": (
             "Callback PrintMetrics WriteMetrics WritePlots SaveCheckpoint SaveBestCheckpoint "
-            "LogHyperparameters LogModelTracker LoadCheckpoint EarlyStopping GradientMonitoring "
+            "LivePlotMetrics LogHyperparameters LogModelTracker LoadCheckpoint EarlyStopping "
+            "GradientMonitoring "
             "LRSchedulerStepDecay LRSchedulerCyclic LRSchedulerCosineAnnealing "
             "LRSchedulerReduceOnPlateau get_writer TrainerContext R3Sampling"
         ),
@@ -88,7 +89,6 @@ NOW = {
 #: Names that people use and that are not there yet. One that comes moves to the table above.
 LATER = {
     "perceptrain": "WeightedLoss",
-    "perceptrain.callbacks": "LivePlotMetrics",
     "perceptrain.train_utils": "Accelerator",
 }
 

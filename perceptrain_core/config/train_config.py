@@ -63,7 +63,8 @@ class TrainConfig:
         write_every: Write them to the tracker.
         checkpoint_every: Write a checkpoint.
         plot_every: Make the pictures of ``plotting_functions`` and give them to the tracker.
-        live_plot_every: Not available in this version; must be 0.
+        live_plot_every: Draw the curves so far: in a notebook in place, elsewhere as ``live.png``
+            in the folder of the run. It needs matplotlib.
         val_every: Validate, on the validation data given to the trainer.
         callbacks: Callback objects, names of registered callbacks, or mappings
             ``{"name": ..., **options}``.
@@ -162,13 +163,6 @@ class TrainConfig:
     def _one_process(cls, value: int) -> int:
         if value > 1:
             raise ValueError("training in several processes is not available yet; use 1")
-        return value
-
-    @field_validator("live_plot_every")
-    @classmethod
-    def _no_live_plot(cls, value: int) -> int:
-        if value:
-            raise ValueError("live plots are not available yet; use 0, or plot_every")
         return value
 
     @field_validator("checkpoint_best_only")

@@ -13,6 +13,7 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
+from perceptrain_core.analysis.history import History
 from perceptrain_core.analysis.information_content import InformationContent
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.writer import get_writer
@@ -68,7 +69,7 @@ class Evaluator(TrainerHooks):
         self._reset()
 
     def _reset(self) -> None:
-        self.history: list[Row] = []
+        self.history = History()
         self.current_epoch = 0
         self.global_step = 0
         self.stop_training = False

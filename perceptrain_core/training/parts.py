@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from perceptrain_core.callbacks import (
     Callback,
+    LivePlotMetrics,
     PrintMetrics,
     SaveBestCheckpoint,
     SaveCheckpoint,
@@ -109,6 +110,7 @@ def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]
 
     Raises:
         CallbackError: Something given is no callback.
+        MissingDependencyError: What one of them needs is not installed.
     """
     for number, item in enumerate(config.callbacks):
         if number not in made or made[number][0] is not item:
@@ -120,6 +122,8 @@ def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]
         callbacks.append(WriteMetrics(called_every=config.write_every))
     if config.plot_every:
         callbacks.append(WritePlots(called_every=config.plot_every))
+    if config.live_plot_every:
+        callbacks.append(LivePlotMetrics(called_every=config.live_plot_every))
     if config.checkpoint_best_only:
         callbacks.append(SaveBestCheckpoint())
     elif config.checkpoint_every:

@@ -160,6 +160,7 @@ def dry_config(config: TrainConfig) -> TrainConfig:
         checkpoint_every=0,
         checkpoint_best_only=False,
         plot_every=0,
+        live_plot_every=0,
         log_model=False,
         hyperparams={},
         callbacks=[],

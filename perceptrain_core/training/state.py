@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.checkpoints.folder import newest_run_folder, read_newest
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
@@ -62,7 +63,7 @@ def restore_run(
     trainer.current_epoch = state["epoch"]
     trainer.global_step = state["global_step"]
     trainer.batches_seen = state["batches_seen"]
-    trainer.history = state["history"]
+    trainer.history = History(state["history"])
     feed.begin_epoch(state["epoch"] + 1)
     feed.load_state_dict(state["feed"])
     if feed.batch:

@@ -107,7 +107,6 @@ def test_only_whole_numbers_are_whole_numbers(name: str, value: Any) -> None:
         ({"plotting_functions": (3,)}, "plotting_functions.0: .*callable"),
         ({"hyperparams": [1]}, "hyperparams: .*dict"),
         ({"nprocs": 2}, "nprocs: .*several processes is not available yet; use 1"),
-        ({"live_plot_every": 1}, "live_plot_every: live plots are not available yet"),
         ({"checkpoint_best_only": True}, "checkpoint_best_only: .*set val_every"),
         ({"dtype": "int64"}, "dtype: expected a floating point dtype such as 'float64'"),
         ({"dtype": torch.int64}, "dtype: expected a floating point dtype"),

@@ -1,8 +1,7 @@
-"""The meter, the modes and the progress bar by themselves."""
+"""The meter and the modes by themselves."""
 
 from __future__ import annotations
 
-import io
 from collections import UserDict
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 from torch import nn
 
 from perceptrain_core.models.modes import evaluating, training
-from perceptrain_core.training import progress
 from perceptrain_core.training.meter import Meter, rows_of
 
 numbers = st.floats(-1e6, 1e6, width=32)
@@ -65,37 +62,6 @@ def test_modes_come_back_one_by_one() -> None:
     with pytest.raises(ZeroDivisionError), training(model):
         raise ZeroDivisionError
     assert [module.training for module in model.modules()] == before
-
-
-def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = io.StringIO()
-
-    def console(*args: Any, **kwargs: Any) -> Console:
-        return Console(file=shown, force_terminal=True, width=120)
-
-    monkeypatch.setattr(progress, "Console", console)
-    monkeypatch.setattr("rich.progress.get_console", console)
-    monkeypatch.setattr(progress.RichBar, "INTERVAL", 0.0)
-    bar = progress.make_bar(True, total=3, done=1)
-    with bar:
-        bar.batch(2, 1, 2)
-        bar.batch(2, 1, None)
-        bar.epoch(2, {"train_loss": 0.5})
-        bar.epoch(3, {"train_loss": 0.25, "val_loss": 0.125, "train_more": 7.0})
-    text = shown.getvalue()
-    assert "epoch 2/3" in text
-    assert "epoch 3/3" in text
-    assert "train_loss 0.25  val_loss 0.125" in text
-    assert "train_more" not in text
-    assert isinstance(progress.make_bar(False, 3), progress.ProgressBar)
-
-
-def test_bar_stays_in_its_epoch_when_there_are_more_batches_than_said() -> None:
-    bar = progress.RichBar(total=3)
-    for batch in range(1, 9):
-        bar._last = 0.0
-        bar.batch(2, batch, 4)
-        assert bar._progress.tasks[0].completed == 1 + min(batch / 4, 1)
 
 
 @pytest.mark.parametrize(
