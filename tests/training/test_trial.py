@@ -18,6 +18,7 @@ from perceptrain import Callback, DictDataLoader, Trainer, to_dataloader
 from perceptrain.errors import TrainingError
 from perceptrain.loss.loss import GradWeightedLoss
 from perceptrain.optimizers import AdamLBFGS
+from perceptrain_core.checkpoints.random_state import seed_everything
 
 MakeTrainer = Callable[..., Trainer]
 Rows = tuple[Tensor, Tensor]
@@ -85,7 +86,7 @@ OPTIMIZERS: dict[str, Callable[[nn.Module], Optimizer]] = {
         [{"params": [p], "lr": 0.1 / n} for n, p in enumerate(model.parameters(), 1)]
     ),
     "a tensor": lambda model: Adam(model.parameters(), lr=torch.tensor(0.01), foreach=False),
-    "lbfgs": lambda model: LBFGS(model.parameters(), lr=0.1),
+    "lbfgs": lambda model: LBFGS(model.parameters(), lr=0.01),
     "adam_lbfgs": lambda model: AdamLBFGS(model.parameters(), 1, {}, {"lr": 0.01}),
 }
 
@@ -96,6 +97,7 @@ OPTIMIZERS: dict[str, Callable[[nn.Module], Optimizer]] = {
 def test_everything_is_as_it_was(
     make_trainer: MakeTrainer, rows: Rows, here: Path, name: str, kind: str, warm: bool
 ) -> None:
+    seed_everything(0)
     generator = torch.Generator().manual_seed(3)
     data = to_dataloader(*rows, batch_size=5, shuffle=True, generator=generator)
     model, told = Remembering(), []
