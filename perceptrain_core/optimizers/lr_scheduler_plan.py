@@ -99,7 +99,7 @@ class SchedulerPlan:
             return self.options
         if steps is None:
             raise ConfigError(
-                f"{self.label} needs {length}, the number of batches of the whole run, and the "
+                f"{self.label} needs {length}, the number of steps of the whole run, and the "
                 f"training data do not tell how many there are: pass {length}=..., or data that "
                 "have a length."
             )

@@ -29,7 +29,7 @@ def make_schedule(
 
     Its length is filled in from the run where it is not given: ``T_max`` of ``cosine_annealing``,
     ``total_steps`` of ``one_cycle`` (unless ``epochs`` and ``steps_per_epoch`` are) and
-    ``total_iters`` of ``polynomial``, in epochs or batches as the interval says; inside
+    ``total_iters`` of ``polynomial``, in epochs or steps as the interval says; inside
     ``sequential`` they last from one milestone to the next. All other defaults are those of torch:
     a ``linear`` warm-up takes 5 steps.
 
@@ -38,14 +38,14 @@ def make_schedule(
 
     Args:
         given: A name (``"one_cycle"`` or ``"OneCycleLR"``), a reference, a mapping
-            ``{"name": ..., **options}``, a class, or a function ``f(optimizer)``. Two options are
-            for every scheduler and for ``reduce_on_plateau``: ``interval``, ``"epoch"`` or
-            ``"batch"``, by default what torch says of that scheduler; and ``monitor``, a metric of
-            the history, by default ``"val_loss"`` in a run that validates, else ``"train_loss"``.
-            The values of options may be references, too.
+            ``{"name": ..., **options}``, a class, or a function ``f(optimizer)``. Every scheduler
+            has the option ``interval``, ``"epoch"`` or ``"batch"`` (after each step of the
+            optimizer); by default what torch says of that scheduler. ``reduce_on_plateau`` has
+            ``monitor``, a metric of the history; by default ``"val_loss"`` in a run that
+            validates, else ``"train_loss"``. The values of options may be references, too.
         optimizer: The optimizer; its rates are set to those of the first step.
         epochs: How many epochs the run has in all.
-        steps_per_epoch: How many batches an epoch has, if that is known.
+        steps_per_epoch: How many steps of the optimizer an epoch has, if that is known.
         validates: Whether the run has validations.
 
     Raises:
@@ -61,17 +61,17 @@ def make_schedule(
         raise OptionError(f"{plan.label}: interval must be 'epoch' or 'batch', not {interval!r}.")
     _restart(optimizer)
     rates = [deepcopy(group["lr"]) for group in optimizer.param_groups]
-    batches = None if steps_per_epoch is None else epochs * steps_per_epoch
+    all_steps = None if steps_per_epoch is None else epochs * steps_per_epoch
     per_batch = plan.per_batch if interval is None else interval == "batch"
-    scheduler = plan.make(optimizer, batches if per_batch else epochs)
+    scheduler = plan.make(optimizer, all_steps if per_batch else epochs)
     _remember(optimizer, rates)
     if interval is None:  # what a function made is known only now
         per_batch = _is_per_batch(scheduler)
     monitor = _check_monitor(plan, scheduler, monitor, per_batch, validates)
     # What its order of calls warns of is right here: also when a resumed run begins with a step.
     optimizer._opt_called = True  # type: ignore[attr-defined]
-    steps = batches if per_batch else epochs
-    return Schedule(plan.label, scheduler, per_batch, monitor, steps)
+    length = all_steps if per_batch else epochs
+    return Schedule(plan.label, scheduler, per_batch, monitor, length)
 
 
 class Schedule:
@@ -119,7 +119,7 @@ class Schedule:
 
     @property
     def _unit(self) -> str:
-        return "batches" if self.per_batch else "epochs"
+        return "steps" if self.per_batch else "epochs"
 
     def step_batch(self) -> None:
         """Say that the optimizer has taken a step."""
@@ -174,8 +174,8 @@ class Schedule:
         kind = type(self.scheduler).__name__
         if (kind, self._unit) != (state["kind"], state["unit"]):
             raise CheckpointError(
-                f"The run was made with the learning-rate scheduler {state['kind']}, stepped by "
-                f"{state['unit']}; it cannot go on with {kind}, stepped by {self._unit}. Resume "
+                f"The run was made with the learning-rate scheduler {state['kind']}, counting "
+                f"{state['unit']}; it cannot go on with {kind}, counting {self._unit}. Resume "
                 "with the lr_scheduler that it had."
             )
         last = state["last_step"]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from perceptrain_core.data import Epochs
 from perceptrain_core.errors import (
     ConfigError,
     DataError,
@@ -16,7 +15,8 @@ from perceptrain_core.errors import (
     TrainingError,
 )
 from perceptrain_core.optimizers.rates import set_rate
-from perceptrain_core.training.trial import batches_of, trial
+from perceptrain_core.training.feed import Feed
+from perceptrain_core.training.trial import trial
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,15 @@ def find_lr(
 ) -> LRFinderResult:
     """Train with rates that rise; see `Trainer.find_lr`."""
     _check(min_lr, max_lr, steps, smoothing, divergence)
-    with trial(trainer, data) as step:
-        epochs = batches_of(trainer, data)
+    with trial(trainer, data) as (step, feed):
         groups, shares = trainer.optimizer.param_groups, _shares(trainer.optimizer)
         curve = _Curve(smoothing, divergence)
-        for number, batch in zip(range(steps), _endless(epochs), strict=False):
+        for number, batches in zip(range(steps), _endless(feed), strict=False):
             rate = min_lr * (max_lr / min_lr) ** (number / (steps - 1))
             for group, share in zip(groups, shares, strict=True):
                 set_rate(group, rate * share)
             try:
-                loss = step(batch)
+                loss = step(batches)
             except NonFiniteLossError:
                 if not curve.lrs:  # not for the rate, then
                     raise
@@ -135,14 +134,13 @@ def _shares(optimizer: Any) -> list[float]:
     return [rate / largest if largest else 1.0 for rate in rates]
 
 
-def _endless(epochs: Epochs) -> Iterator[Any]:
-    """Give the batches of one epoch after another, until one has none."""
-    found = True
-    while found:
-        found = False
-        for batch in epochs.batches():
-            found = True
-            yield batch
+def _endless(feed: Feed) -> Iterator[list[Any]]:
+    """Give the batches of each step of one epoch after another, until one has none."""
+    while True:
+        yield from feed.steps()
+        if not feed.batch:
+            return
+        feed.end_epoch()
 
 
 def _check(min_lr: float, max_lr: float, steps: int, smoothing: float, divergence: float) -> None:

@@ -7,7 +7,7 @@ from math import nan
 from typing import Any
 
 from perceptrain_core.errors import ConfigError, NonFiniteLossError
-from perceptrain_core.training.trial import batches_of, trial
+from perceptrain_core.training.trial import trial
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ def overfit_batch(trainer: Any, batch: Any, data: Any, steps: int, target: float
     if not 0 < target < 1:
         raise ConfigError(f"overfit_batch: target={target!r}: expected a number between 0 and 1.")
     losses: list[float] = []
-    with trial(trainer, data) as step:
+    with trial(trainer, data if batch is None else None) as (step, feed):
         if batch is None:
-            batch = batches_of(trainer, data).first()
+            batch = feed.epochs.first()
         rates = [float(group.get("lr", nan)) for group in trainer.optimizer.param_groups]
         for _ in range(steps):
             try:
-                losses.append(step(batch))
+                losses.append(step([batch]))
             except NonFiniteLossError:
                 if not losses:
                     raise

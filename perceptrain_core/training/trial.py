@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
-from perceptrain_core.data import DictDataLoader, Epochs
-from perceptrain_core.data.loaders import generators_of
+from perceptrain_core.data import DictDataLoader
 from perceptrain_core.models.modes import training
+from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.guard import make_guard
+from perceptrain_core.training.parts import make_scaler, make_step
+from perceptrain_core.training.precision import in_precision
 
-#: Takes a step on a batch and gives the loss from before it.
-Step = Callable[[Any], float]
+#: Takes a step on some batches and gives the mean of their losses from before it.
+Step = Callable[[list[Any]], float]
 
 
 @contextmanager
-def trial(trainer: Any, data: Any) -> Iterator[Step]:
+def trial(trainer: Any, data: Any) -> Iterator[tuple[Step, Feed]]:
     """Train a trainer's model for a while, and put everything back, whatever happens.
 
     The model, the loss and the optimizer are as they were afterwards, with their gradients,
@@ -30,49 +32,44 @@ def trial(trainer: Any, data: Any) -> Iterator[Step]:
     is called. Before, the parts are brought to the device, as for every use of the trainer.
 
     Args:
-        trainer: The trainer.
-        data: Where batches will come from, for its generators.
+        trainer: The trainer; steps are taken as its ``fit`` does.
+        data: Where batches are to come from.
 
     Yields:
-        A function that takes a step of the trainer on a batch. It raises NonFiniteLossError where
-        the loss is NaN or infinite, before parameters have seen it.
+        A function that takes a step, and the batches of each step. It raises NonFiniteLossError
+        where the loss is NaN or infinite, before parameters have seen it.
 
     Raises:
         TrainingError: There is no optimizer.
     """
-    engine, steps = trainer.engine, 0
-
-    def step(batch: Any) -> float:
-        nonlocal steps
-        steps += 1
-        loss, _ = trainer.optimize_step(
-            trainer._model, optimizer, guard, batch, device=engine.device, dtype=engine.dtype
-        )
-        return float(loss)
-
+    config, device = trainer.config, trainer.engine.device
     trainer._prepare()
-    model, optimizer, loss_fn = trainer.model, trainer.optimizer, trainer.loss_fn
+    model, optimizer = trainer.model, trainer.optimizer
+    loss_fn = in_precision(trainer.loss_fn, config.precision, device)
     # The loss is read at each step anyway, which the guard of a GPU would avoid.
-    where = torch.device("cpu"), lambda: f"in step {steps} of a trial"
-    guard = make_guard(loss_fn, optimizer, "raise", *where)
-    with ExitStack() as undo, training(model, loss_fn):
-        undo.callback(set_random_state, get_random_state())
-        for generator in generators_of(data):
-            undo.callback(generator.set_state, generator.get_state())
-        parts = [part for part in (model, loss_fn) if isinstance(part, nn.Module)]
-        _keep_optimizer(undo, optimizer)
-        _keep_tensors(undo, parts, optimizer)
-        _keep_states(undo, parts, loss_fn)
-        undo.callback(guard.release)
-        yield step
+    guard = make_guard(loss_fn, optimizer, "raise", torch.device("cpu"), lambda: "in a trial")
+    scaler = make_scaler(config, optimizer, device)
+    take_step = make_step(config, trainer.optimize_step, scaler)
 
+    def step(batches: list[Any]) -> float:
+        places = {"device": device, "dtype": trainer.engine.dtype}
+        results = take_step(trainer._model, optimizer, guard, batches, **places)
+        losses = [float(loss) for loss, _ in filter(None, results)]
+        return fmean(losses)
 
-def batches_of(trainer: Any, data: Any) -> Epochs:
-    """Give the epochs of a trial; inside `trial`, for making them may draw random numbers."""
     if isinstance(data, DictDataLoader):  # its infinite loaders go on from where they are
         data = DictDataLoader(data.dataloaders)
-    epochs: Epochs = trainer._epochs(data, "train", shuffle=trainer.config.shuffle)
-    return epochs
+    feed = Feed(
+        trainer._epochs(data, "train", config.shuffle, config.accumulate), config.accumulate
+    )
+    with ExitStack() as undo, training(model, trainer.loss_fn):
+        undo.callback(feed.go_to, feed.here())
+        parts = [part for part in (model, trainer.loss_fn) if isinstance(part, nn.Module)]
+        _keep_optimizer(undo, optimizer)
+        _keep_tensors(undo, parts, optimizer)
+        _keep_states(undo, parts, trainer.loss_fn)
+        undo.callback(guard.release)
+        yield step, feed
 
 
 def _keep_optimizer(undo: ExitStack, optimizer: Optimizer) -> None:

@@ -120,7 +120,7 @@ def test_nothing_to_train() -> None:
         (lambda: None, TargetError, "cannot be called"),
         (lambda optimizer: 1 / 0, OptionError, "ZeroDivisionError"),
         ({"name": "one_cycle", "max_lr": 1.0, "total_steps": 39}, ConfigError,
-         "total_steps=39, and the run takes 40 batches"),
+         "total_steps=39, and the run takes 40 steps"),
         ({"name": "lambda", "lr_lambda": [[1.0] * 99][0].__getitem__}, OptionError, "saved"),
     ],
 )  # fmt: skip

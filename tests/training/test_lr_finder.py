@@ -93,7 +93,7 @@ def test_it_stops_when_the_loss_is_not_finite() -> None:
 def test_a_loss_that_is_bad_from_the_start() -> None:
     model = Point()
     trainer = Trainer(model, "sgd", TrainConfig(), lambda batch, model: (model.x * torch.nan, {}))
-    with pytest.raises(NonFiniteLossError, match="in step 1 of a trial"):
+    with pytest.raises(NonFiniteLossError, match="in a trial"):
         trainer.find_lr()
 
 
@@ -221,3 +221,14 @@ def test_plot_needs_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_batch_an_epoch_of_an_infinite_loader(rows: Any, make_trainer: MakeTrainer) -> None:
     data = to_dataloader(*rows, batch_size=3, infinite=True)
     assert len(make_trainer().find_lr(data, steps=9, max_lr=1e-3).lrs) == 9
+
+
+def test_steps_are_those_of_the_fit(rows: Any, make_trainer: MakeTrainer) -> None:
+    """With accumulation the loss is the mean of the batches of a step, and clipping acts."""
+    whole = make_trainer(batch_size=20, optimizer={"name": "sgd", "lr": 1.0})
+    parts = make_trainer(batch_size=5, accumulate=4, optimizer={"name": "sgd", "lr": 1.0})
+    options = {"steps": 10, "min_lr": 1e-3, "max_lr": 0.1}
+    assert parts.find_lr(**options).losses == pytest.approx(whole.find_lr(**options).losses)
+    clipped = make_trainer(batch_size=20, grad_clip=1e-9, optimizer={"name": "sgd", "lr": 1.0})
+    losses = clipped.find_lr(**options).losses
+    assert losses == pytest.approx([losses[0]] * 10)
