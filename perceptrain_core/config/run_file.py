@@ -210,8 +210,9 @@ def resolved_tables(run: RunFile, config: TrainConfig, provenance: Mapping[str, 
     del tables["train"]["resume"]  # what the run was then, whichever way it came there
     if config.dtype is not None:
         tables["train"]["dtype"] = str(config.dtype)
-    if config.hyperparams:
-        tables["train"]["hyperparams"] = dict(config.hyperparams)
+    for name in ("hyperparams", "lr_scheduler"):
+        if isinstance(table := getattr(config, name), Mapping) and table:
+            tables["train"][name] = dict(table)
     tables["provenance"] = dict(provenance)
     return {name: table for name, table in tables.items() if table}
 

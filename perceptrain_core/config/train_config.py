@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 from pydantic.dataclasses import dataclass
 
 from perceptrain_core.config.faults import tells_every_fault
+from perceptrain_core.config.lr_scheduler_names import check_scheduler_names
 from perceptrain_core.errors import RegistryError
 from perceptrain_core.registry import registry
 from perceptrain_core.types import OptimizeResult
@@ -86,6 +87,11 @@ class TrainConfig:
             other that is registered. By default TensorBoard where it is installed, else CSV.
         hyperparams: Settings of yours to be recorded by the tracker.
         plotting_functions: ``f(model, iteration) -> (name, Figure)``.
+        lr_scheduler: How the learning rates change: the name of a scheduler of
+            ``torch.optim.lr_scheduler``, as ``"cosine_annealing"``; a mapping
+            ``{"name": ..., **options}``; a reference; or a function ``f(optimizer)`` that makes
+            one. The options are those of torch; ``interval``, ``"epoch"`` or ``"batch"``, says
+            when it steps. ``None`` leaves the rates alone.
         seed: Seeds Python, NumPy and torch when ``fit`` starts; ``None`` leaves them alone.
         on_nonfinite: What a NaN or infinite loss does: ``"raise"`` stops the run with an error
             before the optimizer's step, ``"skip"`` leaves the batch out, ``"ignore"`` goes on.
@@ -141,6 +147,7 @@ class TrainConfig:
     tracking_tool: str | None = None
     hyperparams: dict[str, Any] = Field(default_factory=dict)
     plotting_functions: tuple[Callable[..., Any], ...] = ()
+    lr_scheduler: Any = None
     seed: Seed | None = None
     on_nonfinite: Literal["raise", "skip", "ignore"] = "raise"
     keep_checkpoints: Interval = 3
@@ -186,6 +193,16 @@ class TrainConfig:
         if value is not None:
             value = str(value) if ":" in value else value.lower()
             _check_name("trackers", value)
+        return value
+
+    @field_validator("lr_scheduler")
+    @classmethod
+    def _known_scheduler(cls, value: Any) -> Any:
+        if value is not None:
+            try:
+                check_scheduler_names(value)
+            except RegistryError as error:
+                raise ValueError(str(error)) from None
         return value
 
     @field_validator("callbacks")

@@ -21,6 +21,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.data import Epochs, as_loader
 from perceptrain_core.engine import Engine, LocalEngine
 from perceptrain_core.errors import DataError, TrainingError
+from perceptrain_core.optimizers.lr_schedulers import Schedule
 from perceptrain_core.optimizers.step import optimize_step as default_optimize_step
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training import parts
@@ -28,7 +29,9 @@ from perceptrain_core.training.evaluation import Evaluation, Row
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.hooks import TrainerHooks
+from perceptrain_core.training.lr_finder import LRFinderResult, find_lr
 from perceptrain_core.training.meter import Meter
+from perceptrain_core.training.overfit import OverfitResult, overfit_batch
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
@@ -76,6 +79,7 @@ class Evaluator(TrainerHooks):
         self.interrupted = False
         self.averaged_model: AveragedModel | None = None
         self.grad_scaler: GradScaler | None = None
+        self.schedule: Schedule | None = None
         self._feed = Feed(Epochs(None))
         self._meter = Meter("train")
         self.batches_seen = 0
@@ -157,6 +161,79 @@ class Evaluator(TrainerHooks):
         found = InformationContent(self.model, self.loss_fn, batch, epsilons, variation_multiple)
         sensitive = found.get_grad_norm_bounds_sensitivity_IC(eta)
         return (*found.get_grad_norm_bounds_max_IC(), sensitive)
+
+    def find_lr(
+        self,
+        train_dataloader: Any = None,
+        *,
+        min_lr: float = 1e-7,
+        max_lr: float = 10.0,
+        steps: int = 100,
+        smoothing: float = 0.9,
+        divergence: float = 4.0,
+    ) -> LRFinderResult:
+        """Look for a learning rate by the range test of Smith (arXiv 1506.01186).
+
+        A short training whose rate rises exponentially from ``min_lr`` to ``max_lr``; it stops
+        when the loss diverges. Several parameter groups keep the ratios of their rates. Everything
+        is put back afterwards: the model, the loss, the optimizer and its rates, the random
+        generators, those of the loader too; nothing is written, and no callback is called. Only
+        batches of an iterator that cannot start again are gone.
+
+        Args:
+            train_dataloader: In place of the one given before; gone through again as needed.
+            min_lr: The first rate.
+            max_lr: The last one.
+            steps: How many batches.
+            smoothing: The weight of what came before in the running mean of the losses.
+            divergence: A smoothed loss above so many times the lowest one ends the test.
+
+        Returns:
+            The ``lrs`` tried, the ``losses`` at them and the ``smoothed`` ones; a ``suggestion``,
+            a tenth of the rate with the lowest smoothed loss (``None`` if the loss never fell);
+            ``diverged``; and ``plot()``, a figure of matplotlib.
+
+        Raises:
+            ConfigError: An argument that cannot be.
+            DataError: The data cannot be trained on.
+            TrainingError: There is no optimizer, or it has no learning rates.
+            NonFiniteLossError: The first loss is NaN or infinite.
+        """
+        data = self.train_dataloader if train_dataloader is None else train_dataloader
+        return find_lr(self, data, min_lr, max_lr, steps, smoothing, divergence)
+
+    def overfit_batch(
+        self,
+        batch: Any = None,
+        *,
+        train_dataloader: Any = None,
+        steps: int = 200,
+        target: float = 0.1,
+    ) -> OverfitResult:
+        """Train on one batch only, to see before a long run whether the model can learn at all.
+
+        A model, a loss and an optimizer that fit together bring the loss of a small batch close to
+        zero. Everything is put back afterwards, as `find_lr` does.
+
+        Args:
+            batch: The batch; by default the first of the training data.
+            train_dataloader: Where to take it from, in place of the data given before.
+            steps: How many steps to train on it.
+            target: The loss has to fall to this share of its first value, or below.
+
+        Returns:
+            The ``losses``, ``first`` and ``last``; ``ratio``, what is left of the loss; ``passed``;
+            and ``verdict``, a sentence that says what to look at if it did not.
+
+        Raises:
+            ConfigError: An argument that cannot be.
+            DataError: The data cannot be trained on.
+            LossContractError: The loss breaks the contract.
+            TrainingError: There is no optimizer.
+            NonFiniteLossError: The first loss is NaN or infinite.
+        """
+        data = self.train_dataloader if train_dataloader is None else train_dataloader
+        return overfit_batch(self, batch, data, steps, target)
 
     def _prepare(self) -> None:
         """Let the engine have the parts; what it gives back is what the loop uses."""

@@ -61,7 +61,7 @@ class Feed:
 
     def _next_epoch(self) -> Iterator[Any]:
         if self._anchored and not (self.epochs.endless and self._anchor):
-            self._anchor, self._taken = self._here(), 0
+            self._anchor, self._taken = self.here(), 0
         return self.epochs.batches()
 
     def end_epoch(self) -> None:
@@ -76,7 +76,7 @@ class Feed:
         """
         anchor, taken = self._anchor, self._taken
         if self._keeps_place and (self.epochs.endless or not self.batch):
-            anchor, taken = self._here(), 0
+            anchor, taken = self.here(), 0
         elif not self.batch and not self.epochs.endless:
             anchor, taken = None, 0
         elif not self._anchored and self.epochs.count() != 1:
@@ -99,7 +99,7 @@ class Feed:
         """
         self.batch, self._taken, self._anchor = saved["batch"], saved["taken"], saved["anchor"]
         if self._anchor is not None:
-            self._go_to(self._anchor)
+            self.go_to(self._anchor)
         try:
             if self.epochs.endless:
                 self.epochs.pass_over(self._taken)
@@ -113,7 +113,8 @@ class Feed:
             ) from None
         set_loader_random_state(self.epochs.loader, saved["generators"])
 
-    def _here(self) -> dict[str, Any]:
+    def here(self) -> dict[str, Any]:
+        """Give the states of all that the order of the data depends on."""
         loader: Any = self.epochs.loader
         return {
             "random": get_random_state(),
@@ -121,7 +122,8 @@ class Feed:
             "loader": loader.state_dict() if self._keeps_place else None,
         }
 
-    def _go_to(self, anchor: Mapping[str, Any]) -> None:
+    def go_to(self, anchor: Mapping[str, Any]) -> None:
+        """Put everything back to what `here` gave."""
         loader: Any = self.epochs.loader
         set_random_state(anchor["random"])
         set_loader_random_state(loader, anchor["generators"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
+from math import ceil
 from typing import Any, TypeAlias
 
 import torch
@@ -23,9 +24,11 @@ from perceptrain_core.callbacks import (
     WritePlots,
 )
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.data import Epochs
 from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.losses.supervised import SupervisedLoss, as_loss
 from perceptrain_core.optimizers.accumulated_step import AccumulatedStep
+from perceptrain_core.optimizers.lr_schedulers import Schedule, make_schedule
 from perceptrain_core.optimizers.step import begin_step, needs_closure, optimize_step
 from perceptrain_core.registry import get_loss, get_optimizer, registry
 from perceptrain_core.tensors import detached
@@ -205,6 +208,20 @@ def average(model: nn.Module, decay: float | None) -> AveragedModel | None:
     if decay is None:
         return None
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+
+def schedule(config: TrainConfig, optimizer: Any, train: Epochs) -> Schedule | None:
+    """Make the learning-rate schedule that the settings ask for; `make_schedule` says the rest."""
+    if config.lr_scheduler is None:
+        return None
+    batches = train.count()
+    return make_schedule(
+        config.lr_scheduler,
+        optimizer,
+        epochs=config.max_iter,
+        steps_per_epoch=None if batches is None else ceil(batches / config.accumulate),
+        validates=config.val_every > 0,
+    )
 
 
 def provenance(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -53,6 +53,8 @@ def restore_run(
             f"{path} holds a model, but no run to go on with: load it with load_checkpoint."
         )
     _warn_of_others(path, state["provenance"], trainer.provenance)
+    if trainer.schedule is not None and "lr_schedule" in state:
+        trainer.schedule.check_state(state["lr_schedule"])
     restore(path, state, _stateful(trainer))
     restored = []
     for number, callback in enumerate(trainer.callbacks):
@@ -124,6 +126,8 @@ def _stateful(trainer: Any) -> dict[str, Any]:
         parts["averaged_model"] = trainer.averaged_model
     if trainer.grad_scaler is not None:
         parts["grad_scaler"] = trainer.grad_scaler
+    if trainer.schedule is not None:  # after the optimizer, whose rates it knows
+        parts["lr_schedule"] = trainer.schedule
     return parts
 
 

@@ -62,6 +62,7 @@ class Trainer(Evaluator):
         interrupted: Whether the last fit was ended by Ctrl-C or SIGTERM.
         averaged_model: With ``config.ema`` the moving average of the model, an ``AveragedModel``
             of ``torch.optim.swa_utils``; else ``None``.
+        schedule: With ``config.lr_scheduler``, the schedule, which has torch's ``scheduler``.
         grad_scaler: With ``precision="fp16"``, what scales the gradients; else ``None``.
         provenance: Which distribution and version supplied each part that came by a name.
 
@@ -171,6 +172,8 @@ class Trainer(Evaluator):
                 meter.add(*result)
             if taken:
                 self.global_step += 1
+                if self.schedule is not None:
+                    self.schedule.step_batch()
                 if self.averaged_model is not None:
                     self.averaged_model.update_parameters(self.model)
             if ends:
@@ -198,6 +201,8 @@ class Trainer(Evaluator):
             row |= self._evaluation().validate(val, epoch, row)
         self._feed.end_epoch()
         self.history.append(row)
+        if self.schedule is not None:
+            self.schedule.step_epoch(row)
         self.opt_result.loss, self.opt_result.metrics = row["train_loss"], row
         self._events.tell(Stage.TRAIN_EPOCH_END, epoch, row)
         return row
@@ -234,6 +239,7 @@ class Trainer(Evaluator):
         self.grad_scaler = parts.make_scaler(config, self.optimizer, device)
         self._take_step = parts.make_step(config, self.optimize_step, self.grad_scaler)
         self.averaged_model = parts.average(self.model, config.ema)
+        self.schedule = parts.schedule(config, self.optimizer, train)
         # Who may ask for the state of the run in the midst of an epoch.
         watched = bool(self.callbacks) or type(self) is not Trainer
         self._feed = Feed(train, config.accumulate, anchored=watched)

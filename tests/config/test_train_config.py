@@ -36,6 +36,7 @@ DEFAULTS = {
     "tracking_tool": None,
     "hyperparams": {},
     "plotting_functions": (),
+    "lr_scheduler": None,
     "seed": None,
     "on_nonfinite": "raise",
     "nprocs": 1,
@@ -116,6 +117,14 @@ def test_only_whole_numbers_are_whole_numbers(name: str, value: Any) -> None:
         ({"tracking_tool": "cvs"}, "tracking_tool: .*'cvs'(.|\n)*[Dd]id you mean 'csv'"),
         ({"callbacks": ["print_metric"]}, "callbacks: .*print_metric(.|\n)*'print_metrics'"),
         ({"callbacks": [{"name": "nothing"}]}, "callbacks: .*'nothing'"),
+        ({"lr_scheduler": "one_cycel"}, "lr_scheduler: .*'one_cycel'.* Did you mean 'one_cycle'"),
+        ({"lr_scheduler": {"step": 3}}, "lr_scheduler: .*a mapping with a 'name'"),
+        ({"lr_scheduler": 3}, "lr_scheduler: 3 is no learning-rate scheduler"),
+        (
+            {"lr_scheduler": {"name": "chained", "schedulers": [{"name": "linaer"}]}},
+            "lr_scheduler: .*'linear'",
+        ),
+        ({"lr_scheduler": {"name": "chained", "schedulers": 3}}, "lr_scheduler: .*must be a list"),
     ],
 )
 def test_fault(settings: dict[str, Any], message: str) -> None:
@@ -174,6 +183,21 @@ def test_best_only_with_validation() -> None:
 @pytest.mark.parametrize("tool", ["csv", "CSV", ExperimentTrackingTool.CSV])
 def test_tracker_by_name(tool: str) -> None:
     assert TrainConfig(tracking_tool=tool).tracking_tool == "csv"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "one_cycle",
+        "OneCycleLR",
+        "./rates.py:mine",
+        {"name": "step", "step_size": 3},
+        {"name": torch.optim.lr_scheduler.StepLR, "step_size": 3},
+        torch.optim.lr_scheduler.LinearLR,
+    ],
+)
+def test_learning_rate_scheduler(given: Any) -> None:
+    assert TrainConfig(lr_scheduler=given).lr_scheduler is given
 
 
 def test_references_are_left_for_later() -> None:

@@ -49,6 +49,9 @@ class Shuffling:
     def __init__(self, rows: Any) -> None:
         self.rows = rows
 
+    def __len__(self) -> int:
+        return 4
+
     def __iter__(self) -> Iterator[Any]:
         order = list(range(20))
         random.shuffle(order)
@@ -85,7 +88,7 @@ LOADERS: dict[str, Callable[[Any], Any]] = {
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "accumulate": {"accumulate": 3},
-    "clip": {"grad_clip": 0.05, "ema": 0.9},
+    "clip": {"grad_clip": 0.05, "ema": 0.9, "lr_scheduler": {"name": "one_cycle", "max_lr": 0.1}},
 }
 
 
