@@ -209,6 +209,8 @@ def resolved_tables(run: RunFile, config: TrainConfig, provenance: Mapping[str, 
     tables["train"] = {name: v for name, v in plain.items() if isinstance(v, _PLAIN)}
     if config.dtype is not None:
         tables["train"]["dtype"] = str(config.dtype)
+    if isinstance(config.tracking_tool, list):
+        tables["train"]["tracking_tool"] = config.tracking_tool
     if config.hyperparams:
         tables["train"]["hyperparams"] = dict(config.hyperparams)
     tables["provenance"] = dict(provenance)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.trackers.figures import PlottingFunctions
 from perceptrain_core.types import Loader, OptimizeResult
 
 
@@ -26,6 +27,9 @@ class Tracker:
             iteration: The epoch the run goes on from; 0 for a fresh one.
         """
 
+    def fail(self, error: BaseException) -> None:
+        """Know that the run was ended by an error; `close` comes next."""
+
     def close(self) -> None:
         """Write what is left, and let go."""
 
@@ -43,7 +47,7 @@ class Tracker:
         self,
         model: nn.Module,
         iteration: int,
-        plotting_functions: tuple[Callable[[nn.Module, int], tuple[str, Any]], ...],
+        plotting_functions: PlottingFunctions,
     ) -> None:
         """Take pictures: each function gives a name and a matplotlib figure."""
 
