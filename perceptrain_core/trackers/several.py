@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -25,25 +25,26 @@ class SeveralTrackers(Tracker):
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self.trackers = tuple(trackers)
-        self._opened = ExitStack()
+        self._opened: list[Tracker] = []
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
         """Open each; if one cannot be, those before it are closed."""
-        with ExitStack() as opened:
+        try:
             for tracker in self.trackers:
                 tracker.open(config, iteration)
-                opened.callback(tracker.close)
-            self._opened = opened.pop_all()
+                self._opened.append(tracker)
+        except BaseException:
+            self.close()
+            raise
 
     def fail(self, error: BaseException) -> None:
         """Tell each."""
-        with ExitStack() as told:
-            for tracker in self.trackers:
-                told.callback(tracker.fail, error)
+        _call_all([partial(tracker.fail, error) for tracker in self._opened])
 
     def close(self) -> None:
         """Close each."""
-        self._opened.close()
+        opened, self._opened = self._opened, []
+        _call_all([tracker.close for tracker in opened])
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
         """Give the metrics to each."""
@@ -75,3 +76,15 @@ class SeveralTrackers(Tracker):
         """Give the model to each."""
         for tracker in self.trackers:
             tracker.log_model(model, train_dataloader, val_dataloader, test_dataloader)
+
+
+def _call_all(calls: Sequence[Callable[[], None]]) -> None:
+    """Make every call, then raise the first error that there was."""
+    errors = []
+    for call in calls:
+        try:
+            call()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
