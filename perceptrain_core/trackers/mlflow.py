@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 RUN_ID = "mlflow_run_id"
-_NEEDED = ("mlflow", "sqlalchemy", "alembic")
+_NEEDED = ("mlflow", "sqlalchemy", "alembic", "filelock")
 _NAME_LIMIT, _VALUE_LIMIT = 250, 6000  # what MLflow takes as a name, and as the value of a param
 
 
@@ -89,9 +89,9 @@ class MLflowTracker(Tracker):
             raise TrainingError("The tracker is not open: call open(config) first.")
         if self._run is None:
             root, folder = self._config.root_folder.absolute(), self._config.log_folder.absolute()
-            client, artifacts = _connect(root)
+            client, experiment = _connect(root)
             run_id = _go_on(client, folder) if self._resumes else None
-            self._run = client, run_id or _begin(client, root, folder, artifacts)
+            self._run = client, run_id or _begin(client, experiment, root, folder)
         return self._run
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
@@ -150,18 +150,31 @@ class MLflowTracker(Tracker):
             client.log_artifact(run_id, str(path))
 
 
-def _connect(root: Path) -> tuple[MlflowClient, str | None]:
+def _connect(root: Path) -> tuple[MlflowClient, str]:
     """Give a client for the store that the user has set, or for that of the root folder.
 
     Returns:
-        The client, and where the artifacts of a new experiment go; ``None`` lets the store choose.
+        The client, and the id of the experiment.
     """
+    from filelock import FileLock
     from mlflow.tracking import MlflowClient, is_tracking_uri_set
 
     if is_tracking_uri_set():
-        return MlflowClient(), None
+        client = MlflowClient()
+        return client, _experiment(client, root)
     root.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(f"sqlite:///{root}/mlflow.db"), (root / "mlflow-artifacts").as_uri()
+    with FileLock(root / "mlflow.db.lock"):  # runs may start together, and one makes the tables
+        client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+        return client, _experiment(client, root, (root / "mlflow-artifacts").as_uri())
+
+
+def _experiment(client: MlflowClient, root: Path, artifacts: str | None = None) -> str:
+    """Give the id of the experiment, which is made if it is missing."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or root.resolve().name
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(name, artifact_location=artifacts))
 
 
 def _go_on(client: MlflowClient, folder: Path) -> str | None:
@@ -179,18 +192,11 @@ def _go_on(client: MlflowClient, folder: Path) -> str | None:
     return run_id
 
 
-def _begin(client: MlflowClient, root: Path, folder: Path, artifacts: str | None) -> str:
+def _begin(client: MlflowClient, experiment: str, root: Path, folder: Path) -> str:
     """Begin a run for a folder, and leave its id there."""
-    experiment_name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or root.resolve().name
-    experiment = client.get_experiment_by_name(experiment_name)
-    experiment_id = (
-        experiment.experiment_id
-        if experiment
-        else client.create_experiment(experiment_name, artifact_location=artifacts)
-    )
     inside = folder != root and folder.is_relative_to(root)
     name = folder.relative_to(root).as_posix() if inside else folder.name
-    run = client.create_run(experiment_id, run_name=name, tags={"log_folder": str(folder)})
+    run = client.create_run(experiment, run_name=name, tags={"log_folder": str(folder)})
     run_id = str(run.info.run_id)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RUN_ID).write_text(run_id + "\n", encoding="utf-8")

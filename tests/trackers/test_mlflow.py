@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from perceptrain_core.trackers.mlflow import RUN_ID, valid_name
 
 MakeTrainer = Callable[..., Trainer]
 
-pytest.importorskip("sqlalchemy")
+pytest.importorskip("mlflow")
 pytestmark = [
     pytest.mark.usefixtures("here"),
     # MLflow's own use of SQLAlchemy.
@@ -187,12 +188,37 @@ after = state()
 assert before[:3] == after[:3]
 assert {name: after[3][name] for name in before[3]} == before[3]
 assert mlflow.active_run() is None and mlflow.get_tracking_uri() == uri
-print(*sorted(os.listdir()), *sorted(os.listdir("runs")))
+print(*os.listdir(), *sorted(set(os.listdir("runs")) - {"mlflow.db.lock"}))
 """
 
 
 def test_nothing_global_changes(python: Callable[..., str]) -> None:
     assert python(GLOBALS).split() == ["runs", "mlflow.db", RUN_ID]
+
+
+TOGETHER = """
+import sys
+import warnings
+from pathlib import Path
+from perceptrain_core.trackers import MLflowTracker
+from perceptrain import TrainConfig
+
+warnings.simplefilter("ignore")
+root = Path(sys.argv[1])
+tracker = MLflowTracker()
+tracker.open(TrainConfig(root_folder=root, log_folder=root / sys.argv[2]))
+tracker.write(1, {"train_loss": 0.5})
+tracker.close()
+"""
+
+
+def test_runs_that_start_together(tmp_path: Path, python: Callable[..., str]) -> None:
+    root, names = tmp_path / "new", ["a", "b", "c"]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: python(TOGETHER, root, name), names))
+    for name in names:
+        (run,) = runs(root, name, experiment="new")
+        assert history(root, run, "train_loss") == [(1, 0.5)]
 
 
 def test_resumed_run_goes_on(make: MakeTrainer, root: Path) -> None:
