@@ -40,7 +40,7 @@ class MLflowTracker(Tracker):
     folder; the run has the name of its folder.
 
     The run begins with the first thing reported, and its id is kept in the file ``mlflow_run_id``
-    of the run's folder, so that a resumed run goes on with it. MLflow deletes no metrics: what was
+    of the run's folder, which goes on with it when it is resumed. MLflow deletes no metrics: what was
     written after the checkpoint stays in their history, before what is written again. It ends as
     ``FINISHED``, or ``FAILED`` after an error.
 
@@ -58,14 +58,12 @@ class MLflowTracker(Tracker):
                 'pip install "perceptrain-core[mlflow]", or choose tracking_tool="csv".'
             )
         self._config: TrainConfig | None = None
-        self._resumes = False
         self._status = "FINISHED"
         self._run: tuple[MlflowClient, str] | None = None
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
         """Remember what the run is; MLflow is imported, and told, when there is something."""
         self._config = config
-        self._resumes = iteration > 0
         self._status = "FINISHED"
 
     def fail(self, error: BaseException) -> None:
@@ -90,8 +88,8 @@ class MLflowTracker(Tracker):
         if self._run is None:
             root, folder = self._config.root_folder.absolute(), self._config.log_folder.absolute()
             client, experiment = _connect(root)
-            run_id = _go_on(client, folder) if self._resumes else None
-            self._run = client, run_id or _begin(client, experiment, root, folder)
+            run_id = _go_on(client, folder) or _begin(client, experiment, root, folder)
+            self._run = client, run_id
         return self._run
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:

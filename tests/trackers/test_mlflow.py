@@ -247,6 +247,18 @@ def test_resumed_run_goes_on(make: MakeTrainer, root: Path) -> None:
     assert json.loads(path.read_text()) == {"net": {"2": "b", "(1, 2)": "torch.float32"}}
 
 
+def test_resumed_before_the_first_epoch_is_complete(tmp_path: Path, root: Path) -> None:
+    config = TrainConfig(root_folder=root, log_folder=tmp_path)
+    ids = []
+    for _ in range(2):
+        tracker = MLflowTracker()
+        tracker.open(config, 0)
+        tracker.write(1, {"a": 1.0})
+        ids.append(tracker.run()[1])
+        tracker.close()
+    assert ids[0] == ids[1]
+
+
 def test_second_run_is_a_run_of_its_own(make: MakeTrainer, root: Path) -> None:
     for _ in range(2):
         make().fit()
