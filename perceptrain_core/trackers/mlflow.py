@@ -40,9 +40,9 @@ class MLflowTracker(Tracker):
     folder; the run has the name of its folder.
 
     The run begins with the first thing reported, and its id is kept in the file ``mlflow_run_id``
-    of the run's folder, which goes on with it when it is resumed. MLflow deletes no metrics: what was
-    written after the checkpoint stays in their history, before what is written again. It ends as
-    ``FINISHED``, or ``FAILED`` after an error.
+    of the run's folder, which goes on with it when it is resumed. MLflow deletes no metrics: what
+    was written after the checkpoint stays in their history, before what is written again. The run
+    ends as ``FINISHED``, or ``FAILED`` after an error.
 
     No global state is changed: there is no active run, and MLflow's own settings stay.
 
