@@ -205,6 +205,11 @@ def perceptrain_trackers() -> list[Spec]:
     """Offer the built-in trackers."""
     return [
         Spec("csv", "perceptrain_core.trackers.csv:CSVTracker", "Metrics in a CSV file."),
+        Spec(
+            "mlflow",
+            "perceptrain_core.trackers.mlflow:MLflowTracker",
+            "Runs of MLflow, in a local SQLite store or on a server (an extra).",
+        ),
         Spec("none", "perceptrain_core.trackers.none:NoTracker", "No tracking at all."),
         Spec(
             "tensorboard",

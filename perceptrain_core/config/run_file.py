@@ -210,6 +210,8 @@ def resolved_tables(run: RunFile, config: TrainConfig, provenance: Mapping[str, 
     del tables["train"]["resume"]  # what the run was then, whichever way it came there
     if config.dtype is not None:
         tables["train"]["dtype"] = str(config.dtype)
+    if isinstance(config.tracking_tool, list):
+        tables["train"]["tracking_tool"] = config.tracking_tool
     for name in ("hyperparams", "lr_scheduler"):
         if isinstance(table := getattr(config, name), Mapping) and table:
             tables["train"][name] = dict(table)

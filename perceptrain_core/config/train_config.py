@@ -42,6 +42,13 @@ def _check_name(kind: str, name: str) -> None:
         raise ValueError(str(error)) from None
 
 
+def _tracker_name(value: str) -> str:
+    """Check one name, which may be in capitals or a member of ExperimentTrackingTool."""
+    name = str(value) if ":" in value else value.lower()
+    _check_name("trackers", name)
+    return name
+
+
 Interval = Annotated[int, BeforeValidator(_as_int), Field(ge=0, strict=True)]
 Count = Annotated[int, BeforeValidator(_as_int), Field(ge=1, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -83,8 +90,9 @@ class TrainConfig:
         shuffle: Whether such training data are shuffled at each epoch.
         verbose: False is silent: no messages, no progress bar.
         progress: Show a progress bar when ``verbose`` and a terminal is there.
-        tracking_tool: The name of a tracker: ``"tensorboard"``, ``"csv"``, ``"none"`` or any
-            other that is registered. By default TensorBoard where it is installed, else CSV.
+        tracking_tool: The name of a tracker: ``"tensorboard"``, ``"mlflow"``, ``"csv"``,
+            ``"none"`` or any other that is registered; or a list of names, for several at once. By
+            default TensorBoard where it is installed, else CSV.
         hyperparams: Settings of yours to be recorded by the tracker.
         plotting_functions: ``f(model, iteration) -> (name, Figure)``.
         lr_scheduler: How the learning rates change: the name of a scheduler of
@@ -144,7 +152,7 @@ class TrainConfig:
     shuffle: bool = True
     verbose: bool = True
     progress: bool = True
-    tracking_tool: str | None = None
+    tracking_tool: str | list[str] | None = None
     hyperparams: dict[str, Any] = Field(default_factory=dict)
     plotting_functions: tuple[Callable[..., Any], ...] = ()
     lr_scheduler: Any = None
@@ -187,13 +195,20 @@ class TrainConfig:
             raise ValueError("checkpoint_best_only needs validations: keep val_every above 0")
         return value
 
-    @field_validator("tracking_tool")
+    @field_validator("tracking_tool", mode="before")
     @classmethod
-    def _known_tracker(cls, value: str | None) -> str | None:
-        if value is not None:
-            value = str(value) if ":" in value else value.lower()
-            _check_name("trackers", value)
-        return value
+    def _known_trackers(cls, value: Any) -> str | list[str] | None:
+        if value is None or isinstance(value, str):
+            return None if value is None else _tracker_name(value)
+        names = value if isinstance(value, list | tuple) else []
+        if not names or not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f"expected the name of a tracker, or a list of names, not {value!r:.60}"
+            )
+        found = [_tracker_name(name) for name in names]
+        if len(set(found)) < len(found):
+            raise ValueError(f"a tracker is named twice in {found}; name each once")
+        return found
 
     @field_validator("lr_scheduler")
     @classmethod

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from shutil import get_terminal_size
 from typing import Any
 
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.trackers.figures import PlottingFunctions
 from perceptrain_core.types import Loader, OptimizeResult
 
 
@@ -27,6 +28,9 @@ class Tracker:
             config: The settings of the run; ``log_folder`` is its own folder.
             iteration: The epoch the run goes on from; 0 for a fresh one.
         """
+
+    def fail(self, error: BaseException) -> None:
+        """Know that the run was ended by an error; `close` comes next."""
 
     def close(self) -> None:
         """Write what is left, and let go."""
@@ -46,7 +50,7 @@ class Tracker:
         self,
         model: nn.Module,
         iteration: int,
-        plotting_functions: tuple[Callable[[nn.Module, int], tuple[str, Any]], ...],
+        plotting_functions: PlottingFunctions,
     ) -> None:
         """Take pictures: each function gives a name and a matplotlib figure."""
 

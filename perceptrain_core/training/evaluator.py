@@ -257,6 +257,9 @@ class Evaluator(TrainerHooks):
         self._tracker = tracker
         try:
             yield tracker
+        except BaseException as error:
+            tracker.fail(error)
+            raise
         finally:
             self._tracker = None
             tracker.close()

@@ -14,7 +14,7 @@ import tomli_w
 import torch
 
 from perceptrain_core.callbacks import Callback, TrainerContext
-from perceptrain_core.callbacks.writer import tracker_name
+from perceptrain_core.callbacks.writer import tracker_names
 from perceptrain_core.checkpoints.folder import newest_run_folder
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
@@ -209,9 +209,10 @@ def _provenance(run: RunFile, trainer: Trainer) -> dict[str, Any]:
     found = dict(trainer.provenance)
     if run.data.name is not None:
         found["data"] = registry().entry("dataset", run.data.name).provenance()
-    found["tracker"] = (
-        registry().entry("tracker", tracker_name(trainer.config.tracking_tool)).provenance()
-    )
+    names = tracker_names(trainer.config.tracking_tool)
+    for number, name in enumerate(names):
+        part = "tracker" if len(names) == 1 else f"tracker_{number}"
+        found[part] = registry().entry("tracker", name).provenance()
     versions = {
         "perceptrain-core": __version__,
         "torch": str(torch.__version__),

@@ -113,7 +113,7 @@ def find_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict
 
 
 def plain_config(config: TrainConfig) -> dict[str, Any]:
-    """Give the settings as plain values; what is none (functions, dtypes) as text."""
+    """Give the settings as plain values; what is none (functions, dtypes, lists) as text."""
     values = {field.name: getattr(config, field.name) for field in fields(config)}
     return {name: v if isinstance(v, _PLAIN) else str(v) for name, v in values.items()}
 

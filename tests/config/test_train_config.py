@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,12 @@ def test_only_whole_numbers_are_whole_numbers(name: str, value: Any) -> None:
         ({"dtype": "flaot64"}, "dtype: .*not 'flaot64'"),
         ({"dtype": "nn"}, "dtype: expected a floating point"),
         ({"tracking_tool": "cvs"}, "tracking_tool: .*'cvs'(.|\n)*[Dd]id you mean 'csv'"),
+        ({"tracking_tool": ["csv", "cvs"]}, "tracking_tool: .*'cvs'(.|\n)*you mean 'csv'"),
+        ({"tracking_tool": ["csv", "CSV"]}, "tracking_tool: a tracker is named twice in .'csv', "),
+        ({"tracking_tool": []}, r"tracking_tool: expected the name .*or a list of names, not \[\]"),
+        ({"tracking_tool": [3]}, r"tracking_tool: expected the name .*, not \[3\]"),
+        ({"tracking_tool": 3}, "tracking_tool: expected the name .*, not 3"),
+        ({"tracking_tool": ""}, "tracking_tool: .*''"),
         ({"callbacks": ["print_metric"]}, "callbacks: .*print_metric(.|\n)*'print_metrics'"),
         ({"callbacks": [{"name": "nothing"}]}, "callbacks: .*'nothing'"),
         ({"lr_scheduler": "one_cycel"}, "lr_scheduler: .*'one_cycel'.* Did you mean 'one_cycle'"),
@@ -198,6 +205,14 @@ def test_tracker_by_name(tool: str) -> None:
 )
 def test_learning_rate_scheduler(given: Any) -> None:
     assert TrainConfig(lr_scheduler=given).lr_scheduler is given
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_several_trackers(kind: type[list[str]]) -> None:
+    tools = kind(["CSV", ExperimentTrackingTool.TENSORBOARD, "./Mine.py:Tracker"])
+    config = TrainConfig(tracking_tool=tools)
+    assert config.tracking_tool == ["csv", "tensorboard", "./Mine.py:Tracker"]
+    assert replace(config, max_iter=1).tracking_tool == config.tracking_tool
 
 
 def test_references_are_left_for_later() -> None:

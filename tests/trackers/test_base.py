@@ -24,6 +24,7 @@ def test_every_method_does_nothing_but_print(
     tracker.plot(model, 1, ())
     tracker.log_model(model)
     tracker.print_metrics(OptimizeResult(3, model, None, metrics={"train_loss": 0.25}))
+    tracker.fail(ValueError())
     tracker.close()
     assert capsys.readouterr().out == "epoch      3  train_loss    0.250000\n"
     assert list(tmp_path.iterdir()) == []

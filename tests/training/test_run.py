@@ -117,6 +117,17 @@ def test_the_defaults_of_a_run(build, line):
     assert build(LINE, "train.write_every=3").trainer.config.write_every == 3
 
 
+def test_several_trackers(build, line):
+    run = build(LINE, 'train.tracking_tool=["csv", "tensorboard"]')
+    folder = run.train()
+    assert any(path.name.startswith("events.") for path in folder.iterdir())
+    written = tomllib.loads((folder / "run.toml").read_text())
+    assert written["train"]["tracking_tool"] == ["csv", "tensorboard"]
+    assert written["provenance"]["tracker_1"]["name"] == "perceptrain-core/tensorboard"
+    again = read_run_file(folder / "run.toml")
+    assert again.train["tracking_tool"] == ["csv", "tensorboard"]
+
+
 def test_metrics_are_there_whatever_the_tracker(build, line):
     folder = build(LINE, "train.tracking_tool=none", "train.write_every=0").train()
     assert len((folder / "metrics.csv").read_text().splitlines()) == 7
