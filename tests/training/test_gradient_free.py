@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, isnan, nan
@@ -123,6 +124,25 @@ def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     assert resumed.history == straight.history
     assert same(resumed.model, straight.model)
     assert torch.equal(resumed.optimizer.ask(), straight.optimizer.ask())
+
+
+def test_a_run_stopped_in_the_midst_of_an_epoch_goes_on(make: MakeTrainer) -> None:
+    def stop(trainer: Any, config: Any, writer: Any) -> None:
+        if trainer.global_step == 10:
+            signal.raise_signal(signal.SIGTERM)
+
+    options = {"max_iter": 8, "batch_size": 5, "checkpoint_every": 8}
+    straight = make(**options, log_folder="straight")
+    straight.fit()
+    stopping = Callback("train_batch_end", callback=stop)
+    stopped = make(**options, log_folder="stopped", callbacks=[stopping])
+    stopped.fit()
+    assert stopped.interrupted
+    assert stopped.optimizer.search.num_tell == 10
+    resumed = make(**options, log_folder="stopped")
+    resumed.fit(resume=True)
+    assert resumed.history == straight.history
+    assert same(resumed.model, straight.model)
 
 
 def test_the_same_trainer_goes_on(make: MakeTrainer, make_net: Net) -> None:
