@@ -71,7 +71,9 @@ NOW = {
     "perceptrain.information": {
         "perceptrain_core.analysis.information_content": "InformationContent",
     },
-    "perceptrain.optimizers": {"perceptrain_core.optimizers": "AdamLBFGS"},
+    "perceptrain.optimizers": {
+        "perceptrain_core.optimizers": "AdamLBFGS AskTell NevergradOptimizer ask_tell_step"
+    },
     "perceptrain.parameters": {
         "perceptrain_core.models": "get_parameters set_parameters num_parameters",
     },

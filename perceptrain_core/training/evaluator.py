@@ -28,6 +28,7 @@ from perceptrain_core.training import parts
 from perceptrain_core.training.evaluation import Evaluation, Row
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.feed import Feed
+from perceptrain_core.training.gradient_free import GradientFree
 from perceptrain_core.training.hooks import TrainerHooks
 from perceptrain_core.training.lr_finder import LRFinderResult, find_lr
 from perceptrain_core.training.meter import Meter
@@ -37,7 +38,7 @@ from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
 
 
-class Evaluator(TrainerHooks):
+class Evaluator(GradientFree, TrainerHooks):
     """The parts of a run, resolved and checked; it validates and tests. `Trainer` trains, too."""
 
     def __init__(
@@ -57,7 +58,7 @@ class Evaluator(TrainerHooks):
         self.config = config
         self.model = parts.resolve_model(model)
         self.loss_fn: LossFunction = parts.resolve_loss(loss_fn)
-        self.optimizer = parts.resolve_optimizer(optimizer, self.model, self.loss_fn)
+        self.optimizer = self._resolve_optimizer(optimizer)
         self.engine: Engine = LocalEngine(config.compute_setup, config.dtype)
         self.train_dataloader = train_dataloader
         self.val_dataloader = val_dataloader
@@ -93,6 +94,9 @@ class Evaluator(TrainerHooks):
         if self._log_folder is None:
             self._log_folder = new_run_folder(self.config).absolute()
         return self._log_folder
+
+    def _resolve_optimizer(self, optimizer: Any) -> Any:
+        return parts.resolve_optimizer(optimizer, self.model, self.loss_fn)
 
     def _provenance(self) -> dict[str, dict[str, Any]]:
         named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}

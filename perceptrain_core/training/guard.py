@@ -65,17 +65,23 @@ class LossGuard:
                     "criterion(outputs, labels), pass perceptrain.supervised(criterion)."
                 )
             raise
-        check_result(result)
-        check_gradient(result[0], model)
+        self._check_first(result, model)
         self._unchecked = False
         return result
+
+    def _check_first(self, result: Any, model: nn.Module) -> None:
+        check_result(result)
+        check_gradient(result[0], model)
 
     def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
         if isfinite(loss.item()):
             return
         if self._policy == "skip":
             raise SkipBatch
-        raise nonfinite_error(find_nonfinite(loss, metrics), self._where(), model)
+        raise self._error(loss, metrics, model)
+
+    def _error(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> NonFiniteLossError:
+        return nonfinite_error(find_nonfinite(loss, metrics), self._where(), model)
 
     def poll(self) -> None:
         """Nothing is outstanding: every loss was looked at when it was computed."""

@@ -28,7 +28,10 @@ from perceptrain_core.data import Epochs
 from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.losses.supervised import SupervisedLoss, as_loss
 from perceptrain_core.optimizers.accumulated_step import AccumulatedStep
+from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.lr_schedulers import Schedule, make_schedule
+from perceptrain_core.optimizers.nevergrad import NevergradOptimizer
+from perceptrain_core.optimizers.nevergrad_package import is_of_nevergrad
 from perceptrain_core.optimizers.step import begin_step, needs_closure, optimize_step
 from perceptrain_core.registry import get_loss, get_optimizer, registry
 from perceptrain_core.tensors import detached
@@ -74,12 +77,9 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
         return None
     if _names_something(optimizer):
         optimizer = get_optimizer(optimizer, model.parameters())
-    if not isinstance(optimizer, Optimizer):
-        raise TrainingError(
-            "optimizer must be a torch.optim.Optimizer, e.g. Adam(model.parameters(), lr=1e-3), "
-            f"or the name of one; got {_given(optimizer)}."
-        )
-    owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if is_of_nevergrad(optimizer):
+        optimizer = NevergradOptimizer(model.parameters(), optimizer)
+    owned = _parameters_of(optimizer)
     own = [id(p) for p in model.parameters()]
     if own and owned.isdisjoint(own):
         raise TrainingError(
@@ -90,7 +90,19 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
     return optimizer
 
 
-def _add_loss_parameters(optimizer: Optimizer, loss_fn: LossFunction, owned: set[int]) -> None:
+def _parameters_of(optimizer: Any) -> set[int]:
+    if isinstance(optimizer, Optimizer):
+        return {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if isinstance(optimizer, AskTell):
+        return {id(p) for p in optimizer.params}
+    raise TrainingError(
+        "optimizer must be a torch.optim.Optimizer, e.g. Adam(model.parameters(), lr=1e-3), "
+        "a search by ask and tell, e.g. NevergradOptimizer(model.parameters(), ...), or the name "
+        f"of one; got {_given(optimizer)}."
+    )
+
+
+def _add_loss_parameters(optimizer: Any, loss_fn: LossFunction, owned: set[int]) -> None:
     if not isinstance(loss_fn, nn.Module):
         return
     missing = [p for p in loss_fn.parameters() if p.requires_grad and id(p) not in owned]
@@ -98,6 +110,12 @@ def _add_loss_parameters(optimizer: Optimizer, loss_fn: LossFunction, owned: set
         raise TrainingError(
             f"{type(loss_fn).__name__} has parameters of its own, and L-BFGS takes one group "
             "only: make it with [*model.parameters(), *loss_fn.parameters()]."
+        )
+    if missing and isinstance(optimizer, AskTell):
+        raise TrainingError(
+            f"{type(loss_fn).__name__} has parameters of its own, which the search has not: make "
+            "it with all of them, NevergradOptimizer([*model.parameters(), "
+            "*loss_fn.parameters()], ...)."
         )
     if missing:
         optimizer.add_param_group({"params": missing})

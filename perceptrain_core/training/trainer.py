@@ -20,7 +20,6 @@ from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluation import Row
 from perceptrain_core.training.evaluator import Evaluator
 from perceptrain_core.training.feed import Feed
-from perceptrain_core.training.guard import make_guard, warn_of_skipped
 from perceptrain_core.training.hooks import losses_of
 from perceptrain_core.training.meter import Meter
 from perceptrain_core.training.precision import in_precision
@@ -37,7 +36,8 @@ class Trainer(Evaluator):
     Args:
         model: The model; it is trained in place.
         optimizer: An optimizer of its parameters, or the name of one (with options:
-            ``{"name": "adam", "lr": 1e-3}``).
+            ``{"name": "adam", "lr": 1e-3}``); or a search without gradients, an `AskTell` or an
+            optimizer made with nevergrad.
         config: How to train.
         loss_fn: A loss function or object, a criterion of ``torch.nn``, the name of a registered
             loss, a reference such as ``"./losses.py:mine"``, or a mapping with a name and
@@ -109,6 +109,7 @@ class Trainer(Evaluator):
         config = self.config
         train = self._epochs(self.train_dataloader, "train", config.shuffle, config.accumulate)
         val = self._validation_data()
+        self._check_use_grad()
         self._start(train, resume or config.resume)
         with (
             deterministic_algorithms(config.deterministic),
@@ -124,8 +125,9 @@ class Trainer(Evaluator):
                 self._interrupt("Interrupted", "")
             finally:
                 self._guard.release()
+                self._take_best()
             self._finish(tracker)
-        return self.model, self.optimizer
+        return self.model, self._given_optimizer()
 
     def _train(self, val: Epochs | None) -> None:
         config, done = self.config, self.current_epoch
@@ -195,7 +197,8 @@ class Trainer(Evaluator):
                 "iterator that can be gone through only once."
             )
         if skipped := batches - self._meter.batches:
-            warn_of_skipped(skipped, batches, epoch)
+            self._warn_of_skipped(skipped, batches, epoch)
+        self._take_best()
         row = self._meter.means()
         if val is not None and epoch % self.config.val_every == 0:
             row |= self._evaluation().validate(val, epoch, row)
@@ -235,9 +238,8 @@ class Trainer(Evaluator):
         self._prepare()
         device = self.engine.device
         loss_fn = in_precision(self.loss_fn, config.precision, device)
-        self._guard = make_guard(loss_fn, self.optimizer, config.on_nonfinite, device, self._where)
-        self.grad_scaler = parts.make_scaler(config, self.optimizer, device)
-        self._take_step = parts.make_step(config, self.optimize_step, self.grad_scaler)
+        self._guard = self._make_guard(loss_fn)
+        self._take_step = self._make_step()
         self.averaged_model = parts.average(self.model, config.ema)
         self.schedule = parts.schedule(config, self.optimizer, train)
         # Who may ask for the state of the run in the midst of an epoch.

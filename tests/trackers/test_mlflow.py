@@ -22,8 +22,6 @@ from perceptrain_core.trackers import mlflow as module
 from perceptrain_core.trackers.mlflow import RUN_ID, valid_name
 
 MakeTrainer = Callable[..., Trainer]
-
-pytest.importorskip("mlflow")
 pytestmark = [
     pytest.mark.usefixtures("here"),
     # MLflow's own use of SQLAlchemy.
