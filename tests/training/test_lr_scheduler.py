@@ -15,12 +15,16 @@ from perceptrain.errors import CheckpointError, OptionError
 MakeTrainer = Callable[..., Trainer]
 
 
-def rates(
-    make_trainer: MakeTrainer, stage: str = "train_epoch_end", **settings: Any
-) -> list[float]:
+def rates(make_trainer: MakeTrainer, fits: int = 1, **settings: Any) -> list[float]:
+    """Train, and give the learning rate after each epoch."""
     seen: list[float] = []
-    look = Callback(stage, 1, lambda t, c, w: seen.append(t.optimizer.param_groups[0]["lr"]))
-    make_trainer(callbacks=[look], **settings).fit()
+
+    def look(trainer: Any, config: Any, writer: Any) -> None:
+        seen.append(trainer.optimizer.param_groups[0]["lr"])
+
+    trainer = make_trainer(callbacks=[Callback("train_epoch_end", 1, look)], **settings)
+    for _ in range(fits):
+        trainer.fit()
     return seen
 
 
