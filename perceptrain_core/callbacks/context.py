@@ -19,6 +19,7 @@ class TrainerContext(Protocol):
     model: nn.Module
     optimizer: Any
     loss_fn: Any
+    averaged_model: Any
     opt_result: OptimizeResult
     history: History
     current_epoch: int

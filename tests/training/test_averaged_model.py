@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from perceptrain import Callback, Trainer
-from perceptrain.callbacks import SaveCheckpoint
+from perceptrain import Callback, Trainer, load_checkpoint, load_model
+from perceptrain.callbacks import EarlyStopping, SaveCheckpoint
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -60,6 +60,28 @@ def test_checkpoints_hold_both(make_trainer: MakeTrainer) -> None:
     again.fit(resume=True)
     assert torch.equal(flat(whole.model), flat(again.model))
     assert torch.equal(flat(whole.averaged_model), flat(again.averaged_model))
+
+
+def test_a_model_that_is_loaded_to_be_used_has_the_average(
+    make_trainer: MakeTrainer, make_net: Callable[..., nn.Module]
+) -> None:
+    raw: list[torch.Tensor] = []
+    trainer = make_trainer(
+        ema=0.9,
+        checkpoint_every=2,
+        callbacks=[Callback("train_epoch_end", 2, lambda t, c, w: raw.append(flat(t.model)))],
+    )
+    model, _ = trainer.fit()
+    assert torch.equal(flat(load_model(trainer.log_folder, make_net())), flat(model))
+    assert torch.equal(flat(load_checkpoint(trainer.log_folder, make_net())[0]), raw[0])
+
+
+def test_the_best_of_it_is_put_back(make_trainer: MakeTrainer, rows: Any) -> None:
+    stopping = EarlyStopping("train_epoch_end", 1, "val_loss", 99, "max", restore_best=True)
+    trainer = make_trainer(ema=0.5, max_iter=5, val=rows, val_every=1, callbacks=[stopping])
+    trainer.fit()
+    assert stopping.best_epoch == 1
+    assert trainer.validate(rows)["val_loss"] == pytest.approx(stopping.best_value)
 
 
 def test_none_by_default(make_trainer: MakeTrainer) -> None:
