@@ -1,5 +1,5 @@
 """Optimizers beside those of torch."""
 
-from perceptrain_core.optimizers import AdamLBFGS
+from perceptrain_core.optimizers import AdamLBFGS, AskTell, NevergradOptimizer, ask_tell_step
 
-__all__ = ["AdamLBFGS"]
+__all__ = ["AdamLBFGS", "AskTell", "NevergradOptimizer", "ask_tell_step"]

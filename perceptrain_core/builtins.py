@@ -86,10 +86,32 @@ def perceptrain_models() -> list[Spec]:
     ]
 
 
+def _search(name: str, summary: str) -> Spec:
+    target = f"perceptrain_core.optimizers.nevergrad_algorithms:{name}"
+    return Spec(name, target, f"{summary}, without gradients (an extra).")
+
+
+def _searches() -> list[Spec]:
+    return [
+        _search("cma", "Covariance matrix adaptation"),
+        _search("de", "Differential evolution"),
+        Spec(
+            "nevergrad",
+            "perceptrain_core.optimizers.nevergrad:NevergradOptimizer",
+            "Any algorithm of nevergrad, without gradients (an extra).",
+        ),
+        _search("ngopt", "What nevergrad chooses by itself"),
+        _search("one_plus_one", "One parent, one child"),
+        _search("pso", "Particle swarm"),
+        _search("tbpsa", "Population control for losses with noise"),
+    ]
+
+
 @hookimpl
 def perceptrain_optimizers() -> list[Spec]:
-    """Offer the optimizers of torch.optim, and Adam followed by L-BFGS."""
+    """Offer the optimizers of torch.optim, Adam followed by L-BFGS, and those of nevergrad."""
     return [
+        *_searches(),
         Spec("adadelta", "torch.optim:Adadelta", "Steps scaled by a window of past gradients."),
         Spec("adafactor", "torch.optim:Adafactor", "Adam with factored second moments."),
         Spec("adagrad", "torch.optim:Adagrad", "Steps scaled by the sum of past gradients."),
@@ -148,6 +170,11 @@ def perceptrain_callbacks() -> list[Spec]:
             "Send the pictures of config.plotting_functions to the tracker.",
         ),
         Spec(
+            "live_plot_metrics",
+            "perceptrain_core.callbacks.live_plot_metrics:LivePlotMetrics",
+            "Draw the curves so far, in a notebook or to live.png.",
+        ),
+        Spec(
             "early_stopping",
             "perceptrain_core.callbacks.early_stopping:EarlyStopping",
             "Stop when a metric has stopped getting better.",
@@ -200,6 +227,11 @@ def perceptrain_trackers() -> list[Spec]:
     """Offer the built-in trackers."""
     return [
         Spec("csv", "perceptrain_core.trackers.csv:CSVTracker", "Metrics in a CSV file."),
+        Spec(
+            "mlflow",
+            "perceptrain_core.trackers.mlflow:MLflowTracker",
+            "Runs of MLflow, in a local SQLite store or on a server (an extra).",
+        ),
         Spec("none", "perceptrain_core.trackers.none:NoTracker", "No tracking at all."),
         Spec(
             "tensorboard",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -111,6 +112,17 @@ def promote_to(x: Any, dtype: type[_Kind]) -> _Kind:
 def detached(values: Mapping[str, Any]) -> dict[str, Any]:
     """Cut every tensor of a dict from its graph; anything else stays as it is."""
     return {name: v.detach() if isinstance(v, Tensor) else v for name, v in values.items()}
+
+
+def parts_of(value: object) -> list[Any] | None:
+    """Give the parts of a tuple, list, mapping or dataclass; ``None`` for anything else."""
+    if isinstance(value, tuple | list):
+        return list(value)
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if is_dataclass(value):
+        return [getattr(value, field.name, None) for field in fields(value)]
+    return None
 
 
 def describe(value: object) -> str:

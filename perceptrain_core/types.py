@@ -40,6 +40,10 @@ class LossFunction(Protocol):
         ...
 
 
+class SkipBatch(Exception):
+    """Raised by a loss, or what stands in front of it, when a batch is to be left out."""
+
+
 #: What one optimisation step gives: the detached loss and the metrics.
 StepResult: TypeAlias = tuple[Tensor, Metrics]
 

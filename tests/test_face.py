@@ -56,7 +56,8 @@ NOW = {
     "perceptrain.callbacks": {
         "perceptrain_core.callbacks": (
             "Callback PrintMetrics WriteMetrics WritePlots SaveCheckpoint SaveBestCheckpoint "
-            "LogHyperparameters LogModelTracker LoadCheckpoint EarlyStopping GradientMonitoring "
+            "LivePlotMetrics LogHyperparameters LogModelTracker LoadCheckpoint EarlyStopping "
+            "GradientMonitoring "
             "LRSchedulerStepDecay LRSchedulerCyclic LRSchedulerCosineAnnealing "
             "LRSchedulerReduceOnPlateau get_writer TrainerContext R3Sampling"
         ),
@@ -70,7 +71,9 @@ NOW = {
     "perceptrain.information": {
         "perceptrain_core.analysis.information_content": "InformationContent",
     },
-    "perceptrain.optimizers": {"perceptrain_core.optimizers": "AdamLBFGS"},
+    "perceptrain.optimizers": {
+        "perceptrain_core.optimizers": "AdamLBFGS AskTell NevergradOptimizer ask_tell_step"
+    },
     "perceptrain.parameters": {
         "perceptrain_core.models": "get_parameters set_parameters num_parameters",
     },
@@ -89,7 +92,6 @@ NOW = {
 #: Names that people use and that are not there yet. One that comes moves to the table above.
 LATER = {
     "perceptrain": "WeightedLoss",
-    "perceptrain.callbacks": "LivePlotMetrics",
 }
 
 PATHS = [
@@ -106,6 +108,12 @@ def test_name_is_the_object_of_the_core(module: str, home: str, name: str) -> No
     if isinstance(found, ModuleType):  # optimize_step is also a module of the face
         found = getattr(found, name)
     assert found is getattr(import_module(home), name)
+
+
+def test_modules_are_there_without_being_imported_first() -> None:
+    """As they would be in a package that imports them itself."""
+    code = "\n".join(["import perceptrain", *NOW])
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_default_optimize_step_is_the_step() -> None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import csv
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import ceil, isfinite, sqrt
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from perceptrain_core.errors import DataError, MissingDependencyError
 
-Row = dict[str, float]
+if TYPE_CHECKING:
+    from perceptrain_core.analysis.picture import Picture
+
+Row: TypeAlias = dict[str, float]
+Arrangement: TypeAlias = Mapping[str, Sequence[str]]
+Point: TypeAlias = tuple[float, float]
+
+_ENOUGH = 1000  # points of a curve: more would not be seen
 
 
 def plot_run(folder: Path) -> Path:
@@ -36,29 +44,69 @@ def plot_curves(history: Sequence[Row], path: Path) -> Path:
     """Draw the metrics of each epoch, and save the picture.
 
     Args:
-        history: A row an epoch, with ``train_NAME``, ``val_NAME``; a metric may be missing in
-            some rows. A row may say its ``epoch``; otherwise they count from 1.
+        history: See `draw_curves`.
         path: Where to; its ending chooses the format.
 
     Returns:
         The path.
 
     Raises:
+        DataError: The history is empty.
+        MissingDependencyError: matplotlib is not installed.
+    """
+    draw_curves(history).savefig(path, dpi=120)
+    return path
+
+
+def draw_curves(history: Sequence[Row], arrange: Arrangement | None = None) -> Picture:
+    """Draw the metrics of each epoch.
+
+    Args:
+        history: A row an epoch, with ``train_NAME``, ``val_NAME``; a metric may be missing in
+            some rows. A row may say its ``epoch``; otherwise they count from 1.
+        arrange: The names for each panel, by its title; a name that no row has is left out. By
+            default losses, accuracies, weights and other metrics have a panel each.
+
+    Returns:
+        The figure.
+
+    Raises:
+        DataError: The history is empty.
+        MissingDependencyError: matplotlib is not installed.
+    """
+    require_matplotlib()
+    from perceptrain_core.analysis.picture import Picture
+
+    if not history:
+        raise DataError("There is no epoch in the history yet: nothing to draw.")
+    there = metric_names(history)
+    panels = _panels(there) if arrange is None else _panels_of(arrange, there)
+    columns = len(panels) if len(panels) <= 3 else ceil(sqrt(len(panels)))
+    rows = ceil(len(panels) / columns) if columns else 1
+    figure = Picture(figsize=(5.2 * max(columns, 1), 3.8 * rows), layout="constrained")
+    for number, (title, names) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(rows, columns, number)
+        _draw(axes, title, names, history)
+    return figure
+
+
+def require_matplotlib() -> None:
+    """Refuse now what would fail when the first picture is drawn.
+
+    Raises:
         MissingDependencyError: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
             'Pictures need matplotlib: pip install "perceptrain-core[plot]".'
         ) from error
-    panels = _panels(history)
-    figure = Figure(figsize=(5.2 * len(panels), 3.8), layout="constrained")
-    for number, (title, names) in enumerate(panels.items(), start=1):
-        axes = figure.add_subplot(1, len(panels), number)
-        _draw(axes, title, names, history)
-    figure.savefig(path, dpi=120)
-    return path
+
+
+def metric_names(history: Sequence[Row]) -> list[str]:
+    """Give the names of all metrics, in the order in which they came."""
+    return list(dict.fromkeys(name for row in history for name in row if name != "epoch"))
 
 
 def read_metrics(path: Path) -> list[Row]:
@@ -77,12 +125,16 @@ def read_metrics(path: Path) -> list[Row]:
         raise DataError(f"{path} holds something else than metrics: {error}.") from None
 
 
-def _panels(history: Sequence[Row]) -> dict[str, list[str]]:
-    """Group the names: what is alike in one picture."""
-    names = dict.fromkeys(name for row in history for name in row if name != "epoch")
+def _panels(names: Sequence[str]) -> dict[str, list[str]]:
+    """Group the names: what is alike in one panel."""
     panels: dict[str, list[str]] = {"loss": [], "accuracy": [], "metrics": [], "weights": []}
     for name in names:
         panels[_panel(name)].append(name)
+    return {title: names for title, names in panels.items() if names}
+
+
+def _panels_of(arrange: Arrangement, there: Sequence[str]) -> dict[str, list[str]]:
+    panels = {title: [n for n in names if n in there] for title, names in arrange.items()}
     return {title: names for title, names in panels.items() if names}
 
 
@@ -94,17 +146,35 @@ def _panel(name: str) -> str:
 
 
 def _draw(axes: Any, title: str, names: list[str], history: Sequence[Row]) -> None:
-    values = []
-    for name in names:
+    values: list[float] = []
+    metrics = [name.partition("_")[2] for name in names]
+    # Among several metrics each has one colour, whether of training or of validation.
+    hues = list(dict.fromkeys(names if len(set(metrics)) == 1 else metrics))
+    for name, metric in zip(names, metrics, strict=True):
         points = [
             (row.get("epoch", i), row[name]) for i, row in enumerate(history, 1) if name in row
         ]
+        color = f"C{hues.index(name if name in hues else metric) % 10}"
+        style = "--" if name.startswith("val_") else "-"
         marker = "o" if len(points) == 1 else None
-        axes.plot(*zip(*points, strict=True), label=name, marker=marker, linewidth=1.4)
-        values += [value for _, value in points if math.isfinite(value)]
-    if title != "accuracy" and values and min(values) > 0 and max(values) > 10 * min(values):
+        x, y = zip(*_thinned(points), strict=True)
+        axes.plot(x, y, style, color=color, label=name, marker=marker, linewidth=1.4)
+        values += [value for value in y if isfinite(value)]
+    if "accuracy" not in title and values and min(values) > 0 and max(values) > 10 * min(values):
         axes.set_yscale("log")
     axes.set(xlabel="epoch", title=title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=6, min_n_ticks=1)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(fontsize="small", framealpha=0.7, edgecolor="none")
+
+
+def _thinned(points: list[Point]) -> list[Point]:
+    """Give the lowest and the highest point of each stretch, where there are more than enough."""
+    size = 2 * ceil(len(points) / _ENOUGH)
+    if len(points) <= _ENOUGH:
+        return points
+    stretches = (points[start : start + size] for start in range(0, len(points), size))
+    kept: list[Point] = []
+    for stretch in stretches:
+        kept += sorted({min(stretch, key=itemgetter(1)), max(stretch, key=itemgetter(1))})
+    return kept

@@ -41,6 +41,8 @@ class Callback:
 
     #: The stages that a subclass can run on.
     stages: ClassVar[frozenset[TrainingStage]] = frozenset(TrainingStage)
+    #: Whether it saves the run; it runs after the others, whose state it saves too.
+    saves_run: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
+from perceptrain_core.analysis.history import History
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
 from perceptrain_core.types import OptimizeResult
@@ -19,8 +20,9 @@ class TrainerContext(Protocol):
     model: nn.Module
     optimizer: Any
     loss_fn: Any
+    averaged_model: Any
     opt_result: OptimizeResult
-    history: list[dict[str, float]]
+    history: History
     current_epoch: int
     global_step: int
     stop_training: bool

@@ -148,6 +148,10 @@ class EarlyStopping(OncePerEpoch):
 
 
 def _modules(trainer: TrainerContext) -> list[tuple[str, nn.Module]]:
-    """Give what is trained: the model, and a loss with parameters of its own."""
-    parts = {"model": trainer.model, "loss": trainer.loss_fn}
+    """Give what is trained: the model, its moving average, and a loss with parameters."""
+    parts = {
+        "model": trainer.model,
+        "loss": trainer.loss_fn,
+        "averaged_model": trainer.averaged_model,
+    }
     return [(name, part) for name, part in parts.items() if isinstance(part, nn.Module)]

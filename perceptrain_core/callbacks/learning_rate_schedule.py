@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.once_per_epoch import OncePerEpoch
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
+from perceptrain_core.optimizers.rates import set_rate
 from perceptrain_core.types import TrainingStage
 
 
@@ -91,10 +90,7 @@ class LearningRateSchedule(OncePerEpoch):
         self.initial_rates += present[len(self.initial_rates) :]
         rates = [self.rate(*both) for both in zip(present, self.initial_rates, strict=False)]
         for group, rate in zip(trainer.optimizer.param_groups, rates, strict=True):
-            if isinstance(group["lr"], Tensor):  # as captured and compiled optimizers have it
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+            set_rate(group, rate)
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
         """Start over, unless the run is resumed."""

@@ -7,11 +7,12 @@ from typing import Any
 
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
-from perceptrain_core.callbacks.save_checkpoint import RESUMABLE, require_finite
+from perceptrain_core.callbacks.save_checkpoint import require_finite
 from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import BEST
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.types import TrainingStage
 
 
 class SaveBestCheckpoint(Callback):
@@ -26,7 +27,8 @@ class SaveBestCheckpoint(Callback):
         best_loss: The lowest validation loss so far, infinite before the first.
     """
 
-    stages = RESUMABLE
+    stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END})
+    saves_run = True
 
     best_loss: float = float("inf")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.checkpoints.file import write_file
@@ -12,32 +14,46 @@ from perceptrain_core.models.parameters import nonfinite_parameter
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import TrainingStage
 
-#: When the state of a run is whole: a run resumes at the end of an epoch.
-RESUMABLE = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END})
-
 
 class SaveCheckpoint(Callback):
-    """Write ``checkpoint_epoch_NNNNNN.pt`` to the folder of the run.
+    """Write a checkpoint to the folder of the run, from which it can be resumed.
 
-    The ``config.keep_checkpoints`` newest stay.
+    Its name is ``checkpoint_epoch_NNNNNN.pt``, with the epochs that are complete; inside an epoch,
+    on the stage ``train_batch_end``, ``checkpoint_epoch_NNNNNN_batch_NNNNNNNNN.pt``, with the
+    batches taken since. The ``config.keep_checkpoints`` newest stay.
 
     Takes the arguments of `Callback`; by default it runs at the end of every epoch.
     """
 
-    stages = RESUMABLE
+    stages = frozenset(
+        {TrainingStage.TRAIN_BATCH_END, TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END}
+    )
+    saves_run = True
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Write, then rotate.
+        """Save the run.
 
         Raises:
             CheckpointError: It cannot be written; earlier ones are as they were.
             NonFiniteLossError: The parameters hold a NaN; earlier checkpoints are as they were.
         """
-        require_finite(trainer)
-        state = trainer.state_dict()  # each process has a part in it, and the first writes it
-        if trainer.opt_result.rank == 0:
-            write_file(checkpoint_path(trainer.log_folder, trainer.current_epoch), state)
-            rotate(trainer.log_folder, config.keep_checkpoints)
+        save_run(trainer)
+
+
+def save_run(trainer: TrainerContext) -> Path:
+    """Write a checkpoint of a run as it stands, and let the oldest go.
+
+    Raises:
+        CheckpointError: It cannot be written; earlier ones are as they were.
+        NonFiniteLossError: The parameters hold a NaN; earlier checkpoints are as they were.
+    """
+    require_finite(trainer)
+    state = trainer.state_dict()  # each process has a part in it, and the first writes it
+    path = checkpoint_path(trainer.log_folder, state["epoch"], state["batch"])
+    if trainer.opt_result.rank == 0:
+        write_file(path, state)
+        rotate(trainer.log_folder, trainer.config.keep_checkpoints)
+    return path
 
 
 def require_finite(trainer: TrainerContext) -> None:
@@ -51,7 +67,7 @@ def require_finite(trainer: TrainerContext) -> None:
     lost = nonfinite_parameter(trainer.model)
     if lost is not None:
         raise NonFiniteLossError(
-            f"The parameter {lost!r} is not finite at the end of epoch {trainer.current_epoch}, "
+            f"The parameter {lost!r} is not finite in epoch {trainer.current_epoch}, "
             "although the loss was: its gradient was not, as that of a root or a norm at 0. No "
             "checkpoint was written; earlier ones are good."
         )

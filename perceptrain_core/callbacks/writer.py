@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.registry import get_tracker
 from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.trackers.several import SeveralTrackers
 
 
-def get_writer(tracking_tool: str | None = None) -> Tracker:
+def get_writer(tracking_tool: str | Sequence[str] | None = None) -> Tracker:
     """Make a tracker; call its ``open(config)`` before anything else.
 
     Args:
-        tracking_tool: ``"tensorboard"``, ``"csv"``, ``"none"``, a member of
-            ``ExperimentTrackingTool``, or the name of any other that is registered. By default
-            TensorBoard where it is installed, else CSV.
+        tracking_tool: ``"tensorboard"``, ``"mlflow"``, ``"csv"``, ``"none"``, a member of
+            ``ExperimentTrackingTool``, or the name of any other that is registered; or several of
+            these. By default TensorBoard where it is installed, else CSV.
 
     Raises:
         RegistryError: No tracker has the name.
         TrainingError: What has the name is no tracker.
+        MissingDependencyError: A tracker needs a package that is not installed.
     """
-    tracker = get_tracker(tracker_name(tracking_tool))
+    trackers = [_make(name) for name in tracker_names(tracking_tool)]
+    return trackers[0] if len(trackers) == 1 else SeveralTrackers(trackers)
+
+
+def tracker_names(tracking_tool: str | Sequence[str] | None) -> list[str]:
+    """Give the names of the trackers: those asked for, else TensorBoard where it is, else CSV."""
+    if not tracking_tool:
+        return ["tensorboard" if find_spec("tensorboard") else "csv"]
+    return [tracking_tool] if isinstance(tracking_tool, str) else list(tracking_tool)
+
+
+def _make(name: str) -> Tracker:
+    tracker = get_tracker(name)
     if not isinstance(tracker, Tracker):
         raise TrainingError(
-            f"The tracker {tracking_tool!r} gave {type(tracker).__name__}; a tracker is a "
-            "subclass of perceptrain_core's Tracker."
+            f"The tracker {name!r} gave {type(tracker).__name__}; a tracker is a subclass of "
+            "perceptrain.Tracker."
         )
     return tracker
-
-
-def tracker_name(tracking_tool: str | None) -> str:
-    """Give the name of the tracker: the one asked for, else TensorBoard where it is, else CSV."""
-    return tracking_tool or ("tensorboard" if find_spec("tensorboard") else "csv")

@@ -12,18 +12,20 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CheckpointError
 
 BEST = "checkpoint_best.pt"
-_NUMBERED = re.compile(r"checkpoint_epoch_(\d+)\.pt")
+_NUMBERED = re.compile(r"checkpoint_epoch_(\d+)(?:_batch_(\d+))?\.pt")
 
 
-def checkpoint_path(folder: Path, epoch: int) -> Path:
-    """Give the file of an epoch's checkpoint."""
-    return folder / f"checkpoint_epoch_{epoch:06d}.pt"
+def checkpoint_path(folder: Path, epoch: int, batch: int = 0) -> Path:
+    """Give the file of a checkpoint after so many epochs, and batches of the next one."""
+    within = f"_batch_{batch:09d}" if batch else ""
+    return folder / f"checkpoint_epoch_{epoch:06d}{within}.pt"
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Give the checkpoints of a folder, newest first; that of the best validation comes last."""
-    numbered = [(int(m[1]), p) for p in folder.glob("*.pt") if (m := _NUMBERED.fullmatch(p.name))]
-    newest_first = [path for _, path in sorted(numbered, reverse=True)]
+    found = [(_NUMBERED.fullmatch(path.name), path) for path in folder.glob("*.pt")]
+    numbered = [(int(match[1]), int(match[2] or 0), path) for match, path in found if match]
+    newest_first = [path for _, _, path in sorted(numbered, reverse=True)]
     best = folder / BEST
     return [*newest_first, best] if best.exists() else newest_first
 

@@ -72,8 +72,17 @@ def load_checkpoint(
 def load_model(
     source: Path | str, model: nn.Module, device: torch.device | str | None = None
 ) -> nn.Module:
-    """Load the weights of a model in place, as `load_checkpoint` does."""
-    return load_checkpoint(source, model, device=device)[0]
+    """Load the weights of a model in place, as `load_checkpoint` does, to use it.
+
+    Of a run with averaged weights (``TrainConfig(ema=...)``) it takes those: they are what the
+    validations looked at. `load_checkpoint` takes those that the training goes on from.
+    """
+    path, state = find_checkpoint(source)
+    if "averaged_model" in state:
+        averaged = state["averaged_model"].items()
+        state["model"] = {k[7:]: value for k, value in averaged if k.startswith("module.")}
+    restore(path, state, {"model": model})
+    return model if device is None else model.to(device)
 
 
 def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:

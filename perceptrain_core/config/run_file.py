@@ -207,10 +207,14 @@ def resolved_tables(run: RunFile, config: TrainConfig, provenance: Mapping[str, 
     values = {field.name: getattr(config, field.name) for field in fields(config)}
     plain = {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
     tables["train"] = {name: v for name, v in plain.items() if isinstance(v, _PLAIN)}
+    del tables["train"]["resume"]  # what the run was then, whichever way it came there
     if config.dtype is not None:
         tables["train"]["dtype"] = str(config.dtype)
-    if config.hyperparams:
-        tables["train"]["hyperparams"] = dict(config.hyperparams)
+    if isinstance(config.tracking_tool, list):
+        tables["train"]["tracking_tool"] = config.tracking_tool
+    for name in ("hyperparams", "lr_scheduler"):
+        if isinstance(table := getattr(config, name), Mapping) and table:
+            tables["train"][name] = dict(table)
     tables["provenance"] = dict(provenance)
     return {name: table for name, table in tables.items() if table}
 

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 from pydantic.dataclasses import dataclass
 
 from perceptrain_core.config.faults import tells_every_fault
+from perceptrain_core.config.lr_scheduler_names import check_scheduler_names
 from perceptrain_core.errors import RegistryError
 from perceptrain_core.registry import registry
 from perceptrain_core.types import OptimizeResult
@@ -41,8 +42,16 @@ def _check_name(kind: str, name: str) -> None:
         raise ValueError(str(error)) from None
 
 
+def _tracker_name(value: str) -> str:
+    """Check one name, which may be in capitals or a member of ExperimentTrackingTool."""
+    name = str(value) if ":" in value else value.lower()
+    _check_name("trackers", name)
+    return name
+
+
 Interval = Annotated[int, BeforeValidator(_as_int), Field(ge=0, strict=True)]
 Count = Annotated[int, BeforeValidator(_as_int), Field(ge=1, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, BeforeValidator(_as_int), Field(ge=0, lt=2**32, strict=True)]
 FloatDtype = Annotated[torch.dtype | None, BeforeValidator(_as_dtype)]
 
@@ -62,7 +71,8 @@ class TrainConfig:
         write_every: Write them to the tracker.
         checkpoint_every: Write a checkpoint.
         plot_every: Make the pictures of ``plotting_functions`` and give them to the tracker.
-        live_plot_every: Not available in this version; must be 0.
+        live_plot_every: Draw the curves so far: in a notebook in place, elsewhere as ``live.png``
+            in the folder of the run. It needs matplotlib.
         val_every: Validate, on the validation data given to the trainer.
         callbacks: Callback objects, names of registered callbacks, or mappings
             ``{"name": ..., **options}``.
@@ -80,10 +90,16 @@ class TrainConfig:
         shuffle: Whether such training data are shuffled at each epoch.
         verbose: False is silent: no messages, no progress bar.
         progress: Show a progress bar when ``verbose`` and a terminal is there.
-        tracking_tool: The name of a tracker: ``"tensorboard"``, ``"csv"``, ``"none"`` or any
-            other that is registered. By default TensorBoard where it is installed, else CSV.
+        tracking_tool: The name of a tracker: ``"tensorboard"``, ``"mlflow"``, ``"csv"``,
+            ``"none"`` or any other that is registered; or a list of names, for several at once. By
+            default TensorBoard where it is installed, else CSV.
         hyperparams: Settings of yours to be recorded by the tracker.
         plotting_functions: ``f(model, iteration) -> (name, Figure)``.
+        lr_scheduler: How the learning rates change: the name of a scheduler of
+            ``torch.optim.lr_scheduler``, as ``"cosine_annealing"``; a mapping
+            ``{"name": ..., **options}``; a reference; or a function ``f(optimizer)`` that makes
+            one. The options are those of torch; ``interval``, ``"epoch"`` or ``"batch"``, says
+            when it steps. ``None`` leaves the rates alone.
         seed: Seeds Python, NumPy and torch when ``fit`` starts; ``None`` leaves them alone.
         on_nonfinite: What a NaN or infinite loss does: ``"raise"`` stops the run with an error
             before the optimizer's step, ``"skip"`` leaves the batch out, ``"ignore"`` goes on.
@@ -99,6 +115,18 @@ class TrainConfig:
             has, or ``"auto"``: NCCL on GPUs, Gloo on CPUs. Unused by a single process.
         log_setup: ``"cpu"`` or ``"auto"``: where metrics are read; they are read on the CPU, and
             only when someone writes them.
+        accumulate: Batches in a step of the optimizer, which takes the mean of their gradients. An
+            epoch's last step may have fewer; one epoch of an infinite loader is one step.
+        grad_clip: The 2-norm of all gradients together is at most this; larger ones are scaled.
+        grad_clip_value: Every element of the gradients is at most this in size, after that.
+        ema: Keep an exponential moving average of the weights, with this decay, such as 0.999.
+            Validations and tests look at the averaged model, and the model ends with its weights.
+        precision: ``"full"``, or ``"bf16"`` or ``"fp16"`` to evaluate the loss under
+            ``torch.autocast``; with ``"fp16"`` the gradients are scaled (``torch.amp.GradScaler``).
+            The parameters keep their dtype.
+        deterministic: Let torch use deterministic algorithms only, for the length of the fit.
+        resume: What ``fit`` resumes from where it is not told: ``True`` is the newest good
+            checkpoint of the log folder, a path is that file or folder.
         dtype: Floating point dtype of the model and the floating point data, e.g.
             ``torch.float64`` or ``"float64"``; ``None`` leaves them as they are.
         all_reduce_metrics: Average the loss and metrics of training over the processes; by default
@@ -128,25 +156,26 @@ class TrainConfig:
     shuffle: bool = True
     verbose: bool = True
     progress: bool = True
-    tracking_tool: str | None = None
+    tracking_tool: str | list[str] | None = None
     hyperparams: dict[str, Any] = Field(default_factory=dict)
     plotting_functions: tuple[Callable[..., Any], ...] = ()
+    lr_scheduler: Any = None
     seed: Seed | None = None
     on_nonfinite: Literal["raise", "skip", "ignore"] = "raise"
     keep_checkpoints: Interval = 3
+    accumulate: Count = 1
+    grad_clip: Positive | None = None
+    grad_clip_value: Positive | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Literal["full", "bf16", "fp16"] = "full"
+    deterministic: bool = False
+    resume: bool | Path = False
     nprocs: Count = 1
     compute_setup: Literal["cpu", "gpu", "auto"] = "cpu"
     backend: str = "auto"
     log_setup: Literal["cpu", "auto"] = "cpu"
     dtype: FloatDtype = None
     all_reduce_metrics: bool = False
-
-    @field_validator("live_plot_every")
-    @classmethod
-    def _no_live_plot(cls, value: int) -> int:
-        if value:
-            raise ValueError("live plots are not available yet; use 0, or plot_every")
-        return value
 
     @field_validator("checkpoint_best_only")
     @classmethod
@@ -163,12 +192,29 @@ class TrainConfig:
             raise ValueError("checkpoint_best_only needs validations: keep val_every above 0")
         return value
 
-    @field_validator("tracking_tool")
+    @field_validator("tracking_tool", mode="before")
     @classmethod
-    def _known_tracker(cls, value: str | None) -> str | None:
+    def _known_trackers(cls, value: Any) -> str | list[str] | None:
+        if value is None or isinstance(value, str):
+            return None if value is None else _tracker_name(value)
+        names = value if isinstance(value, list | tuple) else []
+        if not names or not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f"expected the name of a tracker, or a list of names, not {value!r:.60}"
+            )
+        found = [_tracker_name(name) for name in names]
+        if len(set(found)) < len(found):
+            raise ValueError(f"a tracker is named twice in {found}; name each once")
+        return found
+
+    @field_validator("lr_scheduler")
+    @classmethod
+    def _known_scheduler(cls, value: Any) -> Any:
         if value is not None:
-            value = str(value) if ":" in value else value.lower()
-            _check_name("trackers", value)
+            try:
+                check_scheduler_names(value)
+            except RegistryError as error:
+                raise ValueError(str(error)) from None
         return value
 
     @field_validator("callbacks")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import UserDict
+from collections.abc import Iterator, Mapping, MutableMapping
+from copy import copy
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 
 def data_to_device(
@@ -15,14 +19,15 @@ def data_to_device(
     dtype: torch.dtype | None = None,
     non_blocking: bool = False,
 ) -> Any:
-    """Move every tensor of a batch; tuples, lists, dicts and named tuples keep their type.
+    """Move every tensor of a batch, which keeps its type and is not changed itself.
 
     Args:
-        xs: A tensor, or tuples, lists and mappings of tensors, nested at will. Anything else
-            (``None``, strings, numbers) comes back as it is.
+        xs: A tensor, or tuples, lists, mappings, named tuples and dataclasses of tensors, nested
+            at will. Of other objects, one that has a method ``to`` is asked, ``xs.to(device)``,
+            and takes no ``dtype``; any other (``None``, strings, numbers) comes back as it is.
         device: Where to; ``None`` leaves the tensors where they are.
         dtype: For real floating point tensors only: integer labels and masks keep theirs.
-        non_blocking: Passed on to ``Tensor.to``, for pinned memory.
+        non_blocking: Passed on to ``Tensor.to``; pinned memory is never waited for.
 
     Returns:
         The batch; a tensor that is in place already is not copied.
@@ -30,25 +35,60 @@ def data_to_device(
     if isinstance(xs, Tensor):
         # Asking costs a fraction of Tensor.to, and this runs for every tensor of every batch.
         if dtype is not None and xs.is_floating_point() and xs.dtype != dtype:
-            return xs.to(device=device, dtype=dtype, non_blocking=non_blocking)
+            return xs.to(device=device, dtype=dtype, non_blocking=non_blocking or xs.is_pinned())
         if device is None or xs.device == device:
             return xs
-        return xs.to(device=device, non_blocking=non_blocking)
+        return xs.to(device=device, non_blocking=non_blocking or xs.is_pinned())
     if isinstance(xs, (tuple, list)):
+        if isinstance(xs, PackedSequence):  # a part of it stays on the CPU
+            return _packed(xs, device, dtype)
         items = [data_to_device(value, device, dtype, non_blocking) for value in xs]
         if isinstance(xs, list):
             return items
         return type(xs)(*items) if hasattr(xs, "_fields") else tuple(items)
+    if _moves_itself(xs):
+        return xs if device is None else xs.to(device)
     if isinstance(xs, Mapping):
         moved = {
             key: data_to_device(value, device, dtype, non_blocking) for key, value in xs.items()
         }
-        return moved if type(xs) is dict else _rebuild(xs, moved)
+        return moved if type(xs) is dict else _with_items(xs, moved)
+    if is_dataclass(xs) and not isinstance(xs, type):
+        return _with_fields(xs, device, dtype, non_blocking)
     return xs
 
 
-def _rebuild(original: Mapping[Any, Any], moved: dict[Any, Any]) -> Any:
-    try:
-        return type(original)(moved)  # type: ignore[call-arg]
-    except TypeError:
+def _moves_itself(xs: Any) -> bool:
+    if isinstance(xs, dict | UserDict) or is_dataclass(xs):
+        return False  # all that there is to move can be seen from here
+    return not isinstance(xs, type) and callable(getattr(xs, "to", None))
+
+
+def _packed(xs: PackedSequence, device: Any, dtype: torch.dtype | None) -> PackedSequence:
+    if dtype is not None and xs.data.is_floating_point():
+        xs = xs.to(dtype)
+    return xs if device is None else xs.to(device)
+
+
+def _with_items(original: Mapping[Any, Any], moved: dict[Any, Any]) -> Any:
+    if not isinstance(original, MutableMapping):
         return moved
+    # A copy, for what else it holds: the factory of a defaultdict, the encodings of a tokenizer.
+    same = copy(original)
+    for key, value in moved.items():
+        same[key] = value
+    return same
+
+
+def _with_fields(original: Any, *where: Any) -> Any:
+    same = copy(original)
+    for name, value in _field_values(original):
+        # Around __init__, which may ask for other arguments, and the lock of a frozen one.
+        object.__setattr__(same, name, data_to_device(value, *where))
+    return same
+
+
+def _field_values(original: Any) -> Iterator[tuple[str, Any]]:
+    for field in fields(original):
+        if hasattr(original, field.name):
+            yield field.name, getattr(original, field.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from perceptrain_core.data.loaders import is_infinite
@@ -17,6 +17,9 @@ class DictDataLoader:
 
     An epoch covers the longest of the loaders; the shorter ones start again. It is infinite only
     if all of them are; beside finite ones, infinite loaders just go on.
+
+    ``state_dict`` and ``load_state_dict`` keep the places of those that have such: an infinite
+    loader then goes on from there, and a finite one starts anew, as it does in each epoch.
 
     Args:
         dataloaders: A loader for each name.
@@ -37,9 +40,7 @@ class DictDataLoader:
             if not hasattr(loader, "__iter__"):
                 raise DataError(f"{name!r}: expected a loader, got {type(loader).__name__}.")
         self.dataloaders = dict(dataloaders)
-        self._endless = {
-            name: iter(loader) for name, loader in self.dataloaders.items() if is_infinite(loader)
-        }
+        self._endless: dict[str, Iterator[Any]] = {}
 
     @property
     def infinite(self) -> bool:
@@ -57,6 +58,7 @@ class DictDataLoader:
         )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        self._begin_endless()
         names = [name for name in self.dataloaders if name not in self._endless]
         finite = {name: iter(self.dataloaders[name]) for name in names}
         unfinished = set(names)
@@ -72,6 +74,59 @@ class DictDataLoader:
             # Last, so that the end of an epoch loses none of their batches.
             parts |= {name: _first(name, iterator) for name, iterator in self._endless.items()}
             yield {name: _unwrap(parts[name]) for name in self.dataloaders}
+
+    def _begin_endless(self) -> None:
+        """Start what never ends, once: it goes on from epoch to epoch."""
+        for name, loader in self.dataloaders.items():
+            if is_infinite(loader) and name not in self._endless:
+                self._endless[name] = iter(loader)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the places of the loaders that have a ``state_dict``, by name."""
+        return {name: loader.state_dict() for name, loader in self._stateful().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration go on from the places that `state_dict` gave.
+
+        Raises:
+            DataError: They are those of other loaders.
+        """
+        loaders = self._stateful()
+        if state.keys() != loaders.keys():
+            raise DataError(
+                f"The saved places are of the loaders {', '.join(state) or 'none'}; those with "
+                f"a place here are {', '.join(loaders) or 'none'}."
+            )
+        for name, loader in loaders.items():
+            loader.load_state_dict(state[name])
+        self._endless = {}
+
+    def _stateful(self) -> dict[str, Any]:
+        return {
+            name: loader
+            for name, loader in self.dataloaders.items()
+            if hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
+        }
+
+
+class NamedLoader:
+    """Give the batches of a loader of several tensors as dicts, the rows of each side by side.
+
+    Args:
+        names: A name for each tensor.
+        loader: Gives tuples of so many tensors.
+    """
+
+    def __init__(self, names: Iterable[str], loader: Loader) -> None:
+        self.names = tuple(names)
+        self.loader = loader
+
+    def __len__(self) -> int:
+        """The batches of the loader."""
+        return len(self.loader)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (dict(zip(self.names, batch, strict=True)) for batch in self.loader)
 
 
 def _first(name: str, iterator: Iterator[Any]) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from perceptrain_core.data.loaders import is_infinite
+from perceptrain_core.data.loaders import is_infinite, length_of
 from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
 
@@ -14,30 +14,57 @@ from perceptrain_core.types import Loader
 class Epochs:
     """Say which batches an epoch has.
 
-    They are all that a loader gives; of an infinite loader one, the next; without data a single
-    ``None``, for models that need none.
+    They are all that a loader gives; of an infinite loader those of one step, the next; without
+    data a single ``None``, for models that need none.
 
     Args:
         loader: The loader, or ``None``.
         limit: At most so many batches in each epoch.
+        per_step: The batches of a step.
+
+    Attributes:
+        endless: Whether the loader is infinite.
 
     Raises:
         DataError: The limit is below 1.
     """
 
-    def __init__(self, loader: Loader | None, limit: int | None = None) -> None:
+    def __init__(self, loader: Loader | None, limit: int | None = None, per_step: int = 1) -> None:
         if limit is not None and limit < 1:
             raise DataError(f"max_batches must be at least 1, or None for all; not {limit!r}.")
-        self._loader: Loader = (None,) if loader is None else loader
-        # An infinite loader goes on from epoch to epoch, it never starts again.
-        self._endless = iter(self._loader) if is_infinite(loader) else None
-        self._limit = limit
+        self.loader: Loader = (None,) if loader is None else loader
+        self.endless = is_infinite(loader)
+        self._limit = per_step if self.endless else limit
+        self._endless: Iterator[Any] | None = None
 
-    def batches(self) -> Iterable[Any]:
-        """Give the batches of the next epoch."""
-        if self._endless is not None:
-            return islice(self._endless, 1)
-        return self._loader if self._limit is None else islice(self._loader, self._limit)
+    def batches(self, after: int = 0) -> Iterator[Any]:
+        """Give the batches of the next epoch.
+
+        Args:
+            after: Pass over so many first; not for an infinite loader.
+
+        Raises:
+            StopIteration: There are fewer than that.
+        """
+        if self.endless:
+            return islice(self._stream(), self._limit)
+        batches = iter(self.loader)
+        _pass_over(batches, after)
+        return batches if self._limit is None else islice(batches, self._limit - after)
+
+    def pass_over(self, number: int) -> None:
+        """Leave out the next batches of an infinite loader.
+
+        Raises:
+            StopIteration: It ends before.
+        """
+        _pass_over(self._stream(), number)
+
+    def _stream(self) -> Iterator[Any]:
+        # It goes on from epoch to epoch, it never starts again.
+        if self._endless is None:
+            self._endless = iter(self.loader)
+        return self._endless
 
     def first(self) -> Any:
         """Give one batch, the first of the next epoch.
@@ -51,10 +78,14 @@ class Epochs:
 
     def count(self) -> int | None:
         """Give the number of batches in an epoch, or ``None`` where it is not known before."""
-        if self._endless is not None:
-            return 1
-        try:
-            batches = len(self._loader)  # type: ignore[arg-type]
-        except TypeError:
+        if self.endless:
             return self._limit
-        return batches if self._limit is None else min(batches, self._limit)
+        batches = length_of(self.loader)
+        if batches is None or self._limit is None:
+            return self._limit if batches is None else batches
+        return min(batches, self._limit)
+
+
+def _pass_over(batches: Iterator[Any], number: int) -> None:
+    for _ in range(number):
+        next(batches)

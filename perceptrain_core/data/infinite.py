@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from perceptrain_core.data.endless import private_generator
 from perceptrain_core.data.tensor_loader import TensorLoader
 
 
@@ -15,10 +16,12 @@ class InfiniteTensorDataset(IterableDataset[tuple[Tensor, ...]]):
     """Give rows of the tensors for ever, each pass in a new random order.
 
     Put it into a ``DataLoader`` to get batches; ``to_dataloader(..., infinite=True)`` gives the
-    same batches faster. With workers, each takes its own share of the rows.
+    same batches faster. Workers share the rows of each pass among them.
 
     Args:
         tensors: Tensors of shape ``(N, ...)`` with the same ``N``.
+        generator: Where the orders come from, but in workers, which the ``DataLoader`` seeds. By
+            default from torch's default generator, of which an iteration takes one number only.
 
     Raises:
         DataError: No tensors, empty ones, or unequal lengths.
@@ -27,14 +30,21 @@ class InfiniteTensorDataset(IterableDataset[tuple[Tensor, ...]]):
     #: A loader of this data set counts one batch as an epoch.
     infinite = True
 
-    def __init__(self, *tensors: Tensor) -> None:
+    def __init__(self, *tensors: Tensor, generator: torch.Generator | None = None) -> None:
         TensorLoader(*tensors)  # the same demands, checked in one place
         self.tensors = tensors
+        self.generator = generator
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        worker = get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        rows = torch.arange(first, len(self.tensors[0]), step)
-        while len(rows):
-            for row in rows[torch.randperm(len(rows))].tolist():
+        worker, size = get_worker_info(), len(self.tensors[0])
+        if worker is None:
+            first, step, generator = 0, 1, self.generator or private_generator()
+        else:
+            # All draw the same orders and take turns in them, so that none gets ahead of others.
+            first, step = worker.id, worker.num_workers
+            generator = torch.Generator().manual_seed(worker.seed - worker.id)
+        while True:
+            order = torch.randperm(size, generator=generator)
+            for row in order[first::step].tolist():
                 yield tuple(tensor[row] for tensor in self.tensors)
+            first = (first - size) % step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import count, cycle, repeat
 from operator import length_hint
 from typing import Any
@@ -54,8 +54,10 @@ def to_dataloader(
     if collate_fn is None:
         return fast
     if infinite:
-        dataset = InfiniteTensorDataset(*tensors)
-        return DataLoader(dataset, batch_size=batch_size, collate_fn=collate_fn)
+        dataset = InfiniteTensorDataset(*tensors, generator=generator)
+        return DataLoader(
+            dataset, batch_size=batch_size, collate_fn=collate_fn, generator=generator
+        )
     return DataLoader(
         TensorDataset(*tensors),
         batch_size=batch_size,
@@ -64,16 +66,6 @@ def to_dataloader(
         generator=generator,
         collate_fn=collate_fn,
     )
-
-
-def generators_of(data: Any) -> list[torch.Generator]:
-    """Give the random generators that loaders of a user have of their own, for checkpoints."""
-    parts = getattr(data, "dataloaders", data)
-    if isinstance(parts, Mapping):
-        return [generator for part in parts.values() for generator in generators_of(part)]
-    owners = (data, getattr(data, "sampler", None))
-    found = [getattr(owner, "generator", None) for owner in owners]
-    return list({id(g): g for g in found if isinstance(g, torch.Generator)}.values())
 
 
 def is_infinite(loader: Loader | None) -> bool:
@@ -89,3 +81,11 @@ def is_infinite(loader: Loader | None) -> bool:
     if isinstance(loader, repeat):
         return length_hint(loader, -1) < 0
     return isinstance(loader, (cycle, count))
+
+
+def length_of(data: Any) -> int | None:
+    """Give the length of a loader or data set, or ``None`` where it has or knows none."""
+    try:
+        return len(data)
+    except (TypeError, NotImplementedError):
+        return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from perceptrain_core.data.endless import EndlessOrder
 from perceptrain_core.errors import DataError
 
 # Rows gathered at a time: many batches share one index_select, and memory stays bounded.
@@ -30,14 +31,16 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             (every row is seen before any is seen again), all batches are full, and one epoch of
             training is one batch.
         drop_last: Leave out a last batch that is not full.
-        generator: Where random orders come from; torch's default generator if ``None``.
+        generator: Where random orders come from. By default from torch's default generator, of
+            which an endless iteration takes one number only, when its first batch is asked for.
         sampler: Gives the rows of each pass, in place of ``shuffle``.
 
     Iterating gives tuples with one tensor of shape ``(batch_size, ...)`` for each tensor given.
     Without shuffling these are views of the data: do not change them in place.
 
     Raises:
-        DataError: No tensors, an empty one, one without dimensions, or unequal lengths.
+        DataError: No tensors, an empty one, one without dimensions, a sparse or nested one, or
+            unequal lengths.
     """
 
     def __init__(
@@ -64,9 +67,36 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         self.shuffle = shuffle
         self.infinite = infinite
         self._rows = batch_size
+        # A batch that reaches back to the data has to have a graph of its own.
+        self._alone = any(tensor.requires_grad for tensor in tensors)
+        self._latest = EndlessOrder(len(tensors[0]), generator)
+        self._loaded: EndlessOrder | None = None
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:  # type: ignore[override]
-        return self._endless() if self.infinite else self._one_pass()
+        if not self.infinite:
+            return self._one_pass()
+        self._latest = self._loaded or EndlessOrder(len(self.tensors[0]), self.generator)
+        self._loaded = None
+        return self._endless(self._latest)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the place of an infinite loader: that of the iterator most recently made of it.
+
+        Returns:
+            Tensors and numbers; nothing before the first batch, and for a finite loader, which
+            starts anew at each pass.
+        """
+        return (self._loaded or self._latest).state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iterator that is made of an infinite loader go on from a place.
+
+        No batch before it is made again. ``batch_size`` may be another than it was.
+
+        Raises:
+            DataError: The place is one among another number of rows.
+        """
+        self._loaded = EndlessOrder(len(self.tensors[0]), self.generator, state)
 
     def __len__(self) -> int:
         """The batches of one pass; an infinite loader has no length."""
@@ -81,13 +111,12 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             size -= size % self._rows
         yield from self._batches(order, size)
 
-    def _endless(self) -> Iterator[tuple[Tensor, ...]]:
-        rest = torch.empty(0, dtype=torch.int64)
+    def _endless(self, endless: EndlessOrder) -> Iterator[tuple[Tensor, ...]]:
         while True:
-            order = torch.cat([rest, self._order()])
-            full = len(order) - len(order) % self._rows
-            yield from self._batches(order, full)
-            rest = order[full:]
+            order = endless.next()
+            for batch in self._batches(order, len(order) - len(order) % self._rows):
+                endless.taken += self._rows
+                yield batch
 
     def _order(self) -> Tensor:
         if self._sampled:
@@ -96,7 +125,8 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
 
     def _batches(self, order: Tensor | None, size: int) -> Iterator[tuple[Tensor, ...]]:
         rows = self._rows
-        step = rows * max(1, min(_BLOCK_BATCHES, _BLOCK_ROWS // rows))
+        together = 1 if self._alone else max(1, min(_BLOCK_BATCHES, _BLOCK_ROWS // rows))
+        step = rows * together
         for start in range(0, size, step):
             stop = min(start + step, size)
             if order is None:
@@ -107,14 +137,24 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             yield from zip(*(torch.split(block, rows) for block in blocks), strict=True)
 
 
+def _advice(given: Any) -> str:
+    if isinstance(given, int):
+        return f"Options are given by their names, as in to_dataloader(x, y, batch_size={given!r})."
+    if isinstance(given, tuple | list) and any(isinstance(part, Tensor) for part in given):
+        return "Give them one by one: to_dataloader(*data)."
+    return "Convert it first, e.g. with torch.as_tensor(data) or perceptrain.numpy_to_tensor(data)."
+
+
 def _check(tensors: tuple[Any, ...], batch_size: int) -> None:
     if not tensors:
         raise DataError("No data: give at least one tensor, e.g. to_dataloader(x, y).")
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
+            raise DataError(f"Expected tensors, got {type(tensor).__name__}. {_advice(tensor)}")
+        if tensor.layout is not torch.strided or tensor.is_nested:
             raise DataError(
-                f"Expected tensors, got {type(tensor).__name__}. Convert it first, e.g. with "
-                "torch.as_tensor(data) or perceptrain.numpy_to_tensor(data)."
+                "A sparse or nested tensor cannot be cut into batches. Make it dense, x.to_dense() "
+                "or x.to_padded_tensor(0.0), or give a list of batches."
             )
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
     if any(tensor.dim() == 0 or len(tensor) != len(tensors[0]) for tensor in tensors):

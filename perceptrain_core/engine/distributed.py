@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from perceptrain_core.data.device import data_to_device
 from perceptrain_core.data.sharding import shard_loader
 from perceptrain_core.engine.joint_loss import JointLoss, buffers_of, trained_parameters
 from perceptrain_core.engine.local import LocalEngine, use_gpu
@@ -76,9 +77,9 @@ class DistributedEngine(LocalEngine):
         return bool(found.item())
 
     def gather(self, value: Value) -> list[Value]:
-        """Give what each process has, by rank."""
+        """Give what each process has, by rank; tensors come on the CPU."""
         values: list[Any] = [None] * self.world_size
-        dist.all_gather_object(values, value)
+        dist.all_gather_object(values, data_to_device(value, "cpu"))
         return values
 
     def broadcast(self, value: Value, src: int = 0) -> Value:

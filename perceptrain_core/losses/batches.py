@@ -14,6 +14,9 @@ from perceptrain_core.types import TBatch
 #: The losses that take the residuals of a PINN, as messages name them.
 RESIDUAL_LOSSES = "mse, l1, smooth_l1 and huber"
 
+# What data sets call their labels, for the example in a message.
+_LABEL_NAMES = ("labels", "label", "targets", "target", "y")
+
 
 def split_batch(batch: TBatch) -> tuple[Any, Any]:
     """Take a labelled batch apart.
@@ -53,7 +56,8 @@ def predict(batch: TBatch, model: nn.Module) -> tuple[Any, Any]:
     except TypeError as error:
         error.add_note(
             f"The batch is {describe(batch)}, and a dict batch is for a PINN or another model "
-            "that takes a dict. Any other model needs batches of (inputs, labels)."
+            "that takes a dict. Any other model needs batches of (inputs, labels). "
+            f"{_by_name(batch)}"
         )
         raise
 
@@ -83,7 +87,7 @@ def _misfit(batch: object) -> str:
     if isinstance(batch, Mapping):
         return expected + (
             "A dict batch is for a PINN, and of the built-in losses "
-            f"{RESIDUAL_LOSSES} work on its residuals."
+            f"{RESIDUAL_LOSSES} work on its residuals. {_by_name(batch)}"
         )
     if isinstance(batch, (tuple, list)) and len(batch) > 2:
         return expected + "Group them: ((input_1, input_2), labels), or write a loss of your own."
@@ -93,6 +97,18 @@ def _misfit(batch: object) -> str:
             "a dict of points: DictDataLoader({name: loader})."
         )
     return expected + "Give the loader both: to_dataloader(inputs, labels, batch_size=...)."
+
+
+def _by_name(batch: Mapping[Any, Any]) -> str:
+    """How to train on rows that are dicts, as many data sets give them."""
+    labels = [key for key in batch if key in _LABEL_NAMES]
+    inputs = [key for key in batch if key not in _LABEL_NAMES]
+    if not labels or not inputs:
+        return "For parts with names write a loss of your own: loss_fn(batch, model)."
+    return (
+        "For parts with names write a loss of your own, such as lambda batch, model: "
+        f"(F.mse_loss(model(batch[{inputs[0]!r}]), batch[{labels[0]!r}]), {{}})."
+    )
 
 
 def _not_one_tensor(outputs: object) -> str:

@@ -1,6 +1,16 @@
-"""Optimizers, and the step that uses them."""
+"""Optimizers, and the steps that use them."""
 
 from perceptrain_core.optimizers.adam_lbfgs import AdamLBFGS
+from perceptrain_core.optimizers.ask_tell import AskTell, ask_tell_step
+from perceptrain_core.optimizers.nevergrad import NevergradOptimizer
 from perceptrain_core.optimizers.step import begin_epoch, needs_closure, optimize_step
 
-__all__ = ["AdamLBFGS", "begin_epoch", "needs_closure", "optimize_step"]
+__all__ = [
+    "AdamLBFGS",
+    "AskTell",
+    "NevergradOptimizer",
+    "ask_tell_step",
+    "begin_epoch",
+    "needs_closure",
+    "optimize_step",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -41,7 +42,7 @@ def optimize_step(
     begin_step(loss_fn)
     if needs_closure(optimizer):
         return _step_with_closure(model, optimizer, loss_fn, xs)
-    _clear_gradients(optimizer)
+    clear_gradients(optimizer)
     loss, metrics = loss_fn(xs, model)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
@@ -54,27 +55,35 @@ def _step_with_closure(
     first: list[tuple[Tensor, Metrics]] = []
 
     def closure() -> Tensor:
-        _clear_gradients(optimizer)
+        clear_gradients(optimizer)
         loss, metrics = loss_fn(xs, model)
         loss.backward()  # type: ignore[no-untyped-call]
         if not first:
             first.append((loss.detach(), detached(metrics)))
         return loss
 
+    step_or_undo(optimizer, closure)
+    return first[0]
+
+
+def step_or_undo(optimizer: Optimizer, closure: Callable[[], Tensor]) -> None:
+    """Take a step with a closure; if the closure gives up, put the parameters back.
+
+    A loss may give up at a trial point of the line search, which is nowhere to stay.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     before = [p.detach().clone() for p in parameters]
     try:
         optimizer.step(closure)  # type: ignore[arg-type]
     except BaseException:
-        # The loss gave up at a trial point of the line search, which is nowhere to stay.
         with torch.no_grad():
             for parameter, value in zip(parameters, before, strict=True):
                 parameter.copy_(value)
         raise
-    return first[0]
 
 
-def _clear_gradients(optimizer: Optimizer) -> None:
+def clear_gradients(optimizer: Optimizer) -> None:
+    """Let go of the gradients of all parameters of an optimizer."""
     # Optimizer.zero_grad reports itself to the profiler, which costs many times what it does.
     if type(optimizer).zero_grad is not Optimizer.zero_grad:
         optimizer.zero_grad(set_to_none=True)

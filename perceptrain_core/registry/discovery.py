@@ -6,13 +6,16 @@ import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 import importlib_metadata
-from importlib_metadata import IDistribution
 
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.registry.plugins import Source
 from perceptrain_core.registry.selection import normalised
+
+if TYPE_CHECKING:
+    from importlib_metadata import Distribution
 
 GROUP = "perceptrain"
 _SECTION = f"[{GROUP}]"
@@ -51,7 +54,7 @@ def find_sources(
     return sorted(found, key=lambda source: (source.distribution, source.name))
 
 
-def _has_group(distribution: IDistribution) -> bool:
+def _has_group(distribution: Distribution) -> bool:
     """Whether it may be a plugin, at the price of reading one small file."""
     try:
         return _SECTION in (distribution.read_text("entry_points.txt") or "")
@@ -61,7 +64,7 @@ def _has_group(distribution: IDistribution) -> bool:
         return False
 
 
-def _owner(name: str, folders: list[str]) -> IDistribution | None:
+def _owner(name: str, folders: list[str]) -> Distribution | None:
     """The distribution that an import of this name would come from: the first on the path."""
     same = [d for d in importlib_metadata.distributions(name=name, path=folders) if _readable(d)]
     if len(same) < 2:
@@ -71,14 +74,14 @@ def _owner(name: str, folders: list[str]) -> IDistribution | None:
     return max((d for d in same if str(d.locate_file("")) == folder), key=str)
 
 
-def _readable(distribution: IDistribution) -> bool:
+def _readable(distribution: Distribution) -> bool:
     try:
         return bool(_metadata(distribution, "Version"))
     except Exception:
         return False
 
 
-def _read(name: str, distribution: IDistribution, reserved: Collection[str]) -> Iterator[Source]:
+def _read(name: str, distribution: Distribution, reserved: Collection[str]) -> Iterator[Source]:
     version = _metadata(distribution, "Version")
     if name in reserved:
         yield Source(name, version, error=f"the name {name!r} is taken: rename the distribution")
@@ -101,13 +104,13 @@ def _read(name: str, distribution: IDistribution, reserved: Collection[str]) -> 
             yield Source(name, version, point.name, point.value, error=reason)
 
 
-def _broken(distribution: IDistribution, error: Exception) -> Source:
+def _broken(distribution: Distribution, error: Exception) -> Source:
     stem = PurePath(str(distribution)).stem
     name, _, version = stem.partition("-")
     return Source(normalised(name), version or None, error=f"broken metadata: {one_line(error)}")
 
 
-def _metadata(distribution: IDistribution, field: str) -> str:
+def _metadata(distribution: Distribution, field: str) -> str:
     """Read one field of the head of METADATA: a scan, as the email parser takes 15 ms to import."""
     for line in _text(distribution).splitlines():
         if not line:
@@ -118,5 +121,5 @@ def _metadata(distribution: IDistribution, field: str) -> str:
     raise LookupError(f"no {field} in METADATA")
 
 
-def _text(distribution: IDistribution) -> str:
+def _text(distribution: Distribution) -> str:
     return distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""

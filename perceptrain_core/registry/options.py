@@ -76,8 +76,12 @@ def check(label: str, target: Any, leading: Sequence[str], options: Options) -> 
     A target without a signature, as some written in C, is not checked.
     """
     signature = signature_of(target)
-    if signature is None:
-        return
+    if signature is not None:
+        check_call(label, signature, leading, options)
+
+
+def check_call(label: str, signature: Signature, leading: Sequence[str], options: Options) -> None:
+    """Raise unless a signature allows the call ``(*leading, **options)``."""
     if not _takes(signature, len(leading)):
         raise TargetError(
             f"{label} has the signature {signature}, which cannot be called as "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
+from shutil import get_terminal_size
 from typing import Any
 
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.trackers.figures import PlottingFunctions
 from perceptrain_core.types import Loader, OptimizeResult
 
 
@@ -26,6 +29,9 @@ class Tracker:
             iteration: The epoch the run goes on from; 0 for a fresh one.
         """
 
+    def fail(self, error: BaseException) -> None:
+        """Know that the run was ended by an error; `close` comes next."""
+
     def close(self) -> None:
         """Write what is left, and let go."""
 
@@ -33,8 +39,9 @@ class Tracker:
         """Take the metrics of an epoch, numbers under ``train_NAME`` and ``val_NAME``."""
 
     def print_metrics(self, result: OptimizeResult) -> None:
-        """Print the metrics of an epoch."""
-        print(format_metrics(result))
+        """Print the metrics of an epoch: one line, but for a terminal that it is too long for."""
+        width = get_terminal_size().columns if sys.stdout.isatty() else None
+        print(format_metrics(result, width))
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
         """Take the user's settings."""
@@ -43,7 +50,7 @@ class Tracker:
         self,
         model: nn.Module,
         iteration: int,
-        plotting_functions: tuple[Callable[[nn.Module, int], tuple[str, Any]], ...],
+        plotting_functions: PlottingFunctions,
     ) -> None:
         """Take pictures: each function gives a name and a matplotlib figure."""
 
@@ -57,10 +64,30 @@ class Tracker:
         """Take the trained model; the data are there for trackers that want an example."""
 
 
-def format_metrics(result: OptimizeResult) -> str:
-    """Give one line: the epoch, then each metric with six digits."""
-    values = [f"{name} {value:.6g}" for name, value in named_values(result).items()]
-    return "  ".join([f"epoch {result.iteration:>6}", *values])
+def format_metrics(result: OptimizeResult, width: int | None = None) -> str:
+    """Give the epoch and each metric, in columns that stay where they are from line to line.
+
+    Args:
+        result: What to tell of.
+        width: Make a block of lines of what is longer than so many characters; by default it is
+            one line.
+    """
+    head = f"epoch {result.iteration:>6}"
+    values = {name: _number(value) for name, value in named_values(result).items()}
+    line = "  ".join([head, *(f"{name} {value}" for name, value in values.items())])
+    if width is None or len(line) <= width:
+        return line
+    widest = max(map(len, values))
+    cells = [f"  {name:{widest}} {value}" for name, value in values.items()]
+    columns = max(1, width // len(cells[0]))
+    rows = (cells[start : start + columns] for start in range(0, len(cells), columns))
+    return "\n".join([head, *map("".join, rows)])
+
+
+def _number(value: float) -> str:
+    """Give four digits at least, and decimal points that stand below each other."""
+    plain = value == 0 or 1e-3 <= abs(value) < 1e3
+    return f"{value:11.6f}" if plain else f"{value:11.4e}"
 
 
 def named_values(result: OptimizeResult) -> dict[str, float]:

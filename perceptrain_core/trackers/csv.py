@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
-import sys
-from collections.abc import Callable, Mapping
+import io
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from torch import nn
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.trackers.figures import PlottingFunctions, figures, picture_file
+from perceptrain_core.trackers.settings import as_json
 from perceptrain_core.types import Loader
 
 FILE = "metrics.csv"
@@ -24,8 +26,8 @@ class CSVTracker(Tracker):
     """Write ``metrics.csv``, ``hyperparams.json``, pictures as PNG and ``model.pt``.
 
     The CSV has a column ``epoch`` and one for each metric; a metric that comes later (a
-    validation) gets a column of its own, and what an epoch does not have is left empty. Every
-    row is on the disk when ``write`` returns.
+    validation) gets a column of its own, and what an epoch does not have is left empty. Each
+    ``write`` adds a row, which is in the file when it returns: on batch stages, many an epoch.
     """
 
     def __init__(self) -> None:
@@ -61,26 +63,17 @@ class CSVTracker(Tracker):
         if new:
             self._add_columns(new)
         row = {"epoch": iteration, **{name: float(value) for name, value in metrics.items()}}
-        with (self.folder / FILE).open("a", newline="") as file:
+        with (self.folder / FILE).open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
         """Write ``hyperparams.json``; what JSON does not know is written as text."""
-        text = json.dumps(dict(hyperparams), indent=2, default=str)
-        (self.folder / "hyperparams.json").write_text(text + "\n")
+        (self.folder / "hyperparams.json").write_text(as_json(hyperparams), encoding="utf-8")
 
-    def plot(
-        self,
-        model: nn.Module,
-        iteration: int,
-        plotting_functions: tuple[Callable[[nn.Module, int], tuple[str, Any]], ...],
-    ) -> None:
+    def plot(self, model: nn.Module, iteration: int, plotting_functions: PlottingFunctions) -> None:
         """Save each picture as ``NAME_EPOCH.png``."""
-        for function in plotting_functions:
-            name, figure = function(model, iteration)
-            figure.savefig(self.folder / f"{name}_{iteration:06d}.png")
-            if pyplot := sys.modules.get("matplotlib.pyplot"):
-                pyplot.close(figure)  # which would be kept for ever
+        for name, figure in figures(model, iteration, plotting_functions):
+            figure.savefig(self.folder / picture_file(name, iteration))
 
     def log_model(
         self,
@@ -95,16 +88,27 @@ class CSVTracker(Tracker):
     def _add_columns(self, names: list[str]) -> None:
         path = self.folder / FILE
         fresh = not self._columns
-        rows: list[dict[str, str]] = []
-        if path.exists():
-            with path.open(newline="") as file:
-                reader = csv.DictReader(file)
-                rows = list(reader)
-                self._columns = list(reader.fieldnames or [])
+        self._columns, rows = read_table(path)
         if fresh:  # what was written after the checkpoint that a resumed run starts from
             rows = [row for row in rows if int(row["epoch"]) <= self._iteration]
         self._columns += [name for name in names if name not in self._columns]
-        with path.open("w", newline="") as file:
+        # A run that is killed meanwhile leaves the table that was there.
+        new = path.with_name(f"{FILE}.new")
+        with new.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(rows)
+        os.replace(new, path)
+
+
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Read the columns and the whole rows of a table; a kill may have cut the last one short."""
+    if not path.exists():
+        return [], []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
+    columns = list(reader.fieldnames or [])
+    whole = [row for row in reader if len(row) == len(columns) and None not in row.values()]
+    if "epoch" not in columns:
+        return [], []
+    return columns, [row for row in whole if row["epoch"].isdecimal()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from torch import nn
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import MissingDependencyError, TrainingError
 from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.trackers.figures import PlottingFunctions, figures
+from perceptrain_core.trackers.settings import flat
 from perceptrain_core.types import Loader
 
 if TYPE_CHECKING:
@@ -69,18 +71,17 @@ class TensorBoardTracker(Tracker):
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
         """Add the settings as a table; what is no number is written as text."""
-        rows = [f"| {name} | {value} |" for name, value in hyperparams.items()]
+        rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in flat(hyperparams).items()]
         self.writer.add_text("hyperparams", "\n".join(["| name | value |", "|---|---|", *rows]))
 
     def plot(
         self,
         model: nn.Module,
         iteration: int,
-        plotting_functions: tuple[Callable[[nn.Module, int], tuple[str, Any]], ...],
+        plotting_functions: PlottingFunctions,
     ) -> None:
         """Add each picture."""
-        for function in plotting_functions:
-            name, figure = function(model, iteration)
+        for name, figure in figures(model, iteration, plotting_functions):
             self.writer.add_figure(name, figure, iteration)
 
     def log_model(
@@ -92,3 +93,8 @@ class TensorBoardTracker(Tracker):
     ) -> None:
         """Save the weights as ``model.pt`` beside the event file: TensorBoard keeps no models."""
         torch.save(model.state_dict(), Path(self.writer.log_dir) / "model.pt")
+
+
+def _cell(value: Any) -> str:
+    """Write a value as a cell of a table, which a bar or a line end would break."""
+    return " ".join(str(value).replace("|", "\\|").split())

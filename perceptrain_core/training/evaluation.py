@@ -13,6 +13,7 @@ from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import detached
+from perceptrain_core.training.advice import advise
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.first_batch import check_result
 from perceptrain_core.training.meter import Meter, Row, means_of, rows_of
@@ -79,10 +80,17 @@ class Evaluation:
         with evaluating(self._model, self._loss_fn), torch.no_grad():
             for number, batch in enumerate(epochs.batches(), start=1):
                 self._events.tell(start, number, batch)
-                result = self._loss_fn(self._engine.place(batch), self._model)
+                result = self._call(self._engine.place(batch))
                 if number == 1:
                     check_result(result)
                 self._result.loss, self._result.metrics = result
                 self._events.tell(end, number, result)
                 loss, metrics = result
                 yield loss.detach(), detached(metrics), rows_of(batch)
+
+    def _call(self, batch: Any) -> Any:
+        try:
+            return self._loss_fn(batch, self._model)
+        except Exception as error:
+            advise(error, batch, self._model)
+            raise

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
+from perceptrain_core.analysis.history import History
 from perceptrain_core.analysis.information_content import InformationContent
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.writer import get_writer
@@ -18,21 +21,26 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.data import Epochs, as_loader
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError, TrainingError
+from perceptrain_core.optimizers.lr_schedulers import Schedule
 from perceptrain_core.optimizers.step import optimize_step as default_optimize_step
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.none import SilentTracker
 from perceptrain_core.training import parts
 from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.events import Events
+from perceptrain_core.training.feed import Feed
+from perceptrain_core.training.gradient_free import GradientFree
 from perceptrain_core.training.hooks import TrainerHooks
-from perceptrain_core.training.meter import Row
+from perceptrain_core.training.lr_finder import LRFinderResult, find_lr
+from perceptrain_core.training.meter import Meter, Row
+from perceptrain_core.training.overfit import OverfitResult, overfit_batch
+from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.processes import engine_for
 from perceptrain_core.training.run_folder import new_run_folder
-from perceptrain_core.training.state import run_state
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
 
 
-class Evaluator(TrainerHooks):
+class Evaluator(GradientFree, TrainerHooks):
     """The parts of a run, resolved and checked; it validates and tests. `Trainer` trains, too."""
 
     def __init__(
@@ -48,11 +56,14 @@ class Evaluator(TrainerHooks):
         max_batches: int | None = None,
     ) -> None:
         if not isinstance(config, TrainConfig):
-            raise TrainingError(f"config must be a TrainConfig, got {type(config).__name__}.")
+            raise TrainingError(
+                f"config must be a TrainConfig, got {parts.given(config)}; the order is "
+                "Trainer(model, optimizer, config, loss_fn)."
+            )
         self.config = config
         self.model = parts.resolve_model(model)
         self.loss_fn: LossFunction = parts.resolve_loss(loss_fn)
-        self.optimizer = parts.resolve_optimizer(optimizer, self.model, self.loss_fn)
+        self.optimizer = self._resolve_optimizer(optimizer)
         self.engine: Engine = engine_for(config)
         self.train_dataloader = train_dataloader
         self.val_dataloader = val_dataloader
@@ -67,12 +78,16 @@ class Evaluator(TrainerHooks):
         self._reset()
 
     def _reset(self) -> None:
-        self.history: list[Row] = []
+        self.history = History()
         self.current_epoch = 0
         self.global_step = 0
         self.stop_training = False
         self.interrupted = False
-        self._batch = 0
+        self.averaged_model: AveragedModel | None = None
+        self.grad_scaler: GradScaler | None = None
+        self.schedule: Schedule | None = None
+        self._feed = Feed(Epochs(None, self.max_batches))
+        self._meter = Meter("train")
         self.batches_seen = 0
         self.opt_result = OptimizeResult(
             0, self.model, self.optimizer, rank=self.engine.rank, device=self.engine.device
@@ -86,14 +101,13 @@ class Evaluator(TrainerHooks):
             self._log_folder = self.engine.broadcast(folder)
         return self._log_folder
 
+    def _resolve_optimizer(self, optimizer: Any) -> Any:
+        return parts.resolve_optimizer(optimizer, self.model, self.loss_fn)
+
     def _provenance(self) -> dict[str, dict[str, Any]]:
         named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}
         named |= {f"callback_{number}": item for number, item in enumerate(self.callbacks)}
         return parts.provenance(named)
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that a checkpoint holds of the run as it stands."""
-        return run_state(self)
 
     def validate(self, val_dataloader: Any = None) -> Row:
         """Evaluate the loss on the validation data, in evaluation mode and without gradients.
@@ -128,7 +142,9 @@ class Evaluator(TrainerHooks):
             return self._evaluation().test(test)
 
     def _evaluation(self) -> Evaluation:
-        return Evaluation(self.engine, self._events, self.opt_result, self._model, self.loss_fn)
+        model = self._model if self.averaged_model is None else self.averaged_model.module
+        loss_fn = in_precision(self.loss_fn, self.config.precision, self.engine.device)
+        return Evaluation(self.engine, self._events, self.opt_result, model, loss_fn)
 
     def get_ic_grad_bounds(
         self,
@@ -156,6 +172,79 @@ class Evaluator(TrainerHooks):
         sensitive = found.get_grad_norm_bounds_sensitivity_IC(eta)
         return (*found.get_grad_norm_bounds_max_IC(), sensitive)
 
+    def find_lr(
+        self,
+        train_dataloader: Any = None,
+        *,
+        min_lr: float = 1e-7,
+        max_lr: float = 10.0,
+        steps: int = 100,
+        smoothing: float = 0.9,
+        divergence: float = 4.0,
+    ) -> LRFinderResult:
+        """Look for a learning rate by the range test of Smith (arXiv 1506.01186).
+
+        A short training whose rate rises exponentially from ``min_lr`` to ``max_lr``; it stops
+        when the loss diverges. Several parameter groups keep the ratios of their rates. Everything
+        is put back afterwards: the model, the loss, the optimizer and its rates, the random
+        generators, those of the loader too; nothing is written, and no callback is called. Only
+        batches of an iterator that cannot start again are gone.
+
+        Args:
+            train_dataloader: In place of the one given before; gone through again as needed.
+            min_lr: The first rate.
+            max_lr: The last one.
+            steps: How many batches.
+            smoothing: The weight of what came before in the running mean of the losses.
+            divergence: A smoothed loss above so many times the lowest one ends the test.
+
+        Returns:
+            The ``lrs`` tried, the ``losses`` at them and the ``smoothed`` ones; a ``suggestion``,
+            a tenth of the rate with the lowest smoothed loss (``None`` if the loss never fell);
+            ``diverged``; and ``plot()``, a figure of matplotlib.
+
+        Raises:
+            ConfigError: An argument that cannot be.
+            DataError: The data cannot be trained on.
+            TrainingError: There is no optimizer, or it has no learning rates.
+            NonFiniteLossError: The first loss is NaN or infinite.
+        """
+        data = self.train_dataloader if train_dataloader is None else train_dataloader
+        return find_lr(self, data, min_lr, max_lr, steps, smoothing, divergence)
+
+    def overfit_batch(
+        self,
+        batch: Any = None,
+        *,
+        train_dataloader: Any = None,
+        steps: int = 200,
+        target: float = 0.1,
+    ) -> OverfitResult:
+        """Train on one batch only, to see before a long run whether the model can learn at all.
+
+        A model, a loss and an optimizer that fit together bring the loss of a small batch close to
+        zero. Everything is put back afterwards, as `find_lr` does.
+
+        Args:
+            batch: The batch; by default the first of the training data.
+            train_dataloader: Where to take it from, in place of the data given before.
+            steps: How many steps to train on it.
+            target: The loss has to fall to this share of its first value, or below.
+
+        Returns:
+            The ``losses``, ``first`` and ``last``; ``ratio``, what is left of the loss; ``passed``;
+            and ``verdict``, a sentence that says what to look at if it did not.
+
+        Raises:
+            ConfigError: An argument that cannot be.
+            DataError: The data cannot be trained on.
+            LossContractError: The loss breaks the contract.
+            TrainingError: There is no optimizer.
+            NonFiniteLossError: The first loss is NaN or infinite.
+        """
+        data = self.train_dataloader if train_dataloader is None else train_dataloader
+        return overfit_batch(self, batch, data, steps, target)
+
     def _prepare(self) -> None:
         """Let the engine have the parts; what it gives back is what the loop uses."""
         prepared = self.engine.prepare(self.model, self.optimizer, self.loss_fn)
@@ -172,12 +261,16 @@ class Evaluator(TrainerHooks):
             result.iteration, result.loss, result.metrics = before
             return
         config = replace(self.config, log_folder=self.log_folder)
-        tracker = get_writer(config.tracking_tool) if self.engine.rank == 0 else SilentTracker()
+        first = self.engine.rank == 0
+        tracker = get_writer(config.tracking_tool) if first else SilentTracker()
         self._events = Events(self, self.callbacks, config, tracker)
         tracker.open(config, self.current_epoch)
         self._tracker = tracker
         try:
             yield tracker
+        except BaseException as error:
+            tracker.fail(error)
+            raise
         finally:
             self._tracker = None
             tracker.close()
@@ -189,9 +282,9 @@ class Evaluator(TrainerHooks):
         self._prepare()
         return self._epochs(data, role)
 
-    def _epochs(self, data: Any, role: str, shuffle: bool = False) -> Epochs:
+    def _epochs(self, data: Any, role: str, shuffle: bool = False, per_step: int = 1) -> Epochs:
         if data is not None:
             data = as_loader(data, self.config.batch_size, shuffle, role)
             if role != "test":  # a row for each batch: every process goes through all of them
                 data = self.engine.shard(data, even=role == "train")
-        return Epochs(data, self.max_batches)
+        return Epochs(data, self.max_batches, per_step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from perceptrain_core.callbacks.base import Callback
@@ -58,10 +58,39 @@ class Events:
         """
         if stage not in self._stages:
             return
+        self._call_hook(stage, *arguments)
+        self._run(self._listeners.get(stage, ()), stage, count)
+
+    def tell_each(
+        self,
+        stage: TrainingStage,
+        batches: Sequence[tuple[int, Any]],
+        show: Callable[[Any], None] = lambda batch: None,
+    ) -> None:
+        """Tell of the batches of a step, one after the other; who saves the run hears of it last.
+
+        Args:
+            stage: What is reached.
+            batches: For each its count and the argument of the hook.
+            show: Called with that argument before anybody hears of it.
+        """
+        listeners = self._listeners.get(stage, [])
+        savers = [callback for callback in listeners if callback.saves_run]
+        others = [callback for callback in listeners if not callback.saves_run]
+        for count, batch in batches:
+            show(batch)
+            self._call_hook(stage, batch)
+            self._run(others, stage, count)
+        for count, _ in batches if savers else ():
+            self._run(savers, stage, count)
+
+    def _call_hook(self, stage: TrainingStage, *arguments: Any) -> None:
         hook = getattr(self._trainer, f"on_{stage.value}", None)
         if hook is not None:
             hook(*arguments)
-        for callback in self._listeners.get(stage, ()):
+
+    def _run(self, callbacks: Iterable[Callback], stage: TrainingStage, count: int) -> None:
+        for callback in callbacks:
             if stage in _UNCOUNTED or count % callback.called_every == 0:
                 callback(self._trainer, self._config, self._tracker)
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import warnings
 from collections.abc import Callable
 from math import isfinite
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from perceptrain_core.engine import Engine
 from perceptrain_core.errors import NonFiniteLossError, TrainingError
 from perceptrain_core.models.parameters import nonfinite_parameter
 from perceptrain_core.tensors import detached
+from perceptrain_core.training.advice import advise
 from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
-from perceptrain_core.types import LossFunction, Metrics
-
-
-class SkipBatch(Exception):
-    """Raised by the guard when a batch is to be left out."""
+from perceptrain_core.types import LossFunction, Metrics, SkipBatch
 
 
 class LossGuard:
@@ -64,23 +57,31 @@ class LossGuard:
     def _first(self, batch: Any, model: nn.Module) -> Any:
         try:
             result = self.loss_fn(batch, model)
-        except (TypeError, AttributeError) as error:
-            error.add_note(
-                "This was the first call of the loss, as loss_fn(batch, model). If it is a "
-                "criterion(outputs, labels), pass perceptrain.supervised(criterion)."
-            )
+        except Exception as error:
+            advise(error, batch, model)
+            if isinstance(error, TypeError | AttributeError):
+                error.add_note(
+                    "This was the first call of the loss, as loss_fn(batch, model). If it is a "
+                    "criterion(outputs, labels), pass perceptrain.supervised(criterion)."
+                )
             raise
-        check_result(result)
-        check_gradient(result[0], model)
+        self._check_first(result, model)
         self._unchecked = False
         return result
+
+    def _check_first(self, result: Any, model: nn.Module) -> None:
+        check_result(result)
+        check_gradient(result[0], model)
 
     def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
         if isfinite(loss.item()):
             return
         if self._policy == "skip":
             raise SkipBatch
-        raise nonfinite_error(find_nonfinite(loss, metrics), self._where(), model)
+        raise self._error(loss, metrics, model)
+
+    def _error(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> NonFiniteLossError:
+        return nonfinite_error(find_nonfinite(loss, metrics), self._where(), model)
 
     def poll(self) -> None:
         """Nothing is outstanding: every loss was looked at when it was computed."""
@@ -150,57 +151,11 @@ class FusedLossGuard(LossGuard):
         self._optimizer.__dict__.pop("found_inf", None)
 
 
-class SharedLossGuard(LossGuard):
-    """Watch in several processes: what stops one stops all, at the same step.
-
-    That is a loss that is not finite, or Ctrl-C, which must not leave the others waiting.
-
-    Args:
-        engine: Connects the processes.
-        loss_fn: The loss.
-        policy: ``"raise"``, ``"skip"`` or ``"ignore"``.
-        where: Gives the position in the run, for messages.
-    """
-
-    def __init__(
-        self, engine: Engine, loss_fn: LossFunction, policy: str, where: Callable[[], str]
-    ) -> None:
-        super().__init__(loss_fn, policy, where)
-        self._engine = engine
-        self._ignore, self._watch = not self._watch, True
-        self._interrupted = False
-        self._handler = None
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._handler = signal.signal(signal.SIGINT, self._interrupt)
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._interrupted = True
-
-    def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
-        finite = self._ignore or isfinite(loss.item())
-        if not self._engine.any(self._interrupted or not finite):
-            return
-        if self._engine.any(self._interrupted):
-            raise KeyboardInterrupt
-        if self._policy == "skip":
-            raise SkipBatch
-        found = self._engine.gather(None if finite else find_nonfinite(loss, metrics))
-        rank, what = next((rank, what) for rank, what in enumerate(found) if what is not None)
-        raise nonfinite_error(what, f"{self._where()} of process {rank}", model)
-
-    def release(self) -> None:
-        """Let Ctrl-C do what it did before."""
-        super().release()
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
-
-
 def make_guard(
     loss_fn: LossFunction,
     optimizer: Any,
     policy: str,
-    engine: Engine,
+    device: torch.device,
     where: Callable[[], str],
 ) -> LossGuard:
     """Choose how a loss is watched: on a GPU without reading it at every step, if that can be.
@@ -209,10 +164,11 @@ def make_guard(
         TrainingError: There is no optimizer to train with.
     """
     if optimizer is None:
-        raise TrainingError("Training needs an optimizer; this trainer was made with None.")
-    if engine.world_size > 1:
-        return SharedLossGuard(engine, loss_fn, policy, where)
-    if policy == "raise" and FusedLossGuard.fits(optimizer, engine.device):
+        raise TrainingError(
+            "Training needs an optimizer, and this trainer was made with None: give one, e.g. "
+            "Trainer(model, Adam(model.parameters(), lr=1e-3), config)."
+        )
+    if policy == "raise" and FusedLossGuard.fits(optimizer, device):
         return FusedLossGuard(optimizer, loss_fn, where)
     return LossGuard(loss_fn, policy, where)
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any, TypeAlias
 
+import numpy as np
 from torch import Tensor
 
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import LossContractError
-from perceptrain_core.tensors import describe
+from perceptrain_core.tensors import describe, parts_of
 from perceptrain_core.types import Metrics
 
 #: Means by name, ``train_loss`` and so on.
@@ -79,6 +80,14 @@ class Meter:
                 totals[name] = total + rows * _number(name, value), weight + added
         return totals
 
+    def state_dict(self) -> dict[str, Any]:
+        """Give the sums so far."""
+        return {"batches": self.batches, "sums": self._sums, "counts": self._counts}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from these sums."""
+        self.batches, self._sums, self._counts = state["batches"], state["sums"], state["counts"]
+
 
 def means_of(parts: list[Totals], prefix: str) -> Row:
     """Give the means over what several processes summed; the loss is NaN if there was nothing."""
@@ -115,12 +124,17 @@ def _number(name: str, value: Any) -> float:
 
 
 def rows_of(batch: Any) -> int:
-    """Give the number of rows of a batch, where it tells: the length that its parts share."""
-    if isinstance(batch, Tensor):
-        return len(batch) if batch.ndim else 1
-    if isinstance(batch, tuple | list):
-        return rows_of(batch[0]) if batch else 1
-    if isinstance(batch, Mapping):
-        lengths = {rows_of(part) for part in batch.values()}
-        return lengths.pop() if len(lengths) == 1 else 1
-    return 1
+    """Give the number of rows of a batch, where it tells.
+
+    It is the length of a tensor or an array; of the first in a tuple or list; and the one that
+    the parts of a mapping or a dataclass share. What has no rows (numbers, text) does not count.
+    """
+    return _rows(batch) or 1
+
+
+def _rows(batch: Any) -> int | None:
+    if isinstance(batch, Tensor | np.ndarray):
+        return len(batch) if batch.ndim else None
+    lengths = [rows for part in parts_of(batch) or () if (rows := _rows(part)) is not None]
+    in_order = isinstance(batch, tuple | list)
+    return lengths[0] if lengths and (in_order or len(set(lengths)) == 1) else None

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from math import ceil
+from typing import Any, TypeAlias
 
+import torch
 from torch import nn
+from torch.amp import GradScaler
 from torch.optim import LBFGS, Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from perceptrain_core.callbacks import (
     Callback,
+    LivePlotMetrics,
     PrintMetrics,
     SaveBestCheckpoint,
     SaveCheckpoint,
@@ -19,12 +26,20 @@ from perceptrain_core.callbacks import (
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.losses.supervised import SupervisedLoss, as_loss
-from perceptrain_core.optimizers.step import begin_step, optimize_step
+from perceptrain_core.optimizers.accumulated_step import AccumulatedStep
+from perceptrain_core.optimizers.ask_tell import AskTell
+from perceptrain_core.optimizers.lr_schedulers import Schedule, make_schedule
+from perceptrain_core.optimizers.nevergrad import NevergradOptimizer
+from perceptrain_core.optimizers.nevergrad_package import is_of_nevergrad
+from perceptrain_core.optimizers.step import begin_step, needs_closure, optimize_step
 from perceptrain_core.registry import get_loss, get_optimizer, registry
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.events import as_callback
 from perceptrain_core.training.first_batch import check_result
-from perceptrain_core.types import LossFunction, OptimizeStep, StepResult
+from perceptrain_core.types import LossFunction, OptimizeStep, SkipBatch, StepResult
+
+#: ``f(model, optimizer, loss_fn, batches, device=None, dtype=None)``, a result for each batch.
+TakeStep: TypeAlias = Callable[..., list[StepResult | None]]
 
 
 def resolve_model(model: Any) -> nn.Module:
@@ -61,12 +76,9 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
         return None
     if _names_something(optimizer):
         optimizer = get_optimizer(optimizer, model.parameters())
-    if not isinstance(optimizer, Optimizer):
-        raise TrainingError(
-            "optimizer must be a torch.optim.Optimizer, e.g. Adam(model.parameters(), lr=1e-3), "
-            f"or the name of one; got {_given(optimizer)}."
-        )
-    owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if is_of_nevergrad(optimizer):
+        optimizer = NevergradOptimizer(model.parameters(), optimizer)
+    owned = _parameters_of(optimizer)
     own = [id(p) for p in model.parameters()]
     if own and owned.isdisjoint(own):
         raise TrainingError(
@@ -77,7 +89,19 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
     return optimizer
 
 
-def _add_loss_parameters(optimizer: Optimizer, loss_fn: LossFunction, owned: set[int]) -> None:
+def _parameters_of(optimizer: Any) -> set[int]:
+    if isinstance(optimizer, Optimizer):
+        return {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if isinstance(optimizer, AskTell):
+        return {id(p) for p in optimizer.params}
+    raise TrainingError(
+        "optimizer must be a torch.optim.Optimizer, e.g. Adam(model.parameters(), lr=1e-3), "
+        "a search by ask and tell, e.g. NevergradOptimizer(model.parameters(), ...), or the name "
+        f"of one; got {_given(optimizer)}."
+    )
+
+
+def _add_loss_parameters(optimizer: Any, loss_fn: LossFunction, owned: set[int]) -> None:
     if not isinstance(loss_fn, nn.Module):
         return
     missing = [p for p in loss_fn.parameters() if p.requires_grad and id(p) not in owned]
@@ -85,6 +109,12 @@ def _add_loss_parameters(optimizer: Optimizer, loss_fn: LossFunction, owned: set
         raise TrainingError(
             f"{type(loss_fn).__name__} has parameters of its own, and L-BFGS takes one group "
             "only: make it with [*model.parameters(), *loss_fn.parameters()]."
+        )
+    if missing and isinstance(optimizer, AskTell):
+        raise TrainingError(
+            f"{type(loss_fn).__name__} has parameters of its own, which the search has not: make "
+            "it with all of them, NevergradOptimizer([*model.parameters(), "
+            "*loss_fn.parameters()], ...)."
         )
     if missing:
         optimizer.add_param_group({"params": missing})
@@ -100,6 +130,7 @@ def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]
 
     Raises:
         CallbackError: Something given is no callback.
+        MissingDependencyError: What one of them needs is not installed.
     """
     for number, item in enumerate(config.callbacks):
         if number not in made or made[number][0] is not item:
@@ -111,12 +142,13 @@ def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]
         callbacks.append(WriteMetrics(called_every=config.write_every))
     if config.plot_every:
         callbacks.append(WritePlots(called_every=config.plot_every))
+    if config.live_plot_every:
+        callbacks.append(LivePlotMetrics(called_every=config.live_plot_every))
     if config.checkpoint_best_only:
         callbacks.append(SaveBestCheckpoint())
     elif config.checkpoint_every:
         callbacks.append(SaveCheckpoint(called_every=config.checkpoint_every))
-    # A checkpoint holds the state of the other callbacks, so they have to have run.
-    return sorted(callbacks, key=lambda c: isinstance(c, SaveCheckpoint | SaveBestCheckpoint))
+    return sorted(callbacks, key=lambda callback: callback.saves_run)
 
 
 def resolve_step(step: OptimizeStep) -> OptimizeStep:
@@ -144,6 +176,68 @@ def resolve_step(step: OptimizeStep) -> OptimizeStep:
         return result[0].detach(), detached(result[1])
 
     return checked
+
+
+def make_scaler(config: TrainConfig, optimizer: Any, device: torch.device) -> GradScaler | None:
+    """Give what scales the gradients of half precision, if the settings ask for that.
+
+    Raises:
+        TrainingError: The optimizer evaluates the loss by itself.
+    """
+    if config.precision != "fp16":
+        return None
+    if needs_closure(optimizer):
+        raise TrainingError(
+            f"{type(optimizer).__name__} evaluates the loss several times a step, and gradients "
+            'cannot be scaled for it: use precision="bf16" or "full".'
+        )
+    return GradScaler(device.type)
+
+
+def make_step(config: TrainConfig, step: OptimizeStep, scaler: GradScaler | None) -> TakeStep:
+    """Give the step of the loop, which takes a list of batches and gives a result for each.
+
+    Raises:
+        TrainingError: A step of the user's own is to do what only the built-in one can.
+    """
+    clips = config.grad_clip is not None or config.grad_clip_value is not None
+    if config.accumulate == 1 and not clips and scaler is None:
+        return partial(_single_step, step)
+    if step is optimize_step:
+        return AccumulatedStep(config.grad_clip, config.grad_clip_value, scaler)
+    raise TrainingError(
+        "accumulate, grad_clip, grad_clip_value and fp16 are for the built-in step; an "
+        "optimize_step of your own does such things by itself. Leave out the one or the other."
+    )
+
+
+def _single_step(
+    step: OptimizeStep, model: Any, optimizer: Any, loss_fn: Any, batches: Any, **options: Any
+) -> list[StepResult | None]:
+    try:
+        return [step(model, optimizer, loss_fn, batches[0], **options)]
+    except SkipBatch:
+        return [None]
+
+
+def average(model: nn.Module, decay: float | None) -> AveragedModel | None:
+    """Make the moving average of a model's weights; its buffers are those of the model."""
+    if decay is None:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+
+def schedule(config: TrainConfig, optimizer: Any, batches: int | None) -> Schedule | None:
+    """Make the learning-rate schedule that the settings ask for; `make_schedule` says the rest."""
+    if config.lr_scheduler is None:
+        return None
+    return make_schedule(
+        config.lr_scheduler,
+        optimizer,
+        epochs=config.max_iter,
+        steps_per_epoch=None if batches is None else ceil(batches / config.accumulate),
+        validates=config.val_every > 0,
+    )
 
 
 def provenance(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -15,18 +15,25 @@ from perceptrain_core.checkpoints.random_state import (
 )
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.device import data_to_device
+from perceptrain_core.data.generators import loader_random_state, set_loader_random_state
 from perceptrain_core.engine import Engine, make_engine
 from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.step import needs_closure
-from perceptrain_core.training.state import find_run, restore_run
-from perceptrain_core.types import LossFunction
+from perceptrain_core.training.meter import reduce_row
+from perceptrain_core.training.state import find_run, restore_trained, trained_state
+from perceptrain_core.types import LossFunction, StepResult
 
-# What a fit makes for itself; some of it holds open files.
-_OF_A_FIT = ("_events", "_guard", "_step_loss")
+# What a fit makes for itself; some of it holds open files or loaders that are under way.
+_OF_A_FIT = (
+    *("_events", "_feed", "_guard", "_meter", "_signals", "_step_loss", "_take_step"),
+    *("averaged_model", "grad_scaler", "schedule"),
+)
 
 # What a user may look at after a fit, and no checkpoint holds.
 _OUTCOME = ("_log_folder", "stop_training", "interrupted")
+_RESULT = ("iteration", "loss", "metrics", "extra")
 
 
 def engine_for(config: TrainConfig) -> Engine:
@@ -59,11 +66,13 @@ def fit_in_processes(trainer: Any, resume: bool | str | Path) -> None:
     sent = copy(trainer)
     for name in _OF_A_FIT:
         vars(sent).pop(name, None)
-    state, outcome = run_in_processes(_fit_here, nprocs, sent, resume, get_random_state())
-    restore_run(trainer, Path("what the processes trained"), state)
-    result = outcome.pop("result")
-    vars(trainer).update(outcome)
-    vars(trainer.opt_result).update(result)
+    left = run_in_processes(_fit_here, nprocs, sent, resume, get_random_state())
+    trainer._assemble(left["batches"])
+    restore_trained(trainer, Path("what the processes trained"), left["trained"])
+    set_random_state(left["random"])
+    set_loader_random_state(trainer.train_dataloader, left["generators"])
+    vars(trainer).update(left["outcome"])
+    vars(trainer.opt_result).update(left["result"])
 
 
 def _fit_here(trainer: Any, resume: bool | str | Path, random: dict[str, Any]) -> Any:
@@ -73,11 +82,15 @@ def _fit_here(trainer: Any, resume: bool | str | Path, random: dict[str, Any]) -
     trainer.engine = engine_for(trainer.config)
     # Not a fit that a subclass overrides: that one is on its way in the process that started this.
     Trainer.fit(trainer, resume=resume)
-    outcome = {name: getattr(trainer, name) for name in _OUTCOME}
-    result = trainer.opt_result
-    seen = {"iteration": result.iteration, "loss": result.loss, "metrics": result.metrics}
-    everything = trainer.state_dict(), outcome | {"result": seen | {"extra": result.extra}}
-    return data_to_device(everything, "cpu")
+    left = {
+        "batches": trainer._feed.epochs.count(),
+        "trained": trained_state(trainer),
+        "random": get_random_state(),
+        "generators": loader_random_state(trainer.train_dataloader),
+        "outcome": {name: getattr(trainer, name) for name in _OUTCOME},
+        "result": {name: getattr(trainer.opt_result, name) for name in _RESULT},
+    }
+    return data_to_device(left, "cpu")
 
 
 def joined_loss(trainer: Any, step_loss: LossFunction) -> LossFunction:
@@ -92,13 +105,24 @@ def joined_loss(trainer: Any, step_loss: LossFunction) -> LossFunction:
     return engine.join(step_loss, [trainer.model, trainer.loss_fn, trainer.optimizer])
 
 
+def agreed(engine: Engine, result: StepResult, average: bool) -> StepResult:
+    """Give the loss and metrics of a step that all processes go by, as `reduce_row` does."""
+    if engine.world_size == 1:
+        return result
+    loss, metrics = result
+    row = {name: float(value) for name, value in {**metrics, "": loss}.items()}
+    row = reduce_row(engine, row, average)
+    return loss.new_tensor(row.pop("")), row
+
+
 def require_means(optimizer: Any) -> None:
     """Check that an optimizer needs no more than the mean of the gradients.
 
     Raises:
-        TrainingError: It evaluates the loss itself, which is another one in each process.
+        TrainingError: It goes by values of the loss, which is another one in each process.
     """
-    if hasattr(optimizer, "needs_closure") or needs_closure(optimizer):
+    compares = isinstance(optimizer, AskTell) or hasattr(optimizer, "needs_closure")
+    if compares or needs_closure(optimizer):
         raise TrainingError(
             f"{type(optimizer).__name__} cannot train in several processes: it compares values of "
             "the loss, and each process knows only that of its own data. Use nprocs=1, or a "

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from math import exp, inf
 from time import perf_counter
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.file_proxy import FileProxy
+from rich.live import Live
+from rich.progress_bar import ProgressBar as Line
+from rich.table import Table
+
+from perceptrain_core.analysis.notebook import NotebookOutput, in_notebook
 
 
 class ProgressBar:
@@ -26,64 +33,220 @@ class ProgressBar:
         """Take that an epoch is complete, with its row of the history."""
 
 
-class RichBar(ProgressBar):
-    """Epochs done, time used and left, and the last losses.
+class Pace:
+    """How fast a run goes, counted from its first batch: that one may have had much to prepare."""
+
+    SMOOTH = 3.0  # the speed is that of about so many seconds
+
+    def __init__(self) -> None:
+        self.speed = 0.0  # steps per second
+        self._first: tuple[float, float] | None = None
+        self._then = 0.0, 0
+
+    def measure(self, now: float, steps: int, epochs: float) -> None:
+        """Take how far the run is."""
+        if self._first is None:
+            self._first = now, epochs
+        elif now > self._then[0]:
+            since = now - self._then[0]
+            old = exp(-since / self.SMOOTH) if self.speed else 0.0
+            self.speed = old * self.speed + (1 - old) * (steps - self._then[1]) / since
+        self._then = now, steps
+
+    def left(self, now: float, epochs: float, total: int) -> float | None:
+        """Give the seconds to the end at the mean speed so far, if there is one yet."""
+        if self._first is None or epochs <= self._first[1]:
+            return None
+        start, done = self._first
+        return (now - start) * (total - epochs) / (epochs - done)
+
+
+class ShownBar(ProgressBar):
+    """Epochs done, the batch in long epochs, time left, the last losses, steps per second.
+
+    It is drawn by the loop itself: a thread that draws would take time from the steps.
 
     Args:
         total: Epochs of the whole run.
         done: Those that a resumed run has behind it.
     """
 
-    INTERVAL = 0.2
+    INTERVAL = 0.2  # seconds between drawings
+    LONG = 1.0  # an epoch of more seconds has its batches shown
 
     def __init__(self, total: int, done: int = 0) -> None:
-        # Drawn by hand: a thread that draws would take time from the steps.
-        self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.total:.0f}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
-            auto_refresh=False,
-        )
-        self._task = self._progress.add_task("", total=total, completed=done, epoch=done, losses="")
         self._total = total
+        self._epoch = done
+        self._batch = 0
+        self._batches: int | None = None
+        self._steps = 0
         self._row: dict[str, float] = {}
-        self._last = 0.0
+        self._long = self._ended = False
+        self._start = self._epoch_start = perf_counter()
+        self._last = -inf
+        self._pace = Pace()
 
     def __enter__(self) -> Self:
         """Show the bar."""
-        self._progress.start()
+        self._start = self._epoch_start = perf_counter()
+        self.draw()
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Leave the bar as it was at the end."""
-        self._progress.refresh()
-        self._progress.stop()
+        """Leave the bar as it is at the end."""
+        self._ended = True
+        self.draw()
 
     def batch(self, epoch: int, batch: int, batches: int | None) -> None:
         """Move the bar inside an epoch, if it was not moved just now."""
-        if perf_counter() - self._last >= self.INTERVAL:
-            self._draw(epoch, epoch - 1 + (batch / batches if batches else 0))
+        self._batch = batch
+        now = perf_counter()
+        if now - self._last >= self.INTERVAL:
+            self._batches = batches
+            self._long = self._long or now - self._epoch_start > self.LONG
+            self._draw_at(now)
 
     def epoch(self, epoch: int, row: dict[str, float]) -> None:
         """Take the losses of an epoch, and move the bar if it was not moved just now."""
-        self._row = row
-        if perf_counter() - self._last >= self.INTERVAL or epoch == self._total:
-            self._draw(epoch, epoch)
+        now = perf_counter()
+        self._epoch, self._row = epoch, row
+        self._steps += self._batch
+        self._batch = 0
+        if now - self._last >= self.INTERVAL:
+            self._long = now - self._epoch_start > self.LONG
+            self._draw_at(now)
+        self._epoch_start = now
 
-    def _draw(self, epoch: int, completed: float) -> None:
-        self._last = perf_counter()
-        names = [name for name in ("train_loss", "val_loss") if name in self._row]
-        losses = "  ".join(f"{name} {self._row[name]:.4g}" for name in names)
-        self._progress.update(
-            self._task, completed=completed, epoch=epoch, losses=losses, refresh=True
+    def draw(self) -> None:
+        """Show the bar as it is now."""
+        raise NotImplementedError
+
+    def _draw_at(self, now: float) -> None:
+        self._last = now
+        self._pace.measure(now, self._steps + self._batch, self.completed)
+        self.draw()
+
+    @property
+    def completed(self) -> float:
+        """Epochs done, with the share of the one in training."""
+        share = min(self._batch / self._batches, 1.0) if self._batches else 0.0
+        return self._epoch + share
+
+    def where(self) -> str:
+        """Say in which epoch the run is, and in long ones in which batch."""
+        epoch = self._epoch + (self._batch > 0)
+        text = f"epoch {epoch:>{len(str(self._total))}}/{self._total}"
+        batch = self._batch or self._batches  # at the end of an epoch, the last one
+        if not batch or not self._long or self._ended:
+            return text
+        if not self._batches:
+            return f"{text} batch {batch}"
+        return f"{text} batch {batch:>{len(str(self._batches))}}/{self._batches}"
+
+    def facts(self) -> list[str]:
+        """Say how it goes, the most important first."""
+        facts = [self._time()]
+        facts += [
+            f"{short} {self._row[name]:9.3e}"
+            for name, short in (("train_loss", "loss"), ("val_loss", "val_loss"))
+            if name in self._row
+        ]
+        speed = self._pace.speed
+        if speed:
+            facts.insert(2, f"{speed:{'5.0f' if speed >= 100 else '5.3g'}} steps/s")
+        return facts
+
+    def _time(self) -> str:
+        now = perf_counter()
+        if self._ended:
+            return f"in {clock(now - self._start)}"
+        left = self._pace.left(now, self.completed, self._total)
+        return f"{'-:--' if left is None else clock(left)} left"
+
+
+class TerminalBar(ShownBar):
+    """The bar in a terminal; what is printed meanwhile stands above it."""
+
+    GAP = "  "
+    SHORTEST = 3
+
+    def __init__(self, console: Console, total: int, done: int = 0) -> None:
+        super().__init__(total, done)
+        self._console = console
+        self._live = Live(
+            get_renderable=self.render,
+            console=console,
+            auto_refresh=False,
+            # What goes to a file is to stay out of the terminal.
+            redirect_stderr=sys.stderr.isatty(),
         )
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        self._live.start()
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        """Leave the bar as it is at the end."""
+        super().__exit__()
+        self._live.stop()
+
+    def draw(self) -> None:
+        """Show the bar as it is now."""
+        self._live.refresh()
+
+    def render(self) -> RenderableType:
+        """Give one line: where the run is, the bar, and as many facts as there is room for."""
+        where, facts = self.where(), self.facts()
+        room = self._console.width - len(where) - len(self.GAP) - self.SHORTEST
+        while facts and len(self.GAP.join(["", *facts])) > room:
+            facts.pop()
+        grid = Table.grid(expand=True)
+        grid.add_column(no_wrap=True)
+        grid.add_column(ratio=1)
+        grid.add_column(no_wrap=True)
+        line = Line(total=max(self._total, 1), completed=self.completed)
+        grid.add_row(where + self.GAP, line, self.GAP.join(["", *facts]))
+        return grid
+
+
+class NotebookBar(ShownBar):
+    """The bar below a cell of a notebook."""
+
+    CELLS = 30
+
+    def __init__(self, total: int, done: int = 0) -> None:
+        super().__init__(total, done)
+        self._output = NotebookOutput()
+
+    def draw(self) -> None:
+        """Show the bar as it is now."""
+        full = int(self.CELLS * self.completed / max(self._total, 1))
+        line = "█" * full + "░" * (self.CELLS - full)
+        text = "  ".join([self.where(), line, *self.facts()])
+        self._output.show(text=text, html=f"<pre>{text}</pre>")
 
 
 def make_bar(show: bool, total: int, done: int = 0) -> ProgressBar:
-    """Make a bar where there is a terminal or a notebook to show it, else none."""
-    if not show:
+    """Make a bar where there is a terminal or a notebook to show it, else none.
+
+    A fit inside another shows none: the bar of the outer one is there.
+    """
+    if not show or isinstance(sys.stdout, FileProxy):
         return ProgressBar()
+    if in_notebook():
+        return NotebookBar(total, done)
     console = Console()
-    return RichBar(total, done) if console.is_terminal or console.is_jupyter else ProgressBar()
+    return TerminalBar(console, total, done) if console.is_terminal else ProgressBar()
+
+
+def clock(seconds: float) -> str:
+    """Give a time as minutes and seconds, with hours and days where there are some."""
+    minutes, second = divmod(int(seconds + 0.5), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if not hours:
+        return f"{minute}:{second:02}"
+    return (
+        f"{days} d {hour:02}:{minute:02}:{second:02}" if days else f"{hour}:{minute:02}:{second:02}"
+    )

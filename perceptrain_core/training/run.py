@@ -14,7 +14,7 @@ import tomli_w
 import torch
 
 from perceptrain_core.callbacks import Callback, TrainerContext
-from perceptrain_core.callbacks.writer import tracker_name
+from perceptrain_core.callbacks.writer import tracker_names
 from perceptrain_core.checkpoints.folder import newest_run_folder
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
@@ -66,6 +66,7 @@ class Run:
             The run folder.
         """
         config = self.trainer.config
+        resume = resume or config.resume
         if resume is True:
             self._require_same_parts(newest_run_folder(config) / RUN_FILE)
         first = Callback("train_start", callback=self._write_run_file)
@@ -159,6 +160,7 @@ def dry_config(config: TrainConfig) -> TrainConfig:
         checkpoint_every=0,
         checkpoint_best_only=False,
         plot_every=0,
+        live_plot_every=0,
         log_model=False,
         hyperparams={},
         callbacks=[],
@@ -207,9 +209,10 @@ def _provenance(run: RunFile, trainer: Trainer) -> dict[str, Any]:
     found = dict(trainer.provenance)
     if run.data.name is not None:
         found["data"] = registry().entry("dataset", run.data.name).provenance()
-    found["tracker"] = (
-        registry().entry("tracker", tracker_name(trainer.config.tracking_tool)).provenance()
-    )
+    names = tracker_names(trainer.config.tracking_tool)
+    for number, name in enumerate(names):
+        part = "tracker" if len(names) == 1 else f"tracker_{number}"
+        found[part] = registry().entry("tracker", name).provenance()
     versions = {
         "perceptrain-core": __version__,
         "torch": str(torch.__version__),

@@ -5,27 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks import Callback
+from perceptrain_core.callbacks.save_checkpoint import save_run
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import training
 from perceptrain_core.optimizers.step import begin_epoch
+from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training import parts
+from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluator import Evaluator
-from perceptrain_core.training.guard import SkipBatch, make_guard, warn_of_skipped
+from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.hooks import losses_of
 from perceptrain_core.training.meter import Meter, Row, reduce_row
+from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.processes import (
+    agreed,
     find_shared_run,
     fit_in_processes,
     joined_loss,
     seed_run,
 )
 from perceptrain_core.training.progress import ProgressBar, make_bar
-from perceptrain_core.training.state import restore_run
-from perceptrain_core.types import Metrics, StepResult
+from perceptrain_core.training.state import restore_run, run_state
+from perceptrain_core.training.stop_signals import StopSignals
+from perceptrain_core.types import StepResult
 from perceptrain_core.types import TrainingStage as Stage
 
 
@@ -35,7 +41,8 @@ class Trainer(Evaluator):
     Args:
         model: The model; it is trained in place.
         optimizer: An optimizer of its parameters, or the name of one (with options:
-            ``{"name": "adam", "lr": 1e-3}``).
+            ``{"name": "adam", "lr": 1e-3}``); or a search without gradients, an `AskTell` or an
+            optimizer made with nevergrad.
         config: How to train.
         loss_fn: A loss function or object, a criterion of ``torch.nn``, the name of a registered
             loss, a reference such as ``"./losses.py:mine"``, or a mapping with a name and
@@ -57,7 +64,11 @@ class Trainer(Evaluator):
         batches_seen: Batches taken in training; more than steps, where some were left out.
         opt_result: Where the run stands, for callbacks.
         stop_training: Set it to true to stop after the epoch in training.
-        interrupted: Whether the last fit was ended by Ctrl-C.
+        interrupted: Whether the last fit was ended by Ctrl-C or SIGTERM.
+        averaged_model: With ``config.ema`` the moving average of the model, an ``AveragedModel``
+            of ``torch.optim.swa_utils``; else ``None``.
+        schedule: With ``config.lr_scheduler``, the schedule, which has torch's ``scheduler``.
+        grad_scaler: With ``precision="fp16"``, what scales the gradients; else ``None``.
         provenance: Which distribution and version supplied each part that came by a name.
 
     Raises:
@@ -76,14 +87,16 @@ class Trainer(Evaluator):
         """Train for ``config.max_iter`` epochs.
 
         The model and all its submodules are in training mode meanwhile, and in their own mode
-        again afterwards. Ctrl-C ends the training and keeps what was reached; an epoch that it
-        cuts short has no row in the history.
+        again afterwards. Ctrl-C and SIGTERM end the training after the step that they come in; a
+        run that keeps checkpoints saves one there, and resumes from it. An epoch that is cut short
+        has no row in the history. The second signal does what it always does.
 
         Args:
             train_dataloader: In place of the one given before.
             val_dataloader: In place of the one given before.
             resume: Go on from a checkpoint: ``True`` takes the newest good one of the log
-                folder, a path takes that file, or the newest good one of that folder.
+                folder, a path takes that file, or the newest good one of that folder. If false,
+                ``config.resume`` says it.
 
         Returns:
             The model and the optimizer, those that were given.
@@ -98,135 +111,189 @@ class Trainer(Evaluator):
             self.train_dataloader = train_dataloader
         if val_dataloader is not None:
             self.val_dataloader = val_dataloader
-        if self.engine.world_size < self.config.nprocs:
-            fit_in_processes(self, resume)
-            return self.model, self.optimizer
-        train = self._epochs(self.train_dataloader, "train", shuffle=self.config.shuffle)
+        config = self.config
+        if self.engine.world_size < config.nprocs:
+            fit_in_processes(self, resume or config.resume)
+            return self.model, self._given_optimizer()
+        train = self._epochs(self.train_dataloader, "train", config.shuffle, config.accumulate)
         val = self._validation_data()
-        self._start(resume)
-        self._guard = make_guard(
-            self.loss_fn, self.optimizer, self.config.on_nonfinite, self.engine, self._where
-        )
-        self._step_loss = joined_loss(self, self._guard)
-        with self._tracking() as tracker, training(self.model, self.loss_fn):
-            if self.config.hyperparams:
-                tracker.log_hyperparams(self.config.hyperparams)
+        self._check_use_grad()
+        self._start(train, resume or config.resume)
+        with (
+            deterministic_algorithms(config.deterministic),
+            self._tracking() as tracker,
+            training(self.model, self.loss_fn),
+        ):
+            if config.hyperparams:
+                tracker.log_hyperparams(config.hyperparams)
             try:
-                self._train(train, val)
-            except KeyboardInterrupt:
-                self._interrupt()
+                self._train(val)
+            except KeyboardInterrupt:  # in the midst of a step
+                self._feed.end_epoch()
+                self._interrupt("Interrupted", "")
             finally:
                 self._guard.release()
-            for callback in self.callbacks:
-                callback.end_run(self)
-            losses = losses_of(self.history, "train"), losses_of(self.history, "val")
-            self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses)
-            if self.config.log_model:
-                loaders = self.train_dataloader, self.val_dataloader, self.test_dataloader
-                tracker.log_model(self.model, *loaders)
-        return self.model, self.optimizer
+                self._take_best()
+            self._finish(tracker)
+        return self.model, self._given_optimizer()
 
-    def _train(self, train: Epochs, val: Epochs | None) -> None:
-        config, done = self.config, self.current_epoch
+    def _train(self, val: Epochs | None) -> None:
+        config, done, signals = self.config, self.current_epoch, self._signals
         shown = config.verbose and config.progress and done < config.max_iter
-        with make_bar(shown, config.max_iter, done) as bar:
+        with make_bar(shown, config.max_iter, done) as bar, signals:
             self._events.tell(Stage.TRAIN_START, done)
             for epoch in range(done + 1, config.max_iter + 1):
                 if self.stop_training:  # before the first epoch: a resumed run had been stopped
                     break
-                self.current_epoch = self.opt_result.iteration = epoch
-                begin_epoch(self.optimizer, epoch)
-                self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
-                row = self._train_epoch(train, bar)
-                if val is not None and epoch % config.val_every == 0:
-                    row |= self._evaluation().validate(val, epoch, row)
-                self._end_epoch(row)
-                bar.epoch(epoch, row)
-                if self._finished():
+                self._begin_epoch(epoch)
+                self._train_epoch(bar)
+                if not signals.received:
+                    row = self._end_epoch(val)
+                    bar.epoch(epoch, row)
+                    if self._finished():
+                        break
+                if signals.received:
+                    self._stop(signals.received)
                     break
 
-    def _train_epoch(self, train: Epochs, bar: ProgressBar) -> Row:
-        events, loss_fn = self._events, self._step_loss
+    def _begin_epoch(self, epoch: int) -> None:
+        self.current_epoch = self.opt_result.iteration = epoch
+        begin_epoch(self.optimizer, epoch)
+        self._feed.begin_epoch(epoch)
+        if self._feed.batch == 0:  # else the run goes on in the midst of it
+            self._meter = Meter("train")
+            self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
+
+    def _train_epoch(self, bar: ProgressBar) -> None:
+        events, loss_fn, feed, meter = self._events, self._step_loss, self._feed, self._meter
         device, dtype = self.engine.device, self.engine.dtype
         starts, ends = Stage.TRAIN_BATCH_START in events, Stage.TRAIN_BATCH_END in events
-        batches = train.count()
-        meter = Meter("train")
-        self._batch = skipped = 0
-        for self._batch, batch in enumerate(train.batches(), start=1):
-            self.batches_seen += 1
+        batches = feed.epochs.count()
+        for step in feed.steps():
+            first = self.batches_seen + 1
+            self.batches_seen += len(step)
             if starts:
-                events.tell(Stage.TRAIN_BATCH_START, self.batches_seen, batch)
-            try:
-                loss, metrics = self.optimize_step(
-                    self._model, self.optimizer, loss_fn, batch, device=device, dtype=dtype
-                )
-            except SkipBatch:
-                skipped += 1
-                continue
-            self.global_step += 1
-            meter.add(loss, metrics)
-            if ends:
-                loss, metrics = self._agreed(loss, metrics)
-                self.opt_result.loss, self.opt_result.metrics = loss, metrics
-                events.tell(Stage.TRAIN_BATCH_END, self.batches_seen, (loss, metrics))
-            bar.batch(self.current_epoch, self._batch, batches)
-        self._guard.poll()
-        if self._batch == 0:
-            raise DataError(
-                f"The training data gave no batch in epoch {self.current_epoch}: they are empty, "
-                "or an iterator that can be gone through only once."
+                events.tell_each(Stage.TRAIN_BATCH_START, list(enumerate(step, first)))
+            results = self._take_step(
+                self._model, self.optimizer, loss_fn, step, device=device, dtype=dtype
             )
-        if skipped:
-            warn_of_skipped(skipped, self._batch, self.current_epoch)
-        return reduce_row(self.engine, meter.means(), self.config.all_reduce_metrics)
+            taken = [(n, result) for n, result in enumerate(results, first) if result is not None]
+            for _, result in taken:
+                meter.add(*result)
+            if taken:
+                self.global_step += 1
+                if self.schedule is not None:
+                    self.schedule.step_batch()
+                if self.averaged_model is not None:
+                    self.averaged_model.update_parameters(self.model)
+            if ends:
+                events.tell_each(Stage.TRAIN_BATCH_END, taken, self._show)
+            bar.batch(self.current_epoch, feed.batch, batches)
+            if self._signals.received:
+                break
+        self._guard.poll()
 
-    def _agreed(self, loss: Tensor, metrics: Metrics) -> StepResult:
-        """Give the loss and metrics of a step that all processes go by."""
-        if self.engine.world_size == 1:
-            return loss, metrics
-        row = {name: float(value) for name, value in {**metrics, "": loss}.items()}
-        row = reduce_row(self.engine, row, self.config.all_reduce_metrics)
-        return loss.new_tensor(row.pop("")), row
+    def _show(self, result: StepResult) -> None:
+        """Let callbacks see the loss and the metrics of a batch."""
+        result = agreed(self.engine, result, self.config.all_reduce_metrics)
+        self.opt_result.loss, self.opt_result.metrics = result
 
-    def _end_epoch(self, row: Row) -> None:
+    def _end_epoch(self, val: Epochs | None) -> Row:
+        epoch, batches = self.current_epoch, self._feed.batch
+        if batches == 0:
+            raise DataError(
+                f"The training data gave no batch in epoch {epoch}: they are empty, or an "
+                "iterator that can be gone through only once."
+            )
+        if skipped := batches - self._meter.batches:
+            self._warn_of_skipped(skipped, batches, epoch)
+        self._take_best()
+        row = reduce_row(self.engine, self._meter.means(), self.config.all_reduce_metrics)
+        if val is not None and epoch % self.config.val_every == 0:
+            row |= self._evaluation().validate(val, epoch, row)
+        self._feed.end_epoch()
         self.history.append(row)
-        result = self.opt_result
-        result.loss, result.metrics = row["train_loss"], row
-        self._events.tell(Stage.TRAIN_EPOCH_END, self.current_epoch, row)
+        if self.schedule is not None:
+            self.schedule.step_epoch(row)
+        self.opt_result.loss, self.opt_result.metrics = row["train_loss"], row
+        self._events.tell(Stage.TRAIN_EPOCH_END, epoch, row)
+        return row
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a checkpoint holds of the run as it stands, between two steps."""
+        self._guard.poll()  # what is not finite is told before it is kept
+        return run_state(self, self._feed, self._meter)
 
     def _finished(self) -> bool:
         criterion = self.config.trainstop_criterion
         met = criterion is not None and bool(criterion(self.opt_result))
         return self.engine.any(self.stop_training or met)
 
-    def _start(self, resume: bool | str | Path) -> None:
+    def _finish(self, tracker: Tracker) -> None:
+        for callback in self.callbacks:
+            callback.end_run(self)
+        losses = losses_of(self.history, "train"), losses_of(self.history, "val")
+        self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses)
+        if self.averaged_model is not None:  # only now: the checkpoint of an end holds both
+            self.model.load_state_dict(self.averaged_model.module.state_dict())
+        if self.config.log_model:
+            loaders = self.train_dataloader, self.val_dataloader, self.test_dataloader
+            tracker.log_model(self.model, *loaders)
+
+    def _start(self, train: Epochs, resume: bool | str | Path) -> None:
         """Put everything to the start of a run, or to where a checkpoint has it."""
-        self._reset()
-        self.callbacks = parts.resolve_callbacks(self.config, self._named)
-        self._prepare()
-        seed_run(self.engine, self.config.seed)
-        checkpoint = find_shared_run(self.engine, self.config, resume)
+        config = self.config
+        self._assemble(train.count())
+        # Who may ask for the state of the run in the midst of an epoch.
+        watched = bool(self.callbacks) or type(self) is not Trainer
+        self._feed = Feed(train, config.accumulate, anchored=watched)
+        seed_run(self.engine, config.seed)
+        checkpoint = find_shared_run(self.engine, config, resume)
         restored: list[Callback] = []
         if checkpoint is None:
             self._log_folder = None
         else:
             self._log_folder = checkpoint[0].parent.absolute()
-            restored = restore_run(self, *checkpoint)
+            restored = restore_run(self, self._feed, self._meter, *checkpoint)
             self.opt_result.iteration = self.current_epoch
-            if self.config.verbose and self.current_epoch >= self.config.max_iter:
+            if config.verbose and self.current_epoch >= config.max_iter:
                 print(
                     f"Nothing left to train: {checkpoint[0].name} has {self.current_epoch} epochs, "
-                    f"and max_iter is {self.config.max_iter}."
+                    f"and max_iter is {config.max_iter}."
                 )
         for callback in self.callbacks:
             callback.begin_run(self, resumed=callback in restored)
+        self._step_loss = joined_loss(self, self._guard)
 
-    def _interrupt(self) -> None:
+    def _assemble(self, batches: int | None) -> None:
+        """Make what a run consists of beside its data, whose batches in an epoch it is told."""
+        config = self.config
+        self._reset()
+        self.callbacks = parts.resolve_callbacks(config, self._named)
+        self._prepare()
+        self._signals = StopSignals(self.engine.world_size > 1)
+        self._guard = self._make_guard(
+            in_precision(self.loss_fn, config.precision, self.engine.device), self._signals
+        )
+        self._take_step = self._make_step()
+        self.averaged_model = parts.average(self.model, config.ema)
+        self.schedule = parts.schedule(config, self.optimizer, batches)
+
+    def _stop(self, signal: str) -> None:
+        """Keep the place where a signal has stopped the run, if the run keeps checkpoints."""
+        self.current_epoch = len(self.history)
+        saved = ""
+        if any(callback.saves_run for callback in self.callbacks):
+            saved = f" Saved as {save_run(self).name}, which resume=True goes on from."
+        self._interrupt("Interrupted" if signal == "SIGINT" else f"Stopped by {signal}", saved)
+
+    def _interrupt(self, what: str, saved: str) -> None:
         self.interrupted = True
+        complete = len(self.history)
         if self.config.verbose:
-            complete = f"{len(self.history)} epochs are complete."
-            print(f"Interrupted in epoch {self.current_epoch}; {complete}")
-        self.current_epoch = self.opt_result.iteration = len(self.history)
+            where = f"in epoch {self.opt_result.iteration}"
+            print(f"{what} {where}; {complete} epochs are complete.{saved}")
+        self.current_epoch = self.opt_result.iteration = complete
 
     def _validation_data(self) -> Epochs | None:
         if not self.config.val_every:
@@ -239,4 +306,6 @@ class Trainer(Evaluator):
         return self._epochs(self.val_dataloader, "val")
 
     def _where(self) -> str:
-        return f"in epoch {self.current_epoch}, batch {self._batch}"
+        last, size = self._feed.batch, self.config.accumulate
+        batches = f"batch {last}" if size == 1 else f"batches {max(1, last - size + 1)} to {last}"
+        return f"in epoch {self.current_epoch}, {batches}"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
+from random import Random
 
 import pytest
 
-from perceptrain_core.analysis.curves import plot_curves, plot_run, read_metrics
+from perceptrain_core.analysis.curves import draw_curves, plot_curves, plot_run, read_metrics
 from perceptrain_core.errors import DataError, MissingDependencyError
-
-figure = pytest.importorskip("matplotlib.figure")
 
 PNG = b"\x89PNG\r\n\x1a\n"
 HISTORY = [
@@ -20,31 +19,18 @@ HISTORY = [
 ]
 
 
-@pytest.fixture
-def draw(tmp_path, monkeypatch):
+def draw(history, arrange=None):
     """Draw a history, and give the axes by their titles."""
-    figures = []
-
-    class Seen(figure.Figure):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options)
-            figures.append(self)
-
-    monkeypatch.setattr(figure, "Figure", Seen)
-
-    def draw(history):
-        path = plot_curves(history, tmp_path / "picture.png")
-        assert path.read_bytes().startswith(PNG)
-        return {axes.get_title(): axes for axes in figures[-1].axes}
-
-    return draw
+    figure = draw_curves(history, arrange)
+    assert figure.png().startswith(PNG)
+    return {axes.get_title(): axes for axes in figure.axes}
 
 
 def points(axes):
     return {line.get_label(): [tuple(p) for p in line.get_xydata()] for line in axes.get_lines()}
 
 
-def test_each_kind_of_metric_has_a_panel_with_its_numbers(draw):
+def test_each_kind_of_metric_has_a_panel_with_its_numbers():
     panels = draw(HISTORY)
     assert list(panels) == ["loss", "accuracy", "metrics", "weights"]
     assert points(panels["loss"]) == {
@@ -56,7 +42,7 @@ def test_each_kind_of_metric_has_a_panel_with_its_numbers(draw):
     assert points(panels["weights"])["train_weight_pde"] == [(1, 3.0), (2, 4.0), (3, 5.0)]
 
 
-def test_rows_are_at_their_epochs(draw):
+def test_rows_are_at_their_epochs():
     panels = draw([{"epoch": 5.0, "train_loss": 2.0}, {"epoch": 10.0, "train_loss": 1.0}])
     assert list(panels) == ["loss"]
     assert points(panels["loss"]) == {"train_loss": [(5, 2.0), (10, 1.0)]}
@@ -66,20 +52,57 @@ def test_rows_are_at_their_epochs(draw):
     ("values", "scale"),
     [([1, 100], "log"), ([1, 5], "linear"), ([0, 100], "linear"), ([-1, 100], "linear")],
 )
-def test_wide_ranges_are_logarithmic(draw, values, scale):
+def test_wide_ranges_are_logarithmic(values, scale):
     assert draw([{"train_loss": v} for v in values])["loss"].get_yscale() == scale
 
 
-def test_accuracies_are_not(draw):
+def test_accuracies_are_not():
     assert draw([{"val_accuracy": v} for v in (0.01, 0.9)])["accuracy"].get_yscale() == "linear"
 
 
-def test_what_is_not_finite_is_drawn_as_a_gap(draw):
+def test_what_is_not_finite_is_drawn_as_a_gap():
     assert draw([{"train_loss": v} for v in (math.nan, math.inf, 2.0)])["loss"]
 
 
-def test_a_history_without_a_loss(draw):
+def test_a_history_without_a_loss():
     assert list(draw([{"train_mae": 1.0}])) == ["metrics"]
+
+
+def test_panels_can_be_chosen():
+    arrange = {"terms": ["train_pde", "train_loss"], "val": ["val_loss"], "none": ["train_nothing"]}
+    panels = draw(HISTORY, arrange)
+    assert {title: list(points(axes)) for title, axes in panels.items()} == {
+        "terms": ["train_pde", "train_loss"],
+        "val": ["val_loss"],
+    }
+
+
+def test_colours_tell_metrics_and_dashes_validations():
+    panels = draw(
+        [{"train_loss": 1.0, "val_loss": 2.0, "train_a": 1.0, "train_b": 2.0, "val_a": 3.0}]
+    )
+    lines = {line.get_label(): line for axes in panels.values() for line in axes.get_lines()}
+    dashed = {name for name, line in lines.items() if line.get_linestyle() == "--"}
+    assert dashed == {"val_loss", "val_a"}
+    colors = {name: line.get_color() for name, line in lines.items()}
+    assert colors["train_loss"] != colors["val_loss"]
+    assert colors["train_a"] == colors["val_a"] != colors["train_b"]
+
+
+@pytest.mark.parametrize("length", [1000, 1001, 1999, 2000, 2001, 12345])
+def test_a_long_curve_keeps_its_extremes(length):
+    values = Random(length).choices(range(-100, 100), k=length)
+    (curve,) = points(draw([{"train_loss": v} for v in values])["loss"]).values()
+    assert len(curve) <= 1000
+    assert curve == sorted(curve)
+    assert set(curve) <= set(enumerate(values, start=1))
+    assert min(y for _, y in curve) == min(values)
+    assert max(y for _, y in curve) == max(values)
+
+
+def test_nothing_to_draw():
+    with pytest.raises(DataError, match="There is no epoch in the history yet"):
+        draw([])
 
 
 def test_a_run_folder(tmp_path):

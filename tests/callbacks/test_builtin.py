@@ -33,7 +33,7 @@ def test_print_every(make_trainer: MakeTrainer, capsys: pytest.CaptureFixture[st
         ["epoch", "2", "train_loss"],
         ["epoch", "4", "train_loss"],
     ]
-    assert lines[1].split()[3] == f"{trainer.history[3]['train_loss']:.6g}"
+    assert float(lines[1].split()[3]) == pytest.approx(trainer.history[3]["train_loss"], rel=1e-3)
 
 
 def test_write_every(make_trainer: MakeTrainer, rows: Any) -> None:
@@ -166,10 +166,9 @@ def test_log_model(make_trainer: MakeTrainer) -> None:
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("kind", [SaveCheckpoint, SaveBestCheckpoint])
-def test_checkpoints_are_refused_in_the_middle_of_an_epoch(kind: type[Callback]) -> None:
-    with pytest.raises(CallbackError, match=f"{kind.__name__} cannot run on 'train_batch_end'"):
-        kind(on="train_batch_end")
+def test_the_best_is_saved_at_the_end_of_an_epoch_only() -> None:
+    with pytest.raises(CallbackError, match="SaveBestCheckpoint cannot run on 'train_batch_end'"):
+        SaveBestCheckpoint(on="train_batch_end")
 
 
 def test_pictures_are_made_in_evaluation_mode(make_trainer: MakeTrainer) -> None:

@@ -286,6 +286,7 @@ def test_what_a_run_writes_is_the_run(read, tmp_path):
         "data.standardize=true",
         "train.dtype=float64",
         "train.seed=3",
+        "train.lr_scheduler={name = 'sequential', schedulers = ['linear'], milestones = []}",
         "train.hyperparams={lr = 0.1, deep = {a = [1]}}",
         "model.activation_function='./act.py:f'",
         'callbacks=[{name = "print_metrics", called_every = 3}]',
@@ -299,3 +300,10 @@ def test_what_a_run_writes_is_the_run(read, tmp_path):
     assert again.provenance == {"versions": {"torch": "2"}}
     assert train_config(again, tmp_path) == config
     assert config.dtype is torch.float64
+
+
+@pytest.mark.parametrize("given", ["'cosine_annealing'", "{name = 'one_cycle', max_lr = 0.1}"])
+def test_a_learning_rate_schedule_is_written_back(read, tmp_path, given):
+    run = read(SMALL, f"train.lr_scheduler={given}")
+    tables = resolved_tables(run, train_config(run, tmp_path), {})
+    assert tables["train"]["lr_scheduler"] == run.train["lr_scheduler"]

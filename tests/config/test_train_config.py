@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ DEFAULTS = {
     "tracking_tool": None,
     "hyperparams": {},
     "plotting_functions": (),
+    "lr_scheduler": None,
     "seed": None,
     "on_nonfinite": "raise",
     "nprocs": 1,
@@ -106,7 +108,6 @@ def test_only_whole_numbers_are_whole_numbers(name: str, value: Any) -> None:
         ({"validation_criterion": "min"}, "validation_criterion: .*callable"),
         ({"plotting_functions": (3,)}, "plotting_functions.0: .*callable"),
         ({"hyperparams": [1]}, "hyperparams: .*dict"),
-        ({"live_plot_every": 1}, "live_plot_every: live plots are not available yet"),
         ({"checkpoint_best_only": True}, "checkpoint_best_only: .*set val_every"),
         ({"dtype": "int64"}, "dtype: expected a floating point dtype such as 'float64'"),
         ({"dtype": torch.int64}, "dtype: expected a floating point dtype"),
@@ -114,8 +115,22 @@ def test_only_whole_numbers_are_whole_numbers(name: str, value: Any) -> None:
         ({"dtype": "flaot64"}, "dtype: .*not 'flaot64'"),
         ({"dtype": "nn"}, "dtype: expected a floating point"),
         ({"tracking_tool": "cvs"}, "tracking_tool: .*'cvs'(.|\n)*[Dd]id you mean 'csv'"),
+        ({"tracking_tool": ["csv", "cvs"]}, "tracking_tool: .*'cvs'(.|\n)*you mean 'csv'"),
+        ({"tracking_tool": ["csv", "CSV"]}, "tracking_tool: a tracker is named twice in .'csv', "),
+        ({"tracking_tool": []}, r"tracking_tool: expected the name .*or a list of names, not \[\]"),
+        ({"tracking_tool": [3]}, r"tracking_tool: expected the name .*, not \[3\]"),
+        ({"tracking_tool": 3}, "tracking_tool: expected the name .*, not 3"),
+        ({"tracking_tool": ""}, "tracking_tool: .*''"),
         ({"callbacks": ["print_metric"]}, "callbacks: .*print_metric(.|\n)*'print_metrics'"),
         ({"callbacks": [{"name": "nothing"}]}, "callbacks: .*'nothing'"),
+        ({"lr_scheduler": "one_cycel"}, "lr_scheduler: .*'one_cycel'.* Did you mean 'one_cycle'"),
+        ({"lr_scheduler": {"step": 3}}, "lr_scheduler: .*a mapping with a 'name'"),
+        ({"lr_scheduler": 3}, "lr_scheduler: 3 is no learning-rate scheduler"),
+        (
+            {"lr_scheduler": {"name": "chained", "schedulers": [{"name": "linaer"}]}},
+            "lr_scheduler: .*'linear'",
+        ),
+        ({"lr_scheduler": {"name": "chained", "schedulers": 3}}, "lr_scheduler: .*must be a list"),
     ],
 )
 def test_fault(settings: dict[str, Any], message: str) -> None:
@@ -174,6 +189,29 @@ def test_best_only_with_validation() -> None:
 @pytest.mark.parametrize("tool", ["csv", "CSV", ExperimentTrackingTool.CSV])
 def test_tracker_by_name(tool: str) -> None:
     assert TrainConfig(tracking_tool=tool).tracking_tool == "csv"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "one_cycle",
+        "OneCycleLR",
+        "./rates.py:mine",
+        {"name": "step", "step_size": 3},
+        {"name": torch.optim.lr_scheduler.StepLR, "step_size": 3},
+        torch.optim.lr_scheduler.LinearLR,
+    ],
+)
+def test_learning_rate_scheduler(given: Any) -> None:
+    assert TrainConfig(lr_scheduler=given).lr_scheduler is given
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_several_trackers(kind: type[list[str]]) -> None:
+    tools = kind(["CSV", ExperimentTrackingTool.TENSORBOARD, "./Mine.py:Tracker"])
+    config = TrainConfig(tracking_tool=tools)
+    assert config.tracking_tool == ["csv", "tensorboard", "./Mine.py:Tracker"]
+    assert replace(config, max_iter=1).tracking_tool == config.tracking_tool
 
 
 def test_references_are_left_for_later() -> None:

@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from perceptrain import DictDataLoader, InfiniteTensorDataset, to_dataloader
 from perceptrain.errors import DataError
 from perceptrain_core.data import Epochs, TensorLoader, as_loader
-from perceptrain_core.data.loaders import generators_of
 
 X = torch.arange(10.0).reshape(10, 1)
 
@@ -126,14 +125,3 @@ def test_infinite_data_set_as_data() -> None:
     loader = as_loader(InfiniteTensorDataset(X), 4, True)
     assert [len(batch[0]) for batch in islice(loader, 5)] == [4] * 5
     assert Epochs(loader).count() == 1
-
-
-def test_generators_that_loaders_have_of_their_own() -> None:
-    one, two = torch.Generator(), torch.Generator()
-    loader = to_dataloader(X, shuffle=True, generator=one)
-    other = DataLoader(Squares(), shuffle=True, generator=two)
-    assert generators_of(loader) == [one]
-    assert generators_of(DictDataLoader({"a": loader, "b": [X], "c": other})) == [one, two]
-    assert generators_of({"a": X, "b": other}) == [two]
-    for without in (None, X, (X, X), [X], to_dataloader(X), Squares()):
-        assert generators_of(without) == []

@@ -117,16 +117,32 @@ def test_the_defaults_of_a_run(build, line):
     assert build(LINE, "train.write_every=3").trainer.config.write_every == 3
 
 
+def test_several_trackers(build, line):
+    run = build(LINE, 'train.tracking_tool=["csv", "tensorboard"]')
+    folder = run.train()
+    assert any(path.name.startswith("events.") for path in folder.iterdir())
+    written = tomllib.loads((folder / "run.toml").read_text())
+    assert written["train"]["tracking_tool"] == ["csv", "tensorboard"]
+    assert written["provenance"]["tracker_1"]["name"] == "perceptrain-core/tensorboard"
+    again = read_run_file(folder / "run.toml")
+    assert again.train["tracking_tool"] == ["csv", "tensorboard"]
+
+
 def test_metrics_are_there_whatever_the_tracker(build, line):
     folder = build(LINE, "train.tracking_tool=none", "train.write_every=0").train()
     assert len((folder / "metrics.csv").read_text().splitlines()) == 7
 
 
-def test_a_resumed_run_is_bit_identical(build, line, here):
+@pytest.mark.parametrize("asked", ["by the call", "by the file"])
+def test_a_resumed_run_is_bit_identical(build, line, here, asked):
     shuffled = "train.shuffle=true", "optimizer=adam"
     whole = build(LINE, *shuffled, name="whole.toml").train()
     build(LINE, *shuffled, "train.max_iter=3").train()
-    resumed = build(LINE, *shuffled).train(resume=True)
+    if asked == "by the call":
+        resumed = build(LINE, *shuffled).train(resume=True)
+    else:
+        resumed = build(LINE, *shuffled, "train.resume=true").train()
+    assert "resume" not in tomllib.loads((resumed / "run.toml").read_text())["train"]
     assert (resumed / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
     one, other = (torch.load(f / "model.pt", weights_only=True) for f in (whole, resumed))
     assert all(torch.equal(one[name], other[name]) for name in one)

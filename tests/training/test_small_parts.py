@@ -1,25 +1,31 @@
-"""The meter, the modes and the progress bar by themselves."""
+"""The meter and the modes by themselves."""
 
 from __future__ import annotations
 
-import io
+from collections import UserDict
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 from torch import nn
 
 from perceptrain_core.models.modes import evaluating, training
-from perceptrain_core.training import progress
 from perceptrain_core.training.meter import Meter, rows_of
 
 numbers = st.floats(-1e6, 1e6, width=32)
 batches = st.lists(
     st.tuples(numbers, st.dictionaries(st.sampled_from("ab"), numbers)), min_size=1, max_size=20
 )
+
+
+@dataclass
+class Pair:
+    x: Any
+    y: Any
 
 
 @given(batches=batches, as_tensors=st.booleans())
@@ -58,29 +64,6 @@ def test_modes_come_back_one_by_one() -> None:
     assert [module.training for module in model.modules()] == before
 
 
-def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = io.StringIO()
-
-    def console(*args: Any, **kwargs: Any) -> Console:
-        return Console(file=shown, force_terminal=True, width=120)
-
-    monkeypatch.setattr(progress, "Console", console)
-    monkeypatch.setattr("rich.progress.get_console", console)
-    monkeypatch.setattr(progress.RichBar, "INTERVAL", 0.0)
-    bar = progress.make_bar(True, total=3, done=1)
-    with bar:
-        bar.batch(2, 1, 2)
-        bar.batch(2, 1, None)
-        bar.epoch(2, {"train_loss": 0.5})
-        bar.epoch(3, {"train_loss": 0.25, "val_loss": 0.125, "train_more": 7.0})
-    text = shown.getvalue()
-    assert "epoch 2/3" in text
-    assert "epoch 3/3" in text
-    assert "train_loss 0.25  val_loss 0.125" in text
-    assert "train_more" not in text
-    assert isinstance(progress.make_bar(False, 3), progress.ProgressBar)
-
-
 @pytest.mark.parametrize(
     ("batch", "rows"),
     [
@@ -92,6 +75,15 @@ def test_bar_shows_epochs_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
         (torch.tensor(1.0), 1),
         ([], 1),
         (None, 1),
+        (torch.zeros(0, 2), 1),
+        (np.zeros((6, 2)), 6),
+        ({"x": torch.zeros(7, 1), "names": ["a"] * 7, "scale": torch.tensor(2.0)}, 7),
+        (UserDict(x=torch.zeros(8, 1), y=torch.zeros(8)), 8),
+        ((None, torch.zeros(9)), 9),
+        (Pair(torch.zeros(3, 1), {"y": torch.zeros(3)}), 3),
+        (Pair(torch.zeros(3, 1), torch.zeros(4)), 1),
+        (["a", "b"], 1),
+        (object(), 1),
     ],
 )
 def test_the_rows_of_a_batch(batch: Any, rows: int) -> None:

@@ -1,0 +1,142 @@
+"""The curves of a run, drawn while it goes on."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from perceptrain_core.analysis.curves import draw_curves, metric_names, require_matplotlib
+from perceptrain_core.analysis.notebook import NotebookOutput, in_notebook
+from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks.context import TrainerContext
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import CallbackError
+from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.types import TrainingStage
+
+FILE = "live.png"
+
+
+class LivePlotMetrics(Callback):
+    """Draw the curves so far: in place in a notebook, elsewhere as ``live.png``.
+
+    The file is in the folder of the run, and whoever looks at it never sees half of it. Drawing
+    takes a twentieth of the time at most: a turn that comes too early for that is left out, and
+    the last picture, at the end of the run, has every epoch.
+
+    Args:
+        on: A stage that is not about a batch: the history has a row for each epoch.
+        called_every: Draw at every so many epochs.
+        arrange: Which metrics are drawn together: lists of their names in the history, by the
+            titles of the panels, e.g. ``{"training": ["train_loss", "train_pde"]}``. By default
+            losses, accuracies, weights and other metrics have a panel each.
+
+    Raises:
+        CallbackError: An argument that cannot be, or a name that no metric has.
+        MissingDependencyError: matplotlib is not installed.
+    """
+
+    stages = frozenset(stage for stage in TrainingStage if "batch" not in stage)
+    #: A drawing that took a second is followed by so many seconds without one.
+    PAUSE = 19.0
+
+    def __init__(
+        self,
+        on: TrainingStage | str = TrainingStage.TRAIN_EPOCH_END,
+        called_every: int = 1,
+        arrange: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        super().__init__(on, called_every)
+        require_matplotlib()
+        self.arrange = None if arrange is None else _checked(arrange)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._output = NotebookOutput() if in_notebook() else None
+        self._next = 0.0
+        self._drawn = 0
+        self._warned = False
+
+    def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
+        """Start a new picture."""
+        self._forget()
+        wanted = [n for n in self._wanted() if n.startswith("val_")]
+        if wanted and not trainer.config.val_every:
+            raise CallbackError(
+                f"arrange names {', '.join(wanted)}, and this run has no validation: set "
+                "val_every and give validation data, or leave them out."
+            )
+
+    def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
+        """Draw, unless the last drawing was just now."""
+        if trainer.history and perf_counter() >= self._next:
+            self._draw(trainer)
+
+    def end_run(self, trainer: TrainerContext) -> None:
+        """Draw what has come since the last drawing."""
+        if len(trainer.history) > self._drawn:
+            self._draw(trainer)
+
+    def _draw(self, trainer: TrainerContext) -> None:
+        start = perf_counter()
+        self._warn_of_unknown(metric_names(trainer.history))
+        png = draw_curves(trainer.history, self.arrange).png()
+        if self._output is None:
+            _replace(trainer.log_folder / FILE, png)
+        else:
+            self._output.show(png=png, text=f"<Curves of {len(trainer.history)} epochs>")
+        if self._drawn:  # the first loads fonts: it says nothing of what the next will take
+            now = perf_counter()
+            self._next = now + self.PAUSE * (now - start)
+        self._drawn = len(trainer.history)
+
+    def _wanted(self) -> list[str]:
+        return [name for names in (self.arrange or {}).values() for name in names]
+
+    def _warn_of_unknown(self, there: list[str]) -> None:
+        """Say once which names the run does not have; a picture is no reason to end it."""
+        validated = any(name.startswith("val_") for name in there)
+        unknown = [
+            name
+            for name in self._wanted()
+            if name not in there and (validated or not name.startswith("val_"))
+        ]
+        if not unknown or self._warned:
+            return
+        self._warned = True
+        close = [match for n in unknown for match in get_close_matches(n, there, n=1)]
+        hint = f" Did you mean {', '.join(close)}?" if close else ""
+        warnings.warn(
+            f"LivePlotMetrics cannot draw {', '.join(unknown)}: the metrics of this run are "
+            f"{', '.join(there)}.{hint}",
+            stacklevel=2,
+        )
+
+
+def _checked(arrange: Any) -> dict[str, list[str]]:
+    expected = "arrange maps titles to lists of metrics, as {'training': ['train_loss']}"
+    if not isinstance(arrange, Mapping) or not arrange:
+        raise CallbackError(f"{expected}; got {arrange!r:.80}.")
+    for title, names in arrange.items():
+        if isinstance(names, str) or not isinstance(names, Sequence) or not names:
+            raise CallbackError(f"{expected}; {title!r} has {names!r:.80}.")
+        for name in names:
+            if not (isinstance(name, str) and name.startswith(("train_", "val_"))):
+                raise CallbackError(
+                    f"arrange names {name!r} under {title!r}, which no history has: metrics are "
+                    "called train_loss, train_NAME, val_loss, val_NAME."
+                )
+    return {str(title): list(names) for title, names in arrange.items()}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that nobody ever reads half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(path)

@@ -1,0 +1,98 @@
+"""The learning-rate schedulers of torch, by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from torch.optim import lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler
+
+from perceptrain_core.errors import OptionError, UnknownNameError
+from perceptrain_core.registry.messages import did_you_mean
+
+
+@cache
+def scheduler_names() -> dict[str, type[LRScheduler]]:
+    """Give every scheduler of ``torch.optim.lr_scheduler`` by its name.
+
+    The name is that of the class in snake case, without ``LR`` and ``Scheduler``: ``one_cycle``
+    is ``OneCycleLR``, ``reduce_on_plateau`` is ``ReduceLROnPlateau``.
+    """
+    return {
+        _snake_case(name): item
+        for name, item in sorted(vars(lr_scheduler).items())
+        if isinstance(item, type) and issubclass(item, LRScheduler) and item is not LRScheduler
+        if not name.startswith("_")
+    }
+
+
+def scheduler_class(name: str) -> type[LRScheduler]:
+    """Find a scheduler by its name, or by that of its class.
+
+    Raises:
+        UnknownNameError: torch has none of the name.
+    """
+    names = scheduler_names()
+    found = names.get(name) or {item.__name__: item for item in names.values()}.get(name)
+    if found is None:
+        raise UnknownNameError(
+            f"There is no learning-rate scheduler {name!r}.{did_you_mean(_snake_case(name), names)}"
+            f" The schedulers of torch are: {', '.join(names)}; any other is given as a reference, "
+            "'package.module:attribute'."
+        )
+    return found
+
+
+def split_scheduler(given: Any) -> tuple[Any, dict[str, Any]]:
+    """Split what names a scheduler into the name, class or function, and the options.
+
+    Raises:
+        OptionError: It names none.
+    """
+    name, options = given, {}
+    if isinstance(given, Mapping) and "name" in given:
+        options = {key: value for key, value in given.items() if key != "name"}
+        name = given["name"]
+    if isinstance(name, str) or callable(name):
+        return name, options
+    raise OptionError(
+        f"{given!r:.60} is no learning-rate scheduler: give a name, a mapping with a 'name' and "
+        "options, a reference 'package.module:attribute', or a function f(optimizer) that makes "
+        "one."
+    )
+
+
+def check_scheduler_names(given: Any) -> None:
+    """Refuse names that nothing has, also those of the parts of a scheduler that has parts.
+
+    A reference (with a colon) is tried when it is used.
+
+    Raises:
+        UnknownNameError: torch has none of the name.
+        OptionError: Something given names none.
+    """
+    name, options = split_scheduler(given)
+    if isinstance(name, str) and ":" not in name:
+        scheduler_class(name)
+    for part in scheduler_parts(options):
+        check_scheduler_names(part)
+
+
+def scheduler_parts(options: Mapping[str, Any]) -> list[Any]:
+    """Give what names the parts of a scheduler that is made of others: its ``schedulers``.
+
+    Raises:
+        OptionError: They are no list.
+    """
+    parts = options.get("schedulers", ())
+    if isinstance(parts, list | tuple):
+        return list(parts)
+    raise OptionError(f"schedulers must be a list of names or mappings, not {parts!r:.60}.")
+
+
+def _snake_case(name: str) -> str:
+    plain = name.replace("LR", "").removesuffix("Scheduler")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()

@@ -1,0 +1,133 @@
+"""One step of optimisation on the gradients of several batches, clipped if that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.optim import Optimizer
+
+from perceptrain_core.data.device import data_to_device
+from perceptrain_core.optimizers.step import (
+    begin_step,
+    clear_gradients,
+    needs_closure,
+    step_or_undo,
+)
+from perceptrain_core.tensors import detached
+from perceptrain_core.types import LossFunction, SkipBatch, StepResult
+
+
+class AccumulatedStep:
+    """Step on the mean of the gradients of some batches, as one large batch would.
+
+    A batch whose loss raises `SkipBatch` does not count; if all do, there is no step.
+
+    Args:
+        max_norm: Scale the gradients down, so that the 2-norm of all of them together is at most
+            this; ``None`` leaves them.
+        max_value: Clip every element of the gradients to ``[-max_value, max_value]``, after that.
+        scaler: Scales the loss, so that gradients of half precision do not vanish; a step whose
+            gradients overflow is left out by it. Not for optimizers that need a closure.
+    """
+
+    def __init__(
+        self,
+        max_norm: float | None = None,
+        max_value: float | None = None,
+        scaler: GradScaler | None = None,
+    ) -> None:
+        self.max_norm = max_norm
+        self.max_value = max_value
+        self.scaler = scaler
+
+    def __call__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loss_fn: LossFunction,
+        batches: Sequence[Any],
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> list[StepResult | None]:
+        """Take one step.
+
+        The arguments are those of `optimize_step`, with a sequence of batches in place of one.
+
+        Returns:
+            For each batch the loss and the metrics, detached, from before the update, or ``None``
+            for one that was left out.
+        """
+        begin_step(loss_fn)
+        if not needs_closure(optimizer):
+            results = self._gradients(model, optimizer, loss_fn, batches, device, dtype)
+            if any(results):
+                self._step(optimizer)
+            return results
+        calls: list[list[StepResult | None]] = []
+
+        def closure() -> Tensor:
+            calls.append(self._gradients(model, optimizer, loss_fn, batches, device, dtype))
+            del calls[1:-1]  # the first is what is reported, the last what is looked at
+            losses = [result[0] for result in calls[-1] if result]
+            if not losses:
+                raise SkipBatch
+            return torch.stack(losses).mean()
+
+        try:
+            step_or_undo(optimizer, closure)
+        except SkipBatch:
+            return [None] * len(batches)
+        return calls[0]
+
+    def _step(self, optimizer: Optimizer) -> None:
+        if self.scaler is None:
+            optimizer.step()
+        else:
+            self.scaler.step(optimizer)
+            self.scaler.update()
+
+    def _gradients(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loss_fn: LossFunction,
+        batches: Sequence[Any],
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+    ) -> list[StepResult | None]:
+        clear_gradients(optimizer)
+        results: list[StepResult | None] = []
+        for batch in batches:
+            try:
+                loss, metrics = loss_fn(data_to_device(batch, device, dtype), model)
+            except SkipBatch:
+                results.append(None)
+                continue
+            scaled = loss if self.scaler is None else self.scaler.scale(loss)
+            scaled.backward()  # type: ignore[no-untyped-call]
+            results.append((loss.detach(), detached(metrics)))
+        self._finish(optimizer, sum(result is not None for result in results))
+        return results
+
+    def _finish(self, optimizer: Optimizer, count: int) -> None:
+        """Make the mean of the sum, and clip it."""
+        if self.scaler is not None and count:
+            self.scaler.unscale_(optimizer)
+        parameters = [p for p in _parameters(optimizer) if p.grad is not None]
+        if count > 1:
+            # Here, not in the loss: how many batches count is known only now.
+            torch._foreach_div_([p.grad for p in parameters if p.grad is not None], float(count))
+        if self.max_norm is not None:
+            clip_grad_norm_(parameters, self.max_norm)
+        if self.max_value is not None:
+            clip_grad_value_(parameters, self.max_value)
+
+
+def _parameters(optimizer: Optimizer) -> Iterator[nn.Parameter]:
+    for group in optimizer.param_groups:
+        yield from group["params"]

@@ -1,0 +1,50 @@
+"""Pictures, one at a time: made, taken, and let go."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from perceptrain_core.errors import TrainingError
+
+PlottingFunctions: TypeAlias = tuple[Callable[[nn.Module, int], tuple[str, Any]], ...]
+
+
+def figures(
+    model: nn.Module, iteration: int, plotting_functions: PlottingFunctions
+) -> Iterator[tuple[str, Any]]:
+    """Make each picture when its turn comes, and close it when the next one's has come.
+
+    Yields:
+        A name and a matplotlib figure.
+
+    Raises:
+        TrainingError: A plotting function gave something else.
+    """
+    for function in plotting_functions:
+        match function(model, iteration):
+            case str(name), figure if hasattr(figure, "savefig"):
+                try:
+                    yield name, figure
+                finally:
+                    _close(figure)
+            case other:
+                raise TrainingError(
+                    f"The plotting function {getattr(function, '__name__', function)!s} gave "
+                    f"{other!r:.60}; expected a name and a matplotlib figure."
+                )
+
+
+def picture_file(name: str, iteration: int) -> str:
+    """Give the file name of a picture, ``NAME_EPOCH.png``."""
+    return re.sub(r"[/\\:]", "_", name) + f"_{iteration:06d}.png"
+
+
+def _close(figure: Any) -> None:
+    """Let pyplot forget a figure, which it would keep for ever."""
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close(figure)

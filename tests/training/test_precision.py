@@ -1,0 +1,92 @@
+"""Lower precision: the loss under autocast, gradients of half precision scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from perceptrain import Trainer
+from perceptrain.callbacks import SaveCheckpoint
+from perceptrain.errors import ConfigError, TrainingError
+
+MakeTrainer = Callable[..., Trainer]
+DTYPES = {"full": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_the_loss_runs_in_that_precision_and_the_parameters_keep_theirs(
+    make_trainer: MakeTrainer, rows: Any, precision: str
+) -> None:
+    seen: set[Any] = set()
+
+    def loss(batch: Any, model: nn.Module) -> Any:
+        outputs = model(batch[0])
+        seen.add((model.training, outputs.dtype))
+        return F.mse_loss(outputs.float(), batch[1]), {}
+
+    trainer = make_trainer(loss, val=rows, val_every=1, precision=precision)
+    trainer.fit()
+    assert seen == {(True, DTYPES[precision]), (False, DTYPES[precision])}
+    assert {p.dtype for p in trainer.model.parameters()} == {torch.float32}
+    assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_ends_near_the_run_in_full_precision(make_trainer: MakeTrainer, precision: str) -> None:
+    trainers = [make_trainer(max_iter=30, precision=kind) for kind in ("full", precision)]
+    for trainer in trainers:
+        trainer.fit()
+    full, low = (trainer.history[-1]["train_loss"] for trainer in trainers)
+    assert low == pytest.approx(full, rel=0.1)
+    assert low != full
+
+
+def test_gradients_that_would_vanish_are_kept_by_scaling(make_trainer: MakeTrainer) -> None:
+    """Without a scale, 1e-9 is zero in half precision."""
+
+    def tiny(batch: Any, model: nn.Module) -> Any:
+        return model(batch[0]).float().sum() * 1e-9, {}
+
+    trainer = make_trainer(tiny, precision="fp16", max_iter=1)
+    trainer.fit()
+    assert trainer.grad_scaler.get_scale() == 65536
+    gradients = [p.grad for p in trainer.model.parameters()]
+    assert all(g.any() for g in gradients)
+    trainer.model.zero_grad()
+    with torch.autocast("cpu", torch.float16):
+        tiny(trainer.train_dataloader, trainer.model)[0].backward()
+    assert not next(trainer.model.parameters()).grad.any()
+
+
+def test_scaled_gradients_are_clipped_at_their_own_size(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(precision="fp16", grad_clip=0.01, max_iter=1, accumulate=2)
+    trainer.fit()
+    gradient = torch.cat([p.grad.flatten() for p in trainer.model.parameters()])
+    assert gradient.norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_the_scale_survives_a_resume(make_trainer: MakeTrainer) -> None:
+    def trainer(epochs: int, folder: str) -> Trainer:
+        save = SaveCheckpoint("train_epoch_end", 1)
+        return make_trainer(precision="fp16", max_iter=epochs, log_folder=folder, callbacks=[save])
+
+    whole = trainer(4, "whole")
+    whole.fit()
+    first = trainer(2, "parts")
+    first.fit()
+    again = trainer(4, "parts")
+    again.fit(resume=True)
+    assert again.grad_scaler.state_dict() == whole.grad_scaler.state_dict()
+    assert again.history == whole.history
+
+
+def test_what_cannot_be(make_trainer: MakeTrainer) -> None:
+    with pytest.raises(ConfigError, match="precision"):
+        make_trainer(precision="fp8")
+    with pytest.raises(TrainingError, match="gradients cannot be scaled for it"):
+        make_trainer(optimizer="lbfgs", precision="fp16").fit()
