@@ -110,6 +110,12 @@ def test_name_is_the_object_of_the_core(module: str, home: str, name: str) -> No
     assert found is getattr(import_module(home), name)
 
 
+def test_modules_are_there_without_being_imported_first() -> None:
+    """As they would be in a package that imports them itself."""
+    code = "\n".join(["import perceptrain", *NOW])
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_default_optimize_step_is_the_step() -> None:
     from perceptrain_core.optimizers import optimize_step
 

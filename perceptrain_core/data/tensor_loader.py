@@ -131,15 +131,20 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             yield from zip(*(torch.split(block, rows) for block in blocks), strict=True)
 
 
+def _advice(given: Any) -> str:
+    if isinstance(given, int):
+        return f"Options are given by their names, as in to_dataloader(x, y, batch_size={given!r})."
+    if isinstance(given, tuple | list) and any(isinstance(part, Tensor) for part in given):
+        return "Give them one by one: to_dataloader(*data)."
+    return "Convert it first, e.g. with torch.as_tensor(data) or perceptrain.numpy_to_tensor(data)."
+
+
 def _check(tensors: tuple[Any, ...], batch_size: int) -> None:
     if not tensors:
         raise DataError("No data: give at least one tensor, e.g. to_dataloader(x, y).")
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
-            raise DataError(
-                f"Expected tensors, got {type(tensor).__name__}. Convert it first, e.g. with "
-                "torch.as_tensor(data) or perceptrain.numpy_to_tensor(data)."
-            )
+            raise DataError(f"Expected tensors, got {type(tensor).__name__}. {_advice(tensor)}")
         if tensor.layout is not torch.strided or tensor.is_nested:
             raise DataError(
                 "A sparse or nested tensor cannot be cut into batches. Make it dense, x.to_dense() "

@@ -54,7 +54,10 @@ class Evaluator(GradientFree, TrainerHooks):
         max_batches: int | None = None,
     ) -> None:
         if not isinstance(config, TrainConfig):
-            raise TrainingError(f"config must be a TrainConfig, got {type(config).__name__}.")
+            raise TrainingError(
+                f"config must be a TrainConfig, got {parts.given(config)}; the order is "
+                "Trainer(model, optimizer, config, loss_fn)."
+            )
         self.config = config
         self.model = parts.resolve_model(model)
         self.loss_fn: LossFunction = parts.resolve_loss(loss_fn)
@@ -81,7 +84,7 @@ class Evaluator(GradientFree, TrainerHooks):
         self.averaged_model: AveragedModel | None = None
         self.grad_scaler: GradScaler | None = None
         self.schedule: Schedule | None = None
-        self._feed = Feed(Epochs(None))
+        self._feed = Feed(Epochs(None, self.max_batches))
         self._meter = Meter("train")
         self.batches_seen = 0
         self.opt_result = OptimizeResult(

@@ -164,7 +164,10 @@ def make_guard(
         TrainingError: There is no optimizer to train with.
     """
     if optimizer is None:
-        raise TrainingError("Training needs an optimizer; this trainer was made with None.")
+        raise TrainingError(
+            "Training needs an optimizer, and this trainer was made with None: give one, e.g. "
+            "Trainer(model, Adam(model.parameters(), lr=1e-3), config)."
+        )
     if policy == "raise" and FusedLossGuard.fits(optimizer, device):
         return FusedLossGuard(optimizer, loss_fn, where)
     return LossGuard(loss_fn, policy, where)
