@@ -182,6 +182,7 @@ DATA: dict[str, tuple[str, Any, type[Exception], str]] = {
     "extra key": ("pinn", [{"a": X, "b": X, "c": X}], DataError, "not known: 'c'"),
     "tuple for a PINN": ("pinn", [(X, Y)], DataError, "expected a dict of points with the keys"),
     "dict for another": ("mlp", [{"a": X}], TypeError, "a dict batch is for a PINN"),
+    "float64": ("mlp", (X.double(), Y.double()), RuntimeError, r"dtype=torch.float32\) casts"),
     "classes as floats": ("classes", (X, CLASSES.float()), DataError, "keep class labels int64"),
 }
 
