@@ -113,8 +113,9 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 #: Modules that are there without being imported first, as they would be in any package.
 _SUBMODULES = {
-    *("callbacks", "config", "data", "errors", "loss", "models", "optimize_step", "parameters"),
-    *("stages", "tensors", "testing", "train_utils", "trainer", "types"),
+    *("callbacks", "config", "data", "errors", "information", "loss", "models", "optimize_step"),
+    *("optimizers", "parameters", "stages", "tensors", "testing", "train_utils", "trainer"),
+    "types",
 }
 
 __all__ = [

@@ -1,5 +1,6 @@
 """Callbacks."""
 
+from perceptrain.callbacks import saveload as saveload
 from perceptrain_core.callbacks import (
     Callback,
     EarlyStopping,

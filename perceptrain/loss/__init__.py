@@ -1,5 +1,6 @@
 """Losses."""
 
+from perceptrain.loss import loss as loss
 from perceptrain_core.losses import GradWeightedLoss, cross_entropy_loss, mse_loss
 from perceptrain_core.registry import get_loss
 

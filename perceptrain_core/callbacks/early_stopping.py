@@ -113,7 +113,7 @@ class EarlyStopping(OncePerEpoch):
         Warns:
             UserWarning: The metric never came.
         """
-        if self.last_epoch:
+        if trainer.current_epoch:
             self._metric.warn_if_unseen(trainer.current_epoch)
         super().end_run(trainer)
         if self._best_weights is not None:

@@ -83,6 +83,8 @@ class LivePlotMetrics(Callback):
             self._draw(trainer)
 
     def _draw(self, trainer: TrainerContext) -> None:
+        if trainer.opt_result.rank:  # the first process draws
+            return
         start = perf_counter()
         self._warn_of_unknown(metric_names(trainer.history))
         png = draw_curves(trainer.history, self.arrange).png()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from math import cos, pi
 
 from perceptrain_core.callbacks.arguments import check_count, check_number
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.learning_rate_schedule import LearningRateSchedule
+from perceptrain_core.errors import CallbackError
 from perceptrain_core.types import TrainingStage
 
 
@@ -23,7 +25,7 @@ class LRSchedulerCosineAnnealing(LearningRateSchedule):
         min_lr: The lowest rate.
 
     Raises:
-        CallbackError: An argument that cannot be.
+        CallbackError: An argument that cannot be; when a run starts, a learning rate of 0.
     """
 
     def __init__(
@@ -32,6 +34,19 @@ class LRSchedulerCosineAnnealing(LearningRateSchedule):
         super().__init__(on, called_every)
         self.t_max = check_count("t_max", t_max, 1)
         self.min_lr = check_number("min_lr", min_lr)
+
+    def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
+        """Start over from the rates of the optimizer, unless the run is resumed.
+
+        Raises:
+            CallbackError: They are all 0, so that nothing would ever be learned.
+        """
+        super().begin_run(trainer, resumed)
+        if not resumed and not any(self.rates(trainer)):
+            raise CallbackError(
+                "The learning rate is 0 when the run starts, as an earlier run may have left it: "
+                "set optimizer.param_groups[0]['lr'], or a min_lr above 0."
+            )
 
     def rate(self, present: float, initial: float) -> float:
         """Give the rate of the cosine, from the initial one."""

@@ -118,7 +118,7 @@ class LRSchedulerReduceOnPlateau(LearningRateSchedule):
         Warns:
             UserWarning: It was waited for in vain.
         """
-        if self.last_epoch:
+        if trainer.current_epoch:
             self._metric.warn_if_unseen(trainer.current_epoch)
         super().end_run(trainer)
 

@@ -89,8 +89,8 @@ class MetricMonitor:
         """
         if not self.seen:
             warnings.warn(
-                f"{self.owner} has done nothing: no validation gave {self.name!r} at an epoch "
-                f"when it looked, up to epoch {epochs}. Set val_every and called_every to fit.",
+                f"{self.owner} has done nothing: {self.name!r} was not there at any epoch when it "
+                f"looked, up to epoch {epochs}. Set val_every and called_every to fit.",
                 stacklevel=2,
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks.base import Callback, Condition
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.save_checkpoint import require_finite
 from perceptrain_core.checkpoints.file import write_file
@@ -21,16 +21,32 @@ class SaveBestCheckpoint(Callback):
     What is best is for ``config.validation_criterion(val_loss, best_loss, val_epsilon)`` to say;
     without one, a ``val_loss`` lower by more than ``config.val_epsilon``.
 
-    Takes the arguments of `Callback`; by default it runs at the end of every epoch.
+    Args:
+        on: ``"train_epoch_end"`` or ``"train_end"``. ``"val_epoch_end"`` is taken for the end of
+            the epoch that the validation belongs to: there the run can be resumed.
+        called_every: Look at every so many epochs; those without a validation are passed over.
+        callback_condition: ``f(opt_result) -> bool``; look only if true.
 
     Attributes:
         best_loss: The lowest validation loss so far, infinite before the first.
+
+    Raises:
+        CallbackError: An argument that cannot be.
     """
 
     stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END})
     saves_run = True
 
-    best_loss: float = float("inf")
+    def __init__(
+        self,
+        on: TrainingStage | str = TrainingStage.TRAIN_EPOCH_END,
+        called_every: int = 1,
+        callback_condition: Condition | None = None,
+    ) -> None:
+        if on == TrainingStage.VAL_EPOCH_END:
+            on = TrainingStage.TRAIN_EPOCH_END
+        super().__init__(on, called_every, callback_condition=callback_condition)
+        self.best_loss = float("inf")
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
         """Forget the best loss of another run."""

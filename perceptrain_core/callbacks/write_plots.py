@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
@@ -14,6 +16,19 @@ class WritePlots(Callback):
 
     Takes the arguments of `Callback`; by default it runs at the end of every epoch.
     """
+
+    def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
+        """Say it now if there will be no picture.
+
+        Warns:
+            UserWarning: There are no plotting functions.
+        """
+        if not trainer.config.plotting_functions:
+            warnings.warn(
+                "There is nothing to plot: give TrainConfig(plotting_functions=(f,)), with "
+                "f(model, iteration) -> (name, figure).",
+                stacklevel=2,
+            )
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
         """Call each plotting function with the model, in evaluation mode, and the epoch."""

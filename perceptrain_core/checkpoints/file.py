@@ -57,7 +57,7 @@ def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     try:
         state = torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"There is no checkpoint {path}.") from None
+        raise CheckpointError(f"There is no checkpoint at {str(path)!r}.") from None
     except Exception as error:
         reason = _reason(error)
         raise CheckpointError(

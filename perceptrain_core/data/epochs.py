@@ -30,8 +30,10 @@ class Epochs:
     """
 
     def __init__(self, loader: Loader | None, limit: int | None = None, per_step: int = 1) -> None:
-        if limit is not None and limit < 1:
-            raise DataError(f"max_batches must be at least 1, or None for all; not {limit!r}.")
+        if limit is not None and (not isinstance(limit, int) or limit < 1):
+            raise DataError(
+                f"max_batches must be a whole number of at least 1, or None for all; not {limit!r}."
+            )
         self.loader: Loader = (None,) if loader is None else loader
         self.endless = is_infinite(loader)
         self._limit = per_step if self.endless else limit

@@ -71,8 +71,8 @@ def class_loss(criterion: Callable[..., Tensor], *args: Tensor, **options: Any) 
             raise
         outputs, labels = args
         raise DataError(
-            f"A class label is out of range: {error}. The model's output has shape "
-            f"{tuple(outputs.shape)}, and the labels go from {int(labels.min())} to "
+            f"A class label is out of range: {str(error).rstrip('.')}. The model's output has "
+            f"shape {tuple(outputs.shape)}, and the labels go from {int(labels.min())} to "
             f"{int(labels.max())}. Number the classes from 0, and give the model one output for "
             "each."
         ) from error

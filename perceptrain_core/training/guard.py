@@ -163,14 +163,23 @@ def make_guard(
     Raises:
         TrainingError: There is no optimizer to train with.
     """
+    require_optimizer(optimizer)
+    if policy == "raise" and FusedLossGuard.fits(optimizer, device):
+        return FusedLossGuard(optimizer, loss_fn, where)
+    return LossGuard(loss_fn, policy, where)
+
+
+def require_optimizer(optimizer: Any) -> None:
+    """Check that there is an optimizer to train with.
+
+    Raises:
+        TrainingError: There is none.
+    """
     if optimizer is None:
         raise TrainingError(
             "Training needs an optimizer, and this trainer was made with None: give one, e.g. "
             "Trainer(model, Adam(model.parameters(), lr=1e-3), config)."
         )
-    if policy == "raise" and FusedLossGuard.fits(optimizer, device):
-        return FusedLossGuard(optimizer, loss_fn, where)
-    return LossGuard(loss_fn, policy, where)
 
 
 def nonfinite_error(what: str, where: str, model: nn.Module) -> NonFiniteLossError:

@@ -50,7 +50,7 @@ def resolve_model(model: Any) -> nn.Module:
     """
     if isinstance(model, nn.Module):
         return model
-    raise TrainingError(f"model must be a torch.nn.Module object, got {_given(model)}.")
+    raise TrainingError(f"model must be a torch.nn.Module object, got {given(model)}.")
 
 
 def resolve_loss(loss_fn: Any) -> LossFunction:
@@ -97,7 +97,7 @@ def _parameters_of(optimizer: Any) -> set[int]:
     raise TrainingError(
         "optimizer must be a torch.optim.Optimizer, e.g. Adam(model.parameters(), lr=1e-3), "
         "a search by ask and tell, e.g. NevergradOptimizer(model.parameters(), ...), or the name "
-        f"of one; got {_given(optimizer)}."
+        f"of one; got {given(optimizer)}."
     )
 
 
@@ -161,7 +161,7 @@ def resolve_step(step: OptimizeStep) -> OptimizeStep:
         return step
     wanted = "optimize_step(model, optimizer, loss_fn, xs, device=None, dtype=None)"
     if not callable(step):
-        raise TrainingError(f"Expected a function {wanted}, got {_given(step)}.")
+        raise TrainingError(f"Expected a function {wanted}, got {given(step)}.")
     try:
         inspect.signature(step).bind(None, None, None, None, device=None, dtype=None)
     except TypeError as error:
@@ -251,7 +251,8 @@ def provenance(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _given(item: Any) -> str:
+def given(item: Any) -> str:
+    """Say what somebody gave in place of something else."""
     return f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__
 
 

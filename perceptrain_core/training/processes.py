@@ -21,6 +21,7 @@ from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.step import needs_closure
+from perceptrain_core.training.guard import require_optimizer
 from perceptrain_core.training.meter import reduce_row
 from perceptrain_core.training.state import find_run, restore_trained, trained_state
 from perceptrain_core.types import LossFunction, StepResult
@@ -119,8 +120,10 @@ def require_means(optimizer: Any) -> None:
     """Check that an optimizer needs no more than the mean of the gradients.
 
     Raises:
-        TrainingError: It goes by values of the loss, which is another one in each process.
+        TrainingError: It goes by values of the loss, which is another one in each process; or
+            there is none.
     """
+    require_optimizer(optimizer)
     compares = isinstance(optimizer, AskTell) or hasattr(optimizer, "needs_closure")
     if compares or needs_closure(optimizer):
         raise TrainingError(

@@ -171,6 +171,25 @@ def test_the_best_is_saved_at_the_end_of_an_epoch_only() -> None:
         SaveBestCheckpoint(on="train_batch_end")
 
 
+def test_the_best_at_a_validation_is_saved_at_the_end_of_its_epoch(scripted: MakeTrainer) -> None:
+    best = SaveBestCheckpoint("val_epoch_end", 1)
+    trainer = scripted(3.0, 2.0, 4.0, callbacks=[best])
+    trainer.fit()
+    assert (best.best_loss, best_epoch(trainer)) == (2.0, 2)
+
+
+def test_the_best_is_looked_for_where_a_condition_holds(scripted: MakeTrainer) -> None:
+    best = SaveBestCheckpoint(callback_condition=lambda result: result.iteration > 1)
+    trainer = scripted(1.0, 3.0, callbacks=[best])
+    trainer.fit()
+    assert (best.best_loss, best_epoch(trainer)) == (3.0, 2)
+
+
+def test_pictures_are_expected(make_trainer: MakeTrainer) -> None:
+    with pytest.warns(UserWarning, match=r"nothing to plot: .*plotting_functions=\(f,\)"):
+        make_trainer(plot_every=1).fit()
+
+
 def test_pictures_are_made_in_evaluation_mode(make_trainer: MakeTrainer) -> None:
     modes = []
 

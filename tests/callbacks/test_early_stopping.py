@@ -129,10 +129,13 @@ def test_a_metric_may_be_missing_later(make_trainer: MakeTrainer) -> None:
     assert (trainer.current_epoch, stopping.counter) == (6, 1)
 
 
-def test_a_validation_that_never_came_is_told(scripted: MakeTrainer) -> None:
-    stopping = EarlyStopping(monitor="val_loss")
-    trainer = scripted(max_iter=3, val_every=4, callbacks=[stopping])
-    with pytest.warns(UserWarning, match="no validation gave 'val_loss' .* up to epoch 3"):
+@pytest.mark.parametrize(("stage", "every"), [("train_epoch_end", 4), ("val_epoch_end", 0)])
+def test_a_validation_that_never_came_is_told(
+    scripted: MakeTrainer, stage: str, every: int
+) -> None:
+    stopping = EarlyStopping(stage, monitor="val_loss")
+    trainer = scripted(max_iter=3, val_every=every, callbacks=[stopping])
+    with pytest.warns(UserWarning, match="'val_loss' was not there .* up to epoch 3"):
         trainer.fit()
     assert stopping.best_value == inf
 

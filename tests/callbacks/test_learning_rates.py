@@ -85,6 +85,16 @@ def test_cosine_annealing(make_two_groups: MakeTrainer, stage: str, steps: int) 
     assert schedule.initial_rates == [0.2, 0.05]
 
 
+def test_cosine_annealing_does_not_start_from_0(make_trainer: MakeTrainer) -> None:
+    """A second fit would learn nothing, where the first has ended at a rate of 0."""
+    trainer = make_trainer(callbacks=[LRSchedulerCosineAnnealing("train_epoch_end", 1, 2)])
+    trainer.fit()
+    with pytest.raises(CallbackError, match="The learning rate is 0 when the run starts"):
+        trainer.fit()
+    trainer.optimizer.param_groups[0]["lr"] = 0.01
+    trainer.fit()
+
+
 @pytest.mark.parametrize(("stage", "steps"), STAGES)
 def test_cyclic(make_two_groups: MakeTrainer, stage: str, steps: int) -> None:
     found = rates_of(make_two_groups, LRSchedulerCyclic(stage, 1, 0.01, 0.1, 5))
@@ -232,7 +242,7 @@ def test_plateau_tells(
 
 def test_plateau_without_validations_says_so(make_two_groups: MakeTrainer, rows: Any) -> None:
     schedule = LRSchedulerReduceOnPlateau(monitor="val_loss")
-    with pytest.warns(UserWarning, match="ReduceOnPlateau has done nothing: no validation"):
+    with pytest.warns(UserWarning, match="ReduceOnPlateau has done nothing: 'val_loss'"):
         rates_of(make_two_groups, schedule, epochs=2, val=rows, val_every=5)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from perceptrain import (
     FFNN,
     PINN,
+    Callback,
     GradWeightedLoss,
     TrainConfig,
     Trainer,
@@ -23,7 +26,7 @@ from perceptrain import (
 )
 from perceptrain.callbacks import EarlyStopping, R3Sampling
 from perceptrain.data import R3Dataset
-from perceptrain.errors import NonFiniteLossError, TrainingError
+from perceptrain.errors import CheckpointError, NonFiniteLossError, TrainingError
 from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
 
@@ -92,15 +95,20 @@ LOSSES: dict[str, Callable[[], Any]] = {
 }
 
 
+#: The last step of an epoch has a batch less.
+ACCUMULATED: dict[str, Any] = {"accumulate": 2, "grad_clip": 0.2, "val_every": 3}
+
+
 def train(loss_fn: Any, batch_size: int, folder: Path, **settings: Any) -> Trainer:
     model = settings.pop("model", None) or net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     resume = settings.pop("resume", False)
-    x, y = settings.pop("data", data())
+    own = settings.pop("data", data())
+    x, y = data()
     plain = {"max_iter": 3, "shuffle": False, "verbose": False, "tracking_tool": "none"}
     plain |= {"all_reduce_metrics": True, "root_folder": folder, "batch_size": batch_size}
     config = TrainConfig(**(plain | settings))
-    trainer = Trainer(model, optimizer, config, loss_fn, (x, y), (x[:23], y[:23]))
+    trainer = Trainer(model, optimizer, config, loss_fn, own, (x[:23], y[:23]))
     trainer.fit(resume=resume)
     return trainer
 
@@ -122,6 +130,7 @@ def dropout_net() -> nn.Module:
 
 def losses(folder: Path) -> Any:
     fits = {n: train(make(), 4, folder / n, val_every=3) for n, make in LOSSES.items()}
+    fits["accumulated"] = train(several_calls, 4, folder / "accumulated", **ACCUMULATED)
     return {name: outcome(trainer) for name, trainer in fits.items()}
 
 
@@ -161,6 +170,37 @@ def resumed(folder: Path) -> Any:
     train("mse", 4, folder / "b", max_iter=2, model=models[1], **settings)
     rest = train("mse", 4, folder / "b", max_iter=4, model=models[2], resume=True, **settings)
     return outcome(whole), outcome(rest), sorted(p.name for p in (folder / "b").iterdir())
+
+
+def stopped_by_signals(folder: Path) -> Any:
+    """A run of four epochs, and one that a signal to the second process stops in the third."""
+    rank = make_engine().rank
+
+    def send(trainer: Any, config: Any, writer: Any) -> None:
+        if rank == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def trained(name: str, stop: int | None, resume: bool = False, **settings: Any) -> Trainer:
+        callbacks = [Callback("train_batch_end", stop, send)] if stop else []
+        with torch.random.fork_rng():
+            torch.manual_seed(4)
+            model = dropout_net()
+        settings |= {"seed": 3, "callbacks": callbacks, "checkpoint_every": 9, "accumulate": 2}
+        return train("mse", 2, folder / name, model=model, resume=resume, **settings)
+
+    shuffled = {"max_iter": 4, "shuffle": True, "val_every": 2}
+    whole = trained("a", None, **shuffled)
+    stopped = trained("b", 14, **shuffled)  # an epoch has 6 batches, 3 steps
+    rest = trained("b", None, resume=True, **shuffled)
+    endless = {"max_iter": 10, "data": to_dataloader(*data(), batch_size=4, infinite=True)}
+    flowing = trained("c", None, **endless)
+    trained("d", 8, **endless)
+    rest_flowing = trained("d", None, resume=True, **endless)
+    return {
+        "stopped": (stopped.interrupted, stopped.global_step, len(stopped.history)),
+        "files": sorted(path.name for path in (folder / "b").iterdir()),
+        "outcomes": [outcome(each) for each in (whole, rest, flowing, rest_flowing)],
+    }
 
 
 def ruined(folder: Path) -> Any:
@@ -226,12 +266,14 @@ def refused(folder: Path) -> Any:
         quasi_newton.fit()
     with pytest.raises(TrainingError, match="nprocs=3, but 2 processes were started"):
         train("mse", 4, folder, nprocs=3)
+    with pytest.raises(TrainingError, match="this is one of 2"):
+        Trainer(model, "adam", TrainConfig(verbose=False), "mse", data()).find_lr()
     return True
 
 
 CASES = (
-    *(losses, different_parts, exchange, resumed, ruined, stopped, moving_points),
-    *(unequal_rows, refused),
+    *(losses, different_parts, exchange, resumed, stopped_by_signals, ruined, stopped),
+    *(moving_points, unequal_rows, refused),
 )
 
 
@@ -272,6 +314,16 @@ def test_two_processes_are_one_with_the_doubled_batch(
         close(found["weights"], alone["weights"])
         assert found["steps"] == alone["steps"]
         close(found["history"], alone["history"])
+
+
+def test_gradients_accumulate_as_in_one_process(both: list[dict[str, Any]], tmp_path: Path) -> None:
+    alone = outcome(train(several_calls, 8, tmp_path, **ACCUMULATED))
+    assert alone["steps"] == 6
+    for each in both:
+        found = each["losses"]["accumulated"]
+        close(found["weights"], alone["weights"])
+        close(found["history"], alone["history"])
+        assert found["steps"] == alone["steps"]
 
 
 def test_processes_may_use_different_parts_of_the_model(both: list[dict[str, Any]]) -> None:
@@ -318,6 +370,27 @@ def test_a_checkpoint_of_two_processes_resumes_in_one(
     )
     assert len(going_on.history) == 5
     assert going_on.history[:4] == both[0]["resumed"][0]["history"]
+
+
+def test_a_signal_to_one_process_stops_all_and_each_goes_on_from_its_place(
+    both: list[dict[str, Any]], folder: Path
+) -> None:
+    for each in both:
+        # The signal came in the seventh step, and all stop after the next one.
+        assert each["stopped_by_signals"]["stopped"] == (True, 8, 2)
+        whole, rest, flowing, rest_flowing = each["stopped_by_signals"]["outcomes"]
+        assert torch.equal(whole["weights"], rest["weights"])
+        assert (whole["history"], whole["steps"]) == (rest["history"], rest["steps"])
+        assert torch.equal(flowing["weights"], rest_flowing["weights"])
+        assert flowing["history"] == rest_flowing["history"]
+    saved = "checkpoint_epoch_000002_batch_000000004.pt"
+    assert saved in both[0]["stopped_by_signals"]["files"]
+    with pytest.raises(CheckpointError, match="midst of an epoch of 2 processes, and here are 1"):
+        train(
+            *("mse", 2, folder / "alone"),
+            model=dropout_net(),
+            resume=folder / "stopped_by_signals" / "b" / saved,
+        )
 
 
 def test_a_loss_that_is_nan_in_one_process_stops_all(both: list[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from perceptrain import FFNN, PINN, TrainConfig, Trainer
 from perceptrain.callbacks import EarlyStopping
 from perceptrain.errors import DataError, TrainingError
-from perceptrain.optimizers import AdamLBFGS
+from perceptrain.optimizers import AdamLBFGS, NevergradOptimizer
 
 POINTS = {
     "ode": torch.linspace(0, 1, 16, dtype=torch.float64).reshape(-1, 1),
@@ -84,6 +84,28 @@ def test_what_the_processes_trained_comes_back(
     assert trainer.history[3]["train_loss"] < trainer.history[2]["train_loss"]
 
 
+def test_what_a_run_makes_for_itself_comes_back(tmp_path: Path) -> None:
+    settings = {"ema": 0.8, "lr_scheduler": "one_cycle", "accumulate": 2, "max_iter": 2}
+    settings["lr_scheduler"] = {"name": "one_cycle", "max_lr": 0.1}
+    alone, trainer = (fit(n, 8 // n, tmp_path / str(n), **settings) for n in (1, 2))
+
+    def averages(trainer: Trainer) -> Any:
+        assert trainer.averaged_model is not None
+        return dict(trainer.averaged_model.named_parameters())
+
+    torch.testing.assert_close(averages(trainer), averages(alone), rtol=1e-12, atol=1e-12)
+    for average, weight in zip(averages(trainer).values(), trainer.model.parameters(), strict=True):
+        assert torch.equal(average, weight)
+    assert trainer.schedule is not None
+    assert alone.schedule is not None
+    assert trainer.schedule.scheduler.optimizer is trainer.optimizer
+    assert trainer.schedule.state_dict() == alone.schedule.state_dict()
+    assert trainer.optimizer.param_groups[0]["lr"] == alone.optimizer.param_groups[0]["lr"]
+    # A second fit starts anew, from the rates and generators that the first has left.
+    trainer.fit()
+    assert len(trainer.history) == 2
+
+
 def test_an_error_of_any_process_is_raised_here(tmp_path: Path) -> None:
     def loss_fn(batch: Any, model: nn.Module) -> Any:
         if os.environ.get("RANK") == "1":
@@ -113,7 +135,7 @@ def tell(trainer, config, writer):
 
 model = nn.Linear(2, 1)
 config = TrainConfig(max_iter=10**6, nprocs=2, batch_size=2, progress=False, tracking_tool="none",
-                     callbacks=[Callback(callback=tell)])
+                     callbacks=[Callback(callback=tell)], checkpoint_every=10**6)
 trainer = Trainer(model, "adam", config, loss_fn, torch.randn(8, 2))
 before = model.weight.detach().clone()
 trainer.fit()
@@ -122,7 +144,10 @@ print("ended", trainer.interrupted, len(trainer.history) > 2, changed)
 """
 
 
-def test_ctrl_c_stops_all_and_keeps_what_was_reached(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_all_and_keeps_what_was_reached(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     with subprocess.Popen(
         [sys.executable, "script.py"],
@@ -134,12 +159,17 @@ def test_ctrl_c_stops_all_and_keeps_what_was_reached(tmp_path: Path) -> None:
         assert process.stdout is not None
         while process.stdout.readline() != "epoch 5\n":
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         started = time.monotonic()
         out, err = process.communicate(timeout=60)
     assert "ended True True True" in out, err
     assert time.monotonic() - started < 30
     assert process.returncode == 0
+    # Both have written down their place in it, which need not be the end of an epoch.
+    (saved,) = (tmp_path / "runs").glob("checkpoint_epoch_*.pt")
+    places = torch.load(saved, weights_only=True)["processes"]
+    assert len(places) == 2
+    assert places[0]["feed"]["taken"] == places[1]["feed"]["taken"]
 
 
 def test_what_cannot_be_copied_is_told(tmp_path: Path) -> None:
@@ -147,6 +177,22 @@ def test_what_cannot_be_copied_is_told(tmp_path: Path) -> None:
     batches = (torch.randn(2, 2) for _ in range(3))
     trainer = Trainer(nn.Linear(2, 1), "adam", config, lambda b, m: (m(b).mean(), {}), batches)
     with pytest.raises(TrainingError, match=r"cannot be copied .*generator.*torchrun"):
+        trainer.fit()
+
+
+def test_a_search_without_gradients_is_refused() -> None:
+    model = nn.Linear(2, 1)
+    search = NevergradOptimizer(model.parameters(), "OnePlusOne", budget=10)
+    trainer = Trainer(model, search, TrainConfig(nprocs=2), "mse", torch.randn(4, 2))
+    with pytest.raises(
+        TrainingError, match=r"NevergradOptimizer cannot train in several.*nprocs=1"
+    ):
+        trainer.fit()
+
+
+def test_an_optimizer_is_needed() -> None:
+    trainer = Trainer(nn.Linear(2, 1), None, TrainConfig(nprocs=2), "mse", torch.randn(4, 2))
+    with pytest.raises(TrainingError, match="needs an optimizer"):
         trainer.fit()
 
 
