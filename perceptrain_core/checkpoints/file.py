@@ -55,15 +55,18 @@ def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     """Read a state; nothing in the file is executed.
 
     Raises:
-        CheckpointError: There is no such file, it is damaged, or it is something else.
+        CheckpointError: There is no such file, it cannot be read, it is damaged, or it is
+            something else.
     """
     try:
-        state = torch.load(path, map_location=map_location, weights_only=True)
-        _check_sums(path)
+        path.open("rb").close()
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}.") from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        state = torch.load(path, map_location=map_location, weights_only=True)
+        _check_sums(path)
     except Exception as error:
         reason = _reason(error)
         raise CheckpointError(

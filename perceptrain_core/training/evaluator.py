@@ -71,6 +71,7 @@ class Evaluator(TrainerHooks):
         self.global_step = 0
         self.stop_training = False
         self.interrupted = False
+        self.stop_signal: str | None = None
         self.averaged_model: AveragedModel | None = None
         self._feed = Feed(Epochs(None))
         self._meter = Meter("train")

@@ -9,6 +9,7 @@ from typing import Any
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.data import DictDataLoader, Epochs
 from perceptrain_core.data.loaders import generators_of
+from perceptrain_core.data.outline import outline
 from perceptrain_core.errors import CheckpointError
 
 
@@ -78,7 +79,17 @@ class Feed:
             "taken": taken,
             "anchor": anchor,
             "generators": self._generators(),
+            "data": self._outline(),
         }
+
+    def differences(self, saved: Mapping[str, Any]) -> list[str]:
+        """Give a line for each thing in which the data are others than those of a saved place."""
+        there, here = saved["data"], self._outline()
+        return [
+            f"{what} {there.get(what)} then, {here.get(what)} now"
+            for what in here | there
+            if here.get(what) != there.get(what)
+        ]
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go to the place again; on the way the global random generators are used.
@@ -101,6 +112,10 @@ class Feed:
                 "taken of them: give it the data that it was started with."
             ) from None
         self._restore_generators(saved["generators"])
+
+    def _outline(self) -> dict[str, Any]:
+        told = outline(self.epochs.loader)
+        return told if self.epochs.endless else told | {"batches": self.epochs.count()}
 
     def _here(self) -> dict[str, Any]:
         loader: Any = self.epochs.loader

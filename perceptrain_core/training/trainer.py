@@ -59,6 +59,7 @@ class Trainer(Evaluator):
         opt_result: Where the run stands, for callbacks.
         stop_training: Set it to true to stop after the epoch in training.
         interrupted: Whether the last fit was ended by Ctrl-C or SIGTERM.
+        stop_signal: Which of them it was, ``"SIGINT"`` or ``"SIGTERM"``; ``None`` if neither.
         averaged_model: With ``config.ema`` the moving average of the model, an ``AveragedModel``
             of ``torch.optim.swa_utils``; else ``None``.
         provenance: Which distribution and version supplied each part that came by a name.
@@ -119,7 +120,7 @@ class Trainer(Evaluator):
                 self._train(val)
             except KeyboardInterrupt:  # in the midst of a step
                 self._feed.end_epoch()
-                self._interrupt("Interrupted", "")
+                self._interrupt("SIGINT", "")
             finally:
                 self._guard.release()
             self._finish(tracker)
@@ -257,10 +258,11 @@ class Trainer(Evaluator):
         saved = ""
         if any(callback.saves_run for callback in self.callbacks):
             saved = f" Saved as {save_run(self).name}, which resume=True goes on from."
-        self._interrupt("Interrupted" if signal == "SIGINT" else f"Stopped by {signal}", saved)
+        self._interrupt(signal, saved)
 
-    def _interrupt(self, what: str, saved: str) -> None:
-        self.interrupted = True
+    def _interrupt(self, signal: str, saved: str) -> None:
+        self.interrupted, self.stop_signal = True, signal
+        what = "Interrupted" if signal == "SIGINT" else f"Stopped by {signal}"
         complete = len(self.history)
         if self.config.verbose:
             where = f"in epoch {self.opt_result.iteration}"
