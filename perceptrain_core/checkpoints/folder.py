@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +94,12 @@ def base_folder(config: TrainConfig) -> Path:
 def newest_run_folder(config: TrainConfig) -> Path:
     """Find the run that a resume goes on with: the one with the newest checkpoint."""
     base = base_folder(config)
-    below = [folder for folder in base.glob("*/") if os.access(folder, os.R_OK | os.X_OK)]
-    runs = [folder for folder in (base, *below) if list_checkpoints(folder)]
-    return max(runs, key=_last_written, default=base)
-
-
-def _last_written(folder: Path) -> float:
-    return max(map(_time_of, list_checkpoints(folder)), default=0.0)
+    found = {base: list_checkpoints(base)}
+    for folder in base.glob("*/"):
+        with suppress(CheckpointError):  # not open to us, so no run of ours
+            found[folder] = list_checkpoints(folder)
+    runs = {folder: max(map(_time_of, paths)) for folder, paths in found.items() if paths}
+    return max(runs, key=lambda folder: runs[folder], default=base)
 
 
 def _time_of(path: Path) -> float:
