@@ -118,13 +118,13 @@ def find_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict
 
     Warns:
         UserWarning: ``resume=True``, and there is no checkpoint: the run starts from the start.
-            Or the checkpoint that is named has later ones beside it.
     """
     if resume is False:
         return None
     if resume is not True:
         named = find_checkpoint(resume)
-        _warn_of_later_ones(named[0])
+        if config.verbose:
+            _tell_later_ones(named[0])
         return named
     folder = newest_run_folder(config)
     found = read_newest(folder)
@@ -133,13 +133,12 @@ def find_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict
     return found
 
 
-def _warn_of_later_ones(path: Path) -> None:
+def _tell_later_ones(path: Path) -> None:
     beside = list_checkpoints(path.parent)
     if path in beside[1:] and path.name != BEST:
-        warnings.warn(
+        print(
             f"{path.name} has later checkpoints beside it; until this run has got further, "
-            f"resume=True goes on from {beside[0].name}.",
-            stacklevel=4,
+            f"resume=True goes on from {beside[0].name}."
         )
 
 
