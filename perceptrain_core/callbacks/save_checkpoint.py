@@ -51,7 +51,7 @@ def save_run(trainer: TrainerContext) -> Path:
     state = trainer.state_dict()
     path = checkpoint_path(trainer.log_folder, state["epoch"], state["feed"]["batch"])
     write_file(path, state)
-    rotate(trainer.log_folder, trainer.config.keep_checkpoints)
+    rotate(path, trainer.config.keep_checkpoints)
     return path
 
 
