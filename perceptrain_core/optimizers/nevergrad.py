@@ -202,6 +202,11 @@ class NevergradOptimizer:
         self._begin(state["start"], state["random"])
 
     def check_state(self, state: dict[str, Any]) -> None:
+        """Refuse the state of another search.
+
+        Raises:
+            CheckpointError: The algorithm or the number of parameters is another.
+        """
         own = {"algorithm": self.algorithm, "parameters": self._size}
         saved = {name: state.get(name) for name in own}
         if own != saved:
