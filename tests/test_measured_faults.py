@@ -216,7 +216,19 @@ def test_7_pinns_are_validated_and_tested_on_the_data_given(make_trainer: MakeTr
 
 
 # 8. Gradient-free training handed back the next untried candidate instead of the best.
-# (Training without gradients: its tests belong here.)
+
+
+def test_8_the_best_candidate_is_what_comes_back(make_trainer: MakeTrainer, rows: Rows) -> None:
+    """The next one has not been tried: it is worse, as a rule, than the best of forty."""
+    told: list[float] = []
+    trainer = make_trainer(
+        optimizer={"name": "one_plus_one", "budget": 40}, data=[rows], max_iter=40, seed=0
+    )
+    trainer.on_train_batch_end = lambda result: told.append(float(result[0]))  # type: ignore[method-assign]
+    model, _ = trainer.fit()
+    assert len(told) == 40
+    assert told[-1] > min(told)
+    assert nn.functional.mse_loss(model(rows[0]), rows[1]).item() == pytest.approx(min(told))
 
 
 # 9. Cosine annealing compounded on its own output; "max" on a plateau started from +inf; a typo in

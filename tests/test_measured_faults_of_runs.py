@@ -5,6 +5,7 @@ The other sections, and what they are, are in ``test_measured_faults.py``.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import re
@@ -259,6 +260,7 @@ def test_11_steps_leave_nothing_behind(make_trainer: MakeTrainer, rows: Rows) ->
         trainer = make_trainer(loss_fn, data=[rows] * batches, max_iter=1)
         tracemalloc.start()
         trainer.fit()
+        gc.collect()
         taken = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
         return taken
@@ -304,7 +306,7 @@ def test_12_importing_is_light_and_changes_nothing() -> None:
 
 
 # 14. verbose=False still showed the bar; a fresh run always warned that no checkpoint was found;
-# fit of a subclass was ignored. (set_use_grad: its tests belong here.)
+# fit of a subclass was ignored; set_use_grad(False) stayed on for the process, unseen.
 
 
 @pytest.mark.parametrize("verbose", [True, False])
@@ -337,3 +339,16 @@ def test_14_fit_of_a_subclass_is_what_runs(make_trainer: MakeTrainer) -> None:
     trainer.on_train_start = lambda: begun.append(1)  # type: ignore[method-assign]
     assert trainer.fit() == (trainer.model, trainer.optimizer)
     assert begun == [1, 1]
+
+
+def test_14_use_grad_is_seen_and_does_not_stay_on(make_trainer: MakeTrainer) -> None:
+    Trainer.set_use_grad(False)  # as scripts do before they make a trainer
+    search = make_trainer(optimizer={"name": "one_plus_one", "budget": 8}, data=None)
+    assert search.use_grad is False
+    later = make_trainer()
+    assert later.use_grad is True
+    later.fit()
+    assert all(parameter.grad is not None for parameter in later.model.parameters())
+    later.set_use_grad(False)
+    with pytest.raises(TrainingError, match="use_grad=False was asked for"):
+        later.fit()

@@ -57,7 +57,7 @@ class LoadCheckpoint(Callback):
         Warns:
             UserWarning: No ``path`` was given, and the log folder has no checkpoint.
         """
-        if trainer.current_epoch:
+        if trainer.current_epoch or trainer.global_step:
             return
         # The settings of the trainer: those given here name the folder of this very run.
         source = newest_run_folder(trainer.config) if self.path is None else Path(self.path)

@@ -52,7 +52,7 @@ def save_run(trainer: TrainerContext) -> Path:
     path = checkpoint_path(trainer.log_folder, state["epoch"], state["batch"])
     if trainer.opt_result.rank == 0:
         write_file(path, state)
-        rotate(trainer.log_folder, trainer.config.keep_checkpoints)
+        rotate(path, trainer.config.keep_checkpoints)
     return path
 
 

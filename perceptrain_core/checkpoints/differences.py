@@ -8,6 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+#: What the optimizers of torch keep for a parameter that has its shape; others it need not fit.
+_LIKE_PARAMETERS = {"exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "sum"}
+
 
 def find_differences(target: Any, saved: Any) -> list[str]:
     """Give one line for each thing that keeps a saved state from being loaded; none if it fits."""
@@ -16,6 +19,16 @@ def find_differences(target: Any, saved: Any) -> list[str]:
     if isinstance(target, Optimizer):
         return _optimizer_differences(target, saved)
     return []
+
+
+def find_conversions(target: Any, saved: Any) -> list[str]:
+    """Give one line for each dtype from which loading a module's state converts to another."""
+    if not isinstance(target, nn.Module):
+        return []
+    own = target.state_dict()
+    both = [(saved[n], own[n]) for n in own if isinstance(own[n], Tensor)]
+    pairs = {(there.dtype, here.dtype) for there, here in both if there.dtype != here.dtype}
+    return sorted(f"{there} in the checkpoint, converted to {here}" for there, here in pairs)
 
 
 def _module_differences(module: nn.Module, saved: Mapping[str, Any]) -> list[str]:
@@ -35,10 +48,23 @@ def _optimizer_differences(optimizer: Optimizer, saved: Mapping[str, Any]) -> li
     own, there = optimizer.param_groups, saved["param_groups"]
     lines = []
     if (mine := [len(g["params"]) for g in own]) != (theirs := [len(g["params"]) for g in there]):
-        lines.append(f"parameters in each group: {mine} here, {theirs} saved")
+        return [f"parameters in each group: {mine} here, {theirs} saved"]
+    lines += _shape_differences([p for g in own for p in g["params"]], saved["state"])
     missing, unknown = own[0].keys() - there[0].keys(), there[0].keys() - own[0].keys()
     if missing and unknown:  # only one of them: another version of the same optimizer
         lines.append(f"options: {_listed(missing)} here, {_listed(unknown)} saved")
+    return lines
+
+
+def _shape_differences(parameters: list[Tensor], state: Mapping[Any, Any]) -> list[str]:
+    """Tell parameters that others have taken the place of, by what has their very shape."""
+    lines = []
+    for number, parameter in enumerate(parameters):
+        for name, value in state.get(number, {}).items():
+            if name in _LIKE_PARAMETERS and isinstance(value, Tensor):
+                here, there = tuple(parameter.shape), tuple(value.shape)
+                if here != there:
+                    lines.append(f"{name} of parameter {number}: shape {here} here, {there} saved")
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from perceptrain_core.checkpoints.temporary import clear_leftovers, temporary_path
 from perceptrain_core.errors import CheckpointError
 
 FORMAT = 1
@@ -27,9 +29,10 @@ def write_file(path: Path, state: dict[str, Any]) -> Path:
         CheckpointError: It cannot be written (a full disk, no permission), or it holds what could
             not be read back; what was there stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(path.parent)
         with temporary.open("wb") as file:
             torch.save(_plain({"format": FORMAT, **state}), file)
             file.flush()
@@ -39,7 +42,7 @@ def write_file(path: Path, state: dict[str, Any]) -> Path:
         _sync_folder(path.parent)
     except Exception as error:
         raise CheckpointError(
-            f"The checkpoint {path} could not be written: {error}. "
+            f"The checkpoint {path} could not be written: {_first_cause(error)}. "
             "Earlier checkpoints are as they were."
         ) from error
     finally:
@@ -52,12 +55,18 @@ def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     """Read a state; nothing in the file is executed.
 
     Raises:
-        CheckpointError: There is no such file, it is damaged, or it is something else.
+        CheckpointError: There is no such file, it cannot be read, it is damaged, or it is
+            something else.
     """
     try:
-        state = torch.load(path, map_location=map_location, weights_only=True)
+        path.open("rb").close()
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint at {str(path)!r}.") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        state = torch.load(path, map_location=map_location, weights_only=True)
+        _check_sums(path)
     except Exception as error:
         reason = _reason(error)
         raise CheckpointError(
@@ -89,6 +98,23 @@ def _check_readable(path: Path) -> None:
         torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
         raise CheckpointError(f"it could not be read back, {_reason(error)}") from error
+
+
+def _check_sums(path: Path) -> None:
+    """Refuse a file with a wrong bit anywhere; torch would load it as it is."""
+    with zipfile.ZipFile(path) as archive:
+        if wrong := archive.testzip():
+            raise zipfile.BadZipFile(f"{wrong} is not what was written")
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Give what the system said, where torch hides it behind words of its own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause
+        cause = cause.__context__
+    return error
 
 
 def _reason(error: Exception) -> str:

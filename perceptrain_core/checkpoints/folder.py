@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +23,44 @@ def checkpoint_path(folder: Path, epoch: int, batch: int = 0) -> Path:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Give the checkpoints of a folder, newest first; that of the best validation comes last."""
-    found = [(_NUMBERED.fullmatch(path.name), path) for path in folder.glob("*.pt")]
+    """Give the checkpoints of a folder, newest first; that of the best validation comes last.
+
+    Raises:
+        CheckpointError: The folder is there, and cannot be looked through.
+    """
+    try:
+        paths = list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise CheckpointError(f"The folder {folder} cannot be read: {error.strerror}.") from error
+    found = [(_NUMBERED.fullmatch(path.name), path) for path in paths]
     numbered = [(int(match[1]), int(match[2] or 0), path) for match, path in found if match]
     newest_first = [path for _, _, path in sorted(numbered, reverse=True)]
-    best = folder / BEST
-    return [*newest_first, best] if best.exists() else newest_first
+    return newest_first + [path for path in paths if path.name == BEST]
 
 
-def rotate(folder: Path, keep: int) -> None:
-    """Delete all but the ``keep`` newest numbered checkpoints; 0 keeps all."""
-    if keep:
-        numbered = [path for path in list_checkpoints(folder) if path.name != BEST]
-        for path in numbered[keep:]:
+def rotate(written: Path, keep: int) -> None:
+    """Delete all but the ``keep`` newest numbered checkpoints; 0 keeps all.
+
+    Args:
+        written: The one that was just written. Later ones stay: the run has gone back behind them.
+        keep: How many stay, this one among them.
+
+    Raises:
+        CheckpointError: An old one cannot be deleted.
+    """
+    if not keep:
+        return
+    numbered = [path for path in list_checkpoints(written.parent) if path.name != BEST]
+    for path in numbered[numbered.index(written) + keep :]:
+        try:
             path.unlink(missing_ok=True)
+        except OSError as error:
+            raise CheckpointError(
+                f"{written.name} is written, but the old checkpoint {path} cannot be deleted: "
+                f"{error.strerror}. Delete it yourself, or set keep_checkpoints=0."
+            ) from error
 
 
 def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -69,9 +94,16 @@ def base_folder(config: TrainConfig) -> Path:
 def newest_run_folder(config: TrainConfig) -> Path:
     """Find the run that a resume goes on with: the one with the newest checkpoint."""
     base = base_folder(config)
-    runs = [folder for folder in (base, *base.glob("*/")) if list_checkpoints(folder)]
-    return max(runs, key=_last_written, default=base)
+    found = {base: list_checkpoints(base)}
+    for folder in base.glob("*/"):
+        with suppress(CheckpointError):  # not open to us, so no run of ours
+            found[folder] = list_checkpoints(folder)
+    runs = {folder: max(map(_time_of, paths)) for folder, paths in found.items() if paths}
+    return max(runs, key=lambda folder: runs[folder], default=base)
 
 
-def _last_written(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in list_checkpoints(folder))
+def _time_of(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:  # another run, which is going on, has let it go
+        return 0.0

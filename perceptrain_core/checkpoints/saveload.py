@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from perceptrain_core.checkpoints.differences import find_differences
+from perceptrain_core.checkpoints.differences import find_conversions, find_differences
 from perceptrain_core.checkpoints.file import read_file, write_file
 from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest
 from perceptrain_core.errors import CheckpointError
@@ -110,6 +111,27 @@ def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
 
     Raises:
         CheckpointError: A part is missing, or an object differs from the one that was saved.
+
+    Warns:
+        UserWarning: Weights are of another dtype than they were, and are converted.
+    """
+    require_fit(path, state, targets)
+    # Those that could not be compared come first: only they can still refuse.
+    for part in sorted(targets, key=lambda part: isinstance(targets[part], nn.Module | Optimizer)):
+        target = targets[part]
+        for line in find_conversions(target, state[part]):
+            warnings.warn(f"{path.name}, {part}: {line}.", stacklevel=3)
+        try:
+            target.load_state_dict(state[part])
+        except Exception as error:
+            raise CheckpointError(f"{path} does not fit the {part}: {error}") from error
+
+
+def require_fit(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
+    """Compare parts of a checkpoint with the objects that they belong to, as `restore` does.
+
+    Raises:
+        CheckpointError: A part is missing, or an object differs from the one that was saved.
     """
     for part, target in targets.items():
         if part not in state:
@@ -118,5 +140,5 @@ def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
         if differences:
             listed = "".join(f"\n  {line}" for line in differences)
             raise CheckpointError(f"{path} does not fit the {part} that was given:{listed}")
-    for part, target in targets.items():
-        target.load_state_dict(state[part])
+        if hasattr(target, "check_state"):  # it knows best, and raises its own error
+            target.check_state(state[part])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,6 @@ from perceptrain_core.cli import output
 
 if TYPE_CHECKING:
     from perceptrain_core.training.run import Run
-
-_INTERRUPTED = 130  # 128 + SIGINT
 
 
 def train(
@@ -36,7 +35,7 @@ def train(
     """Train a model from a run file, and leave a folder with all of it.
 
     With train.verbose=false only the folder is printed. Ctrl-C keeps what was reached; the exit
-    code is 130 then, as shells have it.
+    code is 130 then, as shells have it, and 143 where SIGTERM has stopped it.
     """
     from perceptrain_core.config.run_file import read_run_file
     from perceptrain_core.training.run import build_run
@@ -57,8 +56,8 @@ def train(
         _conclude(results, _short(folder))
     else:
         print(_short(folder))
-    if run.trainer.interrupted:
-        raise typer.Exit(_INTERRUPTED)
+    if run.trainer.stop_signal is not None:
+        raise typer.Exit(128 + signal.Signals[run.trainer.stop_signal])
 
 
 def draw_curves(folder: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
+
+import torch
 
 from perceptrain_core.data.loaders import is_infinite
 from perceptrain_core.errors import DataError
@@ -61,6 +64,7 @@ class DictDataLoader:
         self._begin_endless()
         names = [name for name in self.dataloaders if name not in self._endless]
         finite = {name: iter(self.dataloaders[name]) for name in names}
+        seeds = _Seeds() if len(finite) > 1 else None
         unfinished = set(names)
         while unfinished or not finite:
             parts = {name: next(iterator, _END) for name, iterator in finite.items()}
@@ -69,8 +73,9 @@ class DictDataLoader:
             if ended and not unfinished:
                 return
             for name in ended:
-                finite[name] = iter(self.dataloaders[name])
-                parts[name] = _first(name, finite[name])
+                with seeds.next() if seeds else nullcontext():
+                    finite[name] = iter(self.dataloaders[name])
+                    parts[name] = _first(name, finite[name])
             # Last, so that the end of an epoch loses none of their batches.
             parts |= {name: _first(name, iterator) for name, iterator in self._endless.items()}
             yield {name: _unwrap(parts[name]) for name in self.dataloaders}
@@ -127,6 +132,24 @@ class NamedLoader:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (dict(zip(self.names, batch, strict=True)) for batch in self.loader)
+
+
+class _Seeds:
+    """Seeds of torch for what starts again in the midst of an epoch, all known at its start.
+
+    So the order of the data does not depend on what the model draws meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._seed = int(torch.empty((), dtype=torch.int64).random_())
+
+    @contextmanager
+    def next(self) -> Iterator[None]:
+        """Let torch draw from the next seed for a while."""
+        self._seed = (self._seed + 1) % 2**63
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(self._seed)
+            yield
 
 
 def _first(name: str, iterator: Iterator[Any]) -> Any:

@@ -169,7 +169,7 @@ class NevergradOptimizer:
                 gone another way already; or the candidates are not those that were saved, as
                 with another version of nevergrad.
         """
-        self._check_fits(state)
+        self.check_state(state)
         if state["start"] is None:
             return
         losses = state["losses"].tolist()
@@ -201,7 +201,12 @@ class NevergradOptimizer:
         self._forget()
         self._begin(state["start"], state["random"])
 
-    def _check_fits(self, state: dict[str, Any]) -> None:
+    def check_state(self, state: dict[str, Any]) -> None:
+        """Refuse the state of another search.
+
+        Raises:
+            CheckpointError: The algorithm or the number of parameters is another.
+        """
         own = {"algorithm": self.algorithm, "parameters": self._size}
         saved = {name: state.get(name) for name in own}
         if own != saved:

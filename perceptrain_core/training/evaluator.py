@@ -83,6 +83,7 @@ class Evaluator(GradientFree, TrainerHooks):
         self.global_step = 0
         self.stop_training = False
         self.interrupted = False
+        self.stop_signal: str | None = None
         self.averaged_model: AveragedModel | None = None
         self.grad_scaler: GradScaler | None = None
         self.schedule: Schedule | None = None

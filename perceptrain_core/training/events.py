@@ -37,17 +37,19 @@ class Events:
         self._config = config
         self._tracker = tracker
         self._listeners: dict[TrainingStage, list[Callback]] = {}
+        self._savers: dict[TrainingStage, list[Callback]] = {}
         for callback in callbacks:
-            self._listeners.setdefault(callback.on, []).append(callback)
+            group = self._savers if callback.saves_run else self._listeners
+            group.setdefault(callback.on, []).append(callback)
         # Stages that nobody asked for are missing: the loop looks once, and does nothing.
         overridden = {stage for stage in TrainingStage if _overridden(trainer, stage)}
-        self._stages = overridden | set(self._listeners)
+        self._stages = overridden | set(self._listeners) | set(self._savers)
 
     def __contains__(self, stage: TrainingStage) -> bool:
         """Whether anybody asked for a stage."""
         return stage in self._stages
 
-    def tell(self, stage: TrainingStage, count: int, *arguments: Any) -> None:
+    def tell(self, stage: TrainingStage, count: int, *arguments: Any, savers: bool = True) -> None:
         """Call the hook with the arguments, then the callbacks whose turn it is.
 
         Args:
@@ -55,11 +57,18 @@ class Events:
             count: The epoch, or on a batch stage the batch, counted from 1: in training over the
                 whole run, else over one validation or test.
             arguments: For the hook.
+            savers: Whether those that save the run hear of it; they come last.
         """
         if stage not in self._stages:
             return
         self._call_hook(stage, *arguments)
         self._run(self._listeners.get(stage, ()), stage, count)
+        if savers:
+            self.tell_savers(stage, count)
+
+    def tell_savers(self, stage: TrainingStage, count: int) -> None:
+        """Call those whose turn it is of the callbacks that save the run."""
+        self._run(self._savers.get(stage, ()), stage, count)
 
     def tell_each(
         self,
@@ -74,15 +83,11 @@ class Events:
             batches: For each its count and the argument of the hook.
             show: Called with that argument before anybody hears of it.
         """
-        listeners = self._listeners.get(stage, [])
-        savers = [callback for callback in listeners if callback.saves_run]
-        others = [callback for callback in listeners if not callback.saves_run]
         for count, batch in batches:
             show(batch)
-            self._call_hook(stage, batch)
-            self._run(others, stage, count)
-        for count, _ in batches if savers else ():
-            self._run(savers, stage, count)
+            self.tell(stage, count, batch, savers=False)
+        for count, _ in batches:
+            self.tell_savers(stage, count)
 
     def _call_hook(self, stage: TrainingStage, *arguments: Any) -> None:
         hook = getattr(self._trainer, f"on_{stage.value}", None)

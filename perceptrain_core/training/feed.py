@@ -14,6 +14,7 @@ from perceptrain_core.data.generators import (
     set_loader_random_state,
 )
 from perceptrain_core.data.loaders import is_infinite
+from perceptrain_core.data.outline import outline
 from perceptrain_core.errors import CheckpointError
 
 
@@ -89,7 +90,17 @@ class Feed:
             "taken": taken,
             "anchor": anchor,
             "generators": loader_random_state(self.epochs.loader),
+            "data": self._outline(),
         }
+
+    def differences(self, saved: Mapping[str, Any]) -> list[str]:
+        """Give a line for each thing in which the data are others than those of a saved place."""
+        there, here = saved["data"], self._outline()
+        return [
+            f"{what} {there.get(what)} then, {here.get(what)} now"
+            for what in here | there
+            if here.get(what) != there.get(what)
+        ]
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go to the place again; on the way the global random generators are used.
@@ -112,6 +123,10 @@ class Feed:
                 "taken of them: give it the data that it was started with."
             ) from None
         set_loader_random_state(self.epochs.loader, saved["generators"])
+
+    def _outline(self) -> dict[str, Any]:
+        told = outline(self.epochs.loader)
+        return told if self.epochs.endless else told | {"batches": self.epochs.count()}
 
     def here(self) -> dict[str, Any]:
         """Give the states of all that the order of the data depends on."""

@@ -33,7 +33,7 @@ _OF_A_FIT = (
 )
 
 # What a user may look at after a fit, and no checkpoint holds.
-_OUTCOME = ("_log_folder", "stop_training", "interrupted")
+_OUTCOME = ("_log_folder", "stop_training", "interrupted", "stop_signal")
 _RESULT = ("iteration", "loss", "metrics", "extra")
 
 

@@ -19,7 +19,11 @@ def new_run_folder(config: TrainConfig) -> Path:
 
 
 def _used(folder: Path) -> bool:
-    return folder.is_dir() and any(path.is_file() for path in folder.iterdir())
+    return folder.is_dir() and any(
+        # Hidden is what a run has left that was killed in its first checkpoint.
+        path.is_file() and not path.name.startswith(".")
+        for path in folder.iterdir()
+    )
 
 
 def unused(folder: Path, numbered: bool = False) -> Path:

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.checkpoints.folder import newest_run_folder, read_newest
+from perceptrain_core.checkpoints.folder import (
+    BEST,
+    list_checkpoints,
+    newest_run_folder,
+    read_newest,
+)
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
-from perceptrain_core.checkpoints.saveload import find_checkpoint, restore
+from perceptrain_core.checkpoints.saveload import find_checkpoint, require_fit, restore
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.registry.messages import one_line
+from perceptrain_core.training.changes import (
+    callback_names,
+    check_data,
+    check_processes,
+    tell_changes,
+)
 from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.meter import Meter
 
 _PLAIN = (str, int, float, bool, type(None))
+#: Parts that not every run has.
+_PARTS = {
+    "loss": "a loss",
+    "averaged_model": "an averaged model (ema)",
+    "grad_scaler": "a gradient scaler (fp16)",
+    "lr_schedule": "a learning-rate scheduler",
+}
 
 
 def run_state(trainer: Any, feed: Feed, meter: Meter) -> dict[str, Any]:
@@ -38,10 +58,9 @@ def trained_state(trainer: Any) -> dict[str, Any]:
         "global_step": trainer.global_step,
         "batches_seen": trainer.batches_seen,
         "history": list(trainer.history),
-        "callbacks": {_key(i, c): c.state_dict() for i, c in enumerate(trainer.callbacks)},
-        "config": plain_config(trainer.config),
-        "provenance": trainer.provenance,
+        "callbacks": {n: c.state_dict() for n, c in callback_names(trainer.callbacks).items()},
     }
+    state |= _described(trainer)
     return state | {name: part.state_dict() for name, part in _stateful(trainer).items()}
 
 
@@ -54,27 +73,31 @@ def restore_run(
         The callbacks that the checkpoint had a state for.
 
     Raises:
-        CheckpointError: The checkpoint does not fit; then nothing has changed.
+        CheckpointError: The checkpoint does not fit; then the model and optimizer have not changed.
+
+    Warns:
+        UserWarning: Something is other than in the run that was saved.
     """
     if "history" not in state:
         raise CheckpointError(
             f"{path} holds a model, but no run to go on with: load it with load_checkpoint."
         )
-    engine, places = trainer.engine, state["processes"]
-    known = len(places) == engine.world_size
-    if state["batch"] and not known:
-        raise CheckpointError(
-            f"{path} is from the midst of an epoch of {len(places)} processes, and here are "
-            f"{engine.world_size}: resume it in as many, or from the end of an epoch."
-        )
+    parts = _stateful(trainer)
+    _refuse_unknown(path, _PARTS.keys() & state.keys() - parts.keys())
+    require_fit(path, state, parts)
+    places = state["processes"]
+    place = None
+    if check_processes(path, len(places), trainer.engine.world_size, state["batch"]):
+        place = places[trainer.engine.rank]
+        check_data(path, feed, place["feed"])
+    tell_changes(path, state, _described(trainer), trainer.callbacks)
     restored = restore_trained(trainer, path, state)
     feed.begin_epoch(state["epoch"] + 1)
-    if known:
-        feed.load_state_dict(places[engine.rank]["feed"])
-    if feed.batch:
-        meter.load_state_dict(places[engine.rank]["meter"])
-    if engine.rank < len(places):  # else this process was not there
-        set_random_state(places[engine.rank]["random"])  # at last, for the feed has used it
+    if place is not None:
+        feed.load_state_dict(place["feed"])
+        if feed.batch:
+            meter.load_state_dict(place["meter"])
+        set_random_state(place["random"])  # at last, for the feed has used it
     return restored
 
 
@@ -83,17 +106,12 @@ def restore_trained(trainer: Any, path: Path, state: dict[str, Any]) -> list[Cal
 
     Returns:
         The callbacks that there was a state for.
+
+    Raises:
+        CheckpointError: It does not fit.
     """
-    _warn_of_others(path, state["provenance"], trainer.provenance)
-    if trainer.schedule is not None and "lr_schedule" in state:
-        trainer.schedule.check_state(state["lr_schedule"])
+    restored = _restore_callbacks(path, trainer.callbacks, state["callbacks"])
     restore(path, state, _stateful(trainer))
-    restored = []
-    for number, callback in enumerate(trainer.callbacks):
-        saved = state["callbacks"].get(_key(number, callback))
-        if saved is not None:
-            callback.load_state_dict(saved)
-            restored.append(callback)
     trainer.current_epoch = state["epoch"]
     trainer.global_step = state["global_step"]
     trainer.batches_seen = state["batches_seen"]
@@ -101,19 +119,30 @@ def restore_trained(trainer: Any, path: Path, state: dict[str, Any]) -> list[Cal
     return restored
 
 
-def _warn_of_others(path: Path, saved: dict[str, Any], own: dict[str, Any]) -> None:
-    """Say which parts came by another name, or from another version, than in the checkpoint."""
-    changed = [
-        f"{part}: {_supplier(saved[part])} then, {_supplier(own[part])} now"
-        for part in saved.keys() & own.keys()
-        if saved[part] != own[part]
-    ]
-    if changed:
-        warnings.warn(f"{path.name} was made with other parts; {'; '.join(changed)}.", stacklevel=4)
+def _refuse_unknown(path: Path, parts: Iterable[str]) -> None:
+    for part in parts:
+        raise CheckpointError(
+            f"{path} holds the state of {_PARTS[part]}, and this run has none: resume with the "
+            "loss and settings that the run was started with, or start a new one from its weights "
+            "with load_checkpoint."
+        )
 
 
-def _supplier(entry: dict[str, Any]) -> str:
-    return " ".join(str(value) for key in ("name", "version") if (value := entry.get(key)))
+def _restore_callbacks(
+    path: Path, callbacks: Iterable[Callback], saved: dict[str, Any]
+) -> list[Callback]:
+    restored = []
+    for name, callback in callback_names(callbacks).items():
+        if name not in saved:
+            continue
+        try:
+            callback.load_state_dict(saved[name])
+        except Exception as error:
+            raise CheckpointError(
+                f"{path} does not fit the callback {name}: {one_line(error)}"
+            ) from error
+        restored.append(callback)
+    return restored
 
 
 def find_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict[str, Any]] | None:
@@ -131,7 +160,10 @@ def find_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict
     if resume is False:
         return None
     if resume is not True:
-        return find_checkpoint(resume)
+        named = find_checkpoint(resume)
+        if config.verbose:
+            _tell_later_ones(named[0])
+        return named
     folder = newest_run_folder(config)
     found = read_newest(folder)
     if found is None:
@@ -139,9 +171,34 @@ def find_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict
     return found
 
 
+def _tell_later_ones(path: Path) -> None:
+    beside = list_checkpoints(path.parent)
+    if path in beside[1:] and path.name != BEST:
+        print(
+            f"{path.name} has later checkpoints beside it; until this run has got further, "
+            f"resume=True goes on from {beside[0].name}."
+        )
+
+
+def _described(trainer: Any) -> dict[str, Any]:
+    """Give what a checkpoint only records, for people and for comparison."""
+    return {
+        "config": plain_config(trainer.config),
+        "classes": {
+            "model": type(trainer.model).__name__,
+            "optimizer": type(trainer.optimizer).__name__,
+        },
+        "provenance": trainer.provenance,
+    }
+
+
 def plain_config(config: TrainConfig) -> dict[str, Any]:
-    """Give the settings as plain values; what is none (functions, dtypes, lists) as text."""
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    """Give the settings as plain values; what is none (functions, dtypes, lists) as text.
+
+    The callbacks are left out: they have a place of their own.
+    """
+    names = [field.name for field in fields(config) if field.name != "callbacks"]
+    values = {name: getattr(config, name) for name in names}
     return {name: v if isinstance(v, _PLAIN) else str(v) for name, v in values.items()}
 
 
@@ -156,7 +213,3 @@ def _stateful(trainer: Any) -> dict[str, Any]:
     if trainer.schedule is not None:  # after the optimizer, whose rates it knows
         parts["lr_schedule"] = trainer.schedule
     return parts
-
-
-def _key(number: int, callback: Callback) -> str:
-    return f"{number}:{type(callback).__name__}"

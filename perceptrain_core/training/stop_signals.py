@@ -45,7 +45,9 @@ class StopSignals:
     def __exit__(self, *error: object) -> None:
         """Put the handlers back."""
         while self._before:
-            signal.signal(*self._before.popitem())
+            number, before = self._before.popitem()
+            if signal.getsignal(number) == self._take_down:  # else somebody has set another since
+                signal.signal(number, before)
 
     def _take_down(self, number: int, frame: FrameType | None) -> None:
         self.heard = signal.Signals(number).name

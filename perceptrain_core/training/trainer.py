@@ -65,6 +65,7 @@ class Trainer(Evaluator):
         opt_result: Where the run stands, for callbacks.
         stop_training: Set it to true to stop after the epoch in training.
         interrupted: Whether the last fit was ended by Ctrl-C or SIGTERM.
+        stop_signal: Which of them it was, ``"SIGINT"`` or ``"SIGTERM"``; ``None`` if neither.
         averaged_model: With ``config.ema`` the moving average of the model, an ``AveragedModel``
             of ``torch.optim.swa_utils``; else ``None``.
         schedule: With ``config.lr_scheduler``, the schedule, which has torch's ``scheduler``.
@@ -130,7 +131,7 @@ class Trainer(Evaluator):
                 self._train(val)
             except KeyboardInterrupt:  # in the midst of a step
                 self._feed.end_epoch()
-                self._interrupt("Interrupted", "")
+                self._interrupt("SIGINT", "")
             finally:
                 self._guard.release()
                 self._take_best()
@@ -230,11 +231,13 @@ class Trainer(Evaluator):
         return self.engine.any(self.stop_training or met)
 
     def _finish(self, tracker: Tracker) -> None:
+        # First, for what callbacks put back at the end is nothing to go on from.
+        self._events.tell_savers(Stage.TRAIN_END, self.current_epoch)
         for callback in self.callbacks:
             callback.end_run(self)
         losses = losses_of(self.history, "train"), losses_of(self.history, "val")
-        self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses)
-        if self.averaged_model is not None:  # only now: the checkpoint of an end holds both
+        self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses, savers=False)
+        if self.averaged_model is not None:
             self.model.load_state_dict(self.averaged_model.module.state_dict())
         if self.config.log_model:
             loaders = self.train_dataloader, self.val_dataloader, self.test_dataloader
@@ -285,10 +288,11 @@ class Trainer(Evaluator):
         saved = ""
         if any(callback.saves_run for callback in self.callbacks):
             saved = f" Saved as {save_run(self).name}, which resume=True goes on from."
-        self._interrupt("Interrupted" if signal == "SIGINT" else f"Stopped by {signal}", saved)
+        self._interrupt(signal, saved)
 
-    def _interrupt(self, what: str, saved: str) -> None:
-        self.interrupted = True
+    def _interrupt(self, signal: str, saved: str) -> None:
+        self.interrupted, self.stop_signal = True, signal
+        what = "Interrupted" if signal == "SIGINT" else f"Stopped by {signal}"
         complete = len(self.history)
         if self.config.verbose:
             where = f"in epoch {self.opt_result.iteration}"

@@ -50,7 +50,7 @@ def test_more_than_six_digits_sort_as_numbers(folder: Path) -> None:
 def test_rotation_spares_the_newest_and_the_best(folder: Path, keep: int, left: int) -> None:
     others = len(list(folder.iterdir())) - 4
     newest = names(folder)[0]
-    rotate(folder, keep)
+    rotate(checkpoint_path(folder, 999_999), keep)
     assert len(names(folder)) == left
     assert names(folder)[0] == newest
     assert names(folder)[-1] == BEST

@@ -215,6 +215,32 @@ def test_the_traceback_is_for_those_who_ask(here):
     assert "ValueError: Invalid learning rate" in done.stderr
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_by_a_signal_and_resumed_ends_as_if_it_had_not_been(here, site, number, code):
+    options = ["--set", "train.max_iter=400", "--set", "train.checkpoint_every=50"]
+    options += ["--set", "train.seed=1", "--set", "train.print_every=0"]
+    command = [*COMMAND, "train", "run.toml", *options]
+    process = subprocess.Popen(
+        command, env=site.environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    folder = here / "runs" / "run"
+    metrics = folder / "metrics.csv"
+    try:
+        _wait_for(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 5)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, stderr) == (code, "")
+    assert ", which resume=True goes on from." in stdout
+    assert len(epochs(folder)) < 400
+    assert invoke("train", "run.toml", *options, "--resume").exit_code == 0
+    assert invoke("train", "run.toml", *options).exit_code == 0
+    whole = here / "runs" / "run" / "run-2"
+    assert (folder / "model.pt").read_bytes() == (whole / "model.pt").read_bytes()
+    assert epochs(folder) == epochs(whole)
+
+
 def test_ctrl_c_keeps_what_was_reached(here, site):
     endless = [*COMMAND, "train", "run.toml", "--set", "train.max_iter=10000000"]
     endless += ["--set", "train.checkpoint_every=2"]

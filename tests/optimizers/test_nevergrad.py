@@ -134,9 +134,10 @@ SCRIPT = """
 import sys
 import torch
 from perceptrain.optimizers import NevergradOptimizer
+from pathlib import Path
 from perceptrain_core.checkpoints.file import read_file
 search = NevergradOptimizer([torch.nn.Parameter(torch.zeros(6))], sys.argv[2], budget=100)
-search.load_state_dict(read_file(sys.argv[1])["optimizer"])
+search.load_state_dict(read_file(Path(sys.argv[1]))["optimizer"])
 for _ in range(20):
     candidate = search.ask()
     search.tell(candidate, float(candidate.square().sum()))

@@ -79,7 +79,8 @@ def test_what_the_processes_trained_comes_back(
     assert dict(os.environ) == environment
     assert list(map(signal.getsignal, (2, 15))) == handlers
     trainer.config.nprocs, trainer.config.max_iter = 1, 4
-    trainer.fit(resume=True)
+    with pytest.warns(UserWarning, match="2 then, 1 now: random numbers and the order of the data"):
+        trainer.fit(resume=True)
     assert len(trainer.history) == 4
     assert trainer.history[3]["train_loss"] < trainer.history[2]["train_loss"]
 

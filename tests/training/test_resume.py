@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from perceptrain import Callback, Trainer, to_dataloader, write_checkpoint
+from perceptrain.callbacks import EarlyStopping, SaveCheckpoint
 from perceptrain.errors import CheckpointError
 
 MakeTrainer = Callable[..., Trainer]
@@ -118,13 +119,17 @@ def test_batch_stages_go_on_counting(make_trainer: MakeTrainer) -> None:
 
 
 @pytest.mark.parametrize("what", ["file", "folder", "text"])
-def test_from_a_path(make_trainer: MakeTrainer, what: str) -> None:
+def test_from_a_path(
+    make_trainer: MakeTrainer, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = make_trainer(max_iter=4, checkpoint_every=2, log_folder="first")
     first.fit()
     path = first.log_folder / "checkpoint_epoch_000002.pt"
     source: Any = {"file": path, "folder": first.log_folder, "text": str(path)}[what]
-    trainer = make_trainer(max_iter=6, write_every=1, log_folder="elsewhere")
+    trainer = make_trainer(max_iter=6, write_every=1, log_folder="elsewhere", verbose=True)
     trainer.fit(resume=source)
+    told = "has later checkpoints beside it; until this run has got further, resume=True goes on"
+    assert (told in capsys.readouterr().out) == (what != "folder")
     start = 4 if what == "folder" else 2
     assert trainer.history[:start] == first.history[:start]
     assert len(trainer.history) == 6
@@ -252,3 +257,20 @@ def test_another_loss_than_in_the_checkpoint_is_told(make_trainer: MakeTrainer) 
     told = "loss: perceptrain-core/huber .* then, perceptrain-core/mse .* now"
     with pytest.warns(UserWarning, match=told):
         other.fit(resume=True)
+
+
+def test_what_is_put_back_at_the_end_is_not_what_a_run_goes_on_from(
+    make_trainer: MakeTrainer,
+) -> None:
+    def trainer(epochs: int, folder: str) -> Trainer:
+        stopping = EarlyStopping("train_epoch_end", 1, "train_loss", 99, "max", restore_best=True)
+        callbacks = [stopping, SaveCheckpoint("train_end")]
+        return make_trainer(max_iter=epochs, log_folder=folder, callbacks=callbacks)
+
+    whole = trainer(4, "whole")
+    whole.fit()
+    trainer(2, "parts").fit()
+    again = trainer(4, "parts")
+    again.fit(resume=True)
+    assert_same(state(whole), state(again))
+    assert whole.history == again.history

@@ -92,7 +92,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def trainer_of(make_trainer: MakeTrainer, rows: Any, kind: str, folder: str, **more: Any) -> Any:
+def trainer_of(
+    make_trainer: MakeTrainer,
+    rows: Any,
+    kind: str,
+    folder: str,
+    watch: tuple[Callback, ...] = (),
+    **more: Any,
+) -> Any:
     cosine = LRSchedulerCosineAnnealing("train_batch_end", 1, t_max=12)
     settings: dict[str, Any] = {
         "model": noisy_net(),
@@ -105,7 +112,7 @@ def trainer_of(make_trainer: MakeTrainer, rows: Any, kind: str, folder: str, **m
         "max_iter": 4,
         "seed": 5,
         "log_folder": folder,
-        "callbacks": [cosine, SaveCheckpoint("train_batch_end", 1)],
+        "callbacks": [cosine, SaveCheckpoint("train_batch_end", 1), *watch],
         "keep_checkpoints": 0,
     }
     return make_trainer(**settings | more)
@@ -142,13 +149,22 @@ def residuals(batch: Any, model: nn.Module) -> Any:
     return sum(terms.values()), terms
 
 
-@pytest.mark.parametrize("finite", [True, False])
-def test_points_of_several_loaders(make_trainer: MakeTrainer, rows: Any, finite: bool) -> None:
+@pytest.mark.parametrize("endless", [(), ("edge",), ("inside", "edge")])
+def test_points_of_several_loaders(
+    make_trainer: MakeTrainer, rows: Any, endless: tuple[str, ...]
+) -> None:
+    finite = len(endless) < 2
+
+    def points(name: str, rows: Any, batch_size: int) -> Any:
+        options = {"infinite": True} if name in endless else {"shuffle": True}
+        return to_dataloader(rows, batch_size=batch_size, **options)
+
+    def noisy(batch: Any, model: nn.Module) -> Any:
+        loss, terms = residuals(batch, model)
+        return loss + 0 * torch.rand(()), terms
+
     def trainer(folder: str) -> Trainer:
-        parts = {
-            "inside": to_dataloader(rows[0], batch_size=4, shuffle=True, infinite=not finite),
-            "edge": to_dataloader(rows[0][:9], batch_size=2, infinite=True),
-        }
+        parts = {"inside": points("inside", rows[0], 4), "edge": points("edge", rows[0][:4], 2)}
         data, settings = DictDataLoader(parts), {"loss_fn": residuals, "val_every": 0, "val": None}
         return trainer_of(
             make_trainer,
@@ -196,7 +212,7 @@ def test_newest_is_the_one_with_the_most_batches(make_trainer: MakeTrainer, rows
         "tensors",
         "one",
         max_iter=2,
-        callbacks=[Callback("train_epoch_start", 1, lambda t, c, w: seen.append("start"))],
+        watch=(Callback("train_epoch_start", 1, lambda t, c, w: seen.append("start")),),
     )
     again.fit(resume=True)
     assert again.history == first.history
@@ -208,7 +224,7 @@ def test_the_start_of_an_epoch_is_told_once(make_trainer: MakeTrainer, rows: Any
     first.fit()
     seen: list[int] = []
     start = Callback("train_epoch_start", 1, lambda t, c, w: seen.append(t.current_epoch))
-    again = trainer_of(make_trainer, rows, "tensors", "one", max_iter=3, callbacks=[start])
+    again = trainer_of(make_trainer, rows, "tensors", "one", watch=(start,), max_iter=3)
     again.fit(resume=first.log_folder / "checkpoint_epoch_000000_batch_000000002.pt")
     assert seen == [2, 3]
 
@@ -218,8 +234,25 @@ def test_fewer_data_than_had_been_taken(make_trainer: MakeTrainer, rows: Any) ->
     first.fit()
     place = first.log_folder / "checkpoint_epoch_000000_batch_000000004.pt"
     few = tuple(tensor[:12] for tensor in rows)
-    with pytest.raises(CheckpointError, match="fewer batches than the 4 that the run had taken"):
+    with pytest.raises(CheckpointError, match="data are others: batches 4 then, 2 now; rows 20"):
         trainer_of(make_trainer, few, "tensors", "one").fit(resume=place)
+
+
+def test_data_that_tell_nothing_and_end_too_early(make_trainer: MakeTrainer, rows: Any) -> None:
+    batches = [tuple(part) for part in zip(*(tensor.split(6) for tensor in rows), strict=True)]
+
+    class Ending:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def __iter__(self) -> Iterator[Any]:
+            return iter(batches[: self.number])
+
+    first = trainer_of(make_trainer, rows, "tensors", "one", data=Ending(4), max_iter=1)
+    first.fit()
+    place = first.log_folder / "checkpoint_epoch_000000_batch_000000004.pt"
+    with pytest.raises(CheckpointError, match="fewer batches than the 4 that the run had taken"):
+        trainer_of(make_trainer, rows, "tensors", "one", data=Ending(3)).fit(resume=place)
 
 
 def test_without_callbacks_nobody_asks_for_the_place(make_trainer: MakeTrainer) -> None:

@@ -1,0 +1,180 @@
+"""SIGINT and SIGTERM to real processes: they stop after a step, and resume from there."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perceptrain import Callback, Trainer
+from perceptrain_core.training.stop_signals import StopSignals
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+MakeTrainer = Callable[..., Trainer]
+
+SCRIPT = """
+import sys
+import time
+import torch
+from torch import nn
+from perceptrain import Callback, TrainConfig, Trainer
+torch.set_num_threads(1)
+mode, checkpoints = sys.argv[1], int(sys.argv[2])
+x = torch.randn(20, 2, generator=torch.Generator().manual_seed(1))
+told = Callback("train_batch_end", callback=lambda t, c, w: print("step", flush=True))
+
+def loss(batch, model):
+    if mode == "slow":
+        time.sleep(0.02)
+    if mode == "hang":
+        print("hangs", flush=True)
+        time.sleep(60)
+    return (model(batch[0]) - batch[1]).square().mean(), {}
+
+def train(resume, folder="./"):
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1))
+    config = TrainConfig(
+        max_iter=30, batch_size=5, seed=5, progress=False, checkpoint_every=checkpoints,
+        callbacks=[told], tracking_tool="csv", log_folder=folder,
+    )
+    trainer = Trainer(model, "adam", config, loss, (x, x[:, :1]))
+    trainer.fit(resume=resume)
+    return trainer
+
+trainer = train(resume=mode == "resume")
+if mode == "resume":
+    whole = train(False, "whole")
+    assert trainer.history == whole.history
+    states = trainer.model.state_dict().values(), whole.model.state_dict().values()
+    assert all(map(torch.equal, *states))
+print(trainer.interrupted, trainer.stop_signal)
+sys.exit(7)
+"""
+
+
+@contextmanager
+def process(folder: Path, mode: str, checkpoints: int = 9) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, mode, str(checkpoints)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def wait_for(running: subprocess.Popen[str], line: str, times: int = 1) -> None:
+    assert running.stdout is not None
+    for _ in range(times):
+        assert running.stdout.readline() == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(signal.SIGINT, "Interrupted"), (signal.SIGTERM, "Stopped by SIGTERM")]
+)
+def test_stops_after_a_step_and_goes_on_from_there(
+    tmp_path: Path, number: signal.Signals, told: str
+) -> None:
+    with process(tmp_path, "slow") as running:
+        wait_for(running, "step", times=6)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (7, "")
+    assert out.endswith(f"True {number.name}\n")
+    where = rf"{told} in epoch (\d+); (\d+) epochs are complete\. Saved as (\S+), which resume=True"
+    found = re.search(where, out)
+    assert found is not None, out
+    assert int(found[1]) == int(found[2]) + 1
+    assert [path.name for path in (tmp_path / "runs").glob("*.pt")] == [found[3]]
+    with process(tmp_path, "resume") as running:
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (7, "")
+    assert out.endswith("False None\n")
+
+
+def test_second_signal_ends_a_step_that_hangs(tmp_path: Path) -> None:
+    with process(tmp_path, "hang", checkpoints=0) as running:
+        wait_for(running, "hangs")
+        running.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(timeout=0.5)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=20)
+    assert (running.returncode, err) == (7, "")
+    assert "Interrupted in epoch 1; 0 epochs are complete.\nTrue SIGINT\n" in out
+    # The run keeps no checkpoints.
+    assert not any(tmp_path.iterdir())
+
+
+def handlers() -> list[Any]:
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+def raising(message: str) -> Callback:
+    def fail(*_: Any) -> None:
+        raise RuntimeError(message)
+
+    return Callback("train_batch_end", callback=fail)
+
+
+def test_handlers_are_put_back(make_trainer: MakeTrainer) -> None:
+    before, within = handlers(), []
+    look = Callback("train_start", callback=lambda t, c, w: within.append(handlers()))
+    make_trainer(callbacks=[look]).fit()
+    assert before not in within
+    assert handlers() == before
+    with pytest.raises(RuntimeError, match="mine"):
+        make_trainer(callbacks=[raising("mine")]).fit()
+    assert handlers() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_handler_of_a_user_is_left_alone(make_trainer: MakeTrainer, number: signal.Signals) -> None:
+    got: list[int] = []
+    before = signal.signal(number, lambda n, frame: got.append(n))
+    try:
+        send = Callback("train_epoch_end", callback=lambda t, c, w: os.kill(os.getpid(), number))
+        trainer = make_trainer(callbacks=[send], max_iter=3)
+        trainer.fit()
+    finally:
+        signal.signal(number, before)
+    assert got == [number] * 3
+    assert not trainer.interrupted
+    assert len(trainer.history) == 3
+
+
+def test_handler_that_is_set_during_the_fit_stays() -> None:
+    def mine(number: int, frame: Any) -> None:
+        pass
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with StopSignals():
+            signal.signal(signal.SIGTERM, mine)
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_fit_in_another_thread(make_trainer: MakeTrainer) -> None:
+    trainer, before = make_trainer(max_iter=3), handlers()
+    thread = threading.Thread(target=trainer.fit)
+    thread.start()
+    thread.join()
+    assert len(trainer.history) == 3
+    assert handlers() == before
