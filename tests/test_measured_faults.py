@@ -1,7 +1,8 @@
 """Faults that were measured in a trainer before this one, and are not here: data, losses, rates.
 
-Fourteen sections, here and in ``test_measured_faults_of_runs.py``, each name a fault, and what it
-did; each test fails where it is.
+Fourteen sections, here and in ``test_measured_faults_of_runs.py`` and
+``test_measured_faults_of_processes.py``, each name a fault, and what it did; each test fails where
+it is.
 """
 
 from __future__ import annotations

@@ -59,10 +59,6 @@ def same_weights(a: nn.Module, b: nn.Module) -> bool:
     return all(map(torch.equal, a.state_dict().values(), b.state_dict().values()))
 
 
-# 4. Two processes on a CPU applied every step twice, ...
-# (Training in several processes: its tests belong here.)
-
-
 # 5. One epoch too many was trained; a resumed run repeated an epoch, then trained max_iter more
 # with other random numbers, and its learning-rate callbacks fired twice; the best checkpoint
 # resumed at epoch 0.

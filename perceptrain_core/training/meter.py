@@ -17,8 +17,8 @@ from perceptrain_core.types import Metrics
 #: Means by name, ``train_loss`` and so on.
 Row: TypeAlias = dict[str, float]
 
-#: For each name a sum, and the number of rows or batches in it.
-Totals: TypeAlias = dict[str, tuple[float, int]]
+#: By name sums, and the number of rows or batches in each.
+Totals: TypeAlias = tuple[dict[str, float], dict[str, int]]
 
 
 class Meter:
@@ -72,13 +72,14 @@ class Meter:
         Raises:
             LossContractError: A metric is not a scalar.
         """
-        totals: Totals = {}
+        totals: dict[str, float] = {}
+        weights: dict[str, int] = {}
         for rows, sums in self._sums.items():
+            counts = self._counts[rows]
             for name, value in sums.items():
-                total, weight = totals.get(name, (0.0, 0))
-                added = rows * self._counts[rows][name]
-                totals[name] = total + rows * _number(name, value), weight + added
-        return totals
+                totals[name] = totals.get(name, 0.0) + rows * _number(name, value)
+                weights[name] = weights.get(name, 0) + rows * counts[name]
+        return totals, weights
 
     def state_dict(self) -> dict[str, Any]:
         """Give the sums so far."""
@@ -91,12 +92,14 @@ class Meter:
 
 def means_of(parts: list[Totals], prefix: str) -> Row:
     """Give the means over what several processes summed; the loss is NaN if there was nothing."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    row = {f"{prefix}_loss": float("nan")}  # where every batch was skipped
-    for name in names:
-        totals, weights = zip(*(part[name] for part in parts if name in part), strict=True)
-        row[f"{prefix}_{name}"] = sum(totals) / sum(weights)
-    return row
+    (totals, weights), *others = parts
+    for more, counts in others:
+        for name, total in more.items():
+            totals[name] = totals.get(name, 0.0) + total
+            weights[name] = weights.get(name, 0) + counts[name]
+    if not totals:  # every batch was skipped
+        return {f"{prefix}_loss": float("nan")}
+    return {f"{prefix}_{name}": total / weights[name] for name, total in totals.items()}
 
 
 def reduce_row(engine: Engine, row: Row, average: bool) -> Row:
