@@ -110,8 +110,16 @@ def promote_to(x: Any, dtype: type[_Kind]) -> _Kind:
 
 
 def detached(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Cut every tensor of a dict from its graph; anything else stays as it is."""
-    return {name: v.detach() if isinstance(v, Tensor) else v for name, v in values.items()}
+    """Cut every tensor of a dict from its graph; anything else stays as it is.
+
+    One that is not made anew by the computation, such as a parameter, is copied: it may change.
+    """
+    return {name: _cut(v) if isinstance(v, Tensor) else v for name, v in values.items()}
+
+
+def _cut(tensor: Tensor) -> Tensor:
+    shared = tensor.grad_fn is None or tensor._is_view()
+    return tensor.detach().clone() if shared else tensor.detach()
 
 
 def parts_of(value: object) -> list[Any] | None:

@@ -13,6 +13,8 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CheckpointError
 
 BEST = "checkpoint_best.pt"
+#: What a run calls its folder, if the settings do not: by a number, or by the time.
+_OF_A_RUN = re.compile(r"run-\d+|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?")
 _NUMBERED = re.compile(r"checkpoint_epoch_(\d+)(?:_batch_(\d+))?\.pt")
 
 
@@ -76,6 +78,8 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         UserWarning: For each damaged one that was passed over.
     """
     candidates = list_checkpoints(folder)
+    if (best := _later_best(candidates)) is not None:
+        return best
     for path in candidates:
         try:
             return path, read_file(path)
@@ -83,6 +87,18 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
             warnings.warn(f"{error} Trying the one before it.", stacklevel=2)
     if candidates:
         raise CheckpointError(f"None of the {len(candidates)} checkpoints in {folder} can be read.")
+    return None
+
+
+def _later_best(newest_first: list[Path]) -> tuple[Path, dict[str, Any]] | None:
+    """Read the best checkpoint, if it is of a later epoch than the newest of the others."""
+    if len(newest_first) < 2 or newest_first[-1].name != BEST:
+        return None
+    match = _NUMBERED.fullmatch(newest_first[0].name)
+    with suppress(CheckpointError):  # whose turn to be told comes with the others
+        state = read_file(newest_first[-1])
+        if match and state.get("epoch", 0) > int(match[1]):
+            return newest_first[-1], state
     return None
 
 
@@ -95,7 +111,7 @@ def newest_run_folder(config: TrainConfig) -> Path:
     """Find the run that a resume goes on with: the one with the newest checkpoint."""
     base = base_folder(config)
     found = {base: list_checkpoints(base)}
-    for folder in base.glob("*/"):
+    for folder in (path for path in base.glob("*/") if _OF_A_RUN.fullmatch(path.name)):
         with suppress(CheckpointError):  # not open to us, so no run of ours
             found[folder] = list_checkpoints(folder)
     runs = {folder: max(map(_time_of, paths)) for folder, paths in found.items() if paths}

@@ -45,8 +45,9 @@ def optimize_step(
     clear_gradients(optimizer)
     loss, metrics = loss_fn(xs, model)
     loss.backward()  # type: ignore[no-untyped-call]
+    result = loss.detach(), detached(metrics)  # before the step changes what they may share
     optimizer.step()
-    return loss.detach(), detached(metrics)
+    return result
 
 
 def _step_with_closure(

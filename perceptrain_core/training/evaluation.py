@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,25 +21,32 @@ from perceptrain_core.types import Metrics, OptimizeResult
 from perceptrain_core.types import TrainingStage as Stage
 
 
+class Run(Protocol):
+    """What an evaluation needs to know of the run that it belongs to."""
+
+    engine: Engine
+    opt_result: OptimizeResult
+
+
 class Evaluation:
     """Evaluate a loss on the batches of one pass, and tell callbacks as it goes.
 
     Args:
-        engine: Brings batches to the device.
+        run: Has the engine, and the ``opt_result`` that callbacks see and may replace; the loss and
+            the metrics of each batch are put there.
         events: Told of each batch.
-        result: What callbacks see; the loss and metrics of each batch are put there.
         model: The model.
         loss_fn: The loss.
+        call: The loss as it is to be called.
     """
 
-    def __init__(
-        self, engine: Engine, events: Events, result: OptimizeResult, model: Any, loss_fn: Any
-    ) -> None:
-        self._engine = engine
+    def __init__(self, run: Run, events: Events, model: Any, loss_fn: Any, call: Any) -> None:
+        self._run = run
+        self._engine = run.engine
         self._events = events
-        self._result = result
         self._model = model
         self._loss_fn = loss_fn
+        self._call_loss = call
 
     def validate(self, val: Epochs, epoch: int, trained: Row | None = None) -> Row:
         """Give the means over the validation data.
@@ -60,7 +67,8 @@ class Evaluation:
         if not self._engine.any(meter.batches > 0):
             raise DataError("The validation data gave no batch: they are empty or used up.")
         row = means_of(self._engine.gather(meter.totals()), "val")
-        self._result.loss, self._result.metrics = row["val_loss"], {**(trained or {}), **row}
+        result = self._run.opt_result
+        result.loss, result.metrics = row["val_loss"], {**(trained or {}), **row}
         self._events.tell(Stage.VAL_EPOCH_END, epoch, row)
         return row
 
@@ -83,14 +91,14 @@ class Evaluation:
                 result = self._call(self._engine.place(batch))
                 if number == 1:
                     check_result(result)
-                self._result.loss, self._result.metrics = result
+                self._run.opt_result.loss, self._run.opt_result.metrics = result
                 self._events.tell(end, number, result)
                 loss, metrics = result
                 yield loss.detach(), detached(metrics), rows_of(batch)
 
     def _call(self, batch: Any) -> Any:
         try:
-            return self._loss_fn(batch, self._model)
+            return self._call_loss(batch, self._model)
         except Exception as error:
             advise(error, batch, self._model)
             raise

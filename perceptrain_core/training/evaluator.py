@@ -75,6 +75,7 @@ class Evaluator(GradientFree, TrainerHooks):
         self.provenance = self._provenance()
         self._log_folder: Path | None = None
         self._tracker: Tracker | None = None
+        self._fitting = False
         self._reset()
 
     def _reset(self) -> None:
@@ -143,9 +144,17 @@ class Evaluator(GradientFree, TrainerHooks):
             return self._evaluation().test(test)
 
     def _evaluation(self) -> Evaluation:
-        model = self._model if self.averaged_model is None else self.averaged_model.module
+        averaged = self.averaged_model if self._fitting else None  # afterwards the model has it
+        model = self._model if averaged is None else averaged.module
         loss_fn = in_precision(self.loss_fn, self.config.precision, self.engine.device)
-        return Evaluation(self.engine, self._events, self.opt_result, model, loss_fn)
+        return Evaluation(self, self._events, model, self.loss_fn, loss_fn)
+
+    def _refuse_nested(self) -> None:
+        if self._tracker is not None:
+            raise TrainingError(
+                "This trainer is at work: fit cannot be called from inside its own fit, "
+                "validation or test. Make another trainer for it."
+            )
 
     def get_ic_grad_bounds(
         self,

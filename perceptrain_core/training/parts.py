@@ -148,7 +148,8 @@ def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]
         callbacks.append(SaveBestCheckpoint())
     elif config.checkpoint_every:
         callbacks.append(SaveCheckpoint(called_every=config.checkpoint_every))
-    return sorted(callbacks, key=lambda callback: callback.saves_run)
+    # Those that save come last, and of them the one with a state of its own, the best loss, first.
+    return sorted(callbacks, key=lambda c: (c.saves_run, isinstance(c, SaveCheckpoint)))
 
 
 def resolve_step(step: OptimizeStep) -> OptimizeStep:

@@ -32,6 +32,8 @@ class AutocastLoss:
             return self._loss_fn(batch, model)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # its own, before they are there: in a copy
+            raise AttributeError(name)
         return getattr(self._loss_fn, name)
 
 

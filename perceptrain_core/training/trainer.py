@@ -58,7 +58,7 @@ class Trainer(Evaluator):
     Attributes:
         history: A dict for each epoch: ``train_loss``, ``train_NAME`` for each metric, and
             ``val_...`` for epochs with a validation, as floats. Means of training are over the
-            steps, those of a validation over the rows.
+            batches, those of a validation over the rows.
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps taken.
         batches_seen: Batches taken in training; more than steps, where some were left out.
@@ -83,7 +83,7 @@ class Trainer(Evaluator):
         train_dataloader: Any = None,
         val_dataloader: Any = None,
         *,
-        resume: bool | str | Path = False,
+        resume: bool | str | Path | None = None,
     ) -> tuple[nn.Module, Any]:
         """Train for ``config.max_iter`` epochs.
 
@@ -96,8 +96,8 @@ class Trainer(Evaluator):
             train_dataloader: In place of the one given before.
             val_dataloader: In place of the one given before.
             resume: Go on from a checkpoint: ``True`` takes the newest good one of the log
-                folder, a path takes that file, or the newest good one of that folder. If false,
-                ``config.resume`` says it.
+                folder, a path takes that file, or the newest good one of that folder. By default
+                as ``config.resume`` says.
 
         Returns:
             The model and the optimizer, those that were given.
@@ -107,36 +107,42 @@ class Trainer(Evaluator):
             LossContractError: The loss breaks the contract; checked on the first batch.
             NonFiniteLossError: The loss is NaN or infinite.
             CheckpointError: There is nothing good to resume from, or none can be written.
+            TrainingError: There is no optimizer, or this trainer is at work already.
         """
         if train_dataloader is not None:
             self.train_dataloader = train_dataloader
         if val_dataloader is not None:
             self.val_dataloader = val_dataloader
+        self._refuse_nested()
         config = self.config
+        resume = config.resume if resume is None else resume
         if self.engine.world_size < config.nprocs:
-            fit_in_processes(self, resume or config.resume)
+            fit_in_processes(self, resume)
             return self.model, self._given_optimizer()
         train = self._epochs(self.train_dataloader, "train", config.shuffle, config.accumulate)
         val = self._validation_data()
         self._check_use_grad()
-        self._start(train, resume or config.resume)
-        with (
-            deterministic_algorithms(config.deterministic),
-            self._tracking() as tracker,
-            training(self.model, self.loss_fn),
-        ):
-            if config.hyperparams:
-                tracker.log_hyperparams(config.hyperparams)
-            try:
-                self._train(val)
-            except KeyboardInterrupt:  # in the midst of a step
-                self._feed.end_epoch()
-                self._interrupt("SIGINT", "")
-            finally:
-                self._guard.release()
-                self._take_best()
-            self._finish(tracker)
+        with deterministic_algorithms(config.deterministic):
+            self._start(train, resume)
+            with self._tracking() as tracker, training(self.model, self.loss_fn):
+                self._run(val, tracker)
         return self.model, self._given_optimizer()
+
+    def _run(self, val: Epochs | None, tracker: Tracker) -> None:
+        if self.config.hyperparams:
+            tracker.log_hyperparams(self.config.hyperparams)
+        self._fitting, whole = True, True
+        try:
+            self._train(val)
+        except KeyboardInterrupt:  # in the midst of a step, which is no place to go on from
+            whole = False
+            self._feed.end_epoch()
+            self._interrupt("SIGINT", "")
+        finally:
+            self._fitting = False
+            self._guard.release()
+            self._take_best()
+        self._finish(tracker, whole)
 
     def _train(self, val: Epochs | None) -> None:
         config, done, signals = self.config, self.current_epoch, self._signals
@@ -144,7 +150,7 @@ class Trainer(Evaluator):
         with make_bar(shown, config.max_iter, done) as bar, signals:
             self._events.tell(Stage.TRAIN_START, done)
             for epoch in range(done + 1, config.max_iter + 1):
-                if self.stop_training:  # before the first epoch: a resumed run had been stopped
+                if self.stop_training or (epoch == done + 1 and self._had_finished()):
                     break
                 self._begin_epoch(epoch)
                 self._train_epoch(bar)
@@ -199,6 +205,10 @@ class Trainer(Evaluator):
         result = agreed(self.engine, result, self.config.all_reduce_metrics)
         self.opt_result.loss, self.opt_result.metrics = result
 
+    def _show_epoch(self, row: Row) -> None:
+        """Let callbacks see the means of an epoch."""
+        self.opt_result.loss, self.opt_result.metrics = row["train_loss"], row
+
     def _end_epoch(self, val: Epochs | None) -> Row:
         epoch, batches = self.current_epoch, self._feed.batch
         if batches == 0:
@@ -216,7 +226,7 @@ class Trainer(Evaluator):
         self.history.append(row)
         if self.schedule is not None:
             self.schedule.step_epoch(row)
-        self.opt_result.loss, self.opt_result.metrics = row["train_loss"], row
+        self._show_epoch(row)
         self._events.tell(Stage.TRAIN_EPOCH_END, epoch, row)
         return row
 
@@ -230,15 +240,19 @@ class Trainer(Evaluator):
         met = criterion is not None and bool(criterion(self.opt_result))
         return self.engine.any(self.stop_training or met)
 
-    def _finish(self, tracker: Tracker) -> None:
-        # First, for what callbacks put back at the end is nothing to go on from.
-        self._events.tell_savers(Stage.TRAIN_END, self.current_epoch)
+    def _had_finished(self) -> bool:
+        """Whether a run that is resumed between two epochs was at its end already."""
+        return bool(self.history) and self._feed.batch == 0 and self._finished()
+
+    def _finish(self, tracker: Tracker, whole: bool) -> None:
+        if whole:  # first, for what callbacks put back at the end is nothing to go on from
+            self._events.tell_savers(Stage.TRAIN_END, self.current_epoch)
         for callback in self.callbacks:
             callback.end_run(self)
-        losses = losses_of(self.history, "train"), losses_of(self.history, "val")
-        self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses, savers=False)
         if self.averaged_model is not None:
             self.model.load_state_dict(self.averaged_model.module.state_dict())
+        losses = losses_of(self.history, "train"), losses_of(self.history, "val")
+        self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses, savers=False)
         if self.config.log_model:
             loaders = self.train_dataloader, self.val_dataloader, self.test_dataloader
             tracker.log_model(self.model, *loaders)
@@ -259,6 +273,8 @@ class Trainer(Evaluator):
             self._log_folder = checkpoint[0].parent.absolute()
             restored = restore_run(self, self._feed, self._meter, *checkpoint)
             self.opt_result.iteration = self.current_epoch
+            if self.history:
+                self._show_epoch(self.history[-1])
             if config.verbose and self.current_epoch >= config.max_iter:
                 print(
                     f"Nothing left to train: {checkpoint[0].name} has {self.current_epoch} epochs, "

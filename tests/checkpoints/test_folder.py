@@ -71,6 +71,14 @@ def test_newest_is_read(folder: Path) -> None:
     assert found[1]["epoch"] == 999_999
 
 
+def test_a_best_one_of_a_later_epoch_is_the_newest(folder: Path) -> None:
+    checkpoint_path(folder, 999_999).unlink()
+    write_file(folder / BEST, {"epoch": 11})
+    found = read_newest(folder)
+    assert found is not None
+    assert found[0].name == BEST
+
+
 def test_damaged_newest_is_named_and_the_one_before_it_is_used(folder: Path) -> None:
     checkpoint_path(folder, 999_999).write_bytes(b"not any more")
     with pytest.warns(UserWarning, match=r"checkpoint_epoch_999999\.pt is damaged.*one before it"):

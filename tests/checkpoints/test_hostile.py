@@ -197,17 +197,17 @@ def test_no_permission() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        for part in ("readable", "closed"):
+        for part in ("run-2", "run-3"):
             write_file(folder / part / "checkpoint_epoch_000001.pt", {})
-        (folder / "readable").chmod(0o555)
-        (folder / "closed").chmod(0o000)
+        (folder / "run-2").chmod(0o555)
+        (folder / "run-3").chmod(0o000)
         with without_privilege():
             with pytest.raises(CheckpointError, match=r"written: \[Errno 13\] Permission denied"):
-                write_file(folder / "readable" / "checkpoint_epoch_000002.pt", {})
-            assert read_newest(folder / "readable") is not None
-            with pytest.raises(CheckpointError, match="closed cannot be read: Permission denied"):
-                read_newest(folder / "closed")
+                write_file(folder / "run-2" / "checkpoint_epoch_000002.pt", {})
+            assert read_newest(folder / "run-2") is not None
+            with pytest.raises(CheckpointError, match="run-3 cannot be read: Permission denied"):
+                read_newest(folder / "run-3")
             # Somebody else's folder beside the runs is no reason to stop.
             config = TrainConfig(root_folder=folder)
-            assert newest_run_folder(config) == folder / "readable"
-        (folder / "closed").chmod(0o755)
+            assert newest_run_folder(config) == folder / "run-2"
+        (folder / "run-3").chmod(0o755)

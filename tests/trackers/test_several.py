@@ -227,7 +227,7 @@ data = torch.ones(4, 1), torch.ones(4, 1)
 
 def fit(tool):
     config = TrainConfig(
-        max_iter=2, batch_size=4, write_every=1, plot_every=1, hyperparams={"lr": 1},
+        max_iter=2, batch_size=4, write_every=1, hyperparams={"lr": 1},
         log_model=True, print_every=1, progress=False, tracking_tool=tool,
     )
     Trainer(torch.nn.Linear(1, 1), "adam", config).fit(data)

@@ -88,3 +88,16 @@ def test_none_by_default(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer()
     trainer.fit()
     assert trainer.averaged_model is None
+
+
+def test_after_the_fit_the_model_itself_is_looked_at(make_trainer: MakeTrainer, rows: Any) -> None:
+    seen: list[torch.Tensor] = []
+    trainer = make_trainer(
+        ema=0.9, callbacks=[Callback("train_end", 1, lambda t, c, w: seen.append(flat(t.model)))]
+    )
+    model, _ = trainer.fit()
+    assert torch.equal(seen[0], flat(model))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert trainer.validate(rows)["val_loss"] == pytest.approx(rows[1].square().mean().item())

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
-from perceptrain import TrainConfig, Trainer, to_dataloader
+from perceptrain import Callback, TrainConfig, Trainer, to_dataloader
+from perceptrain.errors import TrainingError
 
 MakeTrainer = Callable[..., Trainer]
 Net = Callable[..., nn.Module]
@@ -228,3 +229,28 @@ def test_class_labels_are_not_cast(make_trainer: MakeTrainer, make_net: Net) -> 
     trainer = make_trainer("cross_entropy", data=data, model=make_net(2, 8, 3), dtype="float64")
     trainer.fit()
     assert trainer.history[1]["train_loss"] < trainer.history[0]["train_loss"]
+
+
+def test_a_metric_that_changes_later_is_taken_as_it_was(make_trainer: MakeTrainer) -> None:
+    """Such as the unknown coefficient of an equation, or a count of the loss's own."""
+    model = nn.Linear(2, 1)
+    seen: list[float] = []
+    count = torch.zeros(())
+
+    def loss(batch: Any, model: Any) -> Any:
+        seen.append(model.bias[0].item())
+        count.add_(1)
+        metrics = {"bias": model.bias[0], "count": count}
+        return (model(batch[0]) - batch[1]).square().mean(), metrics
+
+    trainer = make_trainer(loss, model=model, optimizer={"name": "sgd", "lr": 0.5}, max_iter=1)
+    trainer.fit()
+    row = trainer.history[0]
+    assert row["train_bias"] == pytest.approx(sum(seen) / 4)
+    assert row["train_count"] == 2.5
+
+
+def test_fit_inside_a_fit_of_the_same_trainer(make_trainer: MakeTrainer) -> None:
+    again = Callback("train_epoch_end", 1, lambda trainer, config, writer: trainer.fit())
+    with pytest.raises(TrainingError, match="cannot be called from inside its own fit"):
+        make_trainer(callbacks=[again]).fit()

@@ -85,6 +85,20 @@ def test_the_scale_survives_a_resume(make_trainer: MakeTrainer) -> None:
     assert again.history == whole.history
 
 
+def test_a_loss_that_is_a_module_is_in_evaluation_mode(
+    make_trainer: MakeTrainer, rows: Any
+) -> None:
+    modes: set[tuple[bool, bool]] = set()
+
+    class Loss(nn.Module):
+        def forward(self, batch: Any, model: nn.Module) -> Any:
+            modes.add((model.training, self.training))
+            return F.mse_loss(model(batch[0]).float(), batch[1]), {}
+
+    make_trainer(Loss(), val=rows, val_every=1, precision="bf16").fit()
+    assert modes == {(True, True), (False, False)}
+
+
 def test_what_cannot_be(make_trainer: MakeTrainer) -> None:
     with pytest.raises(ConfigError, match="precision"):
         make_trainer(precision="fp8")

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from perceptrain import Callback, Trainer, to_dataloader, write_checkpoint
-from perceptrain.callbacks import EarlyStopping, SaveCheckpoint
+from perceptrain.callbacks import EarlyStopping, SaveBestCheckpoint, SaveCheckpoint
 from perceptrain.errors import CheckpointError
 
 MakeTrainer = Callable[..., Trainer]
@@ -274,3 +274,41 @@ def test_what_is_put_back_at_the_end_is_not_what_a_run_goes_on_from(
     again.fit(resume=True)
     assert_same(state(whole), state(again))
     assert whole.history == again.history
+
+
+def test_a_run_that_was_at_its_end_stays_there(make_trainer: MakeTrainer) -> None:
+    def trainer() -> Trainer:
+        return make_trainer(
+            max_iter=6, checkpoint_every=1, trainstop_criterion=lambda result: result.iteration > 1
+        )
+
+    trainer().fit()
+    again = trainer()
+    again.fit(resume=True)
+    assert len(again.history) == 2
+
+
+def test_the_best_loss_is_in_the_checkpoint_of_its_epoch(
+    make_trainer: MakeTrainer, rows: Any
+) -> None:
+    best = SaveBestCheckpoint()
+    trainer = make_trainer(
+        max_iter=1, val=rows, val_every=1, callbacks=[SaveCheckpoint(), best], log_folder="one"
+    )
+    trainer.fit()
+    saved = torch.load(trainer.log_folder / "checkpoint_epoch_000001.pt", weights_only=True)
+    assert saved["callbacks"]["SaveBestCheckpoint"] == {"best_loss": best.best_loss}
+    assert best.best_loss < float("inf")
+
+
+def test_runs_of_other_folders_are_others(make_trainer: MakeTrainer) -> None:
+    make_trainer(max_iter=1, checkpoint_every=1, log_folder="experiment").fit()
+    with pytest.warns(UserWarning, match="Nothing to resume"):
+        make_trainer(max_iter=1).fit(resume=True)
+
+
+def test_a_call_can_refuse_what_the_settings_ask_for(make_trainer: MakeTrainer) -> None:
+    make_trainer(max_iter=1, checkpoint_every=1).fit()
+    trainer = make_trainer(max_iter=1, checkpoint_every=1, resume=True)
+    trainer.fit(resume=False)
+    assert trainer.log_folder.name == "run-2"
