@@ -119,6 +119,8 @@ class EarlyStopping(OncePerEpoch):
         if self._best_weights is not None:
             for name, module in _modules(trainer):
                 module.load_state_dict(self._best_weights[name])
+            if trainer.config.verbose:
+                print(f"The model has the weights of epoch {self.best_epoch} again.")
 
     def state_dict(self) -> dict[str, Any]:
         """The best value, its epoch and weights, and how long ago it was."""

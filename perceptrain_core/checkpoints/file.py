@@ -70,7 +70,7 @@ def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     except Exception as error:
         reason = _reason(error)
         raise CheckpointError(
-            f"{path} is damaged, or not a checkpoint of Perceptrain: {reason}"
+            f"{path} is damaged, or not a checkpoint of Perceptrain: {reason.rstrip('.')}."
         ) from error
     if not isinstance(state, dict) or "format" not in state:
         raise CheckpointError(f"{path} is not a checkpoint of Perceptrain.")
@@ -118,6 +118,8 @@ def _first_cause(error: BaseException) -> BaseException:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return "it is empty"
     lines = str(error).splitlines() or [type(error).__name__]
     if not lines[0].startswith("Weights only load failed"):
         return lines[0]

@@ -52,6 +52,12 @@ def class_targets(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
         DataError: The dtypes do not fit, the labels are no tensor, or the batch is empty.
     """
     labels = require_tensor(labels)
+    if outputs.ndim > 1 and outputs.shape[1] == 1:
+        raise ShapeError(
+            f"The model's output has shape {tuple(outputs.shape)}: one class, whose cross entropy "
+            "is always 0. Give the model an output for each class; for two classes told apart by "
+            "one number, use bce_with_logits."
+        )
     if not labels.is_floating_point() or labels.shape != outputs.shape:
         return class_indices(outputs, labels)
     require_rows(outputs)

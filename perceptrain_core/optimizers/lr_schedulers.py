@@ -183,7 +183,7 @@ class Schedule:
             raise CheckpointError(
                 f"{self._label} was made for total_steps={last}, and the run is to have "
                 f"{self._steps} {self._unit} now: it cannot go on after its end. Resume with the "
-                "max_iter that it had, or start a new run."
+                "max_iter, batch_size and accumulate that it had, or start a new run."
             )
 
 

@@ -24,7 +24,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
     wishes = dict.fromkeys((name, snake, snake.removesuffix("_loss")))
     for wish in wishes:
-        close = difflib.get_close_matches(wish, known, n=3)
+        longer = [name for name in known if wish and f"_{wish}_" in f"_{name}_"]
+        close = longer[:3] or difflib.get_close_matches(wish, known, n=3)
         if close:
             return f" Did you mean {' or '.join(map(repr, close))}?"
     return ""

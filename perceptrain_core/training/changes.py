@@ -53,6 +53,10 @@ def tell_changes(
     ]
     parts += _changed(saved["classes"], now["classes"], sorted(now["classes"]))
     _warn(path, "was made with other parts", parts)
+    groups = zip(saved["optimizer_options"], now["optimizer_options"], strict=False)
+    options = [line for there, here in groups for line in _changed(there, here, there)]
+    what = "was made with other options of the optimizer, and goes on with those of then"
+    _warn(path, what, list(dict.fromkeys(options)) if saved["classes"] == now["classes"] else [])
     _warn(path, "was made with other settings", _changed(saved["config"], now["config"], _SETTINGS))
     own = callback_names(callbacks)
     lost = [name for name, state in saved["callbacks"].items() if state and name not in own]

@@ -88,6 +88,7 @@ class Evaluator(GradientFree, TrainerHooks):
         self.averaged_model: AveragedModel | None = None
         self.grad_scaler: GradScaler | None = None
         self.schedule: Schedule | None = None
+        self.optimizer_options: list[dict[str, Any]] = []
         self._feed = Feed(Epochs(None, self.max_batches))
         self._meter = Meter("train")
         self.batches_seen = 0

@@ -61,6 +61,10 @@ class LRFinderResult:
             label = f"suggestion {self.suggestion:.2g}"
             axes.axvline(self.suggestion, label=label, color="black", linestyle=":")
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        if self.smoothed:  # the divergence would flatten all that comes before
+            low, first = min(self.smoothed), self.smoothed[0]
+            margin = 0.3 * (first - low) or 0.1 * abs(first) or 1.0
+            axes.set_ylim(low - margin, first + 2 * margin)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
         return figure
@@ -121,7 +125,9 @@ class _Curve:
     def result(self, diverged: bool) -> LRFinderResult:
         """Give what was seen."""
         lowest = self._smoothed.index(min(self._smoothed))
-        suggestion = self.lrs[lowest] / 10 if lowest else None
+        tenth = self.lrs[lowest] / 10
+        # Below what was tried nothing is known: the loss never really fell.
+        suggestion = tenth if tenth >= self.lrs[0] else None
         return LRFinderResult(self.lrs, self._losses, self._smoothed, suggestion, diverged)
 
 

@@ -221,6 +221,17 @@ def _single_step(
         return [None]
 
 
+def options_of(optimizer: Any) -> list[dict[str, Any]]:
+    """Give the options of each group of parameters as a fit finds them, the plain ones of them.
+
+    An optimizer that has taken steps has not those that it was made with, and gives none.
+    """
+    if not isinstance(optimizer, Optimizer) or optimizer.state:
+        return []
+    plain = (int, float, str, bool)
+    return [{k: v for k, v in g.items() if isinstance(v, plain)} for g in optimizer.param_groups]
+
+
 def average(model: nn.Module, decay: float | None) -> AveragedModel | None:
     """Make the moving average of a model's weights; its buffers are those of the model."""
     if decay is None:

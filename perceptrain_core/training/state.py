@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -187,9 +188,19 @@ def _described(trainer: Any) -> dict[str, Any]:
         "classes": {
             "model": type(trainer.model).__name__,
             "optimizer": type(trainer.optimizer).__name__,
+            "loss": _loss_name(trainer.loss_fn),
         },
+        "optimizer_options": trainer.optimizer_options,
         "provenance": trainer.provenance,
     }
+
+
+def _loss_name(loss_fn: Any) -> str:
+    """Tell one loss from another: by its name, and the options that are bound to it."""
+    if isinstance(loss_fn, partial):
+        options = ", ".join(f"{key}={value!r}" for key, value in loss_fn.keywords.items())
+        return f"{_loss_name(loss_fn.func)}({options})"
+    return str(getattr(loss_fn, "__name__", type(loss_fn).__name__))
 
 
 def plain_config(config: TrainConfig) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,12 @@ class Trainer(Evaluator):
             self.train_dataloader = train_dataloader
         if val_dataloader is not None:
             self.val_dataloader = val_dataloader
+            if not self.config.val_every:
+                warnings.warn(
+                    "Validation data were given, but val_every=0: nothing will be validated. Set "
+                    "val_every=1 to validate after every epoch.",
+                    stacklevel=2,
+                )
         self._refuse_nested()
         config = self.config
         resume = config.resume if resume is None else resume
@@ -275,11 +282,8 @@ class Trainer(Evaluator):
             self.opt_result.iteration = self.current_epoch
             if self.history:
                 self._show_epoch(self.history[-1])
-            if config.verbose and self.current_epoch >= config.max_iter:
-                print(
-                    f"Nothing left to train: {checkpoint[0].name} has {self.current_epoch} epochs, "
-                    f"and max_iter is {config.max_iter}."
-                )
+            if config.verbose:
+                self._tell_of_resume(checkpoint[0])
         for callback in self.callbacks:
             callback.begin_run(self, resumed=callback in restored)
         self._step_loss = joined_loss(self, self._guard)
@@ -295,15 +299,24 @@ class Trainer(Evaluator):
             in_precision(self.loss_fn, config.precision, self.engine.device), self._signals
         )
         self._take_step = self._make_step()
+        self.optimizer_options = parts.options_of(self.optimizer)
         self.averaged_model = parts.average(self.model, config.ema)
         self.schedule = parts.schedule(config, self.optimizer, batches)
+
+    def _tell_of_resume(self, path: Path) -> None:
+        done, last = self.current_epoch, self.config.max_iter
+        if done >= last:
+            print(f"Nothing left to train: {path.name} has {done} epochs, and max_iter is {last}.")
+            return
+        batches = f" and {self._feed.batch} batches" if self._feed.batch else ""
+        print(f"Going on from {path}, after {done} epochs{batches}.")
 
     def _stop(self, signal: str) -> None:
         """Keep the place where a signal has stopped the run, if the run keeps checkpoints."""
         self.current_epoch = len(self.history)
         saved = ""
         if any(callback.saves_run for callback in self.callbacks):
-            saved = f" Saved as {save_run(self).name}, which resume=True goes on from."
+            saved = f" Saved as {save_run(self).name}: a resumed run goes on from there."
         self._interrupt(signal, saved)
 
     def _interrupt(self, signal: str, saved: str) -> None:
@@ -312,7 +325,8 @@ class Trainer(Evaluator):
         complete = len(self.history)
         if self.config.verbose:
             where = f"in epoch {self.opt_result.iteration}"
-            print(f"{what} {where}; {complete} epochs are complete.{saved}")
+            count = "1 epoch is" if complete == 1 else f"{complete} epochs are"
+            print(f"{what} {where}; {count} complete.{saved}")
         self.current_epoch = self.opt_result.iteration = complete
 
     def _validation_data(self) -> Epochs | None:

@@ -254,3 +254,8 @@ def test_fit_inside_a_fit_of_the_same_trainer(make_trainer: MakeTrainer) -> None
     again = Callback("train_epoch_end", 1, lambda trainer, config, writer: trainer.fit())
     with pytest.raises(TrainingError, match="cannot be called from inside its own fit"):
         make_trainer(callbacks=[again]).fit()
+
+
+def test_validation_data_that_nobody_will_look_at(make_trainer: MakeTrainer, rows: Any) -> None:
+    with pytest.warns(UserWarning, match="val_every=0: nothing will be validated"):
+        make_trainer().fit(rows, rows)

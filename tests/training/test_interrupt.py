@@ -64,7 +64,8 @@ def test_interrupted_run_can_be_resumed(make_trainer: MakeTrainer) -> None:
     whole.fit()
     make_trainer(Interrupting(at=10), max_iter=4, checkpoint_every=1).fit()
     again = make_trainer(max_iter=4, checkpoint_every=1)
-    again.fit(resume=True)
+    with pytest.warns(UserWarning, match="loss: Interrupting then, mse_loss now"):
+        again.fit(resume=True)
     assert not again.interrupted
     assert again.history == whole.history
     pairs = zip(whole.model.parameters(), again.model.parameters(), strict=True)

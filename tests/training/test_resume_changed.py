@@ -124,7 +124,8 @@ def test_average_come_or_gone(make_trainer: MakeTrainer, first: float | None) ->
 
 def test_loss_with_a_state_and_without(make_trainer: MakeTrainer) -> None:
     make_trainer(Weighing(), checkpoint_every=1).fit()
-    refused(make_trainer(Stubborn()), r"does not fit the loss: 'temperature'")
+    with pytest.warns(UserWarning, match="loss: Weighing then, Stubborn now"):
+        refused(make_trainer(Stubborn()), r"does not fit the loss: 'temperature'")
     refused(make_trainer(lambda b, m: (m(b[0]).mean(), {})), "state of a loss, and this run has no")
     make_trainer(Weighing().forward, checkpoint_every=1).fit()
     refused(make_trainer(Weighing()), "holds no loss; it holds")
@@ -170,8 +171,23 @@ def test_learning_rate_is_that_of_the_checkpoint(make_trainer: MakeTrainer) -> N
     make_trainer(checkpoint_every=1).fit()
     trainer = make_trainer(max_iter=3)
     trainer.optimizer.param_groups[0]["lr"] = 5.0
-    trainer.fit(resume=True)
+    with pytest.warns(UserWarning, match=r"goes on with those of then; lr: 0\.01 then, 5\.0 now"):
+        trainer.fit(resume=True)
     assert trainer.optimizer.param_groups[0]["lr"] == 0.01
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        ("mse", {"name": "huber", "delta": 0.1}, r"huber_loss\(delta=0\.1\) now"),
+        ({"name": "huber", "delta": 0.2}, "huber", r"huber_loss\(delta=0\.2\) then"),
+        (lambda b, m: (m(b[0]).square().mean(), {}), "mse", "loss: <lambda> then, mse_loss now"),
+    ],
+)
+def test_other_loss_is_told(make_trainer: MakeTrainer, then: Any, now: Any, told: str) -> None:
+    make_trainer(then, checkpoint_every=1).fit()
+    with pytest.warns(UserWarning, match=told):
+        make_trainer(now, max_iter=3).fit(resume=True)
 
 
 def test_callback_put_in_front_takes_nothing_from_the_others(make_trainer: MakeTrainer) -> None:
