@@ -25,7 +25,8 @@ from perceptrain_core.types import LossFunction, SkipBatch, StepResult
 class AccumulatedStep:
     """Step on the mean of the gradients of some batches, as one large batch would.
 
-    A batch whose loss raises `SkipBatch` does not count; if all do, there is no step.
+    A batch whose loss raises `SkipBatch` does not count; if all do, there is no step. Nor is there
+    one if a batch that counts does so later in the step, at a trial point of a line search.
 
     Args:
         max_norm: Scale the gradients down, so that the 2-norm of all of them together is at most
@@ -68,21 +69,23 @@ class AccumulatedStep:
             if any(results):
                 self._step(optimizer)
             return results
-        calls: list[list[StepResult | None]] = []
+        first: list[StepResult | None] = []
 
         def closure() -> Tensor:
-            calls.append(self._gradients(model, optimizer, loss_fn, batches, device, dtype))
-            del calls[1:-1]  # the first is what is reported, the last what is looked at
-            losses = [result[0] for result in calls[-1] if result]
-            if not losses:
+            # Those that count are chosen once: another mean would be another objective.
+            counted = [batches[n] for n, result in enumerate(first) if result] or batches
+            results = self._gradients(model, optimizer, loss_fn, counted, device, dtype)
+            if not any(results) or (first and not all(results)):
                 raise SkipBatch
-            return torch.stack(losses).mean()
+            if not first:
+                first.extend(results)
+            return torch.stack([loss for loss, _ in filter(None, results)]).mean()
 
         try:
             step_or_undo(optimizer, closure)
         except SkipBatch:
             return [None] * len(batches)
-        return calls[0]
+        return first
 
     def _step(self, optimizer: Optimizer) -> None:
         if self.scaler is None:

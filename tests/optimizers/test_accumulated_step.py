@@ -127,6 +127,27 @@ def test_lbfgs_is_undone_where_a_trial_point_is_left_out() -> None:
     assert torch.equal(weights(model), before)
 
 
+def test_lbfgs_is_undone_where_a_batch_that_counts_is_left_out_later() -> None:
+    """Without it the objective would be another one: here a mean of two, of three before."""
+    model = net()
+    optimizer = make("lbfgs", model)
+    before = weights(model)
+    results = AccumulatedStep()(model, optimizer, Skipping(7), parts(3))
+    assert results == [None] * 3
+    assert torch.equal(weights(model), before)
+
+
+def test_lbfgs_asks_no_more_for_a_batch_that_was_left_out_at_first() -> None:
+    first, second = net(), net()
+    a, b = make("lbfgs", first), make("lbfgs", second)
+    skipping = Skipping(1)
+    results = AccumulatedStep()(first, a, skipping, parts(3))
+    assert [result is None for result in results] == [False, True, False]
+    AccumulatedStep()(second, b, loss_fn, [parts(3)[0], parts(3)[2]])
+    assert torch.equal(weights(first), weights(second))
+    assert skipping.calls % 2 == 1
+
+
 def test_a_loss_that_counts_steps_is_told_once() -> None:
     class Counting:
         steps = 0
