@@ -54,21 +54,19 @@ class AccumulatedStep:
         batches: Sequence[Any],
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-    ) -> list[StepResult | None]:
+    ) -> tuple[list[StepResult | None], bool]:
         """Take one step.
 
         The arguments are those of `optimize_step`, with a sequence of batches in place of one.
 
         Returns:
             For each batch the loss and the metrics, detached, from before the update, or ``None``
-            for one that was left out.
+            for one that was left out; and whether there was a step.
         """
         begin_step(loss_fn)
         if not needs_closure(optimizer):
             results = self._gradients(model, optimizer, loss_fn, batches, device, dtype)
-            if any(results):
-                self._step(optimizer)
-            return results
+            return results, any(results) and self._step(optimizer)
         first: list[StepResult | None] = []
 
         def closure() -> Tensor:
@@ -84,15 +82,17 @@ class AccumulatedStep:
         try:
             step_or_undo(optimizer, closure)
         except SkipBatch:
-            return [None] * len(batches)
-        return first
+            return [None] * len(batches), False
+        return first, True
 
-    def _step(self, optimizer: Optimizer) -> None:
+    def _step(self, optimizer: Optimizer) -> bool:
         if self.scaler is None:
             optimizer.step()
-        else:
-            self.scaler.step(optimizer)
-            self.scaler.update()
+            return True
+        before = self.scaler.get_scale()
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        return self.scaler.get_scale() >= before  # it is lowered where gradients overflow
 
     def _gradients(
         self,

@@ -183,13 +183,13 @@ class CandidateGuard(LossGuard):
 
 def try_candidate(
     step: OptimizeStep, model: Any, optimizer: AskTell, loss_fn: Any, batches: Any, **options: Any
-) -> list[StepResult | None]:
+) -> tuple[list[StepResult | None], bool]:
     """Try a candidate on the one batch of a step; one that is left out is told to be of no use."""
     try:
-        return [step(model, optimizer, loss_fn, batches[0], **options)]
+        return [step(model, optimizer, loss_fn, batches[0], **options)], True
     except SkipBatch:
         optimizer.tell(optimizer.ask(), nan)
-        return [None]
+        return [None], False
 
 
 def check_settings(config: Any) -> None:

@@ -38,8 +38,9 @@ from perceptrain_core.training.events import as_callback
 from perceptrain_core.training.first_batch import check_result
 from perceptrain_core.types import LossFunction, OptimizeStep, SkipBatch, StepResult
 
-#: ``f(model, optimizer, loss_fn, batches, device=None, dtype=None)``, a result for each batch.
-TakeStep: TypeAlias = Callable[..., list[StepResult | None]]
+#: ``f(model, optimizer, loss_fn, batches, device=None, dtype=None)`` gives a result for each batch,
+#: and whether the optimizer has taken a step.
+TakeStep: TypeAlias = Callable[..., tuple[list[StepResult | None], bool]]
 
 
 def resolve_model(model: Any) -> nn.Module:
@@ -195,7 +196,7 @@ def make_scaler(config: TrainConfig, optimizer: Any, device: torch.device) -> Gr
 
 
 def make_step(config: TrainConfig, step: OptimizeStep, scaler: GradScaler | None) -> TakeStep:
-    """Give the step of the loop, which takes a list of batches and gives a result for each.
+    """Give the step of the loop, which takes a list of batches; see `TakeStep`.
 
     Raises:
         TrainingError: A step of the user's own is to do what only the built-in one can.
@@ -213,11 +214,11 @@ def make_step(config: TrainConfig, step: OptimizeStep, scaler: GradScaler | None
 
 def _single_step(
     step: OptimizeStep, model: Any, optimizer: Any, loss_fn: Any, batches: Any, **options: Any
-) -> list[StepResult | None]:
+) -> tuple[list[StepResult | None], bool]:
     try:
-        return [step(model, optimizer, loss_fn, batches[0], **options)]
+        return [step(model, optimizer, loss_fn, batches[0], **options)], True
     except SkipBatch:
-        return [None]
+        return [None], False
 
 
 def average(model: nn.Module, decay: float | None) -> AveragedModel | None:

@@ -59,7 +59,7 @@ def trial(trainer: Any, data: Any) -> Iterator[tuple[Step, Feed]]:
 
     def step(batches: list[Any]) -> float:
         places = {"device": device, "dtype": trainer.engine.dtype}
-        results = take_step(trainer._model, optimizer, guard, batches, **places)
+        results, _ = take_step(trainer._model, optimizer, guard, batches, **places)
         losses = [float(loss) for loss, _ in filter(None, results)]
         return fmean(losses)
 
