@@ -114,6 +114,11 @@ def needs_closure(optimizer: Optimizer) -> bool:
     return _class_needs_closure(type(optimizer)) if own is None else bool(own)  # type: ignore[arg-type]
 
 
+def may_need_closure(optimizer: Optimizer) -> bool:
+    """Whether an optimizer needs a closure now, or is one that changes and may need it later."""
+    return hasattr(optimizer, "needs_closure") or needs_closure(optimizer)
+
+
 def begin_step(loss_fn: Any) -> None:
     """Tell a loss that an optimizer step begins, if it has a method ``begin_step`` to be told."""
     told = getattr(loss_fn, "begin_step", None)

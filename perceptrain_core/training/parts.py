@@ -31,7 +31,7 @@ from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.lr_schedulers import Schedule, make_schedule
 from perceptrain_core.optimizers.nevergrad import NevergradOptimizer
 from perceptrain_core.optimizers.nevergrad_package import is_of_nevergrad
-from perceptrain_core.optimizers.step import begin_step, needs_closure, optimize_step
+from perceptrain_core.optimizers.step import begin_step, may_need_closure, optimize_step
 from perceptrain_core.registry import get_loss, get_optimizer, registry
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.events import as_callback
@@ -183,11 +183,11 @@ def make_scaler(config: TrainConfig, optimizer: Any, device: torch.device) -> Gr
     """Give what scales the gradients of half precision, if the settings ask for that.
 
     Raises:
-        TrainingError: The optimizer evaluates the loss by itself.
+        TrainingError: The optimizer evaluates the loss by itself, or will from some epoch on.
     """
     if config.precision != "fp16":
         return None
-    if needs_closure(optimizer):
+    if may_need_closure(optimizer):
         raise TrainingError(
             f"{type(optimizer).__name__} evaluates the loss several times a step, and gradients "
             'cannot be scaled for it: use precision="bf16" or "full".'

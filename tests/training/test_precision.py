@@ -115,5 +115,15 @@ def test_the_scale_survives_a_resume(make_trainer: MakeTrainer) -> None:
 def test_what_cannot_be(make_trainer: MakeTrainer) -> None:
     with pytest.raises(ConfigError, match="precision"):
         make_trainer(precision="fp8")
-    with pytest.raises(TrainingError, match="gradients cannot be scaled for it"):
-        make_trainer(optimizer="lbfgs", precision="fp16").fit()
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", {"name": "adam_lbfgs", "switch_epoch": 2}])
+def test_what_cannot_be_scaled_is_refused_at_the_start(
+    make_trainer: MakeTrainer, optimizer: Any
+) -> None:
+    trainer = make_trainer(optimizer=optimizer, precision="fp16")
+    with pytest.raises(
+        TrainingError, match=r"LBFGS evaluates .* gradients cannot be scaled for it"
+    ):
+        trainer.fit()
+    assert trainer.global_step == 0
