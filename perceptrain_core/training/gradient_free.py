@@ -145,7 +145,8 @@ class GradientFree:
             return CandidateGuard(loss_fn, policy, self._where)
         if engine.world_size > 1:
             return SharedLossGuard(engine, signals, loss_fn, policy, self._where)
-        return make_guard(loss_fn, self.optimizer, policy, engine.device, self._where)
+        scaled = self.config.precision == "fp16"
+        return make_guard(loss_fn, self.optimizer, policy, engine.device, self._where, scaled)
 
     def _warn_of_skipped(self, skipped: int, batches: int, epoch: int) -> None:
         if self.use_grad:
