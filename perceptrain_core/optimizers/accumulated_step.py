@@ -25,6 +25,8 @@ from perceptrain_core.types import LossFunction, SkipBatch, StepResult
 class AccumulatedStep:
     """Step on the mean of the gradients of some batches, as one large batch would.
 
+    What takes a closure gets them unclipped, for its line search compares them with the loss.
+
     A batch whose loss raises `SkipBatch` does not count; if all do, there is no step. Nor is there
     one if a batch that counts does so later in the step, at a trial point of a line search.
 
@@ -86,6 +88,7 @@ class AccumulatedStep:
         return first, True
 
     def _step(self, optimizer: Optimizer) -> bool:
+        self._clip(optimizer)
         if self.scaler is None:
             optimizer.step()
             return True
@@ -114,21 +117,23 @@ class AccumulatedStep:
             scaled = loss if self.scaler is None else self.scaler.scale(loss)
             scaled.backward()  # type: ignore[no-untyped-call]
             results.append((loss.detach(), detached(metrics)))
-        self._finish(optimizer, sum(result is not None for result in results))
+        self._take_mean(optimizer, sum(result is not None for result in results))
         return results
 
-    def _finish(self, optimizer: Optimizer, count: int) -> None:
-        """Make the mean of the sum, and clip it."""
+    def _take_mean(self, optimizer: Optimizer, count: int) -> None:
+        """Make the mean of the sum."""
         if self.scaler is not None and count:
             self.scaler.unscale_(optimizer)
-        parameters = [p for p in _parameters(optimizer) if p.grad is not None]
         if count > 1:
             # Here, not in the loss: how many batches count is known only now.
-            torch._foreach_div_([p.grad for p in parameters if p.grad is not None], float(count))
+            gradients = [p.grad for p in _parameters(optimizer) if p.grad is not None]
+            torch._foreach_div_(gradients, float(count))
+
+    def _clip(self, optimizer: Optimizer) -> None:
         if self.max_norm is not None:
-            clip_grad_norm_(parameters, self.max_norm)
+            clip_grad_norm_(_parameters(optimizer), self.max_norm)
         if self.max_value is not None:
-            clip_grad_value_(parameters, self.max_value)
+            clip_grad_value_(_parameters(optimizer), self.max_value)
 
 
 def _parameters(optimizer: Optimizer) -> Iterator[nn.Parameter]:

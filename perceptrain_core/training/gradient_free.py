@@ -137,7 +137,7 @@ class GradientFree:
             own = self.optimize_step is not optimize_step
             return partial(try_candidate, self.optimize_step if own else ask_tell_step)
         self.grad_scaler = parts.make_scaler(self.config, self.optimizer, self.engine.device)
-        return parts.make_step(self.config, self.optimize_step, self.grad_scaler)
+        return parts.make_step(self.config, self.optimizer, self.optimize_step, self.grad_scaler)
 
     def _make_guard(self, loss_fn: LossFunction, signals: StopSignals) -> LossGuard:
         policy, engine = self.config.on_nonfinite, self.engine
