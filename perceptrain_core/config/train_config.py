@@ -104,8 +104,8 @@ class TrainConfig:
         on_nonfinite: What a NaN or infinite loss does: ``"raise"`` stops the run with an error
             before the optimizer's step, ``"skip"`` leaves the batch out, ``"ignore"`` goes on.
             What the forward pass changed by itself, as the averages of a BatchNorm, is changed.
-            On a GPU the loss is read at every step, unless this is ``"raise"`` and the optimizer
-            is made with ``fused=True``.
+            On a GPU the loss is read at every step, unless this is ``"raise"``, the optimizer is
+            made with ``fused=True``, and ``precision`` is not ``"fp16"``.
         keep_checkpoints: How many of the newest checkpoints stay; 0 keeps all.
         nprocs: Processes to train in. More than 1 are started by ``fit``; where ``torchrun``
             started some already, leave it at 1. ``batch_size`` is that of each process.
@@ -118,6 +118,8 @@ class TrainConfig:
         accumulate: Batches in a step of the optimizer, which takes the mean of their gradients. An
             epoch's last step may have fewer; one epoch of an infinite loader is one step.
         grad_clip: The 2-norm of all gradients together is at most this; larger ones are scaled.
+            Not for L-BFGS, whose line search needs them as they are; ``AdamLBFGS`` clips, so and
+            by value, in its steps of Adam only.
         grad_clip_value: Every element of the gradients is at most this in size, after that.
         ema: Keep an exponential moving average of the weights, with this decay, such as 0.999.
             Validations and tests look at the averaged model, and the model ends with its weights.

@@ -25,7 +25,10 @@ from perceptrain_core.types import LossFunction, SkipBatch, StepResult
 class AccumulatedStep:
     """Step on the mean of the gradients of some batches, as one large batch would.
 
-    A batch whose loss raises `SkipBatch` does not count; if all do, there is no step.
+    What takes a closure gets them unclipped, for its line search compares them with the loss.
+
+    A batch whose loss raises `SkipBatch` does not count; if all do, there is no step. Nor is there
+    one if a batch that counts does so later in the step, at a trial point of a line search.
 
     Args:
         max_norm: Scale the gradients down, so that the 2-norm of all of them together is at most
@@ -53,43 +56,46 @@ class AccumulatedStep:
         batches: Sequence[Any],
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-    ) -> list[StepResult | None]:
+    ) -> tuple[list[StepResult | None], bool]:
         """Take one step.
 
         The arguments are those of `optimize_step`, with a sequence of batches in place of one.
 
         Returns:
             For each batch the loss and the metrics, detached, from before the update, or ``None``
-            for one that was left out.
+            for one that was left out; and whether there was a step.
         """
         begin_step(loss_fn)
         if not needs_closure(optimizer):
             results = self._gradients(model, optimizer, loss_fn, batches, device, dtype)
-            if any(results):
-                self._step(optimizer)
-            return results
-        calls: list[list[StepResult | None]] = []
+            return results, any(results) and self._step(optimizer)
+        first: list[StepResult | None] = []
 
         def closure() -> Tensor:
-            calls.append(self._gradients(model, optimizer, loss_fn, batches, device, dtype))
-            del calls[1:-1]  # the first is what is reported, the last what is looked at
-            losses = [result[0] for result in calls[-1] if result]
-            if not losses:
+            # Those that count are chosen once: another mean would be another objective.
+            counted = [batches[n] for n, result in enumerate(first) if result] or batches
+            results = self._gradients(model, optimizer, loss_fn, counted, device, dtype)
+            if not any(results) or (first and not all(results)):
                 raise SkipBatch
-            return torch.stack(losses).mean()
+            if not first:
+                first.extend(results)
+            return torch.stack([loss for loss, _ in filter(None, results)]).mean()
 
         try:
             step_or_undo(optimizer, closure)
         except SkipBatch:
-            return [None] * len(batches)
-        return calls[0]
+            return [None] * len(batches), False
+        return first, True
 
-    def _step(self, optimizer: Optimizer) -> None:
+    def _step(self, optimizer: Optimizer) -> bool:
+        self._clip(optimizer)
         if self.scaler is None:
             optimizer.step()
-        else:
-            self.scaler.step(optimizer)
-            self.scaler.update()
+            return True
+        before = self.scaler.get_scale()
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        return self.scaler.get_scale() >= before  # it is lowered where gradients overflow
 
     def _gradients(
         self,
@@ -111,21 +117,23 @@ class AccumulatedStep:
             scaled = loss if self.scaler is None else self.scaler.scale(loss)
             scaled.backward()  # type: ignore[no-untyped-call]
             results.append((loss.detach(), detached(metrics)))
-        self._finish(optimizer, sum(result is not None for result in results))
+        self._take_mean(optimizer, sum(result is not None for result in results))
         return results
 
-    def _finish(self, optimizer: Optimizer, count: int) -> None:
-        """Make the mean of the sum, and clip it."""
+    def _take_mean(self, optimizer: Optimizer, count: int) -> None:
+        """Make the mean of the sum."""
         if self.scaler is not None and count:
             self.scaler.unscale_(optimizer)
-        parameters = [p for p in _parameters(optimizer) if p.grad is not None]
         if count > 1:
             # Here, not in the loss: how many batches count is known only now.
-            torch._foreach_div_([p.grad for p in parameters if p.grad is not None], float(count))
+            gradients = [p.grad for p in _parameters(optimizer) if p.grad is not None]
+            torch._foreach_div_(gradients, float(count))
+
+    def _clip(self, optimizer: Optimizer) -> None:
         if self.max_norm is not None:
-            clip_grad_norm_(parameters, self.max_norm)
+            clip_grad_norm_(_parameters(optimizer), self.max_norm)
         if self.max_value is not None:
-            clip_grad_value_(parameters, self.max_value)
+            clip_grad_value_(_parameters(optimizer), self.max_value)
 
 
 def _parameters(optimizer: Optimizer) -> Iterator[nn.Parameter]:

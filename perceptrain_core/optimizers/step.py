@@ -68,19 +68,31 @@ def _step_with_closure(
 
 
 def step_or_undo(optimizer: Optimizer, closure: Callable[[], Tensor]) -> None:
-    """Take a step with a closure; if the closure gives up, put the parameters back.
+    """Take a step with a closure; if the closure gives up, put parameters and state back.
 
     A loss may give up at a trial point of the line search, which is nowhere to stay.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     before = [p.detach().clone() for p in parameters]
+    state = _copied(optimizer.state)
     try:
         optimizer.step(closure)  # type: ignore[arg-type]
     except BaseException:
         with torch.no_grad():
             for parameter, value in zip(parameters, before, strict=True):
                 parameter.copy_(value)
+        optimizer.state.clear()
+        optimizer.state.update(state)
         raise
+
+
+def _copied(state: Any) -> Any:
+    """Copy what a step changes in place: of the history of L-BFGS the lists, not the vectors."""
+    if isinstance(state, dict):
+        return {key: _copied(value) for key, value in state.items()}
+    if isinstance(state, Tensor):
+        return state.clone()
+    return list(state) if isinstance(state, list) else state
 
 
 def clear_gradients(optimizer: Optimizer) -> None:
@@ -101,6 +113,11 @@ def needs_closure(optimizer: Optimizer) -> bool:
     """
     own = getattr(optimizer, "needs_closure", None)
     return _class_needs_closure(type(optimizer)) if own is None else bool(own)  # type: ignore[arg-type]
+
+
+def may_need_closure(optimizer: Optimizer) -> bool:
+    """Whether an optimizer needs a closure now, or is one that changes and may need it later."""
+    return hasattr(optimizer, "needs_closure") or needs_closure(optimizer)
 
 
 def begin_step(loss_fn: Any) -> None:

@@ -137,7 +137,7 @@ class GradientFree:
             own = self.optimize_step is not optimize_step
             return partial(try_candidate, self.optimize_step if own else ask_tell_step)
         self.grad_scaler = parts.make_scaler(self.config, self.optimizer, self.engine.device)
-        return parts.make_step(self.config, self.optimize_step, self.grad_scaler)
+        return parts.make_step(self.config, self.optimizer, self.optimize_step, self.grad_scaler)
 
     def _make_guard(self, loss_fn: LossFunction, signals: StopSignals) -> LossGuard:
         policy, engine = self.config.on_nonfinite, self.engine
@@ -145,7 +145,8 @@ class GradientFree:
             return CandidateGuard(loss_fn, policy, self._where)
         if engine.world_size > 1:
             return SharedLossGuard(engine, signals, loss_fn, policy, self._where)
-        return make_guard(loss_fn, self.optimizer, policy, engine.device, self._where)
+        scaled = self.config.precision == "fp16"
+        return make_guard(loss_fn, self.optimizer, policy, engine.device, self._where, scaled)
 
     def _warn_of_skipped(self, skipped: int, batches: int, epoch: int) -> None:
         if self.use_grad:
@@ -183,13 +184,13 @@ class CandidateGuard(LossGuard):
 
 def try_candidate(
     step: OptimizeStep, model: Any, optimizer: AskTell, loss_fn: Any, batches: Any, **options: Any
-) -> list[StepResult | None]:
+) -> tuple[list[StepResult | None], bool]:
     """Try a candidate on the one batch of a step; one that is left out is told to be of no use."""
     try:
-        return [step(model, optimizer, loss_fn, batches[0], **options)]
+        return [step(model, optimizer, loss_fn, batches[0], **options)], True
     except SkipBatch:
         optimizer.tell(optimizer.ask(), nan)
-        return [None]
+        return [None], False
 
 
 def check_settings(config: Any) -> None:

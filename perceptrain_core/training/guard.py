@@ -157,14 +157,17 @@ def make_guard(
     policy: str,
     device: torch.device,
     where: Callable[[], str],
+    scaled: bool = False,
 ) -> LossGuard:
     """Choose how a loss is watched: on a GPU without reading it at every step, if that can be.
+
+    It cannot where gradients are scaled: the scaler has a ``found_inf`` of its own.
 
     Raises:
         TrainingError: There is no optimizer to train with.
     """
     require_optimizer(optimizer)
-    if policy == "raise" and FusedLossGuard.fits(optimizer, device):
+    if policy == "raise" and not scaled and FusedLossGuard.fits(optimizer, device):
         return FusedLossGuard(optimizer, loss_fn, where)
     return LossGuard(loss_fn, policy, where)
 

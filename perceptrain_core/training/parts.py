@@ -31,15 +31,21 @@ from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.lr_schedulers import Schedule, make_schedule
 from perceptrain_core.optimizers.nevergrad import NevergradOptimizer
 from perceptrain_core.optimizers.nevergrad_package import is_of_nevergrad
-from perceptrain_core.optimizers.step import begin_step, needs_closure, optimize_step
+from perceptrain_core.optimizers.step import (
+    begin_step,
+    may_need_closure,
+    needs_closure,
+    optimize_step,
+)
 from perceptrain_core.registry import get_loss, get_optimizer, registry
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.events import as_callback
 from perceptrain_core.training.first_batch import check_result
 from perceptrain_core.types import LossFunction, OptimizeStep, SkipBatch, StepResult
 
-#: ``f(model, optimizer, loss_fn, batches, device=None, dtype=None)``, a result for each batch.
-TakeStep: TypeAlias = Callable[..., list[StepResult | None]]
+#: ``f(model, optimizer, loss_fn, batches, device=None, dtype=None)`` gives a result for each batch,
+#: and whether the optimizer has taken a step.
+TakeStep: TypeAlias = Callable[..., tuple[list[StepResult | None], bool]]
 
 
 def resolve_model(model: Any) -> nn.Module:
@@ -183,11 +189,11 @@ def make_scaler(config: TrainConfig, optimizer: Any, device: torch.device) -> Gr
     """Give what scales the gradients of half precision, if the settings ask for that.
 
     Raises:
-        TrainingError: The optimizer evaluates the loss by itself.
+        TrainingError: The optimizer evaluates the loss by itself, or will from some epoch on.
     """
     if config.precision != "fp16":
         return None
-    if needs_closure(optimizer):
+    if may_need_closure(optimizer):
         raise TrainingError(
             f"{type(optimizer).__name__} evaluates the loss several times a step, and gradients "
             'cannot be scaled for it: use precision="bf16" or "full".'
@@ -195,13 +201,23 @@ def make_scaler(config: TrainConfig, optimizer: Any, device: torch.device) -> Gr
     return GradScaler(device.type)
 
 
-def make_step(config: TrainConfig, step: OptimizeStep, scaler: GradScaler | None) -> TakeStep:
-    """Give the step of the loop, which takes a list of batches and gives a result for each.
+def make_step(
+    config: TrainConfig, optimizer: Any, step: OptimizeStep, scaler: GradScaler | None
+) -> TakeStep:
+    """Give the step of the loop, which takes a list of batches; see `TakeStep`.
 
     Raises:
-        TrainingError: A step of the user's own is to do what only the built-in one can.
+        TrainingError: A step of the user's own is to do what only the built-in one can, or
+            gradients are to be clipped that a line search needs as they are.
     """
     clips = config.grad_clip is not None or config.grad_clip_value is not None
+    if clips and not hasattr(optimizer, "needs_closure") and needs_closure(optimizer):
+        raise TrainingError(
+            f"grad_clip={config.grad_clip}, grad_clip_value={config.grad_clip_value}: "
+            f"{type(optimizer).__name__} evaluates the loss several times a step, and its line "
+            "search fails with gradients that are not those of the loss. Leave them out, or lower "
+            "the learning rate of the optimizer."
+        )
     if config.accumulate == 1 and not clips and scaler is None:
         return partial(_single_step, step)
     if step is optimize_step:
@@ -214,11 +230,11 @@ def make_step(config: TrainConfig, step: OptimizeStep, scaler: GradScaler | None
 
 def _single_step(
     step: OptimizeStep, model: Any, optimizer: Any, loss_fn: Any, batches: Any, **options: Any
-) -> list[StepResult | None]:
+) -> tuple[list[StepResult | None], bool]:
     try:
-        return [step(model, optimizer, loss_fn, batches[0], **options)]
+        return [step(model, optimizer, loss_fn, batches[0], **options)], True
     except SkipBatch:
-        return [None]
+        return [None], False
 
 
 def options_of(optimizer: Any) -> list[dict[str, Any]]:

@@ -188,13 +188,13 @@ class Trainer(Evaluator):
             self.batches_seen += len(step)
             if starts:
                 events.tell_each(Stage.TRAIN_BATCH_START, list(enumerate(step, first)))
-            results = self._take_step(
+            results, stepped = self._take_step(
                 self._model, self.optimizer, loss_fn, step, device=device, dtype=dtype
             )
             taken = [(n, result) for n, result in enumerate(results, first) if result is not None]
             for _, result in taken:
                 meter.add(*result)
-            if taken:
+            if stepped:
                 self.global_step += 1
                 if self.schedule is not None:
                     self.schedule.step_batch()

@@ -55,11 +55,11 @@ def trial(trainer: Any, data: Any) -> Iterator[tuple[Step, Feed]]:
     # The loss is read at each step anyway, which the guard of a GPU would avoid.
     guard = make_guard(loss_fn, optimizer, "raise", torch.device("cpu"), lambda: "in a trial")
     scaler = make_scaler(config, optimizer, device)
-    take_step = make_step(config, trainer.optimize_step, scaler)
+    take_step = make_step(config, optimizer, trainer.optimize_step, scaler)
 
     def step(batches: list[Any]) -> float:
         places = {"device": device, "dtype": trainer.engine.dtype}
-        results = take_step(trainer._model, optimizer, guard, batches, **places)
+        results, _ = take_step(trainer._model, optimizer, guard, batches, **places)
         losses = [float(loss) for loss, _ in filter(None, results)]
         return fmean(losses)
 

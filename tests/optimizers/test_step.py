@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.optim import LBFGS, SGD, Adam, Optimizer
 
 from perceptrain import default_optimize_step as optimize_step
-from perceptrain_core.optimizers import needs_closure
+from perceptrain_core.optimizers import AdamLBFGS, needs_closure
 
 Rows = tuple[Tensor, Tensor]
 Net = Callable[..., nn.Module]
@@ -166,3 +166,41 @@ def test_error_inside_a_line_search_leaves_the_parameters(
     with pytest.raises(ArithmeticError):
         optimize_step(model, optimizer, fails_later, rows)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def adam_then_lbfgs(params: Any, **options: Any) -> Optimizer:
+    return AdamLBFGS(params, 0, lbfgs_kwargs=options)
+
+
+@pytest.mark.parametrize("make", [LBFGS, adam_then_lbfgs])
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+@pytest.mark.parametrize("steps_before", [0, 1, 4])
+@pytest.mark.parametrize("interruption", [ArithmeticError, KeyboardInterrupt])
+def test_goes_on_after_a_step_that_gave_up_as_if_it_had_not_been(
+    rows: Rows,
+    make_net: Net,
+    make: Callable[..., Optimizer],
+    search: str | None,
+    steps_before: int,
+    interruption: type[BaseException],
+) -> None:
+    calls = iter(range(99))
+
+    def fails_later(batch: Rows, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+        if next(calls) == 3:
+            raise interruption
+        return loss_fn(batch, model)
+
+    nets = make_net(), make_net()
+    options = {"lr": 0.5, "max_iter": 5, "history_size": 3, "line_search_fn": search}
+    straight, failing = (make(net.parameters(), **options) for net in nets)
+    for _ in range(steps_before):
+        optimize_step(nets[0], straight, loss_fn, rows)
+        optimize_step(nets[1], failing, loss_fn, rows)
+    with pytest.raises(interruption):
+        optimize_step(nets[1], failing, fails_later, rows)
+    for _ in range(3):
+        expected, _ = optimize_step(nets[0], straight, loss_fn, rows)
+        assert torch.equal(optimize_step(nets[1], failing, loss_fn, rows)[0], expected)
+    pairs = zip(nets[0].parameters(), nets[1].parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)

@@ -88,6 +88,44 @@ def test_each_element_is_clipped(make_trainer: MakeTrainer) -> None:
     assert largest == pytest.approx(1e-3)
 
 
+@pytest.mark.parametrize("setting", [{"grad_clip": 0.1}, {"grad_clip_value": 0.1}])
+def test_clipping_is_refused_where_a_line_search_would_fail(
+    make_trainer: MakeTrainer, setting: Any
+) -> None:
+    trainer = make_trainer(optimizer="lbfgs", **setting)
+    name, value = next(iter(setting.items()))
+    with pytest.raises(TrainingError, match=f"{name}={value}.* LBFGS evaluates .* Leave them out"):
+        trainer.fit()
+    with pytest.raises(TrainingError, match="line search"):
+        trainer.overfit_batch()
+
+
+def test_adam_and_lbfgs_clips_in_the_steps_of_adam_only(make_trainer: MakeTrainer) -> None:
+    norms: list[float] = []
+
+    def measure(trainer: Any, config: Any, writer: Any) -> None:
+        norms.append(torch.cat([p.grad.flatten() for p in trainer.model.parameters()]).norm())
+
+    def run(adam_lr: float, **settings: Any) -> Trainer:
+        optimizer = {
+            "name": "adam_lbfgs",
+            "switch_epoch": 2,
+            "adam_kwargs": {"lr": adam_lr},
+            "lbfgs_kwargs": {"line_search_fn": "strong_wolfe"},
+        }
+        look = Callback("train_batch_end", 1, measure)
+        options = {"batch_size": 20, "max_iter": 6, "callbacks": [look]} | settings
+        trainer = make_trainer(optimizer=optimizer, **options)
+        trainer.fit()
+        return trainer
+
+    # With a rate of 0 for Adam, all that differs is what L-BFGS does.
+    free, clipped = run(0.0), run(0.0, grad_clip=1e-6)
+    assert clipped.history == free.history
+    assert clipped.history[-1]["train_loss"] < 0.5 * free.history[0]["train_loss"]
+    assert max(norms[6:8]) <= 1.001e-6 < min(norms[8:])
+
+
 def test_a_batch_that_is_not_finite_is_left_out_of_its_step(
     make_trainer: MakeTrainer, rows: Any
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from perceptrain import Callback, Trainer, default_optimize_step
 from perceptrain.errors import NonFiniteLossError, PerceptrainError
 from perceptrain_core.training.guard import FusedLossGuard
+from perceptrain_core.training.stop_signals import StopSignals
 
 MakeTrainer = Callable[..., Trainer]
 Rows = tuple[Tensor, Tensor]
@@ -175,6 +177,18 @@ def test_fused_guard_is_for_fused_optimizers_on_a_gpu(fused: Any) -> None:
     assert FusedLossGuard.fits(optimizer, torch.device("cuda"))
     assert not FusedLossGuard.fits(plain, torch.device("cuda"))
     assert not FusedLossGuard.fits(optimizer, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("precision", ["full", "bf16", "fp16"])
+def test_fused_guard_leaves_found_inf_to_a_scaler(
+    make_trainer: MakeTrainer, precision: str
+) -> None:
+    trainer = make_trainer(
+        optimizer={"name": "adam", "lr": 0.1, "fused": True}, precision=precision
+    )
+    trainer.engine = SimpleNamespace(device=torch.device("cuda"), world_size=1)
+    guard = trainer._make_guard(trainer.loss_fn, StopSignals(False))
+    assert isinstance(guard, FusedLossGuard) == (precision != "fp16")
 
 
 class Rooted(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from perceptrain import Trainer
+from perceptrain import Callback, Trainer
 from perceptrain.callbacks import SaveCheckpoint
 from perceptrain.errors import ConfigError, TrainingError
 
@@ -70,6 +71,32 @@ def test_scaled_gradients_are_clipped_at_their_own_size(make_trainer: MakeTraine
     assert gradient.norm().item() == pytest.approx(0.01, rel=1e-3)
 
 
+def test_a_step_that_the_scaler_leaves_out_does_not_count(make_trainer: MakeTrainer) -> None:
+    """Gradients overflow with the first scales, until those are low enough."""
+    weights: list[torch.Tensor] = []
+
+    def steep(batch: Any, model: nn.Module) -> Any:
+        return model(batch[0]).float().square().sum() * 1e3, {}
+
+    def note(trainer: Any, config: Any, writer: Any) -> None:
+        weights.append(torch.cat([p.detach().flatten() for p in trainer.model.parameters()]))
+
+    trainer = make_trainer(
+        steep,
+        precision="fp16",
+        max_iter=3,
+        ema=0.9,
+        lr_scheduler={"name": "exponential", "gamma": 0.5, "interval": "batch"},
+        callbacks=[Callback(stage, 1, note) for stage in ("train_start", "train_batch_end")],
+    )
+    trainer.fit()
+    steps = sum(not torch.equal(a, b) for a, b in pairwise(weights))
+    assert 0 < steps < trainer.batches_seen == 12
+    assert trainer.global_step == steps
+    assert trainer.schedule.scheduler.last_epoch == steps
+    assert trainer.averaged_model.n_averaged == steps
+
+
 def test_the_scale_survives_a_resume(make_trainer: MakeTrainer) -> None:
     def trainer(epochs: int, folder: str) -> Trainer:
         save = SaveCheckpoint("train_epoch_end", 1)
@@ -102,5 +129,15 @@ def test_a_loss_that_is_a_module_is_in_evaluation_mode(
 def test_what_cannot_be(make_trainer: MakeTrainer) -> None:
     with pytest.raises(ConfigError, match="precision"):
         make_trainer(precision="fp8")
-    with pytest.raises(TrainingError, match="gradients cannot be scaled for it"):
-        make_trainer(optimizer="lbfgs", precision="fp16").fit()
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", {"name": "adam_lbfgs", "switch_epoch": 2}])
+def test_what_cannot_be_scaled_is_refused_at_the_start(
+    make_trainer: MakeTrainer, optimizer: Any
+) -> None:
+    trainer = make_trainer(optimizer=optimizer, precision="fp16")
+    with pytest.raises(
+        TrainingError, match=r"LBFGS evaluates .* gradients cannot be scaled for it"
+    ):
+        trainer.fit()
+    assert trainer.global_step == 0
