@@ -34,7 +34,7 @@ def make_schedule(
     a ``linear`` warm-up takes 5 steps.
 
     An optimizer that had a schedule before starts again from its initial rates. To resume, load
-    the state of the optimizer afterwards, and then that of the schedule.
+    the states of both afterwards, in any order: each holds what is its own.
 
     Args:
         given: A name (``"one_cycle"`` or ``"OneCycleLR"``), a reference, a mapping

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from perceptrain_core.registry.messages import did_you_mean
 
 @cache
 def import_nevergrad() -> Any:
-    """Import nevergrad.
+    """Import nevergrad, and mend two faults of it where they are there, for the whole process.
 
     Raises:
         MissingDependencyError: It is not installed.
@@ -31,11 +32,23 @@ def import_nevergrad() -> Any:
             "Training with nevergrad needs the package nevergrad: "
             'pip install "perceptrain-core[nevergrad]".'
         ) from error
-    # Its surrogate models take float() of an array of one, which NumPy refuses from 2.4 on.
-    metamodel.float = lambda value: np.asarray(value).item()
+    # Its surrogate models take float() of an array of one, which newer NumPy refuses.
+    if _refuses_array_of_one():
+        metamodel.float = lambda value: np.asarray(value).item()
     # The threads in which it runs algorithms of others wait for a next loss, also at exit.
-    recaster._MessagingThread.daemon = True
+    if recaster._MessagingThread.daemon is Thread.daemon:
+        recaster._MessagingThread.daemon = True
     return nevergrad
+
+
+def _refuses_array_of_one() -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            float(np.ones(1))
+        except TypeError:
+            return True
+    return False
 
 
 def is_of_nevergrad(item: Any) -> bool:
@@ -74,6 +87,7 @@ def apart(generator: np.random.RandomState) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="scipy|sklearn|cma|numpy")
             warnings.filterwarnings("ignore", "Clipping very high value")
+            warnings.filterwarnings("ignore", "Conversion of an array with ndim > 0")
             yield
     finally:
         generator.set_state(np.random.get_state())

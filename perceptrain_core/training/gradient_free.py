@@ -150,7 +150,7 @@ class GradientFree:
 
     def _warn_of_skipped(self, skipped: int, batches: int, epoch: int) -> None:
         if self.use_grad:
-            warn_of_skipped(skipped, batches, epoch)
+            warn_of_skipped(skipped, batches, epoch, self.model)
         elif self.optimizer.best is None:  # after the first good one, bad ones are part of it
             warnings.warn(
                 f"Epoch {epoch}: no candidate so far has a finite loss. Look at the data, and at "

@@ -187,21 +187,18 @@ def require_optimizer(optimizer: Any) -> None:
 
 def nonfinite_error(what: str, where: str, model: nn.Module) -> NonFiniteLossError:
     """Make the error that stops a run."""
-    lost = nonfinite_parameter(model)
-    if lost is not None:
-        return NonFiniteLossError(
-            f"Training stopped {where}: {what}. The parameters are not finite themselves "
-            f"({lost!r}): an earlier step had a finite loss with a gradient that was not, as "
-            "that of a root or a norm at 0."
-        )
     return NonFiniteLossError(
-        f"Training stopped {where}: {what}. The parameters are as they were before this batch. "
-        'Look at the data and the learning rate; on_nonfinite="skip" leaves such batches out.'
+        f"Training stopped {where}: {what}. "
+        + (
+            _find_lost(model)
+            or "The parameters are as they were before this batch. Look at the data and the "
+            'learning rate; on_nonfinite="skip" leaves such batches out.'
+        )
     )
 
 
-def warn_of_skipped(skipped: int, batches: int, epoch: int) -> None:
-    """Say how many batches of an epoch were left out.
+def warn_of_skipped(skipped: int, batches: int, epoch: int, model: nn.Module) -> None:
+    """Say how many batches of an epoch were left out, and whether the model is the reason.
 
     Raises:
         NonFiniteLossError: All of them: there is nothing to go on with.
@@ -209,13 +206,25 @@ def warn_of_skipped(skipped: int, batches: int, epoch: int) -> None:
     Warns:
         UserWarning: Some.
     """
+    lost = _find_lost(model)
     if skipped == batches:
         raise NonFiniteLossError(
             f"The loss was NaN or infinite in all {batches} batches of epoch {epoch}, so all were "
-            "left out. Look at the data, or lower the learning rate."
+            f"left out. {lost or 'Look at the data, or lower the learning rate.'}"
         )
     warnings.warn(
         f"Epoch {epoch}: {skipped} of {batches} batches had a loss that was NaN or infinite, and "
-        "were left out.",
+        f"were left out. {lost}".rstrip(),
         stacklevel=2,
+    )
+
+
+def _find_lost(model: nn.Module) -> str:
+    """Say that parameters are not finite, and why; nothing if they are."""
+    lost = nonfinite_parameter(model)
+    if lost is None:
+        return ""
+    return (
+        f"The parameters are not finite themselves ({lost!r}): an earlier step had a finite loss "
+        "with a gradient that was not, as that of a root or a norm at 0."
     )

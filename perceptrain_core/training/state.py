@@ -221,6 +221,6 @@ def _stateful(trainer: Any) -> dict[str, Any]:
         parts["averaged_model"] = trainer.averaged_model
     if trainer.grad_scaler is not None:
         parts["grad_scaler"] = trainer.grad_scaler
-    if trainer.schedule is not None:  # after the optimizer, whose rates it knows
+    if trainer.schedule is not None:
         parts["lr_schedule"] = trainer.schedule
     return parts

@@ -41,12 +41,19 @@ def trial(trainer: Any, data: Any) -> Iterator[tuple[Step, Feed]]:
         where the loss is NaN or infinite, before parameters have seen it.
 
     Raises:
-        TrainingError: There is no optimizer, or this is one of several processes.
+        TrainingError: There is no optimizer, it uses no gradients, or this is one of several
+            processes.
     """
     if trainer.engine.world_size > 1:
         raise TrainingError(
             f"A trial is made in one process, and this is one of {trainer.engine.world_size}: make "
             "it in a script of its own, which torchrun does not start."
+        )
+    if not trainer.use_grad:
+        raise TrainingError(
+            f"find_lr and overfit_batch take steps along gradients, and the optimizer, "
+            f"{type(trainer.optimizer).__name__}, uses none. Call them with one that does: inside "
+            "\"with trainer.enable_grad_opt({'name': 'adam', 'lr': 1e-3}):\"."
         )
     config, device = trainer.config, trainer.engine.device
     trainer._prepare()

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from math import inf, nan
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import nevergrad as ng
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nevergrad.optimization import metamodel, recaster
 from torch import Tensor, nn
 
 from perceptrain import get_optimizer
@@ -25,6 +27,7 @@ from perceptrain.errors import (
 )
 from perceptrain.optimizers import AskTell, NevergradOptimizer
 from perceptrain_core.checkpoints.file import read_file, write_file
+from perceptrain_core.optimizers import nevergrad_package
 from perceptrain_core.optimizers.nevergrad_package import import_nevergrad
 
 TARGET = torch.linspace(-1, 1, 6, dtype=torch.float64)
@@ -311,6 +314,20 @@ def test_any_algorithm_by_name() -> None:
     assert search.algorithm == "TwoPointsDE"
     with pytest.raises(OptionError, match="Did you mean 'algorithm'"):
         get_optimizer("nevergrad", parameters(), algoritm="DE")
+
+
+@pytest.mark.parametrize("faulty", [True, False])
+def test_nevergrad_is_mended_only_where_it_is_faulty(
+    monkeypatch: pytest.MonkeyPatch, faulty: bool
+) -> None:
+    monkeypatch.setattr(metamodel, "float", float, raising=False)
+    thread, own = recaster._MessagingThread, property(lambda self: True)
+    monkeypatch.setattr(thread, "daemon", Thread.daemon if faulty else own)
+    monkeypatch.setattr(nevergrad_package, "_refuses_array_of_one", lambda: faulty)
+    import_nevergrad.cache_clear()
+    import_nevergrad()
+    assert (metamodel.float is not float) == faulty
+    assert thread.daemon is (True if faulty else own)
 
 
 def test_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:

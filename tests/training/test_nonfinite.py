@@ -208,3 +208,16 @@ def test_a_ruined_model_is_no_checkpoint(make_trainer: Any) -> None:
 def test_a_run_that_lost_its_parameters_says_so(make_trainer: Any) -> None:
     with pytest.raises(NonFiniteLossError, match="The parameters are not finite themselves"):
         make_trainer(Rooted(), batch_size=5).fit()
+
+
+def test_skipping_says_that_the_parameters_are_lost(make_trainer: Any) -> None:
+    """The first step ruins the model, so all other batches are left out."""
+    trainer = make_trainer(Rooted(), batch_size=5, on_nonfinite="skip")
+    with (
+        pytest.warns(UserWarning, match=r"Epoch 1: 3 of 4 .* The parameters are not finite .*root"),
+        pytest.raises(
+            NonFiniteLossError, match=r"all 4 batches of epoch 2.* not finite themselves"
+        ),
+    ):
+        trainer.fit()
+    assert trainer.global_step == 1

@@ -228,3 +228,15 @@ def test_the_trainer_takes_the_steps(make_trainer: MakeTrainer, name: str) -> No
 
     TRIALS[name](make_trainer(options={"optimize_step": mine}))
     assert len(taken) == 7
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_a_search_without_gradients_is_told_what_to_do(
+    make_trainer: MakeTrainer, name: str
+) -> None:
+    trainer = make_trainer(optimizer={"name": "cma", "seed": 1}, batch_size=20)
+    with pytest.raises(TrainingError, match=r"NevergradOptimizer, uses none.*enable_grad_opt"):
+        TRIALS[name](trainer)
+    with trainer.enable_grad_opt({"name": "adam", "lr": 1e-3}):
+        TRIALS[name](trainer)
+    trainer.fit()
