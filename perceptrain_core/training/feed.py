@@ -140,16 +140,16 @@ class Feed:
     def go_to(self, anchor: Mapping[str, Any]) -> None:
         """Put everything back to what `here` gave."""
         loader: Any = self.epochs.loader
-        set_random_state(anchor["random"])
-        set_loader_random_state(loader, anchor["generators"])
         if self._keeps_place and anchor["loader"] is not None:
             loader.load_state_dict(anchor["loader"])
+        # After that, for to find a place some loaders have to draw again.
+        set_loader_random_state(loader, anchor["generators"])
+        set_random_state(anchor["random"])
 
 
 def _keeps_place(loader: Any) -> bool:
     """Whether what goes on over the ends of epochs can say where it is, and be put there."""
     if isinstance(loader, DictDataLoader):
-        endless = [part for part in loader.dataloaders.values() if is_infinite(part)]
-        return bool(endless) and all(map(_keeps_place, endless))
+        return any(is_infinite(part) or _keeps_place(part) for part in loader.dataloaders.values())
     stateful = hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
     return stateful and is_infinite(loader)
