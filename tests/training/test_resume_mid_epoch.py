@@ -310,8 +310,12 @@ def test_data_that_tell_nothing_and_end_too_early(make_trainer: MakeTrainer, row
         trainer_of(make_trainer, rows, "tensors", "one", data=Ending(3)).fit(resume=place)
 
 
-def test_without_callbacks_nobody_asks_for_the_place(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer()
+@pytest.mark.parametrize("stage", [None, "train_batch_end"])
+def test_without_one_that_saves_nobody_asks_for_the_place(
+    make_trainer: MakeTrainer, stage: str | None
+) -> None:
+    callbacks = [Callback(stage, 1, lambda t, c, w: None)] if stage else []
+    trainer = make_trainer(callbacks=callbacks)
 
     def step(*args: Any, **options: Any) -> Any:
         trainer.state_dict()
