@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from perceptrain_core.data.counted import Counted
 from perceptrain_core.data.loaders import is_infinite
 from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
@@ -22,7 +23,8 @@ class DictDataLoader:
     if all of them are; beside finite ones, infinite loaders just go on.
 
     ``state_dict`` and ``load_state_dict`` keep the places of those that have such: an infinite
-    loader then goes on from there, and a finite one starts anew, as it does in each epoch.
+    loader then goes on from there, and a finite one starts anew, as it does in each epoch. Of an
+    infinite loader that has none the batches are counted, and passed over to find the place.
 
     Args:
         dataloaders: A loader for each name.
@@ -84,33 +86,46 @@ class DictDataLoader:
         """Start what never ends, once: it goes on from epoch to epoch."""
         for name, loader in self.dataloaders.items():
             if is_infinite(loader) and name not in self._endless:
-                self._endless[name] = iter(loader)
+                self._endless[name] = iter(loader) if _is_stateful(loader) else Counted(loader)
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the places of the loaders that have a ``state_dict``, by name."""
-        return {name: loader.state_dict() for name, loader in self._stateful().items()}
+        """Give the places of the loaders that have a ``state_dict`` or never end, by name."""
+        return {name: place.state_dict() for name, place in self._places().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next iteration go on from the places that `state_dict` gave.
 
         Raises:
-            DataError: They are those of other loaders.
+            DataError: They are those of other loaders, or a loader ends before its place.
         """
-        loaders = self._stateful()
-        if state.keys() != loaders.keys():
+        places = self._places()
+        if state.keys() != places.keys():
             raise DataError(
                 f"The saved places are of the loaders {', '.join(state) or 'none'}; those with "
-                f"a place here are {', '.join(loaders) or 'none'}."
+                f"a place here are {', '.join(places) or 'none'}."
             )
-        for name, loader in loaders.items():
-            loader.load_state_dict(state[name])
         self._endless = {}
+        for name, place in places.items():
+            if isinstance(place, Counted):
+                self._endless[name] = self._counted(name, state[name])
+            else:
+                place.load_state_dict(state[name])
 
-    def _stateful(self) -> dict[str, Any]:
+    def _counted(self, name: str, place: Mapping[str, Any]) -> Counted:
+        try:
+            return Counted(self.dataloaders[name], place)
+        except StopIteration:
+            raise DataError(
+                f"The loader {name!r} has fewer batches than the {place['taken']} that had been "
+                "taken of it: give the one that the place was saved of."
+            ) from None
+
+    def _places(self) -> dict[str, Any]:
+        """All that can say where it is."""
         return {
-            name: loader
+            name: loader if _is_stateful(loader) else self._endless.get(name, Counted(loader))
             for name, loader in self.dataloaders.items()
-            if hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
+            if _is_stateful(loader) or is_infinite(loader)
         }
 
 
@@ -150,6 +165,10 @@ class _Seeds:
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(self._seed)
             yield
+
+
+def _is_stateful(loader: Any) -> bool:
+    return hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
 
 
 def _first(name: str, iterator: Iterator[Any]) -> Any:

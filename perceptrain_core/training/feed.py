@@ -6,7 +6,11 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
+from perceptrain_core.checkpoints.random_state import (
+    plain_random_state,
+    raw_random_state,
+    set_random_state,
+)
 from perceptrain_core.data import DictDataLoader, Epochs
 from perceptrain_core.data.generators import (
     epoch_listeners,
@@ -85,6 +89,8 @@ class Feed:
                 "The place inside this epoch was not kept, for there was no callback to save it: "
                 'add SaveCheckpoint(on="train_batch_end"), or save at the end of an epoch.'
             )
+        if anchor is not None:
+            anchor = anchor | {"random": plain_random_state(anchor["random"])}
         return {
             "batch": self.batch,
             "taken": taken,
@@ -132,7 +138,7 @@ class Feed:
         """Give the states of all that the order of the data depends on."""
         loader: Any = self.epochs.loader
         return {
-            "random": get_random_state(),
+            "random": raw_random_state(),  # for each epoch has one, and few are saved
             "generators": loader_random_state(loader),
             "loader": loader.state_dict() if self._keeps_place else None,
         }
@@ -140,16 +146,16 @@ class Feed:
     def go_to(self, anchor: Mapping[str, Any]) -> None:
         """Put everything back to what `here` gave."""
         loader: Any = self.epochs.loader
-        set_random_state(anchor["random"])
-        set_loader_random_state(loader, anchor["generators"])
         if self._keeps_place and anchor["loader"] is not None:
             loader.load_state_dict(anchor["loader"])
+        # After that, for to find a place some loaders have to draw again.
+        set_loader_random_state(loader, anchor["generators"])
+        set_random_state(anchor["random"])
 
 
 def _keeps_place(loader: Any) -> bool:
     """Whether what goes on over the ends of epochs can say where it is, and be put there."""
     if isinstance(loader, DictDataLoader):
-        endless = [part for part in loader.dataloaders.values() if is_infinite(part)]
-        return bool(endless) and all(map(_keeps_place, endless))
+        return any(is_infinite(part) or _keeps_place(part) for part in loader.dataloaders.values())
     stateful = hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
     return stateful and is_infinite(loader)

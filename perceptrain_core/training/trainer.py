@@ -269,7 +269,7 @@ class Trainer(Evaluator):
         config = self.config
         self._assemble(train.count())
         # Who may ask for the state of the run in the midst of an epoch.
-        watched = bool(self.callbacks) or type(self) is not Trainer
+        watched = any(c.saves_run for c in self.callbacks) or type(self) is not Trainer
         self._feed = Feed(train, config.accumulate, anchored=watched)
         seed_run(self.engine, config.seed)
         checkpoint = find_shared_run(self.engine, config, resume)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,41 @@ def test_dict_of_loaders_goes_on_from_their_places(finite: bool) -> None:
         DataError, match=r"places are of the loaders a.*those with a place here are"
     ):
         make().load_state_dict({"a": state["a"]})
+
+
+def test_an_endless_loader_that_keeps_no_place_is_counted(tmp_path: Path) -> None:
+    def make(rows: int = 7) -> DictDataLoader:
+        stream = DataLoader(InfiniteTensorDataset(torch.arange(rows)), batch_size=2)
+        return DictDataLoader({"stream": stream, "list": [1, 2, 3]})
+
+    def go(loader: DictDataLoader) -> list[list[int]]:
+        return [batch["stream"].tolist() for batch in loader]
+
+    loader = make()
+    assert loader.state_dict() == {"stream": {}}
+    go(loader), go(loader)
+    path = write_file(tmp_path / "place.pt", {"loader": loader.state_dict()})
+    expected = [go(loader), go(loader)]
+    other = make()
+    before = torch.get_rng_state()
+    other.load_state_dict(read_file(path)["loader"])
+    assert [go(other), go(other)] == expected
+    other.load_state_dict({"stream": {}})
+    assert other.state_dict() == {"stream": {}}
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_endless_loader_that_ends_before_its_place() -> None:
+    class Ending:
+        infinite = True
+
+        def __init__(self, batches: int) -> None:
+            self.batches = batches
+
+        def __iter__(self) -> Iterator[int]:
+            return iter(range(self.batches))
+
+    loader = DictDataLoader({"a": [1, 2, 3], "b": Ending(4)})
+    list(loader)
+    with pytest.raises(DataError, match="'b' has fewer batches than the 3 that had been taken"):
+        DictDataLoader({"a": [1, 2, 3], "b": Ending(2)}).load_state_dict(loader.state_dict())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,61 @@ def test_points_of_several_loaders(
         assert_same(whole, again)
 
 
+class Passes:
+    """An endless loader of a user's own, which draws at each pass, and for each batch."""
+
+    infinite = True
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+
+    def __iter__(self) -> Iterator[Tensor]:
+        while True:
+            for part in self.rows[torch.randperm(len(self.rows))].split(6):
+                yield part + 0.1 * torch.rand(2)
+
+
+PLACELESS: dict[str, Callable[[Tensor], Any]] = {
+    "cycle": lambda x: cycle(x.split(6)),
+    "cycle of a loader": lambda x: cycle(DataLoader(x, batch_size=6, shuffle=True)),  # type: ignore[arg-type]
+    "data set": lambda x: DataLoader(InfiniteTensorDataset(x), batch_size=6),
+    "own generator": lambda x: DataLoader(
+        InfiniteTensorDataset(x, generator=own()), batch_size=6, generator=own()
+    ),
+    "workers": lambda x: DataLoader(InfiniteTensorDataset(x), batch_size=6, num_workers=1),
+    "user's": Passes,
+}
+
+
+@pytest.mark.parametrize("beside", ["finite", "endless", "several"])
+@pytest.mark.parametrize("kind", PLACELESS)
+def test_an_endless_loader_that_keeps_no_place_goes_on(
+    make_trainer: MakeTrainer, rows: Any, kind: str, beside: str
+) -> None:
+    def trainer(folder: str) -> Trainer:
+        part = to_dataloader(
+            rows[0], batch_size=6, infinite=beside == "endless", shuffle=beside != "endless"
+        )
+        parts = {"a": part, "b": PLACELESS[kind](rows[0])}
+        if beside == "several":
+            parts = {"inner": DictDataLoader(parts), "short": to_dataloader(rows[0], batch_size=9)}
+        data = DictDataLoader(parts)
+        return trainer_of(make_trainer, rows, "tensors", folder, data=data, **settings)
+
+    def loss_fn(batch: Any, model: nn.Module) -> Any:
+        loss, terms = residuals(batch.get("inner", batch), model)
+        return loss + 0 * torch.rand(()), terms
+
+    settings = {"loss_fn": loss_fn, "val": None, "val_every": 0, "max_iter": 3}
+    whole = trainer("whole")
+    whole.fit()
+    places = sorted(whole.log_folder.glob("*.pt"))
+    for place in (places[0], *places[1::4], places[-2]):
+        again = trainer("again")
+        again.fit(resume=place)
+        assert_same(whole, again)
+
+
 def test_an_order_by_the_epoch_is_another_in_each(make_trainer: MakeTrainer, rows: Any) -> None:
     seen: list[Any] = []
     trainer = trainer_of(
@@ -255,8 +310,12 @@ def test_data_that_tell_nothing_and_end_too_early(make_trainer: MakeTrainer, row
         trainer_of(make_trainer, rows, "tensors", "one", data=Ending(3)).fit(resume=place)
 
 
-def test_without_callbacks_nobody_asks_for_the_place(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer()
+@pytest.mark.parametrize("stage", [None, "train_batch_end"])
+def test_without_one_that_saves_nobody_asks_for_the_place(
+    make_trainer: MakeTrainer, stage: str | None
+) -> None:
+    callbacks = [Callback(stage, 1, lambda t, c, w: None)] if stage else []
+    trainer = make_trainer(callbacks=callbacks)
 
     def step(*args: Any, **options: Any) -> Any:
         trainer.state_dict()
