@@ -20,7 +20,7 @@ from perceptrain_core.engine import Engine, make_engine
 from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizers.ask_tell import AskTell
-from perceptrain_core.optimizers.step import needs_closure
+from perceptrain_core.optimizers.step import may_need_closure
 from perceptrain_core.training.guard import require_optimizer
 from perceptrain_core.training.meter import reduce_row
 from perceptrain_core.training.state import find_run, restore_trained, trained_state
@@ -124,8 +124,7 @@ def require_means(optimizer: Any) -> None:
             there is none.
     """
     require_optimizer(optimizer)
-    compares = isinstance(optimizer, AskTell) or hasattr(optimizer, "needs_closure")
-    if compares or needs_closure(optimizer):
+    if isinstance(optimizer, AskTell) or may_need_closure(optimizer):
         raise TrainingError(
             f"{type(optimizer).__name__} cannot train in several processes: it compares values of "
             "the loss, and each process knows only that of its own data. Use nprocs=1, or a "
