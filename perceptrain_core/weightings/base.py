@@ -1,0 +1,115 @@
+"""What a weighting is: it gives the terms of a loss their weights as training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.errors import ConfigError
+from perceptrain_core.weightings.gradients import TermGradients
+
+#: Terms by name, 0-dim tensors.
+Terms = Mapping[str, Tensor]
+#: Gives the gradient of each term; whoever does not call it does not pay for it.
+Gradients = Callable[[], TermGradients]
+
+
+class Weighting(nn.Module):
+    """Gives the terms of a loss their weights; `WeightedLoss` puts it to work.
+
+    Subclasses override `update`. A term without a weight has the weight 1. What `update` needs to
+    remember it keeps in ``memory``, tensors and plain values, which checkpoints hold with the
+    weights.
+
+    Args:
+        every: Steps of the optimizer from one update to the next; the first step is one.
+        initial: The weights to start with; it is copied.
+
+    Attributes:
+        weights: The weights of the latest update, by the names of the terms.
+        memory: Whatever else has to survive a resume.
+
+    Raises:
+        ConfigError: ``every`` is no whole number above 0, or a weight is negative or not finite.
+    """
+
+    def __init__(self, every: int = 1, initial: Mapping[str, float] | None = None) -> None:
+        super().__init__()
+        faults = [
+            f"the weight of {name!r} is {weight!r}: expected a number of at least 0"
+            for name, weight in (initial or {}).items()
+            if not is_number(weight) or not 0 <= weight < float("inf")
+        ]
+        if not is_number(every) or every < 1 or every != int(every):
+            faults.append(f"every={every!r}: expected a whole number of 1 or more")
+        raise_faults(self, faults)
+        self.every = int(every)
+        # Tensors replaced as a whole, never changed in place: a state that was handed out stays.
+        self.weights: dict[str, Tensor] = {
+            name: torch.tensor(float(weight), dtype=torch.float64)
+            for name, weight in (initial or {}).items()
+        }
+        self.memory: dict[str, Any] = {}
+
+    def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
+        """Give new weights.
+
+        Called in training, at most once in a step of the optimizer.
+
+        Args:
+            terms: The terms, 0-dim tensors without a graph.
+            grads: Called, it gives the gradient of each term with respect to the parameters.
+
+        Returns:
+            A 0-dim tensor for each term whose weight is not 1.
+        """
+        raise NotImplementedError
+
+    def combine(self, terms: Terms, weights: Terms) -> Tensor:
+        """Put the loss together: the weighted sum.
+
+        Args:
+            terms: The terms, 0-dim tensors with their graph.
+            weights: The weights, of the dtype and on the device of their terms.
+        """
+        return weighted_sum(terms, weights)
+
+    def weight(self, name: str, like: Tensor) -> Tensor:
+        """Give the present weight of a term, of the dtype and on the device of a tensor."""
+        weight = self.weights.get(name)
+        return torch.ones_like(like.detach()) if weight is None else weight.to(like)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Give what a checkpoint keeps."""
+        return {"weights": dict(self.weights), "memory": dict(self.memory)}
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `get_extra_state` gave."""
+        self.weights, self.memory = dict(state["weights"]), dict(state["memory"])
+
+
+def weighted_sum(terms: Terms, weights: Terms) -> Tensor:
+    """Add the terms, each times its weight; one that has none counts as it is."""
+    parts = [weights[name] * term if name in weights else term for name, term in terms.items()]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number, and no bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def raise_faults(owner: object, faults: list[str]) -> None:
+    """Tell all that is wrong with the options of something, if anything is.
+
+    Raises:
+        ConfigError: There are faults.
+    """
+    if faults:
+        raise ConfigError(f"{type(owner).__name__}: {'; '.join(faults)}.")
