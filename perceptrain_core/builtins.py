@@ -108,6 +108,23 @@ def _searches() -> list[Spec]:
 
 
 @hookimpl
+def perceptrain_weightings() -> list[Spec]:
+    """Offer the built-in weightings of a loss's terms."""
+    return [
+        Spec(
+            "fixed",
+            "perceptrain_core.weightings.fixed:Fixed",
+            "Weights that stay as they are given.",
+        ),
+        Spec(
+            "grad_weighted",
+            "perceptrain_core.weightings.grad_weighted:GradWeighted",
+            "Learning-rate annealing: largest gradient over mean gradient (arXiv 2001.04536).",
+        ),
+    ]
+
+
+@hookimpl
 def perceptrain_optimizers() -> list[Spec]:
     """Offer the optimizers of torch.optim, Adam followed by L-BFGS, and those of nevergrad."""
     return [

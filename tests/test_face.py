@@ -28,7 +28,9 @@ NOW = {
         ),
         "perceptrain_core.checkpoints": "load_checkpoint load_model write_checkpoint",
         "perceptrain_core.tensors": "numpy_to_tensor promote_to promote_to_tensor",
-        "perceptrain_core.losses": "GradWeightedLoss cross_entropy_loss mse_loss supervised",
+        "perceptrain_core.losses": (
+            "GradWeightedLoss WeightedLoss cross_entropy_loss mse_loss supervised"
+        ),
         "perceptrain_core.callbacks": "Callback",
         "perceptrain_core.trackers": "Tracker",
         "perceptrain_core.errors": "PerceptrainError",
@@ -90,7 +92,6 @@ NOW = {
 
 #: Names that people use and that are not there yet. One that comes moves to the table above.
 LATER = {
-    "perceptrain": "WeightedLoss",
     "perceptrain.train_utils": "Accelerator",
 }
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor, distributed, nn
 
-from perceptrain_core.errors import ConfigError
+from perceptrain_core.errors import ConfigError, TrainingError
 from perceptrain_core.losses.mse import mse_loss
 from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.losses.terms import named_terms, require_graphs
@@ -16,7 +17,7 @@ from perceptrain_core.types import LossFunction, Metrics, TBatch
 from perceptrain_core.weightings.base import Weighting, weighted_sum
 from perceptrain_core.weightings.gradients import (
     TermGradients,
-    parameters_of,
+    parameters_beside,
     term_gradients,
     with_gradient,
 )
@@ -58,7 +59,7 @@ class WeightedLoss(nn.Module):
         self._steps = 0
         self._stepwise = False
         self._step_open = True
-        self._parameters_of_terms: list[nn.Parameter] = []
+        self._beside: tuple[Any, list[nn.Parameter]] = (_nothing, [])
 
     @property
     def metric_weights(self) -> dict[str, float]:
@@ -82,7 +83,6 @@ class WeightedLoss(nn.Module):
     def end_steps(self) -> None:
         """Tell that `begin_step` will not be called any more: every training call is a step."""
         self._stepwise = False
-        self._parameters_of_terms = []  # the next fit may have others
 
     def forward(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the weighted loss.
@@ -114,18 +114,22 @@ class WeightedLoss(nn.Module):
             return False
         self._step_open = False
         self._steps += 1
-        return (self._steps - 1) % self.weighting.every == 0
+        return bool((self._steps - 1) % self.weighting.every == 0)
 
     def _update(
         self, terms: dict[str, Tensor], batch: TBatch, model: nn.Module
     ) -> TermGradients | None:
         """Let the weighting change the weights; give the gradients, if it looked at them."""
+        if self._steps == 1:
+            self._check_names(terms)
         require_graphs(terms)
         found: list[TermGradients] = []
 
         def grads() -> TermGradients:
             if not found:
-                found.append(term_gradients(terms, self._reached(terms, model), batch, model))
+                found.append(
+                    term_gradients(terms, self._find_parameters(terms, model), batch, model)
+                )
             return found[0]
 
         detached = {name: term.detach() for name, term in terms.items()}
@@ -133,11 +137,32 @@ class WeightedLoss(nn.Module):
         self._weights |= {name: _averaged(weight.detach()) for name, weight in new.items()}
         return found[0] if found else None
 
-    def _reached(self, terms: dict[str, Tensor], model: nn.Module) -> list[nn.Parameter]:
-        if not self._parameters_of_terms:
-            modules = [part for part in (model, self.loss_fn) if isinstance(part, nn.Module)]
-            self._parameters_of_terms = parameters_of(terms.values(), modules)
-        return self._parameters_of_terms
+    def _find_parameters(self, terms: dict[str, Tensor], model: nn.Module) -> list[nn.Parameter]:
+        modules = [part for part in (model, self.loss_fn) if isinstance(part, nn.Module)]
+        own = [p for module in modules for p in module.parameters() if p.requires_grad]
+        of_model, beside = self._beside
+        if of_model() is not model:  # looked for once, for it takes as long as a step
+            beside = parameters_beside(terms.values(), own)
+            self._beside = ref(model), beside
+        if own or beside:
+            return [*own, *beside]
+        raise TrainingError(
+            f"{type(model).__name__} has no trainable parameter, so its terms have no gradients "
+            "to weigh. Set requires_grad on its parameters."
+        )
+
+    def _check_names(self, terms: dict[str, Tensor]) -> None:
+        missing = [name for name in getattr(self.weighting, "names", ()) if name not in terms]
+        if missing:
+            raise ConfigError(
+                f"{type(self.weighting).__name__} names terms that are not in the loss: "
+                f"{', '.join(map(repr, missing))}; expected names of its metrics, which are: "
+                f"{', '.join(map(repr, terms)) or 'none, for it returned no metrics'}."
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is for another model.
+        return self.__dict__ | {"_beside": (_nothing, [])}
 
     def _combine(
         self,
@@ -147,13 +172,18 @@ class WeightedLoss(nn.Module):
     ) -> Tensor:
         combine = getattr(self.weighting, "combine", weighted_sum)
         if gradients is None or getattr(combine, "__func__", combine) not in _SUMS:
-            return combine(terms, weights)  # type: ignore[no-any-return]
-        value = weighted_sum({name: term.detach() for name, term in terms.items()}, weights)
-        factors = [weights.get(name, torch.ones_like(value)) for name in gradients.names]
-        return with_gradient(value, gradients, torch.stack(factors))
+            return combine(terms, weights)
+        values = torch.stack([term.detach() for term in terms.values()])
+        one = torch.ones_like(values[0])
+        factors = torch.stack([weights.get(name, one) for name in gradients.names])
+        return with_gradient(values @ factors, gradients, factors)
 
 
 _SUMS = (weighted_sum, Weighting.combine)
+
+
+def _nothing() -> None:
+    """Stand for a reference to a model that is not there."""
 
 
 def _averaged(weight: Tensor) -> Tensor:

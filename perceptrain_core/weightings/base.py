@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -27,8 +27,11 @@ class Weighting(nn.Module):
     Args:
         every: Steps of the optimizer from one update to the next; the first step is one.
         initial: The weights to start with; it is copied.
+        names: Terms that the loss must have, beside those of ``initial``.
+        faults: What a subclass has found wrong with its own options, told with the others.
 
     Attributes:
+        names: Terms that the loss must have.
         weights: The weights of the latest update, by the names of the terms.
         memory: Whatever else has to survive a resume.
 
@@ -36,21 +39,31 @@ class Weighting(nn.Module):
         ConfigError: ``every`` is no whole number above 0, or a weight is negative or not finite.
     """
 
-    def __init__(self, every: int = 1, initial: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        every: int = 1,
+        initial: Mapping[str, float] | None = None,
+        *,
+        names: Iterable[str] = (),
+        faults: Iterable[str] = (),
+    ) -> None:
         super().__init__()
-        faults = [
+        given = initial or {}
+        wrong = [*faults]
+        if not is_number(every) or every < 1 or every != int(every):
+            wrong.append(f"every={every!r}: expected a whole number of 1 or more")
+        wrong += [
             f"the weight of {name!r} is {weight!r}: expected a number of at least 0"
-            for name, weight in (initial or {}).items()
+            for name, weight in given.items()
             if not is_number(weight) or not 0 <= weight < float("inf")
         ]
-        if not is_number(every) or every < 1 or every != int(every):
-            faults.append(f"every={every!r}: expected a whole number of 1 or more")
-        raise_faults(self, faults)
+        if wrong:
+            raise ConfigError(f"{type(self).__name__}: {'; '.join(wrong)}.")
         self.every = int(every)
+        self.names = tuple(dict.fromkeys((*names, *given)))
         # Tensors replaced as a whole, never changed in place: a state that was handed out stays.
         self.weights: dict[str, Tensor] = {
-            name: torch.tensor(float(weight), dtype=torch.float64)
-            for name, weight in (initial or {}).items()
+            name: torch.tensor(float(weight), dtype=torch.float64) for name, weight in given.items()
         }
         self.memory: dict[str, Any] = {}
 
@@ -103,13 +116,3 @@ def weighted_sum(terms: Terms, weights: Terms) -> Tensor:
 def is_number(value: object) -> bool:
     """Whether a value is a number, and no bool."""
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def raise_faults(owner: object, faults: list[str]) -> None:
-    """Tell all that is wrong with the options of something, if anything is.
-
-    Raises:
-        ConfigError: There are faults.
-    """
-    if faults:
-        raise ConfigError(f"{type(owner).__name__}: {'; '.join(faults)}.")

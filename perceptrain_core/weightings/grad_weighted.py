@@ -9,13 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from perceptrain_core.weightings.base import (
-    Gradients,
-    Terms,
-    Weighting,
-    is_number,
-    raise_faults,
-)
+from perceptrain_core.weightings.base import Gradients, Terms, Weighting, is_number
 
 
 class GradWeighted(Weighting):
@@ -70,8 +64,8 @@ class GradWeighted(Weighting):
         names = tuple(dict.fromkeys([fixed] if isinstance(fixed, str) else fixed or ()))
         given = initial or {}
         faults = _faults(names, alpha, denominator, max_weight, eps, parameters, given)
-        raise_faults(self, faults)
-        super().__init__(every, {k: v for k, v in given.items() if k not in names})
+        own = {name: weight for name, weight in given.items() if name not in names}
+        super().__init__(every, own, names=names, faults=faults)
         self.fixed = names
         self.alpha = alpha
         self.denominator = denominator
@@ -82,34 +76,44 @@ class GradWeighted(Weighting):
 
     def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
         """Give the annealed weights."""
+        present = [name for name in self.fixed if name in terms]
+        others = [name for name in terms if name not in self.fixed]
+        if not present:
+            return {}
         gradients = grads()
         if self.parameter_kind == "matrices":
             gradients = gradients.of_matrices()
-        largest = torch.stack([gradients[name] for name in self.fixed]).sum(0).abs().max()
-        for name in terms:
-            if name not in self.fixed:
-                mean = gradients[name].abs().mean()
-                self.weights[name] = self._annealed(self.weight(name, mean), largest, mean)
-        self._tell_of_bound()
+        if not others:
+            return {}
+        fixed = gradients[present[0]]
+        for name in present[1:]:
+            fixed = fixed + gradients[name]
+        # All terms in one vector: single numbers would cost as much as the gradients do.
+        largest, means = fixed.abs().max(), gradients.mean_sizes(others)
+        weights = torch.stack([self.weight(name, largest) for name in others])
+        annealed = self._annealed(weights, largest, means)
+        self._tell_of_bound(others, annealed)
+        self.weights |= dict(zip(others, annealed.unbind(), strict=True))
         return dict(self.weights)
 
-    def _annealed(self, weight: Tensor, largest: Tensor, mean: Tensor) -> Tensor:
+    def _annealed(self, weights: Tensor, largest: Tensor, means: Tensor) -> Tensor:
         if self.denominator == "weighted":
-            mean = weight * mean
-        new = (1 - self.alpha) * weight + self.alpha * largest / mean
+            means = weights * means
+        new = (1 - self.alpha) * weights + self.alpha * largest / means
         # A term without a gradient, or with one that is not finite, keeps its weight. No value is
         # read to decide it, for that would make a GPU wait.
-        usable = (mean > self.eps) & mean.isfinite() & new.isfinite()
-        return torch.where(usable, new.clamp(max=self.max_weight), weight)
+        usable = (means > self.eps) & means.isfinite() & new.isfinite()
+        return torch.where(usable, new.clamp(max=self.max_weight), weights)
 
-    def _tell_of_bound(self) -> None:
-        if self._told_of_bound or self.max_weight == float("inf"):
+    def _tell_of_bound(self, names: Sequence[str], weights: Tensor) -> None:
+        if self._told_of_bound or self.max_weight == float("inf") or weights.is_cuda:
             return
-        held = [n for n, w in self.weights.items() if w.device.type == "cpu" and w >= self.max_weight]
-        if held:
+        held = weights >= self.max_weight
+        if held.any():
             self._told_of_bound = True
+            which = ", ".join(name for name, is_held in zip(names, held, strict=True) if is_held)
             warnings.warn(
-                f"The weight of {', '.join(held)} is held at max_weight={self.max_weight:g}. "
+                f"The weight of {which} is held at max_weight={self.max_weight:g}. "
                 'With denominator="unweighted" weights run away from terms that are satisfied.',
                 stacklevel=2,
             )

@@ -53,6 +53,11 @@ class TermGradients:
         norms = torch.linalg.vector_norm(self.matrix, dim=1)
         return dict(zip(self.names, norms.unbind(), strict=True))
 
+    def mean_sizes(self, names: Sequence[str]) -> Tensor:
+        """The mean absolute value of the gradient of some terms, of shape ``(len(names),)``."""
+        sums = torch.linalg.vector_norm(self.matrix, ord=1, dim=1)
+        return sums[[self.names.index(name) for name in names]] / self.matrix.shape[1]
+
     def of_matrices(self) -> TermGradients:
         """The part of parameters with two dimensions or more: weights, no biases.
 
@@ -66,7 +71,7 @@ class TermGradients:
                 "parameters, or set requires_grad on the weights."
             )
         sizes = [p.numel() for p in self.parameters]
-        parts = zip(self.matrix.split(sizes, dim=1), columns, strict=True)
+        parts = zip(torch.split(self.matrix, sizes, dim=1), columns, strict=True)
         kept = torch.cat([part for part, keep in parts if keep], dim=1)
         return TermGradients(
             self.names,
@@ -89,23 +94,20 @@ def term_gradients(
         batch: Handed on.
         model: Handed on.
     """
-    sizes = [p.numel() for p in parameters]
-    first = parameters[0]
-    matrix = torch.zeros(len(terms), sum(sizes), dtype=first.dtype, device=first.device)
-    used = [False] * len(sizes)
-    for row, term in zip(matrix, terms.values(), strict=True):
-        if not term.requires_grad:
-            continue
-        found = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-        if all(gradient is not None for gradient in found):
-            torch.cat([g.reshape(-1) for g in found], out=row)
-            used = [True] * len(sizes)
-            continue
-        for number, (place, gradient) in enumerate(zip(row.split(sizes), found, strict=True)):
-            if gradient is not None:
-                place.copy_(gradient.reshape(-1))
-                used[number] = True
-    return TermGradients(list(terms), matrix, parameters, used, batch, model)
+    used = [False] * len(parameters)
+    rows = []
+    for term in terms.values():
+        found: Sequence[Tensor | None] = [None] * len(parameters)
+        if term.requires_grad:
+            found = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+        if any(g is None for g in found):
+            used = [u or g is not None for u, g in zip(used, found, strict=True)]
+            pairs = zip(parameters, found, strict=True)
+            found = [torch.zeros_like(p) if g is None else g for p, g in pairs]
+        else:
+            used = [True] * len(parameters)
+        rows.append(torch.cat([g.reshape(-1) for g in found if g is not None]))
+    return TermGradients(list(terms), torch.stack(rows), parameters, used, batch, model)
 
 
 def with_gradient(value: Tensor, gradients: TermGradients, weights: Tensor) -> Tensor:
@@ -117,8 +119,10 @@ def with_gradient(value: Tensor, gradients: TermGradients, weights: Tensor) -> T
         weights: Their weights, of shape ``(K,)``.
     """
     gradient = weights.to(gradients.matrix) @ gradients.matrix
-    reached = zip(gradients.parameters, gradients.used, strict=True)
-    return _Known.apply(value.detach(), gradient, gradients.used, *[p for p, _ in reached])  # type: ignore[no-any-return]
+    known: Tensor = _Known.apply(  # type: ignore[no-untyped-call]
+        value.detach(), gradient, gradients.used, *gradients.parameters
+    )
+    return known
 
 
 class _Known(torch.autograd.Function):
@@ -137,33 +141,22 @@ class _Known(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> Any:
         (gradient,) = ctx.saved_tensors
-        parts = (gradient * upstream).split([shape.numel() for shape in ctx.shapes])
+        parts = torch.split(gradient * upstream, [shape.numel() for shape in ctx.shapes])
         reached = zip(parts, ctx.shapes, ctx.used, strict=True)
         # What no term reaches has no gradient, as in a backward pass: not one of zeros.
         return None, None, None, *[p.view(shape) if u else None for p, shape, u in reached]
 
 
-def parameters_of(terms: Iterable[Tensor], modules: Iterable[nn.Module]) -> list[nn.Parameter]:
-    """List what terms are differentiated with respect to.
+def parameters_beside(terms: Iterable[Tensor], own: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """Find the parameters that terms reach beside those of the modules.
 
-    They are the trainable parameters of the modules, and those that the terms reach besides, such
-    as the unknown coefficient of an equation.
+    Such as the unknown coefficient of an equation, which only a function knows.
 
-    Raises:
-        TrainingError: There is none.
+    Args:
+        terms: Tensors with their graphs, which are walked.
+        own: The parameters that are known.
     """
-    own = [p for module in modules for p in module.parameters() if p.requires_grad]
-    found = {id(p): p for p in (*own, *_reached(terms))}
-    if found:
-        return list(found.values())
-    names = ", ".join(type(module).__name__ for module in modules)
-    raise TrainingError(
-        f"{names} has no trainable parameter, so its terms have no gradients to weigh. Set "
-        "requires_grad on its parameters."
-    )
-
-
-def _reached(terms: Iterable[Tensor]) -> list[nn.Parameter]:
+    known = {id(p) for p in own}
     seen: set[Any] = set()
     stack: list[Any] = [term.grad_fn for term in terms]
     found = []
@@ -173,7 +166,7 @@ def _reached(terms: Iterable[Tensor]) -> list[nn.Parameter]:
             continue
         seen.add(node)
         variable = getattr(node, "variable", None)
-        if isinstance(variable, nn.Parameter):
+        if isinstance(variable, nn.Parameter) and id(variable) not in known:
             found.append(variable)
         stack.extend(following for following, _ in node.next_functions)
     return found
