@@ -100,13 +100,14 @@ class WeightedLoss(nn.Module):
             ConfigError: A name given at the start is not among them.
         """
         terms = named_terms(self.loss_fn(batch, model))
+        metrics = {name: term.detach() for name, term in terms.items()}
         gradients = None
         if torch.is_grad_enabled() and model.training and self._is_due():
-            gradients = self._update(terms, batch, model)
+            gradients = self._update(terms, dict(metrics), batch, model)
         weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
-        metrics = {name: term.detach() for name, term in terms.items()}
+        loss = self._combine(terms, weights, gradients)
         metrics.update((f"weight_{name}", weight) for name, weight in weights.items())
-        return self._combine(terms, weights, gradients), metrics
+        return loss, metrics
 
     def _is_due(self) -> bool:
         """Count a step, unless this call belongs to one that was counted."""
@@ -117,7 +118,7 @@ class WeightedLoss(nn.Module):
         return bool((self._steps - 1) % self.weighting.every == 0)
 
     def _update(
-        self, terms: dict[str, Tensor], batch: TBatch, model: nn.Module
+        self, terms: dict[str, Tensor], values: dict[str, Tensor], batch: TBatch, model: nn.Module
     ) -> TermGradients | None:
         """Let the weighting change the weights; give the gradients, if it looked at them."""
         if self._steps == 1:
@@ -132,9 +133,8 @@ class WeightedLoss(nn.Module):
                 )
             return found[0]
 
-        detached = {name: term.detach() for name, term in terms.items()}
-        new = self.weighting.update(detached, grads)
-        self._weights |= {name: _averaged(weight.detach()) for name, weight in new.items()}
+        new = self.weighting.update(values, grads)
+        self._weights |= _averaged({name: weight.detach() for name, weight in new.items()})
         return found[0] if found else None
 
     def _find_parameters(self, terms: dict[str, Tensor], model: nn.Module) -> list[nn.Parameter]:
@@ -173,10 +173,10 @@ class WeightedLoss(nn.Module):
         combine = getattr(self.weighting, "combine", weighted_sum)
         if gradients is None or getattr(combine, "__func__", combine) not in _SUMS:
             return combine(terms, weights)
-        values = torch.stack([term.detach() for term in terms.values()])
+        values = torch.stack([*terms.values()]).detach()
         one = torch.ones_like(values[0])
-        factors = torch.stack([weights.get(name, one) for name in gradients.names])
-        return with_gradient(values @ factors, gradients, factors)
+        factors = torch.stack([weights.get(name, one) for name in terms])
+        return with_gradient(values, factors, gradients)
 
 
 _SUMS = (weighted_sum, Weighting.combine)
@@ -186,13 +186,15 @@ def _nothing() -> None:
     """Stand for a reference to a model that is not there."""
 
 
-def _averaged(weight: Tensor) -> Tensor:
-    """Give the mean over the processes of a run, so that all minimise the same function."""
-    if distributed.is_available() and distributed.is_initialized():
-        weight = weight.clone()
+def _averaged(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give the means over the processes of a run, so that all minimise the same function."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return weights
+    weights = {name: weight.clone() for name, weight in weights.items()}
+    for weight in weights.values():
         distributed.all_reduce(weight)
         weight /= distributed.get_world_size()
-    return weight
+    return weights
 
 
 def _resolved_loss(loss_fn: Any) -> LossFunction:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -66,6 +67,7 @@ class Weighting(nn.Module):
             name: torch.tensor(float(weight), dtype=torch.float64) for name, weight in given.items()
         }
         self.memory: dict[str, Any] = {}
+        self._told_of_bound = False
 
     def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
         """Give new weights.
@@ -95,6 +97,43 @@ class Weighting(nn.Module):
         weight = self.weights.get(name)
         return torch.ones_like(like.detach()) if weight is None else weight.to(like)
 
+    def present(self, names: Sequence[str], like: Tensor) -> Tensor:
+        """Give the present weights of K terms, of shape ``(K,)``."""
+        return torch.stack([self.weight(name, like) for name in names])
+
+    def replace(self, names: Sequence[str], new: Tensor) -> dict[str, Tensor]:
+        """Take new weights of K terms, of shape ``(K,)``; give all weights.
+
+        One that is not finite is not taken. No value is read to decide it, for that would make a
+        GPU wait.
+        """
+        new = torch.where(new.isfinite(), new, self.present(names, new[0]))
+        self.weights |= dict(zip(names, new.unbind(), strict=True))
+        return dict(self.weights)
+
+    def recall(self, key: str, names: Sequence[str], default: Tensor) -> Tensor:
+        """Give the values in memory of K terms, of shape ``(K,)``; the default of those not seen."""
+        known = self.memory.get(key, {})
+        pairs = zip(names, default.unbind(), strict=True)
+        return torch.stack([known[name].to(own) if name in known else own for name, own in pairs])
+
+    def remember(self, key: str, names: Sequence[str], values: Tensor) -> None:
+        """Keep a value for each of K terms in memory."""
+        found = dict(zip(names, values.unbind(), strict=True))
+        self.memory[key] = {**self.memory.get(key, {}), **found}
+
+    def tell_of_bound(self, bound: float, advice: str) -> None:
+        """Warn, once, if a weight has reached a bound; not on a GPU, which would have to wait."""
+        if self._told_of_bound or bound == float("inf"):
+            return
+        held = [name for name, w in self.weights.items() if not w.is_cuda and w >= bound]
+        if held:
+            self._told_of_bound = True
+            warnings.warn(
+                f"The weight of {', '.join(held)} is held at max_weight={bound:g}. {advice}",
+                stacklevel=2,
+            )
+
     def get_extra_state(self) -> dict[str, Any]:
         """Give what a checkpoint keeps."""
         return {"weights": dict(self.weights), "memory": dict(self.memory)}
@@ -111,6 +150,18 @@ def weighted_sum(terms: Terms, weights: Terms) -> Tensor:
     for part in parts[1:]:
         total = total + part
     return total
+
+
+def number_faults(
+    values: Mapping[str, object], low: float = 0, high: float = float("inf")
+) -> list[str]:
+    """Say which options are no numbers from ``low`` to ``high``; infinity is none."""
+    span = f"a number from {low:g} to {high:g}" if high < float("inf") else f"a number >= {low:g}"
+    return [
+        f"{name}={value!r}: expected {span}"
+        for name, value in values.items()
+        if not (is_number(value) and low <= value <= high and abs(value) < float("inf"))  # type: ignore[operator, arg-type]
+    ]
 
 
 def is_number(value: object) -> bool:

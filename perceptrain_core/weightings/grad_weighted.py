@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -72,51 +71,37 @@ class GradWeighted(Weighting):
         self.max_weight = float("inf") if max_weight is None else max_weight
         self.eps = eps
         self.parameter_kind = parameters
-        self._told_of_bound = False
 
     def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
         """Give the annealed weights."""
         present = [name for name in self.fixed if name in terms]
         others = [name for name in terms if name not in self.fixed]
         if not present:
-            return {}
-        gradients = grads()
-        if self.parameter_kind == "matrices":
-            gradients = gradients.of_matrices()
-        if not others:
-            return {}
+            return dict(self.weights)
+        gradients = grads().of(self.parameter_kind)
         fixed = gradients[present[0]]
         for name in present[1:]:
             fixed = fixed + gradients[name]
-        # All terms in one vector: single numbers would cost as much as the gradients do.
-        largest, means = fixed.abs().max(), gradients.mean_sizes(others)
-        weights = torch.stack([self.weight(name, largest) for name in others])
-        annealed = self._annealed(weights, largest, means)
-        self._tell_of_bound(others, annealed)
-        self.weights |= dict(zip(others, annealed.unbind(), strict=True))
+        # All terms in one vector, the fixed ones too: single numbers would cost as much as the
+        # gradients do.
+        largest, means = fixed.abs().max(), gradients.mean_sizes()
+        weights = self.present(gradients.names, largest)
+        annealed = dict(zip(gradients.names, self._annealed(weights, largest, means), strict=True))
+        self.weights |= {name: annealed[name] for name in others}
+        self.tell_of_bound(
+            self.max_weight,
+            'With denominator="unweighted" weights run away from terms that are satisfied.',
+        )
         return dict(self.weights)
 
-    def _annealed(self, weights: Tensor, largest: Tensor, means: Tensor) -> Tensor:
+    def _annealed(self, weights: Tensor, largest: Tensor, means: Tensor) -> Sequence[Tensor]:
         if self.denominator == "weighted":
             means = weights * means
-        new = (1 - self.alpha) * weights + self.alpha * largest / means
+        new = torch.lerp(weights, largest / means, self.alpha)
         # A term without a gradient, or with one that is not finite, keeps its weight. No value is
         # read to decide it, for that would make a GPU wait.
-        usable = (means > self.eps) & means.isfinite() & new.isfinite()
-        return torch.where(usable, new.clamp(max=self.max_weight), weights)
-
-    def _tell_of_bound(self, names: Sequence[str], weights: Tensor) -> None:
-        if self._told_of_bound or self.max_weight == float("inf") or weights.is_cuda:
-            return
-        held = weights >= self.max_weight
-        if held.any():
-            self._told_of_bound = True
-            which = ", ".join(name for name, is_held in zip(names, held, strict=True) if is_held)
-            warnings.warn(
-                f"The weight of {which} is held at max_weight={self.max_weight:g}. "
-                'With denominator="unweighted" weights run away from terms that are satisfied.',
-                stacklevel=2,
-            )
+        usable = (means > self.eps) & (means + new < float("inf"))
+        return torch.where(usable, new.clamp(max=self.max_weight), weights).unbind()
 
     def extra_repr(self) -> str:
         """Show the options that matter."""

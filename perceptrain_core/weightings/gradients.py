@@ -7,10 +7,13 @@ loss: so a step that looks at the gradients of all terms needs no backward pass 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import compress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.autograd.function import once_differentiable
 
 from perceptrain_core.errors import TrainingError
@@ -48,39 +51,60 @@ class TermGradients:
         """The gradient of a term, of shape ``(P,)``."""
         return self.matrix[self.names.index(name)]
 
-    def norms(self) -> dict[str, Tensor]:
-        """The 2-norm of each term's gradient, 0-dim tensors."""
-        norms = torch.linalg.vector_norm(self.matrix, dim=1)
-        return dict(zip(self.names, norms.unbind(), strict=True))
+    def norms(self) -> Tensor:
+        """The 2-norm of each term's gradient, of shape ``(K,)``."""
+        return torch.linalg.vector_norm(self.matrix, dim=1)
 
-    def mean_sizes(self, names: Sequence[str]) -> Tensor:
-        """The mean absolute value of the gradient of some terms, of shape ``(len(names),)``."""
-        sums = torch.linalg.vector_norm(self.matrix, ord=1, dim=1)
-        return sums[[self.names.index(name) for name in names]] / self.matrix.shape[1]
+    def mean_sizes(self) -> Tensor:
+        """The mean absolute value of each term's gradient, of shape ``(K,)``."""
+        return self.matrix.abs().mean(dim=1)
 
-    def of_matrices(self) -> TermGradients:
-        """The part of parameters with two dimensions or more: weights, no biases.
+    def of(self, which: str | Sequence[str]) -> TermGradients:
+        """The part of some of the parameters.
+
+        Args:
+            which: "all"; "matrices", those with two dimensions or more: weights, no biases; or
+                the names of parameters of the model, which may have wildcards: "network.6.*".
 
         Raises:
-            TrainingError: There is none.
+            TrainingError: There is none such.
         """
-        columns = [p.ndim >= 2 for p in self.parameters]
-        if not any(columns):
-            raise TrainingError(
-                "No trainable parameter is a matrix, so there are no gradients to weigh. Take all "
-                "parameters, or set requires_grad on the weights."
-            )
+        if which == "all":
+            return self
+        kept = self._kept(which)
+        if not any(kept):
+            raise TrainingError(_none_such(which, self.model))
         sizes = [p.numel() for p in self.parameters]
-        parts = zip(torch.split(self.matrix, sizes, dim=1), columns, strict=True)
-        kept = torch.cat([part for part, keep in parts if keep], dim=1)
+        columns = torch.split(self.matrix, sizes, dim=1)
         return TermGradients(
             self.names,
-            kept,
-            [p for p, keep in zip(self.parameters, columns, strict=True) if keep],
-            [u for u, keep in zip(self.used, columns, strict=True) if keep],
+            torch.cat([*compress(columns, kept)], dim=1),
+            [*compress(self.parameters, kept)],
+            [*compress(self.used, kept)],
             self.batch,
             self.model,
         )
+
+    def _kept(self, which: str | Sequence[str]) -> list[bool]:
+        if which == "matrices":
+            return [p.ndim >= 2 for p in self.parameters]
+        patterns = [which] if isinstance(which, str) else which
+        named = self.model.named_parameters() if self.model is not None else ()
+        chosen = {id(p) for name, p in named if any(fnmatchcase(name, x) for x in patterns)}
+        return [id(p) in chosen for p in self.parameters]
+
+
+def _none_such(which: str | Sequence[str], model: Any) -> str:
+    if which == "matrices":
+        return (
+            "No trainable parameter is a matrix, so there are no gradients to weigh. Take all "
+            "parameters, or set requires_grad on the weights."
+        )
+    names = [name for name, _ in model.named_parameters()] if model is not None else []
+    return (
+        f"No trainable parameter is called {which!r}; expected "
+        f"names of {type(model).__name__}: {', '.join(names) or 'it has none'}."
+    )
 
 
 def term_gradients(
@@ -94,57 +118,61 @@ def term_gradients(
         batch: Handed on.
         model: Handed on.
     """
-    used = [False] * len(parameters)
-    rows = []
-    for term in terms.values():
-        found: Sequence[Tensor | None] = [None] * len(parameters)
-        if term.requires_grad:
-            found = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-        if any(g is None for g in found):
-            used = [u or g is not None for u, g in zip(used, found, strict=True)]
-            pairs = zip(parameters, found, strict=True)
-            found = [torch.zeros_like(p) if g is None else g for p, g in pairs]
-        else:
-            used = [True] * len(parameters)
-        rows.append(torch.cat([g.reshape(-1) for g in found if g is not None]))
-    return TermGradients(list(terms), torch.stack(rows), parameters, used, batch, model)
+    rows = [_gradient(term, parameters) for term in terms.values()]
+    used = [any(g is not None for g in column) for column in zip(*rows, strict=True)]
+    filled = [
+        torch.zeros_like(parameter) if gradient is None else gradient
+        for row in rows
+        for parameter, gradient in zip(parameters, row, strict=True)
+    ]
+    # One copy for all: to join each row, and then the rows, would take several times as long.
+    matrix = _flatten_dense_tensors(filled).view(len(rows), -1)
+    return TermGradients(list(terms), matrix, parameters, used, batch, model)
 
 
-def with_gradient(value: Tensor, gradients: TermGradients, weights: Tensor) -> Tensor:
-    """Give a loss whose gradient is known: backward hands out the weighted sum of rows.
+def _gradient(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    if not term.requires_grad:
+        return [None] * len(parameters)
+    return torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+
+
+def with_gradient(values: Tensor, weights: Tensor, gradients: TermGradients) -> Tensor:
+    """Give a weighted sum whose gradient is known: backward hands out the weighted sum of rows.
 
     Args:
-        value: The loss, a 0-dim tensor.
-        gradients: The gradients of its terms.
-        weights: Their weights, of shape ``(K,)``.
+        values: The terms, of shape ``(K,)``, detached.
+        weights: Their weights, of the same shape.
+        gradients: The gradients of the terms.
     """
-    gradient = weights.to(gradients.matrix) @ gradients.matrix
     known: Tensor = _Known.apply(  # type: ignore[no-untyped-call]
-        value.detach(), gradient, gradients.used, *gradients.parameters
+        values, weights, gradients, *gradients.parameters
     )
     return known
 
 
 class _Known(torch.autograd.Function):
-    """A value, and the gradient that it has."""
+    """A weighted sum of terms whose gradients are known."""
 
     @staticmethod
     def forward(
-        ctx: Any, value: Tensor, gradient: Tensor, used: tuple[bool, ...], *parameters: Tensor
+        ctx: Any,
+        values: Tensor,
+        weights: Tensor,
+        gradients: TermGradients,
+        *parameters: Tensor,
     ) -> Tensor:
-        ctx.save_for_backward(gradient)
-        ctx.shapes = [p.shape for p in parameters]
-        ctx.used = used
-        return value.clone()
+        ctx.weights, ctx.gradients = weights, gradients
+        return values @ weights
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        (gradient,) = ctx.saved_tensors
-        parts = torch.split(gradient * upstream, [shape.numel() for shape in ctx.shapes])
-        reached = zip(parts, ctx.shapes, ctx.used, strict=True)
+        matrix = ctx.gradients.matrix
+        weighted = (upstream * ctx.weights).to(matrix) @ matrix
+        parts = _unflatten_dense_tensors(weighted, ctx.gradients.parameters)
         # What no term reaches has no gradient, as in a backward pass: not one of zeros.
-        return None, None, None, *[p.view(shape) if u else None for p, shape, u in reached]
+        used = ctx.gradients.used
+        return None, None, None, *[p if u else None for p, u in zip(parts, used, strict=True)]
 
 
 def parameters_beside(terms: Iterable[Tensor], own: Sequence[nn.Parameter]) -> list[nn.Parameter]:
