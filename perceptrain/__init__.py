@@ -126,7 +126,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 #: Modules that are there without being imported first, as they would be in any package.
 _SUBMODULES = {
     *("callbacks", "config", "data", "errors", "information", "loss", "models", "optimize_step"),
-    *("optimizers", "parameters", "stages", "tensors", "testing", "trainer", "types"),
+    *("optimizers", "parameters", "stages", "tensors", "testing", "trainer", "types", "weightings"),
 }
 
 __all__ = [

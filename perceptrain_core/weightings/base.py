@@ -112,7 +112,7 @@ class Weighting(nn.Module):
         return dict(self.weights)
 
     def recall(self, key: str, names: Sequence[str], default: Tensor) -> Tensor:
-        """Give the values in memory of K terms, of shape ``(K,)``; the default of those not seen."""
+        """Give the values in memory of K terms, of shape ``(K,)``; of new ones the default."""
         known = self.memory.get(key, {})
         pairs = zip(names, default.unbind(), strict=True)
         return torch.stack([known[name].to(own) if name in known else own for name, own in pairs])
@@ -167,3 +167,8 @@ def number_faults(
 def is_number(value: object) -> bool:
     """Whether a value is a number, and no bool."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def ratios(now: Tensor, then: Tensor) -> Tensor:
+    """Give how terms stand to what they were; 1 for one that was nothing or not finite then."""
+    return torch.where((then > 0) & then.isfinite(), now / then, 1)

@@ -53,7 +53,8 @@ class TermGradients:
 
     def norms(self) -> Tensor:
         """The 2-norm of each term's gradient, of shape ``(K,)``."""
-        return torch.linalg.vector_norm(self.matrix, dim=1)
+        norms: Tensor = torch.linalg.vector_norm(self.matrix, dim=1)
+        return norms
 
     def mean_sizes(self) -> Tensor:
         """The mean absolute value of each term's gradient, of shape ``(K,)``."""
@@ -126,7 +127,7 @@ def term_gradients(
         for parameter, gradient in zip(parameters, row, strict=True)
     ]
     # One copy for all: to join each row, and then the rows, would take several times as long.
-    matrix = _flatten_dense_tensors(filled).view(len(rows), -1)
+    matrix = _flatten_dense_tensors(filled).view(len(rows), -1)  # type: ignore[no-untyped-call]
     return TermGradients(list(terms), matrix, parameters, used, batch, model)
 
 
@@ -167,9 +168,9 @@ class _Known(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> Any:
-        matrix = ctx.gradients.matrix
+        matrix, parameters = ctx.gradients.matrix, ctx.gradients.parameters
         weighted = (upstream * ctx.weights).to(matrix) @ matrix
-        parts = _unflatten_dense_tensors(weighted, ctx.gradients.parameters)
+        parts = _unflatten_dense_tensors(weighted, parameters)  # type: ignore[no-untyped-call]
         # What no term reaches has no gradient, as in a backward pass: not one of zeros.
         used = ctx.gradients.used
         return None, None, None, *[p if u else None for p, u in zip(parts, used, strict=True)]
