@@ -21,7 +21,13 @@ if TYPE_CHECKING:
         to_dataloader,
     )
     from perceptrain_core.errors import PerceptrainError
-    from perceptrain_core.losses import GradWeightedLoss, cross_entropy_loss, mse_loss, supervised
+    from perceptrain_core.losses import (
+        GradWeightedLoss,
+        WeightedLoss,
+        cross_entropy_loss,
+        mse_loss,
+        supervised,
+    )
     from perceptrain_core.models import (
         FFNN,
         PINN,
@@ -69,7 +75,13 @@ _HOMES = {
         "to_dataloader",
     ),
     "perceptrain_core.errors": ("PerceptrainError",),
-    "perceptrain_core.losses": ("GradWeightedLoss", "cross_entropy_loss", "mse_loss", "supervised"),
+    "perceptrain_core.losses": (
+        "GradWeightedLoss",
+        "WeightedLoss",
+        "cross_entropy_loss",
+        "mse_loss",
+        "supervised",
+    ),
     "perceptrain_core.models": (
         "FFNN",
         "Model",
@@ -115,7 +127,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _SUBMODULES = {
     *("callbacks", "config", "data", "errors", "information", "loss", "models", "optimize_step"),
     *("optimizers", "parameters", "stages", "tensors", "testing", "train_utils", "trainer"),
-    "types",
+    *("types", "weightings"),
 }
 
 __all__ = [
@@ -168,6 +180,7 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "TrainingStage",
+    "WeightedLoss",
     "write_checkpoint",
 ]
 

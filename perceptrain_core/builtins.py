@@ -107,6 +107,43 @@ def _searches() -> list[Spec]:
     ]
 
 
+def _weighting(name: str, target: str, summary: str) -> Spec:
+    return Spec(name, f"perceptrain_core.weightings.{name}:{target}", summary)
+
+
+@hookimpl
+def perceptrain_weightings() -> list[Spec]:
+    """Offer the built-in weightings of a loss's terms."""
+    return [
+        _weighting("fixed", "Fixed", "Weights that stay as they are given."),
+        _weighting(
+            "grad_weighted",
+            "GradWeighted",
+            "Learning-rate annealing: largest gradient over mean gradient (arXiv 2001.04536).",
+        ),
+        _weighting(
+            "grad_norm_balance",
+            "GradNormBalance",
+            "Sum of all gradients' norms over one's own (arXiv 2308.08468).",
+        ),
+        _weighting("gradnorm", "GradNorm", "Trained for balanced rates (Chen, arXiv 1711.02257)."),
+        _weighting(
+            "ntk", "NTK", "Traces of the tangent kernel, point by point (arXiv 2007.14527)."
+        ),
+        _weighting(
+            "relobralo",
+            "ReLoBRaLo",
+            "Relative progress, with a random look back (arXiv 2110.09813).",
+        ),
+        _weighting("softadapt", "SoftAdapt", "Softmax of the changes of terms (arXiv 1912.12355)."),
+        _weighting("dwa", "DWA", "Progress of averages over windows (arXiv 1803.10704)."),
+        _weighting(
+            "uncertainty", "Uncertainty", "A learned variance for each term (arXiv 1705.07115)."
+        ),
+        _weighting("random", "RandomWeighting", "Drawn anew at each step (arXiv 2111.10603)."),
+    ]
+
+
 @hookimpl
 def perceptrain_optimizers() -> list[Spec]:
     """Offer the optimizers of torch.optim, Adam followed by L-BFGS, and those of nevergrad."""

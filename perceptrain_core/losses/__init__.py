@@ -17,9 +17,11 @@ from perceptrain_core.losses.relative_l2 import relative_l2_loss
 from perceptrain_core.losses.smooth_l1 import smooth_l1_loss
 from perceptrain_core.losses.soft_margin import soft_margin_loss
 from perceptrain_core.losses.supervised import as_loss, supervised
+from perceptrain_core.losses.weighted import WeightedLoss
 
 __all__ = [
     "GradWeightedLoss",
+    "WeightedLoss",
     "as_loss",
     "bce_with_logits_loss",
     "cosine_embedding_loss",

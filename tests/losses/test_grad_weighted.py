@@ -49,7 +49,12 @@ def weighted(**options):
         ({"denominator": "unweighted"}, [1.3, 1.17 + 0.4], [1.2, 1.08 + 0.3]),
         ({"alpha": 0}, [1, 1], [1, 1]),
         ({"alpha": 1}, [4, 1], [3, 1]),
-        ({"denominator": "unweighted", "alpha": 1, "max_weight": 3.5}, [3.5, 3.5], [3, 3]),
+        pytest.param(
+            {"denominator": "unweighted", "alpha": 1, "max_weight": 3.5},
+            [3.5, 3.5],
+            [3, 3],
+            marks=pytest.mark.filterwarnings("ignore:The weight of bc is held at max_weight=3.5"),
+        ),
         # Only the matrix: G = 2, mean |grad bc| = 2, mean |grad ic| = 4.
         ({"parameters": "matrices", "alpha": 1}, [1, 1], [0.5, 1]),
         ({"metric_weights": {"bc": 2.0}}, [2.0, 2.0], [1.2, 1.33]),
@@ -116,7 +121,7 @@ def test_weights_change_every_so_many_steps_and_first_at_once():
     second = 0.9 * 1.3 + 0.4 / 1.3
     assert seen[:6] == pytest.approx([1.3] * 3 + [second] * 3)
     assert seen[6] != seen[5]
-    assert GradWeightedLoss(fixed_metric="pde").every == 10
+    assert GradWeightedLoss(fixed_metric="pde").weighting.every == 10
 
 
 @pytest.mark.parametrize("how", ["eval", "no_grad", "inference"])
@@ -272,7 +277,7 @@ def test_float32_and_parameters_of_the_loss_itself():
 
 def test_a_loss_by_name():
     assert GradWeightedLoss(None, "mse", fixed_metric="pde").loss_fn is mse_loss
-    assert "fixed_metric=('pde',)" in repr(GradWeightedLoss(fixed_metric="pde"))
+    assert "fixed=('pde',)" in repr(GradWeightedLoss(fixed_metric="pde"))
 
 
 @pytest.mark.parametrize(
@@ -286,7 +291,10 @@ def test_a_loss_by_name():
         ({"eps": -1}, "eps=-1"),
         ({"denominator": "both"}, "denominator='both': expected \"weighted\" or"),
         ({"parameters": "some"}, "parameters='some'"),
-        ({"metric_weights": {"bc": -1.0}}, "weight of 'bc' is -1.0: expected 0 or more"),
+        (
+            {"metric_weights": {"bc": -1.0}},
+            "weight of 'bc' is -1.0: expected a number of at least 0",
+        ),
         ({"metric_weights": {"bc": float("nan")}}, "weight of 'bc' is nan"),
         ({"metric_weights": {"pde": 2.0}}, "weight of the fixed 'pde' is 2.0: expected 1"),
         ({"alpha": -1, "every": -1}, "alpha=-1.*; every=-1"),
@@ -329,5 +337,15 @@ def test_a_model_without_parameters_to_train(kind, frozen):
         return term, {"pde": term}
 
     loss_fn = GradWeightedLoss(None, loss, fixed_metric="pde", parameters=kind)
-    with pytest.raises(TrainingError, match=r"Linear has no trainable (matrix|parameter), so"):
+    with pytest.raises(
+        TrainingError,
+        match=r"Linear has no trainable parameter, so|No trainable parameter is a matrix, so",
+    ):
         loss_fn(torch.ones(2, 1, requires_grad=True), model)
+
+
+def test_a_bound_that_holds_says_so():
+    loss_fn = weighted(denominator="unweighted", alpha=1, max_weight=3.5)
+    with pytest.warns(UserWarning, match=r"weight of bc is held at max_weight=3\.5"):
+        loss_fn(1.0, Two())
+    loss_fn(1.0, Two())  # once is enough

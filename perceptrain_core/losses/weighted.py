@@ -1,0 +1,220 @@
+"""A loss of several terms, each with a weight that a weighting gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from weakref import ref
+
+import torch
+from torch import Tensor, distributed, nn
+
+from perceptrain_core.errors import ConfigError, TrainingError
+from perceptrain_core.losses.mse import mse_loss
+from perceptrain_core.losses.supervised import as_loss
+from perceptrain_core.losses.terms import named_terms, require_graphs
+from perceptrain_core.types import LossFunction, Metrics, TBatch
+from perceptrain_core.weightings.base import Weighting, weighted_sum
+from perceptrain_core.weightings.gradients import (
+    TermGradients,
+    parameters_beside,
+    term_gradients,
+    with_gradient,
+)
+
+
+class WeightedLoss(nn.Module):
+    """The sum of a loss's terms, each times its weight, ``L = sum_i w_i L_i``.
+
+    Weights change only in training: while gradients are on and the model is in training mode.
+    In validation the loss is computed with the weights as they are. Within one step of the
+    optimizer they change at most once, so that L-BFGS minimises one function: a trainer calls
+    ``begin_step()`` before each step, and only the first call after that counts as a step, until
+    ``end_steps()``. Where ``begin_step`` is not called, as in a loop of one's own, every training
+    call counts. No gradient flows through the weights, unless the weighting has parameters of its
+    own, and nothing but the backward pass of the loss touches ``.grad``.
+
+    On a step in which the weighting looks at the gradients of the terms, the gradient of the loss
+    is put together from them, and its backward pass only hands it out: such a step costs about as
+    much as any other. It can then be differentiated once only.
+
+    Args:
+        loss_fn: A loss whose metrics are its terms, 0-dim tensors with their graph, such as the
+            losses of a PINN: a function, or a registered name. By default the mean squared error.
+            The sum that it returns itself is not used.
+        weighting: A `Weighting`, or a registered name, or a mapping with a name and options; or
+            any module with ``every`` and ``update(terms, grads)``.
+
+    Raises:
+        ConfigError: The weighting is none.
+    """
+
+    def __init__(
+        self, loss_fn: LossFunction | str | Mapping[str, Any] | None, weighting: Any
+    ) -> None:
+        super().__init__()
+        self.loss_fn = _resolved_loss(loss_fn)
+        self.weighting: Any = _resolved_weighting(weighting)
+        self._weights: dict[str, Tensor] = dict(getattr(self.weighting, "weights", {}))
+        self._steps = 0
+        self._stepwise = False
+        self._step_open = True
+        self._beside: tuple[Any, list[nn.Parameter]] = (_nothing, [])
+
+    @property
+    def metric_weights(self) -> dict[str, float]:
+        """The present weights, as numbers."""
+        return {name: float(weight) for name, weight in self._weights.items()}
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Give what a checkpoint keeps: the weights, and the steps counted."""
+        return {"weights": dict(self._weights), "steps": self._steps}
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `get_extra_state` gave."""
+        self._weights = dict(state["weights"])
+        self._steps = state["steps"]
+
+    def begin_step(self) -> None:
+        """Tell that an optimizer step begins; the next call in training may change the weights."""
+        self._stepwise = True
+        self._step_open = True
+
+    def end_steps(self) -> None:
+        """Tell that `begin_step` will not be called any more: every training call is a step."""
+        self._stepwise = False
+
+    def forward(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, Metrics]:
+        """Evaluate the weighted loss.
+
+        Args:
+            batch: What the unweighted loss takes.
+            model: The model.
+
+        Returns:
+            The weighted sum, and as metrics the unweighted terms by their names and the weight of
+            each that has one as ``weight_NAME``, all detached.
+
+        Raises:
+            LossContractError: The metrics of the unweighted loss are not its terms.
+            ConfigError: A name given at the start is not among them.
+        """
+        terms = named_terms(self.loss_fn(batch, model))
+        metrics = {name: term.detach() for name, term in terms.items()}
+        gradients = None
+        if torch.is_grad_enabled() and model.training and self._is_due():
+            gradients = self._update(terms, dict(metrics), batch, model)
+        weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
+        loss = self._combine(terms, weights, gradients)
+        metrics.update((f"weight_{name}", weight) for name, weight in weights.items())
+        return loss, metrics
+
+    def _is_due(self) -> bool:
+        """Count a step, unless this call belongs to one that was counted."""
+        if self._stepwise and not self._step_open:
+            return False
+        self._step_open = False
+        self._steps += 1
+        return bool((self._steps - 1) % self.weighting.every == 0)
+
+    def _update(
+        self, terms: dict[str, Tensor], values: dict[str, Tensor], batch: TBatch, model: nn.Module
+    ) -> TermGradients | None:
+        """Let the weighting change the weights; give the gradients, if it looked at them."""
+        if self._steps == 1:
+            self._check_names(terms)
+        require_graphs(terms)
+        found: list[TermGradients] = []
+
+        def grads() -> TermGradients:
+            if not found:
+                found.append(
+                    term_gradients(terms, self._find_parameters(terms, model), batch, model)
+                )
+            return found[0]
+
+        new = self.weighting.update(values, grads)
+        self._weights |= _averaged({name: weight.detach() for name, weight in new.items()})
+        return found[0] if found else None
+
+    def _find_parameters(self, terms: dict[str, Tensor], model: nn.Module) -> list[nn.Parameter]:
+        modules = [part for part in (model, self.loss_fn) if isinstance(part, nn.Module)]
+        own = [p for module in modules for p in module.parameters() if p.requires_grad]
+        of_model, beside = self._beside
+        if of_model() is not model:  # looked for once, for it takes as long as a step
+            beside = parameters_beside(terms.values(), own)
+            self._beside = ref(model), beside
+        if own or beside:
+            return [*own, *beside]
+        raise TrainingError(
+            f"{type(model).__name__} has no trainable parameter, so its terms have no gradients "
+            "to weigh. Set requires_grad on its parameters."
+        )
+
+    def _check_names(self, terms: dict[str, Tensor]) -> None:
+        missing = [name for name in getattr(self.weighting, "names", ()) if name not in terms]
+        if missing:
+            raise ConfigError(
+                f"{type(self.weighting).__name__} names terms that are not in the loss: "
+                f"{', '.join(map(repr, missing))}; expected names of its metrics, which are: "
+                f"{', '.join(map(repr, terms)) or 'none, for it returned no metrics'}."
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is for another model.
+        return self.__dict__ | {"_beside": (_nothing, [])}
+
+    def _combine(
+        self,
+        terms: dict[str, Tensor],
+        weights: dict[str, Tensor],
+        gradients: TermGradients | None,
+    ) -> Tensor:
+        combine = getattr(self.weighting, "combine", weighted_sum)
+        if gradients is None or getattr(combine, "__func__", combine) not in _SUMS:
+            return combine(terms, weights)
+        values = torch.stack([*terms.values()]).detach()
+        one = torch.ones_like(values[0])
+        factors = torch.stack([weights.get(name, one) for name in terms])
+        return with_gradient(values, factors, gradients)
+
+
+_SUMS = (weighted_sum, Weighting.combine)
+
+
+def _nothing() -> None:
+    """Stand for a reference to a model that is not there."""
+
+
+def _averaged(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give the means over the processes of a run, so that all minimise the same function."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return weights
+    weights = {name: weight.clone() for name, weight in weights.items()}
+    for weight in weights.values():
+        distributed.all_reduce(weight)
+        weight /= distributed.get_world_size()
+    return weights
+
+
+def _resolved_loss(loss_fn: Any) -> LossFunction:
+    if loss_fn is None:
+        return mse_loss
+    if isinstance(loss_fn, str | Mapping):
+        from perceptrain_core.registry import get_loss  # only a name needs the registry
+
+        return as_loss(get_loss(loss_fn))
+    return as_loss(loss_fn)
+
+
+def _resolved_weighting(weighting: Any) -> Any:
+    if isinstance(weighting, str | Mapping):
+        from perceptrain_core.registry import get_weighting
+
+        weighting = get_weighting(weighting)
+    if isinstance(weighting, type) or not callable(getattr(weighting, "update", None)):
+        raise ConfigError(
+            f"weighting={weighting!r:.60}: expected an object with update(terms, grads) and "
+            "every, such as a subclass of Weighting, or the name of one."
+        )
+    return weighting

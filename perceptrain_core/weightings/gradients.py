@@ -1,0 +1,207 @@
+"""The gradient of each term of a loss, side by side; ``.grad`` of the parameters is not touched.
+
+As a matrix of one row for each term, whose weighted sum of rows is the gradient of the weighted
+loss: so a step that looks at the gradients of all terms needs no backward pass of their sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import compress
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+from torch.autograd.function import once_differentiable
+
+from perceptrain_core.errors import TrainingError
+
+
+class TermGradients:
+    """The gradients of some terms with respect to P numbers, the elements of the parameters.
+
+    Args:
+        names: The K terms.
+        matrix: Of shape ``(K, P)``, detached; zero where a term does not reach a parameter.
+        parameters: The parameters, whose elements follow each other in a row.
+        used: For each parameter, whether any term reaches it.
+        batch: The batch that the terms were evaluated on.
+        model: The model.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        matrix: Tensor,
+        parameters: Sequence[Tensor],
+        used: Sequence[bool],
+        batch: Any = None,
+        model: Any = None,
+    ) -> None:
+        self.names = tuple(names)
+        self.matrix = matrix
+        self.parameters = tuple(parameters)
+        self.used = tuple(used)
+        self.batch = batch
+        self.model = model
+
+    def __getitem__(self, name: str) -> Tensor:
+        """The gradient of a term, of shape ``(P,)``."""
+        return self.matrix[self.names.index(name)]
+
+    def norms(self) -> Tensor:
+        """The 2-norm of each term's gradient, of shape ``(K,)``."""
+        norms: Tensor = torch.linalg.vector_norm(self.matrix, dim=1)
+        return norms
+
+    def mean_sizes(self) -> Tensor:
+        """The mean absolute value of each term's gradient, of shape ``(K,)``."""
+        return self.matrix.abs().mean(dim=1)
+
+    def of(self, which: str | Sequence[str]) -> TermGradients:
+        """The part of some of the parameters.
+
+        Args:
+            which: "all"; "matrices", those with two dimensions or more: weights, no biases; or
+                the names of parameters of the model, which may have wildcards: "network.6.*".
+
+        Raises:
+            TrainingError: There is none such.
+        """
+        if which == "all":
+            return self
+        kept = self._kept(which)
+        if not any(kept):
+            raise TrainingError(_none_such(which, self.model))
+        sizes = [p.numel() for p in self.parameters]
+        columns = torch.split(self.matrix, sizes, dim=1)
+        return TermGradients(
+            self.names,
+            torch.cat([*compress(columns, kept)], dim=1),
+            [*compress(self.parameters, kept)],
+            [*compress(self.used, kept)],
+            self.batch,
+            self.model,
+        )
+
+    def _kept(self, which: str | Sequence[str]) -> list[bool]:
+        if which == "matrices":
+            return [p.ndim >= 2 for p in self.parameters]
+        patterns = [which] if isinstance(which, str) else which
+        named = self.model.named_parameters() if self.model is not None else ()
+        chosen = {id(p) for name, p in named if any(fnmatchcase(name, x) for x in patterns)}
+        return [id(p) in chosen for p in self.parameters]
+
+
+def _none_such(which: str | Sequence[str], model: Any) -> str:
+    if which == "matrices":
+        return (
+            "No trainable parameter is a matrix, so there are no gradients to weigh. Take all "
+            "parameters, or set requires_grad on the weights."
+        )
+    names = [name for name, _ in model.named_parameters()] if model is not None else []
+    return (
+        f"No trainable parameter is called {which!r}; expected "
+        f"names of {type(model).__name__}: {', '.join(names) or 'it has none'}."
+    )
+
+
+def term_gradients(
+    terms: Mapping[str, Tensor], parameters: Sequence[Tensor], batch: Any = None, model: Any = None
+) -> TermGradients:
+    """Differentiate each term; the graphs are kept.
+
+    In a process group all processes call it together, and the gradients are those of the means of
+    their terms.
+
+    Args:
+        terms: 0-dim tensors; one without a graph has the gradient 0.
+        parameters: Tensors that require gradients.
+        batch: Handed on.
+        model: Handed on.
+    """
+    rows = [_gradient(term, parameters) for term in terms.values()]
+    used = [any(g is not None for g in column) for column in zip(*rows, strict=True)]
+    filled = [
+        torch.zeros_like(parameter) if gradient is None else gradient
+        for row in rows
+        for parameter, gradient in zip(parameters, row, strict=True)
+    ]
+    # One copy for all: to join each row, and then the rows, would take several times as long.
+    matrix = _flatten_dense_tensors(filled).view(len(rows), -1)  # type: ignore[no-untyped-call]
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(matrix)
+        matrix /= distributed.get_world_size()
+    return TermGradients(list(terms), matrix, parameters, used, batch, model)
+
+
+def _gradient(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    if not term.requires_grad:
+        return [None] * len(parameters)
+    return torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+
+
+def with_gradient(values: Tensor, weights: Tensor, gradients: TermGradients) -> Tensor:
+    """Give a weighted sum whose gradient is known: backward hands out the weighted sum of rows.
+
+    Args:
+        values: The terms, of shape ``(K,)``, detached.
+        weights: Their weights, of the same shape.
+        gradients: The gradients of the terms.
+    """
+    known: Tensor = _Known.apply(  # type: ignore[no-untyped-call]
+        values, weights, gradients, *gradients.parameters
+    )
+    return known
+
+
+class _Known(torch.autograd.Function):
+    """A weighted sum of terms whose gradients are known."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: Tensor,
+        weights: Tensor,
+        gradients: TermGradients,
+        *parameters: Tensor,
+    ) -> Tensor:
+        ctx.weights, ctx.gradients = weights, gradients
+        return values @ weights
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> Any:
+        matrix, parameters = ctx.gradients.matrix, ctx.gradients.parameters
+        weighted = (upstream * ctx.weights).to(matrix) @ matrix
+        parts = _unflatten_dense_tensors(weighted, parameters)  # type: ignore[no-untyped-call]
+        # What no term reaches has no gradient, as in a backward pass: not one of zeros.
+        used = ctx.gradients.used
+        return None, None, None, *[p if u else None for p, u in zip(parts, used, strict=True)]
+
+
+def parameters_beside(terms: Iterable[Tensor], own: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """Find the parameters that terms reach beside those of the modules.
+
+    Such as the unknown coefficient of an equation, which only a function knows.
+
+    Args:
+        terms: Tensors with their graphs, which are walked.
+        own: The parameters that are known.
+    """
+    known = {id(p) for p in own}
+    seen: set[Any] = set()
+    stack: list[Any] = [term.grad_fn for term in terms]
+    found = []
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        variable = getattr(node, "variable", None)
+        if isinstance(variable, nn.Parameter) and id(variable) not in known:
+            found.append(variable)
+        stack.extend(following for following, _ in node.next_functions)
+    return found

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from math import exp, log
+
+import pytest
+import torch
+from torch import nn
+
+from perceptrain import TrainConfig, Trainer, WeightedLoss
+from perceptrain.errors import ConfigError
+from perceptrain_core.weightings.uncertainty import Uncertainty
+
+
+class Point(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.x = nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+
+
+def loss(batch, model):
+    terms = {"a": (model.x - 3).square(), "b": 4 * model.x.square(), "free": 0 * model.x}
+    return sum(terms.values()), terms
+
+
+def test_value_and_gradients_by_hand():
+    weighting = Uncertainty(["a", "b"])
+    with torch.no_grad():
+        weighting.log_variances["a"].fill_(log(2.0))
+    model, loss_fn = Point(), WeightedLoss(loss, weighting)
+    value, metrics = loss_fn(None, model)
+    value.backward()
+    # a = 4 with exp(-s) = 1/2, b = 4 with exp(-s) = 1
+    assert value.item() == pytest.approx(0.25 * 4 + log(2) / 2 + 0.5 * 4)
+    assert model.x.grad.item() == pytest.approx(0.25 * -4 + 0.5 * 8)
+    assert weighting.log_variances["a"].grad.item() == pytest.approx((1 - 4 / 2) / 2)
+    assert weighting.log_variances["b"].grad.item() == pytest.approx((1 - 4) / 2)
+    assert metrics["weight_a"].item() == pytest.approx(0.25)
+    assert metrics["weight_b"].item() == 0.5
+    assert "weight_free" not in metrics
+
+
+def test_it_settles_at_the_inverse_of_terms_that_stay(step):
+    weighting = Uncertainty(["a", "b"])
+    adam = torch.optim.Adam(weighting.parameters(), lr=0.05)
+    terms = {"a": torch.tensor(0.2), "b": torch.tensor(5.0)}
+    for _ in range(800):
+        adam.zero_grad()
+        weighting.combine(terms, {}).backward()
+        adam.step()
+    weights = step(weighting, {"a": 0.2, "b": 5.0})
+    assert weights == pytest.approx({"a": 1 / 0.4, "b": 1 / 10}, rel=1e-3)
+
+
+def test_the_trainer_trains_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weighting = Uncertainty(["a", "b"])
+    config = TrainConfig(max_iter=60, verbose=False)
+    trainer = Trainer(Point(), {"name": "adam", "lr": 0.1}, config, WeightedLoss(loss, weighting))
+    model, optimizer = trainer.fit()
+    owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert owned == {id(p) for p in (*model.parameters(), *weighting.parameters())}
+    assert all(s.item() != 0 for s in weighting.log_variances.values())
+    assert trainer.history[-1]["train_weight_a"] == pytest.approx(
+        exp(-weighting.log_variances["a"].item()) / 2, rel=0.2
+    )
+
+
+def test_a_weight_that_runs_away_is_held(step):
+    weighting = Uncertainty("a", max_weight=10)
+    with torch.no_grad():
+        weighting.log_variances["a"].fill_(-50)
+    with pytest.warns(UserWarning, match="weight of a is held at max_weight=10"):
+        assert step(weighting, {"a": 0.0})["a"] == pytest.approx(10)
+    assert weighting.log_variances["a"].item() == pytest.approx(-log(20))
+
+
+def test_a_name_that_is_no_term():
+    with pytest.raises(ConfigError, match="names terms that are not in the loss: 'c'"):
+        WeightedLoss(loss, Uncertainty(["a", "c"]))(None, Point())
+    with pytest.raises(ConfigError, match="terms is empty"):
+        Uncertainty([])
