@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from perceptrain import Spec, hookimpl
 
 if TYPE_CHECKING:
+    from perceptrain_physics.box import Box
+    from perceptrain_physics.callbacks.relative_l2 import RelativeL2
     from perceptrain_physics.derivatives import div, grad, laplacian
+    from perceptrain_physics.fresh_points import FreshPoints
     from perceptrain_physics.models.fourier_features import FourierFeatures
     from perceptrain_physics.models.hard_boundary import HardBoundary
     from perceptrain_physics.models.mlp import MLP
@@ -20,10 +23,22 @@ if TYPE_CHECKING:
     from perceptrain_physics.models.random_weight_factorization import RandomWeightFactorization
     from perceptrain_physics.models.standardize import Standardize
     from perceptrain_physics.named_derivatives import partials
+    from perceptrain_physics.problems.base import Condition, Problem
+    from perceptrain_physics.problems.burgers import Burgers
+    from perceptrain_physics.problems.by_name import get_problem
+    from perceptrain_physics.problems.heat import Heat
+    from perceptrain_physics.problems.helmholtz import Helmholtz
+    from perceptrain_physics.problems.klein_gordon import KleinGordon
+    from perceptrain_physics.problems.oscillator import Oscillator
+    from perceptrain_physics.problems.poisson import Poisson
+    from perceptrain_physics.problems.wave import Wave
 
 #: Where each public name lives.
 _HOMES = {
+    "box": ("Box",),
+    "callbacks.relative_l2": ("RelativeL2",),
     "derivatives": ("div", "grad", "laplacian"),
+    "fresh_points": ("FreshPoints",),
     "models.fourier_features": ("FourierFeatures",),
     "models.hard_boundary": ("HardBoundary",),
     "models.mlp": ("MLP",),
@@ -32,18 +47,40 @@ _HOMES = {
     "models.random_weight_factorization": ("RandomWeightFactorization",),
     "models.standardize": ("Standardize",),
     "named_derivatives": ("partials",),
+    "problems.base": ("Condition", "Problem"),
+    "problems.burgers": ("Burgers",),
+    "problems.by_name": ("get_problem",),
+    "problems.heat": ("Heat",),
+    "problems.helmholtz": ("Helmholtz",),
+    "problems.klein_gordon": ("KleinGordon",),
+    "problems.oscillator": ("Oscillator",),
+    "problems.poisson": ("Poisson",),
+    "problems.wave": ("Wave",),
 }
 _HOME = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Box",
+    "Burgers",
+    "Condition",
     "FourierFeatures",
+    "FreshPoints",
     "HardBoundary",
+    "Heat",
+    "Helmholtz",
+    "KleinGordon",
     "MLP",
     "ModifiedMLP",
+    "Oscillator",
     "Periodic",
+    "Poisson",
+    "Problem",
     "RandomWeightFactorization",
+    "RelativeL2",
     "Standardize",
+    "Wave",
     "div",
+    "get_problem",
     "grad",
     "laplacian",
     "partials",
@@ -77,6 +114,42 @@ def perceptrain_models() -> list[Spec]:
             f"{home}.hard_boundary:HardBoundary",
             "A network that meets its boundary values exactly, u = g + d * nn.",
         ),
+        Spec(
+            "problem",
+            "perceptrain_physics.problems.by_name:problem_model",
+            "The PINN of a problem with a known solution, by the problem's name.",
+        ),
+    ]
+
+
+@hookimpl
+def perceptrain_datasets() -> list[Spec]:
+    """Offer fresh points for the conditions of each problem."""
+    return [
+        _points("burgers", "Burgers", "Burgers' equation, whose solution steepens"),
+        _points("heat", "Heat", "the heat equation on a rod"),
+        _points("helmholtz", "Helmholtz", "the Helmholtz equation of arXiv 2001.04536"),
+        _points("klein_gordon", "KleinGordon", "the Klein-Gordon equation of arXiv 2001.04536"),
+        _points("oscillator", "Oscillator", "a damped oscillator"),
+        _points("poisson", "Poisson", "Poisson's equation in any dimension"),
+        _points("wave", "Wave", "the wave equation with two modes"),
+    ]
+
+
+def _points(name: str, problem: str, what: str) -> Spec:
+    home = f"perceptrain_physics.problems.{name}:{problem}.dataset"
+    return Spec(name, home, f"Fresh points at each step: {what}.")
+
+
+@hookimpl
+def perceptrain_callbacks() -> list[Spec]:
+    """Offer the error of the solution."""
+    return [
+        Spec(
+            "relative_l2",
+            "perceptrain_physics.callbacks.relative_l2:RelativeL2",
+            "Error of the solution of a problem, as the metric relative_l2.",
+        )
     ]
 
 
