@@ -72,9 +72,9 @@ def restore_run(
     parts = _stateful(trainer)
     _refuse_unknown(path, _PARTS.keys() & state.keys() - parts.keys())
     require_fit(path, state, parts)
-    check_data(path, feed, state["feed"])
     tell_changes(path, state, _described(trainer), trainer.callbacks)
     restored = _restore_callbacks(path, trainer.callbacks, state["callbacks"])
+    check_data(path, feed, state["feed"])  # as the callbacks have it: some add points
     restore(path, state, parts)
     trainer.current_epoch = state["epoch"]
     trainer.global_step = state["global_step"]

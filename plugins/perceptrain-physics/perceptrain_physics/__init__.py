@@ -13,6 +13,7 @@ from perceptrain import Spec, hookimpl
 if TYPE_CHECKING:
     from perceptrain_physics.box import Box
     from perceptrain_physics.callbacks.relative_l2 import RelativeL2
+    from perceptrain_physics.callbacks.residual_refinement import ResidualRefinement
     from perceptrain_physics.derivatives import div, grad, laplacian
     from perceptrain_physics.fresh_points import FreshPoints
     from perceptrain_physics.models.fourier_features import FourierFeatures
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
     from perceptrain_physics.problems.oscillator import Oscillator
     from perceptrain_physics.problems.poisson import Poisson
     from perceptrain_physics.problems.wave import Wave
+    from perceptrain_physics.refined_points import RefinedPoints
 
 #: Where each public name lives.
 _HOMES = {
     "box": ("Box",),
     "callbacks.relative_l2": ("RelativeL2",),
+    "callbacks.residual_refinement": ("ResidualRefinement",),
     "derivatives": ("div", "grad", "laplacian"),
     "fresh_points": ("FreshPoints",),
     "models.fourier_features": ("FourierFeatures",),
@@ -56,6 +59,7 @@ _HOMES = {
     "problems.oscillator": ("Oscillator",),
     "problems.poisson": ("Poisson",),
     "problems.wave": ("Wave",),
+    "refined_points": ("RefinedPoints",),
 }
 _HOME = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}
 
@@ -76,7 +80,9 @@ __all__ = [
     "Poisson",
     "Problem",
     "RandomWeightFactorization",
+    "RefinedPoints",
     "RelativeL2",
+    "ResidualRefinement",
     "Standardize",
     "Wave",
     "div",
@@ -143,13 +149,18 @@ def _points(name: str, problem: str, what: str) -> Spec:
 
 @hookimpl
 def perceptrain_callbacks() -> list[Spec]:
-    """Offer the error of the solution."""
+    """Offer the error of the solution, and points that gather where the residual is."""
     return [
         Spec(
             "relative_l2",
             "perceptrain_physics.callbacks.relative_l2:RelativeL2",
             "Error of the solution of a problem, as the metric relative_l2.",
-        )
+        ),
+        Spec(
+            "residual_refinement",
+            "perceptrain_physics.callbacks.residual_refinement:ResidualRefinement",
+            "Points gather where the residual is large: RAR, RAD (arXiv 2207.10289), RAR-D.",
+        ),
     ]
 
 

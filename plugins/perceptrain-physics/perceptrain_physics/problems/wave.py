@@ -16,7 +16,7 @@ class Wave(Problem):
     """``u_tt = c^2 u_xx`` for ``t`` and ``x`` in ``[0, 1]``, with ``u = 0`` at both ends.
 
     Of Wang, Yu, Perdikaris, "When and why PINNs fail to train", arXiv 2007.14527: at rest at the
-    start, with ``u = sin(pi x) + sin(4 pi x) / 2``. Conditions: "pde"; "initial", the sum of both; and
+    start, with ``u = sin(pi x) + sin(4 pi x) / 2``. Conditions: "pde"; "initial", the sum of both;
     "boundary", the mean over both ends.
 
     Args:
