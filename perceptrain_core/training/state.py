@@ -72,9 +72,9 @@ def restore_run(
     parts = _stateful(trainer)
     _refuse_unknown(path, _PARTS.keys() & state.keys() - parts.keys())
     require_fit(path, state, parts)
-    tell_changes(path, state, _described(trainer), trainer.callbacks)
     restored = _restore_callbacks(path, trainer.callbacks, state["callbacks"])
-    check_data(path, feed, state["feed"])  # as the callbacks have it: some add points
+    check_data(path, feed, state["feed"])  # as the callbacks have it, for some add points
+    tell_changes(path, state, _described(trainer), trainer.callbacks)
     restore(path, state, parts)
     trainer.current_epoch = state["epoch"]
     trainer.global_step = state["global_step"]

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from perceptrain_physics.callbacks.residual_refinement import ResidualRefinement
     from perceptrain_physics.derivatives import div, grad, laplacian
     from perceptrain_physics.fresh_points import FreshPoints
+    from perceptrain_physics.losses.causal import CausalLoss
+    from perceptrain_physics.losses.point_weighted import PointWeightedLoss
+    from perceptrain_physics.losses.residual_attention import ResidualAttentionLoss
+    from perceptrain_physics.losses.self_adaptive import SelfAdaptiveLoss
     from perceptrain_physics.models.fourier_features import FourierFeatures
     from perceptrain_physics.models.hard_boundary import HardBoundary
     from perceptrain_physics.models.mlp import MLP
@@ -42,6 +46,10 @@ _HOMES = {
     "callbacks.residual_refinement": ("ResidualRefinement",),
     "derivatives": ("div", "grad", "laplacian"),
     "fresh_points": ("FreshPoints",),
+    "losses.causal": ("CausalLoss",),
+    "losses.point_weighted": ("PointWeightedLoss",),
+    "losses.residual_attention": ("ResidualAttentionLoss",),
+    "losses.self_adaptive": ("SelfAdaptiveLoss",),
     "models.fourier_features": ("FourierFeatures",),
     "models.hard_boundary": ("HardBoundary",),
     "models.mlp": ("MLP",),
@@ -66,6 +74,7 @@ _HOME = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name i
 __all__ = [
     "Box",
     "Burgers",
+    "CausalLoss",
     "Condition",
     "FourierFeatures",
     "FreshPoints",
@@ -77,12 +86,15 @@ __all__ = [
     "ModifiedMLP",
     "Oscillator",
     "Periodic",
+    "PointWeightedLoss",
     "Poisson",
     "Problem",
     "RandomWeightFactorization",
     "RefinedPoints",
     "RelativeL2",
+    "ResidualAttentionLoss",
     "ResidualRefinement",
+    "SelfAdaptiveLoss",
     "Standardize",
     "Wave",
     "div",
@@ -91,6 +103,29 @@ __all__ = [
     "laplacian",
     "partials",
 ]
+
+
+@hookimpl
+def perceptrain_losses() -> list[Spec]:
+    """Offer the losses that weigh points."""
+    home = "perceptrain_physics.losses"
+    return [
+        Spec(
+            "causal",
+            f"{home}.causal:CausalLoss",
+            "Points weighed by the residual at earlier times (arXiv 2203.07404). Batch: points.",
+        ),
+        Spec(
+            "residual_attention",
+            f"{home}.residual_attention:ResidualAttentionLoss",
+            "Points weighed by their past residuals (arXiv 2307.00379). Batch: the same points.",
+        ),
+        Spec(
+            "self_adaptive",
+            f"{home}.self_adaptive:SelfAdaptiveLoss",
+            "Points weighed by trained weights (arXiv 2009.04544). Batch: the same points.",
+        ),
+    ]
 
 
 @hookimpl
