@@ -23,7 +23,12 @@ from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.step import may_need_closure
 from perceptrain_core.training.guard import require_optimizer
 from perceptrain_core.training.meter import reduce_row
-from perceptrain_core.training.state import find_run, restore_trained, trained_state
+from perceptrain_core.training.state import (
+    find_run,
+    restore_callbacks,
+    restore_trained,
+    trained_state,
+)
 from perceptrain_core.types import LossFunction, StepResult
 
 # What a fit makes for itself; some of it holds open files or loaders that are under way.
@@ -69,7 +74,9 @@ def fit_in_processes(trainer: Any, resume: bool | str | Path) -> None:
         vars(sent).pop(name, None)
     left = run_in_processes(_fit_here, nprocs, sent, resume, get_random_state())
     trainer._assemble(left["batches"])
-    restore_trained(trainer, Path("what the processes trained"), left["trained"])
+    path = Path("what the processes trained")
+    restore_callbacks(path, trainer.callbacks, left["trained"]["callbacks"])
+    restore_trained(trainer, path, left["trained"])
     set_random_state(left["random"])
     set_loader_random_state(trainer.train_dataloader, left["generators"])
     vars(trainer).update(left["outcome"])

@@ -86,13 +86,14 @@ def restore_run(
     parts = _stateful(trainer)
     _refuse_unknown(path, _PARTS.keys() & state.keys() - parts.keys())
     require_fit(path, state, parts)
+    restored = restore_callbacks(path, trainer.callbacks, state["callbacks"])
     places = state["processes"]
     place = None
     if check_processes(path, len(places), trainer.engine.world_size, state["batch"]):
         place = places[trainer.engine.rank]
-        check_data(path, feed, place["feed"])
+        check_data(path, feed, place["feed"])  # as the callbacks have them, for some add points
     tell_changes(path, state, _described(trainer), trainer.callbacks)
-    restored = restore_trained(trainer, path, state)
+    restore_trained(trainer, path, state)
     feed.begin_epoch(state["epoch"] + 1)
     if place is not None:
         feed.load_state_dict(place["feed"])
@@ -102,22 +103,17 @@ def restore_run(
     return restored
 
 
-def restore_trained(trainer: Any, path: Path, state: dict[str, Any]) -> list[Callback]:
-    """Put back what `trained_state` gave.
-
-    Returns:
-        The callbacks that there was a state for.
+def restore_trained(trainer: Any, path: Path, state: dict[str, Any]) -> None:
+    """Put back what `trained_state` gave, but for the callbacks.
 
     Raises:
         CheckpointError: It does not fit.
     """
-    restored = _restore_callbacks(path, trainer.callbacks, state["callbacks"])
     restore(path, state, _stateful(trainer))
     trainer.current_epoch = state["epoch"]
     trainer.global_step = state["global_step"]
     trainer.batches_seen = state["batches_seen"]
     trainer.history = History(state["history"])
-    return restored
 
 
 def _refuse_unknown(path: Path, parts: Iterable[str]) -> None:
@@ -129,9 +125,17 @@ def _refuse_unknown(path: Path, parts: Iterable[str]) -> None:
         )
 
 
-def _restore_callbacks(
+def restore_callbacks(
     path: Path, callbacks: Iterable[Callback], saved: dict[str, Any]
 ) -> list[Callback]:
+    """Give callbacks the states that were saved of them.
+
+    Returns:
+        Those that there was a state for.
+
+    Raises:
+        CheckpointError: A callback does not take its state.
+    """
     restored = []
     for name, callback in callback_names(callbacks).items():
         if name not in saved:

@@ -1,0 +1,45 @@
+"""The error of the solution, as a metric of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from perceptrain import Callback
+from perceptrain_physics.problems.base import Problem
+from perceptrain_physics.problems.by_name import get_problem
+
+if TYPE_CHECKING:
+    from perceptrain import Tracker, TrainConfig
+    from perceptrain.callbacks import TrainerContext
+
+
+class RelativeL2(Callback):
+    """Measure the model against the solution of its problem, as the metric ``relative_l2``.
+
+    It is in the history, in what is printed and in what is written, in the epochs that it runs.
+    Callbacks that are made after it, and settings such as ``print_every``, see it.
+
+    Args:
+        problem: A `Problem`, or its name, or a mapping with the name and options.
+        n: Points of the grid along each axis.
+        called_every: Measure in every so many epochs.
+
+    Attributes:
+        problem: The problem.
+
+    Raises:
+        ConfigError: There is no such problem.
+    """
+
+    def __init__(
+        self, problem: Problem | str | Mapping[str, Any], n: int = 100, called_every: int = 1
+    ) -> None:
+        super().__init__("train_epoch_end", called_every)
+        self.problem = get_problem(problem)
+        self.n = n
+
+    def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
+        """Add the error to the metrics of the epoch."""
+        error = self.problem.relative_l2(trainer.model, self.n)
+        trainer.opt_result.metrics["relative_l2"] = error

@@ -1,0 +1,83 @@
+"""Fresh random points for each condition at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import Any
+
+from torch import Tensor
+
+from perceptrain.errors import DataError
+from perceptrain_physics.box import Sampler
+
+
+class FreshPoints:
+    """Give dicts of new points, as a PINN takes them, drawn when they are asked for. ::
+
+        loader = FreshPoints({"pde": lambda n: torch.rand(n, 2), "start": box.face(0, 0.0)})
+
+    As long as the samplers draw from torch's default generator, a seed fixes all points, and a
+    resumed run draws those that the uninterrupted one would have drawn.
+
+    Args:
+        samplers: For each condition ``sampler(n)``, which draws points of shape ``(n, d)``.
+        points: ``n``, for all conditions or for each by name.
+        steps: Batches in an epoch. By default there is no end, and one batch counts as an epoch.
+
+    Raises:
+        DataError: There is nothing to draw from, or a number is not above 0.
+    """
+
+    def __init__(
+        self,
+        samplers: Mapping[str, Sampler],
+        points: int | Mapping[str, int] = 128,
+        steps: int | None = None,
+    ) -> None:
+        if not samplers or not all(callable(sampler) for sampler in samplers.values()):
+            raise DataError(
+                f"samplers={samplers!r}: expected a function n -> points for each condition, such "
+                'as {"pde": lambda n: torch.rand(n, 2)}.'
+            )
+        self.samplers = dict(samplers)
+        numbers = points if isinstance(points, Mapping) else dict.fromkeys(samplers, points)
+        if numbers.keys() != samplers.keys() or not all(map(_is_count, numbers.values())):
+            raise DataError(
+                f"points={points!r}: expected a whole number above 0, or one for each of "
+                f"{', '.join(samplers)}."
+            )
+        if steps is not None and not _is_count(steps):
+            raise DataError(f"steps={steps!r}: expected a whole number above 0, or None.")
+        self.points = dict(numbers)
+        self.steps = steps
+
+    @property
+    def infinite(self) -> bool:
+        """Whether it never ends."""
+        return self.steps is None
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        if self.steps is None:
+            raise TypeError("an infinite loader has no length")
+        return self.steps
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        for _ in count() if self.steps is None else range(self.steps):
+            yield self.draw()
+
+    def draw(self) -> dict[str, Tensor]:
+        """Draw a batch."""
+        return {name: sample(self.points[name]) for name, sample in self.samplers.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Say that there is no state but that of torch's generator: a resume goes on at once."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+
+
+def _is_count(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number > 0

@@ -1,0 +1,1 @@
+"""Losses that weigh the points of a condition against each other."""

@@ -1,0 +1,1 @@
+"""Networks that physics-informed problems train better with."""

@@ -1,0 +1,68 @@
+"""A network that is exactly periodic in chosen inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import pi
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain import get_model
+from perceptrain.errors import ConfigError, ShapeError
+from perceptrain.models import Model
+
+
+class Periodic(Model):
+    """Give a network sines and cosines in place of the inputs that it must be periodic in.
+
+    Dong, Ni, "A method for representing periodic functions and enforcing exactly periodic boundary
+    conditions with deep neural networks", J. Comput. Phys. 435, 2021. A periodic input ``x``
+    becomes ``cos(2 pi x / period)`` and ``sin(2 pi x / period)``; the others follow as they are.
+    So the values and all derivatives are equal at both ends, whatever is trained. ::
+
+        network = Periodic(FFNN([3, 50, 50, 1]), periods=[None, 2.0])  # of t, and periodic x
+
+    Args:
+        nn: The network of the embedded inputs: one more for each periodic input. Or a registered
+            model as a mapping, ``{"name": "mlp", "layers": [3, 50, 50, 1]}``.
+        periods: The period of each input; None, or 0 in a run file, where it is not periodic.
+
+    Raises:
+        ConfigError: No input is periodic, or a period is negative.
+    """
+
+    def __init__(self, nn: nn.Module | Mapping[str, Any], periods: Sequence[float | None]) -> None:
+        super().__init__()
+        lengths = [period or 0.0 for period in periods]
+        if not any(lengths) or any(not length >= 0 for length in lengths):
+            raise ConfigError(
+                f"periods={periods!r}: expected a number for each input, its period above 0, or "
+                "None where it is not periodic; one period at least."
+            )
+        self.nn = get_model(nn)
+        self.periods = tuple(lengths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give outputs of shape ``(N, outputs)`` at points of shape ``(N, d)``.
+
+        Raises:
+            ShapeError: ``d`` is not the number of periods.
+        """
+        if x.shape[-1:] != (len(self.periods),):
+            raise ShapeError(
+                f"Periodic got inputs of shape {tuple(x.shape)}; expected "
+                f"(..., {len(self.periods)}), a column for each period."
+            )
+        parts = []
+        for axis, period in enumerate(self.periods):
+            column = x[..., axis : axis + 1]
+            angle = (2 * pi / period) * column if period else column
+            parts += [angle.cos(), angle.sin()] if period else [column]
+        u: Tensor = self.nn(torch.cat(parts, dim=-1))
+        return u
+
+    def extra_repr(self) -> str:
+        """Show the periods."""
+        return f"periods={self.periods}"

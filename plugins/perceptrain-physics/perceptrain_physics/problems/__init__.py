@@ -1,0 +1,1 @@
+"""Problems with known solutions, ready to be trained and measured."""

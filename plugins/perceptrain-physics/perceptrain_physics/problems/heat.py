@@ -1,0 +1,51 @@
+"""The heat equation on a rod."""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Any
+
+from torch import Tensor
+
+from perceptrain_physics.box import Box
+from perceptrain_physics.named_derivatives import partials
+from perceptrain_physics.problems.base import Condition, Problem
+
+
+class Heat(Problem):
+    """``u_t = a u_xx`` for ``t`` and ``x`` in ``[0, 1]``, with ``u = 0`` at both ends.
+
+    It starts as ``sin(k pi x)``, which decays as ``exp(-a k^2 pi^2 t)``. Conditions: "pde",
+    "initial", "boundary", the mean over both ends.
+
+    Args:
+        a: The diffusivity.
+        k: Half waves of the start.
+    """
+
+    inputs = "tx"
+
+    def __init__(self, a: float = 0.1, k: int = 1) -> None:
+        super().__init__(Box([0, 0], [1, 1]))
+        self.a, self.k = a, k
+
+    def conditions(self) -> dict[str, Condition]:
+        """Give the equation, the start and the boundary."""
+        return {
+            "pde": Condition(self._residual, self.box.inside),
+            "initial": Condition(self._initial, self.box.face(0, 0.0)),
+            "boundary": Condition(lambda x, u: u(x), self.box.faces(1)),
+        }
+
+    def exact(self, points: Tensor) -> Tensor:
+        """Give the solution, of shape ``(N, 1)``."""
+        t, x = points[:, :1], points[:, 1:]
+        return (-self.a * (self.k * pi) ** 2 * t).exp() * (self.k * pi * x).sin()
+
+    def _residual(self, points: Tensor, network: Any) -> Tensor:
+        u_t, u_xx = partials(network, points, "t", "xx", names=self.inputs)
+        return u_t - self.a * u_xx
+
+    def _initial(self, points: Tensor, network: Any) -> Tensor:
+        residual: Tensor = network(points) - (self.k * pi * points[:, 1:]).sin()
+        return residual

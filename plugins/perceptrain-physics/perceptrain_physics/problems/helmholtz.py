@@ -1,0 +1,48 @@
+"""The Helmholtz equation of the learning-rate annealing paper."""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Any
+
+from torch import Tensor
+
+from perceptrain_physics.box import Box
+from perceptrain_physics.named_derivatives import partials
+from perceptrain_physics.problems.base import Condition, Problem
+
+
+class Helmholtz(Problem):
+    """``u_xx + u_yy + k^2 u = q`` on ``[-1, 1]^2``, with ``u = 0`` on the boundary.
+
+    Of arXiv 2001.04536. The solution is ``u = sin(a pi x) sin(b pi y)``, and ``q`` fits it.
+    Conditions: "pde" and "boundary", the sum of the four sides.
+
+    Args:
+        a: Half waves over two in ``x``, a whole number.
+        b: The same in ``y``. The residual grows with the square of it, and the sides are neglected.
+        k: The wave number.
+    """
+
+    inputs = "xy"
+
+    def __init__(self, a: int = 1, b: int = 4, k: float = 1.0) -> None:
+        super().__init__(Box([-1, -1], [1, 1]))
+        self.a, self.b, self.k = a, b, k
+
+    def conditions(self) -> dict[str, Condition]:
+        """Give the equation and the boundary."""
+        return {
+            "pde": Condition(self._residual, self.box.inside),
+            "boundary": Condition(lambda x, u: u(x), self.box.faces(), terms=4),
+        }
+
+    def exact(self, points: Tensor) -> Tensor:
+        """Give the solution, of shape ``(N, 1)``."""
+        x, y = points[:, :1], points[:, 1:]
+        return (self.a * pi * x).sin() * (self.b * pi * y).sin()
+
+    def _residual(self, points: Tensor, network: Any) -> Tensor:
+        u, u_xx, u_yy = partials(network, points, "", "xx", "yy")
+        q = (self.k**2 - (self.a**2 + self.b**2) * pi**2) * self.exact(points)
+        return u_xx + u_yy + self.k**2 * u - q

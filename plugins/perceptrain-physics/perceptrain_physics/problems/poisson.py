@@ -1,0 +1,50 @@
+"""Poisson's equation in any number of dimensions."""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Any
+
+from torch import Tensor
+
+from perceptrain.errors import ConfigError
+from perceptrain_physics.box import Box
+from perceptrain_physics.derivatives import laplacian
+from perceptrain_physics.problems.base import Condition, Problem
+
+
+class Poisson(Problem):
+    """``laplacian(u) = f`` on ``[0, 1]^d``, with ``u = 0`` on the boundary.
+
+    The solution is the product of ``sin(k pi x)`` over the coordinates, and ``f`` fits it.
+    Conditions: "pde" and "boundary", the mean over all faces.
+
+    Args:
+        d: The number of dimensions.
+        k: Half waves along each axis.
+
+    Raises:
+        ConfigError: A number is not above 0.
+    """
+
+    def __init__(self, d: int = 2, k: int = 1) -> None:
+        if d < 1 or k < 1:
+            raise ConfigError(f"d={d!r}, k={k!r}: expected whole numbers above 0.")
+        super().__init__(Box([0] * d, [1] * d))
+        self.inputs = [f"x{axis}" for axis in range(d)]
+        self.k = k
+
+    def conditions(self) -> dict[str, Condition]:
+        """Give the equation and the boundary."""
+        return {
+            "pde": Condition(self._residual, self.box.inside),
+            "boundary": Condition(lambda x, u: u(x), self.box.faces()),
+        }
+
+    def exact(self, points: Tensor) -> Tensor:
+        """Give the solution, of shape ``(N, 1)``."""
+        return (self.k * pi * points).sin().prod(1, keepdim=True)
+
+    def _residual(self, points: Tensor, network: Any) -> Tensor:
+        f = -points.shape[1] * (self.k * pi) ** 2 * self.exact(points)
+        return laplacian(network(points), points) - f

@@ -1,0 +1,210 @@
+"""Every problem against its own solution."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perceptrain import FFNN, PINN, PerceptrainError, TrainConfig, Trainer, get_dataset, get_model
+from perceptrain_physics import (
+    Box,
+    Burgers,
+    Heat,
+    Helmholtz,
+    KleinGordon,
+    Oscillator,
+    Poisson,
+    Problem,
+    RelativeL2,
+    Wave,
+    get_problem,
+)
+from perceptrain_physics.problems.by_name import PROBLEMS
+
+EACH = [
+    Burgers(),
+    Burgers(nu=0.1),
+    Heat(),
+    Heat(a=0.02, k=3),
+    Helmholtz(),
+    Helmholtz(a=2, b=3, k=1.5),
+    KleinGordon(),
+    Oscillator(),
+    Oscillator(damping=2.0, frequency=20.0, end=1.0),
+    Poisson(),
+    Poisson(d=1, k=3),
+    Poisson(d=4),
+    Wave(),
+    Wave(c=0.7),
+]
+
+
+class Exact(nn.Module):
+    """The solution in the place of a network."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self.problem = problem
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.problem.exact(x)
+
+
+def apart_from_the_start(name: str, problem: Problem, points: Tensor) -> Tensor:
+    """Move points away from t = 0, where the reference of Burgers cannot be differentiated."""
+    if isinstance(problem, Burgers) and name == "pde":
+        points[:, 0] = points[:, 0].clamp_min(0.01)
+    return points
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("problem", EACH, ids=lambda problem: type(problem).__name__)
+def test_the_solution_solves_it(problem: Problem) -> None:
+    model = PINN(Exact(problem), problem.equations)
+    points = {
+        name: apart_from_the_start(name, problem, sample(40))
+        for name, sample in problem.samplers.items()
+    }
+    for name, residual in model(points).items():
+        assert residual.shape[0] == len(points[name])
+        assert residual.abs().max() < 1e-10, name
+    assert problem.relative_l2(model, n=8) == 0.0
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("problem", EACH, ids=lambda problem: type(problem).__name__)
+def test_nothing_else_does(problem: Problem) -> None:
+    """A residual that is zero for anything would pass the test above."""
+    solution = Exact(problem)
+    model = PINN(Wrong(solution), problem.equations)
+    points = {
+        name: apart_from_the_start(name, problem, sample(40))
+        for name, sample in problem.samplers.items()
+    }
+    for name, residual in model(points).items():
+        assert (residual.abs().amax(0) > 1e-3).all(), name
+
+
+class Wrong(nn.Module):
+    """The solution and something else."""
+
+    def __init__(self, solution: nn.Module) -> None:
+        super().__init__()
+        self.solution = solution
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.solution(x) + 0.1 * (3 * x + 1).cos().sum(1, keepdim=True)
+
+
+@pytest.mark.usefixtures("float64")
+def test_the_reference_of_burgers_is_that_of_a_spectral_method() -> None:
+    problem, n, steps = Burgers(nu=0.1), 160, 2000
+    x = torch.linspace(-1, 1, n + 1)[:-1]
+    k = 2 * torch.pi * torch.fft.rfftfreq(n, 2 / n)
+    resolved = k < 2 / 3 * k.max()  # of the square of u, which has frequencies beyond the grid's
+
+    def slope(u: Tensor) -> Tensor:
+        flux = 1j * k * resolved * torch.fft.rfft(u * u / 2)
+        return torch.fft.irfft(-flux - problem.nu * k**2 * torch.fft.rfft(u), n=n)
+
+    u, dt = -torch.sin(torch.pi * x), 0.5 / steps
+    for _ in range(steps):
+        first = slope(u)
+        second = slope(u + dt / 2 * first)
+        third = slope(u + dt / 2 * second)
+        u = u + dt / 6 * (first + 2 * second + 2 * third + slope(u + dt * third))
+    points = torch.stack([torch.full_like(x, 0.5), x], dim=1)
+    torch.testing.assert_close(problem.exact(points)[:, 0], u, rtol=0, atol=1e-8)
+
+
+def test_the_terms_of_a_condition_are_summed_as_in_the_paper() -> None:
+    problem = Helmholtz()
+    net = FFNN([2, 5, 1])
+    points = problem.samplers["boundary"](64)
+    assert points.shape == (256, 2)
+    sides = [net(side).square().mean() for side in points.split(64)]
+    residual = problem.equations["boundary"](points, net)
+    torch.testing.assert_close(residual.square().mean(), torch.stack(sides).sum())
+
+
+def test_the_error_is_relative() -> None:
+    problem = Helmholtz()
+    assert problem.relative_l2(lambda x: 1.1 * problem.exact(x)) == pytest.approx(0.1)
+    assert problem.relative_l2(FFNN([2, 4, 1]).double()) > 0.5
+    with pytest.raises(PerceptrainError, match=r"\(10000, 3\)"):
+        problem.relative_l2(FFNN([2, 4, 3]))
+
+
+def test_a_network_of_the_problem_sees_standardised_inputs() -> None:
+    problem = Wave()
+    model = problem.pinn("modified_mlp", hidden=[8, 8], activation_function="silu")
+    assert model.nn.standardize.mean.tolist() == [0.5, 0.5]
+    points = problem.box.inside(4000)
+    torch.testing.assert_close(
+        model.nn.standardize(points).std(0), torch.ones(2), atol=0.03, rtol=0
+    )
+    own = FFNN([2, 4, 1])
+    assert problem.pinn(own).nn is own
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_problem_trains_by_name(name: str) -> None:
+    model = get_model("problem", problem=name, hidden=[8])
+    loader = get_dataset(name, points=16, steps=3)
+    config = TrainConfig(max_iter=2, verbose=False, callbacks=[RelativeL2(name, n=8)], seed=1)
+    trainer = Trainer(model, "adam", config)
+    trainer.fit(loader)
+    first, second = trainer.history
+    assert second["train_loss"] < first["train_loss"] * 2
+    assert second["relative_l2"] == get_problem(name).relative_l2(model, n=8)
+
+
+def test_a_run_file_names_it_all(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(
+        """
+        [model]
+        name = "problem"
+        problem = {name = "helmholtz", b = 2}
+        network = "modified_mlp"
+        hidden = [8, 8]
+
+        [data]
+        name = "helmholtz"
+        b = 2
+        points = 16
+        steps = 5
+
+        [train]
+        max_iter = 2
+
+        [[callbacks]]
+        name = "relative_l2"
+        problem = {name = "helmholtz", b = 2}
+        """
+    )
+    command = [sys.executable, "-m", "perceptrain", "train", "run.toml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "relative_l2" in (tmp_path / "runs" / "run" / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: get_problem("helmholz"), "there are burgers"),
+        (lambda: get_problem({"name": "heat", "b": 2}), "'b'"),
+        (lambda: Burgers(nu=1e-3), "at least 0.003"),
+        (lambda: Oscillator(damping=4.0), "less than the frequency"),
+        (lambda: Poisson(d=0), "above 0"),
+        (lambda: Box([0, 0], [1]), "each coordinate"),
+        (lambda: Box([0, 1], [1, 1]), "below the upper"),
+    ],
+)
+def test_what_cannot_be_is_told(make: object, message: str) -> None:
+    with pytest.raises(PerceptrainError, match=message):
+        make()  # type: ignore[operator]
