@@ -147,7 +147,7 @@ def test_equal_terms_have_equal_weights(name: str) -> None:
 
     options = {**OPTIONS[name]}
     if name == "ntk":
-        options["residuals"] = lambda batch, model: {term: model.p for term in ("a", "b")}
+        options["residuals"] = lambda batch, model: dict.fromkeys(("a", "b"), model.p)
     loss_fn, model = WeightedLoss(alike, {"name": name, **options}), Residuals()
     for number in range(5):
         _, metrics = loss_fn(1.0 / (1 + number), model)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from perceptrain import Trainer, TrainConfig, WeightedLoss
+from perceptrain import TrainConfig, Trainer, WeightedLoss
 from perceptrain.errors import ConfigError
 from perceptrain_core.weightings.uncertainty import Uncertainty
 
