@@ -110,6 +110,9 @@ def _describe(run: Run) -> None:
         ("optimizer", table.optimizer.name, _supplier(trainer.provenance.get("optimizer"))),
         ("data", table.data.name or str(table.data.file), run.splits.describe()),
     ]
+    if table.weighting is not None:
+        supplier = _supplier(trainer.provenance.get("weighting"))
+        rows.insert(2, ("weighting", table.weighting.name, supplier))
     rows = [(part, _without_folder(name), what) for part, name, what in rows]
     output.write_table(("PART", "NAME", "WHAT"), rows)
     print()

@@ -112,6 +112,8 @@ class RunFile(BaseModel):
     Attributes:
         model: The model.
         loss: The loss; by default ``mse``.
+        weighting: What weighs the terms of the loss; by default they are added as the loss has
+            them.
         optimizer: The optimizer; by default ``adam``.
         data: The data.
         train: The fields of `TrainConfig`.
@@ -123,6 +125,7 @@ class RunFile(BaseModel):
 
     model: Named
     loss: LossTable = LossTable()
+    weighting: Named | None = None
     optimizer: OptimizerTable = OptimizerTable()
     data: DataTable
     train: dict[str, Any] = Field(default_factory=dict)

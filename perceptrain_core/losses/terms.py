@@ -18,7 +18,7 @@ def named_terms(result: Any) -> dict[str, Tensor]:
         result: ``(loss, metrics)``.
 
     Returns:
-        The metrics, each a 0-dim tensor.
+        The metrics, each a 0-dim tensor; at least one.
 
     Raises:
         LossContractError: They are anything else.
@@ -28,6 +28,11 @@ def named_terms(result: Any) -> dict[str, Tensor]:
         raise LossContractError(
             f"The unweighted loss returned {describe(result)}; expected (loss, metrics), the "
             "metrics a dict of its terms."
+        )
+    if not terms:
+        raise LossContractError(
+            "The unweighted loss returned no metrics; expected its terms by their names. A loss of "
+            "one term has nothing to weigh: leave out the weighting."
         )
     for name, term in terms.items():
         if not isinstance(term, Tensor) or term.ndim:

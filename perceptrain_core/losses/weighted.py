@@ -157,7 +157,7 @@ class WeightedLoss(nn.Module):
             raise ConfigError(
                 f"{type(self.weighting).__name__} names terms that are not in the loss: "
                 f"{', '.join(map(repr, missing))}; expected names of its metrics, which are: "
-                f"{', '.join(map(repr, terms)) or 'none, for it returned no metrics'}."
+                f"{', '.join(map(repr, terms))}."
             )
 
     def __getstate__(self) -> dict[str, Any]:

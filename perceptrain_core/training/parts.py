@@ -26,6 +26,7 @@ from perceptrain_core.callbacks import (
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.losses.supervised import SupervisedLoss, as_loss
+from perceptrain_core.losses.weighted import WeightedLoss
 from perceptrain_core.optimizers.accumulated_step import AccumulatedStep
 from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.lr_schedulers import Schedule, make_schedule
@@ -271,6 +272,9 @@ def schedule(config: TrainConfig, optimizer: Any, batches: int | None) -> Schedu
 def provenance(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Say which distribution and version supplied each part that was found by a name."""
     found = {}
+    weighted = parts.get("loss")
+    if isinstance(weighted, WeightedLoss) and registry().origin(weighted) is None:
+        parts = parts | {"loss": weighted.loss_fn, "weighting": weighted.weighting}
     for part, item in parts.items():
         plain = item.criterion if isinstance(item, SupervisedLoss) else item
         entry = registry().origin(item) or registry().origin(plain)

@@ -29,6 +29,7 @@ from perceptrain_core.config.run_file import (
 from perceptrain_core.data.splits import Splits, as_splits, split_rows, standardize
 from perceptrain_core.data.table_file import read_table
 from perceptrain_core.errors import ConfigError, DataError, OptionError
+from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.registry import registry
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.csv import FILE as METRICS
@@ -92,9 +93,8 @@ class Run:
         if not path.exists():
             return
         before, now = read_run_file(path), self.run_file
-        changed = [
-            t for t in ("model", "loss", "optimizer") if getattr(before, t) != getattr(now, t)
-        ]
+        tables = ("model", "loss", "weighting", "optimizer")
+        changed = [t for t in tables if getattr(before, t) != getattr(now, t)]
         if changed:
             raise ConfigError(
                 f"The run in {path.parent} has other options in [{'], ['.join(changed)}], and "
@@ -139,6 +139,9 @@ def build_run(run: RunFile, path: Path) -> Run:
         model = registry().resolve("model", run.model.name, (), run.model.options)
     with in_table(path, "loss"):
         loss_fn = registry().resolve("loss", run.loss.name, (), run.loss.options)
+    if run.weighting is not None:
+        with in_table(path, "weighting"):
+            loss_fn = WeightedLoss(loss_fn, {"name": run.weighting.name, **run.weighting.options})
     with in_table(path, "optimizer"):
         optimizer = registry().resolve(
             "optimizer", run.optimizer.name, (model.parameters(),), run.optimizer.options

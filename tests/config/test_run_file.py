@@ -165,7 +165,7 @@ def test_all_faults_at_once_each_with_its_path(read):
 
 
 def test_an_unknown_table_names_the_allowed_ones(read):
-    with pytest.raises(ConfigError, match=r"zzz: .* allowed are model, loss, optimizer, data, tr"):
+    with pytest.raises(ConfigError, match=r"zzz: .* allowed are model, loss, weighting, opt"):
         read(f"zzz = 3\n{SMALL}")
 
 

@@ -314,7 +314,12 @@ def detached(batch, model):
     ("loss_fn", "fixed", "error", "message"),
     [
         (linear, "pdee", ConfigError, "not in the loss: 'pdee'; expected .*: 'pde', 'bc', 'ic'"),
-        (lambda b, m: (m.a.sum(), {}), "pde", ConfigError, "none, for it returned no metrics"),
+        (
+            lambda b, m: (m.a.sum(), {}),
+            "pde",
+            LossContractError,
+            "returned no metrics; expected its",
+        ),
         (detached, "pde", LossContractError, "'pde' has no gradient; .* Do not detach"),
         (lambda b, m: m.a.sum(), "pde", LossContractError, r"expected \(loss, metrics\)"),
         (lambda b, m: (m.a.sum(), {"pde": 1.0}), "pde", LossContractError, "'pde' .* is 1.0"),
