@@ -126,7 +126,12 @@ class Weighting(nn.Module):
         """Warn, once, if a weight has reached a bound; not on a GPU, which would have to wait."""
         if self._told_of_bound or bound == float("inf"):
             return
-        held = [name for name, w in self.weights.items() if not w.is_cuda and w >= bound]
+        bound_as_kept = bound * (1 - 1e-6)  # which float32 may have rounded down
+        held = [
+            name
+            for name, weight in self.weights.items()
+            if not weight.is_cuda and weight.item() >= bound_as_kept
+        ]
         if held:
             self._told_of_bound = True
             warnings.warn(
