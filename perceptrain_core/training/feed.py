@@ -19,6 +19,7 @@ from perceptrain_core.data.generators import (
 )
 from perceptrain_core.data.loaders import is_infinite
 from perceptrain_core.data.outline import outline
+from perceptrain_core.data.workers import start_workers, workers_started
 from perceptrain_core.errors import CheckpointError
 
 
@@ -96,6 +97,7 @@ class Feed:
             "taken": taken,
             "anchor": anchor,
             "generators": loader_random_state(self.epochs.loader),
+            "workers": workers_started(self.epochs.loader),
             "data": self._outline(),
         }
 
@@ -128,6 +130,7 @@ class Feed:
                 f"The training data have fewer batches than the {self._taken} that the run had "
                 "taken of them: give it the data that it was started with."
             ) from None
+        start_workers(self.epochs.loader, saved["workers"])
         set_loader_random_state(self.epochs.loader, saved["generators"])
 
     def _outline(self) -> dict[str, Any]:
@@ -140,6 +143,7 @@ class Feed:
         return {
             "random": raw_random_state(),  # for each epoch has one, and few are saved
             "generators": loader_random_state(loader),
+            "workers": workers_started(loader),
             "loader": loader.state_dict() if self._keeps_place else None,
         }
 
@@ -148,7 +152,8 @@ class Feed:
         loader: Any = self.epochs.loader
         if self._keeps_place and anchor["loader"] is not None:
             loader.load_state_dict(anchor["loader"])
-        # After that, for to find a place some loaders have to draw again.
+        start_workers(loader, anchor["workers"])
+        # At last, for both may have drawn again.
         set_loader_random_state(loader, anchor["generators"])
         set_random_state(anchor["random"])
 
