@@ -6,11 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from perceptrain_core.checkpoints.random_state import (
-    plain_random_state,
-    raw_random_state,
-    set_random_state,
-)
+from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.data import DictDataLoader, Epochs
 from perceptrain_core.data.generators import (
     epoch_listeners,
@@ -90,8 +86,6 @@ class Feed:
                 "The place inside this epoch was not kept, for there was no callback to save it: "
                 'add SaveCheckpoint(on="train_batch_end"), or save at the end of an epoch.'
             )
-        if anchor is not None:
-            anchor = anchor | {"random": plain_random_state(anchor["random"])}
         return {
             "batch": self.batch,
             "taken": taken,
@@ -141,7 +135,7 @@ class Feed:
         """Give the states of all that the order of the data depends on."""
         loader: Any = self.epochs.loader
         return {
-            "random": raw_random_state(),  # for each epoch has one, and few are saved
+            "random": get_random_state(),
             "generators": loader_random_state(loader),
             "workers": workers_started(loader),
             "loader": loader.state_dict() if self._keeps_place else None,
