@@ -11,14 +11,11 @@ import torch
 
 def get_random_state() -> dict[str, Any]:
     """Take down where the generators of Python, NumPy and torch stand."""
-    return plain_random_state(raw_random_state())
-
-
-def raw_random_state() -> dict[str, Any]:
-    """Take it down as the generators give it, which is faster, but no file can hold it."""
+    numpy = np.random.get_state(legacy=False)
+    keys = torch.from_numpy(numpy["state"]["key"].astype(np.int64))
     state: dict[str, Any] = {
         "python": random.getstate(),
-        "numpy": np.random.get_state(legacy=False),
+        "numpy": numpy | {"state": numpy["state"] | {"key": keys}},
         "torch": torch.get_rng_state(),
     }
     if torch.cuda.is_available():
@@ -26,17 +23,12 @@ def raw_random_state() -> dict[str, Any]:
     return state
 
 
-def plain_random_state(state: dict[str, Any]) -> dict[str, Any]:
-    """Make a raw state one that a file can hold; one that is so already stays as it is."""
-    keys = np.asarray(state["numpy"]["state"]["key"]).astype(np.int64)
-    return state | {"numpy": _with_keys(state["numpy"], torch.from_numpy(keys))}
-
-
 def set_random_state(state: dict[str, Any]) -> None:
-    """Put the generators back to where they stood, from a raw state or a plain one."""
+    """Put the generators back to where they stood."""
     random.setstate(state["python"])
-    keys = np.asarray(state["numpy"]["state"]["key"]).astype(np.uint32)
-    np.random.set_state(_with_keys(state["numpy"], keys))
+    numpy = state["numpy"]
+    keys = numpy["state"]["key"].numpy().astype(np.uint32)
+    np.random.set_state(numpy | {"state": numpy["state"] | {"key": keys}})
     torch.set_rng_state(state["torch"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
@@ -47,7 +39,3 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-def _with_keys(numpy: dict[str, Any], keys: Any) -> dict[str, Any]:
-    return numpy | {"state": numpy["state"] | {"key": keys}}

@@ -57,11 +57,11 @@ def epoch_listeners(data: Any) -> list[Callable[[int], None]]:
     Returns:
         Functions to be called with the epoch, counted from 0.
     """
-    told = (getattr(part, "set_epoch", None) for part in _parts_of(data))
+    told = (getattr(part, "set_epoch", None) for part in parts_of(data))
     return [listener for listener in told if callable(listener)]
 
 
-def _parts_of(data: Any) -> list[Any]:
+def parts_of(data: Any) -> list[Any]:
     """The loader and all that it is made of, each once, outer ones first."""
     parts: dict[int, Any] = {}
     waiting = _several(data) if isinstance(data, Mapping) else [data]
@@ -82,7 +82,7 @@ def _several(held: Any) -> list[Any]:
 
 
 def _generators_of(data: Any) -> list[Any]:
-    held = (value for part in _parts_of(data) for value in getattr(part, "__dict__", {}).values())
+    held = (value for part in parts_of(data) for value in getattr(part, "__dict__", {}).values())
     return list({id(value): value for value in held if _is_generator(value)}.values())
 
 

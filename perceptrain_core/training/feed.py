@@ -6,11 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from perceptrain_core.checkpoints.random_state import (
-    plain_random_state,
-    raw_random_state,
-    set_random_state,
-)
+from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.data import DictDataLoader, Epochs
 from perceptrain_core.data.generators import (
     epoch_listeners,
@@ -19,6 +15,7 @@ from perceptrain_core.data.generators import (
 )
 from perceptrain_core.data.loaders import is_infinite
 from perceptrain_core.data.outline import outline
+from perceptrain_core.data.workers import start_workers, workers_started
 from perceptrain_core.errors import CheckpointError
 
 
@@ -89,13 +86,12 @@ class Feed:
                 "The place inside this epoch was not kept, for there was no callback to save it: "
                 'add SaveCheckpoint(on="train_batch_end"), or save at the end of an epoch.'
             )
-        if anchor is not None:
-            anchor = anchor | {"random": plain_random_state(anchor["random"])}
         return {
             "batch": self.batch,
             "taken": taken,
             "anchor": anchor,
             "generators": loader_random_state(self.epochs.loader),
+            "workers": workers_started(self.epochs.loader),
             "data": self._outline(),
         }
 
@@ -128,6 +124,7 @@ class Feed:
                 f"The training data have fewer batches than the {self._taken} that the run had "
                 "taken of them: give it the data that it was started with."
             ) from None
+        start_workers(self.epochs.loader, saved["workers"])
         set_loader_random_state(self.epochs.loader, saved["generators"])
 
     def _outline(self) -> dict[str, Any]:
@@ -138,8 +135,9 @@ class Feed:
         """Give the states of all that the order of the data depends on."""
         loader: Any = self.epochs.loader
         return {
-            "random": raw_random_state(),  # for each epoch has one, and few are saved
+            "random": get_random_state(),
             "generators": loader_random_state(loader),
+            "workers": workers_started(loader),
             "loader": loader.state_dict() if self._keeps_place else None,
         }
 
@@ -148,7 +146,8 @@ class Feed:
         loader: Any = self.epochs.loader
         if self._keeps_place and anchor["loader"] is not None:
             loader.load_state_dict(anchor["loader"])
-        # After that, for to find a place some loaders have to draw again.
+        start_workers(loader, anchor["workers"])
+        # At last, for both may have drawn again.
         set_loader_random_state(loader, anchor["generators"])
         set_random_state(anchor["random"])
 

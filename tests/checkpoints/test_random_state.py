@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from perceptrain_core.checkpoints.file import read_file, write_file
 from perceptrain_core.checkpoints.random_state import (
     get_random_state,
-    plain_random_state,
-    raw_random_state,
     seed_everything,
     set_random_state,
 )
@@ -45,15 +43,3 @@ def test_state_survives_a_file(tmp_path: Path) -> None:
     seed_everything(4)
     set_random_state(read_file(path)["random"])
     assert [draw(), draw()] == first
-
-
-def test_a_raw_state_is_as_good_as_a_plain_one(tmp_path: Path) -> None:
-    seed_everything(3)
-    draw()
-    raw = raw_random_state()
-    plain = plain_random_state(raw)
-    path = write_file(tmp_path / "a.pt", {"random": plain_random_state(plain)})
-    first = draw()
-    for state in (raw, plain, read_file(path)["random"]):
-        set_random_state(state)
-        assert draw() == first

@@ -144,6 +144,33 @@ def test_from_every_step_it_ends_as_the_run_that_was_never_stopped(
         assert_same(whole, again)
 
 
+@pytest.mark.parametrize("generator", [None, own])
+@pytest.mark.parametrize("same", [False, True])
+def test_workers_that_stay_are_started_once(
+    make_trainer: MakeTrainer, rows: Any, generator: Any, same: bool
+) -> None:
+    def trainer(folder: str) -> Any:
+        data: Any = DataLoader(
+            TensorDataset(*rows),
+            batch_size=6,
+            shuffle=True,
+            num_workers=1,
+            persistent_workers=True,
+            generator=generator and generator(),
+        )
+        return trainer_of(make_trainer, rows, "tensors", folder, data=data, max_iter=3)
+
+    whole = trainer("whole")
+    whole.fit()
+    places = sorted(whole.log_folder.glob("*.pt"))
+    for number in (0, 3, 4, 6):  # in the first epoch, at its end, and in the second
+        again = trainer("again")
+        if same:  # as in a notebook: its workers are there already
+            next(iter(again.train_dataloader))
+        again.fit(resume=places[number])
+        assert_same(whole, again)
+
+
 def residuals(batch: Any, model: nn.Module) -> Any:
     terms = {name: model(points).square().mean() for name, points in batch.items()}
     return sum(terms.values()), terms
