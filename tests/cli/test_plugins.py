@@ -41,7 +41,8 @@ def test_json(site):
     site.plugin("good", TWO, "3.1")
     site.plugin("broken", "print('hello')\n1 / 0\n")
     done = site.run("plugins", "--json")
-    core, broken, good = json.loads(done.stdout)
+    plugins = {plugin["distribution"]: plugin for plugin in json.loads(done.stdout)}
+    core, broken, good = (plugins[name] for name in ("perceptrain-core", "broken", "good"))
     assert done.returncode == 1
     assert done.stderr == "hello\n"
     assert (core["distribution"], core["status"], core["error"]) == ("perceptrain-core", "ok", None)
