@@ -79,10 +79,18 @@ class WeightedLoss(nn.Module):
         """Tell that an optimizer step begins; the next call in training may change the weights."""
         self._stepwise = True
         self._step_open = True
+        self._tell("begin_step")
 
     def end_steps(self) -> None:
         """Tell that `begin_step` will not be called any more: every training call is a step."""
         self._stepwise = False
+        self._tell("end_steps")
+
+    def _tell(self, what: str) -> None:
+        """Let the loss inside know too, if it counts steps."""
+        told = getattr(self.loss_fn, what, None)
+        if told is not None:
+            told()
 
     def forward(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the weighted loss.

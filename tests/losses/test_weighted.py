@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -283,3 +283,22 @@ def test_a_loss_without_terms() -> None:
     loss_fn = WeightedLoss("mse", "random")
     with pytest.raises(LossContractError, match="returned no metrics; expected its terms"):
         loss_fn((torch.rand(2, 1), torch.rand(2, 1)), nn.Linear(1, 1))
+
+
+def test_a_loss_inside_that_counts_steps_is_told_of_them() -> None:
+    class Counting:
+        told: ClassVar[list[str]] = []
+
+        def begin_step(self) -> None:
+            self.told.append("begin")
+
+        def end_steps(self) -> None:
+            self.told.append("end")
+
+        def __call__(self, batch: Any, model: nn.Module) -> Any:
+            raise AssertionError
+
+    loss_fn = WeightedLoss(Counting(), {"name": "fixed", "weights": {}})
+    loss_fn.begin_step()
+    loss_fn.end_steps()
+    assert Counting.told == ["begin", "end"]
