@@ -76,6 +76,7 @@ NOW = {
     "perceptrain.optimizers": {
         "perceptrain_core.optimizers": "AdamLBFGS AskTell NevergradOptimizer ask_tell_step"
     },
+    "perceptrain.weightings": {"perceptrain_core.weightings": "TermGradients Weighting"},
     "perceptrain.parameters": {
         "perceptrain_core.models": "get_parameters set_parameters num_parameters",
     },
