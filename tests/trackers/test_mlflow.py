@@ -282,7 +282,8 @@ def test_run_that_fails_and_is_resumed(make: MakeTrainer, root: Path) -> None:
     assert run.info.status == "FAILED"
     assert [step for step, _ in history(root, run, "train_loss")] == [1]
 
-    make(checkpoint_every=1, max_iter=3).fit(resume=True)
+    with pytest.warns(UserWarning, match="loss: failing then, mse_loss now"):
+        make(checkpoint_every=1, max_iter=3).fit(resume=True)
     (run,) = runs(root, "test_run_that_fails_and_is_resumed")
     assert run.info.status == "FINISHED"
     assert [step for step, _ in history(root, run, "train_loss")] == [1, 2, 3]
