@@ -61,7 +61,7 @@ def test_sum_and_scale(values, scale):
             weights = weighting.update(terms, None)
         found.append([weight.item() for weight in weights.values()])
         assert sum(found[-1]) == pytest.approx(3)
-    assert found[0] == pytest.approx(found[1], rel=1e-6)
+    assert found[0] == pytest.approx(found[1], rel=1e-6, abs=1e-9)
 
 
 def test_options_that_cannot_be():
