@@ -109,12 +109,18 @@ def promote_to(x: Any, dtype: type[_Kind]) -> _Kind:
     return cast(_Kind, float(tensor.item()))
 
 
-def detached(values: Mapping[str, Any]) -> dict[str, Any]:
+class Detached(dict[str, Any]):
+    """Values by name that have no graph, and that nobody changes: there is nothing to cut."""
+
+
+def detached(values: Mapping[str, Any]) -> Detached:
     """Cut every tensor of a dict from its graph; anything else stays as it is.
 
     One that is not made anew by the computation, such as a parameter, is copied: it may change.
     """
-    return {name: _cut(v) if isinstance(v, Tensor) else v for name, v in values.items()}
+    if isinstance(values, Detached):
+        return values
+    return Detached((name, _cut(v) if isinstance(v, Tensor) else v) for name, v in values.items())
 
 
 def _cut(tensor: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from weakref import ref
 
@@ -13,14 +14,15 @@ from perceptrain_core.errors import ConfigError, TrainingError
 from perceptrain_core.losses.mse import mse_loss
 from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.losses.terms import named_terms, require_graphs
+from perceptrain_core.tensors import detached
 from perceptrain_core.types import LossFunction, Metrics, TBatch
 from perceptrain_core.weightings.base import Weighting, weighted_sum
 from perceptrain_core.weightings.gradients import (
     TermGradients,
     parameters_beside,
     term_gradients,
-    with_gradient,
 )
+from perceptrain_core.weightings.known_loss import with_gradient
 
 
 class WeightedLoss(nn.Module):
@@ -36,7 +38,9 @@ class WeightedLoss(nn.Module):
 
     On a step in which the weighting looks at the gradients of the terms, the gradient of the loss
     is put together from them, and its backward pass only hands it out: such a step costs about as
-    much as any other. It can then be differentiated once only.
+    much as any other. It can then be differentiated once only. Where a parameter has a hook, that
+    sees the gradient of each term too, as with ``torch.autograd.grad``, and the loss is then
+    differentiated as usual.
 
     Args:
         loss_fn: A loss whose metrics are its terms, 0-dim tensors with their graph, such as the
@@ -56,9 +60,7 @@ class WeightedLoss(nn.Module):
         self.loss_fn = _resolved_loss(loss_fn)
         self.weighting: Any = _resolved_weighting(weighting)
         self._weights: dict[str, Tensor] = dict(getattr(self.weighting, "weights", {}))
-        self._steps = 0
-        self._stepwise = False
-        self._step_open = True
+        self._count = _StepCount()
         self._beside: tuple[Any, list[nn.Parameter]] = (_nothing, [])
 
     @property
@@ -68,22 +70,21 @@ class WeightedLoss(nn.Module):
 
     def get_extra_state(self) -> dict[str, Any]:
         """Give what a checkpoint keeps: the weights, and the steps counted."""
-        return {"weights": dict(self._weights), "steps": self._steps}
+        return {"weights": dict(self._weights), "steps": self._count.steps}
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `get_extra_state` gave."""
         self._weights = dict(state["weights"])
-        self._steps = state["steps"]
+        self._count.steps = state["steps"]
 
     def begin_step(self) -> None:
         """Tell that an optimizer step begins; the next call in training may change the weights."""
-        self._stepwise = True
-        self._step_open = True
+        self._count.begin_step()
         self._tell("begin_step")
 
     def end_steps(self) -> None:
         """Tell that `begin_step` will not be called any more: every training call is a step."""
-        self._stepwise = False
+        self._count.stepwise = False
         self._tell("end_steps")
 
     def _tell(self, what: str) -> None:
@@ -108,28 +109,20 @@ class WeightedLoss(nn.Module):
             ConfigError: A name given at the start is not among them.
         """
         terms = named_terms(self.loss_fn(batch, model))
-        metrics = {name: term.detach() for name, term in terms.items()}
+        metrics = detached(terms)
         gradients = None
-        if torch.is_grad_enabled() and model.training and self._is_due():
+        if torch.is_grad_enabled() and model.training and self._count.is_due(self.weighting.every):
             gradients = self._update(terms, dict(metrics), batch, model)
         weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
         loss = self._combine(terms, weights, gradients)
         metrics.update((f"weight_{name}", weight) for name, weight in weights.items())
         return loss, metrics
 
-    def _is_due(self) -> bool:
-        """Count a step, unless this call belongs to one that was counted."""
-        if self._stepwise and not self._step_open:
-            return False
-        self._step_open = False
-        self._steps += 1
-        return bool((self._steps - 1) % self.weighting.every == 0)
-
     def _update(
         self, terms: dict[str, Tensor], values: dict[str, Tensor], batch: TBatch, model: nn.Module
     ) -> TermGradients | None:
         """Let the weighting change the weights; give the gradients, if it looked at them."""
-        if self._steps == 1:
+        if self._count.steps == 1:
             self._check_names(terms)
         require_graphs(terms)
         found: list[TermGradients] = []
@@ -179,12 +172,39 @@ class WeightedLoss(nn.Module):
         gradients: TermGradients | None,
     ) -> Tensor:
         combine = getattr(self.weighting, "combine", weighted_sum)
-        if gradients is None or getattr(combine, "__func__", combine) not in _SUMS:
+        a_sum = getattr(combine, "__func__", combine) in _SUMS
+        if gradients is None or not a_sum or gradients.hooked:
             return combine(terms, weights)
         values = torch.stack([*terms.values()]).detach()
         one = torch.ones_like(values[0])
         factors = torch.stack([weights.get(name, one) for name in terms])
         return with_gradient(values, factors, gradients)
+
+
+@dataclass
+class _StepCount:
+    """Counts steps of the optimizer; beside the module, whose attributes are slow to set.
+
+    Attributes:
+        steps: Those that began.
+        stepwise: Whether somebody tells when one begins.
+        open: Whether the one that began has not been counted.
+    """
+
+    steps: int = 0
+    stepwise: bool = False
+    open: bool = True
+
+    def begin_step(self) -> None:
+        self.stepwise = self.open = True
+
+    def is_due(self, every: int) -> bool:
+        """Count a step, unless it was counted; whether it is one of those that update."""
+        if self.stepwise and not self.open:
+            return False
+        self.open = False
+        self.steps += 1
+        return (self.steps - 1) % every == 0
 
 
 _SUMS = (weighted_sum, Weighting.combine)

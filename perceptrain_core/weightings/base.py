@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf, isfinite
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ class Weighting(nn.Module):
         wrong += [
             f"the weight of {name!r} is {weight!r}: expected a number of at least 0"
             for name, weight in given.items()
-            if not is_number(weight) or not 0 <= weight < float("inf")
+            if not is_number(weight) or not 0 <= weight < inf
         ]
         if wrong:
             raise ConfigError(f"{type(self).__name__}: {'; '.join(wrong)}.")
@@ -97,6 +98,10 @@ class Weighting(nn.Module):
         weight = self.weights.get(name)
         return torch.ones_like(like.detach()) if weight is None else weight.to(like)
 
+    def number(self, name: str) -> float:
+        """Give the present weight of a term as a number, read from its device."""
+        return float(self.weights[name]) if name in self.weights else 1.0
+
     def present(self, names: Sequence[str], like: Tensor) -> Tensor:
         """Give the present weights of K terms, of shape ``(K,)``."""
         return torch.stack([self.weight(name, like) for name in names])
@@ -122,17 +127,30 @@ class Weighting(nn.Module):
         found = dict(zip(names, values.unbind(), strict=True))
         self.memory[key] = {**self.memory.get(key, {}), **found}
 
-    def tell_of_bound(self, bound: float, advice: str) -> None:
-        """Warn, once, if a weight has reached a bound; not on a GPU, which would have to wait."""
-        if self._told_of_bound or bound == float("inf"):
-            return
-        bound_as_kept = bound * (1 - 1e-6)  # which float32 may have rounded down
-        held = [
-            name
-            for name, weight in self.weights.items()
-            if not weight.is_cuda and weight.item() >= bound_as_kept
-        ]
-        if held:
+    def take(
+        self, new: Mapping[str, float], like: Tensor, bound: float = inf, advice: str = ""
+    ) -> dict[str, Tensor]:
+        """Take new weights that are plain numbers; give all weights.
+
+        A few numbers are read from a device once and worked with in Python faster than as so many
+        tensors. One that is not finite is not taken, and a bound is told of when it first holds.
+
+        Args:
+            new: The numbers, by the names of the terms.
+            like: The weights get its dtype and device.
+            bound: The largest weight.
+            advice: What to say beside that a weight is held there.
+        """
+        finite = {name: weight for name, weight in new.items() if isfinite(weight)}
+        values = like.new_tensor([min(weight, bound) for weight in finite.values()])
+        self.weights |= dict(zip(finite, values.unbind(), strict=True))
+        held = [name for name, weight in finite.items() if weight >= bound]
+        self.tell_of_bound(held, bound, advice)
+        return dict(self.weights)
+
+    def tell_of_bound(self, held: Sequence[str], bound: float, advice: str) -> None:
+        """Warn, once, that weights have reached a bound, if any have."""
+        if held and not self._told_of_bound:
             self._told_of_bound = True
             warnings.warn(
                 f"The weight of {', '.join(held)} is held at max_weight={bound:g}. {advice}",
@@ -157,15 +175,13 @@ def weighted_sum(terms: Terms, weights: Terms) -> Tensor:
     return total
 
 
-def number_faults(
-    values: Mapping[str, object], low: float = 0, high: float = float("inf")
-) -> list[str]:
+def number_faults(values: Mapping[str, object], low: float = 0, high: float = inf) -> list[str]:
     """Say which options are no numbers from ``low`` to ``high``; infinity is none."""
-    span = f"a number from {low:g} to {high:g}" if high < float("inf") else f"a number >= {low:g}"
+    span = f"a number from {low:g} to {high:g}" if high < inf else f"a number >= {low:g}"
     return [
         f"{name}={value!r}: expected {span}"
         for name, value in values.items()
-        if not (is_number(value) and low <= value <= high and abs(value) < float("inf"))  # type: ignore[operator, arg-type]
+        if not (is_number(value) and low <= value <= high and abs(value) < inf)  # type: ignore[operator, arg-type]
     ]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
-import torch
 from torch import Tensor
 
 from perceptrain_core.weightings.base import Gradients, Terms, Weighting, number_faults
@@ -61,11 +61,17 @@ class GradNormBalance(Weighting):
     def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
         """Give the balanced weights."""
         gradients = grads().of(self.parameter_names)
-        norms = gradients.norms()
-        old = self.present(gradients.names, norms[0])
-        new = torch.lerp(norms.sum() / norms, old, self.momentum).clamp(max=self.max_weight)
-        # A norm that is not finite makes the sum so, and then no weight changes.
-        new = torch.where((norms > self.eps) & norms.sum().isfinite(), new, old)
-        weights = self.replace(gradients.names, new)
-        self.tell_of_bound(self.max_weight, "Its term has hardly a gradient beside the others.")
-        return weights
+        lengths = gradients.norms().tolist()
+        total = sum(lengths)
+        new = {
+            name: self._balanced(self.number(name), length, total)
+            for name, length in zip(gradients.names, lengths, strict=True)
+        }
+        advice = "Its term has hardly a gradient beside the others."
+        return self.take(new, gradients.matrix, self.max_weight, advice)
+
+    def _balanced(self, weight: float, length: float, total: float) -> float:
+        # A length that is not finite makes the sum so, and then no weight changes.
+        if not (length > self.eps and total < inf):
+            return weight
+        return weight + (1 - self.momentum) * (total / length - weight)

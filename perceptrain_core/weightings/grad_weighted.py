@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Literal
 
 import torch
@@ -68,40 +69,41 @@ class GradWeighted(Weighting):
         self.fixed = names
         self.alpha = alpha
         self.denominator = denominator
-        self.max_weight = float("inf") if max_weight is None else max_weight
+        self.max_weight = inf if max_weight is None else max_weight
         self.eps = eps
         self.parameter_kind = parameters
 
     def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
         """Give the annealed weights."""
         present = [name for name in self.fixed if name in terms]
-        others = [name for name in terms if name not in self.fixed]
         if not present:
             return dict(self.weights)
         gradients = grads().of(self.parameter_kind)
-        fixed = gradients[present[0]]
-        for name in present[1:]:
-            fixed = fixed + gradients[name]
-        # All terms in one vector, the fixed ones too: single numbers would cost as much as the
-        # gradients do.
-        largest, means = fixed.abs().max(), gradients.mean_sizes()
-        weights = self.present(gradients.names, largest)
-        annealed = dict(zip(gradients.names, self._annealed(weights, largest, means), strict=True))
-        self.weights |= {name: annealed[name] for name in others}
-        self.tell_of_bound(
+        sizes = gradients.matrix.abs()
+        means, maxima = sizes.mean(dim=1).tolist(), sizes.amax(dim=1).tolist()
+        if len(present) > 1:
+            largest = torch.stack([gradients[name] for name in present]).sum(0).abs().max().item()
+        else:
+            largest = maxima[gradients.names.index(present[0])]
+        new = {
+            name: self._annealed(self.number(name), mean, largest)
+            for name, mean in zip(gradients.names, means, strict=True)
+            if name not in self.fixed
+        }
+        return self.take(
+            new,
+            gradients.matrix,
             self.max_weight,
             'With denominator="unweighted" weights run away from terms that are satisfied.',
         )
-        return dict(self.weights)
 
-    def _annealed(self, weights: Tensor, largest: Tensor, means: Tensor) -> Sequence[Tensor]:
+    def _annealed(self, weight: float, mean: float, largest: float) -> float:
         if self.denominator == "weighted":
-            means = weights * means
-        new = torch.lerp(weights, largest / means, self.alpha)
-        # A term without a gradient, or with one that is not finite, keeps its weight. No value is
-        # read to decide it, for that would make a GPU wait.
-        usable = (means > self.eps) & (means + new < float("inf"))
-        return torch.where(usable, new.clamp(max=self.max_weight), weights).unbind()
+            mean = weight * mean
+        # A term without a gradient, or with one that is not finite, keeps its weight.
+        if not self.eps < mean < inf or not largest < inf:
+            return weight
+        return weight + self.alpha * (largest / mean - weight)
 
     def extra_repr(self) -> str:
         """Show the options that matter."""

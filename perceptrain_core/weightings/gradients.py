@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from itertools import compress
+from itertools import compress, cycle
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
-from torch.autograd.function import once_differentiable
+from torch._utils import _flatten_dense_tensors
 from torch.autograd.variable import Variable
 
 from perceptrain_core.errors import TrainingError
@@ -51,6 +50,11 @@ class TermGradients:
     def __getitem__(self, name: str) -> Tensor:
         """The gradient of a term, of shape ``(P,)``."""
         return self.matrix[self.names.index(name)]
+
+    @property
+    def hooked(self) -> bool:
+        """Whether a parameter has a hook, which has seen, and may have changed, its gradients."""
+        return any(p._backward_hooks for p in self.parameters)
 
     def norms(self) -> Tensor:
         """The 2-norm of each term's gradient, of shape ``(K,)``."""
@@ -124,14 +128,14 @@ def term_gradients(
         model: Handed on.
     """
     rows = [_gradient(term, parameters) for term in terms.values()]
-    used = [any(g is not None for g in column) for column in zip(*rows, strict=True)]
-    filled = [
-        torch.zeros_like(parameter) if gradient is None else gradient
-        for row in rows
-        for parameter, gradient in zip(parameters, row, strict=True)
-    ]
+    found = [gradient for row in rows for gradient in row]
+    used = [True] * len(parameters)
+    if any(gradient is None for gradient in found):
+        used = [any(g is not None for g in column) for column in zip(*rows, strict=True)]
+        pairs = zip(found, cycle(parameters), strict=False)
+        found = [torch.zeros_like(p) if g is None else g for g, p in pairs]
     # One copy for all: to join each row, and then the rows, would take several times as long.
-    matrix = _flatten_dense_tensors(filled).view(len(rows), -1)  # type: ignore[no-untyped-call]
+    matrix = _flatten_dense_tensors(found).view(len(rows), -1)  # type: ignore[no-untyped-call]
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(matrix)
         matrix /= distributed.get_world_size()
@@ -154,45 +158,6 @@ def _gradient(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | N
         accumulate,
     )
     return found
-
-
-def with_gradient(values: Tensor, weights: Tensor, gradients: TermGradients) -> Tensor:
-    """Give a weighted sum whose gradient is known: backward hands out the weighted sum of rows.
-
-    Args:
-        values: The terms, of shape ``(K,)``, detached.
-        weights: Their weights, of the same shape.
-        gradients: The gradients of the terms.
-    """
-    known: Tensor = _Known.apply(  # type: ignore[no-untyped-call]
-        values, weights, gradients, *gradients.parameters
-    )
-    return known
-
-
-class _Known(torch.autograd.Function):
-    """A weighted sum of terms whose gradients are known."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        values: Tensor,
-        weights: Tensor,
-        gradients: TermGradients,
-        *parameters: Tensor,
-    ) -> Tensor:
-        ctx.weights, ctx.gradients = weights, gradients
-        return values @ weights
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> Any:
-        matrix, parameters = ctx.gradients.matrix, ctx.gradients.parameters
-        weighted = (upstream * ctx.weights).to(matrix) @ matrix
-        parts = _unflatten_dense_tensors(weighted, parameters)  # type: ignore[no-untyped-call]
-        # What no term reaches has no gradient, as in a backward pass: not one of zeros.
-        used = ctx.gradients.used
-        return None, None, None, *[p if u else None for p, u in zip(parts, used, strict=True)]
 
 
 def parameters_beside(terms: Iterable[Tensor], own: Sequence[nn.Parameter]) -> list[nn.Parameter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 import torch
@@ -71,12 +72,13 @@ class NTK(Weighting):
         traces = torch.stack(
             [mean_trace(residuals[name], gradients.parameters, self.chunk) for name in terms]
         )
-        old = self.present((*terms,), traces[0])
-        new = (traces.sum() / traces).clamp(max=self.max_weight)
-        usable = (traces > self.eps) & traces.sum().isfinite()
-        weights = self.replace((*terms,), torch.where(usable, new, old))
-        self.tell_of_bound(self.max_weight, "Its residuals have hardly a gradient.")
-        return weights
+        numbers = traces.tolist()
+        total = sum(numbers)
+        new = {
+            name: total / trace if trace > self.eps and total < inf else self.number(name)
+            for name, trace in zip(terms, numbers, strict=True)
+        }
+        return self.take(new, traces, self.max_weight, "Its residuals have hardly a gradient.")
 
 
 def mean_trace(residual: Tensor, parameters: Sequence[Tensor], chunk: int = 64) -> Tensor:

@@ -16,6 +16,8 @@ from perceptrain_core.weightings.base import (
     weighted_sum,
 )
 
+_LOOK = 100  # on a GPU, which a look at a value makes wait, one in so many updates
+
 
 class Uncertainty(Weighting):
     """Learn the noise of each term, as the optimizer learns everything else.
@@ -55,6 +57,7 @@ class Uncertainty(Weighting):
         # A list, not a ParameterDict: the name of a term may have a dot, that of a parameter not.
         self._parameters_of_terms = nn.ParameterList(torch.zeros(()) for _ in self.names)
         self.max_weight = max_weight
+        self._updates = 0
 
     @property
     def log_variances(self) -> dict[str, nn.Parameter]:
@@ -70,7 +73,11 @@ class Uncertainty(Weighting):
             name: (torch.exp(-s.detach()) / 2).clamp(max=self.max_weight)
             for name, s in self.log_variances.items()
         }
-        self.tell_of_bound(self.max_weight, "Its term is nearly 0.")
+        self._updates += 1
+        if self._updates % _LOOK == 0 or not self._parameters_of_terms[0].is_cuda:
+            bound = self.max_weight * (1 - 1e-6)  # which float32 may have rounded down
+            held = [name for name, weight in self.weights.items() if weight.item() >= bound]
+            self.tell_of_bound(held, self.max_weight, "Its term is nearly 0.")
         return dict(self.weights)
 
     def combine(self, terms: Terms, weights: Terms) -> Tensor:
