@@ -18,6 +18,7 @@ from perceptrain_core.cli import output
 from perceptrain_core.cli.check import check_plugin
 from perceptrain_core.cli.demo import demo
 from perceptrain_core.cli.listing import listing_of
+from perceptrain_core.cli.new_plugin import new_plugin
 from perceptrain_core.cli.plot import plot
 from perceptrain_core.cli.plugins import plugins
 from perceptrain_core.cli.show import show
@@ -96,6 +97,7 @@ app.command(rich_help_panel="Training")(plot)
 app.command(rich_help_panel="Training")(demo)
 app.command(rich_help_panel="Plugins")(plugins)
 app.command(rich_help_panel="Plugins")(check_plugin)
+app.command(rich_help_panel="Plugins")(new_plugin)
 
 
 def main() -> None:

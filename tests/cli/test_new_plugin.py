@@ -1,0 +1,84 @@
+"""The plugin that ``new-plugin`` writes installs, tests green and passes the check, as it is."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import COMMAND, invoke
+
+
+def run(
+    *command: str, folder: Path, packages: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    path = {} if packages is None else {"PYTHONPATH": str(packages)}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **path, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "distribution", "loss"),
+    [
+        ("robust", "perceptrain-robust", "robust"),
+        ("very-robust-losses2", "perceptrain-very-robust-losses2", "very_robust_losses2"),
+        ("perceptrain_Huber", "perceptrain-huber", "huber_loss"),  # huber is a built-in
+    ],
+)
+def test_it_installs_and_passes(given: str, distribution: str, loss: str, tmp_path: Path) -> None:
+    written = run(*COMMAND, "new-plugin", given, folder=tmp_path)
+    assert written.returncode == 0, written.stderr
+    project, packages = tmp_path / distribution, tmp_path / "packages"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    installed = run(*pip, "--target", str(packages), str(project), folder=tmp_path)
+    assert installed.returncode == 0, installed.stderr
+
+    listed = run(*COMMAND, "list-losses", loss, folder=tmp_path, packages=packages)
+    assert listed.stdout.splitlines()[1].split()[:2] == [loss, distribution]
+    checked = run(*COMMAND, "check-plugin", distribution, folder=tmp_path, packages=packages)
+    assert checked.returncode == 0, checked.stdout
+    pytest_options = ["-q", "-p", "no:cacheprovider", "-W", "error"]
+    tested = run(sys.executable, "-m", "pytest", *pytest_options, folder=project, packages=packages)
+    assert tested.returncode == 0, tested.stdout
+    assert "7 passed" in tested.stdout
+
+
+def test_what_it_writes_is_clean(tmp_path: Path) -> None:
+    done = invoke("new-plugin", "robust-losses", "--dir", str(tmp_path))
+    root = tmp_path / "perceptrain-robust-losses"
+    assert f"Wrote {root}" in done.output
+    for file in root.rglob("*.py"):
+        ast.parse(file.read_text())
+        assert "$" not in file.read_text()
+    for tool in (["check", "--select=E,F,W,B,UP,RUF"], ["format", "--check"]):
+        ruff = [sys.executable, "-m", "ruff", *tool, "--isolated", "--line-length=100"]
+        checked = run(*ruff, str(root), folder=tmp_path)
+        assert checked.returncode == 0, checked.stdout
+    assert (root / "perceptrain_robust_losses" / "py.typed").exists()
+
+
+@pytest.mark.parametrize("name", ["9x", "a b", "-", "", "core", "perceptrain-", "ä"])
+def test_what_is_no_name(name: str, tmp_path: Path) -> None:
+    done = run(*COMMAND, "new-plugin", "--dir", str(tmp_path), "--", name, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"Error: {name!r} is no name for a plugin; expected letters and digits" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "perceptrain-robust").mkdir()
+    (tmp_path / "perceptrain-robust" / "mine.txt").write_text("mine")
+    done = run(*COMMAND, "new-plugin", "robust", folder=tmp_path)
+    assert done.returncode == 2
+    assert "perceptrain-robust exists already; nothing was written." in done.stderr
+    assert [path.name for path in (tmp_path / "perceptrain-robust").iterdir()] == ["mine.txt"]
