@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
-from perceptrain_core.errors import ConformanceError
+from perceptrain_core.errors import ConformanceError, LossContractError
+from perceptrain_core.registry.messages import one_line
 
 
 class Check(NamedTuple):
@@ -25,6 +26,18 @@ class Check(NamedTuple):
     def passed(self) -> bool:
         """Whether nothing is wrong."""
         return not self.faults
+
+
+def run_check(name: str, find: Callable[[Any], Iterator[str]], subject: Any) -> Check:
+    """Collect the faults that are found in a subject; an error is one, too."""
+    faults: list[str] = []
+    try:
+        faults.extend(find(subject))
+    except LossContractError as error:
+        faults.append(str(error))
+    except Exception as error:  # whatever the subject, or a copy of it, raises
+        faults.append(f"it raised {one_line(error)}")
+    return Check(name, tuple(dict.fromkeys(faults)))
 
 
 def require(subject: str, checks: Iterable[Check]) -> None:

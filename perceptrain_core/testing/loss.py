@@ -11,10 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
-from perceptrain_core.errors import LossContractError
-from perceptrain_core.registry.messages import one_line
 from perceptrain_core.testing.case import Case, changes, leaves, same, seen
-from perceptrain_core.testing.checks import Check, require
+from perceptrain_core.testing.checks import Check, require, run_check
 from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
 
 # Relative to the numbers that a sum of many terms in each dtype can be trusted to.
@@ -47,21 +45,10 @@ def check_loss(loss_fn: Callable[..., Any], batch: Any, model: nn.Module) -> Non
 
 
 def _run(case: Case) -> list[Check]:
-    first = _check("gives (loss, metrics)", _result_faults, case)
+    first = run_check("gives (loss, metrics)", _result_faults, case)
     if first.faults:  # nothing further can be asked of it
         return [first]
-    return [_check(name, find, case) for name, find in _CHECKS.items()]
-
-
-def _check(name: str, find: Callable[[Case], Iterator[str]], case: Case) -> Check:
-    faults: list[str] = []
-    try:
-        faults.extend(find(case))
-    except LossContractError as error:
-        faults.append(str(error))
-    except Exception as error:  # whatever the loss, or a copy of it, raises
-        faults.append(f"it raised {one_line(error)}")
-    return Check(name, tuple(faults))
+    return [run_check(name, find, case) for name, find in _CHECKS.items()]
 
 
 def _result_faults(case: Case) -> Iterator[str]:

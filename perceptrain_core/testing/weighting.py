@@ -1,0 +1,234 @@
+"""Does a weighting keep the contract?"""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
+from perceptrain_core.losses import WeightedLoss
+from perceptrain_core.losses.terms import named_terms
+from perceptrain_core.models import FFNN, PINN
+from perceptrain_core.testing.case import Case, changes, leaves, seen
+from perceptrain_core.testing.checks import Check, require, run_check
+from perceptrain_core.weightings import Weighting
+from perceptrain_core.weightings.base import weighted_sum
+
+_STEPS = 4
+
+
+def check_weighting(
+    weighting: Any,
+    loss_fn: Callable[..., Any] | str | Mapping[str, Any] = "mse",
+    batch: Any = None,
+    model: nn.Module | None = None,
+) -> None:
+    """Check that a weighting keeps the contract on a loss of several terms.
+
+    It gives weights that are finite and not negative, for terms that the loss has; the gradient
+    of the loss is the weighted sum of the terms' own; ``.grad`` is left alone, and so is
+    everything in validation; a term that vanishes does no harm; it gives the same weights twice
+    from the same random seed, works in float64, and goes on from its ``state_dict``. All this is
+    tried on copies.
+
+    Args:
+        weighting: The weighting, before its first update.
+        loss_fn: A loss whose metrics are its terms.
+        batch: A batch for it. By default there are points for the model of the default.
+        model: A model for it. By default a small PINN of three equations, named by the weighting
+            if it has ``names``.
+
+    Raises:
+        ConformanceError: It does not; the message lists every fault.
+    """
+    random_state = get_random_state()
+    try:
+        with torch.enable_grad():
+            require(
+                f"The weighting {type(weighting).__name__!r}",
+                _run(weighting, loss_fn, batch, model),
+            )
+    finally:
+        set_random_state(random_state)
+
+
+def _run(weighting: Any, loss_fn: Any, batch: Any, model: nn.Module | None) -> list[Check]:
+    first = run_check("is a module with every and update", _kind_faults, weighting)
+    if first.faults:  # nothing further can be asked of it
+        return [first]
+    if model is None:
+        model, batch = _default(weighting)
+    case = Case(WeightedLoss(loss_fn, weighting), batch, model)
+    second = run_check("gives good weights", _weight_faults, case)
+    if second.faults:
+        return [second]
+    return [first, second, *(run_check(name, find, case) for name, find in _CHECKS.items())]
+
+
+def _kind_faults(weighting: Any) -> Iterator[str]:
+    if not isinstance(weighting, nn.Module):
+        yield (
+            f"it is {type(weighting).__name__}; a torch.nn.Module was expected, such as a subclass "
+            "of perceptrain.weightings.Weighting, so that its state is saved and moved"
+        )
+    every = getattr(weighting, "every", None)
+    if not isinstance(every, int) or every < 1:
+        yield f"its attribute every is {every!r}; a whole number of 1 or more was expected"
+    if not callable(getattr(weighting, "update", None)):
+        yield "it has no method update(terms, grads)"
+
+
+def _default(weighting: Any) -> tuple[nn.Module, dict[str, Tensor]]:
+    names = [*getattr(weighting, "names", ())]
+    names += [name for name in ("inside", "edge", "start") if name not in names][: 3 - len(names)]
+    torch.manual_seed(0)
+    equations = {name: _equation(10.0**place) for place, name in enumerate(names)}
+    points = {name: torch.rand(6, 2) for name in names}
+    return PINN(FFNN([2, 6, 1], nn.Tanh()), equations), points
+
+
+def _equation(scale: float) -> Callable[[Tensor, nn.Module], Tensor]:
+    def equation(points: Tensor, network: nn.Module) -> Tensor:
+        u = network(points)
+        (du,) = torch.autograd.grad(u.sum(), points, create_graph=True)
+        residual: Tensor = scale * (du.sum(dim=1, keepdim=True) + u - 1)
+        return residual
+
+    return equation
+
+
+def _descend(case: Case, steps: int = _STEPS) -> Iterator[Mapping[str, Any]]:
+    """Train for some steps, and give the metrics of each, after its backward pass."""
+    modules = [part for part in (case.model, case.loss_fn) if isinstance(part, nn.Module)]
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    for _ in range(steps):
+        for parameter in parameters:
+            parameter.grad = None
+        loss, metrics = case.evaluate(train=True, grad=True)
+        loss.backward()
+        yield metrics
+        with torch.no_grad():
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.sub_(1e-3 * parameter.grad / (1 + parameter.grad.norm()))
+
+
+def _weights(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {n.removeprefix("weight_"): w for n, w in metrics.items() if n.startswith("weight_")}
+
+
+def _weight_faults(case: Case) -> Iterator[str]:
+    _, first = case.copy().evaluate(train=True, grad=True)
+    shapes = {name: tuple(torch.as_tensor(w).shape) for name, w in _weights(first).items()}
+    if any(shapes.values()):
+        yield f"its weights have the shapes {shapes}; 0-dim tensors were expected"
+        return
+    case = case.copy()
+    steps = _STEPS * case.loss_fn.weighting.every  # type: ignore[attr-defined]
+    for number, metrics in enumerate(_descend(case, min(steps, 100)), start=1):
+        for name, weight in _weights(metrics).items():
+            if not (weight.isfinite() and weight >= 0):
+                yield f"the weight of {name!r} is {weight.item():g} after {number} steps"
+    terms = named_terms(case.loss_fn.loss_fn(case.batch, case.model))  # type: ignore[attr-defined]
+    for name in case.loss_fn.metric_weights.keys() - terms.keys():  # type: ignore[attr-defined]
+        yield f"it gave a weight for {name!r}; the terms are {', '.join(map(repr, terms))}"
+
+
+def _gradient_faults(case: Case) -> Iterator[str]:
+    case = case.copy()
+    combine = getattr(case.loss_fn.weighting, "combine", weighted_sum)  # type: ignore[attr-defined]
+    if getattr(combine, "__func__", combine) not in (weighted_sum, Weighting.combine):
+        return  # the loss is something else than the weighted sum
+    named = {n: p for n, p in case.model.named_parameters() if p.requires_grad}
+    for number, metrics in enumerate(_descend(case), start=1):
+        weights = _weights(metrics)
+        terms = named_terms(case.loss_fn.loss_fn(case.batch, case.model))  # type: ignore[attr-defined]
+        total = weighted_sum(terms, weights)
+        expected = torch.autograd.grad(total, list(named.values()), materialize_grads=True)
+        for (name, parameter), gradient in zip(named.items(), expected, strict=True):
+            found = torch.zeros_like(gradient) if parameter.grad is None else parameter.grad
+            if not torch.allclose(
+                found, gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max())
+            ):
+                yield (
+                    f"in step {number} the gradient of the parameter {name!r} is not the weighted "
+                    "sum of the terms' gradients: no gradient may flow through the weights"
+                )
+
+
+def _change_faults(case: Case) -> Iterator[str]:
+    for train in (True, False):
+        used = case.copy()
+        list(_descend(used, 1))
+        used.mark_gradients()
+        used.model.train(train)
+        before = used.snapshot(buffers=True) | ({} if train else _state(used))
+        used.evaluate(train=train, grad=train)
+        yield from changes(before, used.snapshot(buffers=True) | ({} if train else _state(used)))
+
+
+def _state(case: Case) -> dict[str, Any]:
+    state = case.loss_fn.state_dict()  # type: ignore[attr-defined]
+    return {name: seen(value) for name, value in leaves(state, "the state")}
+
+
+def _vanish_faults(case: Case) -> Iterator[str]:
+    case = case.copy()
+    inner = case.loss_fn.loss_fn  # type: ignore[attr-defined]
+
+    def vanishing(batch: Any, model: nn.Module) -> Any:
+        terms = named_terms(inner(batch, model))
+        last = next(reversed(terms))
+        terms = {**terms, last: 0 * terms[last]}
+        return weighted_sum(terms, {}), terms
+
+    case.loss_fn.loss_fn = vanishing  # type: ignore[attr-defined]
+    for metrics in _descend(case):
+        for name, weight in _weights(metrics).items():
+            if not torch.as_tensor(weight).isfinite():
+                yield f"the weight of {name!r} is {float(weight):g} when a term is 0"
+
+
+def _repeat_faults(case: Case) -> Iterator[str]:
+    first, second = ([_weights(m) for m in _descend(case.copy())] for _ in range(2))
+    if first != second:
+        yield "from the same random seed it gave other weights; draw from torch's generator"
+
+
+def _float64_faults(case: Case) -> Iterator[str]:
+    case = case.copy()
+    case.to_float64()
+    for name, weight in _weights(list(_descend(case))[-1]).items():
+        if weight.dtype != torch.float64:
+            yield f"with terms in torch.float64 the weight of {name!r} is {weight.dtype}"
+
+
+def _state_faults(case: Case) -> Iterator[str]:
+    used, fresh = case.copy(), case.copy()
+    list(_descend(used))
+    file = io.BytesIO()
+    torch.save(used.loss_fn.state_dict(), file)  # type: ignore[attr-defined]
+    file.seek(0)
+    fresh.loss_fn.load_state_dict(torch.load(file, weights_only=True))  # type: ignore[attr-defined]
+    fresh.model = copy.deepcopy(used.model)
+    after, restored = ([_weights(m) for m in _descend(c)] for c in (used, fresh))
+    if after != restored:
+        yield (
+            "restored from its state_dict it goes on with other weights; keep what update needs "
+            "in buffers, or in Weighting.memory"
+        )
+
+
+_CHECKS = {
+    "has the gradient of the weighted sum": _gradient_faults,
+    "changes nothing but its weights, and nothing in validation": _change_faults,
+    "holds when a term vanishes": _vanish_faults,
+    "gives the same weights twice": _repeat_faults,
+    "works in float64": _float64_faults,
+    "keeps its state in state_dict": _state_faults,
+}
