@@ -110,17 +110,26 @@ def promote_to(x: Any, dtype: type[_Kind]) -> _Kind:
 
 
 class Detached(dict[str, Any]):
-    """Values by name that have no graph, and that nobody changes: there is nothing to cut."""
+    """Values by name that have no graph, and that nobody changes: there is nothing to cut.
+
+    What is put in later is no such value.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.own = dict(values)
 
 
-def detached(values: Mapping[str, Any]) -> Detached:
+def detached(values: Mapping[str, Any]) -> dict[str, Any]:
     """Cut every tensor of a dict from its graph; anything else stays as it is.
 
     One that is not made anew by the computation, such as a parameter, is copied: it may change.
     """
-    if isinstance(values, Detached):
-        return values
-    return Detached((name, _cut(v) if isinstance(v, Tensor) else v) for name, v in values.items())
+    own = values.own if isinstance(values, Detached) else {}
+    return {
+        name: _cut(v) if isinstance(v, Tensor) and own.get(name) is not v else v
+        for name, v in values.items()
+    }
 
 
 def _cut(tensor: Tensor) -> Tensor:

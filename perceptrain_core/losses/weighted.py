@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from weakref import ref
 
 import torch
 from torch import Tensor, distributed, nn
 
-from perceptrain_core.errors import ConfigError, TrainingError
+from perceptrain_core.errors import ConfigError
 from perceptrain_core.losses.mse import mse_loss
 from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.losses.terms import named_terms, require_graphs
-from perceptrain_core.tensors import detached
+from perceptrain_core.tensors import Detached, describe, detached
 from perceptrain_core.types import LossFunction, Metrics, TBatch
 from perceptrain_core.weightings.base import Weighting, weighted_sum
-from perceptrain_core.weightings.gradients import (
-    TermGradients,
-    parameters_beside,
-    term_gradients,
-)
-from perceptrain_core.weightings.known_loss import with_gradient
+from perceptrain_core.weightings.gradients import TermGradients, term_gradients
+from perceptrain_core.weightings.known_loss import KnownLoss
+from perceptrain_core.weightings.leaves import Leaves
 
 
 class WeightedLoss(nn.Module):
@@ -37,10 +33,11 @@ class WeightedLoss(nn.Module):
     own, and nothing but the backward pass of the loss touches ``.grad``.
 
     On a step in which the weighting looks at the gradients of the terms, the gradient of the loss
-    is put together from them, and its backward pass only hands it out: such a step costs about as
-    much as any other. It can then be differentiated once only. Where a parameter has a hook, that
-    sees the gradient of each term too, as with ``torch.autograd.grad``, and the loss is then
-    differentiated as usual.
+    is put together from them, and ``loss.backward()`` only hands it out: such a step costs about as
+    much as any other. Where more is asked of the loss, such as second derivatives, or somebody else
+    waits for gradients (hooks of parameters, other processes, leaves of the graph that are no
+    parameters), it is differentiated as usual. Hooks of parameters see the gradient of each term
+    too, as with ``torch.autograd.grad``.
 
     Args:
         loss_fn: A loss whose metrics are its terms, 0-dim tensors with their graph, such as the
@@ -61,7 +58,7 @@ class WeightedLoss(nn.Module):
         self.weighting: Any = _resolved_weighting(weighting)
         self._weights: dict[str, Tensor] = dict(getattr(self.weighting, "weights", {}))
         self._count = _StepCount()
-        self._beside: tuple[Any, list[nn.Parameter]] = (_nothing, [])
+        self._leaves = Leaves()
 
     @property
     def metric_weights(self) -> dict[str, float]:
@@ -70,12 +67,17 @@ class WeightedLoss(nn.Module):
 
     def get_extra_state(self) -> dict[str, Any]:
         """Give what a checkpoint keeps: the weights, and the steps counted."""
-        return {"weights": dict(self._weights), "steps": self._count.steps}
+        return {
+            "weights": dict(self._weights),
+            "steps": self._count.steps,
+            "leaves": self._leaves.state(),
+        }
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `get_extra_state` gave."""
         self._weights = dict(state["weights"])
         self._count.steps = state["steps"]
+        self._leaves.restore(state["leaves"])
 
     def begin_step(self) -> None:
         """Tell that an optimizer step begins; the next call in training may change the weights."""
@@ -109,14 +111,14 @@ class WeightedLoss(nn.Module):
             ConfigError: A name given at the start is not among them.
         """
         terms = named_terms(self.loss_fn(batch, model))
-        metrics = detached(terms)
+        metrics = dict(detached(terms))
         gradients = None
         if torch.is_grad_enabled() and model.training and self._count.is_due(self.weighting.every):
             gradients = self._update(terms, dict(metrics), batch, model)
         weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
         loss = self._combine(terms, weights, gradients)
         metrics.update((f"weight_{name}", weight) for name, weight in weights.items())
-        return loss, metrics
+        return loss, Detached(metrics)
 
     def _update(
         self, terms: dict[str, Tensor], values: dict[str, Tensor], batch: TBatch, model: nn.Module
@@ -124,33 +126,22 @@ class WeightedLoss(nn.Module):
         """Let the weighting change the weights; give the gradients, if it looked at them."""
         if self._count.steps == 1:
             self._check_names(terms)
-        require_graphs(terms)
+            require_graphs(terms)
         found: list[TermGradients] = []
 
         def grads() -> TermGradients:
             if not found:
-                found.append(
-                    term_gradients(terms, self._find_parameters(terms, model), batch, model)
-                )
+                modules = [part for part in (model, self.loss_fn) if isinstance(part, nn.Module)]
+                parameters, complete = self._leaves.find(terms, batch, model, modules)
+                gradients = term_gradients(terms, parameters, batch, model)
+                gradients.exact &= complete
+                found.append(gradients)
             return found[0]
 
         new = self.weighting.update(values, grads)
+        _check_weights(new, self.weighting)
         self._weights |= _averaged({name: weight.detach() for name, weight in new.items()})
         return found[0] if found else None
-
-    def _find_parameters(self, terms: dict[str, Tensor], model: nn.Module) -> list[nn.Parameter]:
-        modules = [part for part in (model, self.loss_fn) if isinstance(part, nn.Module)]
-        own = [p for module in modules for p in module.parameters() if p.requires_grad]
-        of_model, beside = self._beside
-        if of_model() is not model:  # looked for once, for it takes as long as a step
-            beside = parameters_beside(terms.values(), own)
-            self._beside = ref(model), beside
-        if own or beside:
-            return [*own, *beside]
-        raise TrainingError(
-            f"{type(model).__name__} has no trainable parameter, so its terms have no gradients "
-            "to weigh. Set requires_grad on its parameters."
-        )
 
     def _check_names(self, terms: dict[str, Tensor]) -> None:
         missing = [name for name in getattr(self.weighting, "names", ()) if name not in terms]
@@ -163,7 +154,7 @@ class WeightedLoss(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy is for another model.
-        return self.__dict__ | {"_beside": (_nothing, [])}
+        return self.__dict__ | {"_leaves": Leaves()}
 
     def _combine(
         self,
@@ -173,12 +164,13 @@ class WeightedLoss(nn.Module):
     ) -> Tensor:
         combine = getattr(self.weighting, "combine", weighted_sum)
         a_sum = getattr(combine, "__func__", combine) in _SUMS
-        if gradients is None or not a_sum or gradients.hooked:
+        if gradients is None or not (a_sum and gradients.exact) or _in_group():
             return combine(terms, weights)
         values = torch.stack([*terms.values()]).detach()
         one = torch.ones_like(values[0])
         factors = torch.stack([weights.get(name, one) for name in terms])
-        return with_gradient(values, factors, gradients)
+        value = (values * factors).sum()
+        return KnownLoss.of(factors, gradients, value, lambda: combine(terms, weights))
 
 
 @dataclass
@@ -210,13 +202,22 @@ class _StepCount:
 _SUMS = (weighted_sum, Weighting.combine)
 
 
-def _nothing() -> None:
-    """Stand for a reference to a model that is not there."""
+def _in_group() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def _check_weights(new: Any, weighting: Any) -> None:
+    if isinstance(new, Mapping) and all(isinstance(weight, Tensor) for weight in new.values()):
+        return
+    raise ConfigError(
+        f"{type(weighting).__name__}.update returned {describe(new)}; expected a dict with a 0-dim "
+        "tensor for each term that has a weight, and {} where none has."
+    )
 
 
 def _averaged(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Give the means over the processes of a run, so that all minimise the same function."""
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if not _in_group():
         return weights
     weights = {name: weight.clone() for name, weight in weights.items()}
     for weight in weights.values():

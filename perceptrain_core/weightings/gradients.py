@@ -6,13 +6,14 @@ loss: so a step that looks at the gradients of all terms needs no backward pass 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
-from itertools import compress, cycle
+from itertools import compress
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 from torch._utils import _flatten_dense_tensors
 from torch.autograd.variable import Variable
 
@@ -29,6 +30,8 @@ class TermGradients:
         used: For each parameter, whether any term reaches it.
         batch: The batch that the terms were evaluated on.
         model: The model.
+        exact: Whether the rows are what a backward pass would leave in ``.grad``, and not dense
+            where that is sparse, or of one dtype where those are several.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class TermGradients:
         used: Sequence[bool],
         batch: Any = None,
         model: Any = None,
+        exact: bool = True,
     ) -> None:
         self.names = tuple(names)
         self.matrix = matrix
@@ -46,15 +50,11 @@ class TermGradients:
         self.used = tuple(used)
         self.batch = batch
         self.model = model
+        self.exact = exact
 
     def __getitem__(self, name: str) -> Tensor:
         """The gradient of a term, of shape ``(P,)``."""
         return self.matrix[self.names.index(name)]
-
-    @property
-    def hooked(self) -> bool:
-        """Whether a parameter has a hook, which has seen, and may have changed, its gradients."""
-        return any(p._backward_hooks for p in self.parameters)
 
     def norms(self) -> Tensor:
         """The 2-norm of each term's gradient, of shape ``(K,)``."""
@@ -89,6 +89,7 @@ class TermGradients:
             [*compress(self.used, kept)],
             self.batch,
             self.model,
+            self.exact,
         )
 
     def _kept(self, which: str | Sequence[str]) -> list[bool]:
@@ -127,19 +128,30 @@ def term_gradients(
         batch: Handed on.
         model: Handed on.
     """
-    rows = [_gradient(term, parameters) for term in terms.values()]
-    found = [gradient for row in rows for gradient in row]
-    used = [True] * len(parameters)
-    if any(gradient is None for gradient in found):
-        used = [any(g is not None for g in column) for column in zip(*rows, strict=True)]
-        pairs = zip(found, cycle(parameters), strict=False)
-        found = [torch.zeros_like(p) if g is None else g for g, p in pairs]
+    with outside_autocast(parameters[0].device):
+        rows = [_gradient(term, parameters) for term in terms.values()]
+    used = [any(g is not None for g in column) for column in zip(*rows, strict=True)]
+    found = [
+        torch.zeros_like(parameter) if gradient is None else gradient
+        for row in rows
+        for parameter, gradient in zip(parameters, row, strict=True)
+    ]
+    exact = any(used) and len({(p.dtype, p.device) for p in parameters}) == 1
+    if any(gradient.layout != torch.strided for gradient in found):
+        exact, found = False, [gradient.to_dense() for gradient in found]
     # One copy for all: to join each row, and then the rows, would take several times as long.
     matrix = _flatten_dense_tensors(found).view(len(rows), -1)  # type: ignore[no-untyped-call]
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(matrix)
         matrix /= distributed.get_world_size()
-    return TermGradients(list(terms), matrix, parameters, used, batch, model)
+    return TermGradients(list(terms), matrix, parameters, used, batch, model, exact)
+
+
+def outside_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Compute as a backward pass does, which is called outside of the region of autocast."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
 
 
 def _gradient(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
@@ -157,29 +169,4 @@ def _gradient(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | N
         allow_unused,
         accumulate,
     )
-    return found
-
-
-def parameters_beside(terms: Iterable[Tensor], own: Sequence[nn.Parameter]) -> list[nn.Parameter]:
-    """Find the parameters that terms reach beside those of the modules.
-
-    Such as the unknown coefficient of an equation, which only a function knows.
-
-    Args:
-        terms: Tensors with their graphs, which are walked.
-        own: The parameters that are known.
-    """
-    known = {id(p) for p in own}
-    seen: set[Any] = set()
-    stack: list[Any] = [term.grad_fn for term in terms]
-    found = []
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        variable = getattr(node, "variable", None)
-        if isinstance(variable, nn.Parameter) and id(variable) not in known:
-            found.append(variable)
-        stack.extend(following for following, _ in node.next_functions)
     return found

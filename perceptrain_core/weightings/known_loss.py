@@ -2,108 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 from torch._utils import _unflatten_dense_tensors
-from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_map_only
 
-from perceptrain_core.weightings.gradients import TermGradients
-
-
-def with_gradient(values: Tensor, weights: Tensor, gradients: TermGradients) -> Tensor:
-    """Give a weighted sum whose gradient is known: the weighted sum of rows.
-
-    Args:
-        values: The terms, of shape ``(K,)``, detached.
-        weights: Their weights, of the same shape.
-        gradients: The gradients of the terms.
-    """
-    loss: KnownLoss = torch.Tensor._make_subclass(KnownLoss, values @ weights)
-    loss.weights, loss.gradients = weights, gradients
-    return loss if _is_plain(gradients) else loss.in_graph()
+from perceptrain_core.weightings.gradients import TermGradients, outside_autocast
 
 
 class KnownLoss(Tensor):
-    """A 0-dim tensor with a gradient that is known.
+    """A weighted sum of terms whose gradient is known.
 
-    ``backward()`` adds it to ``.grad`` of the parameters without a pass of the autograd engine,
-    which on a small network would take a tenth of a step. Whatever else is done with the loss,
-    such as to scale it, is done with an ordinary tensor in a graph, of the same value and gradient.
+    ``backward()`` adds it to ``.grad`` of the parameters without a pass of the autograd engine. So
+    does that of the loss times a number, as a gradient scaler makes it. Whatever else is done with
+    the loss is done with an ordinary tensor in place of it, the weighted sum in its graph: then
+    nothing is gained, and nothing is different.
     """
 
-    weights: Tensor
-    gradients: TermGradients
-    _graph: Tensor | None = None
+    _value: Tensor
+    _weights: Tensor
+    _gradients: TermGradients
+    _make: Callable[[], Tensor]
+    _stand_in: Tensor | None
+
+    @classmethod
+    def of(
+        cls, weights: Tensor, gradients: TermGradients, value: Tensor, make: Callable[[], Tensor]
+    ) -> KnownLoss:
+        """Make one.
+
+        Args:
+            weights: Of the K terms, of shape ``(K,)``.
+            gradients: Those of the terms.
+            value: The weighted sum, without a graph.
+            make: Gives the weighted sum in its graph.
+        """
+        loss: KnownLoss = torch.Tensor._make_subclass(cls, value)
+        loss._value, loss._weights, loss._gradients = value, weights, gradients
+        loss._make, loss._stand_in = make, None
+        return loss
 
     def backward(self, *args: Any, **kwargs: Any) -> None:
         """Add the gradient to that of the parameters; the arguments are those of a tensor."""
-        if args or kwargs or self._graph is not None:
-            self.in_graph().backward(*args, **kwargs)  # type: ignore[no-untyped-call]
-        else:
-            _hand_out(self.weights, self.gradients)
+        if args or kwargs or self._stand_in is not None or not _is_awaited_by_none(self._gradients):
+            self.ordinary().backward(*args, **kwargs)  # type: ignore[no-untyped-call]
+            return
+        _hand_out(self._weights, self._gradients)
+        self._stand_in = self._value  # so the graph and the gradients can be let go, as usual
+        del self._make, self._gradients
 
     def detach(self) -> Tensor:
         """Give the value alone."""
-        with torch._C.DisableTorchFunctionSubclass():
-            return self.as_subclass(Tensor)
+        return self._value
 
     def item(self) -> float:
         """Give the value as a number."""
-        with torch._C.DisableTorchFunctionSubclass():
-            return super().item()
+        return self._value.item()
 
-    def in_graph(self) -> Tensor:
-        """Give the loss as a tensor in a graph that reaches the parameters, always the same."""
-        if self._graph is None:
-            self._graph = _Known.apply(  # type: ignore[no-untyped-call]
-                self.detach(), self.weights, self.gradients, *self.gradients.parameters
-            )
-        return self._graph
+    def ordinary(self) -> Tensor:
+        """Give the ordinary tensor that stands in for the loss, always the same."""
+        if self._stand_in is None:
+            self._stand_in = self._in_graph()
+        return self._stand_in
+
+    def _in_graph(self) -> Tensor:
+        with torch.inference_mode(False), torch.enable_grad():
+            return self._make()
+
+    def _scaled(self, func: Callable[..., Tensor], args: Sequence[Any]) -> KnownLoss:
+        def apply(loss: Any) -> Tensor:
+            return func(*(loss if arg is self else arg for arg in args))
+
+        return KnownLoss.of(
+            apply(self._weights),
+            self._gradients,
+            apply(self._value),
+            lambda: apply(self.ordinary()),
+        )
 
     @classmethod
     def __torch_function__(
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
-        """Do it with an ordinary tensor."""
-        args, kwargs = tree_map_only(KnownLoss, KnownLoss.in_graph, (args, kwargs or {}))
+        """Do it with ordinary tensors, but for a scaling, and for a look at what the loss is."""
+        loss = args[0] if args else None
+        if isinstance(loss, KnownLoss) and loss._stand_in is None and not kwargs:
+            # A look must leave the loss as it is: that of a trainer at its first batch, too.
+            if getattr(func, "__self__", None) in _OF_GRAPH:
+                return func(loss._in_graph())
+            if func in _LOOKS or getattr(func, "__name__", None) == "__get__":
+                return func(loss._value, *args[1:])
+        known = [arg for arg in args if isinstance(arg, KnownLoss) and arg._stand_in is None]
+        scales = func in _PRODUCTS or (func in _QUOTIENTS and any(loss is one for one in known))
+        if scales and len(known) == 1 and not kwargs and sum(map(_is_factor, args)) == 1:
+            return known[0]._scaled(func, args)
+        args, kwargs = tree_map_only(KnownLoss, KnownLoss.ordinary, (args, kwargs or {}))
         return func(*args, **kwargs)
 
 
-class _Known(torch.autograd.Function):
-    """A weighted sum of terms whose gradients are known."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        value: Tensor,
-        weights: Tensor,
-        gradients: TermGradients,
-        *parameters: Tensor,
-    ) -> Tensor:
-        ctx.weights, ctx.gradients = weights, gradients
-        return value.clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> Any:
-        parts = _parts(upstream * ctx.weights, ctx.gradients)
-        # What no term reaches has no gradient, as in a backward pass: not one of zeros.
-        used = ctx.gradients.used
-        return None, None, None, *[p if u else None for p, u in zip(parts, used, strict=True)]
+_OF_GRAPH = (Tensor.grad_fn, Tensor.requires_grad, Tensor.is_leaf)
+_LOOKS = (
+    *(Tensor.dim, Tensor.size, Tensor.numel, Tensor.is_complex, Tensor.is_floating_point),
+    *(Tensor.isfinite, torch.isfinite, Tensor.__float__, Tensor.__bool__, Tensor.__format__),
+)
+_PRODUCTS = (Tensor.mul, torch.mul)
+_QUOTIENTS = (Tensor.div, torch.div)
 
 
-def _parts(weights: Tensor, gradients: TermGradients) -> Sequence[Tensor]:
-    total = weights.to(gradients.matrix) @ gradients.matrix
-    return _unflatten_dense_tensors(total, gradients.parameters)  # type: ignore[no-untyped-call, no-any-return]
+def _is_factor(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        plain = type(value) is Tensor and value.ndim == 0 and not value.requires_grad
+        return plain and value.is_floating_point()
+    return isinstance(value, int | float)
 
 
 def _hand_out(weights: Tensor, gradients: TermGradients) -> None:
-    with torch.no_grad():
-        parts = _parts(weights, gradients)
+    matrix = gradients.matrix
+    with torch.no_grad(), outside_autocast(matrix.device):
+        total = weights.to(matrix) @ matrix
+        parts = _unflatten_dense_tensors(total, gradients.parameters)  # type: ignore[no-untyped-call]
+        # What no term reaches has no gradient, as in a backward pass: not one of zeros.
         for parameter, part, used in zip(gradients.parameters, parts, gradients.used, strict=True):
             if parameter.grad is not None:
                 parameter.grad += part
@@ -111,10 +132,6 @@ def _hand_out(weights: Tensor, gradients: TermGradients) -> None:
                 parameter.grad = part
 
 
-def _is_plain(gradients: TermGradients) -> bool:
-    """Whether nothing but ``.grad`` waits for the gradients: no hook, and no other process."""
-    dtype, device = gradients.matrix.dtype, gradients.matrix.device
-    return not (distributed.is_available() and distributed.is_initialized()) and all(
-        p.dtype == dtype and p.device == device and not p._post_accumulate_grad_hooks
-        for p in gradients.parameters
-    )
+def _is_awaited_by_none(gradients: TermGradients) -> bool:
+    """Whether nothing but ``.grad`` waits for the gradients: no hook of a parameter."""
+    return not any(p._backward_hooks or p._post_accumulate_grad_hooks for p in gradients.parameters)

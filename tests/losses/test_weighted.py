@@ -124,13 +124,20 @@ def test_gradients_add_to_those_that_are_there() -> None:
         torch.testing.assert_close(parameter.grad, first[place] + second)
 
 
-def test_a_known_gradient_cannot_be_differentiated_again() -> None:
+def test_second_derivatives_are_those_of_the_weighted_sum() -> None:
     loss, model, x = Coefficient(), Net(3, 0), points(0)
     loss_fn = WeightedLoss(loss, get_weighting("grad_norm_balance", every=1))
-    value, _ = loss_fn(x, model)
-    (gradient,) = torch.autograd.grad(value, loss.value, create_graph=True)
-    with pytest.raises(RuntimeError, match="does not require grad"):
-        gradient.backward()
+    value, metrics = loss_fn(x, model)
+    own = [*model.net.parameters()]
+    terms = loss(x, model)[1]
+    same = sum(metrics[f"weight_{name}"] * term for name, term in terms.items())
+    for one, other in zip(*(_second(each, own) for each in (value, same)), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def _second(value: Any, parameters: list[Tensor]) -> Any:
+    gradients = torch.autograd.grad(value, parameters, create_graph=True)
+    return torch.autograd.grad(sum(g.square().sum() for g in gradients), parameters)
 
 
 @pytest.mark.parametrize("name", SCHEMES)

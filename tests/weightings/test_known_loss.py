@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -70,6 +72,22 @@ USES: dict[str, Callable[[Tensor, list[Any]], Any]] = {
     "a graph": lambda loss, p: loss.backward(create_graph=True),
     "a hook of the loss": lambda loss, p: [loss.register_hook(lambda g: 5 * g), loss.backward()],
     "without gradients on": lambda loss, p: torch.no_grad()(loss.backward)(),
+    "scaled twice": lambda loss, p: (2 * (loss / 8)).backward(),
+    "a number over it": lambda loss, p: (8 / loss).backward(),
+    "changed in place": lambda loss, p: [loss.mul_(3), loss.backward()],
+    "second derivatives": lambda loss, p: (
+        loss + sum(g.square().sum() for g in torch.autograd.grad(loss, p, create_graph=True))
+    ).backward(),
+}
+LOOKS: dict[str, Callable[[Tensor], Any]] = {
+    "float": lambda loss: float(loss.detach()),
+    "printed": lambda loss: print(loss, f"{loss:.2f}"),
+    "compared": lambda loss: loss > 3,
+    "finite": lambda loss: torch.isfinite(loss) & loss.isfinite(),
+    "product": lambda loss: loss * 2 + 1,
+    "clone": lambda loss: loss.clone(),
+    "asked": lambda loss: (loss.requires_grad, loss.grad_fn, loss.dim(), loss.dtype, loss.shape),
+    "detached": lambda loss: loss.detach().requires_grad,
 }
 
 
@@ -83,6 +101,54 @@ def test_the_gradients_are_those_of_the_weighted_sum(use: str, model: nn.Module,
     for one, other in zip(found, expected, strict=True):
         if one is not None:
             torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_a_look_at_the_loss_changes_nothing(
+    look: str, mode: Any, model: nn.Module, x: Tensor
+) -> None:
+    loss = known(x, model)
+    with mode():
+        LOOKS[look](loss)
+    found = grads_of(model, loss.backward)
+    torch.testing.assert_close(found, grads_of(model, plain(x, model).backward))
+    LOOKS[look](loss)  # afterwards, too
+
+
+def test_scaling_and_a_first_look_keep_the_gradient_known(model: nn.Module, x: Tensor) -> None:
+    loss = known(x, model)
+    assert loss.requires_grad
+    assert loss.grad_fn is not None
+    scaled = torch.amp.GradScaler("cpu", init_scale=8.0).scale(loss) / torch.tensor(2.0)
+    assert isinstance(scaled, KnownLoss)
+    assert scaled._stand_in is None
+    assert scaled.item() == pytest.approx(4 * loss.item())
+
+
+def test_a_value_that_is_kept_keeps_nothing_else(model: nn.Module, x: Tensor) -> None:
+    loss = known(x, model)
+    value, gradients = loss.detach(), weakref.ref(loss._gradients)
+    loss.backward()
+    del loss
+    gc.collect()
+    assert gradients() is None
+    assert type(value) is Tensor
+
+
+def test_under_autocast_it_is_as_precise_as_its_terms(model: nn.Module, x: Tensor) -> None:
+    def exact(x: Tensor, model: nn.Module) -> Any:
+        with torch.autocast("cpu", enabled=False):
+            found = terms(x, model)[1]
+        return found["a"], found
+
+    expected = plain(x, model)
+    once = grads_of(model, expected.backward)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss, _ = WeightedLoss(exact, Looking())(x, model)
+        assert isinstance(loss, KnownLoss)
+        torch.testing.assert_close(loss.detach(), expected.detach())
+        torch.testing.assert_close(grads_of(model, loss.backward), once)
 
 
 def test_it_is_seen_as_a_tensor_in_a_graph(model: nn.Module, x: Tensor) -> None:
@@ -111,9 +177,7 @@ def test_gradients_add_up_and_who_waits_for_them_hears(model: nn.Module, x: Tens
     known(x, model).backward()
     bias = model.network[0].bias
     bias.register_post_accumulate_grad_hook(lambda p: heard.append(p.grad.clone()))
-    loss = known(x, model)
-    assert not isinstance(loss, KnownLoss)  # but a tensor in a graph, for the engine tells of it
-    loss.backward()
+    known(x, model).backward()
     torch.testing.assert_close(heard, [2 * once[1]])
     for parameter, gradient in zip(model.parameters(), once, strict=True):
         torch.testing.assert_close(parameter.grad, 2 * gradient)
