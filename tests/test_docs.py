@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,14 @@ LANGUAGES = ("python", "toml", "csv", "bash")
 FILE = re.compile(r"# (?P<path>[\w./-]+\.(?:py|toml|csv))\n")
 EXIT_CODE = re.compile(r"# exit code (\d)$")
 # These commands are this very test run, or work on the whole machine; that they exist is checked.
-OF_THE_PROJECT = ("make ", "pip install perceptrain-core", "git ")
+OF_THE_PROJECT = (
+    "make ",
+    "pip install perceptrain-core",
+    "pip install perceptrain-physics",
+    "python benchmarks/",
+    "git ",
+)
+PICTURE = re.compile(r"!\[[^]]+\]\((pictures/[\w-]+\.png)\)")
 
 
 class Page:
@@ -116,6 +124,15 @@ def examples(path: Path, page: Page | None) -> list[Example]:
 def test_every_block_of_a_page_runs(path: Path, page: Page) -> None:
     for example in examples(path, page):
         example.evaluate()
+    for picture in PICTURE.findall(path.read_text()):
+        assert size(page.folder / picture) == size(path.parent / picture), picture
+
+
+def size(picture: Path) -> tuple[int, ...]:
+    """Width and height of a picture, where a PNG file has them."""
+    head = picture.read_bytes()[:24]
+    assert head[1:4] == b"PNG"
+    return struct.unpack(">II", head[16:])
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

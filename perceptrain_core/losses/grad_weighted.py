@@ -47,7 +47,7 @@ class GradWeightedLoss(WeightedLoss):
         max_weight: The bound of a weight that changes, or ``None``.
         eps: A term whose mean gradient is not above this keeps its weight.
         parameters: "all" takes the statistics over all trainable parameters; "matrices" over
-            those of two dimensions or more, as the code of the authors.
+            those of two dimensions or more, weights without biases.
 
     Raises:
         ConfigError: An argument cannot be; the message lists every fault at once.

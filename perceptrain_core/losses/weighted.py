@@ -140,7 +140,7 @@ class WeightedLoss(nn.Module):
 
         new = self.weighting.update(values, grads)
         _check_weights(new, self.weighting)
-        self._weights |= _averaged({name: weight.detach() for name, weight in new.items()})
+        self._weights = _averaged({name: weight.detach() for name, weight in new.items()})
         return found[0] if found else None
 
     def _check_names(self, terms: dict[str, Tensor]) -> None:

@@ -68,7 +68,7 @@ class GradNormBalance(Weighting):
             for name, length in zip(gradients.names, lengths, strict=True)
         }
         advice = "Its term has hardly a gradient beside the others."
-        return self.take(new, gradients.matrix, self.max_weight, advice)
+        return self.take(new, next(iter(terms.values())), self.max_weight, advice)
 
     def _balanced(self, weight: float, length: float, total: float) -> float:
         # A length that is not finite makes the sum so, and then no weight changes.

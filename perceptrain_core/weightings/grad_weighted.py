@@ -42,7 +42,8 @@ class GradWeighted(Weighting):
         max_weight: The bound of a weight that changes, or ``None``; a warning says when it holds.
         eps: A term whose mean gradient is not above this keeps its weight.
         parameters: "all" takes the statistics over all trainable parameters; "matrices" over
-            those of two dimensions or more, as the code of the authors.
+            those of two dimensions or more, weights without biases. (The code of the authors does
+            so too, with the mean over the layers of each one's mean.)
         initial: The weights to start with, by the names of the terms; others start at 1.
 
     Raises:
@@ -92,7 +93,7 @@ class GradWeighted(Weighting):
         }
         return self.take(
             new,
-            gradients.matrix,
+            next(iter(terms.values())),
             self.max_weight,
             'With denominator="unweighted" weights run away from terms that are satisfied.',
         )

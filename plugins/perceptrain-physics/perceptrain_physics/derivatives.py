@@ -61,10 +61,11 @@ def laplacian(u: Tensor, x: Tensor, axes: Sequence[int] | None = None) -> Tensor
         The Laplacian, of shape ``(N, 1)``, with a graph.
 
     Raises:
-        ShapeError: The shapes are others.
+        ShapeError: The shapes are others, or there is no such axis.
         DataError: ``u`` was not computed from ``x``, or gradients were off then.
     """
-    return _divergence(grad(u, x), x, range(x.shape[1]) if axes is None else axes)
+    gradient = grad(u, x)
+    return _divergence(gradient, x, _checked(axes, x.shape[1]))
 
 
 def div(v: Tensor, x: Tensor) -> Tensor:
@@ -99,6 +100,17 @@ def derivative(u: Tensor, x: Tensor) -> Tensor:
 def _divergence(v: Tensor, x: Tensor, axes: Sequence[int]) -> Tensor:
     parts = [derivative(v[:, axis], x)[:, axis : axis + 1] for axis in axes]
     return torch.stack(parts).sum(0)
+
+
+def _checked(axes: Sequence[int] | None, dimensions: int) -> Sequence[int]:
+    if axes is None:
+        return range(dimensions)
+    if isinstance(axes, Sequence) and axes and all(-dimensions <= a < dimensions for a in axes):
+        return [axis % dimensions for axis in axes]
+    raise ShapeError(
+        f"axes={axes!r}: expected one or more coordinates to sum over, numbers from 0 to "
+        f"{dimensions - 1}, such as axes=(0,)."
+    )
 
 
 def _check(u: Tensor, x: Tensor, columns: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import torch
@@ -33,8 +34,10 @@ class RefinedPoints(Dataset[Tensor]):
         n_samples: Points at the start.
         strategy: "rar", "rad" or "rar_d".
         add: Points that an update adds; "rad" adds none.
-        k: The power of the fitness; larger gathers more.
-        c: The share that is spread evenly; larger gathers less.
+        k: The power of the fitness; larger gathers more. By default that of the paper, 1, and 2
+            for "rar_d".
+        c: The share that is spread evenly; larger gathers less. By default that of the paper, 1,
+            and 0 for "rar_d".
 
     Attributes:
         features: The points, a tensor of shape ``(N, d)``; another after each update.
@@ -50,12 +53,15 @@ class RefinedPoints(Dataset[Tensor]):
         strategy: str = "rad",
         *,
         add: int = 10,
-        k: float = 1.0,
-        c: float = 1.0,
+        k: float | None = None,
+        c: float | None = None,
     ) -> None:
         if strategy not in {"rar", "rad", "rar_d"}:
             raise DataError(f"strategy={strategy!r}: expected 'rar', 'rad' or 'rar_d'.")
-        if n_samples < 1 or add < 1 or not k >= 0 or not c >= 0:
+        k = (2.0 if strategy == "rar_d" else 1.0) if k is None else k
+        c = (0.0 if strategy == "rar_d" else 1.0) if c is None else c
+        whole = all(isinstance(number, int) and number > 0 for number in (n_samples, add))
+        if not whole or not k >= 0 or not c >= 0:
             raise DataError(
                 f"n_samples={n_samples!r}, add={add!r}, k={k!r}, c={c!r}: expected whole numbers "
                 "of at least 1, and k and c from 0 on."
@@ -110,7 +116,10 @@ class RefinedPoints(Dataset[Tensor]):
         values = fitness.detach().reshape(-1).double().nan_to_num(nan=0.0).abs()
         if self.strategy == "rar":
             return values.topk(wanted).indices
-        powers = values**self.k
+        if not values.max() < inf:  # what is infinite counts as the largest that is not
+            finite = values[values < inf]
+            values = values.clamp(max=float(finite.max()) if len(finite) else 1.0)
+        powers = (values / values.max().clamp(min=torch.finfo(values.dtype).tiny)) ** self.k
         even = torch.ones_like(powers)
         mean = powers.mean()
         density = powers / mean + self.c * even if mean > 0 else even

@@ -72,6 +72,13 @@ def test_a_line_is_its_own_divergence() -> None:
     torch.testing.assert_close(div(x**3, x), 3 * x**2)
 
 
+def test_axes_may_be_counted_from_the_end() -> None:
+    x = points()
+    u = (x**2 * torch.tensor([1.0, 5.0], dtype=x.dtype)).sum(1)
+    torch.testing.assert_close(laplacian(u, x, axes=(-1,)), torch.full_like(x[:, :1], 10.0))
+    torch.testing.assert_close(laplacian(u, x, axes=(0, -1)), laplacian(u, x))
+
+
 def test_constant_derivatives_are_zero_and_not_an_error() -> None:
     x = points()
     assert torch.equal(laplacian(x[:, 0] + 1, x), torch.zeros(6, 1, dtype=torch.float64))
@@ -165,6 +172,9 @@ def test_only_what_is_asked_is_computed(monkeypatch: pytest.MonkeyPatch) -> None
         (lambda x: grad((2 * x)[:, 0], x.detach()), "does not record gradients"),
         (lambda x: grad(x[:, 0], x.clone()), "from this very tensor"),
         (lambda x: div(x[:, :1], x), r"\(6, 2\)"),
+        (lambda x: laplacian((x**2).sum(1), x, axes=(2,)), "numbers from 0 to 1"),
+        (lambda x: laplacian((x**2).sum(1), x, axes=()), "one or more coordinates"),
+        (lambda x: laplacian((x**2).sum(1), x, axes=1), "one or more coordinates"),
         (lambda x: partials(lambda x: x, x, "x"), "several outputs"),
         (lambda x: partials(lambda x: x[:, 0], x, "xt"), "coordinates are x, y"),
         (lambda x: partials(lambda x: x[:, 0], x, "x", names=("x",)), "each of the 2"),

@@ -187,6 +187,33 @@ def test_weights_change_once_in_a_step_of_lbfgs() -> None:
     assert len(calls) > 4 * 3
 
 
+def test_causal_weights_are_one_function_in_a_step() -> None:
+    """Also where the model moves between the calls of a closure."""
+    loss_fn, pinn, points = CausalLoss(epsilon=5.0, slabs=3), model(), batch()
+    values = []
+    for moved in (False, True):
+        loss_fn.begin_step()
+        loss_fn(points, pinn)
+        held = loss_fn._weights["pde"].clone()
+        with torch.no_grad():
+            for parameter in pinn.parameters():
+                parameter += 0.3 * moved
+        loss_fn(points, pinn)
+        values.append(torch.equal(loss_fn._weights["pde"], held))
+    loss_fn.begin_step()
+    loss_fn(points, pinn)
+    assert values == [True, True]
+    assert not torch.equal(loss_fn._weights["pde"], held)
+
+
+def test_names_of_conditions_may_be_anything() -> None:
+    loss_fn = SelfAdaptiveLoss({"a.b": 3, "values": 2})
+    assert {name: len(weights) for name, weights in loss_fn.weights.items()} == {
+        "a.b": 3,
+        "values": 2,
+    }
+
+
 def test_terms_can_be_weighed_as_well() -> None:
     loss_fn = WeightedLoss(CausalLoss(), {"name": "fixed", "weights": {"start": 10.0}})
     points, pinn = batch(), model()

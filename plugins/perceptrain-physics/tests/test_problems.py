@@ -201,6 +201,10 @@ def test_a_run_file_names_it_all(tmp_path: Path) -> None:
         (lambda: Burgers(nu=1e-3), "at least 0.003"),
         (lambda: Oscillator(damping=4.0), "less than the frequency"),
         (lambda: Poisson(d=0), "above 0"),
+        (lambda: Poisson(k=0.5), r"k=0\.5; expected whole numbers above 0"),
+        (lambda: Heat(k=1.5), r"k=1\.5; expected whole numbers above 0"),
+        (lambda: Helmholtz(a=1.5, b=0), r"a=1\.5, b=0; expected whole numbers above 0"),
+        (lambda: get_problem(["heat"]), "there are burgers"),
         (lambda: Box([0, 0], [1]), "each coordinate"),
         (lambda: Box([0, 1], [1, 1]), "below the upper"),
     ],
@@ -208,3 +212,20 @@ def test_a_run_file_names_it_all(tmp_path: Path) -> None:
 def test_what_cannot_be_is_told(make: object, message: str) -> None:
     with pytest.raises(PerceptrainError, match=message):
         make()  # type: ignore[operator]
+
+
+def test_a_wrapped_model_is_measured_as_it_is() -> None:
+    problem = Heat()
+    pinn = problem.pinn(hidden=[4])
+    error = problem.relative_l2(pinn, 10)
+    for wrapped in (nn.DataParallel(pinn), torch.compile(pinn, backend="eager")):
+        assert problem.relative_l2(wrapped, 10) == error
+
+
+def test_a_measurement_leaves_the_model_as_it_is() -> None:
+    problem = Heat()
+    network = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
+    problem.relative_l2(network, 10)
+    assert network[1].num_batches_tracked == 0
+    assert network.training
+    assert problem.relative_l2(network, 10) == problem.relative_l2(network, 10)

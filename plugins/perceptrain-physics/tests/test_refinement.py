@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from perceptrain import PerceptrainError, TrainConfig, Trainer
 from perceptrain_physics import Heat, RefinedPoints, ResidualRefinement
+from perceptrain_physics.callbacks.residual_refinement import residual_size
 
 
 def line(n: int) -> Tensor:
@@ -52,6 +53,26 @@ def test_rar_d_adds_by_that_density() -> None:
     candidates = line(10_000)
     points.update(candidates, peak(candidates))
     assert ((points.features[5:] - 0.7).abs() < 0.15).all()
+
+
+def test_the_defaults_are_those_of_the_paper() -> None:
+    assert [(p.k, p.c) for p in (RefinedPoints(line, 5, s) for s in ("rad", "rar_d"))] == [
+        (1.0, 1.0),
+        (2.0, 0.0),
+    ]
+
+
+@pytest.mark.parametrize("huge", [torch.inf, 1e200])
+@pytest.mark.parametrize("strategy", ["rar", "rad", "rar_d"])
+def test_a_fitness_beyond_measure_is_chosen_first(huge: float, strategy: str) -> None:
+    points = RefinedPoints(line, 1, strategy, add=1, k=2, c=0)
+    fitness = torch.full((30,), 1e-3, dtype=torch.float64)
+    fitness[7] = huge
+    candidates = line(30)
+    points.update(candidates, fitness)
+    assert points.features[-1].isfinite()
+    if huge < torch.inf:
+        assert points.features[-1] == candidates[7]
 
 
 @pytest.mark.parametrize("fitness", [torch.zeros(30), torch.full((30, 1), torch.nan)])
@@ -127,3 +148,11 @@ def test_what_cannot_be_is_told() -> None:
     ]:
         with pytest.raises(PerceptrainError, match=message):
             make()
+
+
+def test_a_wrapped_pinn_has_its_equations() -> None:
+    problem = Heat()
+    pinn = problem.pinn(hidden=[4])
+    x = problem.box.inside(5)
+    sizes = [residual_size("pde")(x, model) for model in (pinn, nn.DataParallel(pinn))]
+    torch.testing.assert_close(*sizes)

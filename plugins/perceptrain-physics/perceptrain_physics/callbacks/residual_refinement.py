@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -13,6 +12,7 @@ from perceptrain import Callback
 from perceptrain.data import data_to_device
 from perceptrain.errors import CallbackError
 from perceptrain_physics.refined_points import RefinedPoints
+from perceptrain_physics.wrapped import evaluating, pinn_in
 
 if TYPE_CHECKING:
     from perceptrain import Tracker, TrainConfig
@@ -72,7 +72,7 @@ class ResidualRefinement(Callback):
         """Draw candidates, and update the data set by their fitness."""
         drawn = self.dataset.sample(self.candidates)
         points = data_to_device(drawn, trainer.opt_result.device, config.dtype)
-        with _evaluating(trainer.model), torch.enable_grad():
+        with evaluating(trainer.model), torch.enable_grad():
             fitness = self.fitness(points.detach().clone().requires_grad_(), trainer.model)
         self.dataset.update(drawn.to(fitness.device), fitness.detach())
 
@@ -97,25 +97,14 @@ def residual_size(name: str) -> Fitness:
     """
 
     def fitness(points: Tensor, model: nn.Module) -> Tensor:
-        equations: Any = getattr(model, "equations", {})
-        if name not in equations:
+        pinn = pinn_in(model)
+        if pinn is None or name not in pinn.equations:
             raise CallbackError(
                 f"There is no equation {name!r} in {type(model).__name__}; it has "
-                f"{', '.join(equations) or 'none'}. Give a function fitness(points, model)."
+                f"{', '.join(pinn.equations) if pinn else 'none'}. Give a function "
+                "fitness(points, model)."
             )
-        residual: Tensor = equations[name](points, model.nn)
+        residual: Tensor = pinn.equations[name](points, pinn.nn)
         return residual.detach().abs().reshape(len(points), -1).sum(1)
 
     return fitness
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode, and then each of its modules into its own again."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

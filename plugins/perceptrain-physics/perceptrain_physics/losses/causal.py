@@ -64,6 +64,7 @@ class CausalLoss(PointWeightedLoss):
         self.span = tuple(span)
         self.time = time
         self.delta = delta
+        self._weights: dict[str, Tensor] = {}  # of the step, whose closure is called several times
         self.register_buffer("stage", torch.tensor(0))
         self.register_buffer("min_weight", torch.tensor(0.0))
 
@@ -81,7 +82,9 @@ class CausalLoss(PointWeightedLoss):
         number = zeros.index_add(0, slab, torch.ones_like(squares))
         losses = zeros.index_add(0, slab, squares) / number.clamp_min(1)
         earlier = losses.detach().cumsum(0) - losses.detach()
-        weights = torch.exp(-self.epsilon * earlier)
+        if update or name not in self._weights:
+            self._weights[name] = torch.exp(-self.epsilon * earlier)
+        weights = self._weights[name]
         if update:
             self.min_weight.copy_(weights.min())
             if self.min_weight > self.delta and int(self.stage) < len(self.epsilons) - 1:

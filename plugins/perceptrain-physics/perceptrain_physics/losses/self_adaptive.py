@@ -46,9 +46,13 @@ class SelfAdaptiveLoss(PointWeightedLoss):
                 "above 0."
             )
         self.power = power
-        self.weights = nn.ParameterDict(
-            {name: nn.Parameter(torch.full((size,), start)) for name, size in sizes.items()}
-        )
+        # A list, not a ParameterDict: the name of a condition may have a dot, a parameter's not.
+        self._weights = nn.ParameterList(torch.full((size,), start) for size in sizes.values())
+
+    @property
+    def weights(self) -> dict[str, nn.Parameter]:
+        """The weights by name, parameters of shape ``(N,)``."""
+        return dict(zip(self.names or (), self._weights, strict=True))
 
     def weigh(self, name: str, points: Tensor, squares: Tensor, update: bool) -> Tensor:
         """Give the mean of the squares, each times its mask."""

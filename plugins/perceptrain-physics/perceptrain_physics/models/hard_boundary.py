@@ -48,6 +48,10 @@ class HardBoundary(Model):
     ) -> None:
         super().__init__()
         if isinstance(distance, Mapping):
+            if distance.keys() != {"low", "high"}:
+                raise ConfigError(
+                    f"distance={dict(distance)!r}: expected the ends of a box, low and high."
+                )
             distance = BoxDistance(**distance)
         for name, field in (("distance", distance), ("value", value)):
             if field is not None and not callable(field):
@@ -91,7 +95,16 @@ class BoxDistance:
         self.low, self.high = tuple(low), tuple(high)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Give the distance, of shape ``(N, 1)``, at points of shape ``(N, d)``."""
+        """Give the distance, of shape ``(N, 1)``, at points of shape ``(N, d)``.
+
+        Raises:
+            ShapeError: The points have another number of coordinates than the box.
+        """
+        if x.shape[-1] != len(self.low):
+            raise ShapeError(
+                f"The box has {len(self.low)} coordinates, and the points {x.shape[-1]}; expected "
+                "as many: an end that is open is inf."
+            )
         distance = torch.ones_like(x[:, :1])
         for axis, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
             half = (high - low) / 2 if isfinite(high - low) else 1.0

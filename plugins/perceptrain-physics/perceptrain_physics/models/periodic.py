@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import pi
+from math import inf, pi
 from typing import Any
 
 import torch
@@ -30,13 +30,13 @@ class Periodic(Model):
         periods: The period of each input; None, or 0 in a run file, where it is not periodic.
 
     Raises:
-        ConfigError: No input is periodic, or a period is negative.
+        ConfigError: No input is periodic, or a period is no finite number from 0 on.
     """
 
     def __init__(self, nn: nn.Module | Mapping[str, Any], periods: Sequence[float | None]) -> None:
         super().__init__()
         lengths = [period or 0.0 for period in periods]
-        if not any(lengths) or any(not length >= 0 for length in lengths):
+        if not any(lengths) or not all(map(_is_length, lengths)):
             raise ConfigError(
                 f"periods={periods!r}: expected a number for each input, its period above 0, or "
                 "None where it is not periodic; one period at least."
@@ -66,3 +66,7 @@ class Periodic(Model):
     def extra_repr(self) -> str:
         """Show the periods."""
         return f"periods={self.periods}"
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < inf

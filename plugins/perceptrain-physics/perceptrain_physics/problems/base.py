@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import PINN, get_model
-from perceptrain.errors import ShapeError
+from perceptrain.errors import ConfigError, ShapeError
 from perceptrain_physics.box import Box, Sampler
 from perceptrain_physics.fresh_points import FreshPoints
+from perceptrain_physics.wrapped import evaluating, pinn_in
 
 
 class Condition(NamedTuple):
@@ -121,7 +123,8 @@ class Problem(ABC):
         """Measure a model against the solution.
 
         Args:
-            model: A PINN, or a network: a function of points of shape ``(N, d)``.
+            model: A PINN, wrapped or not, or a network: a function of points of shape ``(N, d)``.
+                Modules are measured in evaluation mode.
             n: Points of the grid along each axis.
 
         Returns:
@@ -130,10 +133,12 @@ class Problem(ABC):
         Raises:
             ShapeError: The model does not give values of shape ``(N, 1)``.
         """
-        network: Any = getattr(model, "nn", model) if isinstance(model, PINN) else model
-        parameter = next(network.parameters(), None) if isinstance(network, nn.Module) else None
+        pinn = pinn_in(model)
+        network: Any = model if pinn is None else pinn.nn
+        is_module = isinstance(network, nn.Module)
+        parameter = next(network.parameters(), None) if is_module else None
         grid = self.box.grid(n)
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(network) if is_module else nullcontext():
             u = network(grid if parameter is None else grid.to(parameter)).double()
             truth = self.exact(grid).to(u)
         if u.shape != truth.shape:
@@ -142,6 +147,24 @@ class Problem(ABC):
                 f"expected {tuple(truth.shape)}."
             )
         return float((u - truth).norm() / truth.norm())
+
+
+def require_whole(problem: Problem, **numbers: float) -> None:
+    """Refuse numbers of half waves that do not fit between the ends.
+
+    Raises:
+        ConfigError: One is no whole number above 0.
+    """
+    wrong = [f"{name}={value!r}" for name, value in numbers.items() if not _is_whole(value)]
+    if wrong:
+        raise ConfigError(
+            f"{type(problem).__name__}: {', '.join(wrong)}; expected whole numbers above 0, for "
+            "the solution is zero at both ends."
+        )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | float) and value > 0 and value == int(value)
 
 
 def side_by_side(*residuals: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def get_problem(problem: Problem | str | Mapping[str, Any]) -> Problem:
         return problem
     options = dict(problem) if isinstance(problem, Mapping) else {"name": problem}
     name = options.pop("name", None)
-    if name not in PROBLEMS:
+    if not isinstance(name, str) or name not in PROBLEMS:
         raise ConfigError(f"There is no problem {name!r}; there are {', '.join(PROBLEMS)}.")
     try:
         return PROBLEMS[name](**options)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from perceptrain_physics.box import Box
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem
+from perceptrain_physics.problems.base import Condition, Problem, require_whole
 
 
 class Heat(Problem):
@@ -21,12 +21,16 @@ class Heat(Problem):
     Args:
         a: The diffusivity.
         k: Half waves of the start.
+
+    Raises:
+        ConfigError: ``k`` is no whole number above 0.
     """
 
     inputs = "tx"
 
     def __init__(self, a: float = 0.1, k: int = 1) -> None:
         super().__init__(Box([0, 0], [1, 1]))
+        require_whole(self, k=k)
         self.a, self.k = a, k
 
     def conditions(self) -> dict[str, Condition]:

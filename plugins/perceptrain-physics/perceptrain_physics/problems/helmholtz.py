@@ -9,7 +9,7 @@ from torch import Tensor
 
 from perceptrain_physics.box import Box
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem
+from perceptrain_physics.problems.base import Condition, Problem, require_whole
 
 
 class Helmholtz(Problem):
@@ -22,12 +22,16 @@ class Helmholtz(Problem):
         a: Half waves over two in ``x``, a whole number.
         b: The same in ``y``. The residual grows with the square of it, and the sides are neglected.
         k: The wave number.
+
+    Raises:
+        ConfigError: ``a`` or ``b`` is no whole number above 0.
     """
 
     inputs = "xy"
 
     def __init__(self, a: int = 1, b: int = 4, k: float = 1.0) -> None:
         super().__init__(Box([-1, -1], [1, 1]))
+        require_whole(self, a=a, b=b)
         self.a, self.b, self.k = a, b, k
 
     def conditions(self) -> dict[str, Condition]:

@@ -7,10 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from perceptrain.errors import ConfigError
 from perceptrain_physics.box import Box
 from perceptrain_physics.derivatives import laplacian
-from perceptrain_physics.problems.base import Condition, Problem
+from perceptrain_physics.problems.base import Condition, Problem, require_whole
 
 
 class Poisson(Problem):
@@ -24,12 +23,11 @@ class Poisson(Problem):
         k: Half waves along each axis.
 
     Raises:
-        ConfigError: A number is not above 0.
+        ConfigError: A number is no whole number above 0.
     """
 
     def __init__(self, d: int = 2, k: int = 1) -> None:
-        if d < 1 or k < 1:
-            raise ConfigError(f"d={d!r}, k={k!r}: expected whole numbers above 0.")
+        require_whole(self, d=d, k=k)
         super().__init__(Box([0] * d, [1] * d))
         self.inputs = [f"x{axis}" for axis in range(d)]
         self.k = k
