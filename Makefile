@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := $(VENV)/.ready
 
-.PHONY: demo test setup lint types layers tests docs bench clean
+.PHONY: demo test setup lint types layers tests docs pictures bench clean
 
 demo: $(READY)
 	$(BIN)/perceptrain demo
@@ -35,8 +35,13 @@ tests: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
 
+# The pictures of the tutorial, made by its own code.
+pictures: $(READY)
+	cd docs && sed -n '/^```python$$/,/^```$$/p' tutorial.md | grep -v '^```' | ../$(BIN)/python -
+
 bench: $(READY)
 	$(BIN)/python benchmarks/step_overhead.py
+	$(BIN)/python benchmarks/weighted_step.py
 	$(BIN)/python benchmarks/listing.py
 
 clean:
