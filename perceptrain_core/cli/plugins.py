@@ -36,6 +36,7 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "status": plugin.status,
         "error": plugin.error,
         "import_ms": round(plugin.import_ms, 2),
+        "heavy": list(plugin.heavy),
         "provides": {
             plural: [entry.name for entry in entries] for plural, entries in plugin.provides.items()
         },
@@ -45,7 +46,8 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
 def _row(plugin: Plugin) -> tuple[str, ...]:
     imported = f"{plugin.import_ms:.1f} ms" if plugin.import_ms else "-"
     counts = ", ".join(_count(plural, len(entries)) for plural, entries in plugin.provides.items())
-    provides = "; ".join(filter(None, (counts, plugin.error))) or "nothing"
+    heavy = f"imports {', '.join(plugin.heavy)}" if plugin.heavy else ""
+    provides = "; ".join(filter(None, (counts, heavy, plugin.error))) or "nothing"
     return plugin.distribution, plugin.version or "-", plugin.status, imported, provides
 
 

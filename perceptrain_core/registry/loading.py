@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from perceptrain_core.registry import hookspecs
 from perceptrain_core.registry.entries import Entry
 from perceptrain_core.registry.kinds import HOOKS, Kind
 from perceptrain_core.registry.messages import did_you_mean, one_line
-from perceptrain_core.registry.plugins import Plugin, Source, Status
+from perceptrain_core.registry.plugins import HEAVY, Plugin, Source, Status
 from perceptrain_core.registry.specs import Spec
 
 
@@ -36,6 +37,12 @@ def load_plugin(source: Source, taken: Collection[tuple[str, str]] = ()) -> Plug
     """
     if source.error:
         return refused_plugin(source, source.error)
+    before = HEAVY & sys.modules.keys()
+    plugin = _load(source, taken)
+    return plugin._replace(heavy=tuple(sorted((HEAVY & sys.modules.keys()) - before)))
+
+
+def _load(source: Source, taken: Collection[tuple[str, str]]) -> Plugin:
     start = time.perf_counter()
     try:
         namespace = _import(source.module)

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "failed", "blocked"]
 
+#: Libraries that take long to import, so that the module with the hooks must not.
+HEAVY = frozenset(
+    ("PIL", "jax", "matplotlib", "numba", "numpy", "pandas", "pydantic", "scipy", "sklearn")
+) | {"tensorflow", "torch"}
+
 
 class Source(NamedTuple):
     """Where a plugin is: one entry point of one distribution.
@@ -42,6 +47,8 @@ class Plugin(NamedTuple):
         error: Why it failed or is blocked, in one line.
         import_ms: How long its import took, in milliseconds.
         provides: Its entries by the plural of their kind, ``{"losses": (...)}``.
+        heavy: The heavy libraries that its import brought along, which every listing then waits
+            for; none, for a plugin that keeps the contract.
     """
 
     distribution: str
@@ -51,6 +58,7 @@ class Plugin(NamedTuple):
     error: str | None = None
     import_ms: float = 0.0
     provides: Mapping[str, tuple[Entry, ...]] = MappingProxyType({})
+    heavy: tuple[str, ...] = ()
 
     @property
     def trouble(self) -> str:

@@ -6,13 +6,11 @@ import json
 import subprocess
 import sys
 
+from perceptrain_core.registry.plugins import HEAVY
 from perceptrain_core.registry.selection import VARIABLE
 from perceptrain_core.testing.checks import Check
 
 _NAME = "imports lightly"
-_HEAVY = frozenset(
-    ("PIL", "jax", "matplotlib", "numba", "numpy", "pandas", "pydantic", "scipy", "sklearn")
-) | {"tensorflow", "torch"}
 
 # What any listing imports comes first; then the plugin, and its hooks, which may import too.
 _PROBE = """
@@ -43,7 +41,7 @@ def check_light(distribution: str) -> Check:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return Check(_NAME, (f"a process that loads it ended with: {reason}",))
     milliseconds, modules = json.loads(done.stdout.splitlines()[-1])
-    heavy = sorted({module.partition(".")[0] for module in modules} & _HEAVY)
+    heavy = sorted({module.partition(".")[0] for module in modules} & HEAVY)
     if heavy:
         fault = (
             f"it imports {', '.join(heavy)} ({milliseconds:.0f} ms, {len(modules)} modules): "

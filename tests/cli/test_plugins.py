@@ -54,5 +54,18 @@ def test_json(site):
         "module": "good",
         "status": "ok",
         "error": None,
+        "heavy": [],
         "provides": {"losses": ["a", "b"], "models": ["m"]},
     }
+
+
+def test_one_that_makes_every_listing_wait_is_flagged(site):
+    """The first that brings a library along pays for it; a hook may do so, too."""
+    site.plugin("eager", "import numpy\n" + losses("Spec('a', 'x:y')"))
+    late = losses("Spec('b', 'x:y')").replace("    return", "    import torch\n    return")
+    site.plugin("late", late)
+    site.plugin("light", losses("Spec('c', 'x:y')"))
+    lines = {line.split()[0]: line for line in site.run("plugins").stdout.splitlines()}
+    assert lines["eager"].endswith("1 loss; imports numpy")
+    assert lines["late"].endswith("1 loss; imports torch")
+    assert lines["light"].endswith("1 loss")

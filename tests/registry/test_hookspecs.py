@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 from perceptrain_core.registry import KINDS, hookspecs
 
@@ -16,3 +17,12 @@ def test_hooks_take_nothing_and_are_documented():
         assert not inspect.signature(hook).parameters
         assert hook.__doc__
         assert tuple(hook()) == ()
+
+
+def test_every_hook_is_on_the_page_for_authors_and_used_in_a_test():
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "plugins.md").read_text()
+    tests = "".join(path.read_text() for path in (root / "tests").rglob("test_*.py"))
+    for kind in KINDS:
+        assert f"| `{kind.hook}()` |" in page
+        assert f"def {kind.hook}()" in tests
