@@ -31,12 +31,13 @@ from perceptrain_physics import Helmholtz
 
 STEPS, EPOCH = 40_000, 1000
 ANNEALED = {"name": "grad_weighted", "fixed": "pde"}
-ARXIV = {**ANNEALED, "denominator": "unweighted", "alpha": 0.9, "max_weight": None}
+ARXIV = {**ANNEALED, "denominator": "unweighted", "alpha": 0.9}
 
 SCHEMES: dict[str, dict[str, Any]] = {
     "plain": {"name": "fixed", "weights": {}},
     "annealed": ANNEALED,
-    "annealed-arxiv": ARXIV,
+    "annealed-arxiv": {**ARXIV, "max_weight": None},
+    "annealed-arxiv-bounded": ARXIV,
     "annealed-matrices": {**ANNEALED, "parameters": "matrices"},
     "fixed-100": {"name": "fixed", "weights": {"boundary": 100.0}},
     "grad_norm_balance": {"name": "grad_norm_balance"},

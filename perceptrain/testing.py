@@ -1,10 +1,12 @@
-"""The conformance kit, for the tests of plugins, losses and weightings."""
+"""The conformance kit, for the tests of plugins and of all that they offer."""
 
 from perceptrain_core.errors import ConformanceError
 from perceptrain_core.testing import (
     Check,
+    check_callback,
     check_loss,
     check_plugin,
+    check_tracker,
     check_weighting,
     run_checks,
 )
@@ -12,8 +14,10 @@ from perceptrain_core.testing import (
 __all__ = [
     "Check",
     "ConformanceError",
+    "check_callback",
     "check_loss",
     "check_plugin",
+    "check_tracker",
     "check_weighting",
     "run_checks",
 ]

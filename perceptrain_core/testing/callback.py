@@ -1,0 +1,154 @@
+"""Does a callback keep the contract?"""
+
+from __future__ import annotations
+
+import copy
+import io
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from perceptrain_core.callbacks import Callback
+from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.testing.case import changes, leaves, seen
+from perceptrain_core.testing.checks import require, run_check
+from perceptrain_core.training import Trainer
+
+_EPOCHS = 4
+
+
+def check_callback(callback: Callback) -> None:
+    """Check that a callback keeps the contract, in short runs with training and validation.
+
+    It runs in a fit, and in another after it; its state is plain, comes back from a checkpoint,
+    and a run that is resumed ends with the state of one that was never stopped; it leaves the model
+    in the mode that it found. All this is tried on copies, in a folder that is removed.
+
+    Args:
+        callback: The callback, before its first run.
+
+    Raises:
+        ConformanceError: It does not; the message lists every fault.
+    """
+    random_state = get_random_state()
+    try:
+        first = run_check("is a callback", _kind_faults, callback)
+        checks = [] if first.faults else [run_check(n, f, callback) for n, f in _CHECKS.items()]
+        require(f"The callback {type(callback).__name__!r}", [first, *checks])
+    finally:
+        set_random_state(random_state)
+
+
+def _kind_faults(callback: Any) -> Iterator[str]:
+    if not isinstance(callback, Callback):
+        yield (
+            f"it is {type(callback).__name__}; a subclass of perceptrain.Callback was expected, or "
+            "Callback(on, callback=f) of a function"
+        )
+
+
+@dataclass
+class _Run:
+    """A short run in a folder of its own."""
+
+    callback: Callback
+    folder: str
+
+    def fit(self, epochs: int = _EPOCHS, resume: bool = False) -> Trainer:
+        torch.manual_seed(0)
+        x = torch.rand(6, 2)
+        model = nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.1), nn.Linear(4, 1))
+        config = TrainConfig(
+            max_iter=epochs,
+            batch_size=3,
+            val_every=1,
+            checkpoint_every=1,
+            verbose=False,
+            tracking_tool="none",
+            root_folder=Path(self.folder),
+            callbacks=[self.callback],
+        )
+        data = x, x.sum(dim=1, keepdim=True)
+        trainer = Trainer(model, torch.optim.Adam(model.parameters()), config, "mse", data, data)
+        trainer.fit(resume=resume)
+        return trainer
+
+
+def _run_faults(callback: Callback) -> Iterator[str]:
+    used = copy.deepcopy(callback)
+    for number in ("first", "second"):
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = _Run(used, folder).fit()
+        epochs = len(trainer.history)
+        if not 0 < epochs <= _EPOCHS:
+            yield f"the {number} run had {epochs} epochs of {_EPOCHS}"
+        if not all(p.isfinite().all() for p in trainer.model.parameters()):
+            yield f"after the {number} run the parameters are not finite"
+
+
+def _mode_faults(callback: Callback) -> Iterator[str]:
+    modes: list[tuple[bool, bool]] = []
+    used = copy.deepcopy(callback)
+    run = used.run_callback
+
+    def watched(trainer: Any, config: TrainConfig, writer: Any) -> Any:
+        before = trainer.model.training
+        result = run(trainer, config, writer)
+        modes.append((before, trainer.model.training))
+        return result
+
+    used.run_callback = watched  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as folder:
+        torch.manual_seed(0)
+        _Run(used, folder).fit()
+    for before, after in dict.fromkeys(modes):
+        if before != after:
+            yield f"it found the model with training={before} and left it with training={after}"
+
+
+def _state_faults(callback: Callback) -> Iterator[str]:
+    used = copy.deepcopy(callback)
+    with tempfile.TemporaryDirectory() as folder:
+        _Run(used, folder).fit()
+    state = _through_a_file(used)
+    fresh = copy.deepcopy(callback)
+    fresh.load_state_dict(state)
+    yield from changes(_seen(state), _seen(fresh.state_dict()))
+
+
+def _resume_faults(callback: Callback) -> Iterator[str]:
+    whole, before, after = (copy.deepcopy(callback) for _ in range(3))
+    with tempfile.TemporaryDirectory() as folder:
+        history = _Run(whole, folder).fit().history
+    with tempfile.TemporaryDirectory() as folder:
+        _Run(before, folder).fit(epochs=_EPOCHS // 2)
+        resumed = _Run(after, folder).fit(resume=True).history
+    if list(history) != list(resumed):
+        yield "a run that was resumed has another history than one that was never stopped"
+    for change in changes(_seen(whole.state_dict()), _seen(after.state_dict())):
+        yield f"after a resume {change}: keep in state_dict what the next epochs need"
+
+
+def _through_a_file(callback: Callback) -> Any:
+    file = io.BytesIO()
+    torch.save(callback.state_dict(), file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def _seen(state: Any) -> Any:
+    return {name: seen(value) for name, value in leaves(state, "state_dict()")}
+
+
+_CHECKS = {
+    "runs in a fit, and in another": _run_faults,
+    "leaves the mode of the model": _mode_faults,
+    "gives a plain state and takes it back": _state_faults,
+    "goes on after a resume": _resume_faults,
+}

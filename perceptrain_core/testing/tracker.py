@@ -1,0 +1,129 @@
+"""Does a tracker keep the contract?"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.testing.checks import require, run_check
+from perceptrain_core.trackers.base import Tracker
+
+_ROWS = [{"train_loss": 1.0 / epoch, "val_loss": 2.0 / epoch} for epoch in (1, 2, 3)]
+
+
+def check_tracker(tracker: Tracker) -> None:
+    """Check that a tracker keeps the contract.
+
+    It takes metrics, also new ones in later epochs, settings and a model; it is closed after an
+    error, too; it goes on when a run is resumed, and takes a second run; it changes nothing that
+    it is given, writes below the folder of the run alone, and prints only what it is asked to. All
+    this is tried on copies, in a folder that is removed.
+
+    Args:
+        tracker: The tracker, before it is opened.
+
+    Raises:
+        ConformanceError: It does not; the message lists every fault.
+    """
+    random_state = get_random_state()
+    try:
+        first = run_check("is a tracker", _kind_faults, tracker)
+        checks = [] if first.faults else [run_check(n, f, tracker) for n, f in _CHECKS.items()]
+        require(f"The tracker {type(tracker).__name__!r}", [first, *checks])
+    finally:
+        set_random_state(random_state)
+
+
+def _kind_faults(tracker: Any) -> Iterator[str]:
+    if not isinstance(tracker, Tracker):
+        yield f"it is {type(tracker).__name__}; a subclass of perceptrain.Tracker was expected"
+
+
+@contextlib.contextmanager
+def _run(tracker: Tracker, folder: str, iteration: int = 0) -> Iterator[Tracker]:
+    config = TrainConfig(root_folder=Path(folder), log_folder=Path(folder, "run"), verbose=False)
+    tracker.open(config, iteration)
+    try:
+        yield tracker
+    finally:
+        tracker.close()
+
+
+def _use(tracker: Tracker, folder: str, start: int = 0) -> None:
+    with _run(tracker, folder, start):
+        tracker.log_hyperparams({"lr": 1e-3, "name": "adam", "layers": [2, 4, 1], "none": None})
+        for epoch, row in enumerate(_ROWS, start=start + 1):
+            tracker.write(epoch, row)
+        tracker.write(start + len(_ROWS) + 1, {"train_loss": 0.1, "train_new": 3.0})
+        tracker.plot(nn.Linear(2, 1), 1, ())
+        tracker.log_model(nn.Linear(2, 1))
+
+
+def _use_faults(tracker: Tracker) -> Iterator[str]:
+    used = copy.deepcopy(tracker)
+    with tempfile.TemporaryDirectory() as folder:
+        _use(used, folder)
+        _use(used, folder, start=len(_ROWS) + 1)  # resumed
+    with tempfile.TemporaryDirectory() as folder:
+        _use(used, folder)
+    yield from ()
+
+
+def _error_faults(tracker: Tracker) -> Iterator[str]:
+    used = copy.deepcopy(tracker)
+    with tempfile.TemporaryDirectory() as folder:
+        with _run(used, folder):
+            used.fail(RuntimeError("the run failed"))
+        _use(used, folder)
+    yield from ()
+
+
+def _change_faults(tracker: Tracker) -> Iterator[str]:
+    used, row, settings = copy.deepcopy(tracker), {"train_loss": 1.0}, {"lr": 0.1}
+    model = nn.Linear(2, 1)
+    before = copy.deepcopy((row, settings, model.state_dict(), model.training))
+    with tempfile.TemporaryDirectory() as folder, _run(used, folder):
+        used.write(1, row)
+        used.log_hyperparams(settings)
+        used.log_model(model)
+    state = model.state_dict()
+    same = all(torch.equal(value, state[name]) for name, value in before[2].items())
+    if (row, settings, model.training) != (before[0], before[1], before[3]) or not same:
+        yield "it changed the metrics, the settings or the model that it was given"
+
+
+def _place_faults(tracker: Tracker) -> Iterator[str]:
+    used, printed = copy.deepcopy(tracker), io.StringIO()
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as here:
+        away = os.getcwd()
+        os.chdir(here)
+        try:
+            with contextlib.redirect_stdout(printed):
+                _use(used, folder)
+        finally:
+            os.chdir(away)
+        strays = [path for path in Path(here).rglob("*") if path.is_file()]
+        strays += [p for p in Path(folder).iterdir() if p.name != "run"]
+        for path in strays:
+            yield f"it wrote {path.name} outside of the folder of the run, config.log_folder"
+    if printed.getvalue():
+        yield f"it printed {printed.getvalue().splitlines()[0]!r}; only print_metrics may print"
+
+
+_CHECKS = {
+    "takes what a run reports, a resumed one, and another": _use_faults,
+    "is closed after an error": _error_faults,
+    "changes nothing that it is given": _change_faults,
+    "writes to the folder of the run": _place_faults,
+}
