@@ -16,7 +16,7 @@ setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt perceptrain_core/version.py $(wildcard plugins/*/pyproject.toml)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]" $(PLUGINS:%=--editable ./%)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]" $(PLUGINS:%=--editable "./%[test]")
 	touch $@
 
 lint: $(READY)

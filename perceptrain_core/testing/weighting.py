@@ -30,11 +30,10 @@ def check_weighting(
 ) -> None:
     """Check that a weighting keeps the contract on a loss of several terms.
 
-    It gives weights that are finite and not negative, for terms that the loss has; the gradient
-    of the loss is the weighted sum of the terms' own; ``.grad`` is left alone, and so is
-    everything in validation; a term that vanishes does no harm; it gives the same weights twice
-    from the same random seed, works in float64, and goes on from its ``state_dict``. All this is
-    tried on copies.
+    It gives finite weights, for terms that the loss has; the gradient of the loss is the weighted
+    sum of the terms' own; ``.grad`` is left alone, and so is everything in validation; a term that
+    vanishes does no harm; it gives the same weights twice from the same random seed, works in
+    float64, and goes on from its ``state_dict``. All this is tried on copies.
 
     Args:
         weighting: The weighting, before its first update.
@@ -132,7 +131,7 @@ def _weight_faults(case: Case) -> Iterator[str]:
     steps = _STEPS * case.loss_fn.weighting.every  # type: ignore[attr-defined]
     for number, metrics in enumerate(_descend(case, min(steps, 100)), start=1):
         for name, weight in _weights(metrics).items():
-            if not (weight.isfinite() and weight >= 0):
+            if not weight.isfinite():
                 yield f"the weight of {name!r} is {weight.item():g} after {number} steps"
     terms = named_terms(case.loss_fn.loss_fn(case.batch, case.model))  # type: ignore[attr-defined]
     for name in case.loss_fn.metric_weights.keys() - terms.keys():  # type: ignore[attr-defined]

@@ -67,11 +67,6 @@ class Infinite(Weighting):
         return {name: 1 / torch.zeros(()) for name in terms}
 
 
-class Negative(Weighting):
-    def update(self, terms: Any, grads: Any) -> Any:
-        return {name: -torch.ones(()) for name in terms}
-
-
 class Vector(Weighting):
     def update(self, terms: Any, grads: Any) -> Any:
         return {name: torch.ones(2) for name in terms}
@@ -130,7 +125,6 @@ BAD: list[tuple[Any, str]] = [
     (NoModule(), r"it is NoModule; a torch.nn.Module was expected"),
     (nn.Linear(1, 1), r"it has no method update\(terms, grads\)"),
     (Infinite(), r"gives good weights: the weight of 'inside' is inf after 1 steps"),
-    (Negative(), r"the weight of 'inside' is -1 after 1 steps"),
     (Vector(), r"its weights have the shapes \{'inside': \(2,\).*; 0-dim tensors were expected"),
     (Unknown(), r"it gave a weight for 'nowhere'; the terms are 'inside', 'edge', 'start'"),
     (Forgets(), r"keeps its state in state_dict: restored from its state_dict it goes on with"),

@@ -1,0 +1,1 @@
+"""A weighting a file."""
