@@ -1,0 +1,169 @@
+"""The base of all losses here: embeddings and class labels in, a loss of the library out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import torch
+from pytorch_metric_learning.reducers import (  # type: ignore[import-untyped]
+    AvgNonZeroReducer,
+    MultipleReducers,
+    ThresholdReducer,
+)
+from torch import Tensor, nn
+
+from perceptrain.errors import DataError, ShapeError
+from perceptrain_metric_learning.checks import check_numbers
+from perceptrain_metric_learning.parts import Part, build, get_part
+
+
+class EmbeddingLoss(nn.Module):
+    """A loss of pytorch-metric-learning with the contract ``loss_fn(batch, model)``.
+
+    It is computed in float32 or better, also under autocast: similarities are divided by small
+    temperatures, for which half precision is too coarse.
+
+    Args:
+        target: The class of the library.
+        options: Its own options.
+        miner: Chooses the pairs or triplets that count; for a loss with proxies, it weighs the
+            samples by how often they are chosen. None for all.
+        distance: Between embeddings; None for the loss's own.
+        reducer: Makes one number of many; None for the loss's own.
+        embedding_regularizer: A penalty of the embeddings; None for none.
+        embedding_reg_weight: Its weight.
+
+    Attributes:
+        criterion: The loss of the library, called with embeddings, labels and mined indices.
+        miner: The miner of the library, or None.
+
+    Raises:
+        ConfigError: An option cannot be.
+    """
+
+    #: The parts of the loss whose non-zero terms are counted, and the metrics of their numbers.
+    active: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self,
+        target: Callable[..., nn.Module],
+        options: Mapping[str, Any],
+        *,
+        miner: Part = None,
+        distance: Part = None,
+        reducer: Part = None,
+        embedding_regularizer: Part = None,
+        embedding_reg_weight: float = 1,
+    ) -> None:
+        super().__init__()
+        check_numbers(embedding_reg_weight=embedding_reg_weight)
+        own = get_part("reducer", reducer)
+        if own is None and self.active:
+            # The default of these losses, that counts as well.
+            own = AvgNonZeroReducer(collect_stats=True)
+        parts = {
+            "distance": get_part("distance", distance),
+            "reducer": own,
+            "embedding_regularizer": get_part("regularizer", embedding_regularizer),
+            "embedding_reg_weight": embedding_reg_weight,
+        }
+        self.criterion = build(type(self).__name__, target, {**options, **parts})
+        self.miner = get_part("miner", miner)
+
+    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """Evaluate the loss.
+
+        Args:
+            batch: ``(inputs, labels)``, the labels integers of shape ``(N,)``.
+            model: A model that gives embeddings of shape ``(N, d)``, of a real floating dtype.
+
+        Returns:
+            The loss, and counts as metrics: what the miner chose, and how many terms are not 0. A
+            batch without pairs or triplets gives a loss of 0 with a gradient of 0.
+
+        Raises:
+            DataError: The batch is no such pair, it is empty, or the labels are no integers.
+            ShapeError: The shapes do not fit.
+        """
+        inputs, labels = _split(batch)
+        embeddings, labels = _fitting(model(inputs), labels)
+        self.check(embeddings, labels)
+        embeddings = embeddings.to(torch.promote_types(embeddings.dtype, self.least_dtype()))
+        with torch.autocast(embeddings.device.type, enabled=False):
+            mined = None if self.miner is None else self.miner(embeddings, labels)
+            loss: Tensor = self.criterion(embeddings, labels, mined)
+            return loss, {**_mined(mined), **self._active(), **self.measure(embeddings, labels)}
+
+    def check(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Refuse what this loss cannot take; by default it takes all."""
+
+    def least_dtype(self) -> torch.dtype:
+        """Give the dtype that embeddings of less precision are raised to."""
+        return torch.float32
+
+    def measure(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor | float]:
+        """Give further metrics; by default none."""
+        return {}
+
+    def _active(self) -> dict[str, float]:
+        reducer: Any = self.criterion.reducer
+        each = reducer.reducers if isinstance(reducer, MultipleReducers) else {"loss": reducer}
+        return {
+            metric: float(each[term].num_past_filter)
+            for term, metric in self.active.items()
+            if term in each
+            and isinstance(each[term], ThresholdReducer)
+            and each[term].collect_stats
+        }
+
+
+def _split(batch: Any) -> tuple[Any, Tensor]:
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
+        raise DataError(
+            f"The batch is {type(batch).__name__}{size}; expected (inputs, labels), with an "
+            "integer class label for each input."
+        )
+    inputs, labels = batch
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
+        given = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+        raise DataError(
+            f"The labels are {given}; expected a tensor of integers, the class of each input. Use "
+            "labels.long() if they are classes that were cast."
+        )
+    return inputs, labels
+
+
+def _fitting(embeddings: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
+    if not isinstance(embeddings, Tensor) or not embeddings.is_floating_point():
+        given = embeddings.dtype if isinstance(embeddings, Tensor) else type(embeddings).__name__
+        raise DataError(
+            f"The model gave {given}; expected one real tensor of embeddings, of shape (N, d)."
+        )
+    if embeddings.ndim != 2:
+        raise ShapeError(
+            f"The model gave embeddings of shape {tuple(embeddings.shape)}; expected (N, d), a row "
+            "for each input. End the model with nn.Flatten() if it gives more dimensions."
+        )
+    if labels.shape != embeddings.shape[:1]:
+        squeeze = labels.shape == (len(embeddings), 1)
+        raise ShapeError(
+            f"The labels have the shape {tuple(labels.shape)} and the embeddings "
+            f"{tuple(embeddings.shape)}; expected labels of shape ({len(embeddings)},). "
+            + ("Use labels.squeeze(1)." if squeeze else "Give one class to each input.")
+        )
+    if not len(labels):
+        raise DataError("The batch is empty; expected at least one input. Use drop_last or filter.")
+    return embeddings, labels.to(embeddings.device, torch.int64)
+
+
+def _mined(indices: tuple[Tensor, ...] | None) -> dict[str, float]:
+    if indices is None:
+        return {}
+    if len(indices) == 3:
+        return {"mined_triplets": float(len(indices[0]))}
+    return {
+        "mined_positive_pairs": float(len(indices[0])),
+        "mined_negative_pairs": float(len(indices[2])),
+    }

@@ -1,0 +1,29 @@
+"""The angular margins of the library, with gradients that are always finite."""
+
+from __future__ import annotations
+
+import torch
+from pytorch_metric_learning import losses  # type: ignore[import-untyped]
+from torch import Tensor
+
+
+class _FiniteAngles:
+    """Keep cosines off 1 and -1 by a rounding error, where the slope of the arc cosine is infinite.
+
+    A sample that reaches its centre would otherwise make every parameter NaN. Elsewhere values and
+    gradients are those of the library.
+    """
+
+    def get_angles(self, cosine_of_target_classes: Tensor) -> Tensor:
+        limit = 1 - torch.finfo(cosine_of_target_classes.dtype).eps
+        inside = cosine_of_target_classes.clamp(-limit, limit)
+        angles: Tensor = super().get_angles(inside)  # type: ignore[misc]
+        return angles
+
+
+class FiniteArcFaceLoss(_FiniteAngles, losses.ArcFaceLoss):  # type: ignore[misc]
+    """ArcFace of the library with finite gradients."""
+
+
+class FiniteSubCenterArcFaceLoss(_FiniteAngles, losses.SubCenterArcFaceLoss):  # type: ignore[misc]
+    """Sub-centre ArcFace of the library with finite gradients."""

@@ -1,0 +1,122 @@
+"""The base of losses with a trained vector, a proxy, for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain.errors import DataError, ShapeError
+from perceptrain_metric_learning.checks import check_counts, check_numbers
+from perceptrain_metric_learning.losses.embedding_loss import EmbeddingLoss
+from perceptrain_metric_learning.parts import Part, get_part
+
+#: Fills a tensor of weights in place.
+WeightInit = Callable[[Tensor], Any]
+
+
+class ProxyLoss(EmbeddingLoss):
+    """A loss whose parameters, one vector or more for each class, are trained with the model.
+
+    A trainer moves them to the device, adds them to the optimizer as a group of their own and
+    saves them in checkpoints. The metric ``accuracy`` is the share of the samples that are nearest
+    to the proxy of their own class, without any margin.
+
+    Args:
+        target: The class of the library.
+        options: Its own options.
+        num_classes: The number of classes; labels are ``0 ... num_classes - 1``.
+        embedding_size: The dimension ``d`` of the embeddings.
+        weight_regularizer: A penalty of the proxies; None for none.
+        weight_reg_weight: Its weight.
+        weight_init_func: Fills the proxies at the start; None for the loss's own.
+        **parts: Those of `EmbeddingLoss`.
+
+    Raises:
+        ConfigError: An option cannot be.
+    """
+
+    def __init__(
+        self,
+        target: Callable[..., nn.Module],
+        options: Mapping[str, Any],
+        *,
+        num_classes: int,
+        embedding_size: int,
+        weight_regularizer: Part = None,
+        weight_reg_weight: float = 1,
+        weight_init_func: WeightInit | None = None,
+        **parts: Any,
+    ) -> None:
+        check_counts(num_classes=num_classes, embedding_size=embedding_size)
+        check_numbers(weight_reg_weight=weight_reg_weight)
+        own = {
+            "num_classes": num_classes,
+            "embedding_size": embedding_size,
+            "weight_regularizer": get_part("regularizer", weight_regularizer),
+            "weight_reg_weight": weight_reg_weight,
+            "weight_init_func": weight_init_func,
+        }
+        super().__init__(target, {**options, **own}, **parts)
+        self.num_classes = num_classes
+        self.embedding_size = embedding_size
+
+    def check(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Refuse embeddings of another dimension, and labels that are none of the classes.
+
+        Raises:
+            ShapeError: The dimension is another.
+            DataError: A label is out of range, or the embeddings are more precise than the proxies.
+        """
+        own = self.least_dtype()
+        if torch.promote_types(embeddings.dtype, own) != own:
+            # The library would cast the parameters, behind the back of their optimizer.
+            raise DataError(
+                f"The embeddings are {embeddings.dtype}, and the loss has parameters of {own}. Use "
+                f"loss_fn.to({embeddings.dtype}), or let the trainer move it: "
+                f"TrainConfig(dtype={embeddings.dtype})."
+            )
+        if embeddings.shape[1] != self.embedding_size:
+            raise ShapeError(
+                f"The embeddings have the shape {tuple(embeddings.shape)}, and the loss has "
+                f"embedding_size={self.embedding_size}. Set it to {embeddings.shape[1]}."
+            )
+        # The library would wrap a negative label around, and find no proxy for one too large.
+        low, high = (int(bound) for bound in labels.aminmax())
+        if low < 0 or high >= self.num_classes:
+            raise DataError(
+                f"The labels go from {low} to {high}, and the loss has num_classes="
+                f"{self.num_classes}: expected 0 to {self.num_classes - 1}. Number the classes "
+                "from 0, and give num_classes the number of all of them."
+            )
+
+    def least_dtype(self) -> torch.dtype:
+        """Give the dtype of the proxies: the library would cast them to that of the embeddings."""
+        return next(self.criterion.parameters()).dtype
+
+    @torch.no_grad()
+    def measure(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor | float]:
+        """Give the share of samples that are nearest to their own class."""
+        nearest = self.scores(embeddings).argmax(1)
+        return {"accuracy": (nearest == labels).to(embeddings.dtype).mean()}
+
+    def scores(self, embeddings: Tensor) -> Tensor:
+        """Give the similarity to each class, larger where nearer, of shape ``(N, num_classes)``.
+
+        Embeddings are of shape ``(N, d)``, in the dtype and on the device of the proxies.
+        """
+        criterion: Any = self.criterion
+        scores: Tensor = criterion.get_logits(embeddings)
+        return scores
+
+
+class DistanceProxyLoss(ProxyLoss):
+    """A loss with proxies that the library compares by the plain distance."""
+
+    def scores(self, embeddings: Tensor) -> Tensor:
+        """Give the similarity to each class, larger where nearer, of shape ``(N, num_classes)``."""
+        criterion: Any = self.criterion
+        scores = super().scores(embeddings)
+        return scores if criterion.distance.is_inverted else -scores

@@ -1,0 +1,152 @@
+"""Miners, distances, reducers and regularizers of the library, by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeAlias
+
+import torch
+from pytorch_metric_learning import (  # type: ignore[import-untyped]
+    distances,
+    miners,
+    reducers,
+    regularizers,
+)
+from torch import nn
+
+from perceptrain.errors import ConfigError
+
+#: A part of a loss: its name, a mapping ``{"name": ..., **options}``, the object itself, or None.
+Part: TypeAlias = str | Mapping[str, Any] | nn.Module | None
+
+#: What the library has of each kind, by the names that it is found by here.
+PARTS: dict[str, dict[str, Callable[..., nn.Module]]] = {
+    "miner": {
+        "angular": miners.AngularMiner,
+        "batch_easy_hard": miners.BatchEasyHardMiner,
+        "batch_hard": miners.BatchHardMiner,
+        "distance_weighted": miners.DistanceWeightedMiner,
+        "hdc": miners.HDCMiner,
+        "multi_similarity": miners.MultiSimilarityMiner,
+        "pair_margin": miners.PairMarginMiner,
+        "triplet_margin": miners.TripletMarginMiner,
+        "uniform_histogram": miners.UniformHistogramMiner,
+    },
+    "distance": {
+        "cosine_similarity": distances.CosineSimilarity,
+        "dot_product_similarity": distances.DotProductSimilarity,
+        "lp": distances.LpDistance,
+        "snr": distances.SNRDistance,
+    },
+    "reducer": {
+        "avg_non_zero": reducers.AvgNonZeroReducer,
+        "class_weighted": reducers.ClassWeightedReducer,
+        "mean": reducers.MeanReducer,
+        "per_anchor": reducers.PerAnchorReducer,
+        "sum": reducers.SumReducer,
+        "threshold": reducers.ThresholdReducer,
+    },
+    "regularizer": {
+        "center_invariant": regularizers.CenterInvariantRegularizer,
+        "lp": regularizers.LpRegularizer,
+        "regular_face": regularizers.RegularFaceRegularizer,
+        "sparse_centers": regularizers.SparseCentersRegularizer,
+        "zero_mean": regularizers.ZeroMeanRegularizer,
+    },
+}
+
+# What an object of each kind is.
+_BASES = {
+    "miner": miners.BaseMiner,
+    "distance": distances.BaseDistance,
+    "reducer": reducers.BaseReducer,
+    "regularizer": regularizers.BaseRegularizer,
+}
+
+# Options of parts that are parts again: the distance of a miner, the reducer of a regularizer.
+_NESTED = ("distance", "reducer")
+
+
+def get_part(kind: str, part: Part) -> nn.Module | None:
+    """Make a part of a loss.
+
+    Args:
+        kind: ``"miner"``, ``"distance"``, ``"reducer"`` or ``"regularizer"``.
+        part: A name of `PARTS`; a mapping of ``"name"`` and the options of the library's class,
+            among which a distance or reducer is a part again; an object of the library, or of a
+            subclass of its base class, which comes back as it is; or None.
+
+    Returns:
+        The part; None for None.
+
+    Raises:
+        ConfigError: The name or an option is unknown, the library refuses a value, or the part is
+            something else.
+    """
+    if part is None or isinstance(part, _BASES[kind]):
+        return part
+    if isinstance(part, str):
+        return _make(kind, part, {})
+    if isinstance(part, Mapping) and isinstance(part.get("name"), str):
+        return _make(kind, part["name"], {k: v for k, v in part.items() if k != "name"})
+    example = next(iter(PARTS[kind]))
+    raise ConfigError(
+        f"The {kind} is {part!r}; expected a name such as {example!r}, a mapping "
+        f'{{"name": {example!r}, ...}} with its options, or an object of '
+        f"a subclass of {_BASES[kind].__name__}."
+    )
+
+
+def build(label: str, target: Callable[..., nn.Module], options: Mapping[str, Any]) -> nn.Module:
+    """Make an object of the library; what it refuses becomes an error that names it.
+
+    Raises:
+        ConfigError: The library refuses the options.
+    """
+    try:
+        return target(**options)
+    except (TypeError, ValueError, AssertionError) as error:
+        reason = str(error).strip() or "a value that it cannot take"
+        raise ConfigError(f"{label} with {dict(options)!r}: {reason}.") from error
+
+
+def _make(kind: str, name: str, given: Mapping[str, Any]) -> nn.Module:
+    if name not in PARTS[kind]:
+        raise ConfigError(f"There is no {kind} {name!r}.{_near(name, PARTS[kind])}")
+    target = PARTS[kind][name]
+    known = _options(target)
+    for option in given:
+        if option not in known:
+            raise ConfigError(
+                f"The {kind} {name!r} does not take {option!r}.{_near(option, known)}"
+            )
+    options = {key: _value(key, value) for key, value in given.items()}
+    return build(f"The {kind} {name!r}", target, options)
+
+
+def _value(key: str, value: Any) -> Any:
+    if key in _NESTED:
+        return get_part(key, value)
+    # The weights of classes are numbers in a run file, and a tensor in the library.
+    return torch.tensor(value) if key == "weights" and isinstance(value, list) else value
+
+
+def _options(target: Any) -> list[str]:
+    """The options of a class whose constructor hands the rest to that of its base."""
+    known: dict[str, None] = {}
+    for base in target.__mro__:
+        if base is nn.Module:
+            break
+        if "__init__" in vars(base):
+            parameters = inspect.signature(base.__init__).parameters.values()
+            known |= {p.name: None for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
+    known.pop("self", None)
+    return list(known)
+
+
+def _near(name: str, known: Any) -> str:
+    near = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{hint} There are: {', '.join(known)}."

@@ -1,0 +1,43 @@
+"""The measure of an embedding: is the nearest neighbour of the same class?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from perceptrain.errors import DataError, ShapeError
+
+# Rows of the matrix of similarities that are in memory at once.
+_ROWS = 1024
+
+
+@torch.no_grad()
+def precision_at_1(embeddings: Tensor, labels: Tensor) -> float:
+    """Give the share of samples whose nearest other sample has their label (also recall at 1).
+
+    Args:
+        embeddings: Of shape ``(N, d)``, N at least 2; compared by their cosine similarity.
+        labels: Of shape ``(N,)``.
+
+    Returns:
+        A number from 0 to 1.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DataError: There are fewer than two samples.
+    """
+    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
+        raise ShapeError(
+            f"The embeddings have the shape {tuple(embeddings.shape)} and the labels "
+            f"{tuple(labels.shape)}; expected (N, d) and (N,)."
+        )
+    if len(labels) < 2:
+        raise DataError(f"There are {len(labels)} samples; expected 2 or more, to find neighbours.")
+    unit = torch.nn.functional.normalize(embeddings, dim=1)
+    hits = 0.0
+    for start in range(0, len(unit), _ROWS):
+        similarity = unit[start : start + _ROWS] @ unit.T
+        rows = torch.arange(len(similarity), device=unit.device)
+        similarity[rows, start + rows] = -torch.inf  # no sample is its own neighbour
+        hits += (labels[similarity.argmax(1)] == labels[start : start + _ROWS]).sum().item()
+    return hits / len(labels)
