@@ -114,7 +114,9 @@ class WeightedLoss(nn.Module):
         metrics = dict(detached(terms))
         gradients = None
         if torch.is_grad_enabled() and model.training and self._count.is_due(self.weighting.every):
-            gradients = self._update(terms, dict(metrics), batch, model)
+            # Copies: what a weighting does to them does not happen to the loss.
+            values = {name: term.clone() for name, term in metrics.items()}
+            gradients = self._update(terms, values, batch, model)
         weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
         loss = self._combine(terms, weights, gradients)
         metrics.update((f"weight_{name}", weight) for name, weight in weights.items())
@@ -139,7 +141,7 @@ class WeightedLoss(nn.Module):
             return found[0]
 
         new = self.weighting.update(values, grads)
-        _check_weights(new, self.weighting)
+        self._check_weights(new, terms)
         self._weights = _averaged({name: weight.detach() for name, weight in new.items()})
         return found[0] if found else None
 
@@ -151,6 +153,26 @@ class WeightedLoss(nn.Module):
                 f"{', '.join(map(repr, missing))}; expected names of its metrics, which are: "
                 f"{', '.join(map(repr, terms))}."
             )
+
+    def _check_weights(self, new: Any, terms: dict[str, Tensor]) -> None:
+        """Check what the weighting gave; its names only once, for terms may come and go."""
+        kind = type(self.weighting).__name__
+        if not isinstance(new, Mapping):
+            raise ConfigError(
+                f"{kind}.update returned {describe(new)}; expected a dict with a 0-dim tensor for "
+                "each term that has a weight, and {} where none has."
+            )
+        for name, weight in new.items():
+            if not isinstance(weight, Tensor) or weight.ndim:
+                raise ConfigError(
+                    f"{kind}.update gave {describe(weight)} as the weight of {name!r}; expected a "
+                    "0-dim tensor, such as torch.tensor(2.0)."
+                )
+            if self._count.steps == 1 and name not in terms:
+                raise ConfigError(
+                    f"{kind}.update gave a weight for {name!r}; the terms of the loss are "
+                    f"{', '.join(map(repr, terms))}."
+                )
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy is for another model.
@@ -204,15 +226,6 @@ _SUMS = (weighted_sum, Weighting.combine)
 
 def _in_group() -> bool:
     return distributed.is_available() and distributed.is_initialized()
-
-
-def _check_weights(new: Any, weighting: Any) -> None:
-    if isinstance(new, Mapping) and all(isinstance(weight, Tensor) for weight in new.values()):
-        return
-    raise ConfigError(
-        f"{type(weighting).__name__}.update returned {describe(new)}; expected a dict with a 0-dim "
-        "tensor for each term that has a weight, and {} where none has."
-    )
 
 
 def _averaged(weights: dict[str, Tensor]) -> dict[str, Tensor]:

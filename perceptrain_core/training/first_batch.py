@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -88,7 +90,38 @@ def check_gradient(loss: Tensor, model: nn.Module) -> None:
         )
 
 
+def warn_of_untrained(loss: Tensor, model: nn.Module, loss_fn: Any, optimizer: Any) -> None:
+    """Say that the loss depends on parameters that nobody trains, if it does.
+
+    Those of the model and the loss are left out: whoever gave an optimizer some of them meant it.
+
+    Warns:
+        UserWarning: A ``torch.nn.Parameter`` belongs to neither of them, nor to the optimizer.
+    """
+    groups = getattr(optimizer, "param_groups", None)
+    if loss.grad_fn is None or groups is None:
+        return
+    modules = [part for part in (model, loss_fn) if isinstance(part, nn.Module)]
+    known = {id(p) for module in modules for p in module.parameters()}
+    known |= {id(p) for group in groups for p in group["params"]}
+    leaves = [getattr(node, "variable", None) for node in _nodes(loss.grad_fn)]
+    lost = {id(p): p for p in leaves if isinstance(p, nn.Parameter) and id(p) not in known}
+    if lost:
+        shapes = ", ".join(str(tuple(p.shape)) for p in lost.values())
+        warnings.warn(
+            f"The loss depends on {len(lost)} parameter(s) that nobody trains, of shape {shapes}: "
+            "neither the model nor the optimizer has them. Make each an attribute of the model, "
+            "model.k = k, before the optimizer is made, or give it to the optimizer.",
+            stacklevel=2,
+        )
+
+
 def _reaches(root: Any, parameters: set[int]) -> bool:
+    return any(id(getattr(node, "variable", None)) in parameters for node in _nodes(root))
+
+
+def _nodes(root: Any) -> Iterator[Any]:
+    """Walk a graph."""
     seen: set[Any] = set()
     stack = [root]
     while stack:
@@ -96,10 +129,8 @@ def _reaches(root: Any, parameters: set[int]) -> bool:
         if node in seen:
             continue
         seen.add(node)
-        if id(getattr(node, "variable", None)) in parameters:
-            return True
+        yield node
         stack.extend(following for following, _ in node.next_functions if following is not None)
-    return False
 
 
 def find_nonfinite(loss: Tensor, metrics: dict[str, Any]) -> str:

@@ -15,7 +15,12 @@ from perceptrain_core.errors import NonFiniteLossError, TrainingError
 from perceptrain_core.models.parameters import nonfinite_parameter
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.advice import advise
-from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
+from perceptrain_core.training.first_batch import (
+    check_gradient,
+    check_result,
+    find_nonfinite,
+    warn_of_untrained,
+)
 from perceptrain_core.types import LossFunction, Metrics, SkipBatch
 
 
@@ -29,10 +34,18 @@ class LossGuard:
         loss_fn: The loss.
         policy: ``"raise"``, ``"skip"`` or ``"ignore"``.
         where: Gives the position in the run, for messages.
+        optimizer: What trains, if it goes by gradients.
     """
 
-    def __init__(self, loss_fn: LossFunction, policy: str, where: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        loss_fn: LossFunction,
+        policy: str,
+        where: Callable[[], str],
+        optimizer: Any = None,
+    ) -> None:
         self.loss_fn = loss_fn
+        self._optimizer = optimizer
         self.begin_step = getattr(loss_fn, "begin_step", None)
         self._policy = policy
         self._watch = policy != "ignore"
@@ -72,6 +85,7 @@ class LossGuard:
     def _check_first(self, result: Any, model: nn.Module) -> None:
         check_result(result)
         check_gradient(result[0], model)
+        warn_of_untrained(result[0], model, self.loss_fn, self._optimizer)
 
     def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
         if isfinite(loss.item()):
@@ -110,8 +124,7 @@ class FusedLossGuard(LossGuard):
     def __init__(
         self, optimizer: Optimizer, loss_fn: LossFunction, where: Callable[[], str]
     ) -> None:
-        super().__init__(loss_fn, "raise", where)
-        self._optimizer = optimizer
+        super().__init__(loss_fn, "raise", where, optimizer)
         self._flag: Tensor | None = None
         self._recent: list[tuple[Tensor, Metrics, str]] = []
         self._model: nn.Module
@@ -126,7 +139,7 @@ class FusedLossGuard(LossGuard):
         self._model = model
         bad = torch.isfinite(loss.detach()).logical_not_().to(torch.float32)
         self._flag = bad if self._flag is None else torch.maximum(self._flag, bad)
-        self._optimizer.found_inf = self._flag  # type: ignore[attr-defined]
+        self._optimizer.found_inf = self._flag
         self._recent.append((loss.detach(), detached(metrics), self._where()))
         if len(self._recent) >= self.POLL_EVERY:
             self.poll()
@@ -169,7 +182,7 @@ def make_guard(
     require_optimizer(optimizer)
     if policy == "raise" and not scaled and FusedLossGuard.fits(optimizer, device):
         return FusedLossGuard(optimizer, loss_fn, where)
-    return LossGuard(loss_fn, policy, where)
+    return LossGuard(loss_fn, policy, where, optimizer)
 
 
 def require_optimizer(optimizer: Any) -> None:

@@ -96,6 +96,19 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
     return optimizer
 
 
+def parameters_beside(optimizer: Any, model: nn.Module, loss_fn: Any) -> list[nn.Parameter]:
+    """Give the parameters of an optimizer that are neither the model's nor the loss's.
+
+    Such as the unknown coefficient of an equation, which a function holds.
+    """
+    if not isinstance(optimizer, Optimizer):
+        return []
+    modules = [part for part in (model, loss_fn) if isinstance(part, nn.Module)]
+    known = {id(p) for module in modules for p in module.parameters()}
+    every = (p for group in optimizer.param_groups for p in group["params"])
+    return [p for p in every if isinstance(p, nn.Parameter) and id(p) not in known]
+
+
 def _parameters_of(optimizer: Any) -> set[int]:
     if isinstance(optimizer, Optimizer):
         return {id(p) for group in optimizer.param_groups for p in group["params"]}

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch.nn import ParameterList
+
 from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.checkpoints.folder import (
@@ -30,11 +32,13 @@ from perceptrain_core.training.changes import (
 )
 from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.meter import Meter
+from perceptrain_core.training.parts import parameters_beside
 
 _PLAIN = (str, int, float, bool, type(None))
 #: Parts that not every run has.
 _PARTS = {
     "loss": "a loss",
+    "parameters": "parameters that the optimizer has beside the model's",
     "averaged_model": "an averaged model (ema)",
     "grad_scaler": "a gradient scaler (fp16)",
     "lr_schedule": "a learning-rate scheduler",
@@ -221,6 +225,9 @@ def _stateful(trainer: Any) -> dict[str, Any]:
     parts = {"model": trainer.model, "optimizer": trainer.optimizer}
     if hasattr(trainer.loss_fn, "state_dict") and hasattr(trainer.loss_fn, "load_state_dict"):
         parts["loss"] = trainer.loss_fn
+    others = parameters_beside(trainer.optimizer, trainer.model, trainer.loss_fn)
+    if others:
+        parts["parameters"] = ParameterList(others)
     if trainer.averaged_model is not None:
         parts["averaged_model"] = trainer.averaged_model
     if trainer.grad_scaler is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from perceptrain_core.errors import ConfigError
 from perceptrain_core.weightings.base import Gradients, Terms, Weighting
 
 
@@ -16,10 +17,15 @@ class Fixed(Weighting):
         weights: The weights, by the names of the terms.
 
     Raises:
-        ConfigError: A weight is negative or not finite.
+        ConfigError: They are no dict, or a weight is negative or not finite.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
+        if not isinstance(weights, Mapping):
+            raise ConfigError(
+                f"weights={weights!r}: expected a dict of numbers by the names of the terms, such "
+                'as {"boundary": 100.0}.'
+            )
         super().__init__(initial=weights)
 
     def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:

@@ -67,7 +67,7 @@ class GradNormBalance(Weighting):
             name: self._balanced(self.number(name), length, total)
             for name, length in zip(gradients.names, lengths, strict=True)
         }
-        advice = "Its term has hardly a gradient beside the others."
+        advice = "Its gradient is tiny beside the others: is it satisfied, or wrong in scale?"
         return self.take(new, next(iter(terms.values())), self.max_weight, advice)
 
     def _balanced(self, weight: float, length: float, total: float) -> float:

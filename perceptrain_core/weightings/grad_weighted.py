@@ -95,8 +95,13 @@ class GradWeighted(Weighting):
             new,
             next(iter(terms.values())),
             self.max_weight,
-            'With denominator="unweighted" weights run away from terms that are satisfied.',
+            self._advice(),
         )
+
+    def _advice(self) -> str:
+        if self.denominator == "unweighted":
+            return 'Weights run away from terms that are satisfied: prefer denominator="weighted".'
+        return "Its gradient is tiny beside that of the fixed term: look at its scale."
 
     def _annealed(self, weight: float, mean: float, largest: float) -> float:
         if self.denominator == "weighted":

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from perceptrain_core.errors import ConfigError
+from perceptrain_core.tensors import describe
 from perceptrain_core.weightings.base import Gradients, Terms, Weighting, number_faults
 
 #: Gives the residual of each term at each point, before the mean of their squares is taken.
@@ -37,8 +38,9 @@ class NTK(Weighting):
     Args:
         every: The steps from one change to the next; the first step is one.
         residuals: ``residuals(batch, model)`` gives the residual tensors by the names of the
-            terms. By default what the model returns for the batch, or for the inputs of a batch
-            ``(inputs, labels)``; labels are constants and change no gradient.
+            terms; or a reference to such a function, ``"./file.py:function"``. By default what the
+            model returns for the batch, or for the inputs of a batch ``(inputs, labels)``; labels
+            are constants and change no gradient.
         chunk: So many points are differentiated at once; 1 suits functions that ``torch.vmap``
             cannot take.
         max_weight: The bound of a weight; a warning says when it holds.
@@ -52,7 +54,7 @@ class NTK(Weighting):
         self,
         every: int = 1000,
         *,
-        residuals: Residuals | None = None,
+        residuals: Residuals | str | None = None,
         chunk: int = 64,
         max_weight: float = 1e5,
         eps: float = 1e-24,
@@ -60,7 +62,7 @@ class NTK(Weighting):
         faults = number_faults({"max_weight": max_weight, "eps": eps})
         faults += number_faults({"chunk": chunk}, 1)
         super().__init__(every, faults=faults)
-        self.residuals = residuals or _of_model
+        self.residuals: Residuals = _loaded(residuals) or _of_model
         self.chunk = int(chunk)
         self.max_weight = max_weight
         self.eps = eps
@@ -109,9 +111,24 @@ def mean_trace(residual: Tensor, parameters: Sequence[Tensor], chunk: int = 64) 
     return total / len(flat)
 
 
+def _loaded(residuals: Residuals | str | None) -> Any:
+    if not isinstance(residuals, str):
+        return residuals
+    from perceptrain_core.registry.references import load_reference  # only for run files
+
+    return load_reference(residuals)
+
+
 def _of_model(batch: Any, model: Any) -> Any:
     labelled = isinstance(batch, tuple | list) and len(batch) == 2
-    return model(batch[0] if labelled else batch)
+    try:
+        return model(batch[0] if labelled else batch)
+    except Exception as error:
+        raise ConfigError(
+            f"The ntk weighting could not evaluate {type(model).__name__} on "
+            f"{describe(batch)}: {error}. Give residuals=..., a function (batch, model) -> dict of "
+            "residuals."
+        ) from error
 
 
 def _named(found: Any, terms: Terms) -> Mapping[str, Tensor]:

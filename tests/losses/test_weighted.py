@@ -309,3 +309,40 @@ def test_a_loss_inside_that_counts_steps_is_told_of_them() -> None:
     loss_fn.begin_step()
     loss_fn.end_steps()
     assert Counting.told == ["begin", "end"]
+
+
+class Gives(nn.Module):
+    """A weighting whose update gives what it is told to."""
+
+    every = 1
+
+    def __init__(self, what: Any) -> None:
+        super().__init__()
+        self.what = what
+
+    def update(self, terms: Any, grads: Any) -> Any:
+        return self.what(terms) if callable(self.what) else self.what
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        (None, "Gives.update returned None; expected a dict"),
+        ({"values": 2.0}, r"gave 2.0 as the weight of 'values'; expected a 0-dim tensor"),
+        ({"values": torch.ones(1)}, r"gave a tensor of shape \(1,\).* expected a 0-dim tensor"),
+        ({"valeus": torch.ones(())}, "gave a weight for 'valeus'; the terms of the loss are"),
+    ],
+)
+def test_what_a_weighting_must_not_give(what: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        WeightedLoss(Coefficient(), Gives(what))(points(0), Net(3, 0))
+
+
+def test_what_a_weighting_does_to_the_terms_does_not_happen_to_the_loss() -> None:
+    def spoil(terms: Any) -> Any:
+        return {name: torch.ones_like(term) + 0 * term.mul_(0) for name, term in terms.items()}
+
+    loss, model, x = Coefficient(), Net(3, 0), points(0)
+    value, metrics = WeightedLoss(loss, Gives(spoil))(x, model)
+    assert value.item() == pytest.approx(loss(x, model)[0].item())
+    assert metrics["values"].item() == loss(x, model)[1]["values"].item()

@@ -106,3 +106,14 @@ def test_residuals_without_a_gradient_keep_their_weight_and_small_ones_are_held(
 def test_options_that_cannot_be():
     with pytest.raises(ConfigError, match=r"max_weight=-1: .*; chunk=0: expected a number >= 1"):
         NTK(max_weight=-1, chunk=0)
+
+
+def test_residuals_by_a_reference_and_a_model_that_cannot_take_the_batch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text("def twice(batch, model):\n    return {'x': 2 * model.p}\n")
+    model = Line()
+    assert NTK(residuals="./own.py:twice").residuals(None, model)["x"] == 2
+    with pytest.raises(ConfigError, match=r"ntk weighting could not evaluate Line on a tuple .*"):
+        WeightedLoss(lambda b, m: squares(b[0], m), NTK())(
+            ({"pde": points(1), "bc": points(0)},), model
+        )

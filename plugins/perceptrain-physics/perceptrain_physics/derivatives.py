@@ -114,6 +114,11 @@ def _checked(axes: Sequence[int] | None, dimensions: int) -> Sequence[int]:
 
 
 def _check(u: Tensor, x: Tensor, columns: int) -> None:
+    if not isinstance(u, Tensor) or not isinstance(x, Tensor):
+        raise DataError(
+            f"u is {type(u).__name__} and x is {type(x).__name__}; expected tensors, the values of "
+            "a network and the points: u = network(x). partials(network, x, ...) calls it itself."
+        )
     if x.ndim != 2:
         raise ShapeError(
             f"x has the shape {tuple(x.shape)}; expected (N, d), a row for each point. Points on a "

@@ -42,8 +42,13 @@ def partials(
     Raises:
         ConfigError: An order has a letter that is no coordinate, or the names are not letters.
         ShapeError: The shapes are others.
-        DataError: ``x`` is no tensor of floats.
+        DataError: ``x`` is no tensor of floats, or ``net`` cannot be called.
     """
+    if not callable(net) or isinstance(net, Tensor):
+        raise DataError(
+            f"net is {type(net).__name__}; expected the network itself, which is called with the "
+            "points. For values that are computed already use grad(u, x) or laplacian(u, x)."
+        )
     axes = _axes(x, names)
     indices = [_index(order, axes) for order in orders]
     if torch.is_grad_enabled():

@@ -25,8 +25,9 @@ def test_the_readme_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     exec("\n".join(blocks("python")), {"__name__": "readme"})
-    error = float(capsys.readouterr().out.split("relative L2 error: ")[1])
-    assert error < 0.1
+    printed = capsys.readouterr().out
+    assert float(printed.split("relative L2 error: ")[1].split()[0]) < 0.1
+    assert float(printed.split("k = ")[1]) == pytest.approx(2, abs=0.1)
 
 
 def test_the_run_file_of_the_readme_fits_together() -> None:

@@ -1,0 +1,126 @@
+"""Do the logits of a model and the labels fit, and what are the labels?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perceptrain.errors import DataError, ShapeError
+
+
+def split_batch(batch: Any) -> tuple[Any, Any]:
+    """Take a batch apart.
+
+    Args:
+        batch: ``(images, labels)``, a tuple or a list.
+
+    Returns:
+        The images and the labels.
+
+    Raises:
+        DataError: The batch is anything else.
+    """
+    if isinstance(batch, (tuple, list)) and len(batch) == 2:
+        return batch[0], batch[1]
+    got = f"a {type(batch).__name__}"
+    if isinstance(batch, (tuple, list)):
+        got += f" of {len(batch)}"
+    raise DataError(
+        f"The batch is {got}; expected (images, labels), a tuple of two. For batches that are "
+        'dicts, give lambda batch, model: loss_fn((batch["image"], batch["label"]), model).'
+    )
+
+
+def fit_labels(logits: Any, labels: Any) -> tuple[Tensor, Tensor]:
+    """Check the logits and the labels, and give the labels a channel dimension.
+
+    Args:
+        logits: Floats of shape ``(N, K, H, W[, D])``.
+        labels: Of shape ``(N, H, W[, D])``, ``(N, 1, H, W[, D])`` or ``(N, K, H, W[, D])``.
+
+    Returns:
+        The logits, and the labels of shape ``(N, 1, H, W[, D])`` or ``(N, K, H, W[, D])``.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DataError: One of them is no tensor or has a wrong dtype, or the batch is empty.
+    """
+    _require_logits(logits)
+    if not isinstance(labels, Tensor) or labels.is_complex():
+        got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+        raise DataError(f"The labels are {got}; expected a tensor of class indices, or one-hot.")
+    size = logits.shape[:1] + logits.shape[2:]
+    if labels.shape == size:
+        return logits, labels.unsqueeze(1)
+    channels = labels.shape[1] if labels.ndim == logits.ndim else 0
+    if channels in (1, logits.shape[1]) and labels.shape[:1] + labels.shape[2:] == size:
+        return logits, labels
+    raise ShapeError(
+        f"The model gave {tuple(logits.shape)} and the labels have shape {tuple(labels.shape)}; "
+        f"expected labels of shape {_shape(size, 1)} or {tuple(size)} with class indices, or "
+        f"one-hot of {_shape(size, logits.shape[1])}. {_mend(logits, labels)}"
+    )
+
+
+def check_values(labels: Tensor, classes: int | None, ignore_index: int | None) -> None:
+    """Check what labels hold; it waits for the device, so it is not for every batch.
+
+    Args:
+        labels: Labels as `fit_labels` gives them.
+        classes: The number of classes, if they are indices; None for channels of values in [0, 1].
+        ignore_index: A value that may be there too.
+
+    Raises:
+        DataError: A label is no class, or not in [0, 1].
+    """
+    known = labels if ignore_index is None else labels[labels != ignore_index]
+    if not known.numel():
+        return
+    low, high = known.min().item(), known.max().item()
+    top = 1 if classes is None else classes - 1
+    whole = classes is None or not known.is_floating_point() or bool((known == known.round()).all())
+    if low >= 0 and high <= top and whole:
+        return
+    expected = (
+        "values from 0 to 1, for example (masks > 0)"
+        if classes is None
+        else f"whole class indices from 0 to {top}, one for each channel of the model"
+    )
+    raise DataError(
+        f"The labels go from {low:g} to {high:g}{'' if whole else ', with fractions'}; expected "
+        f"{expected}. For labels that are to be left out, dice, focal and tversky have "
+        "ignore_index."
+    )
+
+
+def _require_logits(logits: Any) -> None:
+    if not isinstance(logits, Tensor):
+        raise DataError(
+            f"The model returned a {type(logits).__name__}; expected one tensor of logits, "
+            "(N, K, H, W) or (N, K, H, W, D). Let the model return the tensor alone."
+        )
+    if not logits.is_floating_point():
+        raise DataError(f"The model returned {logits.dtype}; expected logits, which are floats.")
+    if logits.ndim < 3:
+        raise ShapeError(
+            f"The model gave {tuple(logits.shape)}; expected (N, K, H, W) or (N, K, H, W, D): "
+            "logits for K classes at each pixel."
+        )
+    if not logits.numel():
+        raise DataError(
+            f"The model gave {tuple(logits.shape)}, nothing at all: leave empty batches out."
+        )
+
+
+def _shape(size: torch.Size, channels: int) -> tuple[int, ...]:
+    return (size[0], channels, *size[1:])
+
+
+def _mend(logits: Tensor, labels: Tensor) -> str:
+    if labels.ndim == logits.ndim and labels.shape[-1] == logits.shape[1]:
+        return "If the classes are the last dimension of the labels, use labels.movedim(-1, 1)."
+    if labels.ndim == logits.ndim and labels.shape[2:] == logits.shape[2:]:
+        return "Give the model one output channel for each class."
+    return "The model must keep the height and width of the labels."

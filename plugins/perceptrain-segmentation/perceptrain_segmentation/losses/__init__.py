@@ -1,0 +1,1 @@
+"""The losses of MONAI, each with its options under their own names."""

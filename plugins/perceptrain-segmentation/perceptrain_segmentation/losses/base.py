@@ -1,0 +1,229 @@
+"""What the losses have in common: from a batch and a model to a criterion of MONAI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain.errors import ConfigError, DataError, ShapeError
+from perceptrain_segmentation.labels import check_values, fit_labels, split_batch
+from perceptrain_segmentation.losses.options import check_options
+from perceptrain_segmentation.score import dice_score as score_of
+
+Activation: TypeAlias = Callable[[Tensor], Tensor]
+#: A weight for all classes, or one for each.
+Weight: TypeAlias = Tensor | Sequence[float] | float | None
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How logits and labels are to be read; MONAI wants to know it beforehand.
+
+    Attributes:
+        channels: Of the logits.
+        to_onehot_y: Whether the labels are indices of several classes.
+        softmax: Whether the classes exclude each other.
+        sigmoid: Whether each channel is a class by itself.
+    """
+
+    channels: int
+    to_onehot_y: bool
+    softmax: bool
+    sigmoid: bool
+
+
+class SegmentationLoss(nn.Module):
+    """A criterion of MONAI as a loss, ``(batch, model) -> (loss, metrics)``.
+
+    The batch is ``(images, labels)``. The model gives logits of shape ``(N, K, H, W[, D])``; the
+    labels are class indices of shape ``(N, H, W[, D])`` or ``(N, 1, H, W[, D])``, of any dtype, or
+    one-hot of shape ``(N, K, H, W[, D])``. What MONAI wants to be told follows from the shapes,
+    unless it is said otherwise:
+
+    - ``K > 1``: classes exclude each other; softmax, and labels with one channel become one-hot.
+    - ``K = 1``: the one class and the background; sigmoid, and labels 0 and 1.
+    - ``sigmoid=True`` with ``K > 1`` channels of labels: classes that may overlap.
+    - ``softmax=False`` and ``sigmoid=False``: the model gives probabilities.
+
+    With ``K = 1`` there is no background channel, so ``include_background`` does not matter.
+
+    The values of the labels are looked at on the first batch only. The loss has no parameters and
+    no state.
+
+    Args:
+        to_onehot_y: Whether labels are indices; None: as the shapes say.
+        softmax: Whether to apply softmax; None: for ``K > 1``, unless ``sigmoid`` or ``other_act``.
+        sigmoid: Whether to apply a sigmoid; None: for ``K = 1``, likewise.
+        other_act: A function to apply to the logits instead.
+        dice_score: Whether the metrics have `perceptrain_segmentation.dice_score` of the
+            prediction, detached, which costs a little.
+        options: The other options of MONAI's class.
+
+    Raises:
+        ConfigError: An option cannot be.
+    """
+
+    #: The class of MONAI.
+    monai: ClassVar[Callable[..., nn.Module]]
+    #: How many dimensions an image may have; all, if there are none.
+    dimensions: ClassVar[tuple[int, ...]] = ()
+    #: Whether ``alpha`` is the weight of classes in a focal loss, not a plain number.
+    focal_alpha: ClassVar[bool] = False
+    #: What MONAI calls the option for softmax.
+    softmax_option: ClassVar[str] = "softmax"
+
+    def __init__(
+        self,
+        *,
+        to_onehot_y: bool | None = None,
+        softmax: bool | None = None,
+        sigmoid: bool | None = None,
+        other_act: Activation | None = None,
+        dice_score: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self._name = type(self).__name__
+        activations = {self.softmax_option: softmax, "sigmoid": sigmoid, "other_act": other_act}
+        others = {"to_onehot_y": to_onehot_y, "dice_score": dice_score, **options}
+        check_options(activations | others, self.focal_alpha)
+        given = [name for name, value in activations.items() if value]
+        if len(given) > 1:
+            raise ConfigError(f"{' and '.join(given)} are given; expected at most one of them.")
+        self.to_onehot_y, self.softmax, self.sigmoid = to_onehot_y, softmax, sigmoid
+        self.other_act, self.dice_score = other_act, dice_score
+        self.options = options
+        # By mode, device and dtype; no submodules, for they hold nothing that a checkpoint needs.
+        self._criteria: dict[Any, nn.Module] = {}
+        try:
+            self._make(Mode(3, True, False, False), torch.empty(0))
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{self._name}: {error}") from error
+
+    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+        """Evaluate the loss.
+
+        Args:
+            batch: ``(images, labels)``.
+            model: Gives logits of shape ``(N, K, H, W[, D])``.
+
+        Returns:
+            The loss. The metrics are the terms, where there are several, and ``dice_score``.
+
+        Raises:
+            ShapeError: Logits and labels do not fit, or not these options.
+            DataError: The batch, the model's output or the labels are not what they must be.
+            ConfigError: An option does not fit the number of classes.
+        """
+        images, given = split_batch(batch)
+        logits, labels = fit_labels(model(images), given)
+        self._check_dimensions(logits)
+        mode = self._mode(logits, labels)
+        criterion = self._criterion(mode, logits, labels)
+        target = labels if mode.to_onehot_y else labels.to(logits.dtype)
+        try:
+            loss, metrics = self._evaluate(criterion, logits, target)
+        except (ValueError, AssertionError, RuntimeError) as error:
+            self._explain(error, logits, labels)
+            raise
+        if self.dice_score:
+            metrics["dice_score"] = self._score(mode, logits, labels)
+        # MONAI computes focal losses in float32, whatever comes in.
+        return loss.to(torch.promote_types(loss.dtype, logits.dtype)), metrics
+
+    def criterion_options(self, mode: Mode) -> dict[str, Any]:
+        """Give the options of MONAI's class for a mode."""
+        return {
+            "to_onehot_y": mode.to_onehot_y,
+            "softmax": mode.softmax,
+            "sigmoid": mode.sigmoid,
+            "other_act": self.other_act,
+        }
+
+    def _evaluate(
+        self, criterion: Any, logits: Tensor, target: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return criterion(logits, target), {}
+
+    def _mode(self, logits: Tensor, labels: Tensor) -> Mode:
+        channels, label_channels = logits.shape[1], labels.shape[1]
+        binary = channels == 1
+        softmax, sigmoid, to_onehot_y = self.softmax, self.sigmoid, self.to_onehot_y
+        if binary and (softmax or to_onehot_y):
+            wrong = self.softmax_option if softmax else "to_onehot_y"
+            raise ConfigError(
+                f"{wrong}=True is given, but the model gave {tuple(logits.shape)}: one class, "
+                "which a sigmoid tells from the background. Leave the option out, or give the "
+                "model an output channel for each class."
+            )
+        indices = not binary and label_channels == 1
+        if to_onehot_y is not None and not binary and to_onehot_y != indices:
+            expected = _plural(1 if to_onehot_y else channels)
+            raise ShapeError(
+                f"to_onehot_y={to_onehot_y} is given, and the labels have "
+                f"{_plural(label_channels)}, the model's output {_plural(channels)}; expected "
+                f"{expected} of labels. Leave the option out: the shapes tell it."
+            )
+        if softmax is None:
+            softmax = not (binary or sigmoid or self.other_act)
+        if sigmoid is None:
+            sigmoid = binary and not self.other_act
+        return Mode(channels, indices, softmax, sigmoid)
+
+    def _criterion(self, mode: Mode, logits: Tensor, labels: Tensor) -> nn.Module:
+        key = (mode, logits.device, logits.dtype)
+        if key not in self._criteria:
+            classes = mode.channels if mode.to_onehot_y else None
+            check_values(labels, classes, self.options.get("ignore_index"))
+            try:
+                self._criteria[key] = self._make(mode, logits)
+            except (ValueError, TypeError) as error:
+                raise ConfigError(f"{self._name}: {error}") from error
+        return self._criteria[key]
+
+    def _make(self, mode: Mode, like: Tensor) -> nn.Module:
+        options = self.options | self.criterion_options(mode)
+        if options.get("weight") is not None:
+            options["weight"] = torch.as_tensor(options["weight"]).to(like)
+        if mode.channels == 1 and "include_background" in options:
+            options["include_background"] = True
+        return type(self).monai(**options)
+
+    def _score(self, mode: Mode, logits: Tensor, labels: Tensor) -> Tensor:
+        outputs = logits.detach()
+        if self.other_act is not None:
+            outputs = self.other_act(outputs)
+        return score_of(
+            outputs,
+            labels,
+            multilabel=mode.sigmoid and not mode.to_onehot_y,
+            threshold=0.0 if mode.sigmoid else 0.5,
+            ignore_index=self.options.get("ignore_index"),
+        )
+
+    def _check_dimensions(self, logits: Tensor) -> None:
+        if self.dimensions and logits.ndim - 2 not in self.dimensions:
+            raise ShapeError(
+                f"The model gave {tuple(logits.shape)}; {self._name} takes images in 2 or 3 "
+                "dimensions, (N, K, H, W) or (N, K, H, W, D)."
+            )
+
+    def _explain(self, error: Exception, logits: Tensor, labels: Tensor) -> None:
+        if isinstance(error, RuntimeError):
+            if "out of" in str(error) and "memory" not in str(error):
+                check_values(labels, logits.shape[1], self.options.get("ignore_index"))
+            return
+        if "weight" in str(error) or "alpha" in str(error):
+            raise ConfigError(f"{self._name}, {_plural(logits.shape[1])}: {error}") from error
+        raise DataError(
+            f"{self._name} cannot take logits {tuple(logits.shape)} and labels "
+            f"{tuple(labels.shape)}: {error}"
+        ) from error
+
+
+def _plural(channels: int) -> str:
+    return "1 channel" if channels == 1 else f"{channels} channels"

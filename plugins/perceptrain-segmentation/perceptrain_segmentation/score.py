@@ -1,0 +1,79 @@
+"""The Dice score of a hard prediction."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from perceptrain_segmentation.labels import fit_labels
+
+
+@torch.no_grad()
+def dice_score(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    multilabel: bool = False,
+    threshold: float = 0.0,
+    ignore_index: int | None = None,
+) -> Tensor:
+    """Dice score ``2 |A and B| / (|A| + |B|)`` of the hard prediction, the mean over the classes.
+
+    It is taken for each image and each class that the image's labels have, without the background
+    (class 0), and the mean is over these, as in ``monai.metrics.compute_dice`` with
+    ``include_background=False``. Where no image of the batch has any class, an image and class
+    count 1 if nothing was predicted and 0 otherwise.
+
+    Args:
+        logits: Floats of shape ``(N, K, H, W[, D])``. The prediction is the class of the largest.
+            With ``K = 1``, or with ``multilabel``, it is whether a logit is above the threshold,
+            and every channel counts.
+        labels: Class indices of shape ``(N, H, W[, D])`` or ``(N, 1, H, W[, D])``, or one-hot
+            ``(N, K, H, W[, D])``.
+        multilabel: Whether classes may overlap, so that each channel is predicted by itself.
+        threshold: For channels by themselves: 0 for logits, 0.5 for probabilities.
+        ignore_index: A label whose pixels do not count. With one-hot labels that is the class of
+            this channel, or, if there is no such channel, pixels that have no class.
+
+    Returns:
+        The score in [0, 1], a 0-dim float32 tensor without a graph.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DataError: One of them is no tensor or has a wrong dtype.
+    """
+    logits, labels = fit_labels(logits, labels)
+    channels = logits.shape[1]
+    if channels == 1 or multilabel:
+        predicted, truth = logits > threshold, _as_channels(labels, channels)
+    else:
+        predicted = _as_channels(logits.argmax(1, keepdim=True), channels)[:, 1:]
+        truth = _as_channels(labels, channels)[:, 1:]
+    if ignore_index is not None:
+        counted = _counted(labels, ignore_index)
+        predicted, truth = predicted & counted, truth & counted
+    return _mean_dice(predicted, truth)
+
+
+def _mean_dice(predicted: Tensor, truth: Tensor) -> Tensor:
+    both = (predicted & truth).flatten(2).sum(2)
+    size, true_size = predicted.flatten(2).sum(2), truth.flatten(2).sum(2)
+    present = true_size > 0
+    scores = 2 * both.float() / (size + true_size).clamp(min=1)
+    mean = (scores * present).sum() / present.sum().clamp(min=1)
+    return torch.where(present.any(), mean, (size == 0).float().mean())
+
+
+def _as_channels(labels: Tensor, channels: int) -> Tensor:
+    if channels == 1 or labels.shape[1] == channels:
+        return labels > 0.5
+    classes = torch.arange(channels, device=labels.device)
+    return labels == classes.view(1, -1, *[1] * (labels.ndim - 2))
+
+
+def _counted(labels: Tensor, ignore_index: int) -> Tensor:
+    if labels.shape[1] == 1:
+        return labels != ignore_index
+    if 0 <= ignore_index < labels.shape[1]:
+        return labels[:, ignore_index : ignore_index + 1] <= 0.5
+    return labels.sum(1, keepdim=True) > 0
