@@ -38,6 +38,7 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "annealed": ANNEALED,
     "annealed-arxiv": {**ARXIV, "max_weight": None},
     "annealed-arxiv-bounded": ARXIV,
+    "annealed-every-step": {**ANNEALED, "every": 1},
     "annealed-matrices": {**ANNEALED, "parameters": "matrices"},
     "fixed-100": {"name": "fixed", "weights": {"boundary": 100.0}},
     "grad_norm_balance": {"name": "grad_norm_balance"},
