@@ -160,7 +160,7 @@ def main() -> None:
     """Read the command line, train, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "runs", nargs="*", default=["M1", "M2", "mlp+annealed-arxiv"],
+        "runs", nargs="*", default=["M1", "M2", "mlp+annealed-every-step", "mlp+annealed-arxiv"],
         type=partial(checked, schemes=SCHEMES),
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ... of each run")
