@@ -79,7 +79,7 @@ def test_a_broken_plugin_is_one_line_and_the_others_are_listed(site):
     site.plugin("blocked-one", "import no_such_module\n")
     done = site.run("list-losses", PERCEPTRAIN_PLUGINS="-blocked_one")
     assert done.returncode == 0
-    assert "dice" in names(done.stdout)
+    assert {"dice", "good/dice"} & {*names(done.stdout)}  # another plugin may have one, too
     assert done.stderr == (
         "Warning: The plugin broken-one 2.0 failed: "
         "ModuleNotFoundError: No module named 'no_such_module'\n"
