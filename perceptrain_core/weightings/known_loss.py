@@ -91,9 +91,10 @@ class KnownLoss(Tensor):
         loss = args[0] if args else None
         if isinstance(loss, KnownLoss) and loss._stand_in is None and not kwargs:
             # A look must leave the loss as it is: that of a trainer at its first batch, too.
-            if getattr(func, "__self__", None) in _OF_GRAPH:
+            attribute = getattr(func, "__self__", None)
+            if attribute in _OF_GRAPH:
                 return func(loss._in_graph())
-            if func in _LOOKS or getattr(func, "__name__", None) == "__get__":
+            if func in _LOOKS or attribute in _OF_VALUE:
                 return func(loss._value, *args[1:])
         known = [arg for arg in args if isinstance(arg, KnownLoss) and arg._stand_in is None]
         scales = func in _PRODUCTS or (func in _QUOTIENTS and any(loss is one for one in known))
@@ -104,6 +105,10 @@ class KnownLoss(Tensor):
 
 
 _OF_GRAPH = (Tensor.grad_fn, Tensor.requires_grad, Tensor.is_leaf)
+_OF_VALUE = (
+    *(Tensor.dtype, Tensor.device, Tensor.shape, Tensor.ndim, Tensor.layout, Tensor.is_cuda),
+    *(Tensor.data, Tensor.is_sparse),
+)
 _LOOKS = (
     *(Tensor.dim, Tensor.size, Tensor.numel, Tensor.is_complex, Tensor.is_floating_point),
     *(Tensor.isfinite, torch.isfinite, Tensor.__float__, Tensor.__bool__, Tensor.__format__),

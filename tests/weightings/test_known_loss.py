@@ -74,6 +74,7 @@ USES: dict[str, Callable[[Tensor, list[Any]], Any]] = {
     "without gradients on": lambda loss, p: torch.no_grad()(loss.backward)(),
     "scaled twice": lambda loss, p: (2 * (loss / 8)).backward(),
     "a number over it": lambda loss, p: (8 / loss).backward(),
+    "its real part": lambda loss, p: loss.real.backward(),
     "changed in place": lambda loss, p: [loss.mul_(3), loss.backward()],
     "second derivatives": lambda loss, p: (
         loss + sum(g.square().sum() for g in torch.autograd.grad(loss, p, create_graph=True))
