@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast
 
@@ -135,6 +135,19 @@ def detached(values: Mapping[str, Any]) -> dict[str, Any]:
 def _cut(tensor: Tensor) -> Tensor:
     shared = tensor.grad_fn is None or tensor._is_view()
     return tensor.detach().clone() if shared else tensor.detach()
+
+
+def graph_nodes(tensors: Iterable[Tensor]) -> Iterator[Any]:
+    """Walk the graphs of tensors, and give each node once; nothing is computed."""
+    seen: set[Any] = set()
+    stack: list[Any] = [tensor.grad_fn for tensor in tensors]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        yield node
+        stack.extend(following for following, _ in node.next_functions)
 
 
 def parts_of(value: object) -> list[Any] | None:

@@ -14,10 +14,9 @@ import torch
 from torch import nn
 
 from perceptrain_core.callbacks import Callback
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.testing.case import changes, leaves, seen
-from perceptrain_core.testing.checks import require, run_check
+from perceptrain_core.testing.checks import require_all
 from perceptrain_core.training import Trainer
 
 _EPOCHS = 4
@@ -36,13 +35,8 @@ def check_callback(callback: Callback) -> None:
     Raises:
         ConformanceError: It does not; the message lists every fault.
     """
-    random_state = get_random_state()
-    try:
-        first = run_check("is a callback", _kind_faults, callback)
-        checks = [] if first.faults else [run_check(n, f, callback) for n, f in _CHECKS.items()]
-        require(f"The callback {type(callback).__name__!r}", [first, *checks])
-    finally:
-        set_random_state(random_state)
+    label = f"The callback {type(callback).__name__!r}"
+    require_all(callback, label, ("is a callback", _kind_faults), _CHECKS)
 
 
 def _kind_faults(callback: Any) -> Iterator[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.errors import ConformanceError, LossContractError
 from perceptrain_core.registry.messages import one_line
 
@@ -38,6 +39,30 @@ def run_check(name: str, find: Callable[[Any], Iterator[str]], subject: Any) -> 
     except Exception as error:  # whatever the subject, or a copy of it, raises
         faults.append(f"it raised {one_line(error)}")
     return Check(name, tuple(dict.fromkeys(faults)))
+
+
+def require_all(
+    subject: Any,
+    label: str,
+    kind: tuple[str, Callable[[Any], Iterator[str]]],
+    checks: Mapping[str, Callable[[Any], Iterator[str]]],
+) -> None:
+    """Run checks of a subject, those after the first only if it is of the right kind.
+
+    Args:
+        subject: What is checked.
+        label: What to call it.
+        kind: The first check, by its name.
+        checks: The others, by their names.
+
+    Raises:
+        ConformanceError: One found a fault; the message lists every fault.
+    """
+    with kept_random_state():
+        first = run_check(*kind, subject)
+        others = {} if first.faults else checks
+        found = [first, *(run_check(name, find, subject) for name, find in others.items())]
+    require(label, found)
 
 
 def require(subject: str, checks: Iterable[Check]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
+from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.testing.case import Case, changes, leaves, same, seen
 from perceptrain_core.testing.checks import Check, require, run_check
 from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
@@ -35,12 +35,8 @@ def check_loss(loss_fn: Callable[..., Any], batch: Any, model: nn.Module) -> Non
     Raises:
         ConformanceError: It does not; the message lists every fault.
     """
-    random_state = get_random_state()
-    try:
-        with torch.enable_grad():
-            checks = _run(Case(loss_fn, batch, model))
-    finally:
-        set_random_state(random_state)
+    with kept_random_state(), torch.enable_grad():
+        checks = _run(Case(loss_fn, batch, model))
     require(f"The loss {_name(loss_fn)!r}", checks)
 
 

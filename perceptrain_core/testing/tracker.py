@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.testing.checks import require, run_check
+from perceptrain_core.testing.checks import require_all
 from perceptrain_core.trackers.base import Tracker
 
 _ROWS = [{"train_loss": 1.0 / epoch, "val_loss": 2.0 / epoch} for epoch in (1, 2, 3)]
@@ -36,13 +35,8 @@ def check_tracker(tracker: Tracker) -> None:
     Raises:
         ConformanceError: It does not; the message lists every fault.
     """
-    random_state = get_random_state()
-    try:
-        first = run_check("is a tracker", _kind_faults, tracker)
-        checks = [] if first.faults else [run_check(n, f, tracker) for n, f in _CHECKS.items()]
-        require(f"The tracker {type(tracker).__name__!r}", [first, *checks])
-    finally:
-        set_random_state(random_state)
+    label = f"The tracker {type(tracker).__name__!r}"
+    require_all(tracker, label, ("is a tracker", _kind_faults), _CHECKS)
 
 
 def _kind_faults(tracker: Any) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
+from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.terms import named_terms
 from perceptrain_core.models import FFNN, PINN
@@ -45,15 +45,9 @@ def check_weighting(
     Raises:
         ConformanceError: It does not; the message lists every fault.
     """
-    random_state = get_random_state()
-    try:
-        with torch.enable_grad():
-            require(
-                f"The weighting {type(weighting).__name__!r}",
-                _run(weighting, loss_fn, batch, model),
-            )
-    finally:
-        set_random_state(random_state)
+    with kept_random_state(), torch.enable_grad():
+        checks = _run(weighting, loss_fn, batch, model)
+    require(f"The weighting {type(weighting).__name__!r}", checks)
 
 
 def _run(weighting: Any, loss_fn: Any, batch: Any, model: nn.Module | None) -> list[Check]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import LossContractError
-from perceptrain_core.tensors import describe
+from perceptrain_core.tensors import describe, graph_nodes
 
 _CONTRACT = "a loss is called as loss_fn(batch, model) and returns (loss, metrics)"
 
@@ -83,7 +82,7 @@ def check_gradient(loss: Tensor, model: nn.Module) -> None:
         raise LossContractError(
             f"{type(model).__name__} has no parameter with requires_grad: nothing can be trained."
         )
-    if loss.grad_fn is None or not _reaches(loss.grad_fn, {id(p) for p in parameters}):
+    if not _reaches(loss, {id(p) for p in parameters}):
         raise LossContractError(
             f"The loss does not depend on the parameters of {type(model).__name__}. "
             "Compute it from model(...), and do not detach, convert or wrap it in torch.no_grad."
@@ -99,12 +98,12 @@ def warn_of_untrained(loss: Tensor, model: nn.Module, loss_fn: Any, optimizer: A
         UserWarning: A ``torch.nn.Parameter`` belongs to neither of them, nor to the optimizer.
     """
     groups = getattr(optimizer, "param_groups", None)
-    if loss.grad_fn is None or groups is None:
+    if groups is None:
         return
     modules = [part for part in (model, loss_fn) if isinstance(part, nn.Module)]
     known = {id(p) for module in modules for p in module.parameters()}
     known |= {id(p) for group in groups for p in group["params"]}
-    leaves = [getattr(node, "variable", None) for node in _nodes(loss.grad_fn)]
+    leaves = [getattr(node, "variable", None) for node in graph_nodes([loss])]
     lost = {id(p): p for p in leaves if isinstance(p, nn.Parameter) and id(p) not in known}
     if lost:
         shapes = ", ".join(str(tuple(p.shape)) for p in lost.values())
@@ -116,21 +115,8 @@ def warn_of_untrained(loss: Tensor, model: nn.Module, loss_fn: Any, optimizer: A
         )
 
 
-def _reaches(root: Any, parameters: set[int]) -> bool:
-    return any(id(getattr(node, "variable", None)) in parameters for node in _nodes(root))
-
-
-def _nodes(root: Any) -> Iterator[Any]:
-    """Walk a graph."""
-    seen: set[Any] = set()
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        yield node
-        stack.extend(following for following, _ in node.next_functions if following is not None)
+def _reaches(loss: Tensor, parameters: set[int]) -> bool:
+    return any(id(getattr(node, "variable", None)) in parameters for node in graph_nodes([loss]))
 
 
 def find_nonfinite(loss: Tensor, metrics: dict[str, Any]) -> str:

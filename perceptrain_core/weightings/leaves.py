@@ -9,7 +9,7 @@ from weakref import ref
 from torch import Tensor, nn
 
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.tensors import parts_of
+from perceptrain_core.tensors import graph_nodes, parts_of
 
 _EVERY = 100
 
@@ -116,14 +116,8 @@ def _records_gradients(batch: Any) -> bool:
 
 def _leaves(terms: Iterable[Tensor]) -> list[Tensor]:
     """Give the tensors that graphs end in."""
-    seen: set[Any] = set()
-    stack: list[Any] = [term.grad_fn for term in terms]
     found = []
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
+    for node in graph_nodes(terms):
         if type(node).__name__ == "CheckpointFunctionBackward":
             raise TrainingError(
                 "The model uses torch.utils.checkpoint with use_reentrant=True, which hides its "
@@ -132,5 +126,4 @@ def _leaves(terms: Iterable[Tensor]) -> list[Tensor]:
         variable = getattr(node, "variable", None)
         if isinstance(variable, Tensor):
             found.append(variable)
-        stack.extend(following for following, _ in node.next_functions)
     return found
