@@ -1,56 +1,65 @@
-"""Checks of options that say what was given and what was expected."""
+"""Checks of options that say what was given and what was expected.
+
+Each takes options by their names, and raises ConfigError for the first that cannot be. Numbers of
+numpy are numbers, as in ``num_classes=labels.max() + 1``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
 from perceptrain.errors import ConfigError
 
 
 def check_numbers(**options: Any) -> None:
-    """Refuse what is no finite number.
-
-    Raises:
-        ConfigError: One is none.
-    """
-    for name, value in options.items():
-        if not _is_number(value):
-            raise ConfigError(f"{name}={value!r}: expected a finite number.")
+    """Refuse what is no finite number."""
+    _check(options, _is_number, "a finite number")
 
 
 def check_positive(**options: Any) -> None:
-    """Refuse what is no number above 0.
+    """Refuse what is no finite number above 0."""
+    _check(options, lambda value: _is_number(value) and value > 0, "a finite number above 0")
 
-    Raises:
-        ConfigError: One is none.
-    """
-    for name, value in options.items():
-        if not _is_number(value) or value <= 0:
-            raise ConfigError(f"{name}={value!r}: expected a finite number above 0.")
+
+def check_share(**options: Any) -> None:
+    """Refuse what is no number above 0, and at most 1."""
+    fits = "a number above 0, and at most 1"
+    _check(options, lambda value: _is_number(value) and 0 < value <= 1, fits)
+
+
+def check_order(**options: Any) -> None:
+    """Refuse what is no order of a norm."""
+    fits = "a number above 0, or infinity"
+    _check(options, lambda value: _is(value, Real) and value > 0, fits)
 
 
 def check_counts(**options: Any) -> None:
-    """Refuse what is no whole number of 1 or more.
-
-    Raises:
-        ConfigError: One is none.
-    """
-    for name, value in options.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f"{name}={value!r}: expected a whole number, 1 or more.")
+    """Refuse what is no whole number of 1 or more."""
+    _check(options, lambda value: _is(value, Integral) and value >= 1, "a whole number, 1 or more")
 
 
 def check_flags(**options: Any) -> None:
-    """Refuse what is neither True nor False.
+    """Refuse what is neither True nor False."""
+    _check(options, lambda value: isinstance(value, bool), "true or false")
 
-    Raises:
-        ConfigError: One is neither.
-    """
+
+def check_choice(choices: Sequence[str], **options: Any) -> None:
+    """Refuse what is none of the choices."""
+    _check(options, lambda value: value in choices, f"one of {', '.join(choices)}")
+
+
+def _check(options: dict[str, Any], fits: Callable[[Any], bool], expected: str) -> None:
     for name, value in options.items():
-        if not isinstance(value, bool):
-            raise ConfigError(f"{name}={value!r}: expected true or false.")
+        if not fits(value):
+            raise ConfigError(f"{name}={value!r}: expected {expected}.")
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return _is(value, Real) and isfinite(value)
+
+
+def _is(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import partial
+from re import search
 from typing import Any, TypeAlias
 
 import torch
@@ -14,9 +16,17 @@ from pytorch_metric_learning import (  # type: ignore[import-untyped]
     reducers,
     regularizers,
 )
-from torch import nn
+from torch import Tensor, nn
 
 from perceptrain.errors import ConfigError
+from perceptrain_metric_learning.checks import (
+    check_choice,
+    check_counts,
+    check_flags,
+    check_numbers,
+    check_order,
+    check_share,
+)
 
 #: A part of a loss: its name, a mapping ``{"name": ..., **options}``, the object itself, or None.
 Part: TypeAlias = str | Mapping[str, Any] | nn.Module | None
@@ -68,6 +78,19 @@ _BASES = {
 # Options of parts that are parts again: the distance of a miner, the reducer of a regularizer.
 _NESTED = ("distance", "reducer")
 
+# Options that the library takes unseen, to fail at the first batch or to mean something else.
+_CHECKS: dict[str, Callable[..., None]] = {
+    **dict.fromkeys(("angle", "cutoff", "nonzero_loss_cutoff", "epsilon"), check_numbers),
+    **dict.fromkeys(("margin", "pos_margin", "neg_margin", "power"), check_numbers),
+    **dict.fromkeys(("low", "high"), check_numbers),
+    **dict.fromkeys(("normalize_embeddings", "is_inverted", "collect_stats"), check_flags),
+    **dict.fromkeys(("num_bins", "pos_per_bin", "neg_per_bin"), check_counts),
+    **dict.fromkeys(("num_classes", "centers_per_class"), check_counts),
+    "filter_percentage": check_share,
+    "p": check_order,
+    "type_of_triplets": partial(check_choice, ("all", "hard", "semihard", "easy")),
+}
+
 
 def get_part(kind: str, part: Part) -> nn.Module | None:
     """Make a part of a loss.
@@ -82,9 +105,11 @@ def get_part(kind: str, part: Part) -> nn.Module | None:
         The part; None for None.
 
     Raises:
-        ConfigError: The name or an option is unknown, the library refuses a value, or the part is
+        ConfigError: The kind, the name or an option is unknown, a value cannot be, or the part is
             something else.
     """
+    if kind not in PARTS:
+        raise ConfigError(f"There is no kind of part {kind!r}.{_near(kind, PARTS)}")
     if part is None or isinstance(part, _BASES[kind]):
         return part
     if isinstance(part, str):
@@ -109,7 +134,10 @@ def build(label: str, target: Callable[..., nn.Module], options: Mapping[str, An
         return target(**options)
     except (TypeError, ValueError, AssertionError) as error:
         reason = str(error).strip() or "a value that it cannot take"
-        raise ConfigError(f"{label} with {dict(options)!r}: {reason}.") from error
+        if fixed := search("multiple values for keyword argument ('.*')", reason):
+            reason = f"it has a {fixed[1]} of its own, which cannot be set"
+        given = {key: value for key, value in options.items() if value is not None}
+        raise ConfigError(f"{label} with {given!r}: {reason}.") from error
 
 
 def _make(kind: str, name: str, given: Mapping[str, Any]) -> nn.Module:
@@ -122,15 +150,32 @@ def _make(kind: str, name: str, given: Mapping[str, Any]) -> nn.Module:
             raise ConfigError(
                 f"The {kind} {name!r} does not take {option!r}.{_near(option, known)}"
             )
-    options = {key: _value(key, value) for key, value in given.items()}
-    return build(f"The {kind} {name!r}", target, options)
+    label = f"The {kind} {name!r}"
+    return build(label, target, {key: _value(label, key, value) for key, value in given.items()})
 
 
-def _value(key: str, value: Any) -> Any:
+def _value(label: str, key: str, value: Any) -> Any:
     if key in _NESTED:
         return get_part(key, value)
-    # The weights of classes are numbers in a run file, and a tensor in the library.
-    return torch.tensor(value) if key == "weights" and isinstance(value, list) else value
+    if key == "weights":
+        return _weights(label, value)
+    if key in _CHECKS and value is not None:
+        try:
+            _CHECKS[key](**{key: value})
+        except ConfigError as error:
+            raise ConfigError(f"{label} with {error}") from error
+    return value
+
+
+def _weights(label: str, value: Any) -> Tensor:
+    """The weights of classes, which are numbers in a run file and a tensor in the library."""
+    try:
+        weights = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        weights = torch.empty(0)
+    if weights.ndim != 1 or not len(weights):
+        raise ConfigError(f"{label} with weights={value!r}: expected a number for each class.")
+    return weights
 
 
 def _options(target: Any) -> list[str]:

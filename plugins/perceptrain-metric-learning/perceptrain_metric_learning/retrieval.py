@@ -16,16 +16,21 @@ def precision_at_1(embeddings: Tensor, labels: Tensor) -> float:
     """Give the share of samples whose nearest other sample has their label (also recall at 1).
 
     Args:
-        embeddings: Of shape ``(N, d)``, N at least 2; compared by their cosine similarity.
-        labels: Of shape ``(N,)``.
+        embeddings: Of shape ``(N, d)``, N at least 2, of a floating dtype, on any device; compared
+            by their cosine similarity.
+        labels: Of shape ``(N,)``, on any device.
 
     Returns:
-        A number from 0 to 1.
+        A number from 0 to 1. A sample that is alone in its class counts as a miss.
 
     Raises:
         ShapeError: The shapes do not fit.
-        DataError: There are fewer than two samples.
+        DataError: There are fewer than two samples, or no floating embeddings in a tensor.
     """
+    if not isinstance(embeddings, Tensor) or not embeddings.is_floating_point():
+        given = embeddings.dtype if isinstance(embeddings, Tensor) else type(embeddings).__name__
+        raise DataError(f"The embeddings are {given}; expected a tensor of a floating dtype.")
+    labels = torch.as_tensor(labels, device=embeddings.device)
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ShapeError(
             f"The embeddings have the shape {tuple(embeddings.shape)} and the labels "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning import miners
@@ -65,12 +66,71 @@ def data() -> tuple[torch.Tensor, torch.Tensor]:
         ("supcon", {"reducer": "threshold"}, "The reducer 'threshold'"),
         ("supcon", {"reducer": miners.HDCMiner()}, "subclass of BaseReducer"),
         ("supcon", {"miner": nn.Linear}, "The miner is"),
+        ("soft_triple", {**PROXIES, "distance": "lp"}, "Use the distance 'cosine_similarity'"),
+        ("triplet", {"miner": {"name": "triplet_margin", "margin": "a"}}, "margin='a'"),
+        (
+            "triplet",
+            {"miner": {"name": "triplet_margin", "type_of_triplets": "semi-hard"}},
+            "expected one of all, hard, semihard, easy",
+        ),
+        ("triplet", {"miner": {"name": "hdc", "filter_percentage": 50}}, "at most 1"),
+        ("triplet", {"miner": {"name": "uniform_histogram", "num_bins": 2.5}}, "num_bins=2.5"),
+        ("triplet", {"miner": {"name": "batch_hard", "pos_strategy": "easy"}}, "cannot be set"),
+        ("triplet", {"distance": {"name": "lp", "p": -1}}, "p=-1"),
+        ("triplet", {"distance": {"name": "lp", "normalize_embeddings": "no"}}, "true or false"),
+        ("triplet", {"reducer": {"name": "threshold", "low": "a"}}, "low='a'"),
+        ("triplet", {"reducer": {"name": "class_weighted", "weights": 3}}, "weights=3"),
+        ("triplet", {"reducer": {"name": "class_weighted", "weights": ["a"]}}, "weights=['a']"),
     ],
 )
 def test_wrong_options(name: str, given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         get_loss(name, **given)
     assert message in str(caught.value)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    loss_fn: Any = get_loss("arcface", num_classes=np.int64(4), embedding_size=5, scale=np.int64(8))
+    loss, _ = loss_fn(data(), network())
+    assert loss.isfinite()
+    loss, _ = get_loss("triplet", margin=np.float32(0.1))(data(), network())
+    assert loss.isfinite()
+
+
+def test_parts_that_do_not_fit_the_loss() -> None:
+    with pytest.raises(ConfigError, match="TripletLoss of LpDistance, PerAnchorReducer"):
+        get_loss("triplet", reducer="per_anchor")(data(), network())
+    sparse = {"name": "sparse_centers", "num_classes": 3, "centers_per_class": 2}
+    with pytest.raises(ConfigError, match="another reducer or regularizer"):
+        get_loss("arcface", **PROXIES, weight_regularizer=sparse)(data(), network())
+
+
+def test_classes_without_a_weight() -> None:
+    inputs, labels = data()
+    loss_fn = get_loss("supcon", reducer={"name": "class_weighted", "weights": [1, 2, 3]})
+    with pytest.raises(DataError, match="from 0 to 3, and the reducer has 3 weights"):
+        loss_fn((inputs, labels), network())
+    with pytest.raises(DataError, match="from -1 to 2"):
+        loss_fn((inputs, labels - 1), network())
+
+
+@pytest.mark.parametrize("miner", PARTS["miner"])
+def test_a_model_that_diverged_gives_nan_whatever_the_miner(miner: str) -> None:
+    inputs, labels = data()
+    loss, _ = get_loss("triplet", miner=miner)((inputs * torch.nan, labels), network())
+    assert loss.isnan()
+
+
+class Failing(miners.BaseMiner):  # type: ignore[misc]
+    """A miner with a fault of its own."""
+
+    def mine(self, *args: object) -> None:
+        raise KeyError("mine")
+
+
+def test_a_fault_of_ones_own_miner_is_shown_as_it_is() -> None:
+    with pytest.raises(KeyError, match="mine"):
+        get_loss("triplet", miner=Failing())(data(), network())
 
 
 def test_missing_and_unknown_options() -> None:
@@ -87,6 +147,11 @@ def test_missing_and_unknown_options() -> None:
         (lambda x, y: x, DataError, "expected (inputs, labels)"),
         (lambda x, y: (x, y, y), DataError, "tuple of 3"),
         (lambda x, y: (x, y.tolist()), DataError, "list"),
+        (lambda x, y: {"image": x, "label": y}, DataError, "It has 'image', 'label'"),
+        (lambda x, y: (x, y.numpy()), DataError, "torch.as_tensor(labels)"),
+        (lambda x, y: (x, torch.eye(4)[y]), DataError, "labels.argmax(1)"),
+        (lambda x, y: (x, torch.eye(4).long()[y]), ShapeError, "labels.argmax(1)"),
+        (lambda x, y: (x, y.float()), DataError, "classes = true"),
         (lambda x, y: (x, y.float()), DataError, "labels.long()"),
         (lambda x, y: (x, y[:, None]), ShapeError, "labels.squeeze(1)"),
         (lambda x, y: (x, y[1:]), ShapeError, "(23,)"),
@@ -147,6 +212,11 @@ def test_every_part_is_made_by_name(kind: str, name: str) -> None:
     assert get_part(kind, part) is part
 
 
+def test_an_unknown_kind_of_part() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'miner'"):
+        get_part("miners", "hdc")
+
+
 def test_options_of_parts_reach_the_library() -> None:
     given = {"name": "pair_margin", "pos_margin": 0.9, "distance": {"name": "lp", "p": 1}}
     miner: Any = get_part("miner", given)
@@ -154,6 +224,11 @@ def test_options_of_parts_reach_the_library() -> None:
     assert miner.distance.p == 1
     reducer: Any = get_part("reducer", {"name": "class_weighted", "weights": [1.0, 2.0]})
     assert reducer.weights.tolist() == [1, 2]
+    for weights in ((1.0, 2.0), np.array([1.0, 2.0]), torch.tensor([1.0, 2.0])):
+        reducer = get_part("reducer", {"name": "class_weighted", "weights": weights})
+        assert reducer.weights.tolist() == [1, 2]
+    distance: Any = get_part("distance", {"name": "lp", "p": float("inf")})
+    assert distance.p == float("inf")
 
 
 def test_precision_at_1_is_that_of_neighbours() -> None:
@@ -163,6 +238,10 @@ def test_precision_at_1_is_that_of_neighbours() -> None:
         precision_at_1(points, torch.tensor([0, 1]))
     with pytest.raises(DataError, match="1 samples"):
         precision_at_1(points[:1], torch.tensor([0]))
+    with pytest.raises(DataError, match=r"torch\.int64"):
+        precision_at_1(points.long(), torch.tensor([0, 0, 1, 1, 1]))
+    with pytest.raises(DataError, match="ndarray"):
+        precision_at_1(points.numpy(), torch.tensor([0, 0, 1, 1, 1]))  # type: ignore[arg-type]
 
 
 def test_precision_at_1_is_that_of_scikit_learn() -> None:

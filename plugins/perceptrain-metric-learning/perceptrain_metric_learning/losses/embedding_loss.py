@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from pytorch_metric_learning.reducers import (  # type: ignore[import-untyped]
     AvgNonZeroReducer,
+    ClassWeightedReducer,
     MultipleReducers,
     ThresholdReducer,
 )
 from torch import Tensor, nn
 
-from perceptrain.errors import DataError, ShapeError
+from perceptrain.errors import ConfigError, DataError, ShapeError
 from perceptrain_metric_learning.checks import check_numbers
 from perceptrain_metric_learning.parts import Part, build, get_part
+
+#: What a miner chose: the indices of triplets, three tensors; of pairs, four; None for all.
+Mined: TypeAlias = tuple[Tensor, ...] | None
 
 
 class EmbeddingLoss(nn.Module):
@@ -83,28 +87,64 @@ class EmbeddingLoss(nn.Module):
             batch without pairs or triplets gives a loss of 0 with a gradient of 0.
 
         Raises:
-            DataError: The batch is no such pair, it is empty, or the labels are no integers.
+            DataError: The batch is no such pair, it is empty, the labels are no integers, or one
+                has no weight in a reducer.
             ShapeError: The shapes do not fit.
+            ConfigError: A reducer or regularizer does not fit the loss.
         """
         inputs, labels = _split(batch)
         embeddings, labels = _fitting(model(inputs), labels)
         self.check(embeddings, labels)
         embeddings = embeddings.to(torch.promote_types(embeddings.dtype, self.least_dtype()))
         with torch.autocast(embeddings.device.type, enabled=False):
-            mined = None if self.miner is None else self.miner(embeddings, labels)
-            loss: Tensor = self.criterion(embeddings, labels, mined)
+            mined, loss = self._mine_and_evaluate(embeddings, labels)
             return loss, {**_mined(mined), **self._active(), **self.measure(embeddings, labels)}
 
     def check(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Refuse what this loss cannot take; by default it takes all."""
+        """Refuse what this loss cannot take.
+
+        Raises:
+            DataError: A class has no weight in a reducer.
+        """
+        for part in self.criterion.modules():
+            if isinstance(part, ClassWeightedReducer):
+                # The library would wrap a negative label around; a GPU would stop the process.
+                low, high = label_range(labels)
+                if low < 0 or high >= len(part.weights):
+                    raise DataError(
+                        f"The labels go from {low} to {high}, and the reducer has "
+                        f"{len(part.weights)} weights: expected 0 to {len(part.weights) - 1}. Give "
+                        "a weight to each class."
+                    )
 
     def least_dtype(self) -> torch.dtype:
         """Give the dtype that embeddings of less precision are raised to."""
         return torch.float32
 
+    def evaluate(self, embeddings: Tensor, labels: Tensor, mined: Mined) -> Tensor:
+        """Call the loss of the library."""
+        loss: Tensor = self.criterion(embeddings, labels, mined)
+        return loss
+
     def measure(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor | float]:
         """Give further metrics; by default none."""
         return {}
+
+    def _mine_and_evaluate(self, embeddings: Tensor, labels: Tensor) -> tuple[Mined, Tensor]:
+        try:
+            mined = None if self.miner is None else self.miner(embeddings, labels)
+            return mined, self.evaluate(embeddings, labels, mined)
+        except Exception as error:
+            if not embeddings.isfinite().all():
+                # Some miners find nothing to choose from. A NaN is what a trainer knows to handle.
+                return None, (embeddings * torch.nan).sum()
+            if isinstance(error, IndexError | NotImplementedError):
+                parts = ", ".join(type(part).__name__ for part in self.criterion.children())
+                raise ConfigError(
+                    f"{type(self).__name__} of {parts} cannot be evaluated: {error}. Give it "
+                    "another reducer or regularizer, or options of these that fit."
+                ) from error
+            raise
 
     def _active(self) -> dict[str, float]:
         reducer: Any = self.criterion.reducer
@@ -118,26 +158,35 @@ class EmbeddingLoss(nn.Module):
         }
 
 
+def label_range(labels: Tensor) -> tuple[int, int]:
+    """Give the least label and the greatest, in one transfer from the device."""
+    low, high = torch.stack(labels.aminmax()).tolist()
+    return low, high
+
+
 def _split(batch: Any) -> tuple[Any, Tensor]:
     if not isinstance(batch, tuple | list) or len(batch) != 2:
-        size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
-        raise DataError(
-            f"The batch is {type(batch).__name__}{size}; expected (inputs, labels), with an "
-            "integer class label for each input."
-        )
+        expected = "expected (inputs, labels), with an integer class label for each input."
+        raise DataError(f"The batch is {_describe(batch)}; {expected}{_pairing(batch)}")
     inputs, labels = batch
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
-        given = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+    if not isinstance(labels, Tensor):
         raise DataError(
-            f"The labels are {given}; expected a tensor of integers, the class of each input. Use "
-            "labels.long() if they are classes that were cast."
+            f"The labels are {type(labels).__name__}; expected a tensor of integers, the class of "
+            "each input. Use torch.as_tensor(labels)."
+        )
+    if labels.is_floating_point() or labels.is_complex():
+        raise DataError(
+            f"The labels are {labels.dtype} of shape {tuple(labels.shape)}; expected integers of "
+            "shape (N,), the class of each input. Use labels.long() if they are classes that were "
+            "cast, labels.argmax(1) if they are one-hot, and classes = true for a column of a file "
+            "in a run file."
         )
     return inputs, labels
 
 
 def _fitting(embeddings: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
     if not isinstance(embeddings, Tensor) or not embeddings.is_floating_point():
-        given = embeddings.dtype if isinstance(embeddings, Tensor) else type(embeddings).__name__
+        given = embeddings.dtype if isinstance(embeddings, Tensor) else _describe(embeddings)
         raise DataError(
             f"The model gave {given}; expected one real tensor of embeddings, of shape (N, d)."
         )
@@ -147,18 +196,42 @@ def _fitting(embeddings: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
             "for each input. End the model with nn.Flatten() if it gives more dimensions."
         )
     if labels.shape != embeddings.shape[:1]:
-        squeeze = labels.shape == (len(embeddings), 1)
         raise ShapeError(
             f"The labels have the shape {tuple(labels.shape)} and the embeddings "
             f"{tuple(embeddings.shape)}; expected labels of shape ({len(embeddings)},). "
-            + ("Use labels.squeeze(1)." if squeeze else "Give one class to each input.")
+            + _reshaping(labels, len(embeddings))
         )
     if not len(labels):
         raise DataError("The batch is empty; expected at least one input. Use drop_last or filter.")
     return embeddings, labels.to(embeddings.device, torch.int64)
 
 
-def _mined(indices: tuple[Tensor, ...] | None) -> dict[str, float]:
+def _describe(value: Any) -> str:
+    size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+    return f"{type(value).__name__}{size}"
+
+
+def _pairing(batch: Any) -> str:
+    if isinstance(batch, Mapping):
+        keys = ", ".join(map(repr, batch))
+        return (
+            f" It has {keys}: make the pair in a function, such as lambda batch, model: "
+            "loss_fn((batch[INPUTS], batch[LABELS]), model)."
+        )
+    if isinstance(batch, tuple | list) and len(batch) > 2:
+        return " Group the inputs: ((input_1, input_2), labels)."
+    return ""
+
+
+def _reshaping(labels: Tensor, size: int) -> str:
+    if labels.shape == (size, 1):
+        return "Use labels.squeeze(1)."
+    if labels.ndim == 2 and len(labels) == size:
+        return "Use labels.argmax(1) if they are one-hot."
+    return "Give one class to each input."
+
+
+def _mined(indices: Mined) -> dict[str, float]:
     if indices is None:
         return {}
     if len(indices) == 3:

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from perceptrain.errors import DataError, ShapeError
 from perceptrain_metric_learning.checks import check_counts, check_numbers
-from perceptrain_metric_learning.losses.embedding_loss import EmbeddingLoss
+from perceptrain_metric_learning.losses.embedding_loss import EmbeddingLoss, Mined, label_range
 from perceptrain_metric_learning.parts import Part, get_part
 
 #: Fills a tensor of weights in place.
@@ -70,6 +71,7 @@ class ProxyLoss(EmbeddingLoss):
             ShapeError: The dimension is another.
             DataError: A label is out of range, or the embeddings are more precise than the proxies.
         """
+        super().check(embeddings, labels)
         own = self.least_dtype()
         if torch.promote_types(embeddings.dtype, own) != own:
             # The library would cast the parameters, behind the back of their optimizer.
@@ -84,7 +86,7 @@ class ProxyLoss(EmbeddingLoss):
                 f"embedding_size={self.embedding_size}. Set it to {embeddings.shape[1]}."
             )
         # The library would wrap a negative label around, and find no proxy for one too large.
-        low, high = (int(bound) for bound in labels.aminmax())
+        low, high = label_range(labels)
         if low < 0 or high >= self.num_classes:
             raise DataError(
                 f"The labels go from {low} to {high}, and the loss has num_classes="
@@ -93,8 +95,12 @@ class ProxyLoss(EmbeddingLoss):
             )
 
     def least_dtype(self) -> torch.dtype:
-        """Give the dtype of the proxies: the library would cast them to that of the embeddings."""
-        return next(self.criterion.parameters()).dtype
+        """Give the dtype of the proxies, or float32 if that is more precise."""
+        return torch.promote_types(next(self.criterion.parameters()).dtype, torch.float32)
+
+    def evaluate(self, embeddings: Tensor, labels: Tensor, mined: Mined) -> Tensor:
+        """Call the loss of the library."""
+        return self._call("forward", embeddings, labels, mined)
 
     @torch.no_grad()
     def measure(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor | float]:
@@ -107,9 +113,31 @@ class ProxyLoss(EmbeddingLoss):
 
         Embeddings are of shape ``(N, d)``, in the dtype and on the device of the proxies.
         """
-        criterion: Any = self.criterion
-        scores: Tensor = criterion.get_logits(embeddings)
-        return scores
+        return self._call("get_logits", embeddings)
+
+    def _call(self, method: str, embeddings: Tensor, *args: Any) -> Tensor:
+        """Call a method of the criterion, with proxies of the dtype of the embeddings."""
+        result: Tensor
+        weights = dict(self.criterion.named_parameters(prefix="criterion"))
+        if all(weight.dtype == embeddings.dtype for weight in weights.values()):
+            result = getattr(self.criterion, method)(embeddings, *args)
+            return result
+        # The library would cast the parameters themselves, behind the back of their optimizer.
+        cast = {key: weight.to(embeddings.dtype) for key, weight in weights.items()}
+        result = functional_call(_Method(self.criterion, method), cast, (embeddings, *args))
+        return result
+
+
+class _Method(nn.Module):
+    """A method of a module in the shape of a module, which `functional_call` wants."""
+
+    def __init__(self, criterion: nn.Module, method: str) -> None:
+        super().__init__()
+        self.criterion = criterion
+        self.method = method
+
+    def forward(self, *args: Any) -> Any:
+        return getattr(self.criterion, self.method)(*args)
 
 
 class DistanceProxyLoss(ProxyLoss):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pytorch_metric_learning import losses  # type: ignore[import-untyped]
 
+from perceptrain.errors import ConfigError
 from perceptrain_metric_learning.checks import check_counts, check_numbers, check_positive
 from perceptrain_metric_learning.losses.proxy_loss import ProxyLoss, WeightInit
-from perceptrain_metric_learning.parts import Part
+from perceptrain_metric_learning.parts import Part, get_part
 
 
 class SoftTripleLoss(ProxyLoss):
@@ -57,6 +58,12 @@ class SoftTripleLoss(ProxyLoss):
         check_counts(centers_per_class=centers_per_class)
         check_positive(la=la, gamma=gamma)
         check_numbers(margin=margin)
+        distance = get_part("distance", distance)
+        if distance is not None and not distance.is_inverted:
+            raise ConfigError(
+                f"SoftTripleLoss compares by a similarity, not by {distance!r}. Use the distance "
+                "'cosine_similarity' or 'dot_product_similarity'."
+            )
         super().__init__(
             losses.SoftTripleLoss,
             {"centers_per_class": centers_per_class, "la": la, "gamma": gamma, "margin": margin},
