@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ def split_batch(batch: Any) -> tuple[Any, Any]:
     """Take a batch apart.
 
     Args:
-        batch: ``(images, labels)``, a tuple or a list.
+        batch: ``(images, labels)``, a tuple or a list; or a dict with "image" and "label", and
+            whatever else, as MONAI's loaders give it.
 
     Returns:
         The images and the labels.
@@ -24,12 +26,17 @@ def split_batch(batch: Any) -> tuple[Any, Any]:
     """
     if isinstance(batch, (tuple, list)) and len(batch) == 2:
         return batch[0], batch[1]
+    if isinstance(batch, Mapping) and "image" in batch and "label" in batch:
+        return batch["image"], batch["label"]
     got = f"a {type(batch).__name__}"
-    if isinstance(batch, (tuple, list)):
+    if isinstance(batch, Mapping):
+        got += f" with the keys {', '.join(map(repr, batch))}" if batch else " without keys"
+    elif isinstance(batch, (tuple, list)):
         got += f" of {len(batch)}"
     raise DataError(
-        f"The batch is {got}; expected (images, labels), a tuple of two. For batches that are "
-        'dicts, give lambda batch, model: loss_fn((batch["image"], batch["label"]), model).'
+        f'The batch is {got}; expected (images, labels), a tuple of two, or a dict with "image" '
+        'and "label". For other batches give lambda batch, model: '
+        'loss_fn((batch["x"], batch["y"]), model).'
     )
 
 
@@ -65,7 +72,7 @@ def fit_labels(logits: Any, labels: Any) -> tuple[Tensor, Tensor]:
 
 
 def check_values(labels: Tensor, classes: int | None, ignore_index: int | None) -> None:
-    """Check what labels hold; it waits for the device, so it is not for every batch.
+    """Check what labels hold. On a GPU this waits for the device.
 
     Args:
         labels: Labels as `fit_labels` gives them.
@@ -75,9 +82,9 @@ def check_values(labels: Tensor, classes: int | None, ignore_index: int | None) 
     Raises:
         DataError: A label is no class, or not in [0, 1].
     """
-    known = labels if ignore_index is None else labels[labels != ignore_index]
-    if not known.numel():
-        return
+    known = labels
+    if ignore_index is not None:
+        known = labels.masked_fill(labels == ignore_index, 0)
     low, high = known.min().item(), known.max().item()
     top = 1 if classes is None else classes - 1
     whole = classes is None or not known.is_floating_point() or bool((known == known.round()).all())
@@ -93,6 +100,24 @@ def check_values(labels: Tensor, classes: int | None, ignore_index: int | None) 
         f"{expected}. For labels that are to be left out, dice, focal and tversky have "
         "ignore_index."
     )
+
+
+def check_exclusive(labels: Tensor, remedy: str) -> None:
+    """Check that classes exclude each other. On a GPU this waits for the device.
+
+    Args:
+        labels: One-hot, or probabilities, of shape ``(N, K, H, W[, D])``.
+        remedy: The option for classes that overlap.
+
+    Raises:
+        DataError: The classes of a pixel add up to more than 1.
+    """
+    most = labels.sum(1, dtype=torch.float32).max().item()
+    if most > 1.01:
+        raise DataError(
+            f"The classes of a pixel add up to {most:g} in the labels; expected 1 at most, as the "
+            f"classes exclude each other under softmax. For classes that overlap give {remedy}."
+        )
 
 
 def _require_logits(logits: Any) -> None:
@@ -119,7 +144,8 @@ def _shape(size: torch.Size, channels: int) -> tuple[int, ...]:
 
 
 def _mend(logits: Tensor, labels: Tensor) -> str:
-    if labels.ndim == logits.ndim and labels.shape[-1] == logits.shape[1]:
+    last = labels.shape[-1] if labels.ndim == logits.ndim else 0
+    if last in (1, logits.shape[1]) and labels.shape[1:-1] == logits.shape[2:]:
         return "If the classes are the last dimension of the labels, use labels.movedim(-1, 1)."
     if labels.ndim == logits.ndim and labels.shape[2:] == logits.shape[2:]:
         return "Give the model one output channel for each class."

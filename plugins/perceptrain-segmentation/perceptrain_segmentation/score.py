@@ -47,7 +47,8 @@ def dice_score(
     if channels == 1 or multilabel:
         predicted, truth = logits > threshold, _as_channels(labels, channels)
     else:
-        predicted = _as_channels(logits.argmax(1, keepdim=True), channels)[:, 1:]
+        # The same as argmax, which takes ten times as long on a CPU.
+        predicted = _as_channels(logits.max(1, keepdim=True).indices, channels)[:, 1:]
         truth = _as_channels(labels, channels)[:, 1:]
     if ignore_index is not None:
         counted = _counted(labels, ignore_index)
@@ -56,12 +57,15 @@ def dice_score(
 
 
 def _mean_dice(predicted: Tensor, truth: Tensor) -> Tensor:
-    both = (predicted & truth).flatten(2).sum(2)
-    size, true_size = predicted.flatten(2).sum(2), truth.flatten(2).sum(2)
+    both, size, true_size = map(_count, (predicted & truth, predicted, truth))
     present = true_size > 0
     scores = 2 * both.float() / (size + true_size).clamp(min=1)
     mean = (scores * present).sum() / present.sum().clamp(min=1)
     return torch.where(present.any(), mean, (size == 0).float().mean())
+
+
+def _count(mask: Tensor) -> Tensor:
+    return mask.flatten(2).sum(2, dtype=torch.int32)  # several times as fast as int64
 
 
 def _as_channels(labels: Tensor, channels: int) -> Tensor:

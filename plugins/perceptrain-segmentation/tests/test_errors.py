@@ -53,6 +53,7 @@ def test_options(name: str, options: dict[str, Any], message: str) -> None:
         (ShapeError, indices(2, 1, 8, 7), r"\(2, 3, 8, 8\).*\(2, 1, 8, 7\).*height and width"),
         (ShapeError, indices(2, 2, 8, 8), "one output channel for each class"),
         (ShapeError, indices(2, 8, 8, 3), r"movedim\(-1, 1\)"),
+        (ShapeError, indices(2, 8, 8, 1), r"movedim\(-1, 1\)"),
         (ShapeError, indices(2, 64), "expected labels of shape"),
         (DataError, [[0]], "labels are list"),
         (DataError, torch.zeros(2, 8, 8, dtype=torch.complex64), "complex64"),
@@ -74,6 +75,46 @@ def test_a_label_that_is_no_class_later_on(name: str) -> None:
     loss_fn((image, indices(2, 8, 8)), model)
     with pytest.raises(DataError, match="to 7; expected whole class indices from 0 to 2"):
         loss_fn((image, torch.full((2, 8, 8), 7)), model)
+
+
+@pytest.mark.parametrize("name", ["dice", "dice_ce", "focal", "generalized_dice"])
+def test_a_mask_of_255_after_empty_ones(name: str) -> None:
+    loss_fn, model = get_loss(name), nn.Conv2d(1, 1, 1)
+    image = torch.rand(2, 1, 8, 8)
+    loss_fn((image, torch.zeros(2, 8, 8)), model)
+    with pytest.raises(DataError, match=r"to 255; expected values from 0 to 1.*masks > 0"):
+        loss_fn((image, 255 * indices(2, 8, 8, top=2)), model)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("dice", {"sigmoid": True}), ("focal", {"use_softmax": False})]
+)
+def test_classes_that_overlap_under_softmax(name: str, remedy: dict[str, bool]) -> None:
+    batch = torch.rand(2, 1, 8, 8), torch.ones(2, 3, 8, 8, dtype=torch.uint8)
+    model = nn.Conv2d(1, 3, 1)
+    ((option, value),) = remedy.items()
+    with pytest.raises(DataError, match=f"add up to 3 in the labels.*give {option}={value}"):
+        get_loss(name)(batch, model)
+    assert get_loss(name, **remedy)(batch, model)[0].isfinite()
+    said = {"use_softmax" if name == "focal" else "softmax": True}
+    assert get_loss(name, **said)(batch, model)[0].isfinite()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("dice", {}, "give softmax=False"),
+        ("focal", {}, "Leave out the model's softmax"),
+        ("dice_ce", {"softmax": False}, r"Leave out the model's softmax\.$"),
+    ],
+)
+def test_softmax_twice(name: str, options: dict[str, Any], message: str) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 3, 1), nn.Softmax(1))
+    loss_fn, batch = get_loss(name, **options), (torch.rand(2, 1, 8, 8), indices(2, 8, 8))
+    with pytest.warns(UserWarning, match=message):
+        loss_fn(batch, model)
+    loss_fn(batch, model)  # told once: warnings are errors here
+    get_loss("dice", softmax=False)(batch, model)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +163,9 @@ def test_what_the_model_gives(error: type[Exception], model: Any, message: str) 
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
-        ({"image": 1, "label": 2}, r'batch is a dict; .* loss_fn\(\(batch\["image"\]'),
+        ({"x": 1, "y": 2}, r"a dict with the keys 'x', 'y'; .* loss_fn\(\(batch\[\"x\"\]"),
+        ({"image": 1}, "a dict with the keys 'image'; expected"),
+        ({}, "a dict without keys"),
         ((1, 2, 3), "a tuple of 3"),
         (torch.rand(2, 1, 8, 8), "a Tensor"),
     ],

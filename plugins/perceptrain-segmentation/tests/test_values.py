@@ -8,8 +8,10 @@ import pickle
 from typing import Any
 
 import monai.losses
+import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 from monai.networks.utils import one_hot
 from torch import Tensor, nn
 
@@ -57,9 +59,11 @@ def compare(name: str, logits: Tensor, given: Tensor, expected: Tensor, **option
     assert 0 <= metrics["dice_score"] <= 1
 
 
-def pixels(channels: int, *size: int, top: int | None = None) -> tuple[Tensor, Tensor]:
+def pixels(
+    channels: int, *size: int, top: int | None = None, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, Tensor]:
     size = size or (10, 8)
-    logits = torch.randn(3, channels, *size, requires_grad=True)
+    logits = torch.randn(3, channels, *size, requires_grad=True, dtype=dtype)
     return logits, torch.randint(0, top or channels, (3, 1, *size))
 
 
@@ -89,6 +93,47 @@ def test_one_class(name: str) -> None:
 def test_volumes(name: str) -> None:
     logits, labels = pixels(3, 5, 6, 4)
     compare(name, logits, labels, direct(name, logits, labels, "index"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float64(name: str) -> None:
+    logits, labels = pixels(3, dtype=torch.float64)
+    expected = direct(name, logits, labels, "index")
+    # MONAI computes focal losses in float32, whatever comes in.
+    compare(name, logits, labels, expected.double())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_is_that_of_the_model_alone(name: str, dtype: torch.dtype) -> None:
+    """Sums over many pixels overflow in float16: cross entropy would be NaN."""
+    size = (24, 24) if name in ("boundary", "hausdorff_dt", "log_hausdorff_dt") else (300, 300)
+    logits, labels = torch.randn(2, 3, *size).to(dtype), torch.randint(0, 3, (2, 1, *size))
+    leaf = logits.clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, _ = get_loss(name)((leaf, labels), nn.Identity())
+    torch.testing.assert_close(loss, direct(name, logits.float(), labels, "index"))
+    loss.backward()
+    assert leaf.grad is not None
+    assert leaf.grad.isfinite().all()
+
+
+def test_batches_that_are_dicts() -> None:
+    """As the loaders of MONAI give them, with tensors that carry where they come from."""
+    logits, labels = pixels(3)
+    expected, _ = get_loss("dice_ce")((logits, labels), nn.Identity())
+    batch = {"image": MetaTensor(logits), "label": MetaTensor(labels), "case": ["a", "b", "c"]}
+    loss, metrics = get_loss("dice_ce")(batch, nn.Identity())
+    torch.testing.assert_close(loss.as_tensor(), expected)
+    assert metrics.keys() == {"dice", "ce", "dice_score"}
+
+
+@pytest.mark.parametrize("name", ["dice", "dice_ce", "focal", "dice_focal"])
+def test_weights_may_be_arrays(name: str) -> None:
+    batch, weights = pixels(3), [0.5, 1.0, 2.0]
+    expected, _ = get_loss(name, weight=weights)(batch, nn.Identity())
+    for given in (np.array(weights), torch.tensor(weights), [np.float32(w) for w in weights]):
+        assert get_loss(name, weight=given)(batch, nn.Identity())[0] == expected
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
@@ -9,8 +10,13 @@ from typing import Any, ClassVar, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from perceptrain.errors import ConfigError, DataError, ShapeError
-from perceptrain_segmentation.labels import check_values, fit_labels, split_batch
+from perceptrain.errors import ConfigError, DataError, PerceptrainError, ShapeError
+from perceptrain_segmentation.labels import (
+    check_exclusive,
+    check_values,
+    fit_labels,
+    split_batch,
+)
 from perceptrain_segmentation.losses.options import check_options
 from perceptrain_segmentation.score import dice_score as score_of
 
@@ -39,10 +45,10 @@ class Mode:
 class SegmentationLoss(nn.Module):
     """A criterion of MONAI as a loss, ``(batch, model) -> (loss, metrics)``.
 
-    The batch is ``(images, labels)``. The model gives logits of shape ``(N, K, H, W[, D])``; the
-    labels are class indices of shape ``(N, H, W[, D])`` or ``(N, 1, H, W[, D])``, of any dtype, or
-    one-hot of shape ``(N, K, H, W[, D])``. What MONAI wants to be told follows from the shapes,
-    unless it is said otherwise:
+    The batch is ``(images, labels)``, or a dict with "image" and "label". The model gives logits of
+    shape ``(N, K, H, W[, D])``; the labels are class indices of shape ``(N, H, W[, D])`` or
+    ``(N, 1, H, W[, D])``, of any dtype, or one-hot of shape ``(N, K, H, W[, D])``. What MONAI wants
+    to be told follows from the shapes, unless it is said otherwise:
 
     - ``K > 1``: classes exclude each other; softmax, and labels with one channel become one-hot.
     - ``K = 1``: the one class and the background; sigmoid, and labels 0 and 1.
@@ -51,8 +57,13 @@ class SegmentationLoss(nn.Module):
 
     With ``K = 1`` there is no background channel, so ``include_background`` does not matter.
 
-    The values of the labels are looked at on the first batch only. The loss has no parameters and
-    no state.
+    All is computed in the dtype of the logits, but half precision is raised to float32: sums over
+    pixels overflow in float16, and lose digits in bfloat16. The values of the labels are looked at
+    on every batch on the CPU, and elsewhere on the first one only, so as not to wait for the
+    device. The loss has no parameters and no state.
+
+    Warns:
+        UserWarning: On the first batch, where the model gives probabilities and logits are needed.
 
     Args:
         to_onehot_y: Whether labels are indices; None: as the shapes say.
@@ -73,8 +84,11 @@ class SegmentationLoss(nn.Module):
     dimensions: ClassVar[tuple[int, ...]] = ()
     #: Whether ``alpha`` is the weight of classes in a focal loss, not a plain number.
     focal_alpha: ClassVar[bool] = False
-    #: What MONAI calls the option for softmax.
+    #: What MONAI calls the option for softmax, and what tells it that classes may overlap.
     softmax_option: ClassVar[str] = "softmax"
+    overlap_option: ClassVar[str] = "sigmoid=True"
+    #: Whether a part of it takes logits, whatever the options say.
+    needs_logits: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -108,7 +122,7 @@ class SegmentationLoss(nn.Module):
         """Evaluate the loss.
 
         Args:
-            batch: ``(images, labels)``.
+            batch: ``(images, labels)``, or a dict with "image" and "label".
             model: Gives logits of shape ``(N, K, H, W[, D])``.
 
         Returns:
@@ -122,14 +136,15 @@ class SegmentationLoss(nn.Module):
         images, given = split_batch(batch)
         logits, labels = fit_labels(model(images), given)
         self._check_dimensions(logits)
+        if logits.dtype in (torch.float16, torch.bfloat16):
+            logits = logits.float()
         mode = self._mode(logits, labels)
         criterion = self._criterion(mode, logits, labels)
         target = labels if mode.to_onehot_y else labels.to(logits.dtype)
         try:
             loss, metrics = self._evaluate(criterion, logits, target)
-        except (ValueError, AssertionError, RuntimeError) as error:
-            self._explain(error, logits, labels)
-            raise
+        except (ValueError, AssertionError) as error:
+            raise self._explained(error, logits, labels) from error
         if self.dice_score:
             metrics["dice_score"] = self._score(mode, logits, labels)
         # MONAI computes focal losses in float32, whatever comes in.
@@ -176,14 +191,33 @@ class SegmentationLoss(nn.Module):
 
     def _criterion(self, mode: Mode, logits: Tensor, labels: Tensor) -> nn.Module:
         key = (mode, logits.device, logits.dtype)
-        if key not in self._criteria:
-            classes = mode.channels if mode.to_onehot_y else None
-            check_values(labels, classes, self.options.get("ignore_index"))
+        first = key not in self._criteria
+        if first or labels.device.type == "cpu":
+            self._check_labels(mode, labels)
+        if first:
+            self._warn_of_probabilities(mode, logits.detach())
             try:
                 self._criteria[key] = self._make(mode, logits)
             except (ValueError, TypeError) as error:
                 raise ConfigError(f"{self._name}: {error}") from error
         return self._criteria[key]
+
+    def _check_labels(self, mode: Mode, labels: Tensor) -> None:
+        classes = mode.channels if mode.to_onehot_y else None
+        check_values(labels, classes, self.options.get("ignore_index"))
+        if mode.softmax and not (mode.to_onehot_y or self.softmax):
+            check_exclusive(labels, self.overlap_option)
+
+    def _warn_of_probabilities(self, mode: Mode, logits: Tensor) -> None:
+        if mode.channels == 1 or not (mode.softmax or self.needs_logits):
+            return
+        if logits.min() >= 0 and (logits.sum(1) - 1).abs().max() < 1e-3:
+            instead = "" if self.needs_logits else f", or give {self.softmax_option}=False"
+            warnings.warn(
+                f"The model's outputs add up to 1 over the channels, as probabilities do; "
+                f"{self._name} expects logits. Leave out the model's softmax{instead}.",
+                stacklevel=2,
+            )
 
     def _make(self, mode: Mode, like: Tensor) -> nn.Module:
         options = self.options | self.criterion_options(mode)
@@ -212,17 +246,13 @@ class SegmentationLoss(nn.Module):
                 "dimensions, (N, K, H, W) or (N, K, H, W, D)."
             )
 
-    def _explain(self, error: Exception, logits: Tensor, labels: Tensor) -> None:
-        if isinstance(error, RuntimeError):
-            if "out of" in str(error) and "memory" not in str(error):
-                check_values(labels, logits.shape[1], self.options.get("ignore_index"))
-            return
+    def _explained(self, error: Exception, logits: Tensor, labels: Tensor) -> PerceptrainError:
         if "weight" in str(error) or "alpha" in str(error):
-            raise ConfigError(f"{self._name}, {_plural(logits.shape[1])}: {error}") from error
-        raise DataError(
+            return ConfigError(f"{self._name}, {_plural(logits.shape[1])}: {error}")
+        return DataError(
             f"{self._name} cannot take logits {tuple(logits.shape)} and labels "
             f"{tuple(labels.shape)}: {error}"
-        ) from error
+        )
 
 
 def _plural(channels: int) -> str:

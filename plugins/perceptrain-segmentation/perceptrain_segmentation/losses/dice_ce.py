@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from monai.losses.dice import DiceCELoss as Criterion
 from torch import Tensor
 
@@ -45,6 +46,7 @@ class DiceCELoss(SegmentationLoss):
     """
 
     monai = Criterion
+    needs_logits = True
 
     def __init__(
         self,
@@ -96,7 +98,7 @@ class DiceCELoss(SegmentationLoss):
 
     def _check_weight(self, channels: int) -> None:
         weight = self.options["weight"]
-        if weight is None or (isinstance(weight, (Tensor, Sequence)) and len(weight) == channels):
+        if weight is None or torch.as_tensor(weight).shape == (channels,):
             return
         raise ConfigError(
             f"weight={weight!r}; expected {channels} number{'s' * (channels > 1)}, one for each "

@@ -45,6 +45,7 @@ class DiceFocalLoss(SegmentationLoss):
     """
 
     monai = Criterion
+    needs_logits = True
     focal_alpha = True
 
     def __init__(

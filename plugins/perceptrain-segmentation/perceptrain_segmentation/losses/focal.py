@@ -37,6 +37,8 @@ class FocalLoss(SegmentationLoss):
     """
 
     monai = Criterion
+    needs_logits = True
+    overlap_option = "use_softmax=False"
     focal_alpha = True
     softmax_option = "use_softmax"
 

@@ -41,6 +41,7 @@ class GeneralizedDiceFocalLoss(SegmentationLoss):
     """
 
     monai = Criterion
+    needs_logits = True
 
     def __init__(
         self,

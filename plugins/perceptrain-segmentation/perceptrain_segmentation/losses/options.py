@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import inf
+from numbers import Integral, Real
 from typing import Any
 
-from torch import Tensor
+import torch
 
 from perceptrain.errors import ConfigError
 
@@ -65,7 +66,7 @@ def _fits(name: str, value: Any) -> tuple[bool, str]:
     if name == "reduction":
         return value in ("mean", "sum"), '"mean" or "sum": a loss must be one number'
     if name == "ignore_index":
-        whole = isinstance(value, int) and not isinstance(value, bool)
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
         return value is None or whole, "a whole number or None"
     if name == "other_act":
         return value is None or callable(value), "a function or None"
@@ -77,14 +78,16 @@ def _fits_focal(alpha: Any) -> tuple[bool, str]:
     return fits, "None, or a number from 0 to 1, or one for each class"
 
 
-def _each(value: Any) -> Sequence[Any]:
-    if isinstance(value, Tensor):
-        numbers: list[float] = value.flatten().tolist()
-        return numbers
+def _each(value: Any) -> list[Any]:
+    """Give the numbers of an option: none, one, or those of a sequence, an array or a tensor."""
     if value is None:
-        return ()
-    return value if isinstance(value, (list, tuple)) else (value,)
+        return []
+    try:
+        numbers: list[Any] = torch.as_tensor(value).flatten().tolist()
+    except (TypeError, ValueError, RuntimeError):
+        return [value]
+    return numbers
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < inf
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < inf
