@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
@@ -30,18 +31,49 @@ def test_the_readme_runs(
     assert float(after) > 0.95
 
 
+def train(monkeypatch: pytest.MonkeyPatch, run: str, *changes: str) -> None:
+    """Run a file as the command line does."""
+    Path("run.toml").write_text(run, encoding="utf-8")
+    settings = [word for change in changes for word in ("--set", change)]
+    monkeypatch.setattr(sys, "argv", ["perceptrain", "train", "run.toml", *settings])
+    with pytest.raises(SystemExit) as done:
+        runpy.run_module("perceptrain", run_name="__main__")
+    assert not done.value.code
+
+
 def test_the_run_file_of_the_readme_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (run,) = blocks("toml")
-    Path("run.toml").write_text(run, encoding="utf-8")
-    command = ["perceptrain", "train", "run.toml", "--set", "train.max_iter=3"]
-    monkeypatch.setattr(sys, "argv", command)
-    with pytest.raises(SystemExit) as done:
-        runpy.run_module("perceptrain", run_name="__main__")
-    assert not done.value.code
+    train(monkeypatch, run, "train.max_iter=3")
     assert "val_accuracy" in capsys.readouterr().out
+
+
+def test_a_run_file_with_classes_in_a_file_and_a_miner(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{number % 3 + number / 100},{number % 5},{number % 3}" for number in range(60)]
+    Path("points.csv").write_text("\n".join(["x,y,kind", *rows]), encoding="utf-8")
+    run = """
+        [model]
+        name = "ffnn"
+        layers = [2, 8, 2]
+        [loss]
+        name = "triplet"
+        margin = 0.2
+        distance = { name = "lp", normalize_embeddings = false }
+        miner = { name = "triplet_margin", type_of_triplets = "semihard" }
+        [data]
+        file = "points.csv"
+        inputs = ["x", "y"]
+        labels = ["kind"]
+        classes = true
+        val_fraction = 0.2
+    """
+    train(monkeypatch, run, "train.max_iter=2", "train.batch_size=16")
+    assert "val_mined_triplets" in capsys.readouterr().out
 
 
 def test_the_readme_has_all_names() -> None:
@@ -53,6 +85,19 @@ def test_the_readme_has_all_names() -> None:
         for entry in entries
     }
     assert set(re.findall(r"^\| loss \| `(\w+)`", README, re.M)) == offered
+
+
+def test_the_readme_has_the_options_and_defaults() -> None:
+    common = {"num_classes", "embedding_size", "miner", "distance", "reducer", "weight_init_func"}
+    common |= {"embedding_regularizer", "embedding_reg_weight"}
+    common |= {"weight_regularizer", "weight_reg_weight"}
+    rows = re.findall(r"^\| loss \| `(\w+)` \| `\w+` \|([^|]*)\|", README, re.M)
+    for name, cell in rows:
+        signature = registry().losses[name].signature().parameters
+        own = {key: value.default for key, value in signature.items() if key not in common}
+        stated = dict(option.split("=") for option in re.findall(r"`([^`]+)`", cell))
+        assert {key: literal_eval(value) for key, value in stated.items()} == own
+    assert len(rows) == len(set(rows)) == 13
 
 
 @pytest.mark.parametrize("kind", PARTS)
