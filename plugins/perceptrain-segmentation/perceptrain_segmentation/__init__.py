@@ -14,12 +14,16 @@ from perceptrain import Spec, hookimpl
 if TYPE_CHECKING:
     from perceptrain_segmentation.losses.base import SegmentationLoss
     from perceptrain_segmentation.losses.boundary import BoundaryLoss
+    from perceptrain_segmentation.losses.deep_supervision import DeepSupervisionLoss
     from perceptrain_segmentation.losses.dice import DiceLoss
     from perceptrain_segmentation.losses.dice_ce import DiceCELoss
     from perceptrain_segmentation.losses.dice_focal import DiceFocalLoss
     from perceptrain_segmentation.losses.focal import FocalLoss
     from perceptrain_segmentation.losses.generalized_dice import GeneralizedDiceLoss
     from perceptrain_segmentation.losses.generalized_dice_focal import GeneralizedDiceFocalLoss
+    from perceptrain_segmentation.losses.generalized_wasserstein_dice import (
+        GeneralizedWassersteinDiceLoss,
+    )
     from perceptrain_segmentation.losses.hausdorff_dt import HausdorffDTLoss, LogHausdorffDTLoss
     from perceptrain_segmentation.losses.mcc import MCCLoss
     from perceptrain_segmentation.losses.soft_cldice import SoftclDiceLoss
@@ -32,12 +36,14 @@ _HOMES = {
     "score": ("dice_score",),
     "losses.base": ("SegmentationLoss",),
     "losses.boundary": ("BoundaryLoss",),
+    "losses.deep_supervision": ("DeepSupervisionLoss",),
     "losses.dice": ("DiceLoss",),
     "losses.dice_ce": ("DiceCELoss",),
     "losses.dice_focal": ("DiceFocalLoss",),
     "losses.focal": ("FocalLoss",),
     "losses.generalized_dice": ("GeneralizedDiceLoss",),
     "losses.generalized_dice_focal": ("GeneralizedDiceFocalLoss",),
+    "losses.generalized_wasserstein_dice": ("GeneralizedWassersteinDiceLoss",),
     "losses.hausdorff_dt": ("HausdorffDTLoss", "LogHausdorffDTLoss"),
     "losses.mcc": ("MCCLoss",),
     "losses.soft_cldice": ("SoftclDiceLoss",),
@@ -48,12 +54,14 @@ _HOME = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name i
 
 __all__ = [
     "BoundaryLoss",
+    "DeepSupervisionLoss",
     "DiceCELoss",
     "DiceFocalLoss",
     "DiceLoss",
     "FocalLoss",
     "GeneralizedDiceFocalLoss",
     "GeneralizedDiceLoss",
+    "GeneralizedWassersteinDiceLoss",
     "HausdorffDTLoss",
     "LogHausdorffDTLoss",
     "MCCLoss",
@@ -70,6 +78,11 @@ def perceptrain_losses() -> list[Spec]:
     """Offer the losses."""
     return [
         _loss("boundary", "BoundaryLoss", "Distance to the true boundary (arXiv 1812.07032)"),
+        _loss(
+            "deep_supervision",
+            "DeepSupervisionLoss",
+            "A loss at each resolution that the model gives (arXiv 1409.5185)",
+        ),
         _loss("dice", "DiceLoss", "Soft Dice loss (arXiv 1606.04797)"),
         _loss("dice_ce", "DiceCELoss", "Dice loss plus cross entropy"),
         _loss("dice_focal", "DiceFocalLoss", "Dice loss plus focal loss"),
@@ -83,6 +96,11 @@ def perceptrain_losses() -> list[Spec]:
             "generalized_dice_focal",
             "GeneralizedDiceFocalLoss",
             "Generalised Dice loss plus focal loss",
+        ),
+        _loss(
+            "generalized_wasserstein_dice",
+            "GeneralizedWassersteinDiceLoss",
+            "Dice loss in which some mistakes are worse than others (arXiv 1707.00478)",
         ),
         _loss(
             "hausdorff_dt",

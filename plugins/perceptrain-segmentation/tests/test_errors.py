@@ -37,6 +37,11 @@ def indices(*shape: int, top: int = 3) -> Tensor:
         ("dice_focal", {"alpha": 2.0}, "alpha=2.0; expected .* 0 to 1"),
         ("tversky", {"alpha": None}, "alpha=None"),
         ("generalized_dice", {"w_type": "cubic"}, "GeneralizedDiceLoss: .*cubic"),
+        ("generalized_wasserstein_dice", {"weighting_mode": "none"}, "Wasserstein.*weighting_mode"),
+        ("generalized_wasserstein_dice", {"dist_matrix": [[0, 1]]}, "as many rows as columns"),
+        ("generalized_wasserstein_dice", {"dist_matrix": [[0, 1], [1, 1]]}, "0 on the diagonal"),
+        ("generalized_wasserstein_dice", {"dist_matrix": [[0, -1], [1, 0]]}, "0 or more"),
+        ("generalized_wasserstein_dice", {"dist_matrix": "far"}, "dist_matrix='far'"),
         ("soft_cldice", {"iter_": 1.5}, "iter_ must be an integer"),
         ("soft_cldice", {"smooth": 0.0}, "positive"),
         ("soft_dice_cldice", {"alpha": 1.5}, "alpha"),
@@ -130,6 +135,13 @@ def test_softmax_twice(name: str, options: dict[str, Any], message: str) -> None
         ("dice_ce", {"weight": [1.0, 2.0]}, 3, "DiceCELoss, 3 channels: .*weight"),
         ("dice_ce", {"weight": [1.0, 2.0]}, 1, "DiceCELoss, 1 channel: .*weight"),
         ("dice_ce", {"weight": 2.0}, 3, "weight=2.0; expected"),
+        ("generalized_wasserstein_dice", {}, 1, "a channel for each class, the background too"),
+        (
+            "generalized_wasserstein_dice",
+            {"dist_matrix": [[0, 1], [1, 0]]},
+            3,
+            r"dist_matrix is 2 x 2, and the model gave \(2, 3, 8, 8\)",
+        ),
     ],
 )
 def test_options_and_shapes(

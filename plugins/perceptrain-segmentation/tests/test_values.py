@@ -26,6 +26,7 @@ NAMES = {
     "focal": "FocalLoss",
     "generalized_dice": "GeneralizedDiceLoss",
     "generalized_dice_focal": "GeneralizedDiceFocalLoss",
+    "generalized_wasserstein_dice": "GeneralizedWassersteinDiceLoss",
     "hausdorff_dt": "HausdorffDTLoss",
     "log_hausdorff_dt": "LogHausdorffDTLoss",
     "mcc": "MCCLoss",
@@ -33,12 +34,19 @@ NAMES = {
     "soft_dice_cldice": "SoftDiceclDiceLoss",
     "tversky": "TverskyLoss",
 }
-DECIDED = {"to_onehot_y", "softmax", "sigmoid", "use_softmax"}
+DECIDED = {"to_onehot_y", "softmax", "sigmoid", "use_softmax", "dist_matrix"}
+#: Those for classes that exclude each other alone, the background among them.
+EXCLUSIVE = {"generalized_wasserstein_dice"}
+CHANNELS_ALONE = [name for name in NAMES if name not in EXCLUSIVE]
 
 
 def direct(name: str, logits: Tensor, target: Tensor, mode: str, **options: Any) -> Tensor:
     """MONAI, told what the plugin finds out: mode is "index", "onehot", "binary" or "multi"."""
     kind = getattr(monai.losses, NAMES[name])
+    if name == "generalized_wasserstein_dice":
+        options.setdefault("dist_matrix", 1 - torch.eye(logits.shape[1]))
+        indices = target if mode == "index" else target.argmax(1, keepdim=True)
+        return kind(**options)(logits, indices)
     softmax = mode in ("index", "onehot")
     if name == "focal":
         options["use_softmax"] = softmax
@@ -82,7 +90,7 @@ def test_one_hot(name: str) -> None:
         compare(name, logits, given, direct(name, logits, target, "onehot"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CHANNELS_ALONE)
 def test_one_class(name: str) -> None:
     logits, labels = pixels(1, top=2)
     for given in (labels, labels[:, 0], labels.bool(), labels.float()[:, 0]):
@@ -136,7 +144,7 @@ def test_weights_may_be_arrays(name: str) -> None:
         assert get_loss(name, weight=given)(batch, nn.Identity())[0] == expected
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CHANNELS_ALONE)
 def test_classes_that_overlap(name: str) -> None:
     logits, _ = pixels(3)
     target = torch.randint(0, 2, (3, 3, 10, 8)).float()
@@ -157,6 +165,14 @@ def test_classes_that_overlap(name: str) -> None:
         ("focal", {"gamma": 0.5, "alpha": [0.1, 0.5, 0.4], "ignore_index": 0}),
         ("generalized_dice", {"w_type": "simple", "reduction": "sum"}),
         ("generalized_dice_focal", {"lambda_gdl": 0.5, "weight": [1.0, 2.0, 3.0]}),
+        (
+            "generalized_wasserstein_dice",
+            {
+                "dist_matrix": torch.tensor([[0, 2, 2], [2, 0, 1.0], [2, 1, 0]]),
+                "weighting_mode": "GDL",
+                "reduction": "sum",
+            },
+        ),
         ("hausdorff_dt", {"alpha": 1.0, "include_background": True, "batch": True}),
         ("mcc", {"smooth_dr": 1.0}),
         ("soft_cldice", {"iter_": 1, "smooth": 0.1}),

@@ -16,8 +16,10 @@ from perceptrain_segmentation.losses.base import Activation, SegmentationLoss
 class DiceCELoss(SegmentationLoss):
     """The Dice loss and cross entropy, weighed and added.
 
-    With one channel, binary cross entropy. The terms are the metrics ``dice`` and ``ce``, so that a
-    weighting of terms can go on from there, with ``dice_score=False``.
+    With one channel, binary cross entropy; with several that of softmax, whatever ``sigmoid`` says,
+    as MONAI has it: for classes that overlap take `DiceFocalLoss`. It needs logits. The terms are
+    the metrics ``dice`` and ``ce``, so that a weighting of terms can go on from there, with
+    ``dice_score=False``.
 
     See `SegmentationLoss` for the batch, and for what the shapes decide.
 

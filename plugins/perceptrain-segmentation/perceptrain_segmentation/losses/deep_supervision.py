@@ -1,0 +1,124 @@
+"""A loss at several resolutions, for networks that give an output at each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from perceptrain import get_loss
+from perceptrain.errors import ConfigError, DataError
+from perceptrain_segmentation.labels import split_batch
+
+_MODES: dict[str, Callable[[int], float]] = {
+    "exp": lambda level: max(0.5**level, 0.0625),
+    "same": lambda level: 1.0,
+    "two": lambda level: 0.5 if level else 1.0,
+}
+
+
+class DeepSupervisionLoss(nn.Module):
+    """A loss at several resolutions, as ``monai.losses.DeepSupervisionLoss``, the sum weighed.
+
+    Lee et al., "Deeply-supervised nets", arXiv 1409.5185. The model gives a list or tuple of
+    logits, the finest first, such as MONAI's SegResNetDS in training; at each level the labels are
+    brought to its size, nearest neighbours. One tensor, as such networks give it in evaluation, is
+    a single level of weight 1. The metrics are those of the loss, weighed alike; ``dice_score`` is
+    that of the finest level.
+
+    Args:
+        loss: The loss at each level: a name, a mapping of a name and options, or a loss.
+        weight_mode: The weights: "exp", 1, 1/2, 1/4, ... and 1/16 at least; "two", 1 and then 1/2;
+            or "same", 1.
+        weights: The weights themselves instead, for as many levels or more.
+
+    Raises:
+        ConfigError: An option cannot be.
+    """
+
+    def __init__(
+        self,
+        *,
+        loss: str | Mapping[str, Any] | Callable[..., Any] = "dice_ce",
+        weight_mode: str = "exp",
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        if weight_mode not in _MODES:
+            raise ConfigError(f"weight_mode={weight_mode!r}; expected one of {', '.join(_MODES)}.")
+        if weights is not None and not (weights and all(weight >= 0 for weight in weights)):
+            raise ConfigError(f"weights={weights!r}; expected numbers of 0 or more, or None.")
+        self.loss = get_loss(loss)
+        self.weight_mode, self.weights = weight_mode, weights
+
+    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+        """Evaluate the loss.
+
+        Args:
+            batch: ``(images, labels)``, or a dict with "image" and "label"; labels of shape
+                ``(N, H, W[, D])``, ``(N, 1, H, W[, D])`` or ``(N, K, H, W[, D])``.
+            model: Gives logits ``(N, K, H, W[, D])``, or several of them in a list or tuple.
+
+        Returns:
+            The loss and the metrics.
+
+        Raises:
+            DataError: The model gave no level at all; or as the loss has it.
+            ConfigError: There are fewer weights than levels; or as the loss has it.
+            ShapeError: As the loss has it.
+        """
+        images, labels = split_batch(batch)
+        outputs = model(images)
+        if not isinstance(outputs, (list, tuple)):
+            return self.loss((images, labels), _Output(outputs))
+        if not outputs:
+            raise DataError("The model gave no outputs; expected logits for each level, or one.")
+        levels = [
+            self.loss((images, _resized(labels, output)), _Output(output)) for output in outputs
+        ]
+        weights = self._weights(len(outputs))
+        metrics = {name: _weighed(weights, [m[name] for _, m in levels]) for name in levels[0][1]}
+        if "dice_score" in metrics:
+            metrics["dice_score"] = levels[0][1]["dice_score"]
+        return _weighed(weights, [loss for loss, _ in levels]), metrics
+
+    def _weights(self, levels: int) -> Sequence[float]:
+        if self.weights is None:
+            return [_MODES[self.weight_mode](level) for level in range(levels)]
+        if len(self.weights) < levels:
+            raise ConfigError(
+                f"weights={self.weights!r}, and the model gave {levels} levels; expected a weight "
+                "for each, the finest first."
+            )
+        return self.weights[:levels]
+
+
+class _Output(nn.Module):
+    """What the model gave, in place of the model."""
+
+    def __init__(self, output: Any) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, images: Any) -> Any:
+        return self.output
+
+
+def _weighed(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
+    total = weights[0] * values[0]
+    for weight, value in zip(weights[1:], values[1:], strict=True):
+        total = total + weight * value
+    return total
+
+
+def _resized(labels: Any, output: Any) -> Any:
+    """Bring labels to the size of an output; what is no tensor is left for the loss to tell."""
+    if not isinstance(labels, Tensor) or not isinstance(output, Tensor):
+        return labels
+    if labels.ndim == output.ndim - 1:
+        labels = labels.unsqueeze(1)
+    if labels.ndim != output.ndim or labels.shape[2:] == output.shape[2:]:
+        return labels
+    return interpolate(labels.float(), size=output.shape[2:], mode="nearest-exact")
