@@ -115,4 +115,5 @@ def main(steps: int = 1000, picture: Path = PICTURE) -> Distances:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # a network this small waits for a second thread more than it gains
     main()
