@@ -1,0 +1,1 @@
+"""Circuits as models, one file each."""

@@ -1,0 +1,180 @@
+"""The quantum neural network that the name ``qnn`` stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyqtorch
+import torch
+from pyqtorch.primitives.primitive import Primitive
+from torch import Tensor, nn
+
+from perceptrain.errors import ConfigError
+from perceptrain_quantum.feature_maps import FeatureMap
+from perceptrain_quantum.models.circuit import CircuitModel
+from perceptrain_quantum.observables import Observables, observables
+from perceptrain_quantum.simulator import Simulator
+
+
+class FeatureMapQNN(CircuitModel):
+    """A feature map, a hardware-efficient ansatz, and observables: a trainable function.
+
+    One upload is a rotation RX of each qubit by its feature angle, and ``depth`` layers of the
+    ansatz: trained rotations RX, RY, RX of each qubit, and a ring of CNOTs (arXiv 1704.05018; the
+    ``hea`` of pyqtorch). What it gives is a Fourier series of the features, or, with "chebyshev", a
+    polynomial; the scaling and the number of uploads decide its highest degree (arXiv 2008.08605).
+
+    Args:
+        n_qubits: The number of qubits; memory and time grow with ``2^n_qubits``.
+        depth: Layers of the ansatz after each upload.
+        n_features: The width of the inputs; at most ``n_qubits``. Feature i goes to the qubits i,
+            i + n_features, ...
+        feature_map: "fourier": angles are features; "chebyshev": they are ``2 arccos`` of features
+            in (-1, 1) (arXiv 2011.10395).
+        reupload_scaling: How the angles of one feature differ between its qubits: "constant": not;
+            "tower": 1, 2, 3, ... times; "exponential": 1, 2, 4, ... times.
+        feature_range: The lowest and the highest value of the features, mapped to (-1, 1), and for
+            "fourier" to angles of (-pi / 2, pi / 2); None takes the features as they are.
+        uploads: How often the feature map and the ansatz follow each other.
+        observable: What is measured, one for each output: "total_magnetization" (the sum of Z on
+            all qubits), Pauli strings such as "Z0 Z1 - 0.5 * X2", a ``pyqtorch.Observable``, or a
+            list of these.
+        trainable_scaling: Train a factor and a shift of each output too; they start at 1 and 0.
+            Without, outputs stay between the eigenvalues of the observables.
+        diff_mode: "ad" (derivatives of any order), "adjoint" (first ones, little memory) or "gpsr"
+            (the parameter-shift rule); see ``CircuitModel``.
+        n_shots: Draws for each expectation value, with "gpsr" alone; None for exact values.
+
+    Attributes:
+        angles: The trained rotations, ``(3 * n_qubits * depth * uploads,)``, float64; they start
+            uniformly in [0, 2 pi), drawn from torch's global generator.
+        scale: The factor of each output, ``(number of observables,)``.
+        shift: What is added to each output, ``(number of observables,)``.
+
+    Raises:
+        ConfigError: The options cannot be.
+
+    Example:
+        >>> model = FeatureMapQNN(n_qubits=3, depth=2)
+        >>> model(torch.rand(8, 1)).shape
+        torch.Size([8, 1])
+    """
+
+    def __init__(
+        self,
+        n_qubits: int = 4,
+        depth: int = 3,
+        n_features: int = 1,
+        *,
+        feature_map: str = "fourier",
+        reupload_scaling: str = "tower",
+        feature_range: tuple[float, float] | None = None,
+        uploads: int = 1,
+        observable: Observables = "total_magnetization",
+        trainable_scaling: bool = False,
+        diff_mode: str = "ad",
+        n_shots: int | None = None,
+    ) -> None:
+        counts = {
+            "n_qubits": n_qubits,
+            "depth": depth,
+            "n_features": n_features,
+            "uploads": uploads,
+        }
+        for name, count in counts.items():
+            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+                raise ConfigError(f"{name}={count!r}: expected a whole number above 0.")
+        mapping = FeatureMap(n_qubits, n_features, feature_map, reupload_scaling, feature_range)
+        super().__init__(
+            _circuit(n_qubits, depth, uploads),
+            observable,
+            features=_feature_names(n_qubits),
+            diff_mode=diff_mode,
+            n_shots=n_shots,
+        )
+        self.feature_map = mapping
+        self.observable = observable
+        self.depth, self.uploads = depth, uploads
+        ones = torch.ones(len(self.observables), dtype=torch.float64)
+        self.scale = nn.Parameter(ones, requires_grad=trainable_scaling)
+        self.shift = nn.Parameter(torch.zeros_like(ones), requires_grad=trainable_scaling)
+
+    def expectation(self, inputs: Any) -> Tensor:
+        """Give the expectation values, each times its scale and plus its shift.
+
+        Args:
+            inputs: Real numbers of shape ``(N, n_features)``. They are brought to the dtype of the
+                angles; float32 features become float64 ones.
+
+        Returns:
+            ``(N, number of observables)``, in the dtype of the angles.
+
+        Raises:
+            DataError: The inputs are no tensor of real numbers, or outside of what "chebyshev"
+                takes.
+            ShapeError: Their shape is another.
+        """
+        return super().expectation(inputs) * self.scale + self.shift
+
+    def _feature_values(self, features: Tensor) -> Mapping[str, Tensor]:
+        angles = self.feature_map.angles(features)
+        return dict(zip(self.features, angles.unbind(dim=1), strict=True))
+
+    def _width(self) -> int:
+        return self.feature_map.n_features
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The gates of pyqtorch hold local functions, which no process can be sent; what they were
+        # made of can.
+        state = {**self.__dict__}
+        simulator: Simulator = state.pop("_simulator")
+        state["_simulated"] = (str(simulator.diff_mode), simulator.n_shots)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        simulated = state.pop("_simulated")
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        n_qubits = self.feature_map.n_qubits
+        circuit = _circuit(n_qubits, self.depth, self.uploads)
+        self._simulator = Simulator(circuit, observables(self.observable, n_qubits), *simulated)
+
+
+def _feature_names(n_qubits: int) -> list[str]:
+    return [f"feature_{qubit}" for qubit in range(n_qubits)]
+
+
+def _circuit(n_qubits: int, depth: int, uploads: int) -> pyqtorch.QuantumCircuit:
+    operations: list[nn.Module] = []
+    for upload in range(uploads):
+        names = _feature_names(n_qubits)
+        operations += [pyqtorch.RX(qubit, names[qubit]) for qubit in range(n_qubits)]
+        for layer in range(depth):
+            operations += _layer(n_qubits, f"theta_{upload}_{layer}")
+    return pyqtorch.QuantumCircuit(n_qubits, operations)
+
+
+def _layer(n_qubits: int, name: str) -> list[nn.Module]:
+    rotations: list[nn.Module] = [
+        # One operator for the three rotations of a qubit: a third of the work on the state.
+        pyqtorch.Merge(
+            [
+                rotation(qubit, f"{name}_{qubit}_{k}")
+                for k, rotation in enumerate((pyqtorch.RX, pyqtorch.RY, pyqtorch.RX))
+            ]
+        )
+        for qubit in range(n_qubits)
+    ]
+    ring = range(n_qubits if n_qubits > 1 else 0)
+    return rotations + [_cnot(qubit, (qubit + 1) % n_qubits) for qubit in ring]
+
+
+def _cnot(control: int, target: int) -> nn.Module:
+    """Flip the target where the control is 1, as a gate on ascending qubits.
+
+    The adjoint mode of pyqtorch 1.7.8 gives wrong gradients for any other order.
+    """
+    if control < target:
+        return pyqtorch.CNOT(control, target)
+    flipped = torch.eye(4, dtype=torch.complex128)[[0, 3, 2, 1]]
+    return Primitive(flipped, (target, control))
