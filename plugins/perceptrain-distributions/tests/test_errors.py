@@ -22,6 +22,7 @@ NAN = float("nan")
         ("sinkhorn", {"p": "2"}, "expected 1 or 2"),
         ("sinkhorn", {"p": 0, "cost": torch.cdist}, "p=0: expected a number above 0"),
         ("sinkhorn", {"cost": "Norm2(X-Y)"}, "a function of two tensors"),
+        ("sinkhorn", {"cost": 2.0}, "a function of two tensors"),
         ("sinkhorn", {"blur": 0}, "blur=0: expected a number above 0"),
         ("sinkhorn", {"blur": NAN}, "blur=nan"),
         ("sinkhorn", {"scaling": 1}, "scaling=1: expected a number above 0 and below 1"),

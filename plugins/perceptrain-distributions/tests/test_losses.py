@@ -44,17 +44,26 @@ def gradients(loss: Tensor, model: nn.Module) -> tuple[Tensor, ...]:
     return torch.autograd.grad(loss, list(model.parameters()))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("sizes", [(), (3,)], ids=["one cloud", "several"])
 @pytest.mark.parametrize(("name", "geomloss_name", "options"), CASES)
 def test_values_and_gradients_are_those_of_geomloss(
-    name: str, geomloss_name: str, options: dict[str, Any], sizes: tuple[int, ...], weighted: bool
+    name: str,
+    geomloss_name: str,
+    options: dict[str, Any],
+    sizes: tuple[int, ...],
+    weighted: bool,
+    dtype: torch.dtype,
 ) -> None:
-    model = FFNN([3, 8, 2])
-    inputs, points = torch.randn(*sizes, 12, 3), torch.rand(*sizes, 9, 2)
+    model = FFNN([3, 8, 2]).to(dtype)
+    inputs, points = (
+        torch.randn(*sizes, 12, 3, dtype=dtype),
+        torch.rand(*sizes, 9, 2, dtype=dtype),
+    )
     truth = SamplesLoss(geomloss_name, backend="tensorized", **options)
     if weighted:
-        weights, own = normalised(*sizes, 9), normalised(*sizes, 12)
+        weights, own = normalised(*sizes, 9).to(dtype), normalised(*sizes, 12).to(dtype)
         batch: Any = {
             "inputs": inputs,
             "points": points,

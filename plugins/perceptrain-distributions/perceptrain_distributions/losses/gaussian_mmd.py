@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-from geomloss import SamplesLoss  # type: ignore[import-untyped]
-from torch import Tensor
-
-from perceptrain_distributions.clouds import Clouds
-from perceptrain_distributions.losses.cloud import CloudLoss
+from perceptrain_distributions.losses.kernel import KernelLoss
 from perceptrain_distributions.options import check_positive
 
 
-class GaussianMMDLoss(CloudLoss):
+class GaussianMMDLoss(KernelLoss):
     """Half the squared maximum mean discrepancy with a Gaussian kernel, by geomloss.
 
     ``E k(x, x') / 2 + E k(y, y') / 2 - E k(x, y)`` with ``k(x, y) = exp(-|x - y|^2 / (2 blur^2))``
     (Gretton et al., arXiv 0805.2368). Beyond a few ``blur`` the kernel is flat: clouds that lie
-    further apart do not attract each other. The total weights of the clouds may
-    differ.
+    further apart do not attract each other. The total weights of the clouds may differ.
 
-    Memory and time grow with the product of the numbers of points.
+    Time grows with the product of the numbers of points, and so does memory without pykeops.
 
     Args:
         blur: The width of the kernel, in the units of the points. The default suits points in the
             unit cube.
+        backend: "tensorized" for whole matrices; "online" or "multiscale" for pykeops, whose memory
+            grows with the number of points alone, the last for clouds in 1 to 3 dimensions; "auto"
+            as geomloss chooses by size, tensorized without pykeops.
 
     Raises:
-        ConfigError: The width is no number above 0.
+        ConfigError: The width is no number above 0, or there is no such backend.
+        MissingDependencyError: The backend needs pykeops, which is not installed.
     """
 
     balanced = False
 
-    def __init__(self, *, blur: float = 0.05) -> None:
-        super().__init__()
+    def __init__(self, *, blur: float = 0.05, backend: str = "auto") -> None:
         check_positive("blur", blur)
-        self.criterion = SamplesLoss("gaussian", blur=blur, backend="tensorized")
-
-    def measure(self, clouds: Clouds) -> Tensor:
-        """Give the discrepancy of each pair of clouds."""
-        value: Tensor = self.criterion(
-            clouds.cloud_weights, clouds.cloud, clouds.weights, clouds.points
-        )
-        return value
+        super().__init__("gaussian", blur=blur, backend=backend)

@@ -10,7 +10,9 @@ import torch
 from geomloss import SamplesLoss  # type: ignore[import-untyped]
 from torch import Tensor
 
-from perceptrain.errors import ConfigError
+from perceptrain.errors import ConfigError, ShapeError
+from perceptrain_distributions.backends import choose_backend
+from perceptrain_distributions.batches import describe
 from perceptrain_distributions.clouds import Clouds
 from perceptrain_distributions.losses.cloud import CloudLoss
 from perceptrain_distributions.options import check_positive
@@ -24,9 +26,9 @@ class SinkhornLoss(CloudLoss):
     small it is the cost of optimal transport, ``W_1`` for ``p=1`` and ``W_2^2 / 2`` for ``p=2``;
     as it becomes large, a kernel distance. Clouds that are far apart attract each other.
 
-    Memory and time of each of its iterations grow with the product of the numbers of points. The
-    gradient is that of the library, by the potentials that it found; it cannot be differentiated
-    again.
+    The time of each of its iterations grows with the product of the numbers of points, and so does
+    memory without pykeops. The gradient is that of the library, by the potentials that it found; it
+    cannot be differentiated again.
 
     Args:
         p: The cost of transport, 1 for ``|x - y|`` or 2 for ``|x - y|^2 / 2``; with a ``cost`` of
@@ -39,12 +41,19 @@ class SinkhornLoss(CloudLoss):
             None to find it at each call.
         scaling: The factor from one scale to the next, between 0 and 1: 0.5 is fast, 0.9 exact.
         cost: A function of two tensors ``(B, N, d)`` and ``(B, M, d)`` that gives the costs
-            ``(B, N, M)``; None for that of ``p``.
+            ``(B, N, M)``, ``B`` being 1 for single clouds; or, for "online" and "multiscale", a
+            formula of pykeops such as "Norm2(X-Y)"; None for that of ``p``.
         debias: Whether the blur's own bias is taken off, so that two equal clouds have the
             distance 0.
+        backend: "tensorized" for whole matrices; "online" or "multiscale" for pykeops, whose memory
+            grows with the number of points alone, the last for clouds in 1 to 3 dimensions; "auto"
+            as geomloss chooses by size, tensorized without pykeops.
+        truncate: For "multiscale", how many ``blur`` away transport is looked for; None for all.
+        cluster_scale: For "multiscale", the size of its coarse cells; None for a guess.
 
     Raises:
         ConfigError: An option cannot be.
+        MissingDependencyError: The backend needs pykeops, which is not installed.
     """
 
     def __init__(
@@ -55,14 +64,23 @@ class SinkhornLoss(CloudLoss):
         reach: float | None = None,
         diameter: float | None = None,
         scaling: float = 0.5,
-        cost: Callable[[Tensor, Tensor], Tensor] | None = None,
+        cost: Callable[[Tensor, Tensor], Tensor] | str | None = None,
         debias: bool = True,
+        backend: str = "auto",
+        truncate: float | None = 5,
+        cluster_scale: float | None = None,
     ) -> None:
         super().__init__()
         _check_cost(p, cost)
         check_positive("blur", blur)
         check_positive("scaling", scaling, below=1)
-        for name, value in (("reach", reach), ("diameter", diameter)):
+        optional = {
+            "reach": reach,
+            "diameter": diameter,
+            "truncate": truncate,
+            "cluster_scale": cluster_scale,
+        }
+        for name, value in optional.items():
             if value is not None:
                 check_positive(name, value)
         if not isinstance(debias, bool):
@@ -77,9 +95,11 @@ class SinkhornLoss(CloudLoss):
             blur=blur,
             reach=reach,
             scaling=scaling,
-            cost=cost,
+            cost=partial(_checked_cost, cost) if callable(cost) else cost,
             debias=debias,
-            backend="tensorized",
+            backend=choose_backend(backend, cost),
+            truncate=truncate,
+            cluster_scale=cluster_scale,
         )
 
     def measure(self, clouds: Clouds) -> Tensor:
@@ -111,5 +131,18 @@ def _check_cost(p: object, cost: object) -> None:
             raise ConfigError(f"p={p!r}: expected 1 or 2, or a cost of your own with it.")
         return
     check_positive("p", p)
-    if not callable(cost):
+    if not callable(cost) and not isinstance(cost, str):
         raise ConfigError(f"cost={cost!r}: expected a function of two tensors, or None.")
+
+
+def _checked_cost(cost: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """Evaluate a cost; the library would broadcast one of a wrong shape, and be wrong itself."""
+    costs = cost(x, y)
+    expected = (*x.shape[:2], y.shape[1])
+    if not isinstance(costs, Tensor) or costs.shape != expected:
+        raise ShapeError(
+            f"The cost of points {tuple(x.shape)} and {tuple(y.shape)} is {describe(costs)}; "
+            f"expected a tensor of shape {expected}. Clouds have a first dimension for the batch "
+            "there."
+        )
+    return costs

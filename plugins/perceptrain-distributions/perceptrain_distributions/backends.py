@@ -1,0 +1,47 @@
+"""How geomloss computes: with whole matrices, or with pykeops without them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from perceptrain.errors import ConfigError, MissingDependencyError
+
+_BACKENDS = ("auto", "tensorized", "online", "multiscale")
+
+
+def choose_backend(backend: object, cost: object = None) -> str:
+    """Check the backend against the cost and what is installed.
+
+    Args:
+        backend: "auto", "tensorized", "online" or "multiscale".
+        cost: A function of tensors, a formula of pykeops, or None.
+
+    Returns:
+        What geomloss is to be told; "tensorized" for "auto" where only that is possible.
+
+    Raises:
+        ConfigError: There is no such backend, or it does not take such a cost.
+        MissingDependencyError: It needs pykeops, which is not installed.
+    """
+    if backend not in _BACKENDS:
+        raise ConfigError(f"backend={backend!r}: expected one of {', '.join(_BACKENDS)}.")
+    name = str(backend)
+    if isinstance(cost, str) and name not in ("online", "multiscale"):
+        raise ConfigError(
+            f"cost={cost!r}, a formula, with backend={name!r}: expected a function of two tensors, "
+            'or backend="online".'
+        )
+    if callable(cost) and name not in ("auto", "tensorized"):
+        raise ConfigError(
+            f"cost={cost!r}, a function, with backend={name!r}: expected a formula of pykeops, "
+            'such as "Norm2(X-Y)", or backend="tensorized".'
+        )
+    installed = find_spec("pykeops") is not None
+    if name == "auto":
+        return "auto" if installed and cost is None else "tensorized"
+    if name != "tensorized" and not installed:
+        raise MissingDependencyError(
+            f"backend={name!r} needs pykeops: pip install 'perceptrain-distributions[keops]'. "
+            'Or take backend="tensorized".'
+        )
+    return name

@@ -1,0 +1,37 @@
+"""The base of the distances that have a kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geomloss import SamplesLoss  # type: ignore[import-untyped]
+from torch import Tensor
+
+from perceptrain_distributions.backends import choose_backend
+from perceptrain_distributions.clouds import Clouds
+from perceptrain_distributions.losses.cloud import CloudLoss
+
+
+class KernelLoss(CloudLoss):
+    """Half the squared maximum mean discrepancy, with a kernel of geomloss.
+
+    Args:
+        kernel: What geomloss calls it.
+        backend: How it is computed.
+        options: The other options of geomloss.
+
+    Raises:
+        ConfigError: There is no such backend.
+        MissingDependencyError: The backend needs pykeops, which is not installed.
+    """
+
+    def __init__(self, kernel: str, *, backend: str, **options: Any) -> None:
+        super().__init__()
+        self.criterion = SamplesLoss(kernel, backend=choose_backend(backend), **options)
+
+    def measure(self, clouds: Clouds) -> Tensor:
+        """Give the distance of each pair of clouds."""
+        value: Tensor = self.criterion(
+            clouds.cloud_weights, clouds.cloud, clouds.weights, clouds.points
+        )
+        return value
