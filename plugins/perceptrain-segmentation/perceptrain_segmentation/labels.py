@@ -58,6 +58,8 @@ def fit_labels(logits: Any, labels: Any) -> tuple[Tensor, Tensor]:
     if not isinstance(labels, Tensor) or labels.is_complex():
         got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
         raise DataError(f"The labels are {got}; expected a tensor of class indices, or one-hot.")
+    if labels.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch can do little with them
+        labels = labels.long()
     size = logits.shape[:1] + logits.shape[2:]
     if labels.shape == size:
         return logits, labels.unsqueeze(1)

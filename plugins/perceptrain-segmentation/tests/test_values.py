@@ -37,6 +37,7 @@ NAMES = {
 DECIDED = {"to_onehot_y", "softmax", "sigmoid", "use_softmax", "dist_matrix"}
 #: Those for classes that exclude each other alone, the background among them.
 EXCLUSIVE = {"generalized_wasserstein_dice"}
+INTEGERS = (torch.uint8, torch.int16, torch.uint16)
 CHANNELS_ALONE = [name for name in NAMES if name not in EXCLUSIVE]
 
 
@@ -78,7 +79,7 @@ def pixels(
 @pytest.mark.parametrize("name", NAMES)
 def test_class_indices(name: str) -> None:
     logits, labels = pixels(3)
-    for given in (labels, labels[:, 0], labels.float(), labels.to(torch.uint8)):
+    for given in (labels, labels[:, 0], labels.float(), *map(labels.to, INTEGERS)):
         compare(name, logits, given, direct(name, logits, labels, "index"))
 
 

@@ -247,7 +247,7 @@ class SegmentationLoss(nn.Module):
             )
 
     def _explained(self, error: Exception, logits: Tensor, labels: Tensor) -> PerceptrainError:
-        if "weight" in str(error) or "alpha" in str(error):
+        if isinstance(error, ConfigError) or "weight" in str(error) or "alpha" in str(error):
             return ConfigError(f"{self._name}, {_plural(logits.shape[1])}: {error}")
         return DataError(
             f"{self._name} cannot take logits {tuple(logits.shape)} and labels "
