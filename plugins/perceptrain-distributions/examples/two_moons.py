@@ -80,7 +80,7 @@ def draw(clouds: dict[str, Tensor], target: Tensor, path: Path) -> None:
     """Draw each cloud over the target."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 3), layout="constrained")
     axes = figure.subplots(1, len(clouds), sharex=True, sharey=True)
     for place, (title, cloud) in zip(axes, clouds.items(), strict=True):
         place.scatter(*target.T.numpy(), s=4, color="0.75", label="two moons")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from monai.losses.dice import GeneralizedWassersteinDiceLoss as Criterion
@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from perceptrain.errors import ConfigError
 from perceptrain_segmentation.losses.base import Mode, SegmentationLoss
-
-Matrix: TypeAlias = Tensor | Sequence[Sequence[float]] | None
 
 
 class GeneralizedWassersteinDiceLoss(SegmentationLoss):
@@ -45,7 +43,7 @@ class GeneralizedWassersteinDiceLoss(SegmentationLoss):
     def __init__(
         self,
         *,
-        dist_matrix: Matrix = None,
+        dist_matrix: Tensor | Sequence[Sequence[float]] | None = None,
         weighting_mode: str = "default",
         reduction: str = "mean",
         smooth_nr: float = 1e-5,
@@ -88,7 +86,7 @@ class GeneralizedWassersteinDiceLoss(SegmentationLoss):
         return criterion(logits, target), {}
 
 
-def _check_matrix(matrix: Matrix) -> None:
+def _check_matrix(matrix: object) -> None:
     if matrix is None:
         return
     try:
