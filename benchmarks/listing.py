@@ -1,7 +1,8 @@
 """What ``perceptrain list-losses`` costs beside the smallest typer program, as whole processes.
 
 The programs take turns, so that a machine that slows down slows all; the figures are medians.
-The fake distributions are what 300 packages with a console script each leave in site-packages.
+The fake distributions are what 300 packages with a console script each leave in site-packages, and
+300 plugins with ten names each.
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ def hello() -> None:
 app()
 """
 
+PLUGIN = """from perceptrain import Spec, hookimpl
+
+
+@hookimpl
+def perceptrain_losses():
+    return [
+{specs}    ]
+"""
+
 
 def install(folder: Path, number: int) -> None:
     for i in range(number):
@@ -38,6 +48,23 @@ def install(folder: Path, number: int) -> None:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: fake-{i}\nVersion: 1.0\n")
         (info / "RECORD").write_text(f"fake_{i}.py,,\n")
         (info / "entry_points.txt").write_text(f"[console_scripts]\nfake-{i} = fake_{i}:main\n")
+
+
+def install_plugins(folder: Path, number: int) -> None:
+    """Plugins with ten losses each, as pip leaves them."""
+    for i in range(number):
+        name = f"plugin_{i}"
+        info = folder / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: plugin-{i}\nVersion: 1.0\n")
+        (info / "RECORD").write_text(f"{name}/__init__.py,,\n")
+        (info / "entry_points.txt").write_text(f"[perceptrain]\n{name} = {name}\n")
+        specs = "".join(
+            f'        Spec("loss_{i}_{k}", "{name}.losses:loss_{k}", "Loss {k} of plugin {i}."),\n'
+            for k in range(10)
+        )
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(PLUGIN.format(specs=specs))
 
 
 def seconds(command: list[str], environ: dict[str, str]) -> float:
@@ -51,14 +78,21 @@ def measure(turns: int, number: int = 300) -> dict[str, float]:
     # Compiled files are what an installed program has.
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as root:
-        bare, folder = Path(root, "bare.py"), Path(root, "site")
+        bare, folder, plugins = Path(root, "bare.py"), Path(root, "site"), Path(root, "plugins")
         bare.write_text(BARE)
         install(folder, number)
+        install_plugins(plugins, number)
+        environ["PERCEPTRAIN_PLUGINS"] = ""
         listing = [sys.executable, "-m", "perceptrain_core.cli.main", "list-losses"]
         programs = {
             "bare typer": ([sys.executable, str(bare)], environ),
             "list-losses": (listing, environ),
             f"{number} more installed": (listing, environ | {"PYTHONPATH": str(folder)}),
+            f"{number} plugins": (
+                listing,
+                {k: v for k, v in environ.items() if k != "PERCEPTRAIN_PLUGINS"}
+                | {"PYTHONPATH": str(plugins)},
+            ),
         }
         times: dict[str, list[float]] = {name: [] for name in programs}
         for turn in range(turns + 1):
@@ -78,11 +112,12 @@ def main() -> None:
     if options.json:
         print(json.dumps(figures, indent=2))
         return
-    bare, listing, more = figures.values()
+    bare, listing, more, plugins = figures.values()
     beside = {
         "bare typer": "",
         "list-losses": f"{listing / bare:.2f} times a bare typer program (at most 1.5)",
         "300 more installed": f"{more - listing:+.0f} ms for 300 distributions (less than 50)",
+        "300 plugins": f"{plugins / listing:.2f} times an empty environment (less than 2)",
     }
     for name, milliseconds in figures.items():
         print(f"{name:<20}{milliseconds:6.0f} ms   {beside[name]}".rstrip())

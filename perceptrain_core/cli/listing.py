@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perceptrain_core.cli import output
+from perceptrain_core.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from perceptrain_core.registry import Entry, Kind, Registry
@@ -28,18 +29,23 @@ def listing_of(kind: Kind) -> Callable[..., None]:
                 show_default=False,
             ),
         ] = None,
+        distribution: Annotated[
+            str | None,
+            typer.Option("--from", help="Only those of this distribution.", metavar="DISTRIBUTION"),
+        ] = None,
         json: Json = False,
     ) -> None:
-        entries = load_registry().catalogue(kind.plural)
-        found = {name: entries[name] for name in entries if _matches(entries[name], pattern)}
+        entries = _of_distribution(load_registry().catalogue(kind.plural), distribution)
+        found = {name: entry for name, entry in entries.items() if _matches(entry, pattern)}
         if json:
             output.write_json([described(name, entry) for name, entry in found.items()])
         elif found:
             rows = [(name, origin(entry), entry.summary) for name, entry in found.items()]
             output.write_table(("NAME", "FROM", "SUMMARY"), rows)
         if not found:
-            output.note(_nothing(kind, pattern, entries))
-            raise typer.Exit(output.GOOD if pattern is None else output.FAILED)
+            output.note(_nothing(kind, pattern, entries, distribution))
+            asked = pattern is not None or distribution is not None
+            raise typer.Exit(output.FAILED if asked else output.GOOD)
 
     listing.__doc__ = f"List the {kind.plural} that are installed."
     return listing
@@ -83,6 +89,23 @@ def target_text(entry: Entry) -> str:
     return f"{named.__module__}:{named.__qualname__}"
 
 
+def _of_distribution(entries: Mapping[str, Entry], distribution: str | None) -> Mapping[str, Entry]:
+    if distribution is None:
+        return entries
+    from perceptrain_core.registry import registry
+    from perceptrain_core.registry.messages import did_you_mean, listed
+    from perceptrain_core.registry.selection import normalised
+
+    wanted = normalised(distribution)
+    known = sorted({plugin.distribution for plugin in registry().plugins})
+    if wanted not in known:
+        raise UnknownNameError(
+            f"No plugin {distribution!r} is installed.{did_you_mean(wanted, known)} "
+            f"Installed plugins: {listed(known)}."
+        )
+    return {name: entry for name, entry in entries.items() if entry.distribution == wanted}
+
+
 def _matches(entry: Entry, pattern: str | None) -> bool:
     if pattern is None:
         return True
@@ -94,13 +117,20 @@ def _matches(entry: Entry, pattern: str | None) -> bool:
     return any(wanted in text.lower() for text in (entry.qualified_name, entry.summary))
 
 
-def _nothing(kind: Kind, pattern: str | None, entries: Mapping[str, Entry]) -> str:
+def _nothing(
+    kind: Kind, pattern: str | None, entries: Mapping[str, Entry], distribution: str | None
+) -> str:
     if not entries:
-        return f"No {kind.plural} are installed."
+        return (
+            f"{distribution} offers no {kind.plural}."
+            if distribution
+            else (f"No {kind.plural} are installed.")
+        )
     from perceptrain_core.registry.messages import did_you_mean
 
+    whose, option = (f" of {distribution}", f" --from {distribution}") if distribution else ("", "")
     return (
-        f"No {kind.singular} matches {pattern!r}."
+        f"No {kind.singular}{whose} matches {pattern!r}."
         f"{did_you_mean((pattern or '').strip('*?'), entries)} "
-        f"'perceptrain list-{kind.plural}' lists all {len(entries)}."
+        f"'perceptrain list-{kind.plural}{option}' lists all {len(entries)}."
     )

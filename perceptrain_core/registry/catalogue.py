@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from perceptrain_core.errors import AmbiguousNameError, UnknownNameError
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.registry.messages import did_you_mean, listed
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from perceptrain_core.registry.kinds import Kind
     from perceptrain_core.registry.plugins import Plugin
 
-_SHOWN = 40
+_TROUBLES_SHOWN = 10
 
 
 class Catalogue(Mapping[str, "Entry"]):
@@ -86,9 +86,13 @@ class Catalogue(Mapping[str, "Entry"]):
         lines = [
             f"There is no {self._kind.singular} {name!r}."
             f"{did_you_mean(name, known)}{_reference_hint(name)}",
-            f"Known {self._kind.plural}: {_listed(list(self._shown))}.",
+            f"Known {self._kind.plural}: {listed(self._shown)}.",
         ]
-        lines += [plugin.trouble for plugin in self._plugins if plugin.status != "ok"]
+        troubles = [plugin.trouble for plugin in self._plugins if plugin.status != "ok"]
+        lines += troubles[:_TROUBLES_SHOWN]
+        if len(troubles) > _TROUBLES_SHOWN:
+            more = len(troubles) - _TROUBLES_SHOWN
+            lines.append(f"And {more} plugins more: 'perceptrain plugins' has a line for each.")
         return "\n".join(lines)
 
 
@@ -104,10 +108,3 @@ def _reference_hint(name: str) -> str:
         return f" To name something in a file, write '{name}:NAME'."
     module, dot, attribute = name.rpartition(".")
     return f" To name something in a module, write '{module}:{attribute}'." if dot else ""
-
-
-def _listed(names: list[str]) -> str:
-    if not names:
-        return "none"
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -39,13 +40,16 @@ def find_sources(
     folders = [os.fspath(f) for f in (sys.path if path is None else path) if os.path.exists(f)]
     sources: dict[str, list[Source]] = {}
     unnamed: list[Source] = []
-    for distribution in importlib_metadata.distributions(path=folders):
+    installed = list(importlib_metadata.distributions(path=folders))
+    by_folder = _by_folder_name(installed)
+    for distribution in installed:
         try:
             if not _has_group(distribution):
                 continue
             name = normalised(_metadata(distribution, "Name"))
             if name not in sources:
-                sources[name] = list(_read(name, _owner(name, folders) or distribution, reserved))
+                owner, version = _owner([*by_folder.get(name, ()), distribution])
+                sources[name] = list(_read(name, owner, version, reserved))
         except Exception as error:
             unnamed.append(_broken(distribution, error))
     # A folder without readable metadata beside a good one is what a failed uninstall leaves.
@@ -64,25 +68,34 @@ def _has_group(distribution: Distribution) -> bool:
         return False
 
 
-def _owner(name: str, folders: list[str]) -> Distribution | None:
-    """The distribution that an import of this name would come from: the first on the path."""
-    same = [d for d in importlib_metadata.distributions(name=name, path=folders) if _readable(d)]
-    if len(same) < 2:
-        return same[0] if same else None
-    # Two versions in one folder: the order in which the folder lists them must not decide.
-    folder = str(same[0].locate_file(""))
-    return max((d for d in same if str(d.locate_file("")) == folder), key=str)
+def _by_folder_name(installed: Iterable[Distribution]) -> dict[str, list[Distribution]]:
+    """The distributions by the name that their folder has, ``NAME-VERSION.dist-info``."""
+    found: dict[str, list[Distribution]] = {}
+    for distribution in installed:
+        stem, _, _ = PurePath(str(distribution)).stem.partition("-")
+        found.setdefault(normalised(stem), []).append(distribution)
+    return found
 
 
-def _readable(distribution: Distribution) -> bool:
-    try:
-        return bool(_metadata(distribution, "Version"))
-    except Exception:
-        return False
+def _owner(same: list[Distribution]) -> tuple[Distribution, str]:
+    """Which one an import of their name would come from, the first on the path; its version."""
+    versions: dict[Distribution, str] = {}
+    for distribution in same:
+        with contextlib.suppress(LookupError, OSError, UnicodeError):
+            versions[distribution] = _metadata(distribution, "Version")
+    if not versions:
+        raise LookupError("no Version in METADATA")
+    owner, *others = versions
+    if others:
+        # Two versions in one folder: the order in which the folder lists them must not decide.
+        folder = str(owner.locate_file(""))
+        owner = max((d for d in versions if str(d.locate_file("")) == folder), key=str)
+    return owner, versions[owner]
 
 
-def _read(name: str, distribution: Distribution, reserved: Collection[str]) -> Iterator[Source]:
-    version = _metadata(distribution, "Version")
+def _read(
+    name: str, distribution: Distribution, version: str, reserved: Collection[str]
+) -> Iterator[Source]:
     if name in reserved:
         yield Source(name, version, error=f"the name {name!r} is taken: rename the distribution")
         return
@@ -112,9 +125,9 @@ def _broken(distribution: Distribution, error: Exception) -> Source:
 
 def _metadata(distribution: Distribution, field: str) -> str:
     """Read one field of the head of METADATA: a scan, as the email parser takes 15 ms to import."""
-    for line in _text(distribution).splitlines():
-        if not line:
-            break
+    # The head ends with an empty line; a README of many pages may follow.
+    head, _, _ = _text(distribution).partition("\n\n")
+    for line in head.splitlines():
         key, _, value = line.partition(":")
         if key.strip().lower() == field.lower() and value.strip():
             return value.strip()

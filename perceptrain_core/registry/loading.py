@@ -11,7 +11,6 @@ import inspect
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
-from types import SimpleNamespace
 
 import pluggy
 
@@ -116,6 +115,16 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
+class _Alone:
+    """One hook by itself: the manager looks at every attribute, and here that is one."""
+
+    def __init__(self, attribute: str, function: object) -> None:
+        setattr(self, attribute, function)
+
+    def __dir__(self) -> list[str]:
+        return list(vars(self))
+
+
 def _hooks(namespace: object) -> Iterator[tuple[str, str]]:
     """The attributes that are, or look like, hooks: their name and the name of the hook."""
     for attribute in dir(namespace):
@@ -142,7 +151,7 @@ def _ask(namespace: object, attribute: str, kind: Kind) -> tuple[Spec, ...]:
     """Call one hook through pluggy, which checks its signature."""
     manager = _manager()
     function = getattr(namespace, attribute)
-    alone = SimpleNamespace(**{attribute: function})
+    alone = _Alone(attribute, function)
     if manager.parse_hookimpl_opts(alone, attribute) is None:
         raise InvalidSpecError("it is not marked as a hook: put @hookimpl above it")
     try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import islice
 
 _LONGEST = 300
+_SHOWN = 40
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -29,6 +31,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         if close:
             return f" Did you mean {' or '.join(map(repr, close))}?"
     return ""
+
+
+def listed(names: Collection[str]) -> str:
+    """Join names with commas; many are cut short, and the rest counted."""
+    if not names:
+        return "none"
+    more = len(names) - _SHOWN
+    return ", ".join(islice(names, _SHOWN)) + (f" and {more} more" if more > 0 else "")
 
 
 def one_line(error: BaseException) -> str:

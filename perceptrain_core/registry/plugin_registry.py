@@ -289,7 +289,7 @@ class Registry:
         selection = read_selection(os.environ if self._environ is None else self._environ)
         sources = find_sources(self._path, {BUILTIN_DISTRIBUTION, LOCAL, *self._added})
         selection.check({source.distribution for source in sources})
-        reason = f"{VARIABLE}={selection.text!r} does not let it load"
+        reason = f"{VARIABLE}={selection.shown} does not let it load"
         plugins = []
         taken: dict[str, set[tuple[str, str]]] = {}
         for source in sources:

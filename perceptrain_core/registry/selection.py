@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from perceptrain_core.errors import PluginSelectionError
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.registry.messages import did_you_mean, listed
 
 VARIABLE = "PERCEPTRAIN_PLUGINS"
+_LONGEST = 100
 BUILTIN_DISTRIBUTION = "perceptrain-core"
 
 
@@ -31,6 +32,12 @@ class Selection(NamedTuple):
     only: frozenset[str] | None = None
     without: frozenset[str] = frozenset()
 
+    @property
+    def shown(self) -> str:
+        """The value for a message; a long one is cut."""
+        shown = repr(self.text)
+        return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]} ..."
+
     def allows(self, distribution: str) -> bool:
         """Whether the distribution, by its normalised name, may load."""
         return distribution not in self.without and (self.only is None or distribution in self.only)
@@ -41,9 +48,9 @@ class Selection(NamedTuple):
         unknown = sorted(named.difference(installed))
         if not unknown:
             return
-        there = ", ".join(sorted(set(installed))) or "none"
+        there = listed(sorted(set(installed)))
         raise PluginSelectionError(
-            f"{VARIABLE}={self.text!r}: no plugin {' or '.join(map(repr, unknown))} is installed."
+            f"{VARIABLE}={self.shown}: no plugin {' or '.join(map(repr, unknown))} is installed."
             f"{did_you_mean(unknown[0], installed)} Installed plugins: {there}."
         )
 

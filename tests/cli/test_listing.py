@@ -181,3 +181,21 @@ def test_a_terminal_gets_summaries_wrapped_under_each_other(columns):
 
 def test_a_terminal_too_narrow_for_the_columns_gets_whole_lines():
     assert len(in_terminal(40, "list-losses", "huber")) == 2
+
+
+def test_from_shows_the_names_of_one_distribution(site):
+    site.plugin("acme-losses", losses("Spec('dice', 'x:y')", "Spec('focal', 'x:z')"))
+    site.plugin("other", losses("Spec('tversky', 'x:y')"))
+    assert names(site.run("list-losses", "--from", "Acme_Losses").stdout) == ["dice", "focal"]
+    assert names(site.run("list-losses", "foc", "--from", "acme-losses").stdout) == ["focal"]
+    nothing = site.run("list-losses", "tversky", "--from", "acme-losses")
+    assert (nothing.returncode, nothing.stderr) == (
+        1,
+        "No loss of acme-losses matches 'tversky'. 'perceptrain list-losses --from acme-losses' "
+        "lists all 2.\n",
+    )
+    nothing = site.run("list-models", "--from", "other")
+    assert (nothing.returncode, nothing.stderr) == (1, "other offers no models.\n")
+    unknown = site.run("list-losses", "--from", "acme-loss")
+    assert unknown.returncode == 2
+    assert "Did you mean 'acme-losses'? Installed plugins: acme-losses, other, p" in unknown.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pyqtorch
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from perceptrain.errors import ConfigError
 
 _REAL = (torch.float64, torch.float32)
+# Up to about this many states a gate costs what its calls cost, for one state as for all.
+_FEW_STATES = 32
 
 
 class Simulator:
@@ -25,6 +27,7 @@ class Simulator:
     Args:
         circuit: The circuit.
         observables: One for each output.
+        features: The names of the parameters that differ between the points of a batch.
         diff_mode: How the library differentiates: "ad", "adjoint" or "gpsr".
         n_shots: Draws for each expectation value; None for exact ones.
 
@@ -36,6 +39,7 @@ class Simulator:
         self,
         circuit: pyqtorch.QuantumCircuit,
         observables: tuple[pyqtorch.Observable, ...],
+        features: Collection[str],
         diff_mode: str = "ad",
         n_shots: int | None = None,
     ) -> None:
@@ -46,6 +50,8 @@ class Simulator:
         _check_shots(n_shots, diff_mode)
         self.circuit, self.observables = circuit, observables
         self.diff_mode, self.n_shots = DiffMode(diff_mode), n_shots
+        self._features = frozenset(features)
+        self._n_closing = _closing_operations(circuit, observables, self._features)
         if self.diff_mode is not DiffMode.AD and any(map(_names_in, observables)):
             raise ConfigError(
                 f"diff_mode={diff_mode!r} differentiates with respect to the circuit alone, and "
@@ -77,12 +83,34 @@ class Simulator:
         """
         own, batch = dict(values), max(map(len, values.values()))
         self._move(next(iter(own.values())))
-        if self.diff_mode is DiffMode.AD:
+        if self.diff_mode is not DiffMode.AD:
+            columns = [self._expectation(each, own) for each in self.observables]
+        elif self._n_closing and 2**self.circuit.n_qubits <= max(batch, _FEW_STATES):
+            columns = self._by_operators(own)
+        else:
             state = self.circuit.run(self.circuit.init_state(), own)
             columns = [each.expectation(state, own) for each in self.observables]
-        else:
-            columns = [self._expectation(each, own) for each in self.observables]
         return torch.stack([column.expand(batch) for column in columns], dim=-1)
+
+    def _by_operators(self, values: dict[str, Tensor]) -> list[Tensor]:
+        """Evolve the observables through the closing operations: the Heisenberg picture.
+
+        They are as small as a batch of ``2^n_qubits`` states, and no derivative with respect to
+        a feature passes through these operations.
+        """
+        n_qubits, operations = self.circuit.n_qubits, list(self.circuit.operations)
+        state, size = self.circuit.init_state(), 2**n_qubits
+        for operation in operations[: -self._n_closing]:
+            state = operation(state, values)
+        columns = torch.eye(size, dtype=state.dtype, device=state.device)
+        columns = columns.reshape([2] * n_qubits + [size])
+        # The library takes the number of states from the longest of all values.
+        angles = {name: values[name] for name in values.keys() - self._features}
+        for operation in operations[-self._n_closing :]:
+            columns = operation(columns, angles)
+        bra, state = columns.reshape(size, size).mH, state.reshape(size, -1)
+        operators = [bra @ each(columns, angles).reshape(size, size) for each in self.observables]
+        return [(state.conj() * (operator @ state)).sum(0).real for operator in operators]
 
     def _expectation(self, observable: pyqtorch.Observable, values: dict[str, Tensor]) -> Tensor:
         column = pyqtorch.expectation(
@@ -121,6 +149,33 @@ def _names_in(part: nn.Module) -> list[str]:
         elif isinstance(name, pyqtorch.ConcretizedCallable):
             names += sorted(name.independent_args)
     return names
+
+
+def _closing_operations(
+    circuit: pyqtorch.QuantumCircuit,
+    observables: tuple[pyqtorch.Observable, ...],
+    features: frozenset[str],
+) -> int:
+    """Count the operations at the end that are surely unitary and take no features."""
+    if type(circuit) is not pyqtorch.QuantumCircuit or features.intersection(
+        *map(_names_in, observables)
+    ):
+        return 0
+    closing = 0
+    for operation in reversed(list(circuit.operations)):
+        if features.intersection(_names_in(operation)) or not _is_gate(operation):
+            break
+        closing += 1
+    return closing
+
+
+def _is_gate(operation: nn.Module) -> bool:
+    parts = [part for part in operation.modules() if not isinstance(part, nn.ModuleList)]
+    return all(
+        (isinstance(part, QuantumOperation) and part.noise is None)
+        or type(part) in (pyqtorch.Merge, pyqtorch.Sequence)
+        for part in parts
+    )
 
 
 def _check_ascending(circuit: pyqtorch.QuantumCircuit) -> None:

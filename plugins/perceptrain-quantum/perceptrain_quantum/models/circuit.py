@@ -61,7 +61,7 @@ class CircuitModel(QNN):
         if not isinstance(circuit, pyqtorch.QuantumCircuit):
             raise ConfigError(f"circuit={circuit!r}: expected a pyqtorch.QuantumCircuit.")
         measured = observables(observable, circuit.n_qubits)
-        self._simulator = Simulator(circuit, measured, diff_mode, n_shots)
+        self._simulator = Simulator(circuit, measured, features, diff_mode, n_shots)
         self.features = tuple(features)
         names = self._simulator.names()
         unknown = [name for name in self.features if name not in names]

@@ -137,7 +137,8 @@ class FeatureMapQNN(CircuitModel):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         n_qubits = self.feature_map.n_qubits
         circuit = _circuit(n_qubits, self.depth, self.uploads)
-        self._simulator = Simulator(circuit, observables(self.observable, n_qubits), *simulated)
+        measured = observables(self.observable, n_qubits)
+        self._simulator = Simulator(circuit, measured, self.features, *simulated)
 
 
 def _feature_names(n_qubits: int) -> list[str]:
