@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from importlib_metadata import Distribution
 
 GROUP = "perceptrain"
+_NOT_OF_NAME = re.compile(r"[^A-Za-z0-9._-]")  # where the name of a requirement ends
+_OF_EXTRA = re.compile(r";.*\bextra\b")
 _SECTION = f"[{GROUP}]"
 
 
@@ -56,6 +60,26 @@ def find_sources(
     found = [source for group in sources.values() for source in group]
     found += {s.distribution: s for s in unnamed if s.distribution not in sources}.values()
     return sorted(found, key=lambda source: (source.distribution, source.name))
+
+
+@functools.cache
+def requirements(distribution: str) -> Mapping[str, str]:
+    """Give the versions of what an installed distribution requires, extras apart.
+
+    Args:
+        distribution: Its name; one that is not installed requires nothing.
+
+    Returns:
+        The version of each requirement that is installed, by its name.
+    """
+    found = {}
+    with contextlib.suppress(importlib_metadata.PackageNotFoundError):
+        for line in importlib_metadata.requires(distribution) or ():
+            name = normalised(_NOT_OF_NAME.split(line)[0])
+            if not _OF_EXTRA.search(line):
+                with contextlib.suppress(importlib_metadata.PackageNotFoundError):
+                    found[name] = importlib_metadata.version(name)
+    return found
 
 
 def _has_group(distribution: Distribution) -> bool:

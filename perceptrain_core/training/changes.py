@@ -37,7 +37,8 @@ def tell_changes(
 
     Args:
         path: The checkpoint.
-        saved: What it holds: settings, classes and provenance of the parts, state of callbacks.
+        saved: What it holds: settings, classes, provenance and versions of the parts, state of
+            callbacks.
         now: The same of the run that resumes.
         callbacks: Those of the run that resumes.
 
@@ -47,12 +48,14 @@ def tell_changes(
     """
     then = saved["provenance"]
     parts = [
-        f"{part}: {_supplier(then[part])} then, {_supplier(now['provenance'][part])} now"
-        for part in then.keys() & now["provenance"].keys()
-        if then[part] != now["provenance"][part]
+        f"{part}: {then[part]['name']} then, {now['provenance'][part]['name']} now"
+        for part in sorted(then.keys() & now["provenance"].keys())
+        if then[part]["name"] != now["provenance"][part]["name"]
     ]
     parts += _changed(saved["classes"], now["classes"], sorted(now["classes"]))
     _warn(path, "was made with other parts", parts)
+    lines = _changed(saved["versions"], now["versions"], sorted(now["versions"]))
+    _warn(path, "was made with other versions", lines)
     groups = zip(saved["optimizer_options"], now["optimizer_options"], strict=False)
     options = [line for there, here in groups for line in _changed(there, here, there)]
     what = "was made with other options of the optimizer, and goes on with those of then"
@@ -120,10 +123,6 @@ def _changed(then: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[st
         for name in names
         if name in then and then[name] != now[name]
     ]
-
-
-def _supplier(entry: Mapping[str, Any]) -> str:
-    return " ".join(str(value) for key in ("name", "version") if (value := entry.get(key)))
 
 
 def _warn(path: Path, what: str, lines: list[str]) -> None:

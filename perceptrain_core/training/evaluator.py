@@ -36,6 +36,7 @@ from perceptrain_core.training.meter import Meter, Row
 from perceptrain_core.training.overfit import OverfitResult, overfit_batch
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.processes import engine_for
+from perceptrain_core.training.provenance import Provenance, provenance
 from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
 
@@ -107,10 +108,10 @@ class Evaluator(GradientFree, TrainerHooks):
     def _resolve_optimizer(self, optimizer: Any) -> Any:
         return parts.resolve_optimizer(optimizer, self.model, self.loss_fn)
 
-    def _provenance(self) -> dict[str, dict[str, Any]]:
+    def _provenance(self) -> Provenance:
         named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}
         named |= {f"callback_{number}": item for number, item in enumerate(self.callbacks)}
-        return parts.provenance(named)
+        return provenance(named)
 
     def validate(self, val_dataloader: Any = None) -> Row:
         """Evaluate the loss on the validation data, in evaluation mode and without gradients.

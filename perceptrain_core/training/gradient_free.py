@@ -21,6 +21,7 @@ from perceptrain_core.optimizers.step import optimize_step
 from perceptrain_core.training import parts
 from perceptrain_core.training.first_batch import check_result, find_nonfinite
 from perceptrain_core.training.guard import LossGuard, make_guard, warn_of_skipped
+from perceptrain_core.training.provenance import Provenance, provenance
 from perceptrain_core.training.shared_guard import SharedLossGuard
 from perceptrain_core.training.stop_signals import StopSignals
 from perceptrain_core.types import LossFunction, Metrics, OptimizeStep, SkipBatch, StepResult
@@ -56,7 +57,7 @@ class GradientFree:
     engine: Any
     optimize_step: OptimizeStep
     grad_scaler: GradScaler | None
-    provenance: dict[str, dict[str, Any]]
+    provenance: Provenance
     _where: Callable[[], str]
     _resolve_optimizer: Callable[[Any], Any]
     _wanted: bool | None = None
@@ -103,7 +104,7 @@ class GradientFree:
         if optimizer is not None:
             self.optimizer = self._resolve_optimizer(optimizer)
             others = {part: e for part, e in self.provenance.items() if part != "optimizer"}
-            self.provenance = others | parts.provenance({"optimizer": self.optimizer})
+            self.provenance = others | provenance({"optimizer": self.optimizer})
         self._wanted = use_grad
         try:
             self._check_use_grad()

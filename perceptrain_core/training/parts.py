@@ -25,8 +25,7 @@ from perceptrain_core.callbacks import (
 )
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import LossContractError, TrainingError
-from perceptrain_core.losses.supervised import SupervisedLoss, as_loss
-from perceptrain_core.losses.weighted import WeightedLoss
+from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.optimizers.accumulated_step import AccumulatedStep
 from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.lr_schedulers import Schedule, make_schedule
@@ -38,7 +37,7 @@ from perceptrain_core.optimizers.step import (
     needs_closure,
     optimize_step,
 )
-from perceptrain_core.registry import get_loss, get_optimizer, registry
+from perceptrain_core.registry import get_loss, get_optimizer
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.events import as_callback
 from perceptrain_core.training.first_batch import check_result
@@ -280,20 +279,6 @@ def schedule(config: TrainConfig, optimizer: Any, batches: int | None) -> Schedu
         steps_per_epoch=None if batches is None else ceil(batches / config.accumulate),
         validates=config.val_every > 0,
     )
-
-
-def provenance(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Say which distribution and version supplied each part that was found by a name."""
-    found = {}
-    weighted = parts.get("loss")
-    if isinstance(weighted, WeightedLoss) and registry().origin(weighted) is None:
-        parts = parts | {"loss": weighted.loss_fn, "weighting": weighted.weighting}
-    for part, item in parts.items():
-        plain = item.criterion if isinstance(item, SupervisedLoss) else item
-        entry = registry().origin(item) or registry().origin(plain)
-        if entry is not None:
-            found[part] = entry.provenance()
-    return found
 
 
 def given(item: Any) -> str:

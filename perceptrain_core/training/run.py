@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -33,8 +32,8 @@ from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.registry import registry
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.csv import FILE as METRICS
+from perceptrain_core.training.provenance import Provenance, versions
 from perceptrain_core.training.trainer import Trainer
-from perceptrain_core.version import __version__
 
 RUN_FILE, WEIGHTS, TEST = "run.toml", "model.pt", "test.json"
 _OF_FILES = {"file", "inputs", "labels", "classes"}
@@ -105,7 +104,13 @@ class Run:
         self, trainer: TrainerContext, config: TrainConfig, writer: Tracker
     ) -> None:
         trainer.log_folder.mkdir(parents=True, exist_ok=True)
-        tables = resolved_tables(self.run_file, self.trainer.config, self.trainer.provenance)
+        found = self.trainer.provenance
+        plain = {
+            part: {key: value for key, value in entry.items() if value is not None}
+            for part, entry in found.items()
+        }
+        record = {**plain, "versions": versions(found)}
+        tables = resolved_tables(self.run_file, self.trainer.config, record)
         path = trainer.log_folder / RUN_FILE
         path.write_text(tomli_w.dumps(tables), encoding="utf-8")
 
@@ -208,7 +213,7 @@ def _resolve_data(table: DataTable) -> Any:
         raise OptionError(f"{error} The table itself takes: {', '.join(keys)}.") from error
 
 
-def _provenance(run: RunFile, trainer: Trainer) -> dict[str, Any]:
+def _provenance(run: RunFile, trainer: Trainer) -> Provenance:
     found = dict(trainer.provenance)
     if run.data.name is not None:
         found["data"] = registry().entry("dataset", run.data.name).provenance()
@@ -216,16 +221,7 @@ def _provenance(run: RunFile, trainer: Trainer) -> dict[str, Any]:
     for number, name in enumerate(names):
         part = "tracker" if len(names) == 1 else f"tracker_{number}"
         found[part] = registry().entry("tracker", name).provenance()
-    versions = {
-        "perceptrain-core": __version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-    }
-    plain = {
-        part: {key: value for key, value in entry.items() if value is not None}
-        for part, entry in found.items()
-    }
-    return {**plain, "versions": versions}
+    return found
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:

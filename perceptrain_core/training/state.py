@@ -33,6 +33,7 @@ from perceptrain_core.training.changes import (
 from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.meter import Meter
 from perceptrain_core.training.parts import parameters_beside
+from perceptrain_core.training.provenance import versions
 
 _PLAIN = (str, int, float, bool, type(None))
 #: Parts that not every run has.
@@ -200,6 +201,7 @@ def _described(trainer: Any) -> dict[str, Any]:
         },
         "optimizer_options": trainer.optimizer_options,
         "provenance": trainer.provenance,
+        "versions": versions(trainer.provenance),
     }
 
 

@@ -1,0 +1,74 @@
+"""Which distributions, in which versions, a run is made of: for its run file and checkpoints."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from perceptrain_core.losses.supervised import SupervisedLoss
+from perceptrain_core.losses.weighted import WeightedLoss
+from perceptrain_core.registry import registry
+from perceptrain_core.registry.discovery import requirements
+from perceptrain_core.version import __version__
+
+Provenance = dict[str, dict[str, Any]]
+
+
+def provenance(parts: Mapping[str, Any]) -> Provenance:
+    """Say which distribution and version supplied what was found by a name.
+
+    Args:
+        parts: What a run is made of, each by what it is in it: "model", "loss" and so on.
+
+    Returns:
+        For each part that came by a name, and for each thing that a part holds and that did, such
+        as "model.nn" or "loss.loss_fn": its qualified name, distribution and version.
+    """
+    weighted = parts.get("loss")
+    if isinstance(weighted, WeightedLoss) and registry().origin(weighted) is None:
+        parts = {**parts, "loss": weighted.loss_fn, "weighting": weighted.weighting}
+    found: Provenance = {}
+    for part, item in parts.items():
+        for path, thing in _inside(item):
+            entry = registry().origin(thing)
+            if entry is not None:
+                found.setdefault(f"{part}.{path}" if path else part, entry.provenance())
+    return found
+
+
+def versions(found: Provenance) -> dict[str, str]:
+    """Say in which versions a run is made.
+
+    Args:
+        found: The provenance of its parts.
+
+    Returns:
+        The versions of Python, torch and this library; of each plugin that supplied a part; and of
+        what these plugins stand on.
+    """
+    own = {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "perceptrain-core": __version__,
+    }
+    plugins = {
+        entry["distribution"]: entry["version"]
+        for entry in found.values()
+        if entry.get("version") and entry["distribution"] not in own
+    }
+    below = {name: v for plugin in plugins for name, v in requirements(plugin).items()}
+    return below | plugins | own
+
+
+def _inside(item: Any) -> Iterator[tuple[str, Any]]:
+    """What a part is and holds, each with where it is in the part."""
+    yield "", item.criterion if isinstance(item, SupervisedLoss) else item
+    for path, thing in item.named_modules() if isinstance(item, nn.Module) else [("", item)]:
+        if path:
+            yield path, thing
+        for name, value in getattr(thing, "__dict__", {}).items():
+            yield ".".join(filter(None, (path, name))), value

@@ -1,0 +1,81 @@
+"""A run says what it was made with, and a resumed one what has changed since."""
+
+from __future__ import annotations
+
+import tomllib
+
+import torch
+
+from .conftest import Site, losses
+
+RUN = """
+[model]
+name = "ffnn"
+layers = [4, 1]
+[loss]
+name = "shrunk"
+[data]
+name = "table_of_three:make"
+[train]
+max_iter = 2
+checkpoint_every = 1
+log_folder = "."
+"""
+CODE = """
+import torch
+def shrunk(batch, model):
+    return (model(batch[0]) - batch[1]).abs().mean() / 2, {}
+"""
+DATA = """
+import torch
+def make():
+    return torch.ones(3, 4), torch.ones(3, 1)
+"""
+
+
+def install(site: Site, version: str, needs: str) -> None:
+    """Install a plugin and what it stands on, in place of earlier versions."""
+    for folder in site.root.glob("acme*.dist-info"):
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    site.plugin("acme-losses", losses("Spec('shrunk', 'acme_code:shrunk')"), version)
+    metadata = next(site.root.glob("acme_losses-*.dist-info")) / "METADATA"
+    metadata.write_text(metadata.read_text() + "Requires-Dist: acme.engine (>=1)\n")
+    engine = site.root / f"acme_engine-{needs}.dist-info"
+    engine.mkdir()
+    (engine / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: acme-engine\nVersion: {needs}\n"
+    )
+
+
+def test_versions_are_recorded_and_changes_told_on_resume(site: Site) -> None:
+    (site.root / "acme_code.py").write_text(CODE)
+    (site.root / "table_of_three.py").write_text(DATA)
+    (site.root / "run.toml").write_text(RUN)
+    install(site, "1.0", "5.0")
+    first = site.run("train", "run.toml")
+    assert first.returncode == 0, first.stderr
+    (record,) = site.root.glob("runs/**/run.toml")
+    written = tomllib.loads(record.read_text())["provenance"]
+    assert written["loss"] == {
+        "name": "acme-losses/shrunk",
+        "distribution": "acme-losses",
+        "version": "1.0",
+    }
+    versions = written["versions"]
+    assert (versions["acme-losses"], versions["acme-engine"]) == ("1.0", "5.0")
+    saved = torch.load(next(record.parent.glob("checkpoint_epoch_*.pt")), weights_only=True)
+    assert saved["versions"] == versions
+    assert saved["provenance"]["loss"]["distribution"] == "acme-losses"
+
+    same = site.run("train", "run.toml", "--resume", "--set", "train.max_iter=3")
+    assert same.returncode == 0, same.stderr
+    assert "versions" not in same.stderr
+
+    install(site, "1.1", "6.0")
+    other = site.run("train", "run.toml", "--resume", "--set", "train.max_iter=4")
+    assert other.returncode == 0, other.stderr
+    assert "was made with other versions" in other.stderr
+    assert "acme-engine: 5.0 then, 6.0 now; acme-losses: 1.0 then, 1.1 now" in other.stderr
+    assert tomllib.loads(record.read_text())["provenance"]["versions"]["acme-losses"] == "1.1"
