@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.data import data_to_device
+from perceptrain_core.testing.settings import kept_settings
 
 #: What is seen of each thing, by its name: its value, and more of a tensor.
 Snapshot = dict[str, dict[str, Any]]
@@ -35,8 +36,13 @@ class Case:
             if isinstance(module, nn.Module):
                 module.train(train)
         seed_everything(0)
-        with torch.set_grad_enabled(grad):
+        with kept_settings(), torch.set_grad_enabled(grad):
             return self.loss_fn(self.batch, self.model)
+
+    def step_on(self, batch: Any) -> Any:
+        """Evaluate the loss as a step of training does, on a copy of a batch."""
+        self.batch = copy.deepcopy(batch)
+        return self.evaluate(train=True, grad=True)
 
     def to_float64(self) -> None:
         """Cast the floating-point numbers of the model, the batch and the loss."""
@@ -44,6 +50,20 @@ class Case:
             if isinstance(module, nn.Module):
                 module.double()
         self.batch = data_to_device(self.batch, dtype=torch.float64)
+
+    def to_device(self, device: str) -> None:
+        """Move the model, the batch and the loss."""
+        for module in (self.model, self.loss_fn):
+            if isinstance(module, nn.Module):
+                module.to(device)
+        self.batch = data_to_device(self.batch, device=device)
+
+    def disturb_parameters(self) -> None:
+        """Change every parameter of the model a little."""
+        seed_everything(0)
+        with torch.no_grad():
+            for parameter in self.model.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.05)
 
     def snapshot(self, *, buffers: bool) -> Snapshot:
         """Take down all that an evaluation must leave as it is.
@@ -57,12 +77,19 @@ class Case:
             tensors |= {f"the buffer {n!r}": b for n, b in self.model.named_buffers()}
         modules = self.model.named_modules()
         modes = {f"the training mode of {n or 'the model'}": m.training for n, m in modules}
-        return {name: seen(value) for name, value in (tensors | modes).items()}
+        hooks = {
+            f"the hooks of {n or 'the model'}": _hooks(m) for n, m in self.model.named_modules()
+        }
+        return {name: seen(value) for name, value in (tensors | modes | hooks).items()}
 
     def mark_gradients(self) -> None:
         """Give every parameter a ``.grad``, so that a change to it is seen."""
         for parameter in self.model.parameters():
             parameter.grad = torch.full_like(parameter, 0.5)
+
+
+def _hooks(module: nn.Module) -> int:
+    return sum(len(hooks) for name, hooks in vars(module).items() if name.endswith("_hooks"))
 
 
 def seen(value: Any) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,21 +13,26 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.checkpoints.random_state import kept_random_state
+from perceptrain_core.registry.messages import one_line
 from perceptrain_core.testing.case import Case, changes, leaves, same, seen
 from perceptrain_core.testing.checks import Check, require, run_check
+from perceptrain_core.testing.footprint import graph_faults, process_faults
 from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
 
 # Relative to the numbers that a sum of many terms in each dtype can be trusted to.
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+_STEPS = 5
+_MIXED_DEVICES = re.compile("the same device|not on the expected device")
 
 
 def check_loss(loss_fn: Callable[..., Any], batch: Any, model: nn.Module) -> None:
     """Check that a loss keeps the contract on a batch and a model.
 
     It gives a real finite scalar and named scalars, reaches the parameters, works without
-    gradients, changes nothing that it is given, gives the same result twice from the same random
-    seed, moves to float64, and keeps its state, if it has one, in ``state_dict``. All this is
-    tried on copies: the loss, the batch, the model and the random state stay as they are.
+    gradients, changes nothing that it is given nor the settings of the process, holds no graph
+    beside that of the loss, gives the same result twice from the same random seed, moves to
+    float64 and to another device, and keeps its state, if it has one, in ``state_dict``. All this
+    is tried on copies: the loss, the batch, the model and the random state stay as they are.
 
     Args:
         loss_fn: The loss, called as ``loss_fn(batch, model)``.
@@ -64,6 +71,16 @@ def _gradient_faults(case: Case) -> Iterator[str]:
     for name, gradient in zip(parameters, gradients, strict=True):
         if gradient is not None and not gradient.isfinite().all():
             yield f"the gradient of the parameter {name} is NaN or infinite"
+    if not any(gradient is not None and gradient.any() for gradient in gradients):
+        moved = case.copy()
+        moved.disturb_parameters()
+        value, _ = moved.evaluate(train=True, grad=False)
+        if not _close(loss, value):
+            yield (
+                f"its gradient is zero everywhere, though it goes from {_number(loss)} to "
+                f"{_number(value)} where the parameters change: something on the way from them is "
+                "detached or rounded"
+            )
 
 
 def _evaluation_faults(case: Case) -> Iterator[str]:
@@ -116,34 +133,76 @@ def _float64_faults(case: Case) -> Iterator[str]:
         yield f"it is {_number(usual)} in {usual.dtype}, but {_number(exact)} in torch.float64"
 
 
-def _state_faults(case: Case) -> Iterator[str]:
-    if not (hasattr(case.loss_fn, "state_dict") and hasattr(case.loss_fn, "load_state_dict")):
+def _device_faults(case: Case) -> Iterator[str]:
+    """Ask on torch's meta device, which has shapes and no numbers, and which everybody has."""
+    moved = case.copy()
+    moved.to_device("meta")
+    inside = _count_open_calls(moved.model)
+    try:
+        loss, _ = moved.evaluate(train=False, grad=True)
+    except Exception as error:
+        # Much cannot be done without numbers; only mixed devices are a fault, and of the loss.
+        if _MIXED_DEVICES.search(str(error)) and not inside:
+            yield (
+                f"with the model and the batch on another device it raised {one_line(error)}; make "
+                "tensors on the device of the batch or of the outputs, and keep those of its own "
+                "in buffers of an nn.Module"
+            )
         return
+    if loss.device.type != "meta":
+        yield f"with the model and the batch on another device it is still on {loss.device}"
+
+
+def _count_open_calls(model: nn.Module) -> list[None]:
+    """Give a list that is empty but while the model is called, or where a call has failed."""
+    calls: list[None] = []
+    model.register_forward_pre_hook(lambda *_: calls.append(None))
+    model.register_forward_hook(lambda *_: calls.pop())
+    return calls
+
+
+def _state_faults(case: Case) -> Iterator[str]:
     used, fresh = case.copy(), case.copy()
-    used.evaluate(train=True, grad=True)
-    file = io.BytesIO()
-    torch.save(used.loss_fn.state_dict(), file)  # type: ignore[attr-defined]
-    file.seek(0)
-    state = torch.load(file, weights_only=True)
-    fresh.loss_fn.load_state_dict(state)  # type: ignore[attr-defined]
-    restored = fresh.loss_fn.state_dict()  # type: ignore[attr-defined]
-    saved, found = (
-        {name: seen(value) for name, value in leaves(item, "state_dict()")}
-        for item in (state, restored)
-    )
-    yield from changes(saved, found)
+    for _ in range(_STEPS):
+        used.step_on(case.batch)
+    saves = hasattr(case.loss_fn, "state_dict") and hasattr(case.loss_fn, "load_state_dict")
+    if saves:
+        state = _through_a_file(used.loss_fn.state_dict())  # type: ignore[attr-defined]
+        fresh.loss_fn.load_state_dict(state)  # type: ignore[attr-defined]
+        restored = fresh.loss_fn.state_dict()  # type: ignore[attr-defined]
+        yield from changes(
+            *({n: seen(v) for n, v in leaves(item, "state_dict()")} for item in (state, restored))
+        )
     fresh.model = used.copy().model
-    first, second = (c.evaluate(train=False, grad=False)[0] for c in (used, fresh))
-    if not same(first, second):
-        yield f"restored from its state_dict it is {_number(second)}; it was {_number(first)}"
+    for train in (False, True):
+        used.batch = copy.deepcopy(case.batch)
+        first, second = (c.copy().evaluate(train=train, grad=train)[0] for c in (used, fresh))
+        if not same(first, second):
+            yield (
+                f"restored from its state_dict it is {_number(second)}; it was {_number(first)}"
+                if saves
+                else f"it is {_number(first)} after {_STEPS} steps, but {_number(second)} when it "
+                "begins anew, as in a resumed run: give it state_dict and load_state_dict"
+            )
+            return
+
+
+def _through_a_file(state: Any) -> Any:
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
 
 
 _CHECKS = {
     "reaches the parameters of the model": _gradient_faults,
     "works without gradients": _evaluation_faults,
     "changes nothing that it is given": _change_faults,
+    "holds no graph of its own": graph_faults,
+    "leaves the process as it is": process_faults,
     "gives the same result twice": _repeat_faults,
     "moves to float64": _float64_faults,
+    "moves to another device": _device_faults,
     "keeps its state in state_dict": _state_faults,
 }
 

@@ -10,7 +10,7 @@ from perceptrain_core.errors import RegistryError, UnknownNameError
 from perceptrain_core.registry import Entry, Plugin, Registry, kind_of
 from perceptrain_core.registry.messages import did_you_mean
 from perceptrain_core.registry.options import check as check_signature
-from perceptrain_core.registry.selection import normalised
+from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
 from perceptrain_core.testing.checks import Check, require
 from perceptrain_core.testing.light import check_light
 
@@ -20,8 +20,9 @@ _LONGEST_SUMMARY = 100
 def check_plugin(distribution: str) -> None:
     """Check that an installed plugin keeps the contract.
 
-    It loads, imports no heavy library for that, has names that are no built-in's and a summary
-    for each, and targets that can be imported and called in the way of their kind.
+    It loads, imports no heavy library for that, has names that neither a built-in nor another
+    installed plugin has and a summary for each, and targets that can be imported and called in the
+    way of their kind.
 
     Args:
         distribution: The name of the distribution, ``"perceptrain-robust"``.
@@ -46,7 +47,7 @@ def run_checks(distribution: str) -> list[Check]:
         UnknownNameError: No such plugin is installed.
     """
     plugins = Registry().plugins
-    builtin, name = plugins[0], normalised(distribution)
+    name = normalised(distribution)
     own = [plugin for plugin in plugins if plugin.distribution == name]
     if not own:
         raise UnknownNameError(_unknown(distribution, plugins))
@@ -54,7 +55,7 @@ def run_checks(distribution: str) -> list[Check]:
     checks = [_check_loaded(own, entries), check_light(name)]
     if not entries:
         return checks
-    taken = () if builtin in own else tuple(builtin.names())
+    taken = _owners(plugins, own)
     targets = {entry: _import_fault(entry) for entry in entries}
     loaded = [entry for entry, fault in targets.items() if fault is None]
     return [
@@ -92,11 +93,24 @@ def _label(entry: Entry) -> str:
     return f"the {entry.kind} {entry.name!r}"
 
 
-def _name_fault(entry: Entry, taken: Iterable[tuple[str, str]]) -> str | None:
-    if (kind_of(entry.kind).plural, entry.name) not in taken:
+def _owners(plugins: Iterable[Plugin], own: list[Plugin]) -> dict[tuple[str, str], str]:
+    """Which other distribution has each name; the built-ins come first, and keep theirs."""
+    owners: dict[tuple[str, str], str] = {}
+    for plugin in plugins:
+        if plugin not in own and BUILTIN_DISTRIBUTION not in {p.distribution for p in own}:
+            for name in plugin.names():
+                owners.setdefault(name, plugin.distribution)
+    return owners
+
+
+def _name_fault(entry: Entry, owners: dict[tuple[str, str], str]) -> str | None:
+    owner = owners.get((kind_of(entry.kind).plural, entry.name))
+    if owner is None:
         return None
+    builtin = owner == BUILTIN_DISTRIBUTION
+    whose = "a built-in, which keeps it" if builtin else f"one of {owner}, and neither has it then"
     return (
-        f"{_label(entry)} has the name of a built-in, which keeps it: it can be reached as "
+        f"{_label(entry)} has the name of {whose}: it can be reached as "
         f"{entry.qualified_name!r} only; choose another name"
     )
 

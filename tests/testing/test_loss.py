@@ -15,25 +15,7 @@ from perceptrain import FFNN, PINN, get_loss, supervised
 from perceptrain.errors import ConformanceError
 from perceptrain.testing import check_loss
 
-ROWS = 6
-
-
-@pytest.fixture
-def model():
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        return nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1))
-
-
-@pytest.fixture
-def batch():
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(ROWS, 2, generator=generator), torch.randn(ROWS, 1, generator=generator)
-
-
-def good(batch, model):
-    loss = F.mse_loss(model(batch[0]), batch[1])
-    return loss, {"twice": 2 * loss}
+from .losses import ROWS, good
 
 
 def slope(points, network):
@@ -320,6 +302,7 @@ BAD = {
 def test_every_fault_is_told(loss_fn, check, reason, batch, model):
     with pytest.raises(ConformanceError) as caught:
         check_loss(loss_fn, batch, model)
+    assert torch.get_default_dtype() is torch.float32
     title, *lines = str(caught.value).splitlines()
     assert title.startswith("The loss ")
     assert title.endswith(" does not keep the contract.")

@@ -174,3 +174,28 @@ def test_a_blocked_plugin_is_not_checked_by_accident(site, monkeypatch):
 def test_an_unknown_plugin():
     with pytest.raises(UnknownNameError, match="Did you mean 'perceptrain-core'"):
         check_plugin("perceptrain-cor")
+
+
+def test_a_name_that_another_plugin_has_is_told(site):
+    site.module("acme_losses", LOSSES)
+    site.plugin("one", offer("losses", loss("plain"), loss("made")))
+    site.plugin("two", offer("losses", loss("plain")))
+    assert faults("two") == {
+        "has names of its own": (
+            "the loss 'plain' has the name of one of one, and neither has it then: it can be "
+            "reached as 'two/plain' only; choose another name",
+        )
+    }
+
+
+def test_a_crowd_of_modules_is_heavy_whatever_it_is(site):
+    package = site.root / "crowd"
+    package.mkdir()
+    (package / "__init__.py").write_text("".join(f"import crowd.m{i}\n" for i in range(301)))
+    for i in range(301):
+        (package / f"m{i}.py").write_text("")
+    site.module("acme_losses", LOSSES)
+    site.plugin("crowded", "import crowd\n" + offer("losses", loss("plain")))
+    (fault,) = faults("crowded")["imports lightly"]
+    assert fault.startswith("it imports crowd")
+    assert "305 modules" in fault
