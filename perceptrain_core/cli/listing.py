@@ -35,7 +35,10 @@ def listing_of(kind: Kind) -> Callable[..., None]:
         ] = None,
         json: Json = False,
     ) -> None:
-        entries = _of_distribution(load_registry().catalogue(kind.plural), distribution)
+        entries: Mapping[str, Entry] = load_registry().catalogue(kind.plural)
+        if distribution is not None:
+            own = installed(distribution)
+            entries = {name: e for name, e in entries.items() if e.distribution == own}
         found = {name: entry for name, entry in entries.items() if _matches(entry, pattern)}
         if json:
             output.write_json([described(name, entry) for name, entry in found.items()])
@@ -89,9 +92,8 @@ def target_text(entry: Entry) -> str:
     return f"{named.__module__}:{named.__qualname__}"
 
 
-def _of_distribution(entries: Mapping[str, Entry], distribution: str | None) -> Mapping[str, Entry]:
-    if distribution is None:
-        return entries
+def installed(distribution: str) -> str:
+    """Give the one spelling of the name of a plugin that is installed, or raise."""
     from perceptrain_core.registry import registry
     from perceptrain_core.registry.messages import did_you_mean, listed
     from perceptrain_core.registry.selection import normalised
@@ -103,7 +105,7 @@ def _of_distribution(entries: Mapping[str, Entry], distribution: str | None) -> 
             f"No plugin {distribution!r} is installed.{did_you_mean(wanted, known)} "
             f"Installed plugins: {listed(known)}."
         )
-    return {name: entry for name, entry in entries.items() if entry.distribution == wanted}
+    return wanted
 
 
 def _matches(entry: Entry, pattern: str | None) -> bool:

@@ -2,30 +2,57 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from perceptrain_core.cli import output
-from perceptrain_core.cli.listing import Json
+from perceptrain_core.cli.listing import Json, installed, target_text
 
 if TYPE_CHECKING:
     from perceptrain_core.registry import Plugin
 
 
-def plugins(json: Json = False) -> None:
+def plugins(
+    distribution: Annotated[
+        str | None,
+        typer.Argument(help="Show this one alone, with all its names.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
     """List the plugins that are installed; exit code 1 if one of them failed."""
     from perceptrain_core.registry import registry
 
     with output.foreign_code():
-        found = registry().plugins
+        found = list(registry().plugins)
+    if distribution is not None:
+        wanted = installed(distribution)
+        found = [plugin for plugin in found if plugin.distribution == wanted]
     if json:
         output.write_json([_facts(plugin) for plugin in found])
     else:
         headers = ("DISTRIBUTION", "VERSION", "STATUS", "IMPORT", "PROVIDES")
         output.write_table(headers, map(_row, found))
+        if distribution is not None:
+            _write_names(found)
     if any(plugin.status == "failed" for plugin in found):
         raise typer.Exit(output.FAILED)
+
+
+def _write_names(found: list[Plugin]) -> None:
+    """The names that can be written for what a distribution offers, and where each is."""
+    from perceptrain_core.registry import KINDS, registry
+
+    own = {entry for plugin in found for group in plugin.provides.values() for entry in group}
+    rows = [
+        (kind.singular, name, target_text(entry), entry.summary)
+        for kind in KINDS
+        for name, entry in registry().catalogue(kind.plural).items()
+        if entry in own
+    ]
+    if rows:
+        print()
+        output.write_table(("KIND", "NAME", "TARGET", "SUMMARY"), rows)
 
 
 def _facts(plugin: Plugin) -> dict[str, Any]:

@@ -37,6 +37,27 @@ def test_each_plugin_is_a_row_with_its_state(site):
     assert rows["blocked"][2:4] == ["blocked", "-"]
 
 
+def test_one_plugin_shows_where_each_of_its_names_is(site):
+    site.plugin("good", TWO, "3.1")
+    site.plugin("other", losses("Spec('a', 'other:a', 'Another.')"))
+    done = site.run("plugins", "Good")
+    table, names = done.stdout.split("\n\n")
+    assert done.returncode == 0
+    assert [line.split()[0] for line in table.splitlines()] == ["DISTRIBUTION", "good"]
+    assert [line.split() for line in names.splitlines()] == [
+        ["KIND", "NAME", "TARGET", "SUMMARY"],
+        ["loss", "b", "x:y"],
+        ["loss", "good/a", "x:y"],  # the short name is contested
+        ["model", "m", "x:y"],
+    ]
+    assert [
+        plugin["version"] for plugin in json.loads(site.run("plugins", "good", "--json").stdout)
+    ]
+    unknown = site.run("plugins", "god")
+    assert unknown.returncode == 2
+    assert "No plugin 'god' is installed. Did you mean 'good'?" in unknown.stderr
+
+
 def test_json(site):
     site.plugin("good", TWO, "3.1")
     site.plugin("broken", "print('hello')\n1 / 0\n")
