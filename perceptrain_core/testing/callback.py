@@ -16,27 +16,31 @@ from torch import nn
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.testing.case import changes, leaves, seen
-from perceptrain_core.testing.checks import require_all
+from perceptrain_core.testing.checks import require_all, strays
 from perceptrain_core.training import Trainer
 
 _EPOCHS = 4
 
 
-def check_callback(callback: Callback) -> None:
+def check_callback(callback: Callback, *, changes_model: bool = False) -> None:
     """Check that a callback keeps the contract, in short runs with training and validation.
 
     It runs in a fit, and in another after it; its state is plain, comes back from a checkpoint,
-    and a run that is resumed ends with the state of one that was never stopped; it leaves the model
-    in the mode that it found. All this is tried on copies, in a folder that is removed.
+    and a run that is resumed ends with the state of one that was never stopped; it leaves the
+    model, its mode and the seed of the random numbers as they are, and writes below the folder of
+    the run alone. All this is tried on copies, in a folder that is removed.
 
     Args:
         callback: The callback, before its first run.
+        changes_model: Whether it is meant to change the model, as one that loads weights is; then
+            that is not checked.
 
     Raises:
         ConformanceError: It does not; the message lists every fault.
     """
     label = f"The callback {type(callback).__name__!r}"
-    require_all(callback, label, ("is a callback", _kind_faults), _CHECKS)
+    checks = {n: find for n, find in _CHECKS.items() if not (changes_model and n == _CHANGES)}
+    require_all(callback, label, ("is a callback", _kind_faults), checks)
 
 
 def _kind_faults(callback: Any) -> Iterator[str]:
@@ -64,7 +68,8 @@ class _Run:
             val_every=1,
             checkpoint_every=1,
             verbose=False,
-            tracking_tool="none",
+            write_every=1,
+            tracking_tool="csv",
             root_folder=Path(self.folder),
             callbacks=[self.callback],
         )
@@ -86,24 +91,39 @@ def _run_faults(callback: Callback) -> Iterator[str]:
             yield f"after the {number} run the parameters are not finite"
 
 
-def _mode_faults(callback: Callback) -> Iterator[str]:
-    modes: list[tuple[bool, bool]] = []
+def _change_faults(callback: Callback) -> Iterator[str]:
+    """What a call changes of the model and of the random numbers, which others rely on."""
+    faults: list[str] = []
+    randoms: list[bytes] = []
     used = copy.deepcopy(callback)
     run = used.run_callback
 
     def watched(trainer: Any, config: TrainConfig, writer: Any) -> Any:
-        before = trainer.model.training
+        before = _seen_of(trainer.model)
+        torch.manual_seed(len(randoms))
         result = run(trainer, config, writer)
-        modes.append((before, trainer.model.training))
+        randoms.append(torch.get_rng_state().numpy().tobytes())
+        faults.extend(changes(before, _seen_of(trainer.model)))
         return result
 
     used.run_callback = watched  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
-        torch.manual_seed(0)
         _Run(used, folder).fit()
-    for before, after in dict.fromkeys(modes):
-        if before != after:
-            yield f"it found the model with training={before} and left it with training={after}"
+    yield from dict.fromkeys(faults)
+    if len(randoms) > 1 and len(set(randoms)) == 1:
+        yield "it seeds the random numbers of torch, which are everybody's: leave that to the run"
+
+
+def _seen_of(model: nn.Module) -> dict[str, dict[str, Any]]:
+    found = {"the training mode of the model": seen(model.training)}
+    parameters = model.named_parameters()
+    return found | {f"the parameter {n!r}": {"": p.detach().clone()} for n, p in parameters}
+
+
+def _place_faults(callback: Callback) -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        _Run(copy.deepcopy(callback), folder).fit()
+    yield from strays()
 
 
 def _state_faults(callback: Callback) -> Iterator[str]:
@@ -127,6 +147,18 @@ def _resume_faults(callback: Callback) -> Iterator[str]:
         yield "a run that was resumed has another history than one that was never stopped"
     for change in changes(_seen(whole.state_dict()), _seen(after.state_dict())):
         yield f"after a resume {change}: keep in state_dict what the next epochs need"
+    counts = _counts(after)
+    for name, count in _counts(whole).items():
+        if counts.get(name) != count:
+            yield (
+                f"after a resume its {name} is {counts.get(name)}, and {count} in a run that was "
+                "never stopped: keep it in state_dict, or begin it anew with each run"
+            )
+
+
+def _counts(callback: Callback) -> dict[str, int]:
+    """The whole numbers that it holds, which are most often what it has counted."""
+    return {name: value for name, value in vars(callback).items() if type(value) is int}
 
 
 def _through_a_file(callback: Callback) -> Any:
@@ -140,9 +172,11 @@ def _seen(state: Any) -> Any:
     return {name: seen(value) for name, value in leaves(state, "state_dict()")}
 
 
+_CHANGES = "leaves the model and the random numbers to others"
 _CHECKS = {
     "runs in a fit, and in another": _run_faults,
-    "leaves the mode of the model": _mode_faults,
+    _CHANGES: _change_faults,
+    "writes to the folder of the run": _place_faults,
     "gives a plain state and takes it back": _state_faults,
     "goes on after a resume": _resume_faults,
 }

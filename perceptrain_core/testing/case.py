@@ -30,12 +30,12 @@ class Case:
         """Copy all three at once, so that what they share is shared by the copies too."""
         return Case(*copy.deepcopy((self.loss_fn, self.batch, self.model)))
 
-    def evaluate(self, *, train: bool, grad: bool) -> Any:
+    def evaluate(self, *, train: bool, grad: bool, seed: int = 0) -> Any:
         """Evaluate the loss from a fixed random state, in training or evaluation mode."""
         for module in (self.model, self.loss_fn):
             if isinstance(module, nn.Module):
                 module.train(train)
-        seed_everything(0)
+        seed_everything(seed)
         with kept_settings(), torch.set_grad_enabled(grad):
             return self.loss_fn(self.batch, self.model)
 
@@ -48,7 +48,7 @@ class Case:
         """Cast the floating-point numbers of the model, the batch and the loss."""
         for module in (self.model, self.loss_fn):
             if isinstance(module, nn.Module):
-                module.double()
+                module._apply(_widest)  # type: ignore[no-untyped-call]
         self.batch = data_to_device(self.batch, dtype=torch.float64)
 
     def to_device(self, device: str) -> None:
@@ -65,11 +65,12 @@ class Case:
             for parameter in self.model.parameters():
                 parameter.add_(torch.randn_like(parameter), alpha=0.05)
 
-    def snapshot(self, *, buffers: bool) -> Snapshot:
+    def snapshot(self, *, buffers: bool, state: bool = False) -> Snapshot:
         """Take down all that an evaluation must leave as it is.
 
         Args:
             buffers: Those of the model too; in training it may change them itself.
+            state: That of the loss too, which may change in training only.
         """
         tensors = dict(leaves(self.batch, "batch"))
         tensors |= {f"the parameter {n!r}": p for n, p in self.model.named_parameters()}
@@ -80,12 +81,21 @@ class Case:
         hooks = {
             f"the hooks of {n or 'the model'}": _hooks(m) for n, m in self.model.named_modules()
         }
-        return {name: seen(value) for name, value in (tensors | modes | hooks).items()}
+        found = tensors | modes | hooks
+        if state and hasattr(self.loss_fn, "state_dict"):
+            found |= dict(leaves(self.loss_fn.state_dict(), "the state of the loss"))
+        return {name: seen(value) for name, value in found.items()}
 
     def mark_gradients(self) -> None:
         """Give every parameter a ``.grad``, so that a change to it is seen."""
         for parameter in self.model.parameters():
             parameter.grad = torch.full_like(parameter, 0.5)
+
+
+def _widest(tensor: Tensor) -> Tensor:
+    if tensor.is_complex():  # Module.double leaves complex numbers as they are
+        return tensor.to(torch.complex128)
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _hooks(module: nn.Module) -> int:

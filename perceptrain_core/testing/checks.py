@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import tempfile
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.errors import ConformanceError, LossContractError
 from perceptrain_core.registry.messages import one_line
+
+#: Files that are not the subject's: of this library, of torch, of Python itself.
+_OTHERS = re.compile(
+    r"^<|perceptrain_core|site-packages.(torch|numpy)\W|\Wlib\Wpython3[^/]*\W(?!site-packages)"
+)
 
 
 class Check(NamedTuple):
@@ -37,8 +48,15 @@ def run_check(name: str, find: Callable[[Any], Iterator[str]], subject: Any) -> 
     except LossContractError as error:
         faults.append(str(error))
     except Exception as error:  # whatever the subject, or a copy of it, raises
-        faults.append(f"it raised {one_line(error)}")
+        faults.append(f"it raised {one_line(error)}{_place(error)}")
     return Check(name, tuple(dict.fromkeys(faults)))
+
+
+def _place(error: BaseException) -> str:
+    """Where in the subject an error was raised, if it was there."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _OTHERS.search(frame.filename)]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 def require_all(
@@ -58,15 +76,40 @@ def require_all(
     Raises:
         ConformanceError: One found a fault; the message lists every fault.
     """
-    with kept_random_state():
+    with kept_random_state(), own_folder():
         first = run_check(*kind, subject)
         others = {} if first.faults else checks
         found = [first, *(run_check(name, find, subject) for name, find in others.items())]
     require(label, found)
 
 
+@contextlib.contextmanager
+def own_folder() -> Iterator[None]:
+    """Work in a folder that is removed, so that nothing is left in somebody else's."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
+def strays() -> Iterator[str]:
+    """Say which files lie in the working directory, where none should be, and remove them."""
+    for path in sorted(Path.cwd().rglob("*")):
+        if path.is_file():
+            yield f"it wrote {path.name} outside of the folder of the run, config.log_folder"
+            path.unlink()
+
+
 def require(subject: str, checks: Iterable[Check]) -> None:
     """Raise ConformanceError with every fault, if there is one."""
-    lines = [f"- {check.name}: {fault}" for check in checks for fault in check.faults]
+    seen: set[str] = set()
+    lines = []
+    for check in checks:
+        new = [fault for fault in check.faults if fault not in seen]
+        lines += [f"- {check.name}: {fault}" for fault in new]
+        seen.update(new)  # one fault may trip up several checks
     if lines:
         raise ConformanceError("\n".join([f"{subject} does not keep the contract.", *lines]))

@@ -36,13 +36,13 @@ def graph_faults(case: Case) -> Iterator[str]:
 
 def process_faults(case: Case) -> Iterator[str]:
     """Settings of the process that it changes, and random numbers that it seeds."""
-    draws = []
+    draws, changed = [], set()
     for seed in (1, 2):
         used, before = case.copy(), settings()
         with kept_settings():
             seed_everything(seed)
             used.loss_fn(used.batch, used.model)
-            changed = [name for name, value in settings().items() if value != before[name]]
+            changed |= {name for name, value in settings().items() if value != before[name]}
             draws.append(
                 {
                     "Python": random.random(),
@@ -50,7 +50,7 @@ def process_faults(case: Case) -> Iterator[str]:
                     "torch": torch.rand(()).item(),
                 }
             )
-    for name in changed:
+    for name in sorted(changed):
         yield f"it changes {name} for the whole process"
     for name in draws[0]:
         if draws[0][name] == draws[1][name]:
@@ -80,7 +80,9 @@ def _gradient(value: Tensor, model: nn.Module) -> Tensor:
     """The gradient with respect to all parameters, as one float64 vector on the CPU."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(value, parameters, retain_graph=True, materialize_grads=True)
-    return torch.cat([g.detach().flatten().cpu().double() for g in gradients])
+    dense = [g.detach().to_dense() if g.is_sparse else g.detach() for g in gradients]
+    real = [torch.view_as_real(g) if g.is_complex() else g for g in dense]
+    return torch.cat([g.flatten().cpu().double() for g in real])
 
 
 def _evaluated(case: Case, batch: Any) -> dict[str, weakref.ref[Tensor]]:

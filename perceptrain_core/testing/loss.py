@@ -17,7 +17,12 @@ from perceptrain_core.registry.messages import one_line
 from perceptrain_core.testing.case import Case, changes, leaves, same, seen
 from perceptrain_core.testing.checks import Check, require, run_check
 from perceptrain_core.testing.footprint import graph_faults, process_faults
-from perceptrain_core.training.first_batch import check_gradient, check_result, find_nonfinite
+from perceptrain_core.training.first_batch import (
+    check_gradient,
+    check_result,
+    find_nonfinite,
+    untrained,
+)
 
 # Relative to the numbers that a sum of many terms in each dtype can be trusted to.
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
@@ -51,26 +56,44 @@ def _run(case: Case) -> list[Check]:
     first = run_check("gives (loss, metrics)", _result_faults, case)
     if first.faults:  # nothing further can be asked of it
         return [first]
-    return [run_check(name, find, case) for name, find in _CHECKS.items()]
+    checks = [run_check(name, find, case) for name, find in _CHECKS.items()]
+    repeats = run_check(_REPEATS, _repeat_faults, case)
+    # Where the same seed gives another result, no two results can be compared.
+    others = _COMPARED if repeats.passed else {}
+    return [*checks, repeats, *(run_check(name, find, case) for name, find in others.items())]
 
 
 def _result_faults(case: Case) -> Iterator[str]:
     result = case.copy().evaluate(train=True, grad=True)
     check_result(result)
     loss, metrics = result
-    if not loss.isfinite():
-        yield f"{find_nonfinite(loss, metrics)}; a finite number was expected"
+    scalars = {name: torch.as_tensor(value) for name, value in metrics.items()}
+    if not all(value.isfinite() for value in (loss, *scalars.values())):
+        yield f"{find_nonfinite(loss, metrics)}; finite numbers were expected"
+    for name, value in scalars.items():
+        if value.is_complex():
+            yield f"the metric {name!r} is complex; a real number was expected"
+    if "loss" in metrics:
+        yield "a metric is called 'loss', which the loss itself is in every record: rename it"
 
 
 def _gradient_faults(case: Case) -> Iterator[str]:
     case = case.copy()
     loss, _ = case.evaluate(train=True, grad=True)
     check_gradient(loss, case.model)
-    parameters = {f"{n!r}": p for n, p in case.model.named_parameters() if p.requires_grad}
-    gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    own = dict(case.loss_fn.named_parameters()) if isinstance(case.loss_fn, nn.Module) else {}
+    named = [*case.model.named_parameters(), *((f"{n} of the loss", p) for n, p in own.items())]
+    parameters = {n: p for n, p in named if p.requires_grad}
+    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    gradients = [g.to_dense() if g is not None and g.is_sparse else g for g in found]
     for name, gradient in zip(parameters, gradients, strict=True):
         if gradient is not None and not gradient.isfinite().all():
-            yield f"the gradient of the parameter {name} is NaN or infinite"
+            yield f"the gradient of the parameter {name!r} is NaN or infinite"
+    for parameter in untrained(loss, case.model, case.loss_fn):
+        yield (
+            f"it depends on a parameter of shape {tuple(parameter.shape)} that nobody trains: a "
+            "loss with parameters is an nn.Module"
+        )
     if not any(gradient is not None and gradient.any() for gradient in gradients):
         moved = case.copy()
         moved.disturb_parameters()
@@ -84,7 +107,16 @@ def _gradient_faults(case: Case) -> Iterator[str]:
 
 
 def _evaluation_faults(case: Case) -> Iterator[str]:
-    results = [case.copy().evaluate(train=False, grad=grad) for grad in (True, False)]
+    try:
+        results = [case.copy().evaluate(train=False, grad=grad) for grad in (True, False)]
+    except RuntimeError as error:
+        if "does not require grad" not in str(error):
+            raise
+        yield (
+            f"under torch.no_grad() it raised {one_line(error)}; do not call backward, and put "
+            "torch.enable_grad() around a derivative that the loss itself needs"
+        )
+        return
     for result in results:
         check_result(result)
     with_gradients, without = (result[0] for result in results)
@@ -101,9 +133,9 @@ def _change_faults(case: Case) -> Iterator[str]:
         used = case.copy()
         used.mark_gradients()
         used.model.train(train)
-        before = used.snapshot(buffers=not train)
+        before = used.snapshot(buffers=not train, state=not train)
         used.evaluate(train=train, grad=train)
-        faults += changes(before, used.snapshot(buffers=not train))
+        faults += changes(before, used.snapshot(buffers=not train, state=not train))
     yield from dict.fromkeys(faults)
 
 
@@ -129,8 +161,31 @@ def _float64_faults(case: Case) -> Iterator[str]:
             f"with the model and the batch in torch.float64 it is {exact.dtype}; make tensors "
             "with the dtype of the batch or of the outputs"
         )
-    if not _close(usual, exact, 10.0):
+    other, _ = case.copy().evaluate(train=False, grad=True, seed=1)
+    # What draws numbers draws others in another dtype.
+    if same(usual, other) and not _close(usual, exact, 10.0):
         yield f"it is {_number(usual)} in {usual.dtype}, but {_number(exact)} in torch.float64"
+
+
+def _wrapped_faults(case: Case) -> Iterator[str]:
+    """In several processes the model is inside another module."""
+    bare, wrapped = case.copy(), case.copy()
+    wrapped.model = _Wrapped(wrapped.model)
+    first, second = (c.evaluate(train=False, grad=True)[0] for c in (bare, wrapped))
+    if not _close(first, second):
+        yield (
+            f"it is {_number(first)}, and {_number(second)} where another module is around the "
+            "model, as in several processes: decide by what the model returned, not by its class"
+        )
+
+
+class _Wrapped(nn.Module):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*args, **kwargs)
 
 
 def _device_faults(case: Case) -> Iterator[str]:
@@ -165,6 +220,7 @@ def _state_faults(case: Case) -> Iterator[str]:
     used, fresh = case.copy(), case.copy()
     for _ in range(_STEPS):
         used.step_on(case.batch)
+        used.disturb_parameters()  # or what is kept of a step would be the same in each
     saves = hasattr(case.loss_fn, "state_dict") and hasattr(case.loss_fn, "load_state_dict")
     if saves:
         state = _through_a_file(used.loss_fn.state_dict())  # type: ignore[attr-defined]
@@ -173,11 +229,11 @@ def _state_faults(case: Case) -> Iterator[str]:
         yield from changes(
             *({n: seen(v) for n, v in leaves(item, "state_dict()")} for item in (state, restored))
         )
-    fresh.model = used.copy().model
+    fresh.model.load_state_dict(used.model.state_dict())
     for train in (False, True):
-        used.batch = copy.deepcopy(case.batch)
-        first, second = (c.copy().evaluate(train=train, grad=train)[0] for c in (used, fresh))
-        if not same(first, second):
+        used.batch, fresh.batch = copy.deepcopy(case.batch), copy.deepcopy(case.batch)
+        first, second = (c.evaluate(train=train, grad=train)[0] for c in (used, fresh))
+        if not _close(first, second):
             yield (
                 f"restored from its state_dict it is {_number(second)}; it was {_number(first)}"
                 if saves
@@ -200,9 +256,12 @@ _CHECKS = {
     "changes nothing that it is given": _change_faults,
     "holds no graph of its own": graph_faults,
     "leaves the process as it is": process_faults,
-    "gives the same result twice": _repeat_faults,
-    "moves to float64": _float64_faults,
     "moves to another device": _device_faults,
+}
+_REPEATS = "gives the same result twice"
+_COMPARED = {
+    "works with a wrapped model": _wrapped_faults,
+    "moves to float64": _float64_faults,
     "keeps its state in state_dict": _state_faults,
 }
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import io
-import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.testing.checks import require_all
+from perceptrain_core.testing.checks import require_all, strays
 from perceptrain_core.trackers.base import Tracker
 
 _ROWS = [{"train_loss": 1.0 / epoch, "val_loss": 2.0 / epoch} for epoch in (1, 2, 3)]
@@ -60,6 +61,7 @@ def _use(tracker: Tracker, folder: str, start: int = 0) -> None:
         for epoch, row in enumerate(_ROWS, start=start + 1):
             tracker.write(epoch, row)
         tracker.write(start + len(_ROWS) + 1, {"train_loss": 0.1, "train_new": 3.0})
+        tracker.write(start + len(_ROWS) + 1, {"norm": 2.0})  # of a callback
         tracker.plot(nn.Linear(2, 1), 1, ())
         tracker.log_model(nn.Linear(2, 1))
 
@@ -68,10 +70,31 @@ def _use_faults(tracker: Tracker) -> Iterator[str]:
     used = copy.deepcopy(tracker)
     with tempfile.TemporaryDirectory() as folder:
         _use(used, folder)
-        _use(used, folder, start=len(_ROWS) + 1)  # resumed
+        before = _sizes(folder)
+        _use(used, folder, start=len(_ROWS) + 2)  # resumed
+        after = _sizes(folder)
     with tempfile.TemporaryDirectory() as folder:
         _use(used, folder)
-    yield from ()
+    for name, size in before.items():
+        if after.get(name, 0) < size:
+            yield f"a resumed run leaves {name} shorter than it was: go on where it ends"
+
+
+def _sizes(folder: str) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def _close_faults(tracker: Tracker) -> Iterator[str]:
+    used = copy.deepcopy(tracker)
+    with warnings.catch_warnings(record=True) as caught, tempfile.TemporaryDirectory() as folder:
+        gc.collect()
+        caught.clear()
+        warnings.simplefilter("always", ResourceWarning)
+        _use(used, folder)
+        del used
+        gc.collect()
+    if any(issubclass(warning.category, ResourceWarning) for warning in caught):
+        yield "close leaves a file open: close it there"
 
 
 def _error_faults(tracker: Tracker) -> Iterator[str]:
@@ -99,18 +122,13 @@ def _change_faults(tracker: Tracker) -> Iterator[str]:
 
 def _place_faults(tracker: Tracker) -> Iterator[str]:
     used, printed = copy.deepcopy(tracker), io.StringIO()
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as here:
-        away = os.getcwd()
-        os.chdir(here)
-        try:
-            with contextlib.redirect_stdout(printed):
-                _use(used, folder)
-        finally:
-            os.chdir(away)
-        strays = [path for path in Path(here).rglob("*") if path.is_file()]
-        strays += [p for p in Path(folder).iterdir() if p.name != "run"]
-        for path in strays:
-            yield f"it wrote {path.name} outside of the folder of the run, config.log_folder"
+    with tempfile.TemporaryDirectory() as folder:
+        with contextlib.redirect_stdout(printed):
+            _use(used, folder)
+        for path in Path(folder).iterdir():
+            if path.name != "run":
+                yield f"it wrote {path.name} outside of the folder of the run, config.log_folder"
+    yield from strays()
     if printed.getvalue():
         yield f"it printed {printed.getvalue().splitlines()[0]!r}; only print_metrics may print"
 
@@ -118,6 +136,7 @@ def _place_faults(tracker: Tracker) -> Iterator[str]:
 _CHECKS = {
     "takes what a run reports, a resumed one, and another": _use_faults,
     "is closed after an error": _error_faults,
+    "closes what it opened": _close_faults,
     "changes nothing that it is given": _change_faults,
     "writes to the folder of the run": _place_faults,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -100,19 +101,26 @@ def warn_of_untrained(loss: Tensor, model: nn.Module, loss_fn: Any, optimizer: A
     groups = getattr(optimizer, "param_groups", None)
     if groups is None:
         return
-    modules = [part for part in (model, loss_fn) if isinstance(part, nn.Module)]
-    known = {id(p) for module in modules for p in module.parameters()}
-    known |= {id(p) for group in groups for p in group["params"]}
-    leaves = [getattr(node, "variable", None) for node in graph_nodes([loss])]
-    lost = {id(p): p for p in leaves if isinstance(p, nn.Parameter) and id(p) not in known}
+    lost = untrained(loss, model, loss_fn, [p for group in groups for p in group["params"]])
     if lost:
-        shapes = ", ".join(str(tuple(p.shape)) for p in lost.values())
+        shapes = ", ".join(str(tuple(p.shape)) for p in lost)
         warnings.warn(
             f"The loss depends on {len(lost)} parameter(s) that nobody trains, of shape {shapes}: "
             "neither the model nor the optimizer has them. Make each an attribute of the model, "
             "model.k = k, before the optimizer is made, or give it to the optimizer.",
             stacklevel=2,
         )
+
+
+def untrained(
+    loss: Tensor, model: nn.Module, loss_fn: Any, others: Iterable[Tensor] = ()
+) -> list[nn.Parameter]:
+    """Give the parameters that a loss depends on, beside those of the model, its own and others."""
+    modules = [part for part in (model, loss_fn) if isinstance(part, nn.Module)]
+    known = {id(p) for module in modules for p in module.parameters()} | {id(p) for p in others}
+    leaves = [getattr(node, "variable", None) for node in graph_nodes([loss])]
+    lost = {id(p): p for p in leaves if isinstance(p, nn.Parameter) and id(p) not in known}
+    return list(lost.values())
 
 
 def _reaches(loss: Tensor, parameters: set[int]) -> bool:

@@ -26,12 +26,13 @@ from perceptrain_core.config.run_file import (
     train_config,
 )
 from perceptrain_core.data.splits import Splits, as_splits, split_rows, standardize
-from perceptrain_core.data.table_file import read_table
+from perceptrain_core.data.table_file import read_table as read_data
 from perceptrain_core.errors import ConfigError, DataError, OptionError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.registry import registry
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.csv import FILE as METRICS
+from perceptrain_core.trackers.csv import read_table
 from perceptrain_core.training.provenance import Provenance, versions
 from perceptrain_core.training.trainer import Trainer
 
@@ -197,7 +198,7 @@ def _defaults(run: RunFile, path: Path) -> dict[str, Any]:
 def _load_data(run: RunFile) -> Splits:
     table = run.data
     if table.file is not None:
-        rows = read_table(table.file, table.inputs or (), table.labels or (), table.classes)
+        rows = read_data(table.file, table.inputs or (), table.labels or (), table.classes)
         splits = Splits(rows)
     else:
         splits = as_splits(_resolve_data(table))
@@ -225,9 +226,19 @@ def _provenance(run: RunFile, trainer: Trainer) -> Provenance:
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> None:
-    """Write the metrics of every epoch, whatever tracker the run had."""
+    """Write a row for each epoch, whatever tracker the run had.
+
+    What callbacks wrote to a table that is there already stays, the last value of each epoch.
+    """
+    columns, written = read_table(path)
     names = list(dict.fromkeys(name for row in history for name in row))
+    kept: dict[int, dict[str, Any]] = {}
+    for line in written:
+        others = {n: v for n, v in line.items() if v and n not in ("epoch", *names)}
+        kept.setdefault(int(line["epoch"]), {}).update(others)
+    columns = ["epoch", *names, *(name for name in columns if name not in ("epoch", *names))]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["epoch", *names])
+        writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows({"epoch": epoch, **row} for epoch, row in enumerate(history, start=1))
+        for epoch, row in enumerate(history, start=1):
+            writer.writerow({"epoch": epoch, **row, **kept.get(epoch, {})})

@@ -84,11 +84,49 @@ class Once(Counting):
         self.used = getattr(self, "used", 0) + 1
 
 
+class Seeds(Counting):
+    def run_callback(self, trainer: Any, config: Any, writer: Any) -> None:
+        torch.manual_seed(3)
+
+
+class Shrinks(Counting):
+    def run_callback(self, trainer: Any, config: Any, writer: Any) -> None:
+        with torch.no_grad():
+            next(trainer.model.parameters()).mul_(0.5)
+
+
+class Elsewhere(Counting):
+    def run_callback(self, trainer: Any, config: Any, writer: Any) -> None:
+        with open("notes.txt", "a") as file:
+            file.write("here\n")
+
+
+class Vector(Counting):
+    def run_callback(self, trainer: Any, config: Any, writer: Any) -> None:
+        writer.write(trainer.current_epoch, {"vector": torch.ones(3)})
+
+
+class CountsOnly(Callback):
+    """It counts, and says nothing of it."""
+
+    def __init__(self) -> None:
+        super().__init__("train_epoch_end")
+        self.count = 0
+
+    def run_callback(self, trainer: Any, config: Any, writer: Any) -> None:
+        self.count += 1
+
+
 BAD: list[tuple[Any, str]] = [
     (print, "it is builtin_function_or_method; a subclass of perceptrain.Callback was expected"),
     (StartsOver(), r"goes on after a resume: after a resume state_dict\(\)\['count'\] changed"),
     (Forgets(), r"gives a plain state and takes it back: state_dict\(\)\['count'\] changed"),
-    (Leaves(), "it found the model with training=True and left it with training=False"),
+    (Leaves(), "leaves the model .*: the training mode of the model changed"),
+    (Seeds(), "it seeds the random numbers of torch"),
+    (Shrinks(), "leaves the model .*: the parameter '0.weight' changed"),
+    (Elsewhere(), r"it wrote notes\.txt outside of the folder of the run"),
+    (Vector(), "it raised .*test_callback.py, line"),
+    (CountsOnly(), "after a resume its count is 2, and 4 in a run that was never stopped"),
     (Holds(), "gives a plain state and takes it back: it raised"),
     (Ruins(), "runs in a fit, and in another"),
     (Once(), "it raised RuntimeError: used up"),
@@ -105,3 +143,7 @@ def test_one_of_ones_own_passes_and_is_not_run() -> None:
     callback = Counting()
     check_callback(callback)
     assert callback.count == 0
+
+
+def test_one_that_is_meant_to_change_the_model_may() -> None:
+    check_callback(Shrinks(), changes_model=True)

@@ -251,7 +251,7 @@ BAD = {
     "complex": (lambda b, m: (good(b, m)[0] * 1j, {}), RESULT, "must be real"),
     "no dict": (lambda b, m: (good(b, m)[0], [1]), RESULT, "must be a dict"),
     "metric vector": (lambda b, m: (good(b, m)[0], {"a": b[1]}), RESULT, "The metric 'a'"),
-    "nan": (lambda b, m: (good(b, m)[0] * torch.nan, {}), RESULT, "loss is nan; a finite"),
+    "nan": (lambda b, m: (good(b, m)[0] * torch.nan, {}), RESULT, "loss is nan; finite numbers"),
     "raises": (lambda b, m: 1 / 0, RESULT, "it raised ZeroDivisionError: division by zero"),
     "no copy": (NoCopy(), RESULT, "it raised TypeError: cannot be copied"),
     "constant": (constant, REACHES, "does not depend on the parameters"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 import numpy as np
@@ -104,6 +105,63 @@ def seeds(library):
     return loss_fn
 
 
+class OwnParameter:
+    """Its parameter is nobody's."""
+
+    def __init__(self):
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def __call__(self, batch, model):
+        loss, metrics = good(batch, model)
+        return loss * self.scale.to(loss.dtype), metrics
+
+
+class MovesInValidation(nn.Module):
+    """A mean that validation changes too."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.ones(()))
+
+    def forward(self, batch, model):
+        loss, metrics = good(batch, model)
+        self.mean = 0.9 * self.mean + 0.1 * loss.detach()
+        return loss, metrics
+
+
+class Baseline:
+    """The first loss is kept, and all are relative to it."""
+
+    first = None
+
+    def __call__(self, batch, model):
+        loss, metrics = good(batch, model)
+        if model.training and self.first is None:
+            self.first = loss.detach()
+        return loss / (1 if self.first is None else self.first.to(loss.dtype)), metrics
+
+
+def by_class(batch, model):
+    loss, metrics = good(batch, model)
+    return loss * (2 if isinstance(model, nn.Sequential) else 1), metrics
+
+
+def by_index(batch, model):
+    loss, metrics = good(batch, model)
+    return loss + model[0].weight.square().sum(), metrics
+
+
+def backward(batch, model):
+    loss, _ = good(batch, model)
+    loss.backward()
+    return good(batch, model)
+
+
+def sets_environment(batch, model):
+    os.environ["OF_A_LOSS"] = "1"
+    return good(batch, model)
+
+
 def sets_default(batch, model):
     torch.set_default_dtype(torch.float64)
     return good(batch, model)
@@ -122,6 +180,8 @@ def hooks(batch, model):
 
 REACHES, CHANGES = "reaches the parameters of the model", "changes nothing that it is given"
 GRAPH, PROCESS = "holds no graph of its own", "leaves the process as it is"
+RESULT, WITHOUT = "gives (loss, metrics)", "works without gradients"
+WRAPPED = "works with a wrapped model"
 STATE, DEVICE = "keeps its state in state_dict", "moves to another device"
 
 BAD = {
@@ -138,6 +198,16 @@ BAD = {
     "seeds torch": (seeds("torch"), PROCESS, "seeds the random numbers of torch"),
     "seeds numpy": (seeds("NumPy"), PROCESS, "seeds the random numbers of NumPy"),
     "seeds python": (seeds("Python"), PROCESS, "seeds the random numbers of Python"),
+    "own parameter": (OwnParameter(), REACHES, "that nobody trains: a loss with parameters is an"),
+    "moves in validation": (MovesInValidation(), CHANGES, "the state of the loss['mean'] changed"),
+    "baseline": (Baseline(), STATE, "give it state_dict and load_state_dict"),
+    "metric loss": (lambda b, m: (good(b, m)[0], {"loss": 7.0}), RESULT, "is called 'loss'"),
+    "metric nan": (lambda b, m: (good(b, m)[0], {"a": torch.nan}), RESULT, "term 'a' is nan"),
+    "complex": (lambda b, m: (good(b, m)[0], {"a": torch.tensor(1j)}), RESULT, "'a' is complex"),
+    "by class": (by_class, WRAPPED, "decide by what the model returned, not by its class"),
+    "by index": (by_index, WRAPPED, "it raised"),
+    "backward": (backward, WITHOUT, "do not call backward"),
+    "environment": (sets_environment, PROCESS, "it changes the environment for the whole process"),
     "default": (sets_default, PROCESS, "it changes the default dtype for the whole process"),
     "gradients off": (turns_gradients_off, PROCESS, "it changes the gradient mode for the whole"),
     "hooks": (hooks, CHANGES, "the hooks of the model changed"),
@@ -197,3 +267,42 @@ def test_terms_that_the_loss_is_made_of_may_hold_its_graph(batch, model):
         return terms["a"] + 0.1 * terms["b"], terms
 
     check_loss(terms, batch, model)
+
+
+class Remembers(nn.Module):
+    """A model that keeps what it last gave, as for a picture of its attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 1)
+
+    def forward(self, x):
+        self.last = self.linear(x)
+        return self.last
+
+
+def test_what_draws_numbers_or_keeps_an_output_in_the_model_passes(batch, model):
+    def noisy(batch, model):
+        return F.mse_loss(model(batch[0] + torch.randn_like(batch[0])), batch[1]), {}
+
+    check_loss(noisy, batch, model)
+    check_loss(good, batch, Remembers())
+
+
+class HoldsTheModel:
+    """A loss that knows the model from elsewhere, batch norm and all."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def __call__(self, batch, model):
+        return F.mse_loss(self.model(batch[0]), batch[1]), {}
+
+
+def test_a_loss_that_holds_the_model_passes(batch, model):
+    check_loss(HoldsTheModel(model), batch, model)
+
+
+def test_sparse_gradients_pass():
+    model = nn.Sequential(nn.Embedding(5, 3, sparse=True), nn.Linear(3, 1))
+    check_loss(good, (torch.arange(ROWS) % 5, torch.rand(ROWS, 1)), model)

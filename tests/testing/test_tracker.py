@@ -41,6 +41,23 @@ class Strays(Lines):
         Path("stray.txt").write_text("here")
 
 
+class Overwrites(Lines):
+    def open(self, config: Any, iteration: int = 0) -> None:
+        Path(config.log_folder).mkdir(parents=True, exist_ok=True)
+        self.file = (Path(config.log_folder) / "lines.txt").open("w")
+        self.file.write("epochs\n" * (3 if iteration == 0 else 1))
+
+
+class LeavesOpen(Lines):
+    def close(self) -> None:
+        self.file = None
+
+
+class NeedsLoss(Lines):
+    def write(self, iteration: int, metrics: Any) -> None:
+        self.file.write(f"{metrics['train_loss']}\n")
+
+
 class Prints(Lines):
     def write(self, iteration: int, metrics: Any) -> None:
         print("epoch", iteration)
@@ -64,6 +81,8 @@ class FailsBadly(Lines):
 
 BAD: list[tuple[Any, str]] = [
     (print, "a subclass of perceptrain.Tracker was expected"),
+    (Overwrites(), r"a resumed run leaves lines\.txt shorter than it was"),
+    (NeedsLoss(), "it raised KeyError: 'train_loss'"),
     (Strays(), "it wrote stray.txt outside of the folder of the run"),
     (Prints(), "it printed 'epoch 1'; only print_metrics may print"),
     (Changes(), "it changed the metrics"),
@@ -80,3 +99,10 @@ def test_each_fault_is_told(tracker: Any, message: str) -> None:
 
 def test_one_of_ones_own_passes() -> None:
     check_tracker(Lines())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_file_that_stays_open_is_told() -> None:
+    with pytest.raises(ConformanceError, match="close leaves a file open"):
+        check_tracker(LeavesOpen())
