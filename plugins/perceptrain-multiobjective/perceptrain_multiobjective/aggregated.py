@@ -22,9 +22,9 @@ class Aggregated(Weighting):
 
     The rules see the Gramian ``J J^T`` of the gradients of the unweighted terms, in float64, or
     the matrix ``J`` itself. The weights are the rule's own, as torchjd gives them, so the weighted
-    gradient is what its aggregator returns for ``J``. Most rules average: for terms that do not
-    conflict their weights add up to 1, and the loss is a mean, not a sum. Where all gradients are
-    zero or one is not finite, and where a rule gives no finite number, weights stay.
+    gradient is what its aggregator returns for ``J``. What the weights add up to differs from rule
+    to rule. Where all gradients are zero or one is not finite, and where a rule gives no finite
+    number, weights stay.
 
     Args:
         every: The steps from one change to the next; the first step is one.

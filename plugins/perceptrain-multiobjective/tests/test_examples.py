@@ -6,10 +6,11 @@ import re
 import runpy
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from perceptrain import get_weighting, registry
+from perceptrain import WeightedLoss, get_weighting, registry
 
 FOLDER = Path(__file__).parent.parent
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -20,8 +21,14 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    exec("\n".join(blocks("python")), {"__name__": "readme"})
-    assert "train_weight_second" in capsys.readouterr().out
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec("\n".join(blocks("python")), names)
+    printed = re.findall(r"first (\S+), second (\S+) square metres", capsys.readouterr().out)
+    plain, ruled = [tuple(map(float, each)) for each in printed]
+    assert max(ruled) < max(plain) / 4  # the worse task is the better for the rule
+    again = names["train"](WeightedLoss(names["two_tasks"], "config"), seed=1)
+    assert max(again["train_first"], again["train_second"] / 1e4) < 0.02
+    assert "train_weight_second" in again
 
 
 def test_the_run_file_of_the_readme_names_a_weighting() -> None:
@@ -43,7 +50,11 @@ def test_the_readme_has_all_names() -> None:
 def test_the_example_shows_who_finds_the_middle(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "two_minima.py"))["main"]
     picture = tmp_path / "two_minima.png"
-    spread = main(steps=200, picture=picture)
+    ends = main(steps=200, picture=picture)
+    spread = {rule: max(x for x, _ in own) - min(x for x, _ in own) for rule, own in ends.items()}
     assert spread["plain sum"] < 0.1  # all starts end at the steep minimum
+    assert all(x == pytest.approx(9 / 11, abs=0.02) for x, _ in ends["plain sum"])
     assert min(spread["mgda"], spread["config"]) > 0.3
+    for rule in ("plain sum", "mgda", "pcgrad", "config"):  # near the Pareto set
+        assert all(abs(x) < 1.01 and abs(y) < 0.1 for x, y in ends[rule]), rule
     assert picture.stat().st_size > 10_000

@@ -53,7 +53,7 @@ def draw(problem: Helmholtz, model: PINN, path: Path) -> None:
     for axes, (title, values, colours) in zip(figure.subplots(1, 3), pictures, strict=True):
         image = axes.imshow(values.T.numpy(), extent=(-1, 1, -1, 1), origin="lower", cmap=colours)
         axes.set(title=title, xlabel="x", ylabel="y")
-        figure.colorbar(image, ax=axes)
+        figure.colorbar(image, ax=axes, fraction=0.046, pad=0.04)
     figure.savefig(path, dpi=110)
 
 

@@ -26,8 +26,8 @@ def test_the_readme_runs(
     monkeypatch.chdir(tmp_path)
     exec("\n".join(blocks("python")), {"__name__": "readme"})
     printed = capsys.readouterr().out
-    assert float(printed.split("relative L2 error: ")[1].split()[0]) < 0.1
-    assert float(printed.split("k = ")[1]) == pytest.approx(2, abs=0.1)
+    assert float(printed.split("relative L2 error: ")[1].split()[0]) < 0.02
+    assert float(printed.split("k = ")[1]) == pytest.approx(2, abs=0.03)
 
 
 def test_the_run_file_of_the_readme_fits_together() -> None:
