@@ -107,7 +107,9 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield Page(tmp_path)
     monkeypatch.undo()
-    for name in [name for name in sys.modules if name.startswith("perceptrain_robust")]:
+    for name in [
+        name for name in sys.modules if name.startswith(("perceptrain_robust", "perceptrain_tail"))
+    ]:
         del sys.modules[name]
     registry(refresh=True)
 

@@ -122,12 +122,14 @@ def _matches(entry: Entry, pattern: str | None) -> bool:
 def _nothing(
     kind: Kind, pattern: str | None, entries: Mapping[str, Entry], distribution: str | None
 ) -> str:
+    if not entries and distribution:
+        from perceptrain_core.registry import registry
+
+        own = [p for p in registry().plugins if p.distribution == installed(distribution)]
+        troubles = [plugin.trouble for plugin in own if plugin.status != "ok"]
+        return "\n".join(troubles) or f"{distribution} offers no {kind.plural}."
     if not entries:
-        return (
-            f"{distribution} offers no {kind.plural}."
-            if distribution
-            else (f"No {kind.plural} are installed.")
-        )
+        return f"No {kind.plural} are installed."
     from perceptrain_core.registry.messages import did_you_mean
 
     whose, option = (f" of {distribution}", f" --from {distribution}") if distribution else ("", "")

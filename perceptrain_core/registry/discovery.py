@@ -42,20 +42,18 @@ def find_sources(
     """
     # For a folder that is not there, the zip file of the standard library say, zipfile is imported.
     folders = [os.fspath(f) for f in (sys.path if path is None else path) if os.path.exists(f)]
-    sources: dict[str, list[Source]] = {}
-    unnamed: list[Source] = []
+    requirements.cache_clear()
     installed = list(importlib_metadata.distributions(path=folders))
-    by_folder = _by_folder_name(installed)
-    for distribution in installed:
+    named, unnamed = _by_name(installed)
+    same = _by_folder_name(installed)
+    place = {distribution: number for number, distribution in enumerate(installed)}
+    sources: dict[str, list[Source]] = {}
+    for name, own in named.items():
         try:
-            if not _has_group(distribution):
-                continue
-            name = normalised(_metadata(distribution, "Name"))
-            if name not in sources:
-                owner, version = _owner([*by_folder.get(name, ()), distribution])
-                sources[name] = list(_read(name, owner, version, reserved))
+            owner, version = _owner(sorted({*own, *same.get(name, ())}, key=place.__getitem__))
+            sources[name] = list(_read(name, owner, version, reserved))
         except Exception as error:
-            unnamed.append(_broken(distribution, error))
+            unnamed.append(_broken(own[0], error))
     # A folder without readable metadata beside a good one is what a failed uninstall leaves.
     found = [source for group in sources.values() for source in group]
     found += {s.distribution: s for s in unnamed if s.distribution not in sources}.values()
@@ -73,11 +71,12 @@ def requirements(distribution: str) -> Mapping[str, str]:
         The version of each requirement that is installed, by its name.
     """
     found = {}
-    with contextlib.suppress(importlib_metadata.PackageNotFoundError):
+    # Metadata may be broken in many ways, and a record of versions must not end a run.
+    with contextlib.suppress(Exception):
         for line in importlib_metadata.requires(distribution) or ():
             name = normalised(_NOT_OF_NAME.split(line)[0])
             if not _OF_EXTRA.search(line):
-                with contextlib.suppress(importlib_metadata.PackageNotFoundError):
+                with contextlib.suppress(Exception):
                     found[name] = importlib_metadata.version(name)
     return found
 
@@ -90,6 +89,22 @@ def _has_group(distribution: Distribution) -> bool:
         return _SECTION.encode() in error.object
     except OSError:
         return False
+
+
+def _by_name(
+    installed: Iterable[Distribution],
+) -> tuple[dict[str, list[Distribution]], list[Source]]:
+    """Those that may be plugins by their names, and what is wrong with those that have none."""
+    named: dict[str, list[Distribution]] = {}
+    unnamed: list[Source] = []
+    for distribution in installed:
+        try:
+            if _has_group(distribution):
+                name = normalised(_metadata(distribution, "Name"))
+                named.setdefault(name, []).append(distribution)
+        except Exception as error:
+            unnamed.append(_broken(distribution, error))
+    return named, unnamed
 
 
 def _by_folder_name(installed: Iterable[Distribution]) -> dict[str, list[Distribution]]:
@@ -113,8 +128,15 @@ def _owner(same: list[Distribution]) -> tuple[Distribution, str]:
     if others:
         # Two versions in one folder: the order in which the folder lists them must not decide.
         folder = str(owner.locate_file(""))
-        owner = max((d for d in versions if str(d.locate_file("")) == folder), key=str)
+        beside = [d for d in versions if str(d.locate_file("")) == folder]
+        owner = max(beside, key=lambda distribution: _order(versions[distribution]))
     return owner, versions[owner]
+
+
+def _order(version: str) -> list[tuple[int, int, str]]:
+    """Sort 1.10 after 1.9, and 1.0 after 1.0rc1."""
+    parts = re.findall(r"\d+|[a-z]+", version.lower())
+    return [(2, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts] + [(1, 0, "")]
 
 
 def _read(
@@ -124,7 +146,7 @@ def _read(
         yield Source(name, version, error=f"the name {name!r} is taken: rename the distribution")
         return
     try:
-        points = [point for point in distribution.entry_points if point.group == GROUP]
+        points = dict.fromkeys(p for p in distribution.entry_points if p.group == GROUP)
     except Exception as error:
         reason = f"its entry_points.txt is malformed ({one_line(error)})"
         yield Source(name, version, error=reason)
@@ -159,4 +181,8 @@ def _metadata(distribution: Distribution, field: str) -> str:
 
 
 def _text(distribution: Distribution) -> str:
-    return distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    try:
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    except UnicodeDecodeError as error:  # of the README, most often, which nobody needs here
+        text = error.object.decode(errors="replace")
+    return text.removeprefix("\ufeff")

@@ -25,12 +25,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     # HuberLoss, huber-loss and huber are one wish.
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
     wishes = dict.fromkeys((name, snake, snake.removesuffix("_loss")))
+    close = [wish for wish in wishes if wish in known]
     for wish in wishes:
-        longer = [name for name in known if wish and f"_{wish}_" in f"_{name}_"]
-        close = longer[:3] or difflib.get_close_matches(wish, known, n=3)
+        longer = [own for own in known if wish and _has_part(own, wish)]
+        close += longer or difflib.get_close_matches(wish, known, n=3)
         if close:
-            return f" Did you mean {' or '.join(map(repr, close))}?"
+            return f" Did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?"
     return ""
+
+
+def _has_part(name: str, wish: str) -> bool:
+    return f"_{wish}_".replace("-", "_") in f"_{name}_".replace("-", "_")
 
 
 def listed(names: Collection[str]) -> str:

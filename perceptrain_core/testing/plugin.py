@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+import torch
 from torch import nn
 
+from perceptrain_core.callbacks import Callback
 from perceptrain_core.errors import RegistryError, UnknownNameError
 from perceptrain_core.registry import Entry, Plugin, Registry, kind_of
 from perceptrain_core.registry.messages import did_you_mean
@@ -13,8 +18,12 @@ from perceptrain_core.registry.options import check as check_signature
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
 from perceptrain_core.testing.checks import Check, require
 from perceptrain_core.testing.light import check_light
+from perceptrain_core.testing.settings import kept_settings, settings
+from perceptrain_core.trackers.base import Tracker
 
 _LONGEST_SUMMARY = 100
+_BASES = {"callback": Callback, "model": nn.Module, "tracker": Tracker, "weighting": nn.Module}
+_OF_TORCH = ("the default dtype", "the default device", "the gradient mode")
 
 
 def check_plugin(distribution: str) -> None:
@@ -46,17 +55,19 @@ def run_checks(distribution: str) -> list[Check]:
     Raises:
         UnknownNameError: No such plugin is installed.
     """
+    environ = dict(os.environ)  # before the plugin may change it
     plugins = Registry().plugins
     name = normalised(distribution)
     own = [plugin for plugin in plugins if plugin.distribution == name]
     if not own:
         raise UnknownNameError(_unknown(distribution, plugins))
     entries = [entry for plugin in own for group in plugin.provides.values() for entry in group]
-    checks = [_check_loaded(own, entries), check_light(name)]
+    checks = [_check_loaded(own, entries), check_light(name, environ)]
     if not entries:
         return checks
     taken = _owners(plugins, own)
-    targets = {entry: _import_fault(entry) for entry in entries}
+    with kept_settings():
+        targets = {entry: _import_fault(entry) for entry in entries}
     loaded = [entry for entry, fault in targets.items() if fault is None]
     return [
         *checks,
@@ -124,10 +135,18 @@ def _summary_fault(entry: Entry) -> str | None:
 
 
 def _import_fault(entry: Entry) -> str | None:
+    before, random = settings(), torch.get_rng_state()
     try:
         entry.load()
     except RegistryError as error:
         return str(error)
+    now = settings()
+    changed = [name for name in _OF_TORCH if now[name] != before[name]]
+    if not torch.equal(random, torch.get_rng_state()):
+        torch.set_rng_state(random)
+        changed.append("the random numbers of torch")
+    if changed:
+        return f"importing {_label(entry)} changes {', '.join(changed)}, for the whole process"
     return None
 
 
@@ -136,6 +155,8 @@ def _call_fault(entry: Entry) -> str | None:
     target = entry.load()
     if not callable(target):
         return f"{_label(entry)} is {type(target).__name__}: a class or a function was expected"
+    if fault := _kind_fault(entry, target):
+        return fault
     required = {n: None for n, p in entry.options().items() if p.default is p.empty}
     leading = kind_of(entry.kind).leading
     label = f"The {entry.kind} {entry.name!r}"
@@ -150,6 +171,22 @@ def _call_fault(entry: Entry) -> str | None:
             return _objects_fault(label, target, leading)
     except RegistryError as error:
         return str(error)
+    return None
+
+
+def _kind_fault(entry: Entry, target: Any) -> str | None:
+    """What shows at a glance that a target is of another kind."""
+    signature = entry.signature()
+    names = list(signature.parameters)[:2] if signature else []
+    base = _BASES.get(entry.kind)
+    if base is not None and isinstance(target, type) and not issubclass(target, base):
+        return f"{_label(entry)} is a class that is no {base.__name__}: derive it from that"
+    if entry.kind != "loss" and names == ["batch", "model"]:
+        return f"{_label(entry)} takes a batch and a model, as a loss does: offer it as a loss"
+    if entry.kind == "loss" and names == ["model", "batch"]:
+        return f"{_label(entry)} takes (model, batch): the batch comes first"
+    if inspect.iscoroutinefunction(target):
+        return f"{_label(entry)} is an async function: write a plain one"
     return None
 
 

@@ -10,8 +10,11 @@ from typing import Any
 
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION
 from perceptrain_core.training.feed import Feed
 
+#: The parts that a run always has; of others some may be added.
+_PARTS = ("model", "loss", "optimizer", "weighting")
 #: The settings that the numbers of a run depend on.
 _SETTINGS = (
     "accumulate",
@@ -37,8 +40,7 @@ def tell_changes(
 
     Args:
         path: The checkpoint.
-        saved: What it holds: settings, classes, provenance and versions of the parts, state of
-            callbacks.
+        saved: What it holds: settings, classes and provenance of the parts, state of callbacks.
         now: The same of the run that resumes.
         callbacks: Those of the run that resumes.
 
@@ -47,15 +49,15 @@ def tell_changes(
             no owner, or that find none.
     """
     then = saved["provenance"]
+    here = now["provenance"]
     parts = [
-        f"{part}: {then[part]['name']} then, {now['provenance'][part]['name']} now"
-        for part in sorted(then.keys() & now["provenance"].keys())
-        if then[part]["name"] != now["provenance"][part]["name"]
+        f"{part}: {_supplier(then, part)} then, {_supplier(here, part)} now"
+        for part in sorted(then.keys() | here.keys())
+        if _supplier(then, part) != _supplier(here, part)
+        and (part in then.keys() & here.keys() or _is_of_plugin(part, then, here))
     ]
     parts += _changed(saved["classes"], now["classes"], sorted(now["classes"]))
     _warn(path, "was made with other parts", parts)
-    lines = _changed(saved["versions"], now["versions"], sorted(now["versions"]))
-    _warn(path, "was made with other versions", lines)
     groups = zip(saved["optimizer_options"], now["optimizer_options"], strict=False)
     options = [line for there, here in groups for line in _changed(there, here, there)]
     what = "was made with other options of the optimizer, and goes on with those of then"
@@ -66,6 +68,29 @@ def tell_changes(
     _warn(path, "holds the state of callbacks that are not there, which is lost", lost)
     new = [n for n, c in own.items() if n not in saved["callbacks"] and c.state_dict()]
     _warn(path, "has no state for callbacks, which begin anew", new)
+
+
+def tell_versions(path: Path, saved: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    """Warn of versions that are others than those that a checkpoint was made with.
+
+    Args:
+        path: The checkpoint.
+        saved: What it holds.
+        now: The versions of the run that resumes.
+    """
+    lines = _changed(saved.get("versions", {}), now, sorted(now))
+    _warn(path, "was made with other versions", lines)
+
+
+def _supplier(provenance: Mapping[str, Any], part: str) -> str:
+    return str(provenance[part]["name"]) if part in provenance else "of no plugin"
+
+
+def _is_of_plugin(part: str, *sides: Mapping[str, Any]) -> bool:
+    """Whether a plugin supplied it on one side; what is built in may be given as an object too."""
+    core = (BUILTIN_DISTRIBUTION, None)
+    suppliers = [side[part]["distribution"] for side in sides if part in side]
+    return part in _PARTS and any(supplier not in core for supplier in suppliers)
 
 
 def check_data(path: Path, feed: Feed, saved: Mapping[str, Any]) -> None:

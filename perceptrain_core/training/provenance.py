@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -70,5 +71,15 @@ def _inside(item: Any) -> Iterator[tuple[str, Any]]:
     for path, thing in item.named_modules() if isinstance(item, nn.Module) else [("", item)]:
         if path:
             yield path, thing
-        for name, value in getattr(thing, "__dict__", {}).items():
+        for name, value in _held(thing):
             yield ".".join(filter(None, (path, name))), value
+
+
+def _held(thing: Any) -> Iterator[tuple[str, Any]]:
+    own = thing.keywords if isinstance(thing, partial) else getattr(thing, "__dict__", {})
+    for name, value in own.items():
+        yield name, value
+        if not name.startswith("_"):  # those of nn.Module have been seen
+            several = value.items() if isinstance(value, dict) else ()
+            for key, each in enumerate(value) if isinstance(value, list | tuple) else several:
+                yield f"{name}.{key}", each

@@ -29,6 +29,7 @@ from perceptrain_core.training.changes import (
     check_data,
     check_processes,
     tell_changes,
+    tell_versions,
 )
 from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.meter import Meter
@@ -88,6 +89,7 @@ def restore_run(
         raise CheckpointError(
             f"{path} holds a model, but no run to go on with: load it with load_checkpoint."
         )
+    tell_versions(path, state, versions(trainer.provenance))  # for they may be why it does not fit
     parts = _stateful(trainer)
     _refuse_unknown(path, _PARTS.keys() & state.keys() - parts.keys())
     require_fit(path, state, parts)

@@ -234,7 +234,9 @@ class Trainer(Evaluator):
         if self.schedule is not None:
             self.schedule.step_epoch(row)
         self._show_epoch(row)
-        self._events.tell(Stage.TRAIN_EPOCH_END, epoch, row)
+        self._events.tell(Stage.TRAIN_EPOCH_END, epoch, row, savers=False)
+        row.update([(name, float(value)) for name, value in row.items()])  # those of callbacks too
+        self._events.tell_savers(Stage.TRAIN_EPOCH_END, epoch)
         return row
 
     def state_dict(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from perceptrain_core.registry import Registry
+from perceptrain_core.registry import Registry, discovery
 from perceptrain_core.registry.discovery import find_sources
 
 from .conftest import Site, losses
@@ -168,3 +168,36 @@ def test_the_order_does_not_depend_on_the_file_system(site, monkeypatch):
         registry = site.registry()
         seen.add((*(p.distribution for p in registry.plugins), *registry.losses))
     assert len(seen) == 1
+
+
+def test_of_two_versions_in_one_folder_the_later_counts(site):
+    for version in ("1.9", "1.10", "1.10rc1"):
+        site.distribution("twice", version, entry_points="[perceptrain]\nmain = twice\n")
+    assert [version for _, version, *_ in found(site)] == ["1.10"]
+
+
+def test_the_first_on_the_path_counts_though_its_folder_has_another_name(site, tmp_path):
+    other = Site(tmp_path / "other")
+    site.distribution("odd", "2.0", entry_points="[perceptrain]\nmain = odd\n")
+    first = other.distribution("odd", "1.0", entry_points="[perceptrain]\nmain = odd\n")
+    first.rename(first.with_name("another-1.0.dist-info"))
+    assert [version for _, version, *_ in found(other, site)] == ["1.0"]
+
+
+def test_metadata_in_another_encoding_and_entry_points_twice(site):
+    info = site.distribution("andre", entry_points="[perceptrain]\na = andre\na = andre\n")
+    head = b"\xef\xbb\xbfName: andre\nVersion: 3.0\nAuthor: Andr\xe9\n\n\xff"
+    (info / "METADATA").write_bytes(head)
+    assert found(site) == [("andre", "3.0", "andre", None)]
+
+
+def test_requirements_survive_broken_metadata(site):
+    site.distribution(
+        "needy",
+        metadata="Metadata-Version: 2.1\nName: needy\nVersion: 1.0\nRequires-Dist: hollow\n"
+        "Requires-Dist: whole>=2\nRequires-Dist: pytest; extra == 'test'\n",
+    )
+    site.distribution("hollow", metadata=None)
+    site.distribution("whole", "2.5")
+    discovery.requirements.cache_clear()
+    assert discovery.requirements("needy") == {"whole": "2.5"}

@@ -22,6 +22,14 @@ def test_the_spellings_of_other_libraries_are_understood(wish, known):
     assert repr(known) in did_you_mean(wish, KNOWN)
 
 
+def test_the_wish_itself_comes_first_and_dashes_part_words():
+    known = ["dice_ce", "dice_focal", "dice_more", "dice"]
+    assert did_you_mean("DiceLoss", known) == " Did you mean 'dice'?"
+    assert did_you_mean("quantum", ["perceptrain-quantum", "x"]) == (
+        " Did you mean 'perceptrain-quantum'?"
+    )
+
+
 def test_nothing_close_suggests_nothing():
     assert did_you_mean("zzzzzz", KNOWN) == ""
 

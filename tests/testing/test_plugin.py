@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from perceptrain.errors import ConformanceError, PerceptrainError, UnknownNameError
 from perceptrain.testing import check_plugin, run_checks
@@ -137,8 +138,9 @@ def test_torch_is_heavy_even_when_only_a_hook_imports_it(site):
         "print('noise')\n@hookimpl\ndef perceptrain_losses():\n    import torch\n"
         f"    return [{loss('plain')}]\n",
     )
-    (fault,) = faults("acme")["imports lightly"]
+    fault, printed = faults("acme")["imports lightly"]
     assert "torch" in fault
+    assert printed == "it prints 'noise' when it is loaded"
     assert "name targets as 'package.module:attribute'" in fault
 
 
@@ -199,3 +201,54 @@ def test_a_crowd_of_modules_is_heavy_whatever_it_is(site):
     (fault,) = faults("crowded")["imports lightly"]
     assert fault.startswith("it imports crowd")
     assert "305 modules" in fault
+
+
+PARTS = """
+import torch
+torch.manual_seed(0)
+torch.set_default_dtype(torch.float64)
+def loss(batch, model): ...
+def swapped(model, batch): ...
+async def later(batch, model): ...
+class NoCallback:
+    def __init__(self): ...
+"""
+
+
+def test_targets_that_change_the_process_are_told_and_undone(site):
+    site.module("acme_losses", PARTS)
+    site.plugin("seeds", offer("losses", loss("loss")))
+    (fault,) = faults("seeds")["has targets that can be imported"]
+    assert fault == (
+        "importing the loss 'loss' changes the default dtype, the random numbers of torch, for the "
+        "whole process"
+    )
+    assert torch.get_default_dtype() is torch.float32
+
+
+def test_what_is_of_another_kind_is_told(site):
+    site.module("acme_losses", PARTS.replace("torch.", "# "))
+    spec = "Spec('{}', 'acme_losses:{}', 'A part.')".format
+    source = offer("losses", spec("swapped", "swapped"), spec("later", "later"))
+    source += offer("callbacks", spec("none", "NoCallback"))
+    source += offer("datasets", spec("misplaced", "loss"))
+    site.plugin("kinds", source)
+    assert set(faults("kinds")["has targets that can be called"]) == {
+        "the loss 'swapped' takes (model, batch): the batch comes first",
+        "the loss 'later' is an async function: write a plain one",
+        "the callback 'none' is a class that is no Callback: derive it from that",
+        "the dataset 'misplaced' takes a batch and a model, as a loss does: offer it as a loss",
+    }
+
+
+def test_loading_that_prints_or_changes_the_process_is_told(site, monkeypatch):
+    monkeypatch.setenv("A_PLUGIN", "0")
+    site.module("acme_losses", LOSSES)
+    source = "import atexit, logging, os\nprint('hello')\nos.environ['A_PLUGIN'] = '1'\n"
+    source += "logging.basicConfig(level=10)\natexit.register(print, 'bye')\n"
+    site.plugin("loud", source + offer("losses", loss("plain")))
+    assert faults("loud")["imports lightly"] == (
+        "loading it changes the environment, for the whole process",
+        "loading it changes the configuration of logging, for the whole process",
+        "it prints 'hello' when it is loaded",
+    )

@@ -171,3 +171,17 @@ def test_callbacks_see_the_model_in_training_mode(make_trainer: MakeTrainer) -> 
     make_trainer(model=model, callbacks=[callback]).fit()
     assert modes == [True, True]
     assert not model.training
+
+
+def test_a_metric_of_a_callback_is_a_number_of_the_epoch(make_trainer: MakeTrainer) -> None:
+    def add(trainer: Any, config: Any, writer: Any) -> None:
+        trainer.opt_result.metrics["norm"] = torch.tensor(2.0)
+
+    callback = Callback("train_epoch_end", callback=add)
+    trainer = make_trainer(callbacks=[callback], tracking_tool="csv", write_every=1)
+    trainer.fit()
+    assert [row["norm"] for row in trainer.history] == [2.0, 2.0]
+    assert all(type(row["norm"]) is float for row in trainer.history)
+    header, *rows = (trainer.log_folder / "metrics.csv").read_text().splitlines()
+    assert "norm" in header.split(",")
+    assert len(rows) == 2

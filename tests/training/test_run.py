@@ -325,3 +325,17 @@ def test_what_toml_can_hold_is_written_back(build, line):
     run = build(LINE, "train.hyperparams={when = 2020-01-02, most = inf, deep = [{a = 1}]}")
     text = (run.train() / "run.toml").read_text()
     assert tomllib.loads(text)["train"]["hyperparams"] == run.run_file.train["hyperparams"]
+
+
+def test_the_table_keeps_what_callbacks_wrote(build, line, here):
+    (here / "mine.py").write_text(
+        "from perceptrain import Callback\n"
+        "def note(trainer, config, writer):\n"
+        "    writer.write(trainer.current_epoch, {'mine': 10.0 * trainer.current_epoch})\n"
+        "def noting():\n    return Callback('train_epoch_end', callback=note)\n"
+    )
+    folder = build(f"{LINE}\n[[callbacks]]\nname = './mine.py:noting'").train()
+    header, *rows = (folder / "metrics.csv").read_text().splitlines()
+    column = header.split(",").index("mine")
+    assert [row.split(",")[column] for row in rows[:2]] == ["10.0", "20.0"]
+    assert [row.split(",")[0] for row in rows] == [str(n + 1) for n in range(len(rows))]
