@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import pyqtorch
 import torch
 from pyqtorch import DiffMode
-from pyqtorch.quantum_operation import QuantumOperation
-from torch import Tensor, nn
+from torch import Tensor
 
 from perceptrain.errors import ConfigError
+from perceptrain_quantum.operations import (
+    check_differentiable,
+    check_values,
+    closing_operations,
+    copied,
+    names_in,
+)
 
 _REAL = (torch.float64, torch.float32)
 # Up to about this many states a gate costs what its calls cost, for one state as for all.
 _FEW_STATES = 32
+# A row of the operator times a state costs what a gate costs, if it is about this long.
+_ROW = 12
 
 
 class Simulator:
@@ -25,8 +32,8 @@ class Simulator:
     It is no ``nn.Module``: ``model.to(torch.float32)`` would cut the imaginary part off the gates.
 
     Args:
-        circuit: The circuit.
-        observables: One for each output.
+        circuit: The circuit; it is copied.
+        observables: One for each output; they are copied, for models may share them.
         features: The names of the parameters that differ between the points of a batch.
         diff_mode: How the library differentiates: "ad", "adjoint" or "gpsr".
         n_shots: Draws for each expectation value; None for exact ones.
@@ -48,32 +55,37 @@ class Simulator:
                 f"diff_mode={diff_mode!r}: expected {', '.join(repr(str(m)) for m in DiffMode)}."
             )
         _check_shots(n_shots, diff_mode)
-        self.circuit, self.observables = circuit, observables
+        for part in (circuit, *observables):
+            check_values(part)
+        # In the precision in which they were given, so that float32 and back loses nothing.
+        self._given = (copied(circuit), tuple(map(copied, observables)))
+        if diff_mode != DiffMode.AD:
+            check_differentiable(self._given[0], diff_mode)
+            if any(map(names_in, observables)):
+                raise ConfigError(
+                    f"diff_mode={diff_mode!r} differentiates with respect to the circuit alone, "
+                    'and the observable has parameters too. Use diff_mode="ad".'
+                )
         self.diff_mode, self.n_shots = DiffMode(diff_mode), n_shots
         self._features = frozenset(features)
-        self._n_closing = _closing_operations(circuit, observables, self._features)
-        if self.diff_mode is not DiffMode.AD and any(map(_names_in, observables)):
-            raise ConfigError(
-                f"diff_mode={diff_mode!r} differentiates with respect to the circuit alone, and "
-                'the observable has parameters too. Use diff_mode="ad".'
-            )
-        if self.diff_mode is DiffMode.ADJOINT:
-            _check_ascending(circuit)
+        self._place: tuple[torch.device, torch.dtype] | None = None
+        self._take(*self._given)
 
     def names(self) -> list[str]:
         """Give the names of the parameters, in the order of the operations."""
         return list(
             dict.fromkeys(
-                name for part in (self.circuit, *self.observables) for name in _names_in(part)
+                name for part in (self.circuit, *self.observables) for name in names_in(part)
             )
         )
 
-    def expectation(self, values: Mapping[str, Tensor]) -> Tensor:
+    def expectation(self, values: Mapping[str, Tensor], training: bool = True) -> Tensor:
         """Give the expectation values.
 
         Args:
             values: For each name a tensor of shape ``(N,)``, or ``(1,)`` for all of a batch;
                 float64, or float32 for complex64 gates; all on one device.
+            training: Whether a ``DropoutQuantumCircuit`` leaves out gates.
 
         Returns:
             ``(N, number of observables)``, in the dtype of the values.
@@ -85,32 +97,36 @@ class Simulator:
         self._move(next(iter(own.values())))
         if self.diff_mode is not DiffMode.AD:
             columns = [self._expectation(each, own) for each in self.observables]
-        elif self._n_closing and 2**self.circuit.n_qubits <= max(batch, _FEW_STATES):
-            columns = self._by_operators(own)
         else:
-            state = self.circuit.run(self.circuit.init_state(), own)
+            self.circuit.training = training
+            state = self._by_operator(own) if self._is_less(batch) else self._by_states(own)
             columns = [each.expectation(state, own) for each in self.observables]
         return torch.stack([column.expand(batch) for column in columns], dim=-1)
 
-    def _by_operators(self, values: dict[str, Tensor]) -> list[Tensor]:
-        """Evolve the observables through the closing operations: the Heisenberg picture.
+    def _by_states(self, values: dict[str, Tensor]) -> Tensor:
+        return self.circuit.run(self.circuit.init_state(), values)
 
-        They are as small as a batch of ``2^n_qubits`` states, and no derivative with respect to
-        a feature passes through these operations.
+    def _by_operator(self, values: dict[str, Tensor]) -> Tensor:
+        """Apply the closing gates to the basis, and their product to the states.
+
+        No derivative with respect to a feature passes through these gates, only through the
+        product with their operator.
         """
-        n_qubits, operations = self.circuit.n_qubits, list(self.circuit.operations)
-        state, size = self.circuit.init_state(), 2**n_qubits
-        for operation in operations[: -self._n_closing]:
+        state, size = self.circuit.init_state(), 2**self.circuit.n_qubits
+        shape = list(state.shape[:-1])
+        for operation in self._opening:
             state = operation(state, values)
-        columns = torch.eye(size, dtype=state.dtype, device=state.device)
-        columns = columns.reshape([2] * n_qubits + [size])
+        columns = torch.eye(size, dtype=state.dtype, device=state.device).reshape([*shape, size])
         # The library takes the number of states from the longest of all values.
         angles = {name: values[name] for name in values.keys() - self._features}
-        for operation in operations[-self._n_closing :]:
+        for operation in self._closing:
             columns = operation(columns, angles)
-        bra, state = columns.reshape(size, size).mH, state.reshape(size, -1)
-        operators = [bra @ each(columns, angles).reshape(size, size) for each in self.observables]
-        return [(state.conj() * (operator @ state)).sum(0).real for operator in operators]
+        return (columns.reshape(size, size) @ state.reshape(size, -1)).reshape([*shape, -1])
+
+    def _is_less(self, batch: int) -> bool:
+        """Tell whether the operator of the closing gates costs less than the gates."""
+        size: int = 2**self.circuit.n_qubits
+        return size <= max(batch, _FEW_STATES) and size <= _ROW * len(self._closing)
 
     def _expectation(self, observable: pyqtorch.Observable, values: dict[str, Tensor]) -> Tensor:
         column = pyqtorch.expectation(
@@ -131,63 +147,22 @@ class Simulator:
                 f"A circuit cannot be simulated in {like.dtype}; expected float64 or float32. "
                 "Convert the model with model.to(torch.float64), its dtype unless told otherwise."
             )
-        dtype = like.dtype.to_complex()
-        if (self.circuit.dtype, self.circuit.device) != (dtype, like.device):
+        place = (like.device, like.dtype.to_complex())
+        if place != self._place:
+            device, dtype = self._place = place
+            circuit, observables = self._given
+            self._take(copied(circuit), tuple(map(copied, observables)))
             with warnings.catch_warnings():
                 # Of torch, about any complex module; each gate would give it.
                 warnings.filterwarnings("ignore", "Complex modules are a new feature")
                 for part in (self.circuit, *self.observables):
-                    part.to(device=like.device, dtype=dtype)
+                    part.to(device=device, dtype=dtype)
 
-
-def _names_in(part: nn.Module) -> list[str]:
-    names: list[str] = []
-    for module in part.modules():
-        name: Any = getattr(module, "param_name", None)
-        if isinstance(name, str) and name:
-            names.append(name)
-        elif isinstance(name, pyqtorch.ConcretizedCallable):
-            names += sorted(name.independent_args)
-    return names
-
-
-def _closing_operations(
-    circuit: pyqtorch.QuantumCircuit,
-    observables: tuple[pyqtorch.Observable, ...],
-    features: frozenset[str],
-) -> int:
-    """Count the operations at the end that are surely unitary and take no features."""
-    if type(circuit) is not pyqtorch.QuantumCircuit or features.intersection(
-        *map(_names_in, observables)
-    ):
-        return 0
-    closing = 0
-    for operation in reversed(list(circuit.operations)):
-        if features.intersection(_names_in(operation)) or not _is_gate(operation):
-            break
-        closing += 1
-    return closing
-
-
-def _is_gate(operation: nn.Module) -> bool:
-    parts = [part for part in operation.modules() if not isinstance(part, nn.ModuleList)]
-    return all(
-        (isinstance(part, QuantumOperation) and part.noise is None)
-        or type(part) in (pyqtorch.Merge, pyqtorch.Sequence)
-        for part in parts
-    )
-
-
-def _check_ascending(circuit: pyqtorch.QuantumCircuit) -> None:
-    """Refuse gates for which the adjoint mode of pyqtorch 1.7.8 gives wrong gradients."""
-    for gate in circuit.flatten():
-        qubits = (*gate.control, *gate.target) if isinstance(gate, QuantumOperation) else ()
-        if list(qubits) != sorted(qubits):
-            raise ConfigError(
-                f'diff_mode="adjoint" and the gate {type(gate).__name__} on the qubits {qubits}: '
-                "pyqtorch gives wrong gradients where they do not ascend, such as CNOT(1, 0). Use "
-                'diff_mode="ad", or number the qubits otherwise.'
-            )
+    def _take(
+        self, circuit: pyqtorch.QuantumCircuit, observables: tuple[pyqtorch.Observable, ...]
+    ) -> None:
+        self.circuit, self.observables = circuit, observables
+        self._opening, self._closing = closing_operations(circuit, self._features)
 
 
 def _check_shots(n_shots: object, diff_mode: str) -> None:

@@ -57,22 +57,46 @@ def test_an_observable_may_have_parameters_and_a_gate_a_formula() -> None:
     torch.testing.assert_close(model(x), size * (stretch * x).cos())
 
 
-def test_an_evolution_is_trained_in_its_time() -> None:
-    evolution = pyqtorch.HamiltonianEvolution(
-        pyqtorch.Sequence([pyqtorch.X(0)]), "time", qubit_support=(0,)
-    )
-    model = CircuitModel(pyqtorch.QuantumCircuit(1, [pyqtorch.RX(0, "x"), evolution]), "Z0")
-    assert model.angle_names == ("time",)
+def test_a_circuit_without_trained_parameters_is_a_model() -> None:
+    model = CircuitModel(pyqtorch.QuantumCircuit(2, [pyqtorch.RX(0, "x"), pyqtorch.CNOT(0, 1)]))
+    assert model.angles.shape == (0,)
     x = torch.rand(5, 1, dtype=torch.float64)
-    torch.testing.assert_close(model(x), (x + 2 * model.angles).cos())
+    torch.testing.assert_close(model(x), 2 * x.cos())
+    assert model.values() == {}
 
 
-def test_adjoint_refuses_gates_for_which_it_is_wrong() -> None:
-    gates = [pyqtorch.RX(0, "x"), pyqtorch.RY(1, "a"), pyqtorch.CNOT(1, 0)]
-    backwards = pyqtorch.QuantumCircuit(2, gates)
-    with pytest.raises(ConfigError, match=r"CNOT on the qubits \(1, 0\): .* wrong gradients"):
-        CircuitModel(backwards, diff_mode="adjoint")
-    assert CircuitModel(backwards)(torch.rand(3, 1)).shape == (3, 1)
+def test_dropout_is_of_training_alone() -> None:
+    gates = [pyqtorch.RX(0, "x"), pyqtorch.RY(0, "a"), pyqtorch.RY(1, "b"), pyqtorch.CNOT(0, 1)]
+    dropping = pyqtorch.circuit.DropoutQuantumCircuit(2, gates, dropout_prob=0.5)
+    model, x = CircuitModel(dropping), torch.rand(3, 1)
+
+    def outputs() -> set[tuple[float, ...]]:
+        return {tuple(model(x).flatten().tolist()) for _ in range(20)}
+
+    assert len(outputs()) > 1
+    model.eval()
+    exact = CircuitModel(pyqtorch.QuantumCircuit(2, gates))
+    exact.load_state_dict(model.state_dict())
+    assert len(outputs()) == 1
+    torch.testing.assert_close(model(x), exact(x))
+    model.train()
+    assert len(outputs()) > 1
+
+
+def test_models_may_share_an_observable_and_a_circuit() -> None:
+    shared = pyqtorch.Observable(
+        [pyqtorch.Scale(pyqtorch.Z(1), torch.tensor(0.3, dtype=torch.float64)), pyqtorch.X(1)]
+    )
+    fixed = pyqtorch.QuantumCircuit(2, [*circuit().operations, pyqtorch.RY(1, 0.3), pyqtorch.H(0)])
+    one, other = (CircuitModel(fixed, shared, features=["x", "y"]) for _ in range(2))
+    x = torch.rand(4, 2, dtype=torch.float64)
+    exact = other(x).detach(), one(x).detach()
+    assert one.to(torch.float32)(x).dtype is torch.float32
+    torch.testing.assert_close(other(x), exact[0], rtol=0, atol=0)
+    one.to(torch.float64)
+    other.load_state_dict(one.state_dict())
+    torch.testing.assert_close(one(x), other(x), rtol=0, atol=0)
+    torch.testing.assert_close(one(x), exact[1], rtol=0, atol=1e-6)
 
 
 def test_faults_are_told() -> None:
@@ -84,6 +108,8 @@ def test_faults_are_told() -> None:
         CircuitModel(circuit(), features=["z"])
     with pytest.raises(ConfigError, match=r"features=\[\]"):
         CircuitModel(circuit(), features=[])
+    with pytest.raises(ConfigError, match=r"features=\['x', 'x'\]: expected names .*, each once"):
+        CircuitModel(circuit(), features=["x", "x"])
     measured = pyqtorch.Observable([pyqtorch.Scale(pyqtorch.Z(0), "size")])
     with pytest.raises(ConfigError, match="the observable has parameters too"):
         CircuitModel(circuit(), measured, features=["x"], diff_mode="gpsr")

@@ -24,7 +24,8 @@ class CircuitModel(QNN):
     ``model.to(torch.float32)`` simulates in complex64.
 
     Args:
-        circuit: The circuit. It is used as it is, not copied.
+        circuit: The circuit; it is copied. One that drops gates (``DropoutQuantumCircuit``) does so
+            while the model trains, and not after ``model.eval()``.
         observable: What is measured, one for each output: "total_magnetization", Pauli strings
             such as "Z0 Z1 - 0.5 * X2", a ``pyqtorch.Observable``, or a list of these.
         features: The names of the circuit's parameters that the columns of the inputs give.
@@ -64,11 +65,11 @@ class CircuitModel(QNN):
         self._simulator = Simulator(circuit, measured, features, diff_mode, n_shots)
         self.features = tuple(features)
         names = self._simulator.names()
-        unknown = [name for name in self.features if name not in names]
-        if unknown or not self.features:
+        once = set(self.features)
+        if not once or not once.issubset(names) or len(once) < len(self.features):
             raise ConfigError(
                 f"features={list(self.features)}: expected names of the circuit's parameters, "
-                f"which are {names}."
+                f"each once; they are {names}."
             )
         self.angle_names = tuple(name for name in names if name not in self.features)
         start = torch.rand(len(self.angle_names), dtype=torch.float64)
@@ -76,7 +77,7 @@ class CircuitModel(QNN):
 
     @property
     def circuit(self) -> pyqtorch.QuantumCircuit:
-        """The circuit."""
+        """The circuit, the model's own copy."""
         return self._simulator.circuit
 
     @property
@@ -100,7 +101,7 @@ class CircuitModel(QNN):
         """
         features = self._checked(inputs).to(self.angles.dtype)
         return self._simulator.expectation(
-            {**self._feature_values(features), **self._angle_values()}
+            {**self._feature_values(features), **self._angle_values()}, self.training
         )
 
     def values(self) -> dict[str, Tensor]:
@@ -111,7 +112,7 @@ class CircuitModel(QNN):
         return dict(zip(self.features, features.unbind(dim=1), strict=True))
 
     def _angle_values(self) -> dict[str, Tensor]:
-        return dict(zip(self.angle_names, torch.split(self.angles, 1), strict=True))
+        return dict(zip(self.angle_names, self.angles.unsqueeze(1).unbind(), strict=True))
 
     def _checked(self, inputs: Any) -> Tensor:
         width = self._width()
