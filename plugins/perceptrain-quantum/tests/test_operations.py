@@ -175,12 +175,14 @@ def test_an_evolution_is_trained_in_its_time() -> None:
 def test_an_evolution_keeps_no_graph() -> None:
     evolved = CircuitModel(pyqtorch.QuantumCircuit(1, [RX(0, "x"), evolution(X0_PLUS_Z0)]), "Z0")
     x = torch.rand(5, 1, dtype=torch.float64)
+    outputs = evolved(x)
+    torch.testing.assert_close(copy.deepcopy(evolved)(x), outputs)
+    outputs.sum().backward()
+    evolved(x).sum().backward()
     config = TrainConfig(max_iter=5, batch_size=5, verbose=False)
     trainer = Trainer(evolved, {"name": "sgd", "lr": 1e-5}, config)
     trainer.fit((x, x))
     assert len({row["train_loss"] for row in trainer.history}) == 5
-    outputs = evolved(x)
-    torch.testing.assert_close(copy.deepcopy(evolved)(x), outputs)
 
 
 def test_an_evolution_sees_all_digits_of_all_points() -> None:
