@@ -15,7 +15,7 @@ from torch import nn
 
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.testing.case import changes, leaves, seen
+from perceptrain_core.testing.case import changes, leaves, seen, whole_numbers
 from perceptrain_core.testing.checks import require_all, strays
 from perceptrain_core.training import Trainer
 
@@ -147,18 +147,13 @@ def _resume_faults(callback: Callback) -> Iterator[str]:
         yield "a run that was resumed has another history than one that was never stopped"
     for change in changes(_seen(whole.state_dict()), _seen(after.state_dict())):
         yield f"after a resume {change}: keep in state_dict what the next epochs need"
-    counts = _counts(after)
-    for name, count in _counts(whole).items():
+    counts = whole_numbers(after)
+    for name, count in whole_numbers(whole).items():
         if counts.get(name) != count:
             yield (
                 f"after a resume its {name} is {counts.get(name)}, and {count} in a run that was "
                 "never stopped: keep it in state_dict, or begin it anew with each run"
             )
-
-
-def _counts(callback: Callback) -> dict[str, int]:
-    """The whole numbers that it holds, which are most often what it has counted."""
-    return {name: value for name, value in vars(callback).items() if type(value) is int}
 
 
 def _through_a_file(callback: Callback) -> Any:

@@ -115,6 +115,11 @@ def seen(value: Any) -> dict[str, Any]:
     }
 
 
+def whole_numbers(thing: object) -> dict[str, int]:
+    """The whole numbers that an object holds, which are most often what it has counted."""
+    return {n: v for n, v in getattr(thing, "__dict__", {}).items() if type(v) is int}
+
+
 def leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     """What nested mappings, tuples and lists hold, each under the way to it."""
     if isinstance(value, Mapping):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.registry.messages import one_line
-from perceptrain_core.testing.case import Case, changes, leaves, same, seen
+from perceptrain_core.testing.case import Case, changes, leaves, same, seen, whole_numbers
 from perceptrain_core.testing.checks import Check, require, run_check
 from perceptrain_core.testing.footprint import graph_faults, process_faults
 from perceptrain_core.training.first_batch import (
@@ -229,6 +229,13 @@ def _state_faults(case: Case) -> Iterator[str]:
         yield from changes(
             *({n: seen(v) for n, v in leaves(item, "state_dict()")} for item in (state, restored))
         )
+    counts = whole_numbers(fresh.loss_fn)
+    for name, number in whole_numbers(used.loss_fn).items():
+        if counts.get(name) != number:
+            yield (
+                f"its {name} is {number} after {_STEPS} steps, and {counts.get(name)} in a resumed "
+                "run: keep it in state_dict"
+            )
     fresh.model.load_state_dict(used.model.state_dict())
     for train in (False, True):
         used.batch, fresh.batch = copy.deepcopy(case.batch), copy.deepcopy(case.batch)

@@ -141,6 +141,15 @@ class Baseline:
         return loss / (1 if self.first is None else self.first.to(loss.dtype)), metrics
 
 
+class Late(Steps):
+    """Its steps matter when the check is over."""
+
+    def __call__(self, batch, model):
+        self.steps += model.training
+        loss, metrics = good(batch, model)
+        return loss * (2 if self.steps > 99 else 1), metrics
+
+
 def by_class(batch, model):
     loss, metrics = good(batch, model)
     return loss * (2 if isinstance(model, nn.Sequential) else 1), metrics
@@ -201,6 +210,7 @@ BAD = {
     "own parameter": (OwnParameter(), REACHES, "that nobody trains: a loss with parameters is an"),
     "moves in validation": (MovesInValidation(), CHANGES, "the state of the loss['mean'] changed"),
     "baseline": (Baseline(), STATE, "give it state_dict and load_state_dict"),
+    "late": (Late(), STATE, "its steps is 5 after 5 steps, and 0 in a resumed run"),
     "metric loss": (lambda b, m: (good(b, m)[0], {"loss": 7.0}), RESULT, "is called 'loss'"),
     "metric nan": (lambda b, m: (good(b, m)[0], {"a": torch.nan}), RESULT, "term 'a' is nan"),
     "complex": (lambda b, m: (good(b, m)[0], {"a": torch.tensor(1j)}), RESULT, "'a' is complex"),
