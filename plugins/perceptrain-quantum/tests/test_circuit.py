@@ -99,6 +99,13 @@ def test_models_may_share_an_observable_and_a_circuit() -> None:
     torch.testing.assert_close(one(x), exact[1], rtol=0, atol=1e-6)
 
 
+def test_one_feature_may_be_its_name_alone() -> None:
+    gates = [pyqtorch.RX(0, "time"), pyqtorch.RY(0, "a")]
+    model = CircuitModel(pyqtorch.QuantumCircuit(1, gates), "Z0", features="time")
+    assert model.features == ("time",)
+    assert model(torch.rand(3, 1)).shape == (3, 1)
+
+
 def test_faults_are_told() -> None:
     with pytest.raises(ConfigError, match=r"circuit=5: expected a pyqtorch\.QuantumCircuit"):
         CircuitModel(5)  # type: ignore[arg-type]

@@ -62,8 +62,8 @@ class CircuitModel(QNN):
         if not isinstance(circuit, pyqtorch.QuantumCircuit):
             raise ConfigError(f"circuit={circuit!r}: expected a pyqtorch.QuantumCircuit.")
         measured = observables(observable, circuit.n_qubits)
-        self._simulator = Simulator(circuit, measured, features, diff_mode, n_shots)
-        self.features = tuple(features)
+        self.features = (features,) if isinstance(features, str) else tuple(features)
+        self._simulator = Simulator(circuit, measured, self.features, diff_mode, n_shots)
         names = self._simulator.names()
         once = set(self.features)
         if not once or not once.issubset(names) or len(once) < len(self.features):
