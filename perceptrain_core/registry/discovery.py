@@ -120,7 +120,7 @@ def _owner(same: list[Distribution]) -> tuple[Distribution, str]:
     """Which one an import of their name would come from, the first on the path; its version."""
     versions: dict[Distribution, str] = {}
     for distribution in same:
-        with contextlib.suppress(LookupError, OSError, UnicodeError):
+        with contextlib.suppress(LookupError, OSError):
             versions[distribution] = _metadata(distribution, "Version")
     if not versions:
         raise LookupError("no Version in METADATA")

@@ -39,7 +39,8 @@ def load_plugin(source: Source, taken: Collection[tuple[str, str]] = ()) -> Plug
     before = HEAVY & sys.modules.keys()
     plugin = _load(source, taken)
     heavy = (HEAVY & sys.modules.keys()) - before
-    heavy |= before & _libraries_of(source.module)
+    if before:  # rarely so, and never in a listing whose plugins are light
+        heavy |= before & _libraries_of(source.module)
     return plugin._replace(heavy=tuple(sorted(heavy)))
 
 

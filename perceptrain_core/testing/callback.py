@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from torch import nn
 
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.testing.case import changes, leaves, seen, whole_numbers
+from perceptrain_core.testing.case import changes, leaves, seen, through_a_file, whole_numbers
 from perceptrain_core.testing.checks import require_all, strays
 from perceptrain_core.training import Trainer
 
@@ -130,7 +129,7 @@ def _state_faults(callback: Callback) -> Iterator[str]:
     used = copy.deepcopy(callback)
     with tempfile.TemporaryDirectory() as folder:
         _Run(used, folder).fit()
-    state = _through_a_file(used)
+    state = through_a_file(used.state_dict())
     fresh = copy.deepcopy(callback)
     fresh.load_state_dict(state)
     yield from changes(_seen(state), _seen(fresh.state_dict()))
@@ -154,13 +153,6 @@ def _resume_faults(callback: Callback) -> Iterator[str]:
                 f"after a resume its {name} is {counts.get(name)}, and {count} in a run that was "
                 "never stopped: keep it in state_dict, or begin it anew with each run"
             )
-
-
-def _through_a_file(callback: Callback) -> Any:
-    file = io.BytesIO()
-    torch.save(callback.state_dict(), file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
 
 
 def _seen(state: Any) -> Any:

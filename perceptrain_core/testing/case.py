@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -113,6 +114,14 @@ def seen(value: Any) -> dict[str, Any]:
         "requires_grad of ": value.requires_grad,
         ".grad of ": None if grad is None else grad.detach().clone(),
     }
+
+
+def through_a_file(state: Any) -> Any:
+    """Save a state and load it, as a checkpoint does, without running anybody's code."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
 
 
 def whole_numbers(thing: object) -> dict[str, int]:

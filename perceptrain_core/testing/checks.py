@@ -99,8 +99,13 @@ def strays() -> Iterator[str]:
     """Say which files lie in the working directory, where none should be, and remove them."""
     for path in sorted(Path.cwd().rglob("*")):
         if path.is_file():
-            yield f"it wrote {path.name} outside of the folder of the run, config.log_folder"
+            yield elsewhere(path)
             path.unlink()
+
+
+def elsewhere(path: Path) -> str:
+    """Say that a file is where none should be."""
+    return f"it wrote {path.name} outside of the folder of the run, config.log_folder"
 
 
 def require(subject: str, checks: Iterable[Check]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import io
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +13,15 @@ from torch import Tensor, nn
 
 from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.registry.messages import one_line
-from perceptrain_core.testing.case import Case, changes, leaves, same, seen, whole_numbers
+from perceptrain_core.testing.case import (
+    Case,
+    changes,
+    leaves,
+    same,
+    seen,
+    through_a_file,
+    whole_numbers,
+)
 from perceptrain_core.testing.checks import Check, require, run_check
 from perceptrain_core.testing.footprint import graph_faults, process_faults
 from perceptrain_core.training.first_batch import (
@@ -223,7 +230,7 @@ def _state_faults(case: Case) -> Iterator[str]:
         used.disturb_parameters()  # or what is kept of a step would be the same in each
     saves = hasattr(case.loss_fn, "state_dict") and hasattr(case.loss_fn, "load_state_dict")
     if saves:
-        state = _through_a_file(used.loss_fn.state_dict())  # type: ignore[attr-defined]
+        state = through_a_file(used.loss_fn.state_dict())  # type: ignore[attr-defined]
         fresh.loss_fn.load_state_dict(state)  # type: ignore[attr-defined]
         restored = fresh.loss_fn.state_dict()  # type: ignore[attr-defined]
         yield from changes(
@@ -248,13 +255,6 @@ def _state_faults(case: Case) -> Iterator[str]:
                 "begins anew, as in a resumed run: give it state_dict and load_state_dict"
             )
             return
-
-
-def _through_a_file(state: Any) -> Any:
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
 
 
 _CHECKS = {

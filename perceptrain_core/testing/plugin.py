@@ -107,8 +107,10 @@ def _label(entry: Entry) -> str:
 def _owners(plugins: Iterable[Plugin], own: list[Plugin]) -> dict[tuple[str, str], str]:
     """Which other distribution has each name; the built-ins come first, and keep theirs."""
     owners: dict[tuple[str, str], str] = {}
+    if any(plugin.distribution == BUILTIN_DISTRIBUTION for plugin in own):
+        return owners
     for plugin in plugins:
-        if plugin not in own and BUILTIN_DISTRIBUTION not in {p.distribution for p in own}:
+        if plugin not in own:
             for name in plugin.names():
                 owners.setdefault(name, plugin.distribution)
     return owners

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.testing.checks import require_all, strays
+from perceptrain_core.testing.checks import elsewhere, require_all, strays
 from perceptrain_core.trackers.base import Tracker
 
 _ROWS = [{"train_loss": 1.0 / epoch, "val_loss": 2.0 / epoch} for epoch in (1, 2, 3)]
@@ -127,7 +127,7 @@ def _place_faults(tracker: Tracker) -> Iterator[str]:
             _use(used, folder)
         for path in Path(folder).iterdir():
             if path.name != "run":
-                yield f"it wrote {path.name} outside of the folder of the run, config.log_folder"
+                yield elsewhere(path)
     yield from strays()
     if printed.getvalue():
         yield f"it printed {printed.getvalue().splitlines()[0]!r}; only print_metrics may print"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.terms import named_terms
 from perceptrain_core.models import FFNN, PINN
-from perceptrain_core.testing.case import Case, changes, leaves, seen
+from perceptrain_core.testing.case import Case, changes, leaves, seen, through_a_file
 from perceptrain_core.testing.checks import Check, require, run_check
 from perceptrain_core.weightings import Weighting
 from perceptrain_core.weightings.base import weighted_sum
@@ -196,10 +195,8 @@ def _float64_faults(case: Case) -> Iterator[str]:
 def _state_faults(case: Case) -> Iterator[str]:
     used, fresh = case.copy(), case.copy()
     list(_descend(used))
-    file = io.BytesIO()
-    torch.save(used.loss_fn.state_dict(), file)  # type: ignore[attr-defined]
-    file.seek(0)
-    fresh.loss_fn.load_state_dict(torch.load(file, weights_only=True))  # type: ignore[attr-defined]
+    state = through_a_file(used.loss_fn.state_dict())  # type: ignore[attr-defined]
+    fresh.loss_fn.load_state_dict(state)  # type: ignore[attr-defined]
     fresh.model = copy.deepcopy(used.model)
     after, restored = ([_weights(m) for m in _descend(c)] for c in (used, fresh))
     if after != restored:
