@@ -87,7 +87,7 @@ def perceptrain_models() -> list[Spec]:
 
 
 def _search(name: str, summary: str) -> Spec:
-    target = f"perceptrain_core.optimizers.nevergrad_algorithms:{name}"
+    target = f"perceptrain_core.optimizers.nevergrad.algorithms:{name}"
     return Spec(name, target, f"{summary}, without gradients (an extra).")
 
 
@@ -97,7 +97,7 @@ def _searches() -> list[Spec]:
         _search("de", "Differential evolution"),
         Spec(
             "nevergrad",
-            "perceptrain_core.optimizers.nevergrad:NevergradOptimizer",
+            "perceptrain_core.optimizers.nevergrad.optimizer:NevergradOptimizer",
             "Any algorithm of nevergrad, without gradients (an extra).",
         ),
         _search("ngopt", "What nevergrad chooses by itself"),

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar, TypeAlias
 
-from perceptrain_core.callbacks.arguments import check_count
-from perceptrain_core.callbacks.context import TrainerContext
+from perceptrain_core.callbacks.support.arguments import check_count
+from perceptrain_core.callbacks.support.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.trackers.base import Tracker

@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import nn
 
-from perceptrain_core.callbacks.arguments import check_count, check_number
-from perceptrain_core.callbacks.context import TrainerContext
-from perceptrain_core.callbacks.metric_monitor import MetricMonitor
-from perceptrain_core.callbacks.once_per_epoch import OncePerEpoch
+from perceptrain_core.callbacks.support.arguments import check_count, check_number
+from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.support.metric_monitor import MetricMonitor
+from perceptrain_core.callbacks.support.once_per_epoch import OncePerEpoch
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.types import TrainingStage
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import cos, pi
 
-from perceptrain_core.callbacks.arguments import check_count, check_number
-from perceptrain_core.callbacks.context import TrainerContext
-from perceptrain_core.callbacks.learning_rate_schedule import LearningRateSchedule
+from perceptrain_core.callbacks.support.arguments import check_count, check_number
+from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.support.learning_rate_schedule import LearningRateSchedule
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.types import TrainingStage
 

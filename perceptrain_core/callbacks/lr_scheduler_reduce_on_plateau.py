@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from perceptrain_core.callbacks.arguments import check_count, check_number
-from perceptrain_core.callbacks.context import TrainerContext
-from perceptrain_core.callbacks.learning_rate_schedule import LearningRateSchedule
-from perceptrain_core.callbacks.metric_monitor import MetricMonitor
+from perceptrain_core.callbacks.support.arguments import check_count, check_number
+from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.support.learning_rate_schedule import LearningRateSchedule
+from perceptrain_core.callbacks.support.metric_monitor import MetricMonitor
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.types import TrainingStage
 

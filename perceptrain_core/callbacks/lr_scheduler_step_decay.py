@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from perceptrain_core.callbacks.arguments import check_number
-from perceptrain_core.callbacks.learning_rate_schedule import LearningRateSchedule
+from perceptrain_core.callbacks.support.arguments import check_number
+from perceptrain_core.callbacks.support.learning_rate_schedule import LearningRateSchedule
 from perceptrain_core.types import TrainingStage
 
 

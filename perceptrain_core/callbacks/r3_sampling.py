@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.callbacks.base import Callback, check_call
-from perceptrain_core.callbacks.context import TrainerContext
+from perceptrain_core.callbacks.support.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.device import data_to_device
 from perceptrain_core.data.r3 import R3Dataset

@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 from pydantic.dataclasses import dataclass
 
 from perceptrain_core.config.faults import tells_every_fault
-from perceptrain_core.config.lr_scheduler_names import check_scheduler_names
 from perceptrain_core.errors import RegistryError
 from perceptrain_core.registry import registry
+from perceptrain_core.schedules.names import check_scheduler_names
 from perceptrain_core.types import OptimizeResult
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from perceptrain_core.data.counted import Counted
 from perceptrain_core.data.loaders import is_infinite
+from perceptrain_core.data.position.replayed_iterator import Counted
 from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from perceptrain_core.data.endless import EndlessOrder
+from perceptrain_core.data.position.endless_order import EndlessOrder
 from perceptrain_core.errors import DataError
 
 # Rows gathered at a time: many batches share one index_select, and memory stays bounded.

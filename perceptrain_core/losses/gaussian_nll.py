@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.errors import DataError
-from perceptrain_core.losses.batches import split_batch
-from perceptrain_core.losses.options import check_reduction
-from perceptrain_core.losses.shapes import require_tensor, same_shape
+from perceptrain_core.losses.support.batches import split_batch
+from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.shapes import require_tensor, same_shape
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import Metrics, TBatch
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perceptrain_core.losses.batches import labelled
-from perceptrain_core.losses.options import check_reduction
-from perceptrain_core.losses.shapes import same_shape
+from perceptrain_core.losses.support.batches import labelled
+from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
 _REDUCTIONS = ("mean", "batchmean", "sum")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perceptrain_core.losses.residuals import pointwise
+from perceptrain_core.losses.support.residuals import pointwise
 from perceptrain_core.types import Metrics, TBatch
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from perceptrain_core.losses.residuals import pointwise
+from perceptrain_core.losses.support.residuals import pointwise
 from perceptrain_core.types import Metrics, TBatch
 
 _REDUCTIONS = {"mean": 1, "sum": 2}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perceptrain_core.losses.batches import labelled
-from perceptrain_core.losses.classes import class_indices, class_loss
-from perceptrain_core.losses.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.support.batches import labelled
+from perceptrain_core.losses.support.classes import class_indices, class_loss
+from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
 from perceptrain_core.types import Metrics, TBatch
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import ConfigError, ShapeError
-from perceptrain_core.losses.batches import labelled
-from perceptrain_core.losses.options import check_reduction
-from perceptrain_core.losses.shapes import require_tensor, same_shape
+from perceptrain_core.losses.support.batches import labelled
+from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.shapes import require_tensor, same_shape
 from perceptrain_core.types import Metrics, TBatch
 
 

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 
 from perceptrain_core.errors import ConfigError
-from perceptrain_core.losses.batches import labelled
-from perceptrain_core.losses.options import check_reduction
-from perceptrain_core.losses.shapes import same_shape
+from perceptrain_core.losses.support.batches import labelled
+from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
 

@@ -9,9 +9,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from perceptrain_core.errors import DataError, LossContractError
-from perceptrain_core.losses.batches import RESIDUAL_LOSSES, predict, split_batch
-from perceptrain_core.losses.fitting import Fit, fit_for, is_pointwise, takes_labels
-from perceptrain_core.losses.residuals import add_terms
+from perceptrain_core.losses.support.batches import RESIDUAL_LOSSES, predict, split_batch
+from perceptrain_core.losses.support.criterion_arguments import (
+    Fit,
+    fit_for,
+    is_pointwise,
+    takes_labels,
+)
+from perceptrain_core.losses.support.residuals import add_terms
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import LossFunction, Metrics, TBatch
 

@@ -12,13 +12,13 @@ from torch import Tensor, distributed, nn
 from perceptrain_core.errors import ConfigError
 from perceptrain_core.losses.mse import mse_loss
 from perceptrain_core.losses.supervised import as_loss
-from perceptrain_core.losses.terms import named_terms, require_graphs
+from perceptrain_core.losses.support.terms import named_terms, require_graphs
 from perceptrain_core.tensors import Detached, describe, detached
 from perceptrain_core.types import LossFunction, Metrics, TBatch
 from perceptrain_core.weightings.base import Weighting, weighted_sum
-from perceptrain_core.weightings.gradients import TermGradients, term_gradients
-from perceptrain_core.weightings.known_loss import KnownLoss
-from perceptrain_core.weightings.leaves import Leaves
+from perceptrain_core.weightings.support.precomputed_gradient import KnownLoss
+from perceptrain_core.weightings.support.reachable_parameters import Leaves
+from perceptrain_core.weightings.support.term_gradients import TermGradients, term_gradients
 
 
 class WeightedLoss(nn.Module):

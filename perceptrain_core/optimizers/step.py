@@ -127,13 +127,6 @@ def begin_step(loss_fn: Any) -> None:
         told()
 
 
-def begin_epoch(optimizer: Any, epoch: int) -> None:
-    """Tell an optimizer that an epoch begins, if it has a method ``begin_epoch`` to be told."""
-    told = getattr(optimizer, "begin_epoch", None)
-    if told is not None:
-        told(epoch)
-
-
 # By the class, for a learning-rate scheduler of torch hides the signature of its object's step.
 @cache
 def _class_needs_closure(optimizer_type: type[Optimizer]) -> bool:

@@ -199,7 +199,7 @@ class Registry:
             OptionError: An option is unknown or missing, or ``value`` is none of the above.
             TargetError: What has the name cannot be imported, or does not fit its kind.
         """
-        from perceptrain_core.registry.given import split_mapping, use_given
+        from perceptrain_core.registry.resolve_argument import split_mapping, use_given
 
         found = kind_of(kind)
         options = options or {}

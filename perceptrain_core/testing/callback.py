@@ -14,8 +14,8 @@ from torch import nn
 
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.testing.case import changes, leaves, seen, through_a_file, whole_numbers
 from perceptrain_core.testing.checks import require_all, strays
+from perceptrain_core.testing.trial_case import changes, leaves, seen, through_a_file, whole_numbers
 from perceptrain_core.training import Trainer
 
 _EPOCHS = 4

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.registry.messages import one_line
-from perceptrain_core.testing.case import (
+from perceptrain_core.testing.checks import Check, require, run_check
+from perceptrain_core.testing.side_effects import graph_faults, process_faults
+from perceptrain_core.testing.trial_case import (
     Case,
     changes,
     leaves,
@@ -22,9 +24,7 @@ from perceptrain_core.testing.case import (
     through_a_file,
     whole_numbers,
 )
-from perceptrain_core.testing.checks import Check, require, run_check
-from perceptrain_core.testing.footprint import graph_faults, process_faults
-from perceptrain_core.training.first_batch import (
+from perceptrain_core.training.contract.loss_contract import (
     check_gradient,
     check_result,
     find_nonfinite,

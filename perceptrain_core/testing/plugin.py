@@ -17,7 +17,7 @@ from perceptrain_core.registry.messages import did_you_mean
 from perceptrain_core.registry.options import check as check_signature
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
 from perceptrain_core.testing.checks import Check, require
-from perceptrain_core.testing.light import check_light
+from perceptrain_core.testing.import_cost import check_light
 from perceptrain_core.testing.settings import kept_settings, settings
 from perceptrain_core.trackers.base import Tracker
 

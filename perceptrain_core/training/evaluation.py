@@ -13,10 +13,10 @@ from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import detached
-from perceptrain_core.training.advice import advise
+from perceptrain_core.training.averages import Meter, Row, means_of, rows_of
+from perceptrain_core.training.contract.error_hints import advise
+from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.training.events import Events
-from perceptrain_core.training.first_batch import check_result
-from perceptrain_core.training.meter import Meter, Row, means_of, rows_of
 from perceptrain_core.types import Metrics, OptimizeResult
 from perceptrain_core.types import TrainingStage as Stage
 

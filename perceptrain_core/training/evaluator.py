@@ -16,28 +16,28 @@ from torch.optim.swa_utils import AveragedModel
 from perceptrain_core.analysis.history import History
 from perceptrain_core.analysis.information_content import InformationContent
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.callbacks.writer import get_writer
+from perceptrain_core.callbacks.support.writer import get_writer
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data import Epochs, as_loader
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError, TrainingError
-from perceptrain_core.optimizers.lr_schedulers import Schedule
 from perceptrain_core.optimizers.step import optimize_step as default_optimize_step
+from perceptrain_core.schedules.schedule import Schedule
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.none import SilentTracker
-from perceptrain_core.training import parts
+from perceptrain_core.training import resolve as parts
+from perceptrain_core.training.averages import Meter, Row
 from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.events import Events
-from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.gradient_free import GradientFree
 from perceptrain_core.training.hooks import TrainerHooks
-from perceptrain_core.training.lr_finder import LRFinderResult, find_lr
-from perceptrain_core.training.meter import Meter, Row
-from perceptrain_core.training.overfit import OverfitResult, overfit_batch
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.processes import engine_for
 from perceptrain_core.training.provenance import Provenance, provenance
+from perceptrain_core.training.resume.data_position import Feed
 from perceptrain_core.training.run_folder import new_run_folder
+from perceptrain_core.training.trials.lr_finder import LRFinderResult, find_lr
+from perceptrain_core.training.trials.overfit import OverfitResult, overfit_batch
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
 
 

@@ -18,11 +18,15 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import ConfigError, NonFiniteLossError, TrainingError
 from perceptrain_core.optimizers.ask_tell import AskTell, ask_tell_step, write_vector
 from perceptrain_core.optimizers.step import optimize_step
-from perceptrain_core.training import parts
-from perceptrain_core.training.first_batch import check_result, find_nonfinite
-from perceptrain_core.training.guard import LossGuard, make_guard, warn_of_skipped
+from perceptrain_core.training import resolve as parts
+from perceptrain_core.training.contract.distributed_guard import SharedLossGuard
+from perceptrain_core.training.contract.loss_contract import check_result, find_nonfinite
+from perceptrain_core.training.contract.nonfinite_guard import (
+    LossGuard,
+    make_guard,
+    warn_of_skipped,
+)
 from perceptrain_core.training.provenance import Provenance, provenance
-from perceptrain_core.training.shared_guard import SharedLossGuard
 from perceptrain_core.training.stop_signals import StopSignals
 from perceptrain_core.types import LossFunction, Metrics, OptimizeStep, SkipBatch, StepResult
 

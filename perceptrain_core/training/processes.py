@@ -15,15 +15,15 @@ from perceptrain_core.checkpoints.random_state import (
 )
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.device import data_to_device
-from perceptrain_core.data.generators import loader_random_state, set_loader_random_state
+from perceptrain_core.data.position.generators import loader_random_state, set_loader_random_state
 from perceptrain_core.engine import Engine, make_engine
 from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.step import may_need_closure
-from perceptrain_core.training.guard import require_optimizer
-from perceptrain_core.training.meter import reduce_row
-from perceptrain_core.training.state import (
+from perceptrain_core.training.averages import reduce_row
+from perceptrain_core.training.contract.nonfinite_guard import require_optimizer
+from perceptrain_core.training.resume.checkpoint_state import (
     find_run,
     restore_callbacks,
     restore_trained,

@@ -13,14 +13,13 @@ from perceptrain_core.callbacks.save_checkpoint import save_run
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import training
-from perceptrain_core.optimizers.step import begin_epoch
+from perceptrain_core.schedules.rates import begin_epoch
 from perceptrain_core.trackers.base import Tracker
-from perceptrain_core.training import parts
+from perceptrain_core.training import resolve as parts
+from perceptrain_core.training.averages import Meter, Row, reduce_row
 from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluator import Evaluator
-from perceptrain_core.training.feed import Feed
 from perceptrain_core.training.hooks import losses_of
-from perceptrain_core.training.meter import Meter, Row, reduce_row
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.processes import (
     agreed,
@@ -30,7 +29,8 @@ from perceptrain_core.training.processes import (
     seed_run,
 )
 from perceptrain_core.training.progress import ProgressBar, make_bar
-from perceptrain_core.training.state import restore_run, run_state
+from perceptrain_core.training.resume.checkpoint_state import restore_run, run_state
+from perceptrain_core.training.resume.data_position import Feed
 from perceptrain_core.training.stop_signals import StopSignals
 from perceptrain_core.types import StepResult
 from perceptrain_core.types import TrainingStage as Stage

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import ConfigError
-from perceptrain_core.weightings.gradients import TermGradients
+from perceptrain_core.weightings.support.term_gradients import TermGradients
 
 #: Terms by name, 0-dim tensors.
 Terms = Mapping[str, Tensor]

@@ -153,6 +153,6 @@ def test_a_notebook_shows_it_in_place(
 
 
 def test_a_dry_run_draws_nothing(tmp_path: Path) -> None:
-    from perceptrain_core.training.run import dry_config
+    from perceptrain_core.runs.run import dry_config
 
     assert dry_config(TrainConfig(live_plot_every=1)).live_plot_every == 0

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import matplotlib.image
 import pytest
 
-from perceptrain_core.config.run_file import read_run_file
 from perceptrain_core.registry import Registry
+from perceptrain_core.runs.run_file import read_run_file
 
 from .conftest import COMMAND, invoke
 

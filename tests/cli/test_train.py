@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from perceptrain_core.config.run_file import read_run_file
-from perceptrain_core.training.run import build_run
+from perceptrain_core.runs.run import build_run
+from perceptrain_core.runs.run_file import read_run_file
 
 from .conftest import COMMAND, invoke
 

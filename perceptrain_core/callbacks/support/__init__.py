@@ -1,0 +1,1 @@
+"""What several callbacks share: none of these modules is a callback."""

@@ -1,0 +1,1 @@
+"""Data from files: tables, splits and scaling."""

@@ -1,0 +1,66 @@
+"""The place in an endless loader that keeps none itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perceptrain_core.data.position.generators import loader_random_state, set_loader_random_state
+from perceptrain_core.types import Loader
+
+
+class Counted:
+    """Take the batches of an endless loader and count them, to find the place again.
+
+    The place is found by going over the loader from its start. So the random numbers of torch that
+    it draws are its own, from one seed that is taken of torch's default generator at its first
+    batch, and do not depend on what others draw meanwhile; those of Python and NumPy are not.
+
+    Args:
+        loader: The loader.
+        place: Where to start, from `state_dict`; at the beginning if it is empty.
+
+    Raises:
+        StopIteration: The loader ends before the place.
+    """
+
+    def __init__(self, loader: Loader, place: Mapping[str, Any] | None = None) -> None:
+        self._loader = loader
+        self._batches: Iterator[Any] | None = None
+        self._start: dict[str, Any] = {}
+        self._own: Tensor  # where the random numbers of the loader stand
+        self._taken = 0
+        if place:
+            set_loader_random_state(loader, place["generators"])
+            self._begin(place["seed"])
+            for _ in range(place["taken"]):
+                next(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if not self._start:
+            self._begin(int(torch.empty((), dtype=torch.int64).random_()))
+        others = torch.get_rng_state()
+        torch.set_rng_state(self._own)
+        try:
+            if self._batches is None:
+                self._batches = iter(self._loader)
+            batch = next(self._batches)
+        finally:
+            self._own = torch.get_rng_state()
+            torch.set_rng_state(others)
+        self._taken += 1
+        return batch
+
+    def _begin(self, seed: int) -> None:
+        self._start = {"seed": seed, "generators": loader_random_state(self._loader)}
+        self._own = torch.Generator().manual_seed(seed).get_state()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the place; nothing before the first batch."""
+        return self._start | {"taken": self._taken} if self._start else {}

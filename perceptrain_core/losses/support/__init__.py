@@ -1,0 +1,1 @@
+"""What several losses share: none of these modules is a loss."""

@@ -1,0 +1,108 @@
+"""Checks for losses whose labels are classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perceptrain_core.errors import DataError, ShapeError
+from perceptrain_core.losses.support.shapes import require_one_dtype, require_rows, require_tensor
+
+
+def class_indices(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+    """Check labels that are indices of classes.
+
+    Args:
+        outputs: Scores of shape ``(N, C)``, ``(N, C, d1, ...)`` or ``(C,)``.
+        labels: Integers of shape ``(N,)``, ``(N, d1, ...)`` or ``()``. Of integer dtypes torch
+            takes int64 only, so others are converted.
+
+    Returns:
+        The scores, and the labels as int64.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DataError: The labels are no tensor or no integers, or the batch is empty.
+    """
+    labels = require_tensor(labels)
+    expected = outputs.shape[:1] + outputs.shape[2:] if outputs.ndim > 1 else torch.Size()
+    if labels.is_floating_point() or labels.is_complex():
+        raise DataError(_not_indices(outputs, labels, expected))
+    if labels.shape != expected:
+        raise ShapeError(_wrong_shape(outputs, labels, expected))
+    require_rows(outputs)
+    return outputs, labels.long()
+
+
+def class_targets(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+    """Check labels that are indices of classes, or probabilities of all classes.
+
+    Args:
+        outputs: Scores, as for `class_indices`.
+        labels: Integers, as for `class_indices`; or floats of the shape and dtype of the scores.
+
+    Returns:
+        The scores, and the labels.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DataError: The dtypes do not fit, the labels are no tensor, or the batch is empty.
+    """
+    labels = require_tensor(labels)
+    if outputs.ndim > 1 and outputs.shape[1] == 1:
+        raise ShapeError(
+            f"The model's output has shape {tuple(outputs.shape)}: one class, whose cross entropy "
+            "is always 0. Give the model an output for each class; for two classes told apart by "
+            "one number, use bce_with_logits."
+        )
+    if not labels.is_floating_point() or labels.shape != outputs.shape:
+        return class_indices(outputs, labels)
+    require_rows(outputs)
+    return require_one_dtype(outputs, labels), labels
+
+
+def class_loss(criterion: Callable[..., Tensor], *args: Tensor, **options: Any) -> Tensor:
+    """Evaluate a criterion; a label that is no class becomes an error that says so.
+
+    Raises:
+        DataError: A label is not in ``0 ... C - 1`` (on a GPU torch itself stops the process).
+    """
+    try:
+        return criterion(*args, **options)
+    except (IndexError, RuntimeError) as error:
+        if "out of" not in str(error):
+            raise
+        outputs, labels = args
+        raise DataError(
+            f"A class label is out of range: {str(error).rstrip('.')}. The model's output has "
+            f"shape {tuple(outputs.shape)}, and the labels go from {int(labels.min())} to "
+            f"{int(labels.max())}. Number the classes from 0, and give the model one output for "
+            "each."
+        ) from error
+
+
+def _not_indices(outputs: Tensor, labels: Tensor, expected: torch.Size) -> str:
+    message = (
+        f"The labels are {labels.dtype} of shape {tuple(labels.shape)}; expected class indices, "
+        f"int64 of shape {tuple(expected)}. "
+    )
+    if labels.shape == expected:
+        return message + "They were probably cast: keep class labels int64, or use labels.long()."
+    return message + (
+        f"Only cross_entropy takes probabilities too, of the output's shape {tuple(outputs.shape)}."
+    )
+
+
+def _wrong_shape(outputs: Tensor, labels: Tensor, expected: torch.Size) -> str:
+    message = (
+        f"The model's output has shape {tuple(outputs.shape)} and the labels have shape "
+        f"{tuple(labels.shape)}; expected class indices of shape {tuple(expected)}. "
+    )
+    if labels.shape == (*expected, 1):
+        return message + "Use labels.squeeze(-1)."
+    if labels.shape == outputs.shape:
+        return message + "If the labels are one-hot, use labels.argmax(1)."
+    return message + "The classes are the second dimension of the output."

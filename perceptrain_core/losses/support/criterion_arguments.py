@@ -1,0 +1,122 @@
+"""How outputs and labels become the arguments of a criterion, and which checks it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.errors import DataError
+from perceptrain_core.losses.support.batches import RESIDUAL_LOSSES
+from perceptrain_core.losses.support.classes import class_indices, class_targets
+from perceptrain_core.losses.support.shapes import same_shape
+from perceptrain_core.tensors import describe
+
+#: ``fit(outputs, labels)`` gives the arguments of a criterion.
+Fit: TypeAlias = Callable[[Any, Any], tuple[Any, ...]]
+
+
+def fit_for(criterion: Callable[..., Any]) -> Fit:
+    """Choose how a criterion gets its arguments; what is not known gets them unchecked."""
+    for known, fit in _KNOWN:
+        if _is_one_of(criterion, known):
+            return fit
+    return _in_order
+
+
+def takes_labels(criterion: Callable[..., Any]) -> bool:
+    """Tell whether a criterion compares with labels."""
+    return not _is_one_of(criterion, _TRIPLET)
+
+
+def is_pointwise(criterion: Callable[..., Any]) -> bool:
+    """Tell whether a criterion compares element by element, so that it works on residuals."""
+    return _is_one_of(criterion, _POINTWISE)
+
+
+def _is_one_of(criterion: Callable[..., Any], known: tuple[Any, ...]) -> bool:
+    # A functools.partial, or what torch.compile made.
+    plain = getattr(criterion, "func", getattr(criterion, "_orig_mod", criterion))
+    return any(plain is one or type(plain) is one for one in known)
+
+
+def _in_order(outputs: Any, labels: Any) -> tuple[Any, ...]:
+    if isinstance(outputs, (tuple, list)):
+        return (*outputs, labels)
+    return outputs, labels
+
+
+def _checked(check: Fit, outputs: Any, labels: Any) -> tuple[Any, ...]:
+    if isinstance(outputs, Tensor):
+        return check(outputs, labels)
+    if isinstance(outputs, Mapping):
+        raise DataError(
+            f"The model returned {describe(outputs)}, as a PINN does; this criterion compares "
+            f"tensors with labels. The losses that work on residuals are {RESIDUAL_LOSSES}."
+        )
+    return _in_order(outputs, labels)
+
+
+def _outputs_only(outputs: Any, labels: Any) -> tuple[Any, ...]:
+    if isinstance(outputs, (tuple, list)) and len(outputs) == 3:
+        return tuple(outputs)
+    raise DataError(
+        f"The model returned {describe(outputs)}; a triplet loss has no labels and expects the "
+        "model to take the whole batch and return a tuple (anchor, positive, negative)."
+    )
+
+
+def _mean_variance(outputs: Any, labels: Any) -> tuple[Any, ...]:
+    if isinstance(outputs, (tuple, list)) and len(outputs) == 2:
+        mean, variance = outputs
+        return (*same_shape(mean, labels), variance)
+    raise DataError(
+        f"The model returned {describe(outputs)}; GaussianNLLLoss expects a tuple "
+        "(mean, variance). The loss named gaussian_nll takes one tensor with both, too."
+    )
+
+
+def _sequences(outputs: Any, labels: Any) -> tuple[Any, ...]:
+    """Order the arguments of CTC: log_probs, targets, input_lengths, target_lengths."""
+    given = tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+    wanted = tuple(labels) if isinstance(labels, (tuple, list)) else (labels,)
+    if (len(given), len(wanted)) == (1, 3):
+        return given + wanted
+    if (len(given), len(wanted)) == (2, 2):
+        return given[0], wanted[0], given[1], wanted[1]
+    raise DataError(
+        f"The model returned {describe(outputs)} and the labels are {describe(labels)}; CTCLoss "
+        "expects log_probs and labels (targets, input_lengths, target_lengths), or "
+        "(log_probs, input_lengths) and labels (targets, target_lengths)."
+    )
+
+
+_POINTWISE = (
+    *(nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss),
+    *(F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss),
+)
+_ELEMENTWISE = (
+    *_POINTWISE,
+    *(nn.SoftMarginLoss, nn.KLDivLoss, nn.BCELoss, nn.BCEWithLogitsLoss, nn.PoissonNLLLoss),
+    *(F.soft_margin_loss, F.kl_div),
+    *(F.binary_cross_entropy, F.binary_cross_entropy_with_logits, F.poisson_nll_loss),
+)
+_INDICES = (nn.NLLLoss, nn.MultiMarginLoss, F.nll_loss, F.multi_margin_loss)
+_TRIPLET = (
+    *(nn.TripletMarginLoss, nn.TripletMarginWithDistanceLoss),
+    *(F.triplet_margin_loss, F.triplet_margin_with_distance_loss),
+)
+
+#: The criteria of torch, as modules and as functions, and how their arguments are made.
+#: Partial functions and not closures, so that a loss can be pickled.
+_KNOWN: tuple[tuple[tuple[Any, ...], Fit], ...] = (
+    (_ELEMENTWISE, partial(_checked, same_shape)),
+    ((nn.CrossEntropyLoss, F.cross_entropy), partial(_checked, class_targets)),
+    (_INDICES, partial(_checked, class_indices)),
+    ((nn.GaussianNLLLoss, F.gaussian_nll_loss), _mean_variance),
+    ((nn.CTCLoss, F.ctc_loss), _sequences),
+    (_TRIPLET, _outputs_only),
+)

@@ -1,0 +1,116 @@
+"""Losses that compare element by element: with labels, or the residuals of a PINN with zero.
+
+What the model returned decides, so a model that is wrapped or compiled works as it is.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from functools import partial, reduce
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.errors import DataError, ShapeError
+from perceptrain_core.losses.support.batches import predict
+from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.shapes import same_shape
+from perceptrain_core.tensors import describe
+from perceptrain_core.types import Metrics, TBatch
+
+
+def pointwise(
+    criterion: Callable[..., Tensor],
+    batch: TBatch,
+    model: nn.Module,
+    reduction: str,
+    **options: float,
+) -> tuple[Tensor, Metrics]:
+    """Apply a criterion that compares element by element.
+
+    Args:
+        criterion: ``criterion(outputs, labels, reduction=..., **options)``, such as ``F.mse_loss``.
+        batch: ``(inputs, labels)``, or a dict of points for a PINN.
+        model: If it returns a tensor, that is compared with the labels, which have its shape. If
+            it returns a mapping, each value is compared with the labels of the same name, or
+            with zero where the batch has no labels.
+        reduction: "mean" or "sum".
+        **options: Passed on to the criterion.
+
+    Returns:
+        The loss and no metrics for a tensor. For a mapping the sum of its terms, and the terms by
+        name. While gradients are on these are part of the graph, so that they can be weighted.
+
+    Raises:
+        ShapeError: An output and its labels differ in shape.
+        DataError: The batch, the dtypes or the names do not fit.
+        ConfigError: The reduction gives no scalar.
+    """
+    check_reduction(reduction)
+    outputs, labels = predict(batch, model)
+    if isinstance(outputs, Tensor):
+        return criterion(*same_shape(outputs, labels), reduction=reduction, **options), {}
+    return add_terms(partial(criterion, reduction=reduction, **options), outputs, labels)
+
+
+def add_terms(
+    criterion: Callable[[Tensor, Tensor], Tensor], outputs: Any, labels: Any
+) -> tuple[Tensor, Metrics]:
+    """Apply a criterion to each output of a mapping, and add up.
+
+    Args:
+        criterion: ``criterion(output, label)``, a 0-dim tensor.
+        outputs: The mapping that the model returned.
+        labels: A mapping with the same keys, or None: then zeros.
+
+    Returns:
+        The sum of the terms, and the terms by name, part of the graph.
+
+    Raises:
+        ShapeError: An output and its labels differ in shape.
+        DataError: The dtypes or the names do not fit.
+    """
+    terms = {name: criterion(*pair) for name, pair in _pairs(outputs, labels).items()}
+    return reduce(operator.add, terms.values()), terms
+
+
+def _pairs(outputs: Any, labels: Any) -> dict[str, tuple[Tensor, Tensor]]:
+    """Give each output of a mapping with what it is compared with."""
+    if not isinstance(outputs, Mapping) or not outputs:
+        raise DataError(
+            f"The model returned {describe(outputs)}; expected a tensor to compare with labels, "
+            "or a dict of residuals. Return one of them from the model's forward."
+        )
+    if labels is None:
+        return {name: _with_zeros(name, value) for name, value in outputs.items()}
+    if not isinstance(labels, Mapping):
+        raise DataError(
+            f"The model returned {describe(outputs)} and the labels are {describe(labels)}. "
+            "Residuals need no labels: make the batch the dict of points alone. Several outputs "
+            "need a dict of labels with the same keys."
+        )
+    if labels.keys() != outputs.keys():
+        raise DataError(
+            f"The model returned {describe(outputs)} and the labels are {describe(labels)}; "
+            "expected the same keys in both."
+        )
+    return {name: _same(name, value, labels[name]) for name, value in outputs.items()}
+
+
+def _with_zeros(name: str, value: Any) -> tuple[Tensor, Tensor]:
+    if isinstance(value, Tensor) and value.numel():
+        return value, torch.zeros_like(value)
+    return _same(name, value, value)  # which says what is wrong
+
+
+def _same(name: str, value: Any, label: Any) -> tuple[Tensor, Tensor]:
+    if not isinstance(value, Tensor):
+        raise DataError(
+            f"The output {name!r} of the model is {describe(value)}; expected a tensor."
+        )
+    try:
+        return same_shape(value, label)
+    except (DataError, ShapeError) as error:
+        raise type(error)(f"Output {name!r}: {error}") from error

@@ -1,0 +1,1 @@
+"""Gradient-free search with nevergrad (an extra)."""

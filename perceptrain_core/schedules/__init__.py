@@ -1,0 +1,1 @@
+"""Learning-rate schedules: any scheduler of torch by name, stepped and saved with a run."""

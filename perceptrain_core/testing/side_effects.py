@@ -1,0 +1,101 @@
+"""What a loss leaves behind: graphs that stay alive, settings of the process, seeds."""
+
+from __future__ import annotations
+
+import gc
+import random
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.checkpoints.random_state import seed_everything
+from perceptrain_core.tensors import graph_nodes
+from perceptrain_core.testing.settings import kept_settings, settings
+from perceptrain_core.testing.trial_case import Case
+
+
+def graph_faults(case: Case) -> Iterator[str]:
+    """Metrics that hold a graph of their own, and results that outlive the step."""
+    used = case.copy()
+    loss, metrics = used.step_on(case.batch)
+    for name in _strangers(loss, metrics, used.model):
+        yield (
+            f"the metric {name!r} holds a graph that the loss is not made of: detach it, or, if it "
+            "is a term to be weighted, compute the loss from it"
+        )
+    if metrics and used.step_on(case.batch)[1] is metrics:
+        yield "it gives the same dict of metrics each time, which changes later: make a new one"
+    del loss, metrics
+    for name in _alive(_evaluated(used, case.batch)):
+        yield f"it keeps {name} with its graph after the step: detach what is kept"
+
+
+def process_faults(case: Case) -> Iterator[str]:
+    """Settings of the process that it changes, and random numbers that it seeds."""
+    draws, changed = [], set()
+    for seed in (1, 2):
+        used, before = case.copy(), settings()
+        with kept_settings():
+            seed_everything(seed)
+            used.loss_fn(used.batch, used.model)
+            changed |= {name for name, value in settings().items() if value != before[name]}
+            draws.append(
+                {
+                    "Python": random.random(),
+                    "NumPy": np.random.rand(),
+                    "torch": torch.rand(()).item(),
+                }
+            )
+    for name in sorted(changed):
+        yield f"it changes {name} for the whole process"
+    for name in draws[0]:
+        if draws[0][name] == draws[1][name]:
+            yield (
+                f"it seeds the random numbers of {name}, which are everybody's: draw from a "
+                "generator of its own, or leave the seed to the run"
+            )
+
+
+def _strangers(loss: Tensor, metrics: dict[str, Any], model: nn.Module) -> list[str]:
+    """The metrics with a graph that are no terms: the loss neither comes from them nor adds up."""
+    graphs = {n: v for n, v in metrics.items() if isinstance(v, Tensor) and v.grad_fn is not None}
+    nodes = set(graph_nodes([loss]))
+    beside = [name for name, value in graphs.items() if value.grad_fn not in nodes]
+    if not beside:
+        return []
+    gradients = torch.stack([_gradient(value, model) for value in graphs.values()], dim=1)
+    whole = _gradient(loss, model).unsqueeze(1)
+    shares = torch.linalg.lstsq(gradients, whole, driver="gelsd").solution
+    if (gradients @ shares - whole).norm() > 1e-3 * whole.norm():
+        return beside
+    sizes = dict(zip(graphs, (gradients * shares.T).norm(dim=0), strict=True))
+    return [name for name in beside if sizes[name] <= 1e-3 * whole.norm()]
+
+
+def _gradient(value: Tensor, model: nn.Module) -> Tensor:
+    """The gradient with respect to all parameters, as one float64 vector on the CPU."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(value, parameters, retain_graph=True, materialize_grads=True)
+    dense = [g.detach().to_dense() if g.is_sparse else g.detach() for g in gradients]
+    real = [torch.view_as_real(g) if g.is_complex() else g for g in dense]
+    return torch.cat([g.flatten().cpu().double() for g in real])
+
+
+def _evaluated(case: Case, batch: Any) -> dict[str, weakref.ref[Tensor]]:
+    loss, metrics = case.step_on(batch)
+    tensors: dict[str, Any] = {"the loss": loss}
+    tensors |= {f"the metric {name!r}": value for name, value in metrics.items()}
+    return {
+        name: weakref.ref(value)
+        for name, value in tensors.items()
+        if isinstance(value, Tensor) and value.grad_fn is not None
+    }
+
+
+def _alive(references: dict[str, weakref.ref[Tensor]]) -> list[str]:
+    gc.collect()
+    return [name for name, reference in references.items() if reference() is not None]

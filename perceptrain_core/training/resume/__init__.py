@@ -1,0 +1,1 @@
+"""Saving a run in a checkpoint and resuming it."""

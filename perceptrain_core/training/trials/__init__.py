@@ -1,0 +1,1 @@
+"""Short trainings that leave no trace."""
