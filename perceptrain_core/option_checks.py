@@ -1,0 +1,65 @@
+"""Checks of numeric options, so that every message says the same thing the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import inf, isfinite
+from numbers import Integral, Real
+
+from perceptrain_core.errors import ConfigError, PerceptrainError
+
+
+def number_faults(
+    values: Mapping[str, object],
+    *,
+    whole: bool = False,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> list[str]:
+    """Describe every value that is not a finite number within the bounds.
+
+    A bool does not count as a number.
+
+    Args:
+        values: The values by option name.
+        whole: Require integers.
+        at_least: Smallest allowed value.
+        above: Exclusive lower bound.
+        at_most: Largest allowed value.
+        below: Exclusive upper bound.
+
+    Returns:
+        One text for each fault, such as ``"lr=-1: expected a number above 0"``.
+    """
+    bounds = {"of at least": at_least, "above": above, "of at most": at_most, "below": below}
+    texts = [f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None]
+    expected = " ".join(["a whole number" if whole else "a number", " and ".join(texts)]).rstrip()
+
+    def fits(value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+            return False
+        number = float(value)
+        return (
+            isfinite(number)
+            and (-inf if at_least is None else at_least) <= number
+            and number <= (inf if at_most is None else at_most)
+            and (above is None or number > above)
+            and (below is None or number < below)
+        )
+
+    return [f"{k}={v!r}: expected {expected}" for k, v in values.items() if not fits(v)]
+
+
+def refuse(owner: str, faults: Iterable[str], error: type[PerceptrainError] = ConfigError) -> None:
+    """Raise one error that lists all faults, if there are any.
+
+    Args:
+        owner: Whose options they are; it starts the message.
+        faults: Texts such as those of `number_faults`.
+        error: The error to raise.
+    """
+    found = "; ".join(faults)
+    if found:
+        raise error(f"{owner}: {found}.")
