@@ -1,6 +1,7 @@
-"""A training step through second derivatives: nested reverse mode, as used, and forward mode.
+"""Compare nested reverse mode, which the plugin uses, with forward mode for second derivatives.
 
-CPU time of ``loss = mean((u_xx + u_yy + u)^2)`` and its backward pass on a 2-50-50-50-1 network.
+Measures the CPU time of ``loss = mean((u_xx + u_yy + u)^2)`` and its backward pass on a
+2-50-50-50-1 network.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ Terms = Callable[[nn.Module, Tensor], Tensor]
 
 
 def named(net: nn.Module, x: Tensor) -> Tensor:
-    """``partials``."""
+    """Reverse mode with ``partials``."""
     u, u_xx, u_yy = partials(net, x, "", "xx", "yy")
     return u + u_xx + u_yy
 
 
 def summed(net: nn.Module, x: Tensor) -> Tensor:
-    """``laplacian``."""
+    """Reverse mode with ``laplacian``."""
     x = x.detach().requires_grad_()
     u = net(x)
     return u + laplacian(u, x)
 
 
 def forward_one_by_one(net: nn.Module, x: Tensor) -> Tensor:
-    """Forward over forward, a direction at a time."""
+    """Forward over forward, one direction at a time."""
     total = net(x)
     for axis in range(2):
         total = total + _second(net, x, _direction(x, axis))[1]
@@ -40,7 +41,7 @@ def forward_one_by_one(net: nn.Module, x: Tensor) -> Tensor:
 
 
 def forward_together(net: nn.Module, x: Tensor) -> Tensor:
-    """Forward over forward, both directions as one batch."""
+    """Forward over forward, both directions in one batch."""
     both = torch.cat([x, x])
     u, second = _second(net, both, torch.cat([_direction(x, 0), _direction(x, 1)]))
     return u[: len(x)] + second[: len(x)] + second[len(x) :]
@@ -58,11 +59,11 @@ def _direction(x: Tensor, axis: int) -> Tensor:
 
 
 def measure(terms: Terms, points: int, steps: int) -> float:
-    """Give the CPU time of a step in milliseconds, the least of five runs."""
+    """Return the CPU time of a step in milliseconds, the minimum of five runs."""
     torch.manual_seed(0)
     net, x = FFNN([2, 50, 50, 50, 1]), torch.rand(points, 2)
     best = float("inf")
-    for _ in range(6):  # the first warms up
+    for _ in range(6):  # the first is a warm-up
         start = process_time()
         for _ in range(steps):
             net.zero_grad()
@@ -72,7 +73,7 @@ def measure(terms: Terms, points: int, steps: int) -> float:
 
 
 def main() -> None:
-    """Print a row for each way."""
+    """Print one row per method."""
     torch.set_num_threads(1)
     print(f"{'':20}" + "".join(f"{n:>8} points" for n in (128, 1024)))
     for terms in (named, summed, forward_one_by_one, forward_together):

@@ -1,7 +1,7 @@
-"""The Helmholtz problem of arXiv 2001.04536, solved and drawn in under a minute on one core.
+"""Solve the Helmholtz problem of arXiv 2001.04536 in under a minute on one core, and plot it.
 
-``u_xx + u_yy + u = q`` on a square, four waves high and one wide. The boundary is neglected for
-the residual's sake unless the terms are weighted.
+``u_xx + u_yy + u = q`` on a square, with four waves in y and one in x. Without a weighting of the
+terms, the residual dominates and training neglects the boundary.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PICTURE = Path("helmholtz.png")
 
 
 def solve(steps: int) -> tuple[Helmholtz, PINN, list[dict[str, float]]]:
-    """Train, and give the problem, the trained model and the history."""
+    """Train a network. Return the problem, the trained model and the history."""
     torch.manual_seed(0)
     problem = Helmholtz()
     model = problem.pinn("modified_mlp", hidden=[40, 40, 40])
@@ -36,29 +36,29 @@ def solve(steps: int) -> tuple[Helmholtz, PINN, list[dict[str, float]]]:
 
 
 def draw(problem: Helmholtz, model: PINN, path: Path) -> None:
-    """Draw the solution, that of the network, and the error."""
+    """Plot the exact solution, the network's solution and the error."""
     from matplotlib.figure import Figure
 
     n = 101
     grid = problem.box.grid(n)
     with torch.no_grad():
-        found = model.nn(grid.float()).double().reshape(n, n)
-    truth = problem.exact(grid).reshape(n, n)
+        predicted = model.nn(grid.float()).double().reshape(n, n)
+    exact = problem.exact(grid).reshape(n, n)
     figure = Figure(figsize=(12, 3.6), layout="constrained")
-    pictures: list[tuple[str, Tensor, str]] = [
-        ("exact solution", truth, "RdBu_r"),
-        ("network", found, "RdBu_r"),
-        ("error", (found - truth).abs(), "viridis"),
+    panels: list[tuple[str, Tensor, str]] = [
+        ("exact solution", exact, "RdBu_r"),
+        ("network", predicted, "RdBu_r"),
+        ("error", (predicted - exact).abs(), "viridis"),
     ]
-    for axes, (title, values, colours) in zip(figure.subplots(1, 3), pictures, strict=True):
-        image = axes.imshow(values.T.numpy(), extent=(-1, 1, -1, 1), origin="lower", cmap=colours)
+    for axes, (title, values, cmap) in zip(figure.subplots(1, 3), panels, strict=True):
+        image = axes.imshow(values.T.numpy(), extent=(-1, 1, -1, 1), origin="lower", cmap=cmap)
         axes.set(title=title, xlabel="x", ylabel="y")
         figure.colorbar(image, ax=axes, fraction=0.046, pad=0.04)
     figure.savefig(path, dpi=110)
 
 
 def main(steps: int = 3000, picture: Path = PICTURE) -> float:
-    """Solve it and draw it; give the relative L2 error."""
+    """Solve and plot the problem. Return the relative L2 error."""
     start = process_time()
     problem, model, history = solve(steps)
     draw(problem, model, picture)
@@ -68,5 +68,5 @@ def main(steps: int = 3000, picture: Path = PICTURE) -> float:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # a network this small waits for a second thread more than it gains
+    torch.set_num_threads(1)  # a second thread slows down a network this small
     main()

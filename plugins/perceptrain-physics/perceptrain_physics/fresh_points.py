@@ -1,4 +1,4 @@
-"""Fresh random points for each condition at every step."""
+"""A loader that draws new random points for each condition at every step."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from perceptrain_physics.box import Sampler
 
 
 class FreshPoints:
-    """Give dicts of new points, as a PINN takes them, drawn when they are asked for. ::
+    """A loader whose batches are dicts of newly drawn points, the input of a PINN. ::
 
         loader = FreshPoints({"pde": lambda n: torch.rand(n, 2), "start": box.face(0, 0.0)})
 
-    As long as the samplers draw from torch's default generator, a seed fixes all points, and a
-    resumed run draws those that the uninterrupted one would have drawn.
+    If the samplers draw from torch's default generator, a seed fixes all points, and a resumed run
+    draws the same points as an uninterrupted one.
 
     Args:
-        samplers: For each condition ``sampler(n)``, which draws points of shape ``(n, d)``.
-        points: ``n``, for all conditions or for each by name.
-        steps: Batches in an epoch. By default there is no end, and one batch counts as an epoch.
+        samplers: ``sampler(n)`` by condition; it draws points of shape ``(n, d)``.
+        points: ``n``: one number for all conditions, or a number by condition.
+        steps: Batches per epoch. By default the loader is infinite, and one batch is an epoch.
 
     Raises:
-        DataError: There is nothing to draw from, or a number is not above 0.
+        DataError: There are no samplers, or a number is not above 0.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class FreshPoints:
 
     @property
     def infinite(self) -> bool:
-        """Whether it never ends."""
+        """Whether the loader never ends."""
         return self.steps is None
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Return the number of batches per epoch."""
         if self.steps is None:
             raise TypeError("an infinite loader has no length")
         return self.steps
@@ -68,15 +68,15 @@ class FreshPoints:
             yield self.draw()
 
     def draw(self) -> dict[str, Tensor]:
-        """Draw a batch."""
+        """Draw one batch."""
         return {name: sample(self.points[name]) for name, sample in self.samplers.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Say that there is no state but that of torch's generator: a resume goes on at once."""
+        """Return an empty state: the only state is torch's generator, which a checkpoint holds."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Do nothing; see `state_dict`."""
 
 
 def _is_count(number: Any) -> bool:

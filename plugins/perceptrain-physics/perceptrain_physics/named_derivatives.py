@@ -1,4 +1,4 @@
-"""Partial derivatives of a network by their names."""
+"""Partial derivatives of a network by name, such as "xx"."""
 
 from __future__ import annotations
 
@@ -11,43 +11,45 @@ from torch import Tensor
 from perceptrain.errors import ConfigError, DataError, ShapeError
 from perceptrain_physics.derivatives import derivative
 
-#: A derivative by the axes that it is taken along, in order; ``()`` is the value.
+#: The axes of a derivative, sorted; ``()`` is the value itself.
 _Index: TypeAlias = tuple[int, ...]
 
 
 def partials(
     net: Callable[[Tensor], Tensor], x: Tensor, *orders: str, names: Sequence[str] = "xyz"
 ) -> tuple[Tensor, ...]:
-    """Give partial derivatives of a network, and compute no others.
+    """Compute only the requested partial derivatives of a network.
 
-    What several of them need is computed once. ::
+    Intermediate derivatives that several of them share are computed once. ::
 
         def heat(points, network):
             u_t, u_xx = partials(network, points, "t", "xx", names=("t", "x"))
             return u_t - u_xx
 
     Args:
-        net: The network, or any function of points of shape ``(N, d)`` that gives values of shape
-            ``(N, 1)`` or ``(N,)``, each of its row alone. Of several outputs take one,
-            ``lambda x: net(x)[:, :1]``.
-        x: The points, of shape ``(N, d)``. They need not record gradients, and are not changed.
-        orders: Which, such as "t", "xx" or "xy", in letters of ``names``; "" is the value itself.
-        names: A letter for each coordinate, in order; there may be more than coordinates.
+        net: The network, or any function from points of shape ``(N, d)`` to values of shape
+            ``(N, 1)`` or ``(N,)`` in which each value depends on its own row only. If there are
+            several outputs, select one: ``lambda x: net(x)[:, :1]``.
+        x: The points, of shape ``(N, d)``. They need not require gradients, and are not changed.
+        orders: The derivatives, such as "t", "xx" or "xy", in letters of ``names``; "" is the
+            value itself.
+        names: A letter for each coordinate, in order. Extra letters are ignored.
 
     Returns:
-        A tensor of shape ``(N, 1)`` for each order, in their order. While gradients are on they
-        have a graph: to the parameters of the network, and to ``x`` where that records gradients.
-        Under ``torch.no_grad`` they have none, and are the same numbers.
+        One tensor of shape ``(N, 1)`` per order. If gradients are enabled, the tensors have a
+        graph to the parameters of the network, and to ``x`` if it requires gradients. Under
+        ``torch.no_grad`` the values are the same, without a graph.
 
     Raises:
-        ConfigError: An order has a letter that is no coordinate, or the names are not letters.
-        ShapeError: The shapes are others.
-        DataError: ``x`` is no tensor of floats, or ``net`` cannot be called.
+        ConfigError: An order has an unknown letter, or ``names`` is not one letter per coordinate.
+        ShapeError: The network returned values of another shape.
+        DataError: ``x`` is not a floating-point tensor of shape ``(N, d)``, or ``net`` is not
+            callable.
     """
     if not callable(net) or isinstance(net, Tensor):
         raise DataError(
-            f"net is {type(net).__name__}; expected the network itself, which is called with the "
-            "points. For values that are computed already use grad(u, x) or laplacian(u, x)."
+            f"net is of type {type(net).__name__}; expected the network itself, to be called with "
+            "the points. For values already computed use grad(u, x) or laplacian(u, x)."
         )
     axes = _axes(x, names)
     indices = [_index(order, axes) for order in orders]
@@ -64,37 +66,37 @@ def _evaluate(
     value = net(x)
     if value.shape not in {(len(x),), (len(x), 1)}:
         raise ShapeError(
-            f"The network gave values of shape {tuple(value.shape)} at points of shape "
-            f"{tuple(x.shape)}; expected ({len(x)}, 1). Take one of several outputs: "
+            f"The network returned values of shape {tuple(value.shape)} at points of shape "
+            f"{tuple(x.shape)}; expected ({len(x)}, 1). Select one of several outputs: "
             "lambda x: net(x)[:, :1]."
         )
     gradients: dict[_Index, Tensor] = {}
-    found: dict[_Index, Tensor] = {(): value.reshape(-1, 1)}
+    computed: dict[_Index, Tensor] = {(): value.reshape(-1, 1)}
 
-    def find(index: _Index) -> Tensor:
-        if index not in found:
+    def compute(index: _Index) -> Tensor:
+        if index not in computed:
             axis, rest = _last_step(index, gradients)
             if rest not in gradients:
-                gradients[rest] = derivative(find(rest), x)
-            found[index] = gradients[rest][:, axis : axis + 1]
-        return found[index]
+                gradients[rest] = derivative(compute(rest), x)
+            computed[index] = gradients[rest][:, axis : axis + 1]
+        return computed[index]
 
-    # Pure ones first: a mixed one can be taken from the gradient that they needed.
+    # Pure derivatives first: a mixed one can then reuse the gradients they needed.
     for index in sorted(indices, key=lambda index: len(set(index))):
-        find(index)
-    return tuple(found[index] for index in indices)
+        compute(index)
+    return tuple(computed[index] for index in indices)
 
 
 def _last_step(index: _Index, gradients: dict[_Index, Tensor]) -> tuple[int, _Index]:
-    """Choose the axis to differentiate along last: one whose gradient is there, if there is one."""
+    """Choose the axis to differentiate along last, preferring one whose gradient is known."""
     steps = [(axis, index[:at] + index[at + 1 :]) for at, axis in enumerate(index)]
     return next((step for step in steps if step[1] in gradients), steps[-1])
 
 
 def _axes(x: Tensor, names: Sequence[str]) -> dict[str, int]:
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim != 2:
-        given = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x)
-        raise DataError(f"x is {given}; expected a tensor of floats of shape (N, d).")
+        actual = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x)
+        raise DataError(f"x is {actual}; expected a tensor of floats of shape (N, d).")
     single = all(isinstance(name, str) and len(name) == 1 for name in names)
     if not single or len(set(names)) < len(names) or len(names) < x.shape[1]:
         raise ConfigError(
@@ -107,7 +109,7 @@ def _axes(x: Tensor, names: Sequence[str]) -> dict[str, int]:
 def _index(order: str, axes: dict[str, int]) -> _Index:
     if not isinstance(order, str) or not set(order) <= axes.keys():
         raise ConfigError(
-            f"There is no derivative {order!r}: the coordinates are {', '.join(axes)}. Orders are "
-            'written in these letters, such as "xx"; names=... gives them others.'
+            f"Unknown derivative {order!r}: the coordinates are {', '.join(axes)}. Write orders in "
+            'these letters, such as "xx", or set other letters with names=....'
         )
     return tuple(sorted(axes[letter] for letter in order))

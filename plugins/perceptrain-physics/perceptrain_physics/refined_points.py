@@ -1,4 +1,4 @@
-"""Points that gather where the residual is large."""
+"""A data set of points that concentrates where the residual is large."""
 
 from __future__ import annotations
 
@@ -15,35 +15,36 @@ from perceptrain_physics.box import Sampler
 
 
 class RefinedPoints(Dataset[Tensor]):
-    """Points to which those of the largest residual are added, or which are drawn by it anew.
+    """Points that are resampled, or added to, where the residual is large.
 
-    The strategies, in their usual names:
+    Strategies:
 
-    - "rar": add the candidates of the largest fitness (Lu et al., "DeepXDE", SIAM Review 63(1),
+    - "rar": add the candidates with the largest fitness (Lu et al., "DeepXDE", SIAM Review 63(1),
       2021).
-    - "rad": draw all points anew from the candidates, with probabilities proportional to
+    - "rad": replace all points by candidates, drawn with probabilities proportional to
       ``fitness^k / mean(fitness^k) + c`` (Wu et al., arXiv 2207.10289).
-    - "rar_d": add points that are drawn so.
+    - "rar_d": add candidates drawn with these probabilities.
 
-    An item is one point. Put the data set into a ``DataLoader``, give it to ``fit`` as it is, or in
-    a dict of data: the epoch after an update trains on the new points. `ResidualRefinement` updates
-    it in training, or call `update`.
+    An item is one point. Wrap the data set in a ``DataLoader``, or pass it to ``fit`` directly or
+    in a dict of data; the epoch after an update trains on the new points. `ResidualRefinement`
+    updates it during training; or call `update` yourself.
 
     Args:
-        sample: ``sample(n)`` draws ``n`` points, of shape ``(n, d)``: at the start, and candidates.
-        n_samples: Points at the start.
+        sample: ``sample(n)`` draws ``n`` points, of shape ``(n, d)``; used for the initial points
+            and for candidates.
+        n_samples: The number of initial points.
         strategy: "rar", "rad" or "rar_d".
-        add: Points that an update adds; "rad" adds none.
-        k: The power of the fitness; larger gathers more. By default that of the paper, 1, and 2
-            for "rar_d".
-        c: The share that is spread evenly; larger gathers less. By default that of the paper, 1,
-            and 0 for "rar_d".
+        add: The number of points that an update adds; unused by "rad".
+        k: Exponent of the fitness; a larger value concentrates the points more. The default is
+            the paper's: 1, or 2 for "rar_d".
+        c: Weight of the uniform part of the density; a larger value spreads the points more. The
+            default is the paper's: 1, or 0 for "rar_d".
 
     Attributes:
-        features: The points, a tensor of shape ``(N, d)``; another after each update.
+        features: The points, a tensor of shape ``(N, d)``; replaced by each update.
 
     Raises:
-        DataError: There is no such strategy, or a number cannot be.
+        DataError: The strategy is unknown, or a number is out of range.
     """
 
     def __init__(
@@ -63,8 +64,8 @@ class RefinedPoints(Dataset[Tensor]):
         whole = all(isinstance(number, int) and number > 0 for number in (n_samples, add))
         if not whole or not k >= 0 or not c >= 0:
             raise DataError(
-                f"n_samples={n_samples!r}, add={add!r}, k={k!r}, c={c!r}: expected whole numbers "
-                "of at least 1, and k and c from 0 on."
+                f"n_samples={n_samples!r}, add={add!r}, k={k!r}, c={c!r}: expected n_samples and "
+                "add to be whole numbers of at least 1, and k and c at least 0."
             )
         self.sample = sample
         self.strategy = strategy
@@ -73,75 +74,75 @@ class RefinedPoints(Dataset[Tensor]):
         self.features = sample(n_samples).detach().clone()
 
     def __len__(self) -> int:
-        """The number of points at present."""
+        """Return the current number of points."""
         return len(self.features)
 
     def __getitem__(self, index: int) -> Tensor:
-        """Give a point, of shape ``(d,)``."""
+        """Return one point, of shape ``(d,)``."""
         return self.features[index]
 
     def __getitems__(self, indices: list[int]) -> list[Tensor]:
-        """Give several points at once; a ``DataLoader`` asks so for its batches."""
+        """Return several points at once; ``DataLoader`` calls this for each batch."""
         return list(self.features[indices])
 
     def update(self, candidates: Tensor, fitness: Tensor) -> None:
-        """Choose among candidates by their fitness.
+        """Select candidates by their fitness, and add them or replace all points by them.
 
         Args:
             candidates: Points of shape ``(M, d)``.
-            fitness: A number from 0 on for each, usually the size of the residual there, of shape
-                ``(M,)`` or ``(M, 1)``; NaN counts as 0.
+            fitness: A number of at least 0 per candidate, usually the absolute residual, of shape
+                ``(M,)`` or ``(M, 1)``. NaN counts as 0.
 
         Raises:
-            ShapeError: There is not one number for each candidate.
-            DataError: There are fewer candidates than are to be chosen.
+            ShapeError: The fitness is not one number per candidate.
+            DataError: There are too few candidates.
         """
         if fitness.shape not in {(len(candidates),), (len(candidates), 1)}:
             raise ShapeError(
-                f"The fitness has the shape {tuple(fitness.shape)}; expected "
-                f"({len(candidates)},), one number for each candidate: do not reduce it."
+                f"The fitness has shape {tuple(fitness.shape)}; expected ({len(candidates)},), "
+                "one number per candidate: do not reduce it."
             )
-        wanted = len(self) if self.strategy == "rad" else self.add
-        if len(candidates) < wanted:
+        n = len(self) if self.strategy == "rad" else self.add
+        if len(candidates) < n:
             raise DataError(
-                f"{wanted} points are to be chosen among {len(candidates)} candidates: draw more."
+                f"Cannot choose {n} points among {len(candidates)} candidates: draw more."
             )
-        chosen = candidates.detach()[self._choose(fitness, wanted)].to(self.features)
+        chosen = candidates.detach()[self._choose(fitness, n)].to(self.features)
         if self.strategy == "rad":
             self.features = chosen
         else:
             self.features = torch.cat([self.features, chosen])
 
-    def _choose(self, fitness: Tensor, wanted: int) -> Tensor:
+    def _choose(self, fitness: Tensor, n: int) -> Tensor:
         values = fitness.detach().reshape(-1).double().nan_to_num(nan=0.0).abs()
         if self.strategy == "rar":
-            return values.topk(wanted).indices
-        if not values.max() < inf:  # what is infinite counts as the largest that is not
+            return values.topk(n).indices
+        if not values.max() < inf:  # infinite values count as the largest finite one
             finite = values[values < inf]
             values = values.clamp(max=float(finite.max()) if len(finite) else 1.0)
         powers = (values / values.max().clamp(min=torch.finfo(values.dtype).tiny)) ** self.k
-        even = torch.ones_like(powers)
+        uniform = torch.ones_like(powers)
         mean = powers.mean()
-        density = powers / mean + self.c * even if mean > 0 else even
-        if int((density > 0).sum()) < wanted:  # c = 0, and too few with any residual
-            density = density + even * torch.finfo(density.dtype).tiny
-        # Each candidate once; drawn on the CPU, so that a seed fixes it on every device.
-        return torch.multinomial(density.cpu(), wanted).to(fitness.device)
+        density = powers / mean + self.c * uniform if mean > 0 else uniform
+        if int((density > 0).sum()) < n:  # c = 0, and too few candidates have a residual
+            density = density + uniform * torch.finfo(density.dtype).tiny
+        # Without replacement, and on the CPU so that a seed gives the same draw on every device.
+        return torch.multinomial(density.cpu(), n).to(fitness.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the points, as a copy."""
+        """Return a copy of the points."""
         return {"features": self.features.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the points back; there may be another number of them.
+        """Restore the points; their number may differ from the current one.
 
         Raises:
-            ShapeError: They are of another dimension. Nothing is changed then.
+            ShapeError: The saved points have another dimension. The data set is left unchanged.
         """
         saved = state["features"]
         if saved.shape[1:] != self.features.shape[1:]:
             raise ShapeError(
-                f"The saved points have the shape {tuple(saved.shape)}, those of this data set "
-                f"{tuple(self.features.shape)}: they belong to another problem."
+                f"The saved points have shape {tuple(saved.shape)}, but this data set has points "
+                f"of shape {tuple(self.features.shape)}: the state belongs to another problem."
             )
         self.features = saved.to(self.features).clone()

@@ -1,4 +1,4 @@
-"""A model as it is trained: perhaps wrapped, perhaps in training mode."""
+"""Unwrapping a model, and putting it into evaluation mode temporarily."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perceptrain import PINN
 
 
 def pinn_in(model: Any) -> PINN | None:
-    """Give the PINN that a model is, or wraps, as ``DataParallel`` and ``torch.compile`` do."""
+    """Return the PINN inside ``DataParallel``, ``torch.compile`` and the like, or None."""
     while not isinstance(model, PINN):
         model = getattr(model, "_orig_mod", getattr(model, "module", None))
         if model is None:
@@ -22,7 +22,7 @@ def pinn_in(model: Any) -> PINN | None:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode, and then each of its modules into its own again."""
+    """Switch a model to evaluation mode, and restore the mode of each module afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -225,7 +225,7 @@ def test_terms_can_be_weighed_as_well() -> None:
     ("make", "message"),
     [
         (lambda: CausalLoss("pde"), r"such as \['pde'\]"),
-        (lambda: CausalLoss(epsilon=[1.0, 0.1]), "rising"),
+        (lambda: CausalLoss(epsilon=[1.0, 0.1]), "increasing"),
         (lambda: CausalLoss(slabs=0), "above 0"),
         (lambda: CausalLoss(["ode"])(batch(), model()), "Name some of these"),
         (lambda: CausalLoss()((torch.rand(3, 2), torch.rand(3, 1)), FFNN([2, 1])), "a dict of"),

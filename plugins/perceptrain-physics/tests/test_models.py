@@ -145,15 +145,15 @@ def test_hard_boundary_values_are_exact() -> None:
         (lambda: ModifiedMLP([2, 1]), "same size"),
         (lambda: FourierFeatures([2, 4, 1], features=3), "even number"),
         (lambda: FourierFeatures([2, 4, 1], features=2.0), "even number"),  # type: ignore[arg-type]
-        (lambda: RandomWeightFactorization([2, 4, 1], scale_deviation=-1.0), "from 0 on"),
-        (lambda: Periodic(MLP([2, 4, 1]), [None, None]), "one period at least"),
+        (lambda: RandomWeightFactorization([2, 4, 1], scale_deviation=-1.0), "at least 0"),
+        (lambda: Periodic(MLP([2, 4, 1]), [None, None]), "at least one period"),
         (lambda: Periodic(MLP([2, 4, 1]), [2.0])(torch.rand(3, 2)), "each period"),
-        (lambda: Periodic(MLP([2, 4, 1]), [float("inf")]), "one period at least"),
-        (lambda: Periodic(MLP([2, 4, 1]), ["2"]), "one period at least"),  # type: ignore[list-item]
+        (lambda: Periodic(MLP([2, 4, 1]), [float("inf")]), "at least one period"),
+        (lambda: Periodic(MLP([2, 4, 1]), ["2"]), "at least one period"),  # type: ignore[list-item]
         (lambda: HardBoundary(MLP([2, 4, 1]), {"lo": [0.0], "high": [1.0]}), "low and high"),
         (
             lambda: HardBoundary(MLP([2, 4, 1]), {"low": [0], "high": [1]})(torch.rand(3, 2)),
-            "The box has 1 coordinates, and the points 2",
+            "The box has 1 coordinates, but the points have 2",
         ),
         (lambda: HardBoundary(MLP([2, 4, 1]), "x"), "a function of points"),  # type: ignore[arg-type]
         (lambda: HardBoundary(MLP([2, 4, 1]), {"low": [1.0], "high": [0.0]}), "below the upper"),

@@ -1,4 +1,4 @@
-"""The error of the solution, as a metric of the run."""
+"""A metric for the error against the exact solution."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class RelativeL2(Callback):
-    """Measure the model against the solution of its problem, as the metric ``relative_l2``.
+    """Log the relative L2 error against the solution of a problem as the metric ``relative_l2``.
 
-    It is in the history, in what is printed and in what is written, in the epochs that it runs.
-    Callbacks that are made after it, and settings such as ``print_every``, see it.
+    In the epochs in which it runs, the metric is in the history, printed and logged. Callbacks
+    created after it, and settings such as ``print_every``, see it.
 
     Args:
-        problem: A `Problem`, or its name, or a mapping with the name and options.
-        n: Points of the grid along each axis.
-        called_every: Measure in every so many epochs.
+        problem: A `Problem`, its name, or a mapping with the name and options.
+        n: Grid points per axis.
+        called_every: Interval in epochs.
 
     Attributes:
         problem: The problem.
 
     Raises:
-        ConfigError: There is no such problem.
+        ConfigError: The problem is unknown, or does not accept the options.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Gather points where the residual is large, as training goes on."""
+"""Residual-based refinement of the training points."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ if TYPE_CHECKING:
     from perceptrain import Tracker, TrainConfig
     from perceptrain.callbacks import TrainerContext
 
-#: ``fitness(points, model)`` gives a number for each point.
+#: ``fitness(points, model)`` returns one number per point.
 Fitness: TypeAlias = Callable[[Tensor, nn.Module], Tensor]
 
 
 class ResidualRefinement(Callback):
-    """Update `RefinedPoints` by the residual of candidates that are drawn anew each time.
+    """Update `RefinedPoints` by the residual at newly drawn candidates.
 
-    It runs at the start of an epoch, before the data are read; with ``called_every=n`` in the
-    epochs n, 2n and so on. The points are kept in checkpoints. ::
+    Runs at the start of an epoch, before the data are read; with ``called_every=n`` in epochs n, 2n
+    and so on. Checkpoints include the points. ::
 
         points = RefinedPoints(problem.samplers["pde"], 1000, "rad")
         refine = ResidualRefinement(points, "pde", called_every=100)
 
     Args:
-        dataset: The data set that is trained on, or a part of it.
-        fitness: The name of an equation of the PINN: the size of its residual counts, summed over
-            columns. Or ``fitness(points, model)``, which gives a tensor of shape ``(n,)`` or
-            ``(n, 1)``; the points record gradients, and gradients are on.
-        candidates: How many are drawn.
-        called_every: Update in every so many epochs.
+        dataset: The training points, or one of several sets of training points.
+        fitness: The name of an equation of the PINN, for its absolute residual summed over
+            columns. Or ``fitness(points, model)``, which returns a tensor of shape ``(n,)`` or
+            ``(n, 1)``; it is called with gradients enabled and points that require them.
+        candidates: The number of candidates.
+        called_every: Interval in epochs.
 
     Attributes:
         dataset: The data set.
 
     Raises:
-        CallbackError: It is no ``RefinedPoints``, or the fitness is neither a name nor a function.
+        CallbackError: ``dataset`` is not a ``RefinedPoints``, or ``fitness`` is neither a name nor
+            a function.
     """
 
     def __init__(
@@ -56,8 +57,8 @@ class ResidualRefinement(Callback):
         super().__init__("train_epoch_start", called_every)
         if not isinstance(dataset, RefinedPoints):
             raise CallbackError(
-                f"dataset is of type {type(dataset).__name__}; expected RefinedPoints, those that "
-                "are trained on."
+                f"dataset is of type {type(dataset).__name__}; expected the RefinedPoints that the "
+                "model is trained on."
             )
         if not isinstance(fitness, str) and not callable(fitness):
             raise CallbackError(
@@ -69,7 +70,7 @@ class ResidualRefinement(Callback):
         self.candidates = candidates
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Draw candidates, and update the data set by their fitness."""
+        """Draw candidates and update the data set by their fitness."""
         drawn = self.dataset.sample(self.candidates)
         points = data_to_device(drawn, trainer.opt_result.device, config.dtype)
         with evaluating(trainer.model), torch.enable_grad():
@@ -77,23 +78,23 @@ class ResidualRefinement(Callback):
         self.dataset.update(drawn.to(fitness.device), fitness.detach())
 
     def state_dict(self) -> dict[str, Any]:
-        """The points."""
+        """Return the state of the data set."""
         return {"dataset": self.dataset.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Give the points back to the data set."""
+        """Restore the state of the data set."""
         self.dataset.load_state_dict(state["dataset"])
 
 
 def residual_size(name: str) -> Fitness:
-    """Give the fitness that is the size of the residual of one equation of a PINN.
+    """Return a fitness: the absolute residual of one equation of a PINN, summed over columns.
 
     Args:
         name: The name of the equation.
 
     Returns:
-        A function of points and a model, which raises a CallbackError where the model is no PINN
-        with that equation.
+        A function of points and a model. It raises a CallbackError if the model is not a PINN with
+        that equation.
     """
 
     def fitness(points: Tensor, model: nn.Module) -> Tensor:
@@ -101,8 +102,8 @@ def residual_size(name: str) -> Fitness:
         if pinn is None or name not in pinn.equations:
             raise CallbackError(
                 f"There is no equation {name!r} in {type(model).__name__}; it has "
-                f"{', '.join(pinn.equations) if pinn else 'none'}. Give a function "
-                "fitness(points, model)."
+                f"{', '.join(pinn.equations) if pinn else 'none'}. Name one of its equations, or "
+                "pass a function fitness(points, model)."
             )
         residual: Tensor = pinn.equations[name](points, pinn.nn)
         return residual.detach().abs().reshape(len(points), -1).sum(1)

@@ -1,1 +1,1 @@
-"""Losses that weigh the points of a condition against each other."""
+"""Losses that weight the points of each condition."""

@@ -1,4 +1,4 @@
-"""Train early times before later ones."""
+"""Causal training: early times before later ones."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from perceptrain_physics.losses.point_weighted import PointWeightedLoss
 
 
 class CausalLoss(PointWeightedLoss):
-    """Weigh points by the residual at all earlier times, ``exp(-epsilon * sum of earlier losses)``.
+    """Weight points by the residual at earlier times, ``exp(-epsilon * sum of earlier losses)``.
 
     Wang, Sankaran, Perdikaris, "Respecting causality is all you need for training physics-informed
-    neural networks", arXiv 2203.07404. Time is cut into slabs of one length; the loss is the mean
-    over the slabs of each one's mean square times its weight. Where ``epsilon`` is a list, it goes
-    on to the next one, which is stricter, when all weights are above ``delta``.
+    neural networks", arXiv 2203.07404. Time is divided into slabs of equal length. The loss is the
+    mean over the slabs of the weight of a slab times its mean squared residual. If ``epsilon`` is
+    a list, training moves on to the next, stricter value once all weights exceed ``delta``.
 
     Args:
-        names: The conditions that are weighed; usually the equation alone.
-        epsilon: The steepness, or a rising list of them, such as ``[0.01, 0.1, 1, 10, 100]``.
-        slabs: The number of slabs.
-        span: The first and the last time; points outside count to the nearest slab.
-        time: The column of time in the points.
-        delta: All weights above this end a stage of the list.
+        names: The conditions to weight; usually only the equation.
+        epsilon: The causality parameter, or an increasing list such as ``[0.01, 0.1, 1, 10, 100]``.
+        slabs: The number of time slabs.
+        span: Start and end time. Points outside count towards the nearest slab.
+        time: The column of the points that holds the time.
+        delta: Move on to the next epsilon once all weights exceed this.
 
     Attributes:
-        stage: Which epsilon is in use, counted from 0; kept in ``state_dict``.
-        min_weight: The smallest weight of the latest step. The paper trains until it is near 1.
+        stage: Index of the epsilon in use; saved in ``state_dict``.
+        min_weight: The smallest weight in the latest step. The paper trains until it is close to 1.
 
     Raises:
-        ConfigError: A number cannot be.
+        ConfigError: An option is out of range.
     """
 
     stage: Tensor
@@ -52,35 +52,35 @@ class CausalLoss(PointWeightedLoss):
         steps = [epsilon] if isinstance(epsilon, int | float) else list(epsilon)
         if not steps or sorted(steps) != steps or not steps[0] >= 0:
             raise ConfigError(
-                f"epsilon={epsilon!r}: expected a number from 0 on, or a rising list."
+                f"epsilon={epsilon!r}: expected a number of at least 0, or an increasing list."
             )
         if slabs < 1 or len(span) != 2 or not span[0] < span[1]:
             raise ConfigError(
-                f"slabs={slabs!r}, span={span!r}: expected a whole number above 0, and the first "
-                "and the last time."
+                f"slabs={slabs!r}, span={span!r}: expected a whole number of slabs above 0, and a "
+                "span (start, end) with start below end."
             )
         self.epsilons = tuple(map(float, steps))
         self.slabs = slabs
         self.span = tuple(span)
         self.time = time
         self.delta = delta
-        self._weights: dict[str, Tensor] = {}  # of the step, whose closure is called several times
+        self._weights: dict[str, Tensor] = {}  # constant within one optimizer step
         self.register_buffer("stage", torch.tensor(0))
         self.register_buffer("min_weight", torch.tensor(0.0))
 
     @property
     def epsilon(self) -> float:
-        """The steepness in use."""
+        """The causality parameter in use."""
         return self.epsilons[int(self.stage)]
 
     def weigh(self, name: str, points: Tensor, squares: Tensor, update: bool) -> Tensor:
-        """Give the mean over the slabs that have points."""
+        """Return the weighted mean over the slabs that contain points."""
         start, end = self.span
-        place = (points[:, self.time] - start) / (end - start) * self.slabs
-        slab = place.long().clamp(0, self.slabs - 1)
+        position = (points[:, self.time] - start) / (end - start) * self.slabs
+        slab = position.long().clamp(0, self.slabs - 1)
         zeros = squares.new_zeros(self.slabs)
-        number = zeros.index_add(0, slab, torch.ones_like(squares))
-        losses = zeros.index_add(0, slab, squares) / number.clamp_min(1)
+        counts = zeros.index_add(0, slab, torch.ones_like(squares))
+        losses = zeros.index_add(0, slab, squares) / counts.clamp_min(1)
         earlier = losses.detach().cumsum(0) - losses.detach()
         if update or name not in self._weights:
             self._weights[name] = torch.exp(-self.epsilon * earlier)
@@ -89,4 +89,4 @@ class CausalLoss(PointWeightedLoss):
             self.min_weight.copy_(weights.min())
             if self.min_weight > self.delta and int(self.stage) < len(self.epsilons) - 1:
                 self.stage += 1
-        return (weights * losses).sum() / (number > 0).sum()
+        return (weights * losses).sum() / (counts > 0).sum()

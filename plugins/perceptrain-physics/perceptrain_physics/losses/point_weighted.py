@@ -1,4 +1,4 @@
-"""The base of losses that weigh points: residuals in, one term for each condition out."""
+"""Base class of losses that weight the points of each condition."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from perceptrain.errors import ConfigError, DataError
 
 
 class PointWeightedLoss(nn.Module, ABC):
-    """The mean squared residuals of a PINN, in which some conditions have weights for their points.
+    """The mean squared residuals of a PINN, with point weights for some or all conditions.
 
-    The metrics are the terms, with their graph, so that a weighting of terms can go on from there:
-    ``WeightedLoss(CausalLoss(), "grad_weighted")``. Points are weighed in training only, while
-    gradients are on and the model is in training mode; in validation each term is a plain mean
-    square, and no state changes. Within one step of the optimizer the weights change at most once,
-    as in a `WeightedLoss`.
+    The metrics are the terms, with their graph, so a weighting of terms can be put on top:
+    ``WeightedLoss(CausalLoss(), "grad_weighted")``. Points are weighted only during training, with
+    gradients enabled and the model in training mode. In validation each term is a plain mean
+    square, and the state does not change. Weights change at most once per optimizer step, as in
+    `WeightedLoss`.
 
     Args:
-        names: The conditions whose points are weighed; None for all.
+        names: The conditions to weight; None for all.
+
+    Raises:
+        ConfigError: ``names`` is a string instead of a list.
     """
 
     def __init__(self, names: Sequence[str] | None) -> None:
@@ -35,25 +38,25 @@ class PointWeightedLoss(nn.Module, ABC):
 
     @abstractmethod
     def weigh(self, name: str, points: Tensor, squares: Tensor, update: bool) -> Tensor:
-        """Give the term of a condition.
+        """Return the weighted term of a condition.
 
         Args:
             name: The condition.
             points: Its points, of shape ``(N, d)``.
-            squares: The squared residual at each, of shape ``(N,)``, with its graph.
-            update: Whether the weights may change.
+            squares: The squared residual at each point, of shape ``(N,)``, with its graph.
+            update: Whether to update the weights.
 
         Returns:
             The weighted mean, a 0-dim tensor.
         """
 
     def begin_step(self) -> None:
-        """Tell that an optimizer step begins; the next call in training may change the weights."""
+        """Start an optimizer step: only the next training call may update the weights."""
         self._stepwise = True
         self._step_open = True
 
     def end_steps(self) -> None:
-        """Tell that `begin_step` will not be called any more: every training call is a step."""
+        """Leave the mode of `begin_step`: every training call may update the weights again."""
         self._stepwise = False
 
     def forward(
@@ -62,16 +65,16 @@ class PointWeightedLoss(nn.Module, ABC):
         """Evaluate the loss.
 
         Args:
-            batch: A dict of points of shape ``(N, d)``.
-            model: A PINN, or another model that gives a residual for each of them, with a row for
-                each point.
+            batch: A dict of points of shape ``(N, d)``, by condition.
+            model: A PINN, or another model that returns a dict of residuals, one row per point.
 
         Returns:
-            The sum of the terms, and the terms.
+            The sum of the terms, and the terms by condition.
 
         Raises:
-            DataError: The model gave no residuals for these points.
-            ConfigError: A condition that is to be weighed is not there.
+            DataError: The batch is not a dict of points, or the model did not return one row of
+                residuals per point.
+            ConfigError: The model has no residuals for a condition in ``names``.
         """
         residuals = model(batch) if isinstance(batch, Mapping) else None
         self._check(batch, residuals)
@@ -90,34 +93,36 @@ class PointWeightedLoss(nn.Module, ABC):
 
     def _check(self, batch: Any, residuals: Any) -> None:
         if not isinstance(residuals, Mapping) or not residuals:
-            returned = "" if residuals is None else f"; the model gave {type(residuals).__name__}"
+            returned = (
+                "" if residuals is None else f"; the model returned {type(residuals).__name__}"
+            )
             raise DataError(
                 f"The batch is of type {type(batch).__name__}{returned}. Expected a dict of "
-                "points, and a model that gives a dict of residuals, as a PINN does."
+                "points, and a model that returns a dict of residuals, such as a PINN."
             )
         for name in self.names or ():
             if name not in residuals:
                 raise ConfigError(
-                    f"{type(self).__name__} weighs the points of {name!r}, and the model gave "
-                    f"residuals of {', '.join(residuals)}. Name some of these."
+                    f"{type(self).__name__} is to weight the points of {name!r}, but the model "
+                    f"returned residuals for {', '.join(residuals)}. Name some of these."
                 )
         for name, residual in residuals.items():
             if residual.shape[:1] != batch[name].shape[:1]:
                 raise DataError(
-                    f"The residual {name!r} has the shape {tuple(residual.shape)} at points of "
-                    f"shape {tuple(batch[name].shape)}; expected a row for each point."
+                    f"The residual {name!r} has shape {tuple(residual.shape)} at points of shape "
+                    f"{tuple(batch[name].shape)}; expected one row per point."
                 )
 
 
 def check_length(name: str, weights: Tensor, squares: Tensor) -> None:
-    """Refuse points of another number than there are weights.
+    """Check that there is one weight per point.
 
     Raises:
-        DataError: They are so.
+        DataError: The numbers differ.
     """
     if weights.shape != squares.shape:
         raise DataError(
-            f"There are {len(weights)} weights for the points of {name!r}, and {len(squares)} "
-            "points came. Each weight belongs to one point: give the same points at each step, in "
-            "one batch and one order, as fit([points]) does with a dict of tensors."
+            f"There are {len(weights)} weights for the points of {name!r}, but {len(squares)} "
+            "points. Each weight belongs to one point: use the same points in the same order at "
+            "every step, all in one batch, such as fit([points]) with a dict of tensors."
         )

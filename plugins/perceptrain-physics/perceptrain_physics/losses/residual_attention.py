@@ -1,4 +1,4 @@
-"""Weights of points that follow their residuals, without gradients."""
+"""Residual-based attention: point weights from past residuals, without gradients."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from perceptrain_physics.losses.point_weighted import PointWeightedLoss, check_l
 
 
 class ResidualAttentionLoss(PointWeightedLoss):
-    """Weigh points by the running history of their residuals.
+    """Weight points by an exponential moving average of their normalized residuals.
 
     Anagnostopoulos, Toscano, Stergiopulos, Karniadakis, "Residual-based attention and connection to
     information bottleneck theory in PINNs", arXiv 2307.00379. At each step
     ``w = decay * w + rate * abs(r) / max(abs(r))``, and the term is the mean of ``(w r)^2``. The
-    weights stay below ``rate / (1 - decay)``. Each belongs to one point: give the same points at
-    each step, in one batch and one order.
+    weights stay below ``rate / (1 - decay)``. Each weight belongs to one point, so use the same
+    points in the same order at every step, all in one batch.
 
     Args:
-        names: The conditions that are weighed; None for all.
-        decay: Gamma of the paper.
-        rate: Eta of the paper.
-        start: The weights at the start.
+        names: The conditions to weight; None for all.
+        decay: Gamma in the paper.
+        rate: Eta in the paper.
+        start: Initial value of the weights.
 
     Attributes:
-        weights: The weights by name, of shape ``(N,)``, once there has been a step; kept in
+        weights: The weights by condition, of shape ``(N,)``; empty before the first step. Saved in
             ``state_dict``.
 
     Raises:
-        ConfigError: A number cannot be.
+        ConfigError: An option is out of range.
     """
 
     def __init__(
@@ -46,30 +46,30 @@ class ResidualAttentionLoss(PointWeightedLoss):
         super().__init__(names)
         if not 0 <= decay < 1 or not rate > 0 or not start >= 0:
             raise ConfigError(
-                f"decay={decay!r}, rate={rate!r}, start={start!r}: expected a decay from 0 on and "
-                "below 1, a rate above 0, and a start from 0 on."
+                f"decay={decay!r}, rate={rate!r}, start={start!r}: expected a decay of at least 0 "
+                "and below 1, a rate above 0, and a start of at least 0."
             )
         self.decay, self.rate, self.start = decay, rate, start
         self.weights: dict[str, Tensor] = {}
 
     def weigh(self, name: str, points: Tensor, squares: Tensor, update: bool) -> Tensor:
-        """Give the mean of the squares, each times that of its weight."""
+        """Return the mean of squared weight times squared residual."""
         weights = self.weights.get(name)
         if weights is None:
             weights = torch.full_like(squares, self.start, requires_grad=False)
         weights = weights.to(squares)
         check_length(name, weights, squares)
         if update:
-            size = squares.detach().sqrt()
-            largest = size.max().clamp_min(torch.finfo(size.dtype).tiny)
-            weights = self.decay * weights + self.rate * size / largest
+            residuals = squares.detach().sqrt()
+            largest = residuals.max().clamp_min(torch.finfo(residuals.dtype).tiny)
+            weights = self.decay * weights + self.rate * residuals / largest
             self.weights[name] = weights
         return (weights.square() * squares).mean()
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Give what a checkpoint keeps: the weights."""
+        """Return the weights, for ``state_dict``."""
         return {"weights": dict(self.weights)}
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `get_extra_state` gave."""
+        """Restore the weights."""
         self.weights = dict(state["weights"])

@@ -1,4 +1,4 @@
-"""Weights of points that are trained to make the loss larger."""
+"""Self-adaptive point weights, trained by gradient ascent."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from perceptrain_physics.losses.point_weighted import PointWeightedLoss, check_l
 
 
 class SelfAdaptiveLoss(PointWeightedLoss):
-    """Weigh points by parameters that climb the loss while the model descends it.
+    """Weight points by parameters that ascend the loss while the model descends it.
 
     McClenny, Braga-Neto, "Self-adaptive physics-informed neural networks using a soft attention
     mechanism", arXiv 2009.04544: the term of a condition is the mean of ``w^power r^2``, and the
-    weights follow its gradient upwards. A trainer adds them to the optimizer, as a group of their
-    own; one optimizer does both, for the gradient of a weight comes out negated. Give it
-    parameters in two groups to train them at another rate. Each weight belongs to one point: give
-    the same points at each step, in one batch and one order.
+    weights follow its gradient upwards. The trainer adds them to the optimizer as a parameter group
+    of their own. One optimizer trains both, because the gradients of the weights are negated. To
+    use another learning rate for the weights, create the optimizer with two parameter groups. Each
+    weight belongs to one point, so use the same points in the same order at every step, all in one
+    batch.
 
     Args:
-        sizes: The number of points of each condition that is weighed.
-        power: Of the mask; 1 or more.
-        start: The weights at the start, above 0.
+        sizes: The number of points of each condition to weight.
+        power: Exponent of the mask, at least 1.
+        start: Initial value of the weights, above 0.
 
     Attributes:
-        weights: The weights by name, parameters of shape ``(N,)``.
+        weights: The weights by condition, parameters of shape ``(N,)``.
 
     Raises:
-        ConfigError: A number cannot be.
+        ConfigError: An option is out of range.
     """
 
     def __init__(self, sizes: Mapping[str, int], *, power: float = 2.0, start: float = 1.0) -> None:
         super().__init__(list(sizes))
         if not sizes or any(size < 1 for size in sizes.values()):
             raise ConfigError(
-                f"sizes={sizes!r}: expected the number of points of each condition that is "
-                'weighed, such as {"pde": 1000}.'
+                f"sizes={sizes!r}: expected the number of points of each condition to weight, "
+                'such as {"pde": 1000}.'
             )
         if not power >= 1 or not start > 0:
             raise ConfigError(
@@ -46,19 +47,19 @@ class SelfAdaptiveLoss(PointWeightedLoss):
                 "above 0."
             )
         self.power = power
-        # A list, not a ParameterDict: the name of a condition may have a dot, a parameter's not.
+        # Not a ParameterDict: a condition name may contain a dot, but a parameter name may not.
         self._weights = nn.ParameterList(torch.full((size,), start) for size in sizes.values())
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:
-        """The weights by name, parameters of shape ``(N,)``."""
+        """The weights by condition, parameters of shape ``(N,)``."""
         return dict(zip(self.names or (), self._weights, strict=True))
 
     def weigh(self, name: str, points: Tensor, squares: Tensor, update: bool) -> Tensor:
-        """Give the mean of the squares, each times its mask."""
+        """Return the mean of mask times squared residual."""
         own: Tensor = self.weights[name]
         check_length(name, own, squares)
-        # The value of the weight, and minus its gradient: what descends the loss, climbs in it.
-        # A hook that negates would be lost in a copy.
+        # The value of the weights with a negated gradient, so that descent becomes ascent.
+        # A gradient hook would be lost when the module is copied.
         weights = 2 * own.detach() - own
         return (weights.pow(self.power) * squares).mean()

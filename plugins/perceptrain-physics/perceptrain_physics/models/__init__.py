@@ -1,1 +1,1 @@
-"""Networks that physics-informed problems train better with."""
+"""Network architectures for physics-informed problems."""

@@ -1,4 +1,4 @@
-"""A network of random Fourier features of its inputs."""
+"""Random Fourier features of the inputs, followed by a feed-forward network."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from torch import Tensor, nn
 
 from perceptrain.errors import ConfigError
 from perceptrain.models import FFNN, Model
-from perceptrain_physics.models.mlp import start_xavier
+from perceptrain_physics.models.mlp import init_xavier
 from perceptrain_physics.models.standardize import Numbers, Standardize
 
 
 class FourierFeatures(Model):
-    """Sines and cosines of random frequencies, and a feed-forward network of them.
+    """A feed-forward network on random Fourier features of its inputs.
 
     Tancik et al., "Fourier features let networks learn high frequency functions in low dimensional
-    domains", arXiv 2006.10739: the features are ``cos(2 pi x B)`` and ``sin(2 pi x B)``, with the
-    entries of ``B`` drawn from a normal distribution once, and never trained.
+    domains", arXiv 2006.10739: the features are ``cos(2 pi x B)`` and ``sin(2 pi x B)``. The
+    entries of ``B`` are drawn once from a normal distribution and are not trained.
 
     Args:
-        layers: The sizes, ``[d, 50, 50, 1]``; the first hidden layer takes the features.
-        activation_function: A module, its class or a name, as `FFNN` takes it.
-        features: How many, an even number: half of them cosines, half of them sines.
-        scale: The deviation of the frequencies. It matters most: too low fits smooth functions
-            only, too high fits noise.
-        mean: Of the inputs: a number for each, or one for all.
-        deviation: Of the inputs, in the same way. The frequencies are those of what results.
-        xavier: Start with Xavier-normal weights and zero biases; False leaves torch's own start.
+        layers: Layer sizes, such as ``[d, 50, 50, 1]``. The features feed the first hidden layer.
+        activation_function: A module, a module class or a name, as in `FFNN`.
+        features: The number of features, even: half of them cosines, half sines.
+        scale: Standard deviation of the frequencies. This is the most important option: a low
+            scale fits only smooth functions, a high one fits noise.
+        mean: Mean of the inputs: one number, or one per input.
+        deviation: Standard deviation of the inputs, likewise. The frequencies apply to the
+            standardized inputs.
+        xavier: Initialize with Xavier-normal weights and zero biases instead of torch's defaults.
 
     Attributes:
-        frequencies: ``B``, of shape ``(d, features / 2)``; kept in ``state_dict``.
+        frequencies: ``B``, of shape ``(d, features / 2)``; saved in ``state_dict``.
 
     Raises:
-        ConfigError: The sizes, the activation or the numbers cannot be.
+        ConfigError: A layer size, the activation or another option is invalid.
     """
 
     frequencies: Tensor
@@ -52,22 +53,21 @@ class FourierFeatures(Model):
         xavier: bool = True,
     ) -> None:
         super().__init__()
-        if isinstance(features, bool) or not isinstance(features, int) or features < 2:
-            raise ConfigError(f"features={features!r}: expected an even number of at least 2.")
-        if features % 2 or not scale > 0:
+        even = isinstance(features, int) and features >= 2 and features % 2 == 0
+        if not even or not scale > 0:
             raise ConfigError(
-                f"features={features!r} and scale={scale!r}: expected an even number, half of it "
-                "sines and half cosines, and a scale above 0."
+                f"features={features!r}, scale={scale!r}: expected an even number of features, at "
+                "least 2, and a scale above 0."
             )
-        inputs = FFNN(layers).input_size  # which checks the sizes
+        inputs = FFNN(layers).input_size  # FFNN checks the sizes
         self.network = FFNN([features, *layers[1:]], activation_function)
         self.standardize = Standardize(inputs, mean, deviation)
         self.register_buffer("frequencies", scale * torch.randn(inputs, features // 2))
         if xavier:
-            start_xavier(self)
+            init_xavier(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give outputs of shape ``(N, outputs)`` at points of shape ``(N, d)``."""
+        """Return outputs of shape ``(N, outputs)`` at points of shape ``(N, d)``."""
         angles = 2 * pi * self.standardize(x) @ self.frequencies
         u: Tensor = self.network(torch.cat([angles.cos(), angles.sin()], dim=-1))
         return u

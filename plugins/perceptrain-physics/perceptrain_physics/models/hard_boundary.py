@@ -1,4 +1,4 @@
-"""A network that meets its boundary values exactly."""
+"""A network with exact boundary values."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from torch import Tensor, nn
 from perceptrain import get_model
 from perceptrain.errors import ConfigError, ShapeError
 from perceptrain.models import Model
+from perceptrain_physics.box import check_ends
 
-#: A function of points of shape ``(N, d)`` that gives values of shape ``(N, 1)``.
+#: A function from points of shape ``(N, d)`` to values of shape ``(N, 1)``.
 Field: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class HardBoundary(Model):
-    """Give ``u(x) = g(x) + d(x) * nn(x)``, so that ``u = g`` wherever ``d = 0``.
+    """Compute ``u(x) = g(x) + d(x) * nn(x)``, so that ``u = g`` wherever ``d = 0``.
 
     Lagaris, Likas, Fotiadis, "Artificial neural networks for solving ordinary and partial
-    differential equations", IEEE Trans. Neural Netw. 9(5), 1998. No loss term is needed there. ::
+    differential equations", IEEE Trans. Neural Netw. 9(5), 1998. No boundary loss is needed. ::
 
         network = HardBoundary(
             FFNN([2, 50, 50, 1]),
@@ -30,14 +31,14 @@ class HardBoundary(Model):
 
     Args:
         nn: The network, or a registered model as a mapping with its name and options.
-        distance: ``d(x)``, of shape ``(N, 1)``: smooth, zero on the boundary and nowhere else. Or
-            ``{"low": [-1, -1], "high": [1, 1]}``, for a box; a side at infinity is open, as the end
-            of time is.
-        value: ``g(x)``, of shape ``(N, 1)``: smooth, and the boundary values on the boundary. By
-            default zero.
+        distance: ``d(x)``, of shape ``(N, 1)``: smooth, and zero on the boundary only. For a box,
+            pass ``{"low": [-1, -1], "high": [1, 1]}``. An infinite end has no boundary, for
+            instance the end of the time axis.
+        value: ``g(x)``, of shape ``(N, 1)``: smooth, and equal to the boundary values on the
+            boundary. By default zero.
 
     Raises:
-        ConfigError: A function cannot be called.
+        ConfigError: ``distance`` or ``value`` is neither callable nor the ends of a box.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class HardBoundary(Model):
         for name, field in (("distance", distance), ("value", value)):
             if field is not None and not callable(field):
                 raise ConfigError(
-                    f"{name}={field!r}: expected a function of points of shape (N, d) that gives "
+                    f"{name}={field!r}: expected a function of points of shape (N, d) that returns "
                     "values of shape (N, 1)."
                 )
         self.nn = get_model(nn)
@@ -64,46 +65,43 @@ class HardBoundary(Model):
         self.value = value
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give values of shape ``(N, 1)`` at points of shape ``(N, d)``.
+        """Return values of shape ``(N, 1)`` at points of shape ``(N, d)``.
 
         Raises:
-            ShapeError: The distance or the value has another shape than the network's outputs.
+            ShapeError: The shape of the distance or the value does not match the network's outputs.
         """
         out: Tensor = self.nn(x)
-        u = _same("distance", self.distance(x), out) * out
-        return u if self.value is None else u + _same("value", self.value(x), out)
+        u = _matching("distance", self.distance(x), out) * out
+        return u if self.value is None else u + _matching("value", self.value(x), out)
 
 
 class BoxDistance:
-    """The product of the distances from the sides of a box, 1 in its middle.
+    """The product of the distances to the sides of a box, scaled to 1 at its center.
+
+    If only one end of an interval is finite, its distance is not scaled.
 
     Args:
-        low: The lower end in each coordinate; ``-inf`` where it is open.
-        high: The upper end; ``inf`` where it is open. Of an interval with one end it is the plain
-            distance from that.
+        low: The lower end of each coordinate; ``-inf`` if it is open.
+        high: The upper end of each coordinate; ``inf`` if it is open.
 
     Raises:
-        ConfigError: The ends are not as many, or a lower one is not below the upper.
+        ConfigError: ``low`` and ``high`` differ in length, or a lower end is not below the upper.
     """
 
     def __init__(self, low: Sequence[float], high: Sequence[float]) -> None:
-        if len(low) != len(high) or not all(a < b for a, b in zip(low, high, strict=True)):
-            raise ConfigError(
-                f"low={low!r}, high={high!r}: expected a number for each coordinate, each lower "
-                "end below the upper."
-            )
+        check_ends(low, high)
         self.low, self.high = tuple(low), tuple(high)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Give the distance, of shape ``(N, 1)``, at points of shape ``(N, d)``.
+        """Return the distance, of shape ``(N, 1)``, at points of shape ``(N, d)``.
 
         Raises:
-            ShapeError: The points have another number of coordinates than the box.
+            ShapeError: The points and the box differ in their number of coordinates.
         """
         if x.shape[-1] != len(self.low):
             raise ShapeError(
-                f"The box has {len(self.low)} coordinates, and the points {x.shape[-1]}; expected "
-                "as many: an end that is open is inf."
+                f"The box has {len(self.low)} coordinates, but the points have {x.shape[-1]}. "
+                "Include every coordinate in the box, with inf for an open end."
             )
         distance = torch.ones_like(x[:, :1])
         for axis, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
@@ -116,10 +114,11 @@ class BoxDistance:
         return distance
 
 
-def _same(name: str, field: Tensor, out: Tensor) -> Tensor:
+def _matching(name: str, field: Tensor, out: Tensor) -> Tensor:
     if field.shape[:-1] == out.shape[:-1] and field.shape[-1] in {1, out.shape[-1]}:
         return field
     raise ShapeError(
-        f"{name} gave values of shape {tuple(field.shape)}, and the network {tuple(out.shape)}; "
-        "expected a row for each point, of one column or as many. Take columns as x[:, :1]."
+        f"{name} returned values of shape {tuple(field.shape)}, and the network "
+        f"{tuple(out.shape)}; expected a row for each point, with one column or as many as the "
+        "network. Select columns as x[:, :1]."
     )

@@ -1,4 +1,4 @@
-"""The network that papers on physics-informed learning start from."""
+"""The standard feed-forward network of physics-informed learning."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from perceptrain_physics.models.standardize import Numbers, Standardize
 
 
 class MLP(Model):
-    """A feed-forward network with standardised inputs and Xavier-normal weights.
+    """A feed-forward network with standardized inputs and Xavier-normal initialization.
 
     Args:
-        layers: The sizes, ``[d, 50, 50, 50, 1]``: of the input, the hidden layers, the output.
-        activation_function: A module, its class or a name, as `FFNN` takes it.
-        mean: Of the inputs: a number for each, or one for all. A `Problem` has it.
-        deviation: Of the inputs, in the same way. Points drawn uniformly from an interval of length
-            ``l`` have ``l / sqrt(12)``.
-        xavier: Start with Xavier-normal weights and zero biases; False leaves torch's own start.
+        layers: Layer sizes from input to output, such as ``[d, 50, 50, 50, 1]``.
+        activation_function: A module, a module class or a name, as in `FFNN`.
+        mean: Mean of the inputs: one number, or one per input. The `Box` of a problem has it.
+        deviation: Standard deviation of the inputs, likewise. It is ``l / sqrt(12)`` for points
+            drawn uniformly from an interval of length ``l``.
+        xavier: Initialize with Xavier-normal weights and zero biases instead of torch's defaults.
 
     Raises:
-        ConfigError: The sizes, the activation or the numbers cannot be.
+        ConfigError: A layer size, the activation or another option is invalid.
     """
 
     def __init__(
@@ -38,16 +38,16 @@ class MLP(Model):
         self.network = FFNN(layers, activation_function)
         self.standardize = Standardize(self.network.input_size, mean, deviation)
         if xavier:
-            start_xavier(self)
+            init_xavier(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give outputs of shape ``(N, outputs)`` at points of shape ``(N, d)``."""
+        """Return outputs of shape ``(N, outputs)`` at points of shape ``(N, d)``."""
         u: Tensor = self.network(self.standardize(x))
         return u
 
 
-def start_xavier(model: nn.Module) -> None:
-    """Give all linear layers Xavier-normal weights and zero biases."""
+def init_xavier(model: nn.Module) -> None:
+    """Initialize all linear layers with Xavier-normal weights and zero biases."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_normal_(module.weight)

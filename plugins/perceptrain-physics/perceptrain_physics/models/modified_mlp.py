@@ -1,4 +1,4 @@
-"""The modified network of the learning-rate annealing paper."""
+"""The modified MLP of the learning-rate annealing paper."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from torch import Tensor, nn
 
 from perceptrain.errors import ConfigError
 from perceptrain.models import FFNN, Model
-from perceptrain_physics.models.mlp import start_xavier
+from perceptrain_physics.models.mlp import init_xavier
 from perceptrain_physics.models.standardize import Numbers, Standardize
 
 
 class ModifiedMLP(Model):
-    """A network whose hidden layers are mixed with two encodings of the input.
+    """A feed-forward network whose hidden layers are mixed with two encodings of the input.
 
     Wang, Teng, Perdikaris, "Understanding and mitigating gradient pathologies in physics-informed
     neural networks", arXiv 2001.04536. With ``U = act(x W1 + b1)`` and ``V = act(x W2 + b2)``
     each hidden layer is ``H' = (1 - Z) * U + Z * V``, where ``Z = act(H W + b)``.
 
     Args:
-        layers: The sizes, ``[d, 50, 50, 50, 1]``; all hidden ones are the same.
-        activation_function: A module, its class or a name, as `FFNN` takes it.
-        mean: Of the inputs: a number for each, or one for all. The paper standardises.
-        deviation: Of the inputs, in the same way.
-        xavier: Start with Xavier-normal weights and zero biases, as the paper; False leaves torch's
-            own start.
+        layers: Layer sizes, such as ``[d, 50, 50, 50, 1]``. All hidden layers have the same size.
+        activation_function: A module, a module class or a name, as in `FFNN`.
+        mean: Mean of the inputs: one number, or one per input. The paper standardizes its inputs.
+        deviation: Standard deviation of the inputs, likewise.
+        xavier: Initialize with Xavier-normal weights and zero biases, as in the paper, instead of
+            torch's defaults.
 
     Raises:
-        ConfigError: The sizes, the activation or the numbers cannot be.
+        ConfigError: A layer size, the activation or another option is invalid.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ModifiedMLP(Model):
         if len(set(hidden)) != 1:
             raise ConfigError(
                 f"layers={list(layers)}: expected one or more hidden layers of the same size, such "
-                "as [2, 50, 50, 1], for each is mixed with encodings of that size."
+                "as [2, 50, 50, 1], because each is mixed with encodings of that size."
             )
         inputs = self.network.input_size
         self.standardize = Standardize(inputs, mean, deviation)
@@ -55,10 +55,10 @@ class ModifiedMLP(Model):
             nn.Sequential(nn.Linear(inputs, hidden[0]), activation) for _ in range(2)
         )
         if xavier:
-            start_xavier(self)
+            init_xavier(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give outputs of shape ``(N, outputs)`` at points of shape ``(N, d)``."""
+        """Return outputs of shape ``(N, outputs)`` at points of shape ``(N, d)``."""
         h = self.standardize(x)
         u, v = (encoder(h) for encoder in self.encoders)
         *hidden, last = self.network.network

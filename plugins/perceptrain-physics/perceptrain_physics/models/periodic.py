@@ -1,4 +1,4 @@
-"""A network that is exactly periodic in chosen inputs."""
+"""A network that is exactly periodic in selected inputs."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from perceptrain.models import Model
 
 
 class Periodic(Model):
-    """Give a network sines and cosines in place of the inputs that it must be periodic in.
+    """Replace periodic inputs of a network by their cosine and sine.
 
     Dong, Ni, "A method for representing periodic functions and enforcing exactly periodic boundary
     conditions with deep neural networks", J. Comput. Phys. 435, 2021. A periodic input ``x``
-    becomes ``cos(2 pi x / period)`` and ``sin(2 pi x / period)``; the others follow as they are.
-    So the values and all derivatives are equal at both ends, whatever is trained. ::
+    becomes ``cos(2 pi x / period)`` and ``sin(2 pi x / period)``; other inputs are passed through.
+    The values and all derivatives are then equal at both ends, before and after training. ::
 
-        network = Periodic(FFNN([3, 50, 50, 1]), periods=[None, 2.0])  # of t, and periodic x
+        network = Periodic(FFNN([3, 50, 50, 1]), periods=[None, 2.0])  # t, and a periodic x
 
     Args:
-        nn: The network of the embedded inputs: one more for each periodic input. Or a registered
-            model as a mapping, ``{"name": "mlp", "layers": [3, 50, 50, 1]}``.
-        periods: The period of each input; None, or 0 in a run file, where it is not periodic.
+        nn: The network of the embedded inputs; it has one more input per periodic input. Or a
+            registered model as a mapping, ``{"name": "mlp", "layers": [3, 50, 50, 1]}``.
+        periods: The period of each input. Use None, or 0 in a run file, for an input that is not
+            periodic.
 
     Raises:
-        ConfigError: No input is periodic, or a period is no finite number from 0 on.
+        ConfigError: No input is periodic, or a period is negative or not finite.
     """
 
     def __init__(self, nn: nn.Module | Mapping[str, Any], periods: Sequence[float | None]) -> None:
@@ -38,14 +39,14 @@ class Periodic(Model):
         lengths = [period or 0.0 for period in periods]
         if not any(lengths) or not all(map(_is_length, lengths)):
             raise ConfigError(
-                f"periods={periods!r}: expected a number for each input, its period above 0, or "
-                "None where it is not periodic; one period at least."
+                f"periods={periods!r}: expected a period above 0 for each input, or None if the "
+                "input is not periodic, and at least one period."
             )
         self.nn = get_model(nn)
         self.periods = tuple(lengths)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give outputs of shape ``(N, outputs)`` at points of shape ``(N, d)``.
+        """Return outputs of shape ``(N, outputs)`` at points of shape ``(N, d)``.
 
         Raises:
             ShapeError: ``d`` is not the number of periods.

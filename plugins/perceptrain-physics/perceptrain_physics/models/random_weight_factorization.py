@@ -1,4 +1,4 @@
-"""A network whose weights are products of a scale and a direction for each neuron."""
+"""A network whose weights are factorized into a scale and a direction per neuron."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from perceptrain_physics.models.standardize import Numbers
 
 
 class RandomWeightFactorization(MLP):
-    """A feed-forward network with each weight matrix factorised, ``W = exp(s) * V``.
+    """A feed-forward network with factorized weight matrices, ``W = exp(s) * V``.
 
     Wang, Wang, Seidman, Perdikaris, "Random weight factorization improves the training of
-    continuous neural representations", arXiv 2210.01274: a trainable scale for each neuron, which
-    starts from a normal distribution. The network starts as an `MLP` would; what changes is the way
-    that the optimizer sees it.
+    continuous neural representations", arXiv 2210.01274: each neuron has a trainable scale, drawn
+    from a normal distribution at the start. The initial network is the same as an `MLP`; only the
+    parameters that the optimizer trains differ.
 
     Args:
-        layers: The sizes, ``[d, 50, 50, 50, 1]``.
-        activation_function: A module, its class or a name, as `FFNN` takes it.
-        scale_mean: The mean of ``s`` at the start; the paper recommends 0.5 or 1.
-        scale_deviation: Its deviation; the paper recommends 0.1.
-        mean: Of the inputs: a number for each, or one for all.
-        deviation: Of the inputs, in the same way.
-        xavier: Start with Xavier-normal weights and zero biases; False leaves torch's own start.
+        layers: Layer sizes, such as ``[d, 50, 50, 50, 1]``.
+        activation_function: A module, a module class or a name, as in `FFNN`.
+        scale_mean: Mean of the initial ``s``; the paper recommends 0.5 or 1.
+        scale_deviation: Standard deviation of the initial ``s``; the paper recommends 0.1.
+        mean: Mean of the inputs: one number, or one per input.
+        deviation: Standard deviation of the inputs, likewise.
+        xavier: Initialize with Xavier-normal weights and zero biases instead of torch's defaults.
 
     Raises:
-        ConfigError: The sizes, the activation or the numbers cannot be.
+        ConfigError: A layer size, the activation or another option is invalid.
     """
 
     def __init__(
@@ -46,20 +46,19 @@ class RandomWeightFactorization(MLP):
         xavier: bool = True,
     ) -> None:
         if not scale_deviation >= 0:
-            raise ConfigError(f"scale_deviation={scale_deviation!r}: expected a number from 0 on.")
+            raise ConfigError(f"scale_deviation={scale_deviation!r}: expected at least 0.")
         super().__init__(layers, activation_function, mean=mean, deviation=deviation, xavier=xavier)
-        linear = [module for module in self.modules() if isinstance(module, nn.Linear)]
-        for module in linear:
+        for module in [layer for layer in self.modules() if isinstance(layer, nn.Linear)]:
             scale = scale_mean + scale_deviation * torch.randn(module.out_features, 1)
             parametrize.register_parametrization(module, "weight", _Factors(scale))
 
 
 class _Factors(nn.Module):
-    """``W = exp(s) * V``: the scales and directions are what is trained."""
+    """The parametrization ``W = exp(s) * V`` with trainable ``s`` and ``V``."""
 
     def __init__(self, scale: Tensor) -> None:
         super().__init__()
-        self.scale = scale  # until the factors are made
+        self.scale = scale  # the initial scale, used by right_inverse
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         scale = self.scale.to(weight)

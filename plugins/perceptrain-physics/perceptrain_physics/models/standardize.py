@@ -1,4 +1,4 @@
-"""Inputs with mean 0 and deviation 1."""
+"""Standardization of inputs to mean 0 and standard deviation 1."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Tensor, nn
 
 from perceptrain.errors import ConfigError, ShapeError
 
-#: One number for all inputs, or a number for each.
+#: One number for all inputs, or one per input.
 Numbers: TypeAlias = float | Sequence[float] | Tensor
 
 
 class Standardize(nn.Module):
-    """Subtract a mean from each input, and divide by a deviation: ``(x - mean) / deviation``.
+    """Standardize each input: ``(x - mean) / deviation``.
 
     Args:
         inputs: The number of inputs ``d``.
-        mean: A number for each, or one for all.
-        deviation: A number above 0 for each, or one for all.
+        mean: One number, or one per input.
+        deviation: One number above 0, or one per input.
 
     Raises:
-        ConfigError: The numbers are not so many, or a deviation is not above 0.
+        ConfigError: There is not one number per input, or a deviation is not above 0.
     """
 
     mean: Tensor
@@ -37,10 +37,10 @@ class Standardize(nn.Module):
             raise ConfigError(f"deviation={deviation!r}: expected numbers above 0.")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standardise inputs of shape ``(..., d)``.
+        """Standardize inputs of shape ``(..., d)``.
 
         Raises:
-            ShapeError: The last dimension is another.
+            ShapeError: The last dimension is not ``d``.
         """
         if x.shape[-1:] != self.mean.shape:
             raise ShapeError(
@@ -50,7 +50,7 @@ class Standardize(nn.Module):
         return (x - self.mean) / self.deviation
 
     def extra_repr(self) -> str:
-        """Show the numbers."""
+        """Show the mean and the deviation."""
         return f"mean={self.mean.tolist()}, deviation={self.deviation.tolist()}"
 
 

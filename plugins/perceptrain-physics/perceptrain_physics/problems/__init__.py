@@ -1,1 +1,1 @@
-"""Problems with known solutions, ready to be trained and measured."""
+"""Benchmark problems with known solutions."""

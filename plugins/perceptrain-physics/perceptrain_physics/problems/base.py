@@ -1,4 +1,4 @@
-"""What a problem has: conditions, points for them, a solution, and the error of a model."""
+"""The base class of problems: conditions, points, exact solution, and the error of a model."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from perceptrain_physics.wrapped import evaluating, pinn_in
 
 
 class Condition(NamedTuple):
-    """One of the conditions of a problem.
+    """One condition of a problem.
 
     Attributes:
-        residual: ``residual(points, network)``, zero for the solution; a tensor with a row for
-            each point.
-        sample: ``sample(n)`` draws points: ``n`` of them, or ``n`` on each of several faces.
-        terms: How many mean squares the condition is the sum of, as papers write it: a face or a
-            column of the residual each. The residual is scaled by the root of it, so that its mean
-            square is that sum.
+        residual: ``residual(points, network)``, zero for the solution; a tensor with one row per
+            point.
+        sample: ``sample(n)`` draws ``n`` points, or ``n`` on each of several faces.
+        terms: The number of mean squares that papers sum for this condition, such as one per face
+            or per column of the residual. The residual is multiplied by the square root of
+            ``terms``, so that its mean square equals that sum.
     """
 
     residual: Callable[[Tensor, Any], Tensor]
@@ -36,7 +36,7 @@ class Condition(NamedTuple):
 
 
 class Problem(ABC):
-    """A differential equation with its conditions and its solution. ::
+    """A differential equation with its conditions and its exact solution. ::
 
         problem = Helmholtz()
         model = problem.pinn("modified_mlp")
@@ -44,11 +44,11 @@ class Problem(ABC):
         print(problem.relative_l2(model))
 
     Args:
-        box: Where it is to be solved.
+        box: The domain.
 
     Attributes:
         inputs: The letters of the coordinates, in order, for `partials`.
-        box: The box, with ``mean`` and ``deviation`` for networks that standardise their inputs.
+        box: The domain, with ``mean`` and ``deviation`` for networks that standardize their inputs.
     """
 
     inputs: Sequence[str]
@@ -58,15 +58,15 @@ class Problem(ABC):
 
     @abstractmethod
     def conditions(self) -> dict[str, Condition]:
-        """Give the conditions by name, the equation itself first."""
+        """Return the conditions by name, the equation itself first."""
 
     @abstractmethod
     def exact(self, points: Tensor) -> Tensor:
-        """Give the solution, of shape ``(N, 1)``, at points of shape ``(N, d)``, in their dtype."""
+        """Return the solution, ``(N, 1)``, at points of shape ``(N, d)``, in the dtype of the points."""
 
     @property
     def equations(self) -> dict[str, Callable[[Tensor, nn.Module], Tensor]]:
-        """The residuals by name, as a PINN takes them: ``PINN(network, problem.equations)``."""
+        """The residuals by name, the argument of a PINN: ``PINN(network, problem.equations)``."""
         return {name: _scaled(condition) for name, condition in self.conditions().items()}
 
     @property
@@ -81,13 +81,13 @@ class Problem(ABC):
         hidden: Sequence[int] = (50, 50, 50),
         **options: Any,
     ) -> PINN:
-        """Make a PINN of this problem.
+        """Build a PINN for this problem.
 
         Args:
-            network: A network, which is taken as it is; or the name of one of this plugin's, which
-                is made with standardised inputs.
-            hidden: The sizes of its hidden layers.
-            **options: Its other options.
+            network: A network, used unchanged; or the name of one of this plugin's networks, built
+                with standardized inputs.
+            hidden: Sizes of the hidden layers of a network given by name.
+            **options: Other options of a network given by name.
 
         Returns:
             The model.
@@ -105,33 +105,33 @@ class Problem(ABC):
     def loader(
         self, points: int | Mapping[str, int] = 128, steps: int | None = None
     ) -> FreshPoints:
-        """Give fresh points for all conditions at each step; the arguments are its own."""
+        """Return `FreshPoints` for all conditions, with the same arguments."""
         return FreshPoints(self.samplers, points, steps)
 
     @classmethod
     def dataset(cls, points: int = 128, steps: int | None = None, **options: Any) -> FreshPoints:
-        """Give the loader of a problem with these options, for run files.
+        """Create the problem and return its loader, for run files.
 
         Args:
-            points: Points for each condition, or each face where it has several.
-            steps: Batches in an epoch; by default there is no end, and one batch is an epoch.
-            **options: Of the problem.
+            points: Points per condition, or per face of a condition with several faces.
+            steps: Batches per epoch. By default the loader is infinite, and one batch is an epoch.
+            **options: Options of the problem.
         """
         return cls(**options).loader(points, steps)
 
     def relative_l2(self, model: Callable[[Tensor], Tensor], n: int = 100) -> float:
-        """Measure a model against the solution.
+        """Compute the relative L2 error of a model on a grid.
 
         Args:
             model: A PINN, wrapped or not, or a network: a function of points of shape ``(N, d)``.
-                Modules are measured in evaluation mode.
-            n: Points of the grid along each axis.
+                Modules are evaluated in evaluation mode.
+            n: Grid points per axis.
 
         Returns:
-            The norm of the error over the norm of the solution, computed in float64.
+            The norm of the error divided by the norm of the solution, computed in float64.
 
         Raises:
-            ShapeError: The model does not give values of shape ``(N, 1)``.
+            ShapeError: The model does not return values of shape ``(N, 1)``.
         """
         pinn = pinn_in(model)
         network: Any = model if pinn is None else pinn.nn
@@ -143,23 +143,23 @@ class Problem(ABC):
             truth = self.exact(grid).to(u)
         if u.shape != truth.shape:
             raise ShapeError(
-                f"The model gave values of shape {tuple(u.shape)} on a grid of {len(grid)} points; "
-                f"expected {tuple(truth.shape)}."
+                f"The model returned values of shape {tuple(u.shape)} on a grid of {len(grid)} "
+                f"points; expected {tuple(truth.shape)}."
             )
         return float((u - truth).norm() / truth.norm())
 
 
 def require_whole(problem: Problem, **numbers: float) -> None:
-    """Refuse numbers of half waves that do not fit between the ends.
+    """Check options that must be whole numbers above 0, such as numbers of half waves.
 
     Raises:
-        ConfigError: One is no whole number above 0.
+        ConfigError: An option is not a whole number above 0.
     """
     wrong = [f"{name}={value!r}" for name, value in numbers.items() if not _is_whole(value)]
     if wrong:
         raise ConfigError(
-            f"{type(problem).__name__}: {', '.join(wrong)}; expected whole numbers above 0, for "
-            "the solution is zero at both ends."
+            f"{type(problem).__name__}: {', '.join(wrong)}; expected whole numbers above 0, "
+            "because the solution is zero at both ends."
         )
 
 
@@ -168,7 +168,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def side_by_side(*residuals: Tensor) -> Tensor:
-    """Put residuals of shape ``(N, 1)`` into the columns of one."""
+    """Concatenate residuals of shape ``(N, 1)`` as columns."""
     return torch.cat(residuals, dim=1)
 
 

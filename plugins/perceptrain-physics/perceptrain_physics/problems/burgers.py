@@ -13,23 +13,23 @@ from perceptrain_physics.box import Box
 from perceptrain_physics.named_derivatives import partials
 from perceptrain_physics.problems.base import Condition, Problem
 
-# Beyond this the kernel exp(-z^2) is nothing, even where the other factor is exp(100) times larger.
+# Beyond _REACH, exp(-z^2) is negligible even where the other factor is exp(100) times larger.
 _REACH, _NODES, _AT_ONCE = 12.0, 1200, 1000
 
 
 class Burgers(Problem):
     """``u_t + u u_x = nu u_xx`` for ``t`` in ``[0, 1]`` and ``x`` in ``[-1, 1]``.
 
-    Of Raissi, Perdikaris, Karniadakis, J. Comput. Phys. 378, 2019: ``u = -sin(pi x)`` at the start,
-    and zero at both ends. Conditions: "pde", "initial", "boundary", the mean over both ends. The
-    reference is the transform of Cole and Hopf, its integrals by the trapezoidal rule in float64,
-    which is exact to rounding.
+    From Raissi, Perdikaris, Karniadakis, J. Comput. Phys. 378, 2019: ``u = -sin(pi x)`` initially,
+    and ``u = 0`` at both ends. Conditions: "pde", "initial" and "boundary", the mean over both
+    ends. The reference solution is the Cole-Hopf transform, integrated with the trapezoidal rule in
+    float64, which is exact up to rounding.
 
     Args:
         nu: The viscosity, at least 0.003.
 
     Raises:
-        ConfigError: It is less, and the reference would lose its digits.
+        ConfigError: ``nu`` is below 0.003, where the reference solution becomes inaccurate.
     """
 
     inputs = "tx"
@@ -41,7 +41,7 @@ class Burgers(Problem):
         self.nu = nu
 
     def conditions(self) -> dict[str, Condition]:
-        """Give the equation, the start and the boundary."""
+        """Return the equation, the initial condition and the boundary condition."""
         return {
             "pde": Condition(self._residual, self.box.inside),
             "initial": Condition(self._initial, self.box.face(0, 0.0)),
@@ -49,7 +49,7 @@ class Burgers(Problem):
         }
 
     def exact(self, points: Tensor) -> Tensor:
-        """Give the reference, of shape ``(N, 1)``; it can be differentiated where ``t > 0``."""
+        """Return the reference, of shape ``(N, 1)``; it is differentiable where ``t > 0``."""
         parts = [self._cole_hopf(part) for part in torch.split(points.double(), _AT_ONCE)]
         return torch.cat(parts).to(points.dtype)
 
@@ -57,7 +57,7 @@ class Burgers(Problem):
         t, x = points[:, :1], points[:, 1:]
         z = torch.linspace(-_REACH, _REACH, _NODES, dtype=torch.float64, device=points.device)
         y = pi * (x - z * (4 * self.nu * t).sqrt())
-        # A softmax is the quotient of both integrals, and cannot overflow.
+        # The softmax is the quotient of the two integrals, and cannot overflow.
         weights = torch.softmax(-z.square() - y.cos() / (2 * pi * self.nu), dim=1)
         return -(weights * y.sin()).sum(1, keepdim=True)
 

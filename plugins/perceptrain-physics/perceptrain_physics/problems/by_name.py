@@ -1,4 +1,4 @@
-"""Problems by their names, for run files."""
+"""Problems by name, for run files."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ PROBLEMS: dict[str, type[Problem]] = {
 
 
 def get_problem(problem: Problem | str | Mapping[str, Any]) -> Problem:
-    """Make a problem.
+    """Create a problem by name.
 
     Args:
-        problem: Its name, a mapping with the name and options, ``{"name": "helmholtz", "b": 2}``,
-            or a problem, which comes back as it is.
+        problem: A name, or a mapping with the name and options, ``{"name": "helmholtz", "b": 2}``.
+            A `Problem` is returned unchanged.
 
     Raises:
-        ConfigError: There is none of this name, or it does not take the options.
+        ConfigError: The name is unknown, or the problem does not accept the options.
     """
     if isinstance(problem, Problem):
         return problem
     options = dict(problem) if isinstance(problem, Mapping) else {"name": problem}
     name = options.pop("name", None)
     if not isinstance(name, str) or name not in PROBLEMS:
-        raise ConfigError(f"There is no problem {name!r}; there are {', '.join(PROBLEMS)}.")
+        raise ConfigError(f"Unknown problem {name!r}; expected one of {', '.join(PROBLEMS)}.")
     try:
         return PROBLEMS[name](**options)
     except TypeError as error:
@@ -55,15 +55,15 @@ def problem_model(
     hidden: Sequence[int] = (50, 50, 50),
     **options: Any,
 ) -> PINN:
-    """Make the PINN of a problem.
+    """Build the PINN of a problem.
 
     Args:
-        problem: As `get_problem` takes it.
+        problem: A problem, its name, or a mapping with the name and options; see `get_problem`.
         network: The name of one of this plugin's networks.
-        hidden: The sizes of its hidden layers.
+        hidden: Sizes of its hidden layers.
         **options: Its other options.
 
     Raises:
-        ConfigError: There is no such problem.
+        ConfigError: The problem is unknown, or does not accept the options.
     """
     return get_problem(problem).pinn(network, hidden=hidden, **options)

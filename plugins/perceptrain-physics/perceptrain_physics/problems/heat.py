@@ -15,15 +15,15 @@ from perceptrain_physics.problems.base import Condition, Problem, require_whole
 class Heat(Problem):
     """``u_t = a u_xx`` for ``t`` and ``x`` in ``[0, 1]``, with ``u = 0`` at both ends.
 
-    It starts as ``sin(k pi x)``, which decays as ``exp(-a k^2 pi^2 t)``. Conditions: "pde",
-    "initial", "boundary", the mean over both ends.
+    The initial value ``sin(k pi x)`` decays as ``exp(-a k^2 pi^2 t)``. Conditions: "pde", "initial"
+    and "boundary", the mean over both ends.
 
     Args:
         a: The diffusivity.
-        k: Half waves of the start.
+        k: Number of half waves of the initial value.
 
     Raises:
-        ConfigError: ``k`` is no whole number above 0.
+        ConfigError: ``k`` is not a whole number above 0.
     """
 
     inputs = "tx"
@@ -34,7 +34,7 @@ class Heat(Problem):
         self.a, self.k = a, k
 
     def conditions(self) -> dict[str, Condition]:
-        """Give the equation, the start and the boundary."""
+        """Return the equation, the initial condition and the boundary condition."""
         return {
             "pde": Condition(self._residual, self.box.inside),
             "initial": Condition(self._initial, self.box.face(0, 0.0)),
@@ -42,7 +42,7 @@ class Heat(Problem):
         }
 
     def exact(self, points: Tensor) -> Tensor:
-        """Give the solution, of shape ``(N, 1)``."""
+        """Return the solution, of shape ``(N, 1)``."""
         t, x = points[:, :1], points[:, 1:]
         return (-self.a * (self.k * pi) ** 2 * t).exp() * (self.k * pi * x).sin()
 

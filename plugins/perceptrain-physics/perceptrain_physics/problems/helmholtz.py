@@ -15,16 +15,17 @@ from perceptrain_physics.problems.base import Condition, Problem, require_whole
 class Helmholtz(Problem):
     """``u_xx + u_yy + k^2 u = q`` on ``[-1, 1]^2``, with ``u = 0`` on the boundary.
 
-    Of arXiv 2001.04536. The solution is ``u = sin(a pi x) sin(b pi y)``, and ``q`` fits it.
-    Conditions: "pde" and "boundary", the sum of the four sides.
+    From arXiv 2001.04536. The solution is ``u = sin(a pi x) sin(b pi y)``, and ``q`` is chosen to
+    match. Conditions: "pde" and "boundary", the sum over the four sides.
 
     Args:
-        a: Half waves over two in ``x``, a whole number.
-        b: The same in ``y``. The residual grows with the square of it, and the sides are neglected.
+        a: Number of full waves in ``x``, a whole number.
+        b: Number of full waves in ``y``. The residual grows with its square, so that training
+            neglects the boundary.
         k: The wave number.
 
     Raises:
-        ConfigError: ``a`` or ``b`` is no whole number above 0.
+        ConfigError: ``a`` or ``b`` is not a whole number above 0.
     """
 
     inputs = "xy"
@@ -35,14 +36,14 @@ class Helmholtz(Problem):
         self.a, self.b, self.k = a, b, k
 
     def conditions(self) -> dict[str, Condition]:
-        """Give the equation and the boundary."""
+        """Return the equation and the boundary condition."""
         return {
             "pde": Condition(self._residual, self.box.inside),
             "boundary": Condition(lambda x, u: u(x), self.box.faces(), terms=4),
         }
 
     def exact(self, points: Tensor) -> Tensor:
-        """Give the solution, of shape ``(N, 1)``."""
+        """Return the solution, of shape ``(N, 1)``."""
         x, y = points[:, :1], points[:, 1:]
         return (self.a * pi * x).sin() * (self.b * pi * y).sin()
 

@@ -15,9 +15,9 @@ from perceptrain_physics.problems.base import Condition, Problem, side_by_side
 class KleinGordon(Problem):
     """``u_tt - u_xx + u^3 = f`` for ``t`` and ``x`` in ``[0, 1]``.
 
-    Of arXiv 2001.04536. The solution is ``u = x cos(5 pi t) + (x t)^3``, and ``f`` fits it.
-    Conditions: "pde"; "initial", the sum of ``u = x`` and ``u_t = 0`` at the start; "boundary", the
-    sum of both ends.
+    From arXiv 2001.04536. The solution is ``u = x cos(5 pi t) + (x t)^3``, and ``f`` is chosen to
+    match. Conditions: "pde"; "initial", the sum of ``u = x`` and ``u_t = 0`` at ``t = 0``;
+    "boundary", the sum over both ends.
     """
 
     inputs = "tx"
@@ -26,7 +26,7 @@ class KleinGordon(Problem):
         super().__init__(Box([0, 0], [1, 1]))
 
     def conditions(self) -> dict[str, Condition]:
-        """Give the equation, the start and the boundary."""
+        """Return the equation, the initial condition and the boundary condition."""
         return {
             "pde": Condition(self._residual, self.box.inside),
             "initial": Condition(self._initial, self.box.face(0, 0.0), terms=2),
@@ -34,7 +34,7 @@ class KleinGordon(Problem):
         }
 
     def exact(self, points: Tensor) -> Tensor:
-        """Give the solution, of shape ``(N, 1)``."""
+        """Return the solution, of shape ``(N, 1)``."""
         t, x = points[:, :1], points[:, 1:]
         return x * (5 * pi * t).cos() + (x * t) ** 3
 

@@ -1,4 +1,4 @@
-"""A damped oscillator, the simplest equation with a time."""
+"""A damped oscillator, the simplest time-dependent problem."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from perceptrain_physics.problems.base import Condition, Problem, side_by_side
 class Oscillator(Problem):
     """``u'' + 2 damping u' + frequency^2 u = 0`` for ``t`` from 0 to ``end``.
 
-    It starts with ``u = 1`` and ``u' = 0``. Conditions: "ode" and "initial", the sum of both.
+    Initially ``u = 1`` and ``u' = 0``. Conditions: "ode" and "initial", the sum of both.
 
     Args:
         damping: At least 0, and less than the frequency.
-        frequency: That of the oscillator without damping, in radians per unit of time.
-        end: Until when.
+        frequency: Angular frequency of the undamped oscillator.
+        end: The last time.
 
     Raises:
-        ConfigError: It would not swing.
+        ConfigError: The oscillator is not underdamped.
     """
 
     inputs = "t"
@@ -32,21 +32,21 @@ class Oscillator(Problem):
     def __init__(self, damping: float = 0.5, frequency: float = 3.0, end: float = 2.0) -> None:
         if not 0 <= damping < frequency:
             raise ConfigError(
-                f"damping={damping!r}, frequency={frequency!r}: expected a damping from 0 on, and "
-                "less than the frequency."
+                f"damping={damping!r}, frequency={frequency!r}: expected a damping of at least 0 "
+                "and less than the frequency."
             )
         super().__init__(Box([0], [end]))
         self.damping, self.frequency = damping, frequency
 
     def conditions(self) -> dict[str, Condition]:
-        """Give the equation and the start."""
+        """Return the equation and the initial conditions."""
         return {
             "ode": Condition(self._residual, self.box.inside),
             "initial": Condition(self._initial, self.box.face(0, 0.0), terms=2),
         }
 
     def exact(self, points: Tensor) -> Tensor:
-        """Give the solution, of shape ``(N, 1)``."""
+        """Return the solution, of shape ``(N, 1)``."""
         w = sqrt(self.frequency**2 - self.damping**2)
         swing = (w * points).cos() + self.damping / w * (w * points).sin()
         return (-self.damping * points).exp() * swing

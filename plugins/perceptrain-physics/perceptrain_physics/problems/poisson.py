@@ -15,15 +15,15 @@ from perceptrain_physics.problems.base import Condition, Problem, require_whole
 class Poisson(Problem):
     """``laplacian(u) = f`` on ``[0, 1]^d``, with ``u = 0`` on the boundary.
 
-    The solution is the product of ``sin(k pi x)`` over the coordinates, and ``f`` fits it.
-    Conditions: "pde" and "boundary", the mean over all faces.
+    The solution is the product of ``sin(k pi x)`` over the coordinates, and ``f`` is chosen to
+    match. Conditions: "pde" and "boundary", the mean over all faces.
 
     Args:
         d: The number of dimensions.
-        k: Half waves along each axis.
+        k: Number of half waves along each axis.
 
     Raises:
-        ConfigError: A number is no whole number above 0.
+        ConfigError: ``d`` or ``k`` is not a whole number above 0.
     """
 
     def __init__(self, d: int = 2, k: int = 1) -> None:
@@ -33,14 +33,14 @@ class Poisson(Problem):
         self.k = k
 
     def conditions(self) -> dict[str, Condition]:
-        """Give the equation and the boundary."""
+        """Return the equation and the boundary condition."""
         return {
             "pde": Condition(self._residual, self.box.inside),
             "boundary": Condition(lambda x, u: u(x), self.box.faces()),
         }
 
     def exact(self, points: Tensor) -> Tensor:
-        """Give the solution, of shape ``(N, 1)``."""
+        """Return the solution, of shape ``(N, 1)``."""
         return (self.k * pi * points).sin().prod(1, keepdim=True)
 
     def _residual(self, points: Tensor, network: Any) -> Tensor:

@@ -15,12 +15,12 @@ from perceptrain_physics.problems.base import Condition, Problem, side_by_side
 class Wave(Problem):
     """``u_tt = c^2 u_xx`` for ``t`` and ``x`` in ``[0, 1]``, with ``u = 0`` at both ends.
 
-    Of Wang, Yu, Perdikaris, "When and why PINNs fail to train", arXiv 2007.14527: at rest at the
-    start, with ``u = sin(pi x) + sin(4 pi x) / 2``. Conditions: "pde"; "initial", the sum of both;
-    "boundary", the mean over both ends.
+    From Wang, Yu, Perdikaris, "When and why PINNs fail to train", arXiv 2007.14527. Initially
+    ``u = sin(pi x) + sin(4 pi x) / 2``, at rest. Conditions: "pde"; "initial", the sum of both
+    initial conditions; "boundary", the mean over both ends.
 
     Args:
-        c: The speed.
+        c: The wave speed.
     """
 
     inputs = "tx"
@@ -30,7 +30,7 @@ class Wave(Problem):
         self.c = c
 
     def conditions(self) -> dict[str, Condition]:
-        """Give the equation, the start and the boundary."""
+        """Return the equation, the initial condition and the boundary condition."""
         return {
             "pde": Condition(self._residual, self.box.inside),
             "initial": Condition(self._initial, self.box.face(0, 0.0), terms=2),
@@ -38,7 +38,7 @@ class Wave(Problem):
         }
 
     def exact(self, points: Tensor) -> Tensor:
-        """Give the solution, of shape ``(N, 1)``."""
+        """Return the solution, of shape ``(N, 1)``."""
         t, x = pi * points[:, :1], pi * points[:, 1:]
         slow = x.sin() * (self.c * t).cos()
         return slow + (4 * x).sin() * (4 * self.c * t).cos() / 2
