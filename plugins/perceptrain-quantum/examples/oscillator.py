@@ -1,7 +1,7 @@
-"""A circuit that learns a damped oscillation twice: from noisy labels, and from its equation alone.
+"""Fit a quantum circuit to a damped oscillation: to noisy labels, and to the equation alone.
 
-The equation is u'' + 2 d u' + w^2 u = 0 with u(0) = 1 and u'(0) = 0: a differentiable quantum
-circuit (arXiv 2011.10395), whose second derivatives are exact.
+The equation is u'' + 2 d u' + w^2 u = 0 with u(0) = 1 and u'(0) = 0. The model is a differentiable
+quantum circuit (arXiv 2011.10395), whose second derivatives are exact.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ Batch = tuple[Tensor, Tensor] | dict[str, Tensor]
 
 
 @dataclass
-class Found:
-    """Relative L2 errors, of the circuit that saw labels and of the one that saw the equation."""
+class Errors:
+    """Relative L2 errors of the fit to the labels and of the solution of the equation."""
 
     fitted: float
     solved: float
 
 
 def solution(x: Tensor) -> Tensor:
-    """Give the exact solution."""
+    """Return the exact solution."""
     w = math.sqrt(FREQUENCY**2 - DAMPING**2)
     return torch.exp(-DAMPING * x) * (torch.cos(w * x) + DAMPING / w * torch.sin(w * x))
 
 
 def circuit() -> nn.Module:
-    """Make a circuit of four qubits; its features go from a little below 0 to a little above 1."""
+    """Build a circuit of four qubits whose feature range is slightly larger than [0, 1]."""
     return get_model("qnn", n_qubits=4, feature_range=(-0.05, 1.05), trainable_scaling=True)
 
 
 def derivatives(points: Tensor, network: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
-    """Give u, u' and u''."""
+    """Return u, u' and u''."""
     u = network(points)
     (first,) = torch.autograd.grad(u.sum(), points, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), points, create_graph=True)
@@ -51,18 +51,18 @@ def derivatives(points: Tensor, network: nn.Module) -> tuple[Tensor, Tensor, Ten
 
 
 def equation(points: Tensor, network: nn.Module) -> Tensor:
-    """Give the residual of the equation, in units of its largest term."""
+    """Return the residual of the equation, scaled by its largest coefficient."""
     u, first, second = derivatives(points, network)
     return (second + 2 * DAMPING * first + FREQUENCY**2 * u) / FREQUENCY**2
 
 
 def start(points: Tensor, network: nn.Module) -> Tensor:
-    """Give what is wrong with the value at the start."""
+    """Return the residual of the initial value."""
     return network(points) - 1
 
 
 def slope(points: Tensor, network: nn.Module) -> Tensor:
-    """Give what is wrong with the slope at the start."""
+    """Return the residual of the initial slope, scaled by the frequency."""
     return derivatives(points, network)[1] / FREQUENCY
 
 
@@ -73,14 +73,14 @@ def train(model: nn.Module, batch: Batch, epochs: int) -> None:
 
 
 def error(network: nn.Module) -> float:
-    """Give the relative L2 error of a network."""
+    """Return the relative L2 error of a network."""
     with torch.no_grad():
-        truth = solution(DENSE)
-        return ((network(DENSE) - truth).norm() / truth.norm()).item()
+        exact = solution(DENSE)
+        return ((network(DENSE) - exact).norm() / exact.norm()).item()
 
 
 def draw(networks: dict[str, nn.Module], x: Tensor, y: Tensor, path: Path) -> None:
-    """Draw what the circuits give, and how far that is from the exact solution."""
+    """Plot the outputs of the circuits and their error."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.3), layout="constrained")
@@ -97,8 +97,8 @@ def draw(networks: dict[str, nn.Module], x: Tensor, y: Tensor, path: Path) -> No
     figure.savefig(path, dpi=110)
 
 
-def main(epochs: int = 250, picture: Path = PICTURE) -> Found:
-    """Train both circuits, and draw them."""
+def main(epochs: int = 250, picture: Path = PICTURE) -> Errors:
+    """Train and plot both circuits. Return their errors."""
     torch.manual_seed(0)
     x = torch.linspace(0, 1, 40, dtype=torch.float64).unsqueeze(1)
     y = solution(x) + NOISE * torch.randn_like(x)
@@ -111,11 +111,13 @@ def main(epochs: int = 250, picture: Path = PICTURE) -> Found:
     train(PINN(solver, terms), {"equation": x, "start": zero, "slope": zero}, epochs)
 
     draw({"fitted to labels": fitted, "solved from the equation": solver}, x, y, picture)
-    found = Found(error(fitted), error(solver))
-    print(f"relative L2 error: fitted {found.fitted:.3f}, solved {found.solved:.4f}; see {picture}")
-    return found
+    errors = Errors(error(fitted), error(solver))
+    print(
+        f"relative L2 error: fitted {errors.fitted:.3f}, solved {errors.solved:.4f}; see {picture}"
+    )
+    return errors
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # the states are small: more threads would wait for each other
+    torch.set_num_threads(1)  # more threads slow down such small states
     main()

@@ -1,4 +1,4 @@
-"""Feature maps: inputs as angles of rotations."""
+"""Feature maps, which encode inputs as rotation angles."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ SCALINGS = ("constant", "tower", "exponential")
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """Turns features into one angle for each qubit.
+    """Map features to one angle per qubit.
 
-    Feature ``i`` goes to the qubits ``i``, ``i + d``, ``i + 2 d`` and so on, of ``d`` features; the
-    ``k``-th of them rotates by a multiple of its angle: 1 ("constant"), ``k`` ("tower", arXiv
+    With ``d`` features, feature ``i`` is encoded on the qubits ``i``, ``i + d``, ``i + 2 d`` and so
+    on. The ``k``-th of these qubits multiplies the angle by 1 ("constant"), ``k`` ("tower", arXiv
     2011.10395) or ``2^(k-1)`` ("exponential", arXiv 2008.08605).
 
     Args:
         n_qubits: The number of qubits.
         n_features: The number of features, d.
-        kind: "fourier": the angle is the feature; "chebyshev": it is ``2 arccos`` of the feature,
-            which must lie in (-1, 1) (arXiv 2011.10395).
+        kind: "fourier": the angle is the feature. "chebyshev": the angle is ``2 arccos`` of the
+            feature, which must lie in (-1, 1) (arXiv 2011.10395).
         scaling: "constant", "tower" or "exponential".
-        feature_range: The lowest and the highest value of the features, which are then mapped to
-            (-1, 1), times pi / 2 for "fourier"; None to take them as they are.
+        feature_range: Lowest and highest value of the features, for mapping them to (-1, 1), or to
+            (-pi / 2, pi / 2) with "fourier". None leaves the features unscaled.
 
     Raises:
-        ConfigError: There are more features than qubits, or an option cannot be.
+        ConfigError: There are more features than qubits, or an option is invalid.
     """
 
     n_qubits: int
@@ -48,13 +48,13 @@ class FeatureMap:
             raise ConfigError(f"reupload_scaling={self.scaling!r}: expected {_choices(SCALINGS)}.")
         if self.n_features > self.n_qubits:
             raise ConfigError(
-                f"n_features={self.n_features} and n_qubits={self.n_qubits}: expected a qubit for "
-                "each feature at least."
+                f"n_features={self.n_features} and n_qubits={self.n_qubits}: expected at least one "
+                "qubit per feature."
             )
         self._check_range()
 
     def angles(self, features: Tensor) -> Tensor:
-        """Give the angles.
+        """Return the rotation angles.
 
         Args:
             features: ``(N, n_features)``, float32 or float64.
@@ -63,9 +63,9 @@ class FeatureMap:
             ``(N, n_qubits)``, in the same dtype.
 
         Raises:
-            DataError: A feature is outside of the range, with "chebyshev".
+            DataError: A feature is out of range, with "chebyshev".
         """
-        scaled = self._in_range(features)
+        scaled = self._rescaled(features)
         if self.kind == "chebyshev":
             self._check_inside(scaled)
             scaled = 2 * torch.arccos(scaled)
@@ -75,12 +75,12 @@ class FeatureMap:
         return scaled[:, qubits % self.n_features] * self._multiples(qubits).to(features.dtype)
 
     def _multiples(self, qubits: Tensor) -> Tensor:
-        turn = qubits // self.n_features
+        repeat = qubits // self.n_features
         if self.scaling == "constant":
-            return torch.ones_like(turn)
-        return turn + 1 if self.scaling == "tower" else 2**turn
+            return torch.ones_like(repeat)
+        return repeat + 1 if self.scaling == "tower" else 2**repeat
 
-    def _in_range(self, features: Tensor) -> Tensor:
+    def _rescaled(self, features: Tensor) -> Tensor:
         if self.feature_range is None:
             return features
         low, high = self.feature_range
@@ -99,7 +99,7 @@ class FeatureMap:
             )
 
     def _check_inside(self, scaled: Tensor) -> None:
-        """Refuse what has no angle, and the ends, where the angle has no derivative."""
+        """Check that arccos is defined, and differentiable if a derivative is needed."""
         largest = scaled.detach().abs().max() if scaled.numel() else scaled.new_zeros(())
         ends_allowed = not scaled.requires_grad
         if largest < 1 or (ends_allowed and largest == 1):
@@ -108,11 +108,11 @@ class FeatureMap:
         reason = (
             "a feature is at an end of the range, where arccos has no derivative"
             if largest == 1
-            else "a feature is outside of the range, or NaN"
+            else "a feature is out of range, or NaN"
         )
         raise DataError(
             f'feature_map="chebyshev": {reason}. Expected values between {low:g} and {high:g}; '
-            "give a wider feature_range=(lowest, highest)."
+            "set a wider feature_range=(lowest, highest)."
         )
 
 

@@ -1,4 +1,4 @@
-"""Observables written as sums of Pauli strings."""
+"""Parse observables written as sums of Pauli strings."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _TERM = re.compile(
 )
 _EXPECTED = (
     'expected "total_magnetization", Pauli strings such as "Z0", "X0 Y1" or "Z0 Z1 - 0.5 * X2", a '
-    "pyqtorch.Observable, or a list of these, one for each output"
+    "pyqtorch.Observable, or a list of these, one per output"
 )
 
 Observables = str | pyqtorch.Observable | Sequence[str | pyqtorch.Observable]
 
 
-def observables(given: Observables, n_qubits: int) -> tuple[pyqtorch.Observable, ...]:
-    """Make observables of what was given for them.
+def observables(value: Observables, n_qubits: int) -> tuple[pyqtorch.Observable, ...]:
+    """Convert the ``observable`` option of a model to pyqtorch observables.
 
     Args:
-        given: One, or a list of them: see ``observable``.
+        value: A text as in ``observable``, a ``pyqtorch.Observable``, or a list of these.
         n_qubits: The number of qubits of the circuit.
 
     Returns:
-        One for each output.
+        One observable per output.
 
     Raises:
-        ConfigError: Something is no observable, or acts on a qubit that is not there.
+        ConfigError: An item is not an observable, or acts on a qubit outside the circuit.
     """
-    several = given if isinstance(given, list | tuple) else [given]
-    if not several:
-        raise ConfigError(f"observable={given!r}: {_EXPECTED}.")
-    return tuple(_one(each, n_qubits) for each in several)
+    items = value if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise ConfigError(f"observable={value!r}: {_EXPECTED}.")
+    return tuple(_observable(item, n_qubits) for item in items)
 
 
 def observable(text: str, n_qubits: int) -> pyqtorch.Observable:
-    """Read an observable.
+    """Parse an observable.
 
     Args:
         text: "total_magnetization", the sum of Z on all qubits; or a sum of Pauli strings, such as
@@ -55,7 +55,7 @@ def observable(text: str, n_qubits: int) -> pyqtorch.Observable:
         The observable.
 
     Raises:
-        ConfigError: The text cannot be read, or names a qubit that is not there.
+        ConfigError: The text cannot be parsed, or a Pauli string names a qubit twice.
 
     Example:
         >>> observable("Z0 + 0.5 * X1", n_qubits=2).qubit_support
@@ -64,46 +64,43 @@ def observable(text: str, n_qubits: int) -> pyqtorch.Observable:
     if text.strip() == "total_magnetization":
         return pyqtorch.Observable([pyqtorch.Z(qubit) for qubit in range(n_qubits)])
     terms: list[nn.Module] = []
-    place, rest = 0, text.strip()
-    while place < len(rest):
-        found = _TERM.match(rest, place)
-        if found is None or (terms and not found["sign"]):
+    position, stripped = 0, text.strip()
+    while position < len(stripped):
+        match = _TERM.match(stripped, position)
+        if match is None or (terms and not match["sign"]):
             break
-        terms.append(_term(found, text))
-        place = found.end()
-    if not terms or place < len(rest):
+        terms.append(_term(match, text))
+        position = match.end()
+    if not terms or position < len(stripped):
         raise ConfigError(
-            f"observable={text!r}: it cannot be read from {rest[place:]!r} on; {_EXPECTED}."
+            f"observable={text!r}: cannot be parsed from {stripped[position:]!r}; {_EXPECTED}."
         )
     return pyqtorch.Observable(terms)
 
 
-def _term(found: re.Match[str], text: str) -> nn.Module:
-    factors = re.findall(r"([IXYZ])(\d+)", found["string"])
+def _term(match: re.Match[str], text: str) -> nn.Module:
+    factors = re.findall(r"([IXYZ])(\d+)", match["string"])
     qubits = [int(qubit) for _, qubit in factors]
     if len(set(qubits)) < len(qubits):
         raise ConfigError(
-            f"observable={text!r}: {found['string'].strip()!r} names a qubit twice; expected one "
-            "Pauli matrix for each qubit. Multiply them first, such as X0 Y0 = i Z0."
+            f"observable={text!r}: {match['string'].strip()!r} names a qubit twice; expected one "
+            "Pauli matrix per qubit. Multiply them first, such as X0 Y0 = i Z0."
         )
     product = pyqtorch.Sequence([_PAULIS[pauli](int(qubit)) for pauli, qubit in factors])
-    number = float(f"{found['sign']}{found['number'] or 1}")
-    # Scale.forward takes no number, only a tensor.
+    number = float(f"{match['sign']}{match['number'] or 1}")
+    # Scale.forward accepts only a tensor.
     factor = torch.tensor(number, dtype=torch.float64)
     return product if number == 1 else pyqtorch.Scale(product, factor)
 
 
-def _one(given: object, n_qubits: int) -> pyqtorch.Observable:
-    if isinstance(given, str):
-        made = observable(given, n_qubits)
-    elif isinstance(given, pyqtorch.Observable):
-        made = given
-    else:
-        raise ConfigError(f"observable={given!r}: {_EXPECTED}.")
-    beyond = sorted(qubit for qubit in made.qubit_support if qubit >= n_qubits)
+def _observable(value: object, n_qubits: int) -> pyqtorch.Observable:
+    parsed = observable(value, n_qubits) if isinstance(value, str) else value
+    if not isinstance(parsed, pyqtorch.Observable):
+        raise ConfigError(f"observable={value!r}: {_EXPECTED}.")
+    beyond = sorted(qubit for qubit in parsed.qubit_support if qubit >= n_qubits)
     if beyond:
         raise ConfigError(
-            f"The observable {given if isinstance(given, str) else made.qubit_support!r} acts on "
+            f"The observable {value if isinstance(value, str) else parsed.qubit_support!r} acts on "
             f"qubit {beyond[-1]}; the circuit has {n_qubits}, numbered from 0."
         )
-    return made
+    return parsed

@@ -1,4 +1,4 @@
-"""What a circuit is made of: its names, its closing gates, and what cannot be simulated in it."""
+"""Inspect and copy circuits: parameter names, closing gates, and unsupported operations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from perceptrain.errors import ConfigError
 
-# The gates with one angle whose derivatives are right in the modes "adjoint" and "gpsr".
+# Gates with one angle whose derivatives are correct with "adjoint" and "gpsr".
 _ROTATIONS = (
     pyqtorch.RX,
     pyqtorch.RY,
@@ -34,30 +34,33 @@ _PartT = TypeVar("_PartT", bound=nn.Module)
 
 
 def copied(part: _PartT) -> _PartT:
-    """Copy a circuit or an observable, so that it shares nothing with what was given.
+    """Copy a circuit or an observable, sharing nothing with the original.
+
+    The evolutions in the copy do not cache operators. The cache of pyqtorch uses the values,
+    printed with four digits, as its key. It also keeps the graph of an operator, on which a second
+    backward pass or a copy fails.
 
     Args:
-        part: The circuit or the observable; it is left as it is.
+        part: The circuit or the observable; it is not changed.
 
     Returns:
-        The copy. Its evolutions keep no operators: pyqtorch finds a kept one by the text of the
-        values, four digits of them, and keeps its graph too, which a second backward pass, or a
-        copy, fails on.
+        The copy.
     """
-    given = [module for module in part.modules() if isinstance(module, HamiltonianEvolution)]
-    no_operators: dict[int, Any] = {id(each._cache_hamiltonian_evo): {} for each in given}
-    made = deepcopy(part, no_operators)
-    for module in made.modules():
+    evolutions = [module for module in part.modules() if isinstance(module, HamiltonianEvolution)]
+    # Entries in the memo of deepcopy, by id, that replace each cache by an empty one.
+    empty_caches: dict[int, Any] = {id(each._cache_hamiltonian_evo): {} for each in evolutions}
+    copy = deepcopy(part, empty_caches)
+    for module in copy.modules():
         if isinstance(module, HamiltonianEvolution):
             module.cache_length = 0
         elif isinstance(module, Parametric) and not _is_named(module):
-            # The local function that reads a fixed angle would read it from the gate given.
+            # The copied local function would still read the angle from the original gate.
             module.parse_values = partial(_fixed_angle, module)
-    return made
+    return copy
 
 
 def names_in(part: nn.Module) -> list[str]:
-    """Give the names of the parameters, each as often as it is used, in the order of use."""
+    """Return the parameter names in order of use; a name used several times is repeated."""
     names: list[str] = []
     for module in part.modules():
         name: Any = getattr(module, "param_name", None)
@@ -71,35 +74,37 @@ def names_in(part: nn.Module) -> list[str]:
 def closing_operations(
     circuit: pyqtorch.QuantumCircuit, features: Collection[str]
 ) -> tuple[list[nn.Module], list[nn.Module]]:
-    """Part a circuit before the gates at its end that are surely linear and take no features.
+    """Split off the gates at the end of a circuit that are linear and independent of features.
+
+    There are no such gates if the circuit has noise, because its state is then a density matrix, or
+    if it chooses gates at random.
 
     Args:
         circuit: The circuit.
         features: The names of the parameters that differ between the points of a batch.
 
     Returns:
-        The operations before, and the closing gates, none if the circuit has noise, with which
-        the state is a density matrix, or draws which gates it applies.
+        The operations before the closing gates, and the closing gates.
     """
     operations = list(_steps(circuit))
-    place = len(operations)
+    split = len(operations)
     if type(circuit) is not pyqtorch.QuantumCircuit or any(map(_has_noise, circuit.modules())):
         return operations, []
-    while place and _is_gate(operations[place - 1]):
-        if not set(features).isdisjoint(names_in(operations[place - 1])):
+    while split and _is_gate(operations[split - 1]):
+        if not set(features).isdisjoint(names_in(operations[split - 1])):
             break
-        place -= 1
-    return operations[:place], operations[place:]
+        split -= 1
+    return operations[:split], operations[split:]
 
 
 def check_values(part: nn.Module) -> None:
-    """Refuse what takes a value that no angle and no feature can be.
+    """Check that trained angles and features can supply all values.
 
     Args:
         part: A circuit or an observable.
 
     Raises:
-        ConfigError: An evolution has a generator or a duration with a name, or a gate has no name
+        ConfigError: An evolution has a named generator or duration, or a gate has no single name
             for its angle.
     """
     for module in part.modules():
@@ -108,65 +113,65 @@ def check_values(part: nn.Module) -> None:
             if generator is not None:
                 raise ConfigError(
                     f"HamiltonianEvolution({generator!r}, ...): a generator given by a name cannot "
-                    "be trained. Give a matrix, or operations; their parameters may have names."
+                    "be trained. Use a matrix, or operations, whose parameters may have names."
                 )
             if isinstance(module.duration, str):
                 raise ConfigError(
                     f"HamiltonianEvolution(..., duration={module.duration!r}): a duration given by "
-                    "a name cannot be trained, for it has no derivative. Give a number."
+                    "a name cannot be trained, because it has no derivative. Use a number."
                 )
         elif isinstance(module, Parametric) and _is_unnamed(module):
             raise ConfigError(
-                f"The gate {_told(module)} has no single name for its angle. Give one, such as "
-                'RX(0, "a"); for U, take RZ, RY and RZ.'
+                f"The gate {_describe(module)} has no single name for its angle. Name it, such as "
+                'RX(0, "a"); replace U by RZ, RY and RZ.'
             )
 
 
 def check_differentiable(circuit: pyqtorch.QuantumCircuit, diff_mode: str) -> None:
-    """Refuse what "adjoint" or "gpsr" of pyqtorch 1.7.8 gives wrong gradients for, or none.
+    """Check that pyqtorch 1.7.8 computes correct gradients with "adjoint" or "gpsr".
 
     Args:
         circuit: The circuit.
         diff_mode: "adjoint" or "gpsr".
 
     Raises:
-        ConfigError: The circuit has something for which the gradients are not known to be right.
+        ConfigError: The circuit has an operation whose gradients are not known to be correct.
     """
     for operation in _flat(circuit):
         reason = _fault(operation, diff_mode == "adjoint")
         if reason:
             raise ConfigError(
-                f'diff_mode={diff_mode!r} and {_told(operation)}: {reason} Use diff_mode="ad".'
+                f'diff_mode={diff_mode!r} and {_describe(operation)}: {reason} Use diff_mode="ad".'
             )
 
 
 def _fault(operation: nn.Module, adjoint: bool) -> str:
-    """Say why the gradients of an operation are not known to be right; empty if they are."""
-    not_unitary = "it is not unitary, and pyqtorch gives wrong gradients then."
+    """Explain why the gradients of an operation may be wrong; empty if they are correct."""
+    not_unitary = "it is not unitary, so pyqtorch computes wrong gradients."
     if _has_noise(operation):
         return "with noise there is no state to go back from." if adjoint else ""
     if isinstance(operation, HamiltonianEvolution):
         if operation.is_parametric_generator or not isinstance(operation.time, str | Tensor):
-            return "an evolution may have one parameter alone, its time, with a plain name."
+            return "the only parameter of an evolution may be its time, with a plain name."
         time = {operation.time: torch.ones(1)} if isinstance(operation.time, str) else {}
         return "" if _is_unitary(operation.tensor(time)) else not_unitary
     if isinstance(operation, Primitive):
         if not _is_unitary(operation.tensor()):
             return not_unitary
     elif type(operation) not in _ROTATIONS:
-        return "pyqtorch gives wrong gradients, or none, for operations of this kind."
+        return "pyqtorch computes wrong gradients, or none, for operations of this kind."
     elif isinstance(operation.param_name, pyqtorch.ConcretizedCallable):
-        return "its angle is a formula, and pyqtorch fails or gives wrong gradients then."
+        return "its angle is a formula, for which pyqtorch fails or computes wrong gradients."
     if adjoint and list(_qubits(operation)) != sorted(_qubits(operation)):
         return (
-            "pyqtorch gives wrong gradients where the qubits do not ascend, such as CNOT(1, 0). "
-            "Number them otherwise."
+            "pyqtorch computes wrong gradients if the qubits are not in ascending order, such as "
+            "CNOT(1, 0). Renumber the qubits."
         )
     return ""
 
 
 def _flat(operation: nn.Module) -> Iterator[nn.Module]:
-    """Go through what is applied one after the other; a circuit that draws counts as one."""
+    """Yield the operations in order, inside groups too; a random circuit is one operation."""
     if isinstance(operation, pyqtorch.Sequence) and type(operation) in _GROUPS:
         for part in operation:
             yield from _flat(part)
@@ -175,7 +180,7 @@ def _flat(operation: nn.Module) -> Iterator[nn.Module]:
 
 
 def _steps(operation: nn.Module) -> Iterator[nn.Module]:
-    """Go through what is applied one after the other; merged gates are one step."""
+    """Yield the operations in order; merged gates are one operation."""
     if isinstance(operation, pyqtorch.QuantumCircuit) or type(operation) is pyqtorch.Sequence:
         for part in operation:
             yield from _steps(part)
@@ -219,5 +224,5 @@ def _qubits(operation: nn.Module) -> tuple[int, ...]:
     return tuple(support)
 
 
-def _told(operation: nn.Module) -> str:
+def _describe(operation: nn.Module) -> str:
     return f"{type(operation).__name__} on the qubits {_qubits(operation)}"

@@ -17,7 +17,7 @@ from perceptrain_quantum import FeatureMapQNN, observable
         ({"n_qubits": 0}, "n_qubits=0: expected a whole number above 0"),
         ({"depth": 1.5}, "depth=1.5"),
         ({"uploads": True}, "uploads=True"),
-        ({"n_features": 5}, "n_features=5 and n_qubits=4: expected a qubit for each"),
+        ({"n_features": 5}, "n_features=5 and n_qubits=4: expected at least one"),
         ({"feature_map": "fourrier"}, "feature_map='fourrier': expected 'fourier' or 'chebyshev'"),
         ({"reupload_scaling": "exp"}, "expected 'constant', 'tower' or 'exponential'"),
         ({"feature_range": (1, 1)}, r"feature_range=\(1, 1\): expected two numbers"),
@@ -26,13 +26,13 @@ from perceptrain_quantum import FeatureMapQNN, observable
         ({"feature_range": 3}, "feature_range=3"),
         ({"diff_mode": "adjiont"}, "diff_mode='adjiont': expected 'ad', 'adjoint', 'gpsr'"),
         ({"n_shots": 0, "diff_mode": "gpsr"}, "n_shots=0: expected a whole number above 0"),
-        ({"n_shots": 100}, "n_shots=100 with diff_mode='ad': draws have no derivative"),
+        ({"n_shots": 100}, "n_shots=100 with diff_mode='ad': sampled values have no derivative"),
         ({"observable": 3}, 'observable=3: expected "total_magnetization"'),
         ({"observable": []}, r"observable=\[\]"),
-        ({"observable": ""}, "it cannot be read from '' on"),
-        ({"observable": "Z"}, "it cannot be read from 'Z' on"),
-        ({"observable": "Z0 + W1"}, r"it cannot be read from '\+ W1' on"),
-        ({"observable": "0.5"}, "it cannot be read"),
+        ({"observable": ""}, "cannot be parsed from ''"),
+        ({"observable": "Z"}, "cannot be parsed from 'Z'"),
+        ({"observable": "Z0 + W1"}, r"cannot be parsed from '\+ W1'"),
+        ({"observable": "0.5"}, "cannot be parsed"),
         ({"observable": "X0 Y0"}, "'X0 Y0' names a qubit twice"),
         ({"observable": ["Z0", "Z4"]}, "'Z4' acts on qubit 4; the circuit has 4, numbered from 0"),
     ],
@@ -47,7 +47,7 @@ def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
     [
         (torch.rand(5), ShapeError, r"shape \(5,\); expected \(N, 1\).* x\.unsqueeze\(-1\)"),
         (torch.rand(5, 2), ShapeError, r"shape \(5, 2\); expected \(N, 1\)"),
-        (torch.rand(0, 1), ShapeError, "N points, one at least"),
+        (torch.rand(0, 1), ShapeError, "at least one point, and a column"),
         ((torch.rand(5, 1),), DataError, "got tuple; expected real numbers"),
         (torch.rand(5, 1).cfloat(), DataError, "got a torch.complex64 tensor"),
     ],
@@ -60,9 +60,7 @@ def test_inputs_that_cannot_be(inputs: Any, error: type[Exception], message: str
 @pytest.mark.parametrize("x", [1.5, float("nan")])
 def test_chebyshev_takes_no_value_outside(x: float) -> None:
     model = FeatureMapQNN(2, 1, feature_map="chebyshev")
-    with pytest.raises(
-        DataError, match=r"outside of the range, or NaN. Expected .* -1 and 1; give"
-    ):
+    with pytest.raises(DataError, match=r"out of range, or NaN. Expected .* -1 and 1; set"):
         model(torch.tensor([[0.0], [x]]))
 
 

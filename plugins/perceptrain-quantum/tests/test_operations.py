@@ -131,10 +131,10 @@ REFUSED: dict[str, nn.Module] = {
     r"N on the qubits \(0,\): it is not unitary": pyqtorch.N(0),
     r"Projector on .*: it is not unitary": pyqtorch.Projector(0, "1", "1"),
     r"RX on .*: its angle is a formula": RX(0, DOUBLED),
-    r"HamiltonianEvolution on .* one parameter alone": evolution(
+    r"HamiltonianEvolution on .* only parameter": evolution(
         pyqtorch.Add([pyqtorch.Scale(pyqtorch.X(0), "g"), pyqtorch.Z(0)])
     ),
-    r"HamiltonianEvolution on the .* one parameter": evolution(X0_PLUS_Z0, DOUBLED),
+    r"HamiltonianEvolution on the .* only parameter": evolution(X0_PLUS_Z0, DOUBLED),
     r"HamiltonianEvolution on .* not unitary": evolution(MATRIX * 1j, qubit_support=(0,)),
     r"DropoutQuantumCircuit on .* of this kind": pyqtorch.circuit.DropoutQuantumCircuit(
         1, [RX(0, "c")]
@@ -225,11 +225,11 @@ def test_both_ways_to_apply_the_closing_gates_are_the_same(n_qubits: int, points
 
 def test_the_operator_is_made_where_it_is_worth_it() -> None:
     def is_less(n_qubits: int, depth: int, batch: int) -> bool:
-        return FeatureMapQNN(n_qubits, depth)._simulator._is_less(batch)
+        return FeatureMapQNN(n_qubits, depth)._simulator._operator_is_cheaper(batch)
 
     assert is_less(4, 3, 1)
     assert is_less(6, 3, 1000)
     assert not is_less(6, 3, 40)  # larger than the states
     assert not is_less(10, 1, 1100)  # few gates to save
     one = pyqtorch.QuantumCircuit(5, [RX(0, "x"), RY(4, "a")])
-    assert not CircuitModel(one)._simulator._is_less(200)
+    assert not CircuitModel(one)._simulator._operator_is_cheaper(200)

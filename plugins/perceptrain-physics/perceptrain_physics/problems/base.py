@@ -62,7 +62,7 @@ class Problem(ABC):
 
     @abstractmethod
     def exact(self, points: Tensor) -> Tensor:
-        """Return the solution, ``(N, 1)``, at points of shape ``(N, d)``, in the dtype of the points."""
+        """Return the solution, ``(N, 1)``, at points of shape ``(N, d)``, in the same dtype."""
 
     @property
     def equations(self) -> dict[str, Callable[[Tensor, nn.Module], Tensor]]:

@@ -1,1 +1,1 @@
-"""Circuits as models, one file each."""
+"""Quantum circuits as models."""

@@ -1,4 +1,4 @@
-"""Any pyqtorch circuit as a model."""
+"""A model from any pyqtorch circuit."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from perceptrain_quantum.simulator import Simulator
 
 
 class CircuitModel(QNN):
-    """A circuit whose inputs are features, and whose outputs are expectation values.
+    """A model that maps features to expectation values of a pyqtorch circuit.
 
-    The named parameters of the circuit that are no features are trained. They start uniformly in
-    [0, 2 pi), drawn from torch's global generator, in float64. The state starts as |0...0>.
+    All named parameters of the circuit that are not features are trained. They are initialized
+    uniformly in [0, 2 pi) from torch's global generator, in float64. The initial state is |0...0>.
     ``model.to(torch.float32)`` simulates in complex64.
 
     Args:
-        circuit: The circuit; it is copied. One that drops gates (``DropoutQuantumCircuit``) does so
-            while the model trains, and not after ``model.eval()``.
-        observable: What is measured, one for each output: "total_magnetization", Pauli strings
-            such as "Z0 Z1 - 0.5 * X2", a ``pyqtorch.Observable``, or a list of these.
-        features: The names of the circuit's parameters that the columns of the inputs give.
-        diff_mode: "ad": derivatives of any order; "adjoint": first derivatives, little memory
-            (arXiv 2009.02823); "gpsr": the generalised parameter-shift rule (arXiv 2108.01218), as
-            on a device; its cost grows with the number of parameters, squared for second
-            derivatives.
-        n_shots: Draws for each expectation value, with "gpsr" alone; None for exact values.
+        circuit: The circuit; it is copied. A ``DropoutQuantumCircuit`` drops gates in training
+            mode, but not after ``model.eval()``.
+        observable: The observable, or a list with one per output: "total_magnetization", Pauli
+            strings such as "Z0 Z1 - 0.5 * X2", or a ``pyqtorch.Observable``.
+        features: The names of the circuit parameters that the input columns supply.
+        diff_mode: "ad": derivatives of any order. "adjoint": first derivatives with little memory
+            (arXiv 2009.02823). "gpsr": the generalized parameter-shift rule (arXiv 2108.01218), as
+            on hardware; its cost grows with the number of parameters, and with the square of it
+            for second derivatives.
+        n_shots: Measurements per expectation value, with "gpsr" only; None for exact values.
 
     Attributes:
         angles: The trained parameters, ``(number,)``.
-        angle_names: Their names in the circuit, in the same order.
+        angle_names: The names of the trained parameters, in the same order.
 
     Raises:
-        ConfigError: The circuit, the observable and the options do not go together.
+        ConfigError: An argument is invalid, or the circuit does not support the options.
 
     Example:
         >>> circuit = pyqtorch.QuantumCircuit(1, [pyqtorch.RX(0, "x"), pyqtorch.RY(0, "theta")])
@@ -65,39 +65,39 @@ class CircuitModel(QNN):
         self.features = (features,) if isinstance(features, str) else tuple(features)
         self._simulator = Simulator(circuit, measured, self.features, diff_mode, n_shots)
         names = self._simulator.names()
-        once = set(self.features)
-        if not once or not once.issubset(names) or len(once) < len(self.features):
+        unique = set(self.features)
+        if not unique or not unique.issubset(names) or len(unique) < len(self.features):
             raise ConfigError(
                 f"features={list(self.features)}: expected names of the circuit's parameters, "
-                f"each once; they are {names}."
+                f"each once; the parameters are {names}."
             )
         self.angle_names = tuple(name for name in names if name not in self.features)
-        start = torch.rand(len(self.angle_names), dtype=torch.float64)
-        self.angles = nn.Parameter(2 * math.pi * start)
+        turns = torch.rand(len(self.angle_names), dtype=torch.float64)
+        self.angles = nn.Parameter(2 * math.pi * turns)
 
     @property
     def circuit(self) -> pyqtorch.QuantumCircuit:
-        """The circuit, the model's own copy."""
+        """The model's own copy of the circuit."""
         return self._simulator.circuit
 
     @property
     def observables(self) -> tuple[pyqtorch.Observable, ...]:
-        """What is measured, one for each output."""
+        """The observables, one per output."""
         return self._simulator.observables
 
     def expectation(self, inputs: Any) -> Tensor:
-        """Give the expectation values.
+        """Compute the expectation values.
 
         Args:
-            inputs: Real numbers of shape ``(N, number of features)``. They are brought to the
-                dtype of the angles; float32 features become float64 ones.
+            inputs: Real numbers of shape ``(N, number of features)``, converted to the dtype of the
+                angles.
 
         Returns:
             ``(N, number of observables)``, in the dtype of the angles.
 
         Raises:
-            DataError: The inputs are no tensor of real numbers.
-            ShapeError: Their shape is another.
+            DataError: The inputs are not a tensor of real numbers.
+            ShapeError: The inputs have another shape.
         """
         features = self._checked(inputs).to(self.angles.dtype)
         return self._simulator.expectation(
@@ -105,7 +105,7 @@ class CircuitModel(QNN):
         )
 
     def values(self) -> dict[str, Tensor]:
-        """Give the trained values by their names in the circuit, detached, for pyqtorch."""
+        """Return the trained values by name, detached, for use with pyqtorch."""
         return {name: value.detach().clone() for name, value in self._angle_values().items()}
 
     def _feature_values(self, features: Tensor) -> Mapping[str, Tensor]:
@@ -117,15 +117,15 @@ class CircuitModel(QNN):
     def _checked(self, inputs: Any) -> Tensor:
         width = self._width()
         if not isinstance(inputs, Tensor) or inputs.is_complex() or inputs.dtype is torch.bool:
-            given = (
+            got = (
                 f"a {inputs.dtype} tensor" if isinstance(inputs, Tensor) else type(inputs).__name__
             )
-            raise DataError(f"The circuit got {given}; expected real numbers, (N, {width}).")
+            raise DataError(f"The circuit got {got}; expected real numbers of shape (N, {width}).")
         if inputs.ndim != 2 or inputs.shape[1] != width or not len(inputs):
-            hint = " Give them a dimension: x.unsqueeze(-1)." if inputs.ndim == 1 else ""
+            hint = " Add a dimension with x.unsqueeze(-1)." if inputs.ndim == 1 else ""
             raise ShapeError(
-                f"The circuit got inputs of shape {tuple(inputs.shape)}; expected (N, {width}): N "
-                f"points, one at least, and a column for each feature.{hint}"
+                f"The circuit got inputs of shape {tuple(inputs.shape)}; expected (N, {width}): at "
+                f"least one point, and a column for each feature.{hint}"
             )
         return inputs
 

@@ -1,4 +1,4 @@
-"""The quantum neural network that the name ``qnn`` stands for."""
+"""The quantum neural network registered as ``qnn``."""
 
 from __future__ import annotations
 
@@ -18,42 +18,43 @@ from perceptrain_quantum.simulator import Simulator
 
 
 class FeatureMapQNN(CircuitModel):
-    """A feature map, a hardware-efficient ansatz, and observables: a trainable function.
+    """A quantum neural network: a feature map, a hardware-efficient ansatz, and observables.
 
-    One upload is a rotation RX of each qubit by its feature angle, and ``depth`` layers of the
-    ansatz: trained rotations RX, RY, RX of each qubit, and a ring of CNOTs (arXiv 1704.05018; the
-    ``hea`` of pyqtorch). What it gives is a Fourier series of the features, or, with "chebyshev", a
-    polynomial; the scaling and the number of uploads decide its highest degree (arXiv 2008.08605).
+    One upload rotates each qubit by its feature angle (RX) and applies ``depth`` layers of the
+    ansatz. A layer has trained rotations RX, RY, RX of each qubit and a ring of CNOTs (arXiv
+    1704.05018; ``hea`` in pyqtorch). The output is a Fourier series of the features, or a
+    polynomial with "chebyshev"; the scaling and the number of uploads determine its highest degree
+    (arXiv 2008.08605).
 
     Args:
         n_qubits: The number of qubits; memory and time grow with ``2^n_qubits``.
-        depth: Layers of the ansatz after each upload.
-        n_features: The width of the inputs; at most ``n_qubits``. Feature i goes to the qubits i,
-            i + n_features, ...
-        feature_map: "fourier": angles are features; "chebyshev": they are ``2 arccos`` of features
-            in (-1, 1) (arXiv 2011.10395).
-        reupload_scaling: How the angles of one feature differ between its qubits: "constant": not;
-            "tower": 1, 2, 3, ... times; "exponential": 1, 2, 4, ... times.
-        feature_range: The lowest and the highest value of the features, mapped to (-1, 1), and for
-            "fourier" to angles of (-pi / 2, pi / 2); None takes the features as they are.
-        uploads: How often the feature map and the ansatz follow each other.
-        observable: What is measured, one for each output: "total_magnetization" (the sum of Z on
-            all qubits), Pauli strings such as "Z0 Z1 - 0.5 * X2", a ``pyqtorch.Observable``, or a
-            list of these.
-        trainable_scaling: Train a factor and a shift of each output too; they start at 1 and 0.
-            Without, outputs stay between the eigenvalues of the observables.
-        diff_mode: "ad" (derivatives of any order), "adjoint" (first ones, little memory) or "gpsr"
-            (the parameter-shift rule); see ``CircuitModel``.
-        n_shots: Draws for each expectation value, with "gpsr" alone; None for exact values.
+        depth: Layers of the ansatz per upload.
+        n_features: The number of input columns, at most ``n_qubits``. Feature i is encoded on the
+            qubits i, i + n_features, ...
+        feature_map: "fourier": the angle is the feature. "chebyshev": the angle is ``2 arccos`` of
+            the feature, which must lie in (-1, 1) (arXiv 2011.10395).
+        reupload_scaling: Factors of the angle on the qubits of one feature: all 1 ("constant"), or
+            1, 2, 3, ... ("tower"), or 1, 2, 4, ... ("exponential").
+        feature_range: Lowest and highest value of the features, for mapping them to (-1, 1), or to
+            angles in (-pi / 2, pi / 2) with "fourier". None leaves the features unscaled.
+        uploads: Repetitions of feature map and ansatz.
+        observable: The observable, or a list with one per output: "total_magnetization" (the sum
+            of Z on all qubits), Pauli strings such as "Z0 Z1 - 0.5 * X2", or a
+            ``pyqtorch.Observable``.
+        trainable_scaling: Also train a factor and a shift per output, initially 1 and 0. Otherwise
+            outputs stay between the eigenvalues of the observables.
+        diff_mode: "ad" (derivatives of any order), "adjoint" (first derivatives, little memory) or
+            "gpsr" (the parameter-shift rule); see ``CircuitModel``.
+        n_shots: Measurements per expectation value, with "gpsr" only; None for exact values.
 
     Attributes:
-        angles: The trained rotations, ``(3 * n_qubits * depth * uploads,)``, float64; they start
-            uniformly in [0, 2 pi), drawn from torch's global generator.
+        angles: The trained rotation angles, ``(3 * n_qubits * depth * uploads,)``, float64,
+            initialized uniformly in [0, 2 pi) from torch's global generator.
         scale: The factor of each output, ``(number of observables,)``.
-        shift: What is added to each output, ``(number of observables,)``.
+        shift: The shift of each output, ``(number of observables,)``.
 
     Raises:
-        ConfigError: The options cannot be.
+        ConfigError: An option is invalid.
 
     Example:
         >>> model = FeatureMapQNN(n_qubits=3, depth=2)
@@ -76,13 +77,8 @@ class FeatureMapQNN(CircuitModel):
         diff_mode: str = "ad",
         n_shots: int | None = None,
     ) -> None:
-        counts = {
-            "n_qubits": n_qubits,
-            "depth": depth,
-            "n_features": n_features,
-            "uploads": uploads,
-        }
-        for name, count in counts.items():
+        counts = {"n_qubits": n_qubits, "depth": depth, "n_features": n_features}
+        for name, count in {**counts, "uploads": uploads}.items():
             if not isinstance(count, int) or isinstance(count, bool) or count < 1:
                 raise ConfigError(f"{name}={count!r}: expected a whole number above 0.")
         mapping = FeatureMap(n_qubits, n_features, feature_map, reupload_scaling, feature_range)
@@ -101,19 +97,17 @@ class FeatureMapQNN(CircuitModel):
         self.shift = nn.Parameter(torch.zeros_like(ones), requires_grad=trainable_scaling)
 
     def expectation(self, inputs: Any) -> Tensor:
-        """Give the expectation values, each times its scale and plus its shift.
+        """Compute the expectation values, multiplied by ``scale`` and shifted by ``shift``.
 
         Args:
-            inputs: Real numbers of shape ``(N, n_features)``. They are brought to the dtype of the
-                angles; float32 features become float64 ones.
+            inputs: Real numbers of shape ``(N, n_features)``, converted to the dtype of the angles.
 
         Returns:
             ``(N, number of observables)``, in the dtype of the angles.
 
         Raises:
-            DataError: The inputs are no tensor of real numbers, or outside of what "chebyshev"
-                takes.
-            ShapeError: Their shape is another.
+            DataError: The inputs are not a tensor of real numbers, or out of range for "chebyshev".
+            ShapeError: The inputs have another shape.
         """
         return super().expectation(inputs) * self.scale + self.shift
 
@@ -125,20 +119,19 @@ class FeatureMapQNN(CircuitModel):
         return self.feature_map.n_features
 
     def __getstate__(self) -> dict[str, Any]:
-        # The gates of pyqtorch hold local functions, which no process can be sent; what they were
-        # made of can.
+        # pyqtorch gates hold local functions, which cannot be pickled. Save what rebuilds them.
         state = {**self.__dict__}
         simulator: Simulator = state.pop("_simulator")
-        state["_simulated"] = (str(simulator.diff_mode), simulator.n_shots)
+        state["_simulator_options"] = (str(simulator.diff_mode), simulator.n_shots)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        simulated = state.pop("_simulated")
+        options = state.pop("_simulator_options")
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         n_qubits = self.feature_map.n_qubits
         circuit = _circuit(n_qubits, self.depth, self.uploads)
         measured = observables(self.observable, n_qubits)
-        self._simulator = Simulator(circuit, measured, self.features, *simulated)
+        self._simulator = Simulator(circuit, measured, self.features, *options)
 
 
 def _feature_names(n_qubits: int) -> list[str]:
@@ -157,7 +150,7 @@ def _circuit(n_qubits: int, depth: int, uploads: int) -> pyqtorch.QuantumCircuit
 
 def _layer(n_qubits: int, name: str) -> list[nn.Module]:
     rotations: list[nn.Module] = [
-        # One operator for the three rotations of a qubit: a third of the work on the state.
+        # Merging the three rotations of a qubit into one operator saves two thirds of the work.
         pyqtorch.Merge(
             [
                 rotation(qubit, f"{name}_{qubit}_{k}")
@@ -171,9 +164,9 @@ def _layer(n_qubits: int, name: str) -> list[nn.Module]:
 
 
 def _cnot(control: int, target: int) -> nn.Module:
-    """Flip the target where the control is 1, as a gate on ascending qubits.
+    """Return a CNOT as a gate on qubits in ascending order.
 
-    The adjoint mode of pyqtorch 1.7.8 gives wrong gradients for any other order.
+    The adjoint mode of pyqtorch 1.7.8 computes wrong gradients for any other order.
     """
     if control < target:
         return pyqtorch.CNOT(control, target)
