@@ -1,14 +1,13 @@
-"""Two functions of two numbers, one ten times as steep: where different rules end.
+"""Compare weightings on two functions of two variables, one ten times as steep as the other.
 
-The first function is least at (-1, 0), the second at (1, 0), so every point between is a best
-compromise: the Pareto set. The plain sum goes near the minimum of the steep one, wherever it
-starts. The optimizer is plain gradient descent, so that the paths are those of the rules: Adam
-would bend them, and carry them past the set.
+The first function has its minimum at (-1, 0), the second at (1, 0). The points between them are the
+Pareto set. The plain sum ends near the minimum of the steep function from every start. The
+optimizer is plain gradient descent, because Adam would bend the paths and overshoot the set.
 
-At the set the gradients are parallel. There ``imtl_g`` divides by next to nothing, and the step of
-``aligned_mtl``, as long as the least singular value of the gradients, leaps when that one counts
-as zero and the next takes its place. With Adam both, and ``imtl_g`` with more steps, can jump off
-the set again: so they do in torchjd.
+On the Pareto set the gradients are parallel. There ``imtl_g`` divides by almost zero. The step
+length of ``aligned_mtl`` is the smallest singular value of the gradients, and jumps when that value
+counts as zero and the next one takes its place. Both can leave the set again with Adam, and
+``imtl_g`` also after more steps. torchjd itself behaves in the same way.
 """
 
 from __future__ import annotations
@@ -27,42 +26,42 @@ STEEP = 10.0
 
 
 class Point(nn.Module):
-    """Two numbers to train."""
+    """A model of two trainable variables."""
 
     def __init__(self, start: tuple[float, float]) -> None:
         super().__init__()
-        self.place = nn.Parameter(torch.tensor(start))
+        self.position = nn.Parameter(torch.tensor(start))
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Give the place."""
-        return self.place
+        """Return the position."""
+        return self.position
 
 
 def two_functions(batch: Tensor, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
-    """Squared distances from both minima, along axes that are stretched."""
+    """Squared distances from both minima, with stretched axes."""
     stretch = torch.tensor([1.0, 0.5])
-    place = model(batch)
+    position = model(batch)
     terms = {
-        "left": (stretch * (place - torch.tensor([-1.0, 0.0]))).square().sum(),
-        "right": STEEP * (stretch * (place - torch.tensor([1.0, 0.0]))).square().sum(),
+        "left": (stretch * (position - torch.tensor([-1.0, 0.0]))).square().sum(),
+        "right": STEEP * (stretch * (position - torch.tensor([1.0, 0.0]))).square().sum(),
     }
     return terms["left"] + terms["right"], terms
 
 
 def descend(rule: str | None, start: tuple[float, float], steps: int) -> list[list[float]]:
-    """Give the path from a start."""
+    """Return the path from a start."""
     model, path, parts = Point(start), [], 20
     loss_fn = two_functions if rule is None else WeightedLoss(two_functions, rule)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.03)
     trainer = Trainer(model, optimizer, TrainConfig(max_iter=1, verbose=False), loss_fn)
     for _ in range(parts):
-        path.append(model.place.tolist())
+        path.append(model.position.tolist())
         trainer.fit([torch.zeros(1)] * (steps // parts))
-    return [*path, model.place.tolist()]
+    return [*path, model.position.tolist()]
 
 
 def draw(paths: dict[str, list[list[list[float]]]], path: Path) -> None:
-    """Draw the paths of each rule in a panel of its own."""
+    """Plot the paths of each rule in a separate panel."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 7), layout="constrained")
@@ -71,8 +70,8 @@ def draw(paths: dict[str, list[list[list[float]]]], path: Path) -> None:
         for each in own:
             axes.plot(*zip(*each, strict=True), marker=".", markersize=4, linewidth=1)
         for at, marker, label in ((0, "ws", "start"), (-1, "ko", "end")):
-            places = zip(*(each[at] for each in own), strict=True)
-            axes.plot(*places, marker, markeredgecolor="black", label=label)
+            points = zip(*(each[at] for each in own), strict=True)
+            axes.plot(*points, marker, markeredgecolor="black", label=label)
         axes.set(title=rule, xlim=(-2, 2), ylim=(-3, 3), xlabel="first number")
         axes.set(ylabel="second number")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -80,15 +79,15 @@ def draw(paths: dict[str, list[list[list[float]]]], path: Path) -> None:
 
 
 def main(steps: int = 300, picture: Path = PICTURE) -> dict[str, list[list[float]]]:
-    """Give the places where the paths of each rule end."""
+    """Return the end points of the paths of each rule."""
     torch.manual_seed(0)
     paths = {
         rule or "plain sum": [descend(rule, start, steps) for start in STARTS] for rule in RULES
     }
     draw(paths, picture)
     ends = {rule: [each[-1] for each in own] for rule, own in paths.items()}
-    for rule, places in ends.items():
-        print(f"{rule:12} ends at " + ", ".join(f"{first:+.2f}" for first, _ in places))
+    for rule, points in ends.items():
+        print(f"{rule:12} ends at " + ", ".join(f"{first:+.2f}" for first, _ in points))
     print(f"see {picture}")
     return ends
 

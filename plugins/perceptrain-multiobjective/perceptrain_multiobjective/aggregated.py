@@ -1,4 +1,4 @@
-"""What all weightings of this plugin have in common: rules of torchjd at work on term gradients."""
+"""The base class of this plugin's weightings, which apply torchjd rules to term gradients."""
 
 from __future__ import annotations
 
@@ -13,56 +13,56 @@ from torch import Tensor
 from perceptrain.errors import ConfigError, MissingDependencyError
 from perceptrain.weightings import TermGradients, Weighting
 
-#: From a matrix to K weights.
+#: A function from a matrix to K weights.
 Rule = Callable[[Tensor], Tensor]
 
 
 class Aggregated(Weighting):
-    """Weigh the terms by a rule that looks at how their gradients lie to each other.
+    """Weight the terms by a torchjd rule, based on the angles between their gradients.
 
-    The rules see the Gramian ``J J^T`` of the gradients of the unweighted terms, in float64, or
-    the matrix ``J`` itself. The weights are the rule's own, as torchjd gives them, so the weighted
-    gradient is what its aggregator returns for ``J``. What the weights add up to differs from rule
-    to rule. Where all gradients are zero or one is not finite, and where a rule gives no finite
-    number, weights stay.
+    A rule receives the Gramian ``J J^T`` of the gradients of the unweighted terms in float64, or
+    the matrix ``J`` itself. The weights are not normalized, so the weighted gradient equals the
+    output of the torchjd aggregator for ``J``, and the sum of the weights depends on the rule. The
+    weights are left unchanged if all gradients are zero, if a gradient is not finite, or if the
+    rule returns a value that is not finite.
 
     Args:
-        every: The steps from one change to the next; the first step is one.
-        preference: Of rules that take one: how much each term counts, by the names of all terms.
+        every: Update the weights every this many steps, starting with the first.
+        preference: Importance of each term, by name, for all terms, if the rule supports it.
 
     Raises:
-        ConfigError: ``every`` is no whole number above 0, or a preference is negative.
+        ConfigError: ``every`` is not a whole number above 0, or a preference is negative.
     """
 
-    #: Whether the rule takes the matrix of gradients, not their Gramian.
+    #: Whether the rule requires the matrix of gradients instead of their Gramian.
     takes_matrix = False
 
     def __init__(self, every: int = 1, preference: Mapping[str, float] | None = None) -> None:
-        wrong = [
+        faults = [
             f"the preference of {name!r} is {value!r}: expected a number of at least 0"
             for name, value in (preference or {}).items()
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0
         ]
-        super().__init__(every, names=preference or (), faults=wrong)
+        super().__init__(every, names=preference or (), faults=faults)
         self.preference = None if preference is None else dict(preference)
         self._rule: tuple[tuple[str, ...], Rule] | None = None
 
     @abstractmethod
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule for these terms.
+        """Create the rule for these terms.
 
         Args:
-            names: The K terms.
-            preference: Of shape ``(K,)``, or ``None``: all count the same.
+            names: The names of the K terms.
+            preference: Shape ``(K,)``, or ``None`` if all terms are equally important.
         """
 
     def update(
         self, terms: Mapping[str, Tensor], grads: Callable[[], TermGradients]
     ) -> dict[str, Tensor]:
-        """Give the weights by the rule."""
+        """Return the weights computed by the rule."""
         gradients = grads()
         matrix = gradients.matrix.double()
-        if not 0 < float(matrix.abs().max()) < inf:  # nothing to weigh, or nothing to trust
+        if not 0 < float(matrix.abs().max()) < inf:  # all zero, or not finite
             return self.replace(gradients.names, self.present(gradients.names, terms_like(terms)))
         rule = self._rule_for(gradients.names)
         weights = rule(matrix if self.takes_matrix else matrix @ matrix.T)
@@ -78,7 +78,7 @@ class Aggregated(Weighting):
             return self.make_rule(names, self._preference_of(names))
         except ImportError as error:
             raise MissingDependencyError(
-                f"{type(self).__name__} needs a solver ({error}). All solvers come with "
+                f"{type(self).__name__} needs a solver ({error}). Install all solvers with "
                 'pip install "perceptrain-multiobjective[solvers]".'
             ) from error
 
@@ -94,10 +94,10 @@ class Aggregated(Weighting):
         return torch.tensor([self.preference[name] for name in names], dtype=torch.float64)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A rule is made anew; what it remembers is in the memory of the weighting.
+        # The rule is created again; its state is in the memory of the weighting.
         return self.__dict__ | {"_rule": None}
 
 
 def terms_like(terms: Mapping[str, Tensor]) -> Tensor:
-    """Give a term, whose dtype and device the weights have."""
+    """Return any term, as the reference for the dtype and device of the weights."""
     return next(iter(terms.values()))

@@ -1,1 +1,1 @@
-"""A weighting a file."""
+"""Weightings, one per file."""

@@ -1,4 +1,4 @@
-"""Gradients made orthogonal and equally long."""
+"""Aligned-MTL: orthogonal gradients of equal length."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
 class AlignedMTL(Aggregated):
-    """Aligned-MTL: align the principal components of the gradients, and add.
+    """Aligned-MTL: align the principal components of the gradients, and sum.
 
     D. Senushkin et al., "Independent Component Alignment for Multi-Task Learning", CVPR 2023,
-    arXiv 2305.19000. The matrix of gradients is replaced by the nearest one whose rows are
-    orthogonal and of one length. A weight may be negative.
+    arXiv 2305.19000. The matrix of gradients is replaced by the nearest matrix whose rows are
+    orthogonal and equally long. Weights may be negative.
 
     Args:
-        preference: How much each term counts, by the names of all terms; by default all the same.
-        scale_mode: That length: of the "min", "median" or "rmse" of the singular values.
-        every: The steps from one change to the next; the first step is one.
+        preference: Importance of each term, by name, for all terms. By default all are equal.
+        scale_mode: The length of the rows: "min", "median" or "rmse" of the singular values.
+        every: Update the weights every this many steps, starting with the first.
 
     Raises:
-        ConfigError: An argument cannot be.
+        ConfigError: An argument is out of range.
     """
 
     def __init__(
@@ -41,5 +41,5 @@ class AlignedMTL(Aggregated):
         self.scale_mode: Literal["min", "median", "rmse"] = scale_mode
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule of torchjd."""
+        """Return the torchjd weighting."""
         return AlignedMTLWeighting(preference, self.scale_mode)

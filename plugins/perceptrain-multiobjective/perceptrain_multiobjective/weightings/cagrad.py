@@ -1,4 +1,4 @@
-"""The mean gradient, turned towards the term that gains least."""
+"""CAGrad: the mean gradient, turned towards the term that improves least."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
 class CAGrad(Aggregated):
-    """CAGrad: near the mean gradient, the direction along which the worst term gains most.
+    """CAGrad: the direction near the mean gradient that improves the worst term most.
 
     B. Liu et al., "Conflict-Averse Gradient Descent for Multi-task Learning", NeurIPS 2021, arXiv
-    2110.14048. The direction is at most ``c`` lengths of the mean gradient away from it. It needs a
-    solver. Gradients whose Gramian has a norm below ``norm_eps`` get no weight at all.
+    2110.14048. The distance of the direction from the mean gradient is at most ``c`` times the
+    length of the mean gradient. Requires a solver. All weights are 0 if the norm of the Gramian is
+    below ``norm_eps``.
 
     Args:
-        c: How far away, from 0 on: 0 is the mean, and large ones come near to `MGDA`.
-        norm_eps: Against a division by zero.
-        every: The steps from one change to the next; the first step is one.
+        c: Relative distance from the mean gradient, at least 0. 0 is the mean itself; large values
+            approach `MGDA`.
+        norm_eps: Threshold that avoids a division by zero.
+        every: Update the weights every this many steps, starting with the first.
 
     Raises:
-        ConfigError: An argument cannot be.
-        MissingDependencyError: At the first update, if the solver is not installed.
+        ConfigError: An argument is out of range.
+        MissingDependencyError: The solver is not installed (raised at the first update).
     """
 
     def __init__(self, c: float = 0.5, *, norm_eps: float = 1e-4, every: int = 1) -> None:
@@ -36,5 +38,5 @@ class CAGrad(Aggregated):
         self.norm_eps = norm_eps
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule of torchjd."""
+        """Return the torchjd weighting."""
         return CAGradWeighting(self.c, self.norm_eps)

@@ -1,4 +1,4 @@
-"""A direction that has the same angle with all gradients."""
+"""ConFIG: the direction at the same angle to all gradients."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
 class ConFIG(Aggregated):
-    """ConFIG: the direction whose angles with all gradients are the same, none of them obtuse.
+    """ConFIG: the direction at the same, not obtuse, angle to all gradients.
 
     Q. Liu, M. Chu, N. Thuerey, "ConFIG: Towards Conflict-free Training of Physics Informed Neural
-    Networks", ICLR 2025, arXiv 2408.11104. Its length is the sum of the projections of the
-    gradients on it. The rule gives a direction; the weights are those of the gradients that make it
-    up. One may be negative.
+    Networks", ICLR 2025, arXiv 2408.11104. The length of the direction is the sum of the
+    projections of the gradients onto it. The weights are the coefficients of the gradients that
+    combine to this direction. Weights may be negative.
 
     Args:
-        preference: How much each term counts, by the names of all terms; by default all the same.
-        every: The steps from one change to the next; the first step is one.
+        preference: Importance of each term, by name, for all terms. By default all are equal.
+        every: Update the weights every this many steps, starting with the first.
 
     Raises:
-        ConfigError: An argument cannot be.
+        ConfigError: An argument is out of range.
     """
 
     takes_matrix = True
@@ -33,7 +33,7 @@ class ConFIG(Aggregated):
         super().__init__(every, preference)
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule of torchjd, which gives a combination of the rows."""
+        """Return a rule that expresses the direction of torchjd as a combination of the rows."""
         direction = Aggregator(preference)
 
         def rule(matrix: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The mean gradient, projected so that it conflicts with none."""
+"""DualProj: the mean gradient, projected to avoid conflicts."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
 class DualProj(Aggregated):
-    """DualProj: project the mean of the gradients so that it conflicts with none of them.
+    """DualProj: project the mean gradient so that it does not conflict with any gradient.
 
-    D. Lopez-Paz, M. Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017, arXiv
-    1706.08840, whose rule it is. `UPGrad` projects first and averages then. It needs a solver.
+    This is the projection of D. Lopez-Paz, M. Ranzato, "Gradient Episodic Memory for Continual
+    Learning", NeurIPS 2017, arXiv 1706.08840. `UPGrad` projects first and then averages. Requires a
+    solver.
 
     Args:
-        preference: How much each term counts, by the names of all terms; by default all the same.
-        every: The steps from one change to the next; the first step is one.
+        preference: Importance of each term, by name, for all terms. By default all are equal.
+        every: Update the weights every this many steps, starting with the first.
 
     Raises:
-        ConfigError: An argument cannot be.
-        MissingDependencyError: At the first update, if the solver is not installed.
+        ConfigError: An argument is out of range.
+        MissingDependencyError: The solver is not installed (raised at the first update).
     """
 
     def __init__(self, preference: Mapping[str, float] | None = None, *, every: int = 1) -> None:
         super().__init__(every, preference)
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule of torchjd."""
+        """Return the torchjd weighting."""
         return DualProjWeighting(preference)

@@ -1,4 +1,4 @@
-"""Gains that are fair to all terms."""
+"""FairGrad: alpha-fair improvement of all terms."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
 class FairGrad(Aggregated):
-    """FairGrad: the direction whose gains for the terms are alpha-fair.
+    """FairGrad: the direction that improves the terms alpha-fairly.
 
     H. Ban, K. Ji, "Fair Resource Allocation in Multi-Task Learning", ICML 2024, arXiv 2402.15638.
-    It solves ``G w = w^(-1 / alpha)`` for the Gramian ``G``: at alpha = 1 what `NashMTL` solves. It
-    needs a solver.
+    Solves ``G w = w^(-1 / alpha)`` for the Gramian ``G``; with alpha = 1 this is the equation of
+    `NashMTL`. Requires a solver.
 
     Args:
-        alpha: The kind of fairness, above 0: near 0 the sum of the gains counts, at large ones the
-            least.
-        max_iters: The largest number of steps of the solver; by default its own.
-        every: The steps from one change to the next; the first step is one.
+        alpha: The kind of fairness, above 0. Values near 0 maximize the sum of the improvements,
+            large values the smallest improvement.
+        max_iters: Maximum number of solver iterations; by default the solver's own.
+        every: Update the weights every this many steps, starting with the first.
 
     Raises:
-        ConfigError: An argument cannot be.
-        MissingDependencyError: At the first update, if the solver is not installed.
+        ConfigError: An argument is out of range.
+        MissingDependencyError: The solver is not installed (raised at the first update).
     """
 
     def __init__(self, alpha: float = 1.0, *, max_iters: int | None = None, every: int = 1) -> None:
@@ -37,5 +37,5 @@ class FairGrad(Aggregated):
         self.max_iters = max_iters
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule of torchjd."""
+        """Return the torchjd weighting."""
         return FairGradWeighting(self.alpha, self.max_iters)

@@ -1,4 +1,4 @@
-"""A combination that is equally long along all gradients."""
+"""IMTL-G: equal projections onto all gradients."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
 class IMTLG(Aggregated):
-    """IMTL-G: the combination whose projections on all gradients are the same.
+    """IMTL-G: the combination with equal projections onto all gradients.
 
-    L. Liu et al., "Towards Impartial Multi-task Learning", ICLR 2021, the part that balances
-    gradients. The weights add up to 1; one may be negative.
+    L. Liu et al., "Towards Impartial Multi-task Learning", ICLR 2021, the gradient balance part.
+    The weights sum to 1 and may be negative.
 
     Args:
-        every: The steps from one change to the next; the first step is one.
+        every: Update the weights every this many steps, starting with the first.
 
     Raises:
-        ConfigError: An argument cannot be.
+        ConfigError: An argument is out of range.
     """
 
     def __init__(self, every: int = 1) -> None:
         super().__init__(every)
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule of torchjd."""
+        """Return the torchjd weighting."""
         return IMTLGWeighting()

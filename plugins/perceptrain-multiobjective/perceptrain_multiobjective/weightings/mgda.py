@@ -1,4 +1,4 @@
-"""The shortest convex combination of the gradients."""
+"""MGDA: the minimum-norm convex combination of the gradients."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
 class MGDA(Aggregated):
-    """MGDA: the convex combination of the gradients that has the least norm.
+    """MGDA: the convex combination of the gradients with minimum norm.
 
     J.-A. Désidéri, "Multiple-gradient descent algorithm (MGDA) for multiobjective optimization",
-    Comptes Rendus Mathematique 350, 2012; by the Frank-Wolfe algorithm of Sener and Koltun, arXiv
-    1810.04650. The weights add up to 1, and a term with a short gradient gets most of it: such as
-    one that is nearly satisfied.
+    Comptes Rendus Mathematique 350, 2012; computed with the Frank-Wolfe algorithm of Sener and
+    Koltun, arXiv 1810.04650. The weights sum to 1. Terms with short gradients, for example nearly
+    satisfied ones, get the largest weights.
 
     Args:
-        epsilon: The algorithm ends when a step is smaller than this.
-        max_iters: Its largest number of steps.
-        every: The steps from one change to the next; the first step is one.
+        epsilon: Stop when a step is smaller than this.
+        max_iters: Maximum number of steps.
+        every: Update the weights every this many steps, starting with the first.
 
     Raises:
-        ConfigError: An argument cannot be.
+        ConfigError: An argument is out of range.
     """
 
     def __init__(self, epsilon: float = 1e-3, max_iters: int = 100, *, every: int = 1) -> None:
@@ -33,5 +33,5 @@ class MGDA(Aggregated):
         self.max_iters = max_iters
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule of torchjd."""
+        """Return the torchjd weighting."""
         return MGDAWeighting(self.epsilon, self.max_iters)

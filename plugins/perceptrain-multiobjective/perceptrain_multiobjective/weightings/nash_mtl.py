@@ -1,4 +1,4 @@
-"""Terms that bargain for a direction."""
+"""Nash-MTL: a bargaining game between the terms."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
 class NashMTL(Aggregated):
-    """Nash-MTL: the direction that is the solution of a bargaining game of the terms.
+    """Nash-MTL: the direction that solves a bargaining game between the terms.
 
-    A. Navon et al., "Multi-Task Learning as a Bargaining Game", ICML 2022, arXiv 2202.01017: with
-    the Gramian ``G`` of the gradients, ``G w = 1 / w``. Each solution starts from the one before,
-    which checkpoints keep. While a term has no gradient the weights stay. It needs a solver, which
-    takes milliseconds a step: hence ``every``.
+    A. Navon et al., "Multi-Task Learning as a Bargaining Game", ICML 2022, arXiv 2202.01017: solves
+    ``G w = 1 / w`` for the Gramian ``G`` of the gradients. The solver starts from the previous
+    solution, which is saved in checkpoints. The weights are left unchanged while a term has no
+    gradient. Requires a solver, which takes milliseconds per step; consider ``every``.
 
     Args:
-        max_norm: The weights are scaled down so that the weighted gradient is no longer than this;
-            0 leaves it.
-        optim_niter: The largest number of steps of the solver.
-        every: The steps from one change to the next; the first step is one.
+        max_norm: Upper bound for the norm of the weighted gradient, enforced by scaling down the
+            weights; 0 disables it.
+        optim_niter: Maximum number of solver iterations.
+        every: Update the weights every this many steps, starting with the first.
 
     Raises:
-        ConfigError: An argument cannot be.
-        MissingDependencyError: At the first update, if the solver is not installed.
+        ConfigError: An argument is out of range.
+        MissingDependencyError: The solver is not installed (raised at the first update).
     """
 
     takes_matrix = True
@@ -38,24 +38,24 @@ class NashMTL(Aggregated):
         super().__init__(every)
         if not max_norm >= 0 or not optim_niter >= 1:
             raise ConfigError(
-                f"max_norm={max_norm!r}, optim_niter={optim_niter!r}: expected a number of at "
-                "least 0, and a whole number above 0."
+                f"max_norm={max_norm!r}, optim_niter={optim_niter!r}: expected a max_norm of at "
+                "least 0 and a whole number of iterations above 0."
             )
         self.max_norm = max_norm
         self.optim_niter = optim_niter
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule of torchjd, which goes on from the solution in memory."""
+        """Return a torchjd rule that starts from the solution in ``memory``."""
         rule = Aggregator(len(names), self.max_norm, optim_niter=self.optim_niter).weighting
 
         def solve(matrix: Tensor) -> Tensor:
-            if not bool(matrix.abs().amax(dim=1).all()):  # who has nothing cannot bargain
+            if not bool(matrix.abs().amax(dim=1).all()):  # a zero gradient has no solution
                 return torch.full((len(names),), torch.nan)
-            before = self.memory.get("solution", {})
-            start = [before.get(name, 1.0) for name in names]
+            previous = self.memory.get("solution", {})
+            start = [previous.get(name, 1.0) for name in names]
             rule.prvs_alpha = torch.tensor(start, dtype=torch.float64).numpy()
             with warnings.catch_warnings():
-                # cvxpy's advice to whoever writes the problem, and chooses the solver.
+                # Advice of cvxpy for the authors of the problem, not for its users.
                 warnings.filterwarnings("ignore", "You are solving a parameterized problem")
                 warnings.filterwarnings("ignore", "Solution may be inaccurate")
                 weights: Tensor = rule(matrix)

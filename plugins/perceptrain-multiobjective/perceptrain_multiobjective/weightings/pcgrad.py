@@ -1,4 +1,4 @@
-"""Gradients without what conflicts with the others."""
+"""PCGrad: gradients without their conflicting components."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
 class PCGrad(Aggregated):
-    """PCGrad: take from each gradient what points against another one.
+    """PCGrad: remove from each gradient the components that conflict with other gradients.
 
     T. Yu et al., "Gradient Surgery for Multi-Task Learning", NeurIPS 2020, arXiv 2001.06782. Each
-    gradient is projected onto the normal plane of every other one that it conflicts with, in random
-    order from torch's generator, and the results are added. Without conflicts all weights are 1.
+    gradient is projected onto the normal plane of every gradient that it conflicts with, in random
+    order from torch's generator, and the results are summed. Without conflicts all weights are 1.
 
     Args:
-        every: The steps from one change to the next; the first step is one.
+        every: Update the weights every this many steps, starting with the first.
 
     Raises:
-        ConfigError: An argument cannot be.
+        ConfigError: An argument is out of range.
     """
 
     def __init__(self, every: int = 1) -> None:
         super().__init__(every)
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule of torchjd."""
+        """Return the torchjd weighting."""
         return PCGradWeighting()

@@ -1,4 +1,4 @@
-"""A mean of projections that conflicts with no gradient."""
+"""UPGrad: the mean of projected gradients."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
 class UPGrad(Aggregated):
-    """UPGrad: project each gradient so that it conflicts with none, and average.
+    """UPGrad: project each gradient so that it does not conflict with any other, and average.
 
     P. Quinton, V. Rey, "Jacobian Descent for Multi-Objective Optimization", arXiv 2406.16232. Each
-    gradient is projected onto the cone of the directions along which no term grows. A small step
-    along the mean lowers all terms, or leaves them. It needs a solver.
+    gradient is projected onto the cone of directions along which no term increases. A small step
+    along the mean does not increase any term. Requires a solver.
 
     Args:
-        preference: How much each term counts, by the names of all terms; by default all the same.
-        every: The steps from one change to the next; the first step is one.
+        preference: Importance of each term, by name, for all terms. By default all are equal.
+        every: Update the weights every this many steps, starting with the first.
 
     Raises:
-        ConfigError: An argument cannot be.
-        MissingDependencyError: At the first update, if the solver is not installed.
+        ConfigError: An argument is out of range.
+        MissingDependencyError: The solver is not installed (raised at the first update).
     """
 
     def __init__(self, preference: Mapping[str, float] | None = None, *, every: int = 1) -> None:
         super().__init__(every, preference)
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Make the rule of torchjd."""
+        """Return the torchjd weighting."""
         return UPGradWeighting(preference)
