@@ -1,8 +1,8 @@
-"""What ``perceptrain list-losses`` costs beside the smallest typer program, as whole processes.
+"""Compare the run time of ``perceptrain list-losses`` with a minimal typer program.
 
-The programs take turns, so that a machine that slows down slows all; the figures are medians.
-The fake distributions are what 300 packages with a console script each leave in site-packages, and
-300 plugins with ten names each.
+Each measurement is a whole process. The programs alternate, so that a slow phase of the machine
+affects all; the results are medians. The command is also measured with 300 fake distributions that
+have a console script each, and with 300 fake plugins that have ten losses each.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def perceptrain_losses():
 
 
 def install(folder: Path, number: int) -> None:
+    """Create distributions with one console script each, with the files that pip would install."""
     for i in range(number):
         info = folder / f"fake_{i}-1.0.dist-info"
         info.mkdir(parents=True)
@@ -51,7 +52,7 @@ def install(folder: Path, number: int) -> None:
 
 
 def install_plugins(folder: Path, number: int) -> None:
-    """Plugins with ten losses each, as pip leaves them."""
+    """Create plugins with ten losses each, with the files that pip would install."""
     for i in range(number):
         name = f"plugin_{i}"
         info = folder / f"{name}-1.0.dist-info"
@@ -74,8 +75,8 @@ def seconds(command: list[str], environ: dict[str, str]) -> float:
 
 
 def measure(turns: int, number: int = 300) -> dict[str, float]:
-    """The median milliseconds of each program, by its name."""
-    # Compiled files are what an installed program has.
+    """Return the median milliseconds by program."""
+    # Allow bytecode files, because an installed program has them.
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as root:
         bare, folder, plugins = Path(root, "bare.py"), Path(root, "site"), Path(root, "plugins")
@@ -97,16 +98,16 @@ def measure(turns: int, number: int = 300) -> dict[str, float]:
         times: dict[str, list[float]] = {name: [] for name in programs}
         for turn in range(turns + 1):
             for name, program in programs.items():
-                taken = seconds(*program)
-                if turn:  # the first fills the caches
-                    times[name].append(taken)
+                elapsed = seconds(*program)
+                if turn:  # the first turn fills the caches
+                    times[name].append(elapsed)
     return {name: 1e3 * median(values) for name, values in times.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=21)
-    parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     figures = measure(options.turns)
     if options.json:

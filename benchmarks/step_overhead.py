@@ -1,8 +1,8 @@
-"""What a step of ``Trainer.fit`` costs beside the same loop written by hand.
+"""Compare the time per step of ``Trainer.fit`` with the same loop written by hand.
 
-Both train the same network on the same batches with the same optimizer. They take turns in one
-process, so that a machine that slows down slows both; the figure is the median of the ratios of
-neighbouring turns. It takes about a minute on a quiet machine.
+Both train the same network on the same batches with the same optimizer. They alternate in one
+process, so that a slow phase of the machine affects both. The result is the median ratio of
+consecutive runs. Takes about a minute on an idle machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Run = Callable[[int], float]
 
 
 def supervised(layers: list[int], batch_size: int, loss_name: str) -> tuple[Run, Run, int]:
-    """A network on labelled rows: the hand-written loop, the trainer, and batches an epoch."""
+    """Supervised training. Return the loop by hand, the trainer, and the batches per epoch."""
     rows = 50 * batch_size
     x = torch.randn(rows, layers[0])
     classes = loss_name == "cross_entropy"
@@ -56,7 +56,7 @@ def supervised(layers: list[int], batch_size: int, loss_name: str) -> tuple[Run,
 
 
 def pinn(points: int) -> tuple[Run, Run, int]:
-    """A differential equation and its initial value: one batch of points is an epoch."""
+    """A differential equation with an initial value, with one batch of points per epoch."""
     t, start_point = torch.rand(points, 1), torch.zeros(1, 1)
 
     def ode(points: Tensor, net: nn.Module) -> Tensor:
@@ -94,7 +94,7 @@ def pinn(points: int) -> tuple[Run, Run, int]:
 def compare(
     by_hand: Run, by_trainer: Run, batches: int, steps: int, turns: int
 ) -> dict[str, float]:
-    """Take turns; give the median ratio and the median microseconds of a step."""
+    """Run both in turns. Return the median ratio and the median microseconds per step."""
     epochs = max(1, steps // batches)
     by_hand(epochs), by_trainer(epochs)
     pairs = [(by_hand(epochs), by_trainer(epochs)) for _ in range(turns)]
@@ -108,12 +108,12 @@ def compare(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=400, help="steps in a turn")
-    parser.add_argument("--turns", type=int, default=31, help="turns of each")
+    parser.add_argument("--steps", type=int, default=400, help="steps per run")
+    parser.add_argument("--turns", type=int, default=31, help="runs of each loop")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     options = parser.parse_args()
     torch.manual_seed(0)
-    torch.set_num_threads(1)  # networks this small only wait for a second thread
+    torch.set_num_threads(1)  # a second thread slows down networks this small
     cases = {
         "2-16-16-1, batch 32, mse": supervised([2, 16, 16, 1], 32, "mse"),
         "64-256-256-10, batch 128, cross_entropy": supervised(

@@ -1,6 +1,7 @@
-"""A damped oscillator as a physics-informed network, from its equation and its start alone.
+"""Solve a damped oscillator with a physics-informed network, without any labels.
 
-``u'' + 2 d u' + w^2 u = 0`` with ``u(0) = 1`` and ``u'(0) = 0``, compared with the exact solution.
+The equation is ``u'' + 2 d u' + w^2 u = 0`` with ``u(0) = 1`` and ``u'(0) = 0``. The network is
+compared with the exact solution.
 """
 
 from __future__ import annotations
@@ -16,36 +17,36 @@ DAMPING, FREQUENCY = 0.5, 3.0
 
 
 def derivative(u: Tensor, t: Tensor) -> Tensor:
-    """du/dt, of the shape of ``t``."""
+    """Return du/dt, with the shape of ``t``."""
     (du,) = torch.autograd.grad(u.sum(), t, create_graph=True)
     return du
 
 
 def oscillator(t: Tensor, net: nn.Module) -> Tensor:
-    """The residual of the equation."""
+    """Return the residual of the equation."""
     u = net(t)
     du = derivative(u, t)
     return derivative(du, t) + 2 * DAMPING * du + FREQUENCY**2 * u
 
 
 def position(t: Tensor, net: nn.Module) -> Tensor:
-    """The residual of u(0) = 1."""
+    """Return the residual of u(0) = 1."""
     return net(t) - 1
 
 
 def velocity(t: Tensor, net: nn.Module) -> Tensor:
-    """The residual of u'(0) = 0."""
+    """Return the residual of u'(0) = 0."""
     return derivative(net(t), t)
 
 
 def exact(t: Tensor) -> Tensor:
-    """The solution."""
+    """Return the exact solution."""
     w = sqrt(FREQUENCY**2 - DAMPING**2)
     return torch.exp(-DAMPING * t) * (torch.cos(w * t) + DAMPING / w * torch.sin(w * t))
 
 
 def main(epochs: int = 3000) -> float:
-    """Train, and give the relative L2 error."""
+    """Train the network. Return the relative L2 error."""
     torch.manual_seed(0)
     model = PINN(
         FFNN([1, 32, 32, 1]),

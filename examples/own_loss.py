@@ -1,7 +1,7 @@
-"""A loss of one's own, beside one found by name, on real data.
+"""Train with a custom loss, and with a built-in loss by name, on real data.
 
-Predicts the progression of diabetes a year ahead. The loss of one's own knows the scale of the
-labels and reports an error that a physician can read; the other is ``huber``, found by its name.
+Predicts the progression of diabetes after one year. The custom loss scales the labels, and reports
+the mean absolute error in their original unit. The built-in loss is ``huber``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ SCALE = 100.0
 
 
 def scaled_mse(batch: tuple[Tensor, Tensor], model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
-    """Mean squared error in units of ``SCALE``, and the mean absolute error as it is."""
+    """Return the mean squared error in units of ``SCALE``, and the unscaled mean absolute error."""
     inputs, labels = batch
     error = model(inputs) - labels
     return (error / SCALE).square().mean(), {"absolute": error.abs().mean()}
 
 
 def main(epochs: int = 60) -> dict[str, float]:
-    """Train with both losses; give the mean absolute error of each on held-out rows."""
+    """Train with both losses. Return the mean absolute error of each on held-out rows."""
     inputs, labels = get_dataset("diabetes")
     held_out = inputs[350:], labels[350:]
     errors = {}
@@ -35,7 +35,7 @@ def main(epochs: int = 60) -> dict[str, float]:
         evaluation = Trainer(model, None, TrainConfig(batch_size=len(held_out[0])), scaled_mse)
         errors[name] = evaluation.validate(held_out)["val_absolute"]
     guess = (held_out[1] - labels[:350].mean()).abs().mean().item()
-    for name, error in {**errors, "the mean of all": guess}.items():
+    for name, error in {**errors, "mean of labels": guess}.items():
         print(f"mean absolute error with {name:16} {error:5.1f}")
     return {**errors, "guess": guess}
 

@@ -1,7 +1,7 @@
-"""A network that turns noise into two moons, by the Sinkhorn divergence, in half a minute.
+"""Train a network to map noise to two moons with the Sinkhorn divergence, in half a minute.
 
-Each step compares 200 points of the network with 200 new points of the moons; none belongs to any
-other. Two samples of the moons themselves have a distance too, which the network comes near to.
+Each step compares 200 outputs of the network with 200 new points of the moons, without pairing
+them. Two samples of the moons also have a nonzero distance, which the network approaches.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EPOCHS = 20
 
 @dataclass
 class Distances:
-    """Divergences from the moons, of the network's points and of fresh ones of the moons."""
+    """Divergences from the moons: of the network's outputs, and of another sample of the moons."""
 
     before: float
     after: float
@@ -34,42 +34,42 @@ class Distances:
 
 @dataclass
 class NoiseAndMoons:
-    """Batches of noise and of moons, new ones at each step."""
+    """A loader of noise and points of the moons, drawn anew at each step."""
 
     steps: int
     points: int = 200
 
     def __len__(self) -> int:
-        """Give the number of batches in an epoch."""
+        """Return the number of batches per epoch."""
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give the batches of an epoch."""
+        """Yield the batches of an epoch."""
         for _ in range(self.steps):
             yield torch.randn(self.points, 2), moons(self.points)
 
 
 @cache
 def all_moons() -> Tensor:
-    """Give many points of the moons, shifted and scaled into the square from -1 to 1."""
+    """Return many points of the moons, shifted and scaled to the square [-1, 1]^2."""
     points, _ = make_moons(50_000, noise=0.05, random_state=0)
     return (torch.tensor(points, dtype=torch.float32) - torch.tensor([0.5, 0.25])) / 1.5
 
 
 def moons(number: int) -> Tensor:
-    """Draw some of them; scikit-learn alone spaces them evenly, as no independent sample is."""
+    """Draw a random sample; scikit-learn itself spaces the points evenly."""
     points = all_moons()
     return points[torch.randint(len(points), (number,))]
 
 
 @torch.no_grad()
 def distance(model: Callable[[Tensor], Tensor] | None = None) -> float:
-    """Give the mean distance, in ten trials, of 300 points from others of the moons.
+    """Return the mean distance of 300 points from a sample of the moons, over ten trials.
 
     Args:
-        model: It makes the points of noise; None for points of the moons themselves.
+        model: Maps noise to points; None for points of the moons themselves.
     """
-    with torch.random.fork_rng():  # training draws the same numbers, whatever is measured
+    with torch.random.fork_rng():  # leave the random numbers of training unchanged
         torch.manual_seed(1)
         target = moons(3000).view(10, 300, 2)
         cloud = moons(3000).view(10, 300, 2) if model is None else model(torch.randn(10, 300, 2))
@@ -77,21 +77,21 @@ def distance(model: Callable[[Tensor], Tensor] | None = None) -> float:
 
 
 def draw(clouds: dict[str, Tensor], target: Tensor, path: Path) -> None:
-    """Draw each cloud over the target."""
+    """Plot each cloud over the target."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 3), layout="constrained")
-    axes = figure.subplots(1, len(clouds), sharex=True, sharey=True)
-    for place, (title, cloud) in zip(axes, clouds.items(), strict=True):
-        place.scatter(*target.T.numpy(), s=4, color="0.75", label="two moons")
-        place.scatter(*cloud.T.numpy(), s=4, color="tab:red", label="network")
-        place.set(title=title, aspect="equal")
-    axes[0].legend(loc="upper right")
+    panels = figure.subplots(1, len(clouds), sharex=True, sharey=True)
+    for axes, (title, cloud) in zip(panels, clouds.items(), strict=True):
+        axes.scatter(*target.T.numpy(), s=4, color="0.75", label="two moons")
+        axes.scatter(*cloud.T.numpy(), s=4, color="tab:red", label="network")
+        axes.set(title=title, aspect="equal")
+    panels[0].legend(loc="upper right")
     figure.savefig(path, dpi=110)
 
 
 def main(steps: int = 1000, picture: Path = PICTURE) -> Distances:
-    """Train the network, draw it, and give the distances."""
+    """Train the network and plot its outputs. Return the distances."""
     start = process_time()
     torch.manual_seed(0)
     model = FFNN([2, 128, 128, 128, 2], torch.nn.SiLU())
@@ -105,15 +105,15 @@ def main(steps: int = 1000, picture: Path = PICTURE) -> Distances:
     trainer.fit(NoiseAndMoons(steps // EPOCHS))
     clouds[f"after {steps} steps"] = model(noise).detach()
     draw(clouds, target, picture)
-    found = Distances(before, after=distance(model), fresh=distance())
+    distances = Distances(before, after=distance(model), fresh=distance())
     print(
-        f"sinkhorn {found.before:.4f} before, {found.after:.4f} after {steps} steps, "
-        f"{found.fresh:.4f} between two samples of the moons; "
+        f"sinkhorn {distances.before:.4f} before, {distances.after:.4f} after {steps} steps, "
+        f"{distances.fresh:.4f} between two samples of the moons; "
         f"{process_time() - start:.0f} s; see {picture}"
     )
-    return found
+    return distances
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # a network this small waits for a second thread more than it gains
+    torch.set_num_threads(1)  # a second thread slows down a network this small
     main()

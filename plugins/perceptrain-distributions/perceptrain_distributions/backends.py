@@ -1,4 +1,4 @@
-"""How geomloss computes: with whole matrices, or with pykeops without them."""
+"""The backend of geomloss: dense matrices, or pykeops without them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ _BACKENDS = ("auto", "tensorized", "online", "multiscale")
 
 
 def choose_backend(backend: object, cost: object = None) -> str:
-    """Check the backend against the cost and what is installed.
+    """Check the backend against the cost and the installed packages.
 
     Args:
         backend: "auto", "tensorized", "online" or "multiscale".
-        cost: A function of tensors, a formula of pykeops, or None.
+        cost: A function of tensors, a pykeops formula, or None.
 
     Returns:
-        What geomloss is to be told; "tensorized" for "auto" where only that is possible.
+        The backend to pass to geomloss: "tensorized" instead of "auto" if pykeops is not installed
+        or there is a cost.
 
     Raises:
-        ConfigError: There is no such backend, or it does not take such a cost.
-        MissingDependencyError: It needs pykeops, which is not installed.
+        ConfigError: The backend is unknown, or does not support the cost.
+        MissingDependencyError: The backend needs pykeops, which is not installed.
     """
     if backend not in _BACKENDS:
         raise ConfigError(f"backend={backend!r}: expected one of {', '.join(_BACKENDS)}.")
@@ -33,7 +34,7 @@ def choose_backend(backend: object, cost: object = None) -> str:
         )
     if callable(cost) and name not in ("auto", "tensorized"):
         raise ConfigError(
-            f"cost={cost!r}, a function, with backend={name!r}: expected a formula of pykeops, "
+            f"cost={cost!r}, a function, with backend={name!r}: expected a pykeops formula, "
             'such as "Norm2(X-Y)", or backend="tensorized".'
         )
     installed = find_spec("pykeops") is not None
@@ -42,6 +43,6 @@ def choose_backend(backend: object, cost: object = None) -> str:
     if name != "tensorized" and not installed:
         raise MissingDependencyError(
             f"backend={name!r} needs pykeops: pip install 'perceptrain-distributions[keops]'. "
-            'Or take backend="tensorized".'
+            'Or use backend="tensorized".'
         )
     return name

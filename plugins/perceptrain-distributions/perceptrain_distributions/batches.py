@@ -1,4 +1,4 @@
-"""Taking a batch apart: what the model gets, what its cloud is compared with, and the weights."""
+"""Split a batch into the inputs of the model, the target cloud, and weights."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from perceptrain.errors import DataError
 _NEEDED = ("inputs", "points")
 _OPTIONAL = ("weights", "input_weights")
 _EXPECTED = (
-    'expected (inputs, points), or a dict with "inputs", "points" and, if there are any, "weights" '
-    'of the points and "input_weights" of the model\'s cloud.'
+    'expected (inputs, points), or a dict with "inputs", "points" and, optionally, "weights" of '
+    'the points and "input_weights" of the model\'s cloud.'
 )
 
 
@@ -23,10 +23,10 @@ class CloudBatch:
     """The parts of a batch.
 
     Attributes:
-        inputs: What the model gets.
+        inputs: The inputs of the model.
         points: The target cloud.
-        weights: Of the points; None for equal ones.
-        input_weights: Of the points that the model makes of the inputs; None for equal ones.
+        weights: The weights of the target; None if equal.
+        input_weights: The weights of the model's outputs; None if equal.
     """
 
     inputs: Any
@@ -36,17 +36,17 @@ class CloudBatch:
 
 
 def split_batch(batch: Any) -> CloudBatch:
-    """Take a batch apart.
+    """Split a batch into its parts.
 
     Args:
-        batch: ``(inputs, points)``, a tuple or list of two, or a dict with these names and perhaps
+        batch: A tuple or list ``(inputs, points)``, or a dict with these keys and, optionally,
             "weights" and "input_weights".
 
     Returns:
         The parts.
 
     Raises:
-        DataError: The batch is anything else.
+        DataError: The batch has another form.
     """
     if isinstance(batch, Mapping):
         return _from_dict(batch)
@@ -56,7 +56,7 @@ def split_batch(batch: Any) -> CloudBatch:
 
 
 def describe(value: object) -> str:
-    """Say in a few words what ``value`` is, for the message of an error."""
+    """Describe ``value`` briefly, for an error message."""
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)} and dtype {value.dtype}"
     if isinstance(value, Mapping):
@@ -71,12 +71,12 @@ def _from_dict(batch: Mapping[str, Any]) -> CloudBatch:
     unknown = [name for name in batch if name not in _NEEDED + _OPTIONAL]
     if missing or unknown:
         faults = [f"lacks {', '.join(map(repr, missing))}"] if missing else []
-        faults += [f"has the unknown {', '.join(map(repr, unknown))}"] if unknown else []
+        faults += [f"has unknown keys {', '.join(map(repr, unknown))}"] if unknown else []
         raise DataError(f"The batch {' and '.join(faults)}; {_EXPECTED}")
     return CloudBatch(**batch)
 
 
 def _hint(batch: object) -> str:
     if isinstance(batch, tuple | list) and len(batch) > 2:
-        return " Weights go into the dict."
+        return " To pass weights, use the dict."
     return ""

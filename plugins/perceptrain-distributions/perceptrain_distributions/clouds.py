@@ -1,4 +1,4 @@
-"""Two weighted point clouds, checked where they come in."""
+"""Two weighted point clouds, and the checks of user input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHAPES = "(number, dimension) or (batch, number, dimension)"
 
 @dataclass(frozen=True)
 class Clouds:
-    """The cloud of the model and its target, in one dtype and each with its weights.
+    """The model's cloud and the target cloud, in one dtype, with their weights.
 
     Attributes:
         cloud: ``(N, d)`` or ``(B, N, d)``.
@@ -35,29 +35,30 @@ class Clouds:
 def make_clouds(
     cloud: Any, points: Any, weights: Any, cloud_weights: Any, *, balanced: bool
 ) -> Clouds:
-    """Check two clouds and their weights, and bring them into one form.
+    """Check two clouds and their weights, and convert them to one dtype.
 
-    Half precision, which automatic mixed precision gives, is raised: a distance is the difference
-    of large numbers there.
+    Half precision, as produced by automatic mixed precision, is converted to the dtype of the
+    points, or to float32, because distances are differences of large numbers.
 
     Args:
-        cloud: What the model returned.
+        cloud: The model's output.
         points: The target.
-        weights: Of the target; None for ``1 / M`` each.
-        cloud_weights: Of what the model returned; None for ``1 / N`` each.
+        weights: The weights of the target; None for ``1 / M`` each.
+        cloud_weights: The weights of the model's output; None for ``1 / N`` each.
         balanced: Whether both clouds must have the same total weight.
 
     Returns:
         The clouds, in the dtype of the points, float32 or float64.
 
     Raises:
-        DataError: Something is no tensor of real numbers, the dtypes differ, or weights cannot be.
-        ShapeError: The shapes do not fit.
+        DataError: An argument is not a tensor of real numbers, the dtypes differ, or weights are
+            invalid.
+        ShapeError: The shapes do not match.
     """
     _check_kind("The model's output", cloud)
     _check_kind("The target", points)
     _check_shapes(cloud, points)
-    cloud, points = _in_one_dtype(cloud, points)
+    cloud, points = _to_one_dtype(cloud, points)
     pair = Clouds(
         cloud,
         points,
@@ -83,21 +84,20 @@ def _check_shapes(cloud: Tensor, points: Tensor) -> None:
     got = f"The model's output has shape {tuple(cloud.shape)}, the target {tuple(points.shape)}; "
     if cloud.ndim not in (2, 3) or points.ndim != cloud.ndim:
         raise ShapeError(
-            f"{got}expected {_SHAPES} of both. Give points on a line a dimension of 1: "
-            "points.unsqueeze(-1)."
+            f"{got}expected {_SHAPES} of both. For points on a line use points.unsqueeze(-1)."
         )
     if cloud.shape[-1] != points.shape[-1]:
         raise ShapeError(
-            f"{got}expected the same dimension, the last one. Change the width of the model's last "
-            "layer."
+            f"{got}expected the same size of the last dimension. Change the width of the model's "
+            "last layer."
         )
     if cloud.ndim == 3 and len(cloud) != len(points):
-        raise ShapeError(f"{got}expected the same number of clouds, the first dimension.")
+        raise ShapeError(f"{got}expected the same number of clouds, in the first dimension.")
     if not cloud.numel() or not points.numel():
-        raise ShapeError(f"{got}expected at least one point in each. Leave empty clouds out.")
+        raise ShapeError(f"{got}expected at least one point in each. Leave out empty clouds.")
 
 
-def _in_one_dtype(cloud: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+def _to_one_dtype(cloud: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     if points.dtype in _LOW_PRECISION:
         points = points.float()
     if cloud.dtype in _LOW_PRECISION:
@@ -118,28 +118,28 @@ def _weights(name: str, weights: Any, cloud: Tensor, what: str) -> Tensor:
         raise DataError(f"{name!r} is {describe(weights)}; expected a tensor of real numbers.")
     if weights.shape not in (shape, (*shape, 1)):
         raise ShapeError(
-            f"{name!r} has shape {tuple(weights.shape)}; expected one weight for each point of the "
+            f"{name!r} has shape {tuple(weights.shape)}; expected one weight per point of the "
             f"{what}, {tuple(shape)}."
         )
     return weights.reshape(shape).to(cloud)
 
 
 def _check_weights(pair: Clouds, balanced: bool) -> None:
-    """Look at the numbers; the library would clamp them silently, or give a wrong distance."""
+    """Check the values, which geomloss would clamp silently, or compute wrong distances from."""
     first, second = pair.cloud_weights.sum(-1), pair.weights.sum(-1)
     lowest = torch.minimum(pair.cloud_weights.min(), pair.weights.min())
     sums = torch.cat([first.reshape(-1), second.reshape(-1)])
     if not (lowest >= 0 and sums.min() > 0 and sums.max() < torch.inf):
         raise DataError(
-            "Weights must not be negative, infinite or NaN, and not all of a cloud's be 0; the "
-            f"lowest is {lowest.item():.3g}, the sums are from {sums.min().item():.3g} to "
+            "Weights must not be negative, infinite or NaN, or all 0 in a cloud; the lowest is "
+            f"{lowest.item():.3g}, and the sums are between {sums.min().item():.3g} and "
             f"{sums.max().item():.3g}."
         )
     if balanced and not torch.allclose(first, second, rtol=1e-3, atol=0):
         worst = (first - second).abs().argmax()
         raise DataError(
-            f"The model's cloud has the total weight {first.flatten()[worst].item():.4g}, the "
-            f"target {second.flatten()[worst].item():.4g}; this distance expects the same. Divide "
-            "each by its sum (weights that are not given sum up to 1), or use sinkhorn with a "
-            "reach, for transport that may leave weight behind."
+            f"The model's cloud has total weight {first.flatten()[worst].item():.4g}, the target "
+            f"{second.flatten()[worst].item():.4g}; this distance requires equal totals. Divide "
+            "the weights by their sum (default weights sum to 1), or use sinkhorn with a reach for "
+            "unbalanced transport."
         )

@@ -1,4 +1,4 @@
-"""Checks of options that several losses share."""
+"""Checks of options shared by several losses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def check_positive(name: str, value: object, below: float = math.inf) -> None:
     """Check that an option is a finite number above 0.
 
     Args:
-        name: The option.
-        value: What was given.
-        below: The number must be less than this.
+        name: The name of the option.
+        value: Its value.
+        below: Exclusive upper bound.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: The value is not such a number.
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < below:
         return

@@ -69,7 +69,7 @@ def test_a_formula_is_for_pykeops() -> None:
         ({"backend": "keops"}, "backend='keops': expected one of auto, tensorized, online"),
         ({"backend": None}, "backend=None"),
         ({"cost": "Norm2(X-Y)"}, "a formula, with backend='auto': expected a function"),
-        ({"cost": torch.cdist, "backend": "online"}, "expected a formula of pykeops"),
+        ({"cost": torch.cdist, "backend": "online"}, "expected a pykeops formula"),
         ({"truncate": 0}, "truncate=0: expected a number above 0"),
         ({"cluster_scale": -1}, "cluster_scale=-1"),
     ],

@@ -1,8 +1,8 @@
-"""Handwritten digits on a sphere: retrieval of held-out images by three numbers each.
+"""Embed handwritten digits on a sphere, and retrieve held-out images by these three numbers.
 
-The multi-similarity loss with its miner (arXiv 1904.06627) trains a small network. The measure is
-the precision at 1 among images that it never saw: the share whose nearest other image is the same
-digit. It takes some seconds on one core, and needs matplotlib for its picture.
+The multi-similarity loss with its miner (arXiv 1904.06627) trains a small network. The score is the
+precision at 1 of held-out images: the fraction whose nearest neighbor is the same digit. The
+example takes a few seconds on one core, and needs matplotlib for its picture.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ TRAINED = 1000  # of 1797 images
 
 
 def digits() -> tuple[Tensor, Tensor]:
-    """Give the images, of shape ``(1797, 64)``, and their digits, in a random order."""
+    """Return the images, of shape ``(1797, 64)``, and their digits, in random order."""
     images, labels = map(torch.as_tensor, load_digits(return_X_y=True))
     order = torch.randperm(len(labels))
     return images[order].float() / 16, labels[order]
 
 
 def embed(model: nn.Module, images: Tensor) -> Tensor:
-    """Give points on the unit sphere, of shape ``(N, 3)``."""
+    """Return points on the unit sphere, of shape ``(N, 3)``."""
     with torch.no_grad():
         return nn.functional.normalize(model(images), dim=1)
 
 
 def draw(before: Tensor, after: Tensor, labels: Tensor, titles: list[str], path: Path) -> None:
-    """Draw the held-out images on the sphere, before training and after."""
+    """Plot the held-out images on the sphere, before and after training."""
     from matplotlib.figure import Figure
 
     circle = torch.linspace(0, 2 * torch.pi, 25)
@@ -43,8 +43,8 @@ def draw(before: Tensor, after: Tensor, labels: Tensor, titles: list[str], path:
     grid = (east.cos() * north.cos(), east.sin() * north.cos(), north.sin())
 
     figure = Figure(figsize=(11, 5), layout="constrained")
-    for place, (points, title) in enumerate(zip((before, after), titles, strict=True), 1):
-        axes = figure.add_subplot(1, 2, place, projection="3d")
+    for panel, (points, title) in enumerate(zip((before, after), titles, strict=True), 1):
+        axes = figure.add_subplot(1, 2, panel, projection="3d")
         axes.plot_wireframe(*(part.numpy() for part in grid), color="0.85", linewidth=0.4, zorder=0)
         dots = axes.scatter(*points.T.numpy(), c=labels.numpy(), cmap="tab10", s=10, alpha=0.8)
         axes.set_title(title)
@@ -56,7 +56,7 @@ def draw(before: Tensor, after: Tensor, labels: Tensor, titles: list[str], path:
 
 
 def main(epochs: int = 40, picture: Path = PICTURE) -> tuple[float, float]:
-    """Train and draw; give the precision at 1 of held-out images before training and after."""
+    """Train and plot. Return the precision at 1 of held-out images before and after training."""
     start = process_time()
     torch.manual_seed(0)
     images, labels = digits()
@@ -88,5 +88,5 @@ def main(epochs: int = 40, picture: Path = PICTURE) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # a network this small waits for a second thread more than it gains
+    torch.set_num_threads(1)  # a second thread slows down a network this small
     main()

@@ -1,7 +1,7 @@
-"""A small U-Net that finds ellipses and rectangles in noisy images, drawn in half a minute.
+"""Train a small U-Net to segment ellipses and rectangles in noisy images, in half a minute.
 
-Three classes: background, ellipse, rectangle. The shapes overlap, the brightness of each is drawn
-at random, and the noise is strong: only its surroundings tell what a pixel is.
+There are three classes: background, ellipse and rectangle. The shapes overlap and have random
+brightness, and the noise is strong, so a pixel can only be classified from its surroundings.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ SIZE = 48
 
 
 def shapes(images: int) -> tuple[Tensor, Tensor]:
-    """Draw images ``(N, 1, 48, 48)`` and their labels ``(N, 1, 48, 48)``, class indices."""
+    """Generate images ``(N, 1, 48, 48)`` and labels ``(N, 1, 48, 48)``, which are class indices."""
     line = torch.arange(SIZE, dtype=torch.float32)
     y, x = torch.meshgrid(line, line, indexing="ij")
     labels = torch.zeros(images, SIZE, SIZE, dtype=torch.long)
     pictures = torch.zeros(images, SIZE, SIZE)
     for picture, label in zip(pictures, labels, strict=True):
         for kind in torch.randint(1, 3, (3,)).tolist():
-            centre, radius = 8 + 32 * torch.rand(2), 6 + 6 * torch.rand(2)
-            across, down = (x - centre[0]) / radius[0], (y - centre[1]) / radius[1]
+            center, radius = 8 + 32 * torch.rand(2), 6 + 6 * torch.rand(2)
+            across, down = (x - center[0]) / radius[0], (y - center[1]) / radius[1]
             inside = across**2 + down**2 < 1 if kind == 1 else across.abs().max(down.abs()) < 0.9
             picture[inside] = 0.6 + 0.8 * torch.rand(())
             label[inside] = kind
@@ -37,7 +37,7 @@ def shapes(images: int) -> tuple[Tensor, Tensor]:
 
 
 def block(inputs: int, outputs: int) -> nn.Sequential:
-    """Two convolutions, each normalised."""
+    """Return two convolutions with batch normalization."""
     layers: list[nn.Module] = []
     for channels in (inputs, outputs):
         layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()]
@@ -45,7 +45,7 @@ def block(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """Three levels down and up again, each joined to its counterpart (arXiv 1505.04597)."""
+    """A U-Net with two downsampling steps and skip connections (arXiv 1505.04597)."""
 
     def __init__(self, classes: int, width: int = 8) -> None:
         super().__init__()
@@ -55,33 +55,33 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(width, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits of shape ``(N, classes, H, W)``."""
-        kept: list[Tensor] = []
+        """Return logits of shape ``(N, classes, H, W)``."""
+        skips: list[Tensor] = []
         for part in self.down:
-            kept.append(part(x))
-            x = nn.functional.max_pool2d(kept[-1], 2)
+            skips.append(part(x))
+            x = nn.functional.max_pool2d(skips[-1], 2)
         x = self.bottom(x)
         for part in self.up:
             wide = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = part(torch.cat([wide, kept.pop()], dim=1))
+            x = part(torch.cat([wide, skips.pop()], dim=1))
         return self.head(x)
 
 
 def score(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Give the mean Dice score of ellipses and rectangles, in evaluation mode."""
+    """Return the mean Dice score of ellipses and rectangles, in evaluation mode."""
     with torch.no_grad():
         return dice_score(model.eval()(images), labels).item()
 
 
 def draw(model: nn.Module, images: Tensor, labels: Tensor, path: Path) -> None:
-    """Draw the images, the truth and the prediction, a column for each."""
+    """Plot images, true masks and predicted masks in rows, with one column per image."""
     from matplotlib.figure import Figure
 
     with torch.no_grad():
-        predicted = model.eval()(images).argmax(1)
+        predictions = model.eval()(images).argmax(1)
     figure = Figure(figsize=(1.9 * len(images), 6), layout="constrained")
     rows = figure.subplots(3, len(images), squeeze=False)
-    for column, image, truth, guess in zip(rows.T, images, labels, predicted, strict=True):
+    for column, image, truth, guess in zip(rows.T, images, labels, predictions, strict=True):
         column[0].imshow(image[0].numpy(), cmap="gray")
         column[1].imshow(truth[0].numpy(), vmin=0, vmax=2, cmap="viridis", interpolation="nearest")
         column[2].imshow(guess.numpy(), vmin=0, vmax=2, cmap="viridis", interpolation="nearest")
@@ -93,7 +93,7 @@ def draw(model: nn.Module, images: Tensor, labels: Tensor, path: Path) -> None:
 
 
 def main(epochs: int = 12, images: int = 400, picture: Path = PICTURE) -> tuple[float, float]:
-    """Train and draw; give the Dice score of unseen images before and after."""
+    """Train and plot. Return the Dice score of unseen images before and after training."""
     start = process_time()
     torch.manual_seed(0)
     train, unseen = shapes(images), shapes(64)
@@ -116,5 +116,5 @@ def main(epochs: int = 12, images: int = 400, picture: Path = PICTURE) -> tuple[
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # a network this small waits for a second thread more than it gains
+    torch.set_num_threads(1)  # a second thread slows down a network this small
     main()

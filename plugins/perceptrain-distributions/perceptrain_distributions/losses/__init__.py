@@ -1,1 +1,1 @@
-"""Distances between point clouds."""
+"""Losses that compare point clouds."""

@@ -1,4 +1,4 @@
-"""The base of losses between point clouds: a batch in, the mean distance out."""
+"""Base class of losses between point clouds: a batch in, the mean distance out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from perceptrain_distributions.clouds import Clouds, make_clouds
 
 
 class CloudLoss(nn.Module, ABC):
-    """A distance between the cloud that a model makes and a target cloud.
+    """A distance between the model's output cloud and a target cloud.
 
-    The order of the points does not matter, and the clouds may differ in the number of points. A
-    loss of your own has a `measure`.
+    The order of the points does not matter, and the clouds may have different numbers of points.
+    Subclasses implement `measure`.
 
     Attributes:
         balanced: Whether both clouds must have the same total weight.
@@ -28,19 +28,19 @@ class CloudLoss(nn.Module, ABC):
         """Evaluate the loss.
 
         Args:
-            batch: ``(inputs, points)``, or a dict with "inputs", "points" and, if there are any,
-                "weights" of the points and "input_weights" of the points that the model makes.
-                Points have the shape ``(M, d)``, or ``(B, M, d)`` for ``B`` clouds; weights
-                ``(M,)`` or ``(B, M)``. By default all points of a cloud weigh the same, ``1 / M``.
-            model: It maps the inputs to a cloud ``(N, d)``, or to ``(B, N, d)``, whose dtype is
-                that of the points.
+            batch: ``(inputs, points)``, or a dict with "inputs", "points" and, optionally,
+                "weights" of the points and "input_weights" of the model's outputs. Points have
+                shape ``(M, d)``, or ``(B, M, d)`` for ``B`` clouds; weights have shape ``(M,)`` or
+                ``(B, M)``. By default all points of a cloud have the same weight, ``1 / M``.
+            model: It maps the inputs to a cloud of shape ``(N, d)`` or ``(B, N, d)``, in the dtype
+                of the points.
 
         Returns:
-            The distance, 0-dim, and no metrics. Of ``B`` pairs of clouds it is the mean.
+            The distance, 0-dim, and no metrics. For ``B`` pairs of clouds it is the mean.
 
         Raises:
-            DataError: The batch, the dtypes or the weights cannot be.
-            ShapeError: The clouds do not fit each other, or the weights their clouds.
+            DataError: The batch, a dtype or the weights are invalid.
+            ShapeError: The shapes of the clouds, or of a cloud and its weights, do not match.
         """
         parts = split_batch(batch)
         cloud = model(parts.inputs)
@@ -54,26 +54,26 @@ class CloudLoss(nn.Module, ABC):
         weights: Tensor | None = None,
         cloud_weights: Tensor | None = None,
     ) -> Tensor:
-        """Measure two clouds without a model.
+        """Compute the distance of two clouds, without a model.
 
         Args:
             cloud: ``(N, d)`` or ``(B, N, d)``.
             points: The target, ``(M, d)`` or ``(B, M, d)``.
-            weights: Of the target, ``(M,)`` or ``(B, M)``; by default ``1 / M`` each.
-            cloud_weights: Of the cloud, ``(N,)`` or ``(B, N)``; by default ``1 / N`` each.
+            weights: Weights of the target, ``(M,)`` or ``(B, M)``; by default ``1 / M`` each.
+            cloud_weights: Weights of the cloud, ``(N,)`` or ``(B, N)``; by default ``1 / N`` each.
 
         Returns:
-            The distance, 0-dim. Of ``B`` pairs of clouds it is the mean.
+            The distance, 0-dim. For ``B`` pairs of clouds it is the mean.
 
         Raises:
-            DataError: The dtypes or the weights cannot be.
-            ShapeError: The clouds do not fit each other, or the weights their clouds.
+            DataError: A dtype or the weights are invalid.
+            ShapeError: The shapes of the clouds, or of a cloud and its weights, do not match.
         """
         clouds = make_clouds(cloud, points, weights, cloud_weights, balanced=self.balanced)
-        # Autocast would lower the products that distances are differences of.
+        # Autocast would reduce the precision of products whose differences are the distances.
         with torch.autocast(clouds.cloud.device.type, enabled=False):
             return self.measure(clouds).mean()
 
     @abstractmethod
     def measure(self, clouds: Clouds) -> Tensor:
-        """Give the distance of two clouds, 0-dim, or of each pair of several, ``(B,)``."""
+        """Return the distance of two clouds, 0-dim, or of each of ``B`` pairs, ``(B,)``."""

@@ -6,21 +6,21 @@ from perceptrain_distributions.losses.kernel import KernelLoss
 
 
 class EnergyLoss(KernelLoss):
-    """The energy distance, ``E|x - y| - E|x - x'| / 2 - E|y - y'| / 2``, by geomloss.
+    """The energy distance ``E|x - y| - E|x - x'| / 2 - E|y - y'| / 2``, computed by geomloss.
 
-    Half the squared distance of Szekely and Rizzo; the maximum mean discrepancy with the kernel
-    ``-|x - y|`` (Sejdinovic et al., arXiv 1207.6076). It has no scale to choose, so clouds that
-    are far apart still attract each other. Both clouds must have the same total weight.
+    This is half the squared distance of Szekely and Rizzo, and the maximum mean discrepancy with
+    the kernel ``-|x - y|`` (Sejdinovic et al., arXiv 1207.6076). The kernel has no length scale, so
+    clouds that are far apart still attract each other. Both clouds must have the same total weight.
 
-    Time grows with the product of the numbers of points, and so does memory without pykeops.
+    Time is proportional to ``N M``, and so is memory without pykeops.
 
     Args:
-        backend: "tensorized" for whole matrices; "online" or "multiscale" for pykeops, whose memory
-            grows with the number of points alone, the last for clouds in 1 to 3 dimensions; "auto"
-            as geomloss chooses by size, tensorized without pykeops.
+        backend: "tensorized" uses dense matrices. "online" and "multiscale" use pykeops, with
+            memory linear in the number of points; "multiscale" is for clouds in 1 to 3 dimensions.
+            "auto" lets geomloss choose by size, or is "tensorized" without pykeops.
 
     Raises:
-        ConfigError: There is no such backend.
+        ConfigError: The backend is unknown.
         MissingDependencyError: The backend needs pykeops, which is not installed.
     """
 

@@ -7,23 +7,23 @@ from perceptrain_distributions.options import check_positive
 
 
 class GaussianMMDLoss(KernelLoss):
-    """Half the squared maximum mean discrepancy with a Gaussian kernel, by geomloss.
+    """Half the squared maximum mean discrepancy with a Gaussian kernel, computed by geomloss.
 
     ``E k(x, x') / 2 + E k(y, y') / 2 - E k(x, y)`` with ``k(x, y) = exp(-|x - y|^2 / (2 blur^2))``
-    (Gretton et al., arXiv 0805.2368). Beyond a few ``blur`` the kernel is flat: clouds that lie
+    (Gretton et al., arXiv 0805.2368). Beyond a few ``blur`` the kernel is flat, so clouds that are
     further apart do not attract each other. The total weights of the clouds may differ.
 
-    Time grows with the product of the numbers of points, and so does memory without pykeops.
+    Time is proportional to ``N M``, and so is memory without pykeops.
 
     Args:
         blur: The width of the kernel, in the units of the points. The default suits points in the
             unit cube.
-        backend: "tensorized" for whole matrices; "online" or "multiscale" for pykeops, whose memory
-            grows with the number of points alone, the last for clouds in 1 to 3 dimensions; "auto"
-            as geomloss chooses by size, tensorized without pykeops.
+        backend: "tensorized" uses dense matrices. "online" and "multiscale" use pykeops, with
+            memory linear in the number of points; "multiscale" is for clouds in 1 to 3 dimensions.
+            "auto" lets geomloss choose by size, or is "tensorized" without pykeops.
 
     Raises:
-        ConfigError: The width is no number above 0, or there is no such backend.
+        ConfigError: ``blur`` is not a number above 0, or the backend is unknown.
         MissingDependencyError: The backend needs pykeops, which is not installed.
     """
 

@@ -1,4 +1,4 @@
-"""The base of the distances that have a kernel."""
+"""Base class of kernel distances."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class KernelLoss(CloudLoss):
     """Half the squared maximum mean discrepancy, with a kernel of geomloss.
 
     Args:
-        kernel: What geomloss calls it.
-        backend: How it is computed.
-        options: The other options of geomloss.
+        kernel: The name of the kernel in geomloss.
+        backend: "auto", "tensorized", "online" or "multiscale".
+        **options: Other options of geomloss.
 
     Raises:
-        ConfigError: There is no such backend.
+        ConfigError: The backend is unknown.
         MissingDependencyError: The backend needs pykeops, which is not installed.
     """
 
@@ -30,7 +30,7 @@ class KernelLoss(CloudLoss):
         self.criterion = SamplesLoss(kernel, backend=choose_backend(backend), **options)
 
     def measure(self, clouds: Clouds) -> Tensor:
-        """Give the distance of each pair of clouds."""
+        """Return the distance of each pair of clouds."""
         value: Tensor = self.criterion(
             clouds.cloud_weights, clouds.cloud, clouds.weights, clouds.points
         )

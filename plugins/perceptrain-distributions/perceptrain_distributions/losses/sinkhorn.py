@@ -19,40 +19,38 @@ from perceptrain_distributions.options import check_positive
 
 
 class SinkhornLoss(CloudLoss):
-    """The Sinkhorn divergence, optimal transport with blur, by geomloss.
+    """The Sinkhorn divergence, an entropy-regularized optimal transport, computed by geomloss.
 
     Feydy et al., "Interpolating between optimal transport and MMD using Sinkhorn divergences",
-    arXiv 1810.08278; with a ``reach``, Sejourne et al., arXiv 1910.12958. As ``blur`` becomes
-    small it is the cost of optimal transport, ``W_1`` for ``p=1`` and ``W_2^2 / 2`` for ``p=2``;
-    as it becomes large, a kernel distance. Clouds that are far apart attract each other.
+    arXiv 1810.08278; with a ``reach``, Sejourne et al., arXiv 1910.12958. For small ``blur`` it
+    approaches the cost of optimal transport, ``W_1`` for ``p=1`` and ``W_2^2 / 2`` for ``p=2``; for
+    large ``blur``, a kernel distance. Clouds that are far apart attract each other.
 
-    The time of each of its iterations grows with the product of the numbers of points, and so does
-    memory without pykeops. The gradient is that of the library, by the potentials that it found; it
-    cannot be differentiated again.
+    The time per iteration is proportional to ``N M``, and so is memory without pykeops. geomloss
+    computes the gradient from the dual potentials; it cannot be differentiated again.
 
     Args:
-        p: The cost of transport, 1 for ``|x - y|`` or 2 for ``|x - y|^2 / 2``; with a ``cost`` of
-            your own, the power that turns scales into costs, ``blur**p`` and ``reach**p``.
-        blur: The finest detail that counts, in the units of the points. The default suits points
-            in the unit cube.
-        reach: How far weight is carried at most, roughly; None for all the way. With a reach, the
+        p: The transport cost: 1 for ``|x - y|`` or 2 for ``|x - y|^2 / 2``. With a custom ``cost``,
+            the exponent that converts lengths to costs, ``blur**p`` and ``reach**p``.
+        blur: The finest level of detail, in the units of the points. The default suits points in
+            the unit cube.
+        reach: The approximate maximum transport distance; None for no limit. With a reach, the
             total weights of the clouds may differ.
-        diameter: A rough upper bound of the distance of two points, where the iterations start;
-            None to find it at each call.
-        scaling: The factor from one scale to the next, between 0 and 1: 0.5 is fast, 0.9 exact.
-        cost: A function of two tensors ``(B, N, d)`` and ``(B, M, d)`` that gives the costs
-            ``(B, N, M)``, ``B`` being 1 for single clouds; or, for "online" and "multiscale", a
-            formula of pykeops such as "Norm2(X-Y)"; None for that of ``p``.
-        debias: Whether the blur's own bias is taken off, so that two equal clouds have the
-            distance 0.
-        backend: "tensorized" for whole matrices; "online" or "multiscale" for pykeops, whose memory
-            grows with the number of points alone, the last for clouds in 1 to 3 dimensions; "auto"
-            as geomloss chooses by size, tensorized without pykeops.
-        truncate: For "multiscale", how many ``blur`` away transport is looked for; None for all.
-        cluster_scale: For "multiscale", the size of its coarse cells; None for a guess.
+        diameter: A rough upper bound of the distance between points, at which the iterations
+            start; None to compute it at each call.
+        scaling: The ratio of successive scales, between 0 and 1: 0.5 is fast, 0.9 accurate.
+        cost: A function of tensors ``(B, N, d)`` and ``(B, M, d)`` that returns the costs
+            ``(B, N, M)``, with ``B`` = 1 for single clouds. For "online" and "multiscale", a
+            pykeops formula such as "Norm2(X-Y)". None for the cost of ``p``.
+        debias: Whether to remove the entropic bias, so that two equal clouds have distance 0.
+        backend: "tensorized" uses dense matrices. "online" and "multiscale" use pykeops, with
+            memory linear in the number of points; "multiscale" is for clouds in 1 to 3 dimensions.
+            "auto" lets geomloss choose by size, or is "tensorized" without pykeops.
+        truncate: For "multiscale", the truncation distance in units of ``blur``; None for none.
+        cluster_scale: For "multiscale", the size of the coarse cells; None for an estimate.
 
     Raises:
-        ConfigError: An option cannot be.
+        ConfigError: An option is invalid.
         MissingDependencyError: The backend needs pykeops, which is not installed.
     """
 
@@ -74,13 +72,8 @@ class SinkhornLoss(CloudLoss):
         _check_cost(p, cost)
         check_positive("blur", blur)
         check_positive("scaling", scaling, below=1)
-        optional = {
-            "reach": reach,
-            "diameter": diameter,
-            "truncate": truncate,
-            "cluster_scale": cluster_scale,
-        }
-        for name, value in optional.items():
+        optional = {"reach": reach, "diameter": diameter, "truncate": truncate}
+        for name, value in {**optional, "cluster_scale": cluster_scale}.items():
             if value is not None:
                 check_positive(name, value)
         if not isinstance(debias, bool):
@@ -103,22 +96,22 @@ class SinkhornLoss(CloudLoss):
         )
 
     def measure(self, clouds: Clouds) -> Tensor:
-        """Give the divergence of each pair of clouds."""
+        """Return the divergence of each pair of clouds."""
         cloud, points = clouds.cloud, clouds.points
         grad = torch.is_grad_enabled()
         if not grad:
             cloud = cloud.detach()
         criterion = self._criterion(diameter=self.diameter or self._diameter(cloud, points))
-        # The library leaves gradients on, wherever it was called.
+        # geomloss enables gradients, and does not restore the previous setting.
         with torch.set_grad_enabled(grad):
             value: Tensor = criterion(clouds.cloud_weights, cloud, clouds.weights, points)
         return value
 
     def _diameter(self, cloud: Tensor, points: Tensor) -> float:
-        """Give the diagonal of the box around both, as the library does.
+        """Return the diagonal of the box around both clouds, as geomloss does.
 
-        Where that is 0 (all points are one) or not finite, the library fails on its logarithm
-        before it has a loss; started from ``blur`` it gives 0, or the NaN that the trainer reports.
+        If the diagonal is 0 (all points coincide) or not finite, geomloss fails on its logarithm.
+        Starting from ``blur`` instead returns 0, or NaN, which the trainer reports.
         """
         both = torch.cat([cloud.detach().flatten(0, -2), points.flatten(0, -2)])
         diagonal = (both.amax(0) - both.amin(0)).norm().item()
@@ -128,7 +121,7 @@ class SinkhornLoss(CloudLoss):
 def _check_cost(p: object, cost: object) -> None:
     if cost is None:
         if p not in (1, 2) or isinstance(p, bool):
-            raise ConfigError(f"p={p!r}: expected 1 or 2, or a cost of your own with it.")
+            raise ConfigError(f"p={p!r}: expected 1 or 2, or a cost in addition.")
         return
     check_positive("p", p)
     if not callable(cost) and not isinstance(cost, str):
@@ -136,13 +129,13 @@ def _check_cost(p: object, cost: object) -> None:
 
 
 def _checked_cost(cost: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
-    """Evaluate a cost; the library would broadcast one of a wrong shape, and be wrong itself."""
+    """Evaluate a cost and check its shape, because geomloss would broadcast a wrong one."""
     costs = cost(x, y)
     expected = (*x.shape[:2], y.shape[1])
     if not isinstance(costs, Tensor) or costs.shape != expected:
         raise ShapeError(
             f"The cost of points {tuple(x.shape)} and {tuple(y.shape)} is {describe(costs)}; "
-            f"expected a tensor of shape {expected}. Clouds have a first dimension for the batch "
-            "there."
+            f"expected a tensor of shape {expected}. The arguments of a cost have a leading batch "
+            "dimension."
         )
     return costs
