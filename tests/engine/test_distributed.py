@@ -366,7 +366,9 @@ def test_a_checkpoint_of_two_processes_resumes_in_one(
     assert epoch == 4
     assert torch.equal(torch.cat([p.detach().reshape(-1) for p in model.parameters()]), weights)
     settings = {"max_iter": 5, "shuffle": True, "seed": 3}
-    with pytest.warns(UserWarning, match="other (processes; 2 then, 1 now|settings; batch_size)"):
+    with pytest.warns(
+        UserWarning, match="different (number of processes; 2 then, 1 now|settings; batch_size)"
+    ):
         going_on = train("mse", 8, folder / "one", model=dropout_net(), resume=path, **settings)
     assert len(going_on.history) == 5
     assert going_on.history[:4] == both[0]["resumed"][0]["history"]
