@@ -111,11 +111,8 @@ class DataPosition:
         Raises:
             CheckpointError: The data have fewer batches than had been consumed.
         """
-        self.batch, self._consumed, self._anchor = (
-            saved["batch"],
-            saved["consumed"],
-            saved["anchor"],
-        )
+        self.batch, self._consumed = saved["batch"], saved["consumed"]
+        self._anchor = saved["anchor"]
         if self._anchor is not None:
             self.restore_generators(self._anchor)
         try:
