@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         num_parameters,
         set_parameters,
     )
-    from perceptrain_core.optimizers import optimize_step as default_optimize_step
     from perceptrain_core.registry import (
         Entry,
         Plugin,
@@ -58,6 +57,9 @@ if TYPE_CHECKING:
     )
     from perceptrain_core.tensors import numpy_to_tensor, promote_to, promote_to_tensor
     from perceptrain_core.trackers import Tracker
+    from perceptrain_core.training.steppers.optimize_step import (
+        optimize_step as default_optimize_step,
+    )
     from perceptrain_core.training.trainer import Trainer
     from perceptrain_core.types import LossFunction, OptimizeResult, TBatch, TData, TrainingStage
     from perceptrain_core.version import __version__
@@ -189,7 +191,7 @@ def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return import_module(f"{__name__}.{name}")
     if name == "default_optimize_step":  # its own name is that of a module here
-        from perceptrain_core.optimizers import optimize_step as value
+        from perceptrain_core.training.steppers.optimize_step import optimize_step as value
     elif name in _HOME:
         value = getattr(import_module(_HOME[name]), name)
     else:

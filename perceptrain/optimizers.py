@@ -1,5 +1,6 @@
 """Optimizers beside those of torch."""
 
-from perceptrain_core.optimizers import AdamLBFGS, AskTell, NevergradOptimizer, ask_tell_step
+from perceptrain_core.optimizers import AdamLBFGS, AskTell, NevergradOptimizer
+from perceptrain_core.training.steppers.candidates import ask_tell_step
 
 __all__ = ["AdamLBFGS", "AskTell", "NevergradOptimizer", "ask_tell_step"]

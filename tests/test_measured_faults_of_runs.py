@@ -346,5 +346,5 @@ def test_14_use_grad_is_seen_and_does_not_stay_on(make_trainer: MakeTrainer) -> 
     later.fit()
     assert all(parameter.grad is not None for parameter in later.model.parameters())
     later.set_use_grad(False)
-    with pytest.raises(TrainingError, match="use_grad=False was asked for"):
+    with pytest.raises(TrainingError, match="use_grad=False was requested"):
         later.fit()

@@ -17,6 +17,11 @@ from perceptrain_core.callbacks.support.writer import tracker_names
 from perceptrain_core.checkpoints.folder import newest_run_folder
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.data.files.splits import Splits, as_splits, split_rows, standardize
+from perceptrain_core.data.files.table_file import read_table as read_data
+from perceptrain_core.errors import ConfigError, DataError, OptionError
+from perceptrain_core.losses import WeightedLoss
+from perceptrain_core.registry import registry
 from perceptrain_core.runs.run_file import (
     DataTable,
     RunFile,
@@ -25,11 +30,6 @@ from perceptrain_core.runs.run_file import (
     resolved_tables,
     train_config,
 )
-from perceptrain_core.data.files.splits import Splits, as_splits, split_rows, standardize
-from perceptrain_core.data.files.table_file import read_table as read_data
-from perceptrain_core.errors import ConfigError, DataError, OptionError
-from perceptrain_core.losses import WeightedLoss
-from perceptrain_core.registry import registry
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.csv import FILE as METRICS
 from perceptrain_core.trackers.csv import read_table

@@ -27,9 +27,9 @@ from perceptrain_core.testing.trial_case import (
 from perceptrain_core.training.contract.loss_contract import (
     check_gradient,
     check_result,
-    find_nonfinite,
     untrained,
 )
+from perceptrain_core.training.contract.nonfinite_errors import find_nonfinite
 
 # Relative to the numbers that a sum of many terms in each dtype can be trusted to.
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}

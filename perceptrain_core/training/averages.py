@@ -1,4 +1,4 @@
-"""Running means of the loss and the metrics of an epoch, read once at its end."""
+"""Averages of the loss and the metrics over an epoch, read from the device once at its end."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch import Tensor
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import LossContractError
 from perceptrain_core.tensors import describe, parts_of
-from perceptrain_core.types import Metrics
+from perceptrain_core.types import Metrics, StepResult
 
-#: Means by name, ``train_loss`` and so on.
+#: Averages by name, ``train_loss`` and so on.
 Row: TypeAlias = dict[str, float]
 
-#: By name sums, and the number of rows or batches in each.
+#: Sums by name, and the number of rows or batches in each.
 Totals: TypeAlias = tuple[dict[str, float], dict[str, int]]
 
 
-class Meter:
-    """Sum detached tensors on their device; nothing is read, and nothing is kept, per batch.
+class Averages:
+    """Sum detached tensors on their device, without reading or keeping them per batch.
 
-    Where the rows of the batches are given, the means are over the rows, and a last batch that is
-    smaller counts less; else they are over the batches. A metric that only some batches have is
-    averaged over those.
+    If `add` is called with the number of rows, averages are over rows, so that a smaller last batch
+    counts less; otherwise they are over batches. A metric that only some batches have is averaged
+    over those.
 
     Args:
         prefix: ``"train"``, ``"val"`` or ``"test"``; the loss is ``train_loss`` and so on.
@@ -35,16 +35,16 @@ class Meter:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.batches = 0
-        # Sums for each size of batch, of which an epoch has two at most as a rule: so the loop
-        # need not multiply.
+        # One set of sums per batch size, so that the loop need not multiply. An epoch rarely has
+        # more than two sizes.
         self._sums: dict[int, dict[str, Any]] = {}
         self._counts: dict[int, dict[str, int]] = {}
 
     def add(self, loss: Tensor, metrics: Metrics, rows: int = 1) -> None:
-        """Take the loss and the metrics, detached, of one batch of so many rows."""
+        """Add the detached loss and metrics of one batch."""
         self.batches += 1
         values = {"loss": loss, **metrics}
-        values["loss"] = loss  # a metric of that name is not to hide it
+        values["loss"] = loss  # even if a metric has that name
         if rows not in self._sums:
             self._sums[rows] = values
             self._counts[rows] = dict.fromkeys(values, 1)
@@ -59,7 +59,7 @@ class Meter:
                 counts[name] = 1
 
     def means(self) -> Row:
-        """Give the mean of the loss and of each metric, as floats.
+        """Return the average of the loss and of each metric, as floats.
 
         Raises:
             LossContractError: A metric is not a scalar.
@@ -67,7 +67,7 @@ class Meter:
         return means_of([self.totals()], self.prefix)
 
     def totals(self) -> Totals:
-        """Give for the loss and each metric the sum, as a float, and the weight of what it sums.
+        """Return the sum and the weight of the loss and of each metric, as numbers.
 
         Raises:
             LossContractError: A metric is not a scalar.
@@ -82,16 +82,16 @@ class Meter:
         return totals, weights
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the sums so far."""
+        """Return the sums so far."""
         return {"batches": self.batches, "sums": self._sums, "counts": self._counts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from these sums."""
+        """Restore sums from `state_dict`."""
         self.batches, self._sums, self._counts = state["batches"], state["sums"], state["counts"]
 
 
 def means_of(parts: list[Totals], prefix: str) -> Row:
-    """Give the means over what several processes summed; the loss is NaN if there was nothing."""
+    """Return the averages over the sums of several processes; NaN as loss if there are none."""
     (totals, weights), *others = parts
     for more, counts in others:
         for name, total in more.items():
@@ -103,18 +103,29 @@ def means_of(parts: list[Totals], prefix: str) -> Row:
 
 
 def reduce_row(engine: Engine, row: Row, average: bool) -> Row:
-    """Give the row that all processes go by: the mean of theirs, or that of the first.
+    """Return the row that all processes report.
 
     Args:
         engine: Connects the processes.
-        row: That of this process.
-        average: Whether it is the mean; of a metric, over the processes that have it.
+        row: The row of this process.
+        average: Return the average over the processes, for a metric over those that have it;
+            otherwise the row of the first process.
     """
     rows = engine.gather(row)
     if not average:
         return rows[0]
     names = dict.fromkeys(name for each in rows for name in each)
     return {name: fmean(each[name] for each in rows if name in each) for name in names}
+
+
+def reduce_result(engine: Engine, result: StepResult, average: bool) -> StepResult:
+    """Return the loss and metrics of a step that all processes report, as `reduce_row` does."""
+    if engine.world_size == 1:
+        return result
+    loss, metrics = result
+    row = {name: float(value) for name, value in {**metrics, "": loss}.items()}
+    row = reduce_row(engine, row, average)
+    return loss.new_tensor(row.pop("")), row
 
 
 def _number(name: str, value: Any) -> float:
@@ -127,10 +138,10 @@ def _number(name: str, value: Any) -> float:
 
 
 def rows_of(batch: Any) -> int:
-    """Give the number of rows of a batch, where it tells.
+    """Return the number of rows of a batch, or 1 if it cannot be told.
 
-    It is the length of a tensor or an array; of the first in a tuple or list; and the one that
-    the parts of a mapping or a dataclass share. What has no rows (numbers, text) does not count.
+    It is the length of a tensor or array, of the first one in a tuple or list, and the common
+    length of the parts of a mapping or dataclass. Numbers and text have no rows.
     """
     return _rows(batch) or 1
 

@@ -1,4 +1,4 @@
-"""The loss in lower precision: the parameters stay as they are, what torch holds safe is cast."""
+"""The loss in lower precision, by autocast; the parameters keep their dtype."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class AutocastLoss:
-    """Evaluate a loss under ``torch.autocast``; in all else it is the loss.
+    """Evaluate a loss under ``torch.autocast``; all other attributes are those of the loss.
 
     Args:
         loss_fn: The loss.
         device: The device of the model.
-        dtype: What operations are cast to.
+        dtype: The dtype that operations are cast to.
     """
 
     def __init__(self, loss_fn: LossFunction, device: torch.device, dtype: torch.dtype) -> None:
@@ -32,13 +32,13 @@ class AutocastLoss:
             return self._loss_fn(batch, model)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # its own, before they are there: in a copy
+        if name.startswith("_"):  # not set yet while a copy is being created
             raise AttributeError(name)
         return getattr(self._loss_fn, name)
 
 
 def in_precision(loss_fn: LossFunction, precision: str, device: torch.device) -> LossFunction:
-    """Give the loss as it is to be called in a precision; in the full one it is the loss itself."""
+    """Return the loss in a precision: the loss itself in full, else an `AutocastLoss`."""
     if precision == "full":
         return loss_fn
     return AutocastLoss(loss_fn, device, _DTYPES[precision])

@@ -1,4 +1,4 @@
-"""Which distributions, in which versions, a run is made of: for its run file and checkpoints."""
+"""The distributions and versions that supplied the parts of a run."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Provenance = dict[str, dict[str, Any]]
 
 
 def provenance(parts: Mapping[str, Any]) -> Provenance:
-    """Say which distribution and version supplied what was found by a name.
+    """Return the distribution and version that supplied each part found by name.
 
     Args:
-        parts: What a run is made of, each by what it is in it: "model", "loss" and so on.
+        parts: The parts of a run, by role: "model", "loss" and so on.
 
     Returns:
-        For each part that came by a name, and for each thing that a part holds and that did, such
-        as "model.nn" or "loss.loss_fn": its qualified name, distribution and version.
+        For each part that was found by name, and each such object inside a part ("model.nn",
+        "loss.loss_fn"): its qualified name, distribution and version.
     """
     weighted = parts.get("loss")
     if isinstance(weighted, WeightedLoss) and registry().origin(weighted) is None:
@@ -42,14 +42,14 @@ def provenance(parts: Mapping[str, Any]) -> Provenance:
 
 
 def versions(found: Provenance) -> dict[str, str]:
-    """Say in which versions a run is made.
+    """Return the versions that a run depends on.
 
     Args:
         found: The provenance of its parts.
 
     Returns:
-        The versions of Python, torch and this library; of each plugin that supplied a part; and of
-        what these plugins stand on.
+        The versions of Python, torch and this library, of each plugin that supplied a part, and of
+        the requirements of these plugins.
     """
     own = {
         "python": platform.python_version(),
@@ -66,7 +66,7 @@ def versions(found: Provenance) -> dict[str, str]:
 
 
 def _inside(item: Any) -> Iterator[tuple[str, Any]]:
-    """What a part is and holds, each with where it is in the part."""
+    """Yield a part and everything inside it, each with its path."""
     yield "", item.criterion if isinstance(item, SupervisedLoss) else item
     for path, thing in item.named_modules() if isinstance(item, nn.Module) else [("", item)]:
         if path:
@@ -79,7 +79,7 @@ def _held(thing: Any) -> Iterator[tuple[str, Any]]:
     own = thing.keywords if isinstance(thing, partial) else getattr(thing, "__dict__", {})
     for name, value in own.items():
         yield name, value
-        if not name.startswith("_"):  # those of nn.Module have been seen
+        if not name.startswith("_"):  # the private dicts of nn.Module, already covered
             several = value.items() if isinstance(value, dict) else ()
             for key, each in enumerate(value) if isinstance(value, list | tuple) else several:
                 yield f"{name}.{key}", each

@@ -1,4 +1,4 @@
-"""Where the files of a run go, so that no run overwrites another."""
+"""The folder of a run, chosen so that no run overwrites another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from perceptrain_core.config import TrainConfig
 
 
 def new_run_folder(config: TrainConfig) -> Path:
-    """Choose a folder that no earlier run has used; it is not made yet."""
+    """Choose a folder that no earlier run has used, without creating it."""
     base = base_folder(config)
     if config.create_subfolder_per_run:
         return unused(base / datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
@@ -20,17 +20,17 @@ def new_run_folder(config: TrainConfig) -> Path:
 
 def _used(folder: Path) -> bool:
     return folder.is_dir() and any(
-        # Hidden is what a run has left that was killed in its first checkpoint.
+        # A run that was killed while it wrote its first checkpoint leaves a hidden file.
         path.is_file() and not path.name.startswith(".")
         for path in folder.iterdir()
     )
 
 
 def unused(folder: Path, numbered: bool = False) -> Path:
-    """Give a path that nothing has: ``folder``, else ``folder-2``, and so on.
+    """Return a path that does not exist: ``folder``, else ``folder-2``, and so on.
 
     Args:
-        folder: The path that is wanted.
+        folder: The preferred path.
         numbered: Start with ``folder-2``.
     """
     names = chain(

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop, answered at the end of the step that they come in."""
+"""Signals that stop a run after the step in which they arrive."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
-    """While it is entered, Ctrl-C (SIGINT) and SIGTERM are only taken down.
+    """Record Ctrl-C (SIGINT) and SIGTERM instead of acting on them, while entered.
 
-    The second one does what it always did. Handlers that somebody else has set for Ctrl-C are
-    left alone, and outside of the main thread all are, for there Python allows no others.
+    The second signal acts as usual. Handlers that other code has set for Ctrl-C are left alone.
+    Outside the main thread, where Python allows no handlers, nothing is recorded.
 
     Args:
-        shared: Whether this is one of several processes, which have to agree to stop: then somebody
-            has to set ``received`` in all of them at the same step.
+        shared: Whether this is one of several processes, which have to stop at the same step:
+            then `DistributedLossGuard` sets ``received`` in all of them.
 
     Attributes:
-        heard: The name of the signal that came to this process, or ``None``.
+        caught: The name of the signal that this process received, or ``None``.
         received: The name of the signal that is to stop the run, or ``None``.
     """
 
     def __init__(self, shared: bool = False) -> None:
-        self.heard: str | None = None
+        self.caught: str | None = None
         self.received: str | None = None
         self._shared = shared
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        """Begin to listen."""
+        """Install the handlers."""
         if threading.current_thread() is not threading.main_thread():
             return self
         for number in _SIGNALS:
             before = signal.getsignal(number)
             if before in (signal.default_int_handler, signal.SIG_DFL):
-                signal.signal(number, self._take_down)
+                signal.signal(number, self._record)
                 self._before[number] = before
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Put the handlers back."""
+        """Restore the handlers."""
         while self._before:
             number, before = self._before.popitem()
-            if signal.getsignal(number) == self._take_down:  # else somebody has set another since
+            if signal.getsignal(number) == self._record:  # not replaced in the meantime
                 signal.signal(number, before)
 
-    def _take_down(self, number: int, frame: FrameType | None) -> None:
-        self.heard = signal.Signals(number).name
+    def _record(self, number: int, frame: FrameType | None) -> None:
+        self.caught = signal.Signals(number).name
         if not self._shared:
-            self.received = self.heard
+            self.received = self.caught
         self.__exit__()

@@ -1,83 +1,148 @@
-"""The trainer: batch, loss, step, metrics, validation, callbacks, in the order they happen."""
+"""The trainer: what a user configures once, and the fits, validations and tests made with it."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
+from torch.amp import GradScaler
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
+from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks import Callback
-from perceptrain_core.callbacks.save_checkpoint import save_run
+from perceptrain_core.config import TrainConfig
 from perceptrain_core.data import Epochs
-from perceptrain_core.errors import DataError
+from perceptrain_core.engine import Engine
+from perceptrain_core.errors import DataError, TrainingError
 from perceptrain_core.models.modes import training
-from perceptrain_core.schedules.rates import begin_epoch
-from perceptrain_core.trackers.base import Tracker
-from perceptrain_core.training import resolve as parts
-from perceptrain_core.training.averages import Meter, Row, reduce_row
+from perceptrain_core.optimizers.ask_tell import is_search
+from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.schedules.schedule import Schedule
+from perceptrain_core.training import resolve
+from perceptrain_core.training.averages import Row
 from perceptrain_core.training.determinism import deterministic_algorithms
-from perceptrain_core.training.evaluator import Evaluator
-from perceptrain_core.training.hooks import losses_of
-from perceptrain_core.training.precision import in_precision
-from perceptrain_core.training.processes import (
-    agreed,
-    find_shared_run,
-    fit_in_processes,
-    joined_loss,
-    seed_run,
-)
-from perceptrain_core.training.progress import ProgressBar, make_bar
-from perceptrain_core.training.resume.checkpoint_state import restore_run, run_state
-from perceptrain_core.training.resume.data_position import Feed
-from perceptrain_core.training.stop_signals import StopSignals
-from perceptrain_core.types import StepResult
-from perceptrain_core.types import TrainingStage as Stage
+from perceptrain_core.training.evaluation import Evaluation
+from perceptrain_core.training.fit import Fit
+from perceptrain_core.training.hooks import TrainerHooks
+from perceptrain_core.training.processes import FitOutcome, engine_for, run_fit
+from perceptrain_core.training.provenance import provenance
+from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
+from perceptrain_core.training.run_folder import new_run_folder
+from perceptrain_core.training.run_state import RunState, StateAttribute
+from perceptrain_core.training.session import Session, join_session, open_session
+from perceptrain_core.training.steppers.custom import check_step_function
+from perceptrain_core.training.steppers.optimize_step import optimize_step as default_optimize_step
+from perceptrain_core.training.trials.methods import Trials
+from perceptrain_core.training.use_grad import SetUseGrad, check_use_grad
+from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
 
 
-class Trainer(Evaluator):
+class Trainer(TrainerHooks, Trials):
     """Train, validate and test a model with a loss of the form ``loss_fn(batch, model)``.
 
     Args:
         model: The model; it is trained in place.
         optimizer: An optimizer of its parameters, or the name of one (with options:
-            ``{"name": "adam", "lr": 1e-3}``); or a search without gradients, an `AskTell` or an
-            optimizer made with nevergrad.
+            ``{"name": "adam", "lr": 1e-3}``); or a gradient-free search, an `AskTell` or an
+            optimizer of nevergrad. ``None`` for validation and test only.
         config: How to train.
         loss_fn: A loss function or object, a criterion of ``torch.nn``, the name of a registered
             loss, a reference such as ``"./losses.py:mine"``, or a mapping with a name and
-            options. Parameters of its own are trained with the model's.
-        train_dataloader: A loader or any iterable of batches; a tensor, a tuple or dict of
-            tensors, or a data set, of which ``config.batch_size`` makes batches. ``None`` gives
-            the loss one batch ``None`` an epoch.
+            options. Its own parameters are trained with the model's.
+        train_dataloader: A loader or any iterable of batches; or a tensor, a tuple or dict of
+            tensors, or a data set, which is split into batches of ``config.batch_size``. With
+            ``None`` the loss gets one batch ``None`` per epoch.
         val_dataloader: The same for validation.
         test_dataloader: The same for `test`.
         optimize_step: ``f(model, optimizer, loss_fn, xs, device=None, dtype=None)``, one step.
-        max_batches: At most so many batches of each pass over the data.
+        max_batches: The maximum number of batches of each pass over the data.
+        weighting: Weights the terms of the loss, which are its metrics: a `Weighting`, the name of
+            one, or a mapping with a name and options. The same as
+            ``loss_fn=WeightedLoss(loss_fn, weighting)``.
 
     Attributes:
-        history: A dict for each epoch: ``train_loss``, ``train_NAME`` for each metric, and
-            ``val_...`` for epochs with a validation, as floats. Means of training are over the
-            batches, those of a validation over the rows.
+        history: A dict per epoch: ``train_loss``, ``train_NAME`` for each metric, and ``val_...``
+            in epochs with a validation, as floats. Training averages are over batches, validation
+            averages over rows.
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
-        global_step: Optimizer steps taken.
-        batches_seen: Batches taken in training; more than steps, where some were left out.
-        opt_result: Where the run stands, for callbacks.
-        stop_training: Set it to true to stop after the epoch in training.
-        interrupted: Whether the last fit was ended by Ctrl-C or SIGTERM.
-        stop_signal: Which of them it was, ``"SIGINT"`` or ``"SIGTERM"``; ``None`` if neither.
-        averaged_model: With ``config.ema`` the moving average of the model, an ``AveragedModel``
-            of ``torch.optim.swa_utils``; else ``None``.
-        schedule: With ``config.lr_scheduler``, the schedule, which has torch's ``scheduler``.
-        grad_scaler: With ``precision="fp16"``, what scales the gradients; else ``None``.
-        provenance: Which distribution and version supplied each part that came by a name.
+        global_step: Optimizer steps so far.
+        batches_seen: Training batches so far, including skipped ones.
+        opt_result: What callbacks see of the last step or epoch.
+        stop_training: Set it to true to stop after the current epoch.
+        interrupted: Whether Ctrl-C or SIGTERM ended the last fit.
+        stop_signal: Which of them, ``"SIGINT"`` or ``"SIGTERM"``; ``None`` if neither.
+        averaged_model: With ``config.ema``, the moving average of the model, an ``AveragedModel``
+            of ``torch.optim.swa_utils``; otherwise ``None``.
+        schedule: With ``config.lr_scheduler``, the schedule; its ``scheduler`` is torch's.
+        grad_scaler: With ``precision="fp16"``, the gradient scaler; otherwise ``None``.
+        provenance: The distribution and version that supplied each part found by name.
 
     Raises:
-        TrainingError: The model or optimizer is none, or the optimizer has no parameter of it.
-        RegistryError: A name that nothing has, or options that do not fit.
+        TrainingError: The model or the optimizer is of the wrong type, or the optimizer has no
+            parameter of the model.
+        RegistryError: A name is unknown, or its options do not fit.
         LossContractError: ``loss_fn`` cannot be called.
+        ConfigError: The weighting does not fit.
     """
+
+    history = StateAttribute[History]()
+    current_epoch = StateAttribute[int]()
+    global_step = StateAttribute[int]()
+    batches_seen = StateAttribute[int]()
+    opt_result = StateAttribute[OptimizeResult]()
+    stop_training = StateAttribute[bool]()
+    interrupted = StateAttribute[bool]()
+    stop_signal = StateAttribute[str | None]()
+
+    set_use_grad = SetUseGrad()
+    _expects_gradients: bool | None = None
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | str | dict[str, Any] | None,
+        config: TrainConfig,
+        loss_fn: Any = "mse",
+        train_dataloader: Any = None,
+        val_dataloader: Any = None,
+        test_dataloader: Any = None,
+        optimize_step: OptimizeStep = default_optimize_step,
+        max_batches: int | None = None,
+        weighting: Any = None,
+    ) -> None:
+        if not isinstance(config, TrainConfig):
+            raise TrainingError(
+                f"config must be a TrainConfig, got {resolve.describe_argument(config)}; the order "
+                "is Trainer(model, optimizer, config, loss_fn)."
+            )
+        self.config = config
+        self.model = resolve.resolve_model(model)
+        self.loss_fn: LossFunction = resolve.resolve_loss(loss_fn, weighting)
+        self.optimizer = resolve.resolve_optimizer(optimizer, self.model, self.loss_fn)
+        self.engine: Engine = engine_for(config)
+        self.train_dataloader = train_dataloader
+        self.val_dataloader = val_dataloader
+        self.test_dataloader = test_dataloader
+        self.optimize_step = check_step_function(optimize_step)
+        if max_batches is not None:
+            faults = number_faults({"max_batches": max_batches}, whole=True, at_least=1)
+            refuse("Trainer", faults, DataError)
+        self.max_batches = max_batches
+        self._named_callbacks: dict[int, tuple[Any, Callback]] = {}
+        self.callbacks = resolve.resolve_callbacks(config, self._named_callbacks)
+        named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}
+        named |= {f"callback_{number}": item for number, item in enumerate(self.callbacks)}
+        self.provenance = provenance(named)
+        self.run_state = self._new_state()
+        self._fit: Fit | None = None
+        self._session: Session | None = None
 
     def fit(
         self,
@@ -88,27 +153,27 @@ class Trainer(Evaluator):
     ) -> tuple[nn.Module, Any]:
         """Train for ``config.max_iter`` epochs.
 
-        The model and all its submodules are in training mode meanwhile, and in their own mode
-        again afterwards. Ctrl-C and SIGTERM end the training after the step that they come in; a
-        run that keeps checkpoints saves one there, and resumes from it. An epoch that is cut short
-        has no row in the history. The second signal does what it always does.
+        During the fit the model and all its submodules are in training mode; afterwards each is in
+        its own mode again. Ctrl-C and SIGTERM end the training after the current step; a run that
+        keeps checkpoints is saved there, and can be resumed. An epoch that is cut short has no row
+        in the history. A second signal acts as usual.
 
         Args:
-            train_dataloader: In place of the one given before.
-            val_dataloader: In place of the one given before.
-            resume: Go on from a checkpoint: ``True`` takes the newest good one of the log
-                folder, a path takes that file, or the newest good one of that folder. By default
-                as ``config.resume`` says.
+            train_dataloader: Replaces the data passed before.
+            val_dataloader: Replaces the data passed before.
+            resume: ``True`` resumes from the newest good checkpoint of the log folder, a path from
+                that file or from the newest good one of that folder. By default
+                ``config.resume``.
 
         Returns:
-            The model and the optimizer, those that were given.
+            The model and the optimizer that were passed.
 
         Raises:
             DataError: The data cannot be trained on.
             LossContractError: The loss breaks the contract; checked on the first batch.
             NonFiniteLossError: The loss is NaN or infinite.
-            CheckpointError: There is nothing good to resume from, or none can be written.
-            TrainingError: There is no optimizer, or this trainer is at work already.
+            CheckpointError: There is no good checkpoint to resume from, or none can be written.
+            TrainingError: There is no optimizer, or this trainer is already at work.
         """
         if train_dataloader is not None:
             self.train_dataloader = train_dataloader
@@ -116,232 +181,188 @@ class Trainer(Evaluator):
             self.val_dataloader = val_dataloader
             if not self.config.val_every:
                 warnings.warn(
-                    "Validation data were given, but val_every=0: nothing will be validated. Set "
+                    "Validation data were passed, but val_every=0, so nothing is validated. Set "
                     "val_every=1 to validate after every epoch.",
                     stacklevel=2,
                 )
-        self._refuse_nested()
+        if self._session is not None:
+            raise TrainingError(
+                "This trainer is already at work: fit cannot be called from inside its own fit, "
+                "validation or test. Create another trainer for that."
+            )
         config = self.config
         resume = config.resume if resume is None else resume
         if self.engine.world_size < config.nprocs:
-            fit_in_processes(self, resume)
-            return self.model, self._given_optimizer()
-        train = self._epochs(self.train_dataloader, "train", config.shuffle, config.accumulate)
-        val = self._validation_data()
-        self._check_use_grad()
-        with deterministic_algorithms(config.deterministic):
-            self._start(train, resume)
-            with self._tracking() as tracker, training(self.model, self.loss_fn):
-                self._run(val, tracker)
-        return self.model, self._given_optimizer()
+            self._fit_in_processes(resume)
+        else:
+            self._fit_here(resume)
+        return self.model, getattr(self.optimizer, "given", self.optimizer)
 
-    def _run(self, val: Epochs | None, tracker: Tracker) -> None:
-        if self.config.hyperparams:
-            tracker.log_hyperparams(self.config.hyperparams)
-        self._fitting, whole = True, True
+    def validate(self, val_dataloader: Any = None) -> Row:
+        """Evaluate the loss on the validation data, in evaluation mode and without gradients.
+
+        Args:
+            val_dataloader: Used instead of the data passed before.
+
+        Returns:
+            ``val_loss`` and ``val_NAME`` for each metric: averages over the rows.
+
+        Raises:
+            DataError: There are no validation data.
+        """
+        data = self.val_dataloader if val_dataloader is None else val_dataloader
+        val = evaluation_epochs(self, data, "val")
+        with self._evaluation() as evaluation:
+            return evaluation.validate(val, self.current_epoch)
+
+    def test(self, test_dataloader: Any = None) -> list[Row]:
+        """Evaluate the loss on the test data, in evaluation mode and without gradients.
+
+        Args:
+            test_dataloader: Used instead of the data passed before.
+
+        Returns:
+            ``test_loss`` and ``test_NAME`` for each metric, one row per batch.
+
+        Raises:
+            DataError: There are no test data.
+        """
+        data = self.test_dataloader if test_dataloader is None else test_dataloader
+        test = evaluation_epochs(self, data, "test")
+        with self._evaluation() as evaluation:
+            return evaluation.test(test)
+
+    @property
+    def use_grad(self) -> bool:
+        """Whether training follows gradients; the optimizer decides."""
+        return not is_search(self.optimizer)
+
+    def disable_grad_opt(self, optimizer: Any = None) -> AbstractContextManager[None]:
+        """Train without gradients inside a ``with`` block; then restore the optimizer.
+
+        Args:
+            optimizer: A search, the name of one, or an optimizer of nevergrad; by default the
+                trainer's.
+
+        Raises:
+            TrainingError: The optimizer follows gradients.
+        """
+        return self._optimizing_with(optimizer, use_grad=False)
+
+    def enable_grad_opt(self, optimizer: Any = None) -> AbstractContextManager[None]:
+        """Train with gradients inside a ``with`` block; then restore the optimizer.
+
+        Args:
+            optimizer: An optimizer of torch, or the name of one; by default the trainer's.
+
+        Raises:
+            TrainingError: The optimizer uses no gradients.
+        """
+        return self._optimizing_with(optimizer, use_grad=True)
+
+    @contextmanager
+    def _optimizing_with(self, optimizer: Any, use_grad: bool) -> Iterator[None]:
+        before = self.optimizer, self._expects_gradients, self.provenance
+        if optimizer is not None:
+            self.optimizer = resolve.resolve_optimizer(optimizer, self.model, self.loss_fn)
+            others = {part: e for part, e in self.provenance.items() if part != "optimizer"}
+            self.provenance = others | provenance({"optimizer": self.optimizer})
+        self._expects_gradients = use_grad
         try:
-            self._train(val)
-        except KeyboardInterrupt:  # in the midst of a step, which is no place to go on from
-            whole = False
-            self._feed.end_epoch()
-            self._interrupt("SIGINT", "")
+            check_use_grad(self.config, self.optimizer, use_grad)
+            yield
         finally:
-            self._fitting = False
-            self._guard.release()
-            self._take_best()
-        self._finish(tracker, whole)
+            self.optimizer, self._expects_gradients, self.provenance = before
 
-    def _train(self, val: Epochs | None) -> None:
-        config, done, signals = self.config, self.current_epoch, self._signals
-        shown = config.verbose and config.progress and done < config.max_iter
-        with make_bar(shown, config.max_iter, done) as bar, signals:
-            self._events.tell(Stage.TRAIN_START, done)
-            for epoch in range(done + 1, config.max_iter + 1):
-                if self.stop_training or (epoch == done + 1 and self._had_finished()):
-                    break
-                self._begin_epoch(epoch)
-                self._train_epoch(bar)
-                if not signals.received:
-                    row = self._end_epoch(val)
-                    bar.epoch(epoch, row)
-                    if self._finished():
-                        break
-                if signals.received:
-                    self._stop(signals.received)
-                    break
+    @property
+    def log_folder(self) -> Path:
+        """The folder of the latest run; it exists once something is written to it."""
+        if self.run_state.log_folder is None:
+            folder = new_run_folder(self.config).absolute()
+            self.run_state.log_folder = self.engine.broadcast(folder)
+        return self.run_state.log_folder
 
-    def _begin_epoch(self, epoch: int) -> None:
-        self.current_epoch = self.opt_result.iteration = epoch
-        begin_epoch(self.optimizer, epoch)
-        self._feed.begin_epoch(epoch)
-        if self._feed.batch == 0:  # else the run goes on in the midst of it
-            self._meter = Meter("train")
-            self._events.tell(Stage.TRAIN_EPOCH_START, epoch)
+    @property
+    def averaged_model(self) -> AveragedModel | None:
+        """The moving average of the model in the latest fit."""
+        return None if self._fit is None else self._fit.parts.averaged_model
 
-    def _train_epoch(self, bar: ProgressBar) -> None:
-        events, loss_fn, feed, meter = self._events, self._step_loss, self._feed, self._meter
-        device, dtype = self.engine.device, self.engine.dtype
-        starts, ends = Stage.TRAIN_BATCH_START in events, Stage.TRAIN_BATCH_END in events
-        batches = feed.epochs.count()
-        for step in feed.steps():
-            first = self.batches_seen + 1
-            self.batches_seen += len(step)
-            if starts:
-                events.tell_each(Stage.TRAIN_BATCH_START, list(enumerate(step, first)))
-            results, stepped = self._take_step(
-                self._model, self.optimizer, loss_fn, step, device=device, dtype=dtype
-            )
-            taken = [(n, result) for n, result in enumerate(results, first) if result is not None]
-            for _, result in taken:
-                meter.add(*result)
-            if stepped:
-                self.global_step += 1
-                if self.schedule is not None:
-                    self.schedule.step_batch()
-                if self.averaged_model is not None:
-                    self.averaged_model.update_parameters(self.model)
-            if ends:
-                events.tell_each(Stage.TRAIN_BATCH_END, taken, self._show)
-            bar.batch(self.current_epoch, feed.batch, batches)
-            if self._signals.received:
-                break
-        self._guard.poll()
+    @property
+    def schedule(self) -> Schedule | None:
+        """The learning-rate schedule of the latest fit."""
+        return None if self._fit is None else self._fit.parts.schedule
 
-    def _show(self, result: StepResult) -> None:
-        """Let callbacks see the loss and the metrics of a batch."""
-        result = agreed(self.engine, result, self.config.all_reduce_metrics)
-        self.opt_result.loss, self.opt_result.metrics = result
-
-    def _show_epoch(self, row: Row) -> None:
-        """Let callbacks see the means of an epoch."""
-        self.opt_result.loss, self.opt_result.metrics = row["train_loss"], row
-
-    def _end_epoch(self, val: Epochs | None) -> Row:
-        epoch, batches = self.current_epoch, self._feed.batch
-        if batches == 0:
-            raise DataError(
-                f"The training data gave no batch in epoch {epoch}: they are empty, or an "
-                "iterator that can be gone through only once."
-            )
-        if skipped := batches - self._meter.batches:
-            self._warn_of_skipped(skipped, batches, epoch)
-        self._take_best()
-        row = reduce_row(self.engine, self._meter.means(), self.config.all_reduce_metrics)
-        if val is not None and epoch % self.config.val_every == 0:
-            row |= self._evaluation().validate(val, epoch, row)
-        self._feed.end_epoch()
-        self.history.append(row)
-        if self.schedule is not None:
-            self.schedule.step_epoch(row)
-        self._show_epoch(row)
-        self._events.tell(Stage.TRAIN_EPOCH_END, epoch, row, savers=False)
-        row.update([(name, float(value)) for name, value in row.items()])  # those of callbacks too
-        self._events.tell_savers(Stage.TRAIN_EPOCH_END, epoch)
-        return row
+    @property
+    def grad_scaler(self) -> GradScaler | None:
+        """The gradient scaler of the latest fit."""
+        return None if self._fit is None else self._fit.parts.grad_scaler
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a checkpoint holds of the run as it stands, between two steps."""
-        self._guard.poll()  # what is not finite is told before it is kept
-        return run_state(self, self._feed, self._meter)
+        """Return everything that a checkpoint saves of the latest fit, between two steps.
 
-    def _finished(self) -> bool:
-        criterion = self.config.trainstop_criterion
-        met = criterion is not None and bool(criterion(self.opt_result))
-        return self.engine.any(self.stop_training or met)
+        Raises:
+            TrainingError: There was no fit.
+        """
+        if self._fit is None:
+            raise TrainingError("There is no run to save yet: call fit first.")
+        return self._fit.state_dict()
 
-    def _had_finished(self) -> bool:
-        """Whether a run that is resumed between two epochs was at its end already."""
-        return bool(self.history) and self._feed.batch == 0 and self._finished()
+    def _fit_here(self, resume: bool | str | Path) -> None:
+        train, val = training_epochs(self), validation_epochs(self)
+        check_use_grad(self.config, self.optimizer, self._expects_gradients)
+        with deterministic_algorithms(self.config.deterministic):
+            fit = self._new_fit(train, val, train.count())
+            fit.start(resume)
+            with self._open_session() as session, training(self.model, self.loss_fn):
+                fit.run(session)
 
-    def _finish(self, tracker: Tracker, whole: bool) -> None:
-        if whole:  # first, for what callbacks put back at the end is nothing to go on from
-            self._events.tell_savers(Stage.TRAIN_END, self.current_epoch)
-        for callback in self.callbacks:
-            callback.end_run(self)
-        if self.averaged_model is not None:
-            self.model.load_state_dict(self.averaged_model.module.state_dict())
-        losses = losses_of(self.history, "train"), losses_of(self.history, "val")
-        self._events.tell(Stage.TRAIN_END, self.current_epoch, *losses, savers=False)
-        if self.config.log_model:
-            loaders = self.train_dataloader, self.val_dataloader, self.test_dataloader
-            tracker.log_model(self.model, *loaders)
+    def _fit_in_processes(self, resume: bool | str | Path) -> None:
+        sent = copy(self)
+        sent._fit = None  # holds open files and running loaders
+        task = partial(_fit_in_process, sent, resume)
+        outcome = run_fit(self.config, self.engine, self.optimizer, task)
+        fit = self._new_fit(Epochs(None), None, outcome.batches)
+        outcome.load(fit.parts, self.run_state, self.train_dataloader)
 
-    def _start(self, train: Epochs, resume: bool | str | Path) -> None:
-        """Put everything to the start of a run, or to where a checkpoint has it."""
-        config = self.config
-        self._assemble(train.count())
-        # Who may ask for the state of the run in the midst of an epoch.
-        watched = any(c.saves_run for c in self.callbacks) or type(self) is not Trainer
-        self._feed = Feed(train, config.accumulate, anchored=watched)
-        seed_run(self.engine, config.seed)
-        checkpoint = find_shared_run(self.engine, config, resume)
-        restored: list[Callback] = []
-        if checkpoint is None:
-            self._log_folder = None
-        else:
-            self._log_folder = checkpoint[0].parent.absolute()
-            restored = restore_run(self, self._feed, self._meter, *checkpoint)
-            self.opt_result.iteration = self.current_epoch
-            if self.history:
-                self._show_epoch(self.history[-1])
-            if config.verbose:
-                self._tell_of_resume(checkpoint[0])
-        for callback in self.callbacks:
-            callback.begin_run(self, resumed=callback in restored)
-        self._step_loss = joined_loss(self, self._guard)
+    def _new_fit(self, train: Epochs, val: Epochs | None, batches: int | None) -> Fit:
+        self.run_state = self._new_state()
+        self.callbacks = resolve.resolve_callbacks(self.config, self._named_callbacks)
+        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        # Hooks of a subclass may save the run, too.
+        saved = any(c.saves_run for c in self.callbacks) or type(self) is not Trainer
+        self._fit = Fit(self, train, val, batches, saved_mid_epoch=saved)
+        return self._fit
 
-    def _assemble(self, batches: int | None) -> None:
-        """Make what a run consists of beside its data, whose batches in an epoch it is told."""
-        config = self.config
-        self._reset()
-        self.callbacks = parts.resolve_callbacks(config, self._named)
-        self._prepare()
-        self._signals = StopSignals(self.engine.world_size > 1)
-        self._guard = self._make_guard(
-            in_precision(self.loss_fn, config.precision, self.engine.device), self._signals
-        )
-        self._take_step = self._make_step()
-        self.optimizer_options = parts.options_of(self.optimizer)
-        self.averaged_model = parts.average(self.model, config.ema)
-        self.schedule = parts.schedule(config, self.optimizer, batches)
+    def _new_state(self) -> RunState:
+        rank, device = self.engine.rank, self.engine.device
+        return RunState(OptimizeResult(0, self.model, self.optimizer, rank=rank, device=device))
 
-    def _tell_of_resume(self, path: Path) -> None:
-        done, last = self.current_epoch, self.config.max_iter
-        if done >= last:
-            print(f"Nothing left to train: {path.name} has {done} epochs, and max_iter is {last}.")
+    @contextmanager
+    def _open_session(self) -> Iterator[Session]:
+        if self._session is not None:  # a callback validates or tests during the fit
+            with join_session(self, self._session) as session:
+                yield session
             return
-        batches = f" and {self._feed.batch} batches" if self._feed.batch else ""
-        print(f"Going on from {path}, after {done} epochs{batches}.")
+        with open_session(self) as session:
+            self._session = session
+            try:
+                yield session
+            finally:
+                self._session = None
 
-    def _stop(self, signal: str) -> None:
-        """Keep the place where a signal has stopped the run, if the run keeps checkpoints."""
-        self.current_epoch = len(self.history)
-        saved = ""
-        if any(callback.saves_run for callback in self.callbacks):
-            saved = f" Saved as {save_run(self).name}: a resumed run goes on from there."
-        self._interrupt(signal, saved)
+    @contextmanager
+    def _evaluation(self) -> Iterator[Evaluation]:
+        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        model = self.model if self._fit is None else self._fit.evaluated_model
+        with self._open_session() as session:
+            yield Evaluation(self, session.events, model)
 
-    def _interrupt(self, signal: str, saved: str) -> None:
-        self.interrupted, self.stop_signal = True, signal
-        what = "Interrupted" if signal == "SIGINT" else f"Stopped by {signal}"
-        complete = len(self.history)
-        if self.config.verbose:
-            where = f"in epoch {self.opt_result.iteration}"
-            count = "1 epoch is" if complete == 1 else f"{complete} epochs are"
-            print(f"{what} {where}; {count} complete.{saved}")
-        self.current_epoch = self.opt_result.iteration = complete
 
-    def _validation_data(self) -> Epochs | None:
-        if not self.config.val_every:
-            return None
-        if self.val_dataloader is None:
-            raise DataError(
-                f"val_every={self.config.val_every}, but there are no validation data: pass "
-                "val_dataloader, or set val_every=0."
-            )
-        return self._epochs(self.val_dataloader, "val")
-
-    def _where(self) -> str:
-        last, size = self._feed.batch, self.config.accumulate
-        batches = f"batch {last}" if size == 1 else f"batches {max(1, last - size + 1)} to {last}"
-        return f"in epoch {self.current_epoch}, {batches}"
+def _fit_in_process(trainer: Trainer, resume: bool | str | Path) -> FitOutcome:
+    trainer.engine = engine_for(trainer.config)
+    # Not the fit of a subclass, which is already running in the process that started this one.
+    Trainer.fit(trainer, resume=resume)
+    fit = trainer._fit
+    assert fit is not None
+    batches = fit.position.epochs.count()
+    return FitOutcome.of(fit.parts, trainer.run_state, trainer.train_dataloader, batches)

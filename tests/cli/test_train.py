@@ -232,7 +232,7 @@ def test_stopped_by_a_signal_and_resumed_ends_as_if_it_had_not_been(here, site, 
     finally:
         process.kill()
     assert (process.returncode, stderr) == (code, "")
-    assert ": a resumed run goes on from there." in stdout
+    assert ": resume from it with resume=True." in stdout
     assert len(epochs(folder)) < 400
     assert invoke("train", "run.toml", *options, "--resume").exit_code == 0
     assert invoke("train", "run.toml", *options).exit_code == 0

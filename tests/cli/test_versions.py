@@ -76,6 +76,6 @@ def test_versions_are_recorded_and_changes_told_on_resume(site: Site) -> None:
     install(site, "1.1", "6.0")
     other = site.run("train", "run.toml", "--resume", "--set", "train.max_iter=4")
     assert other.returncode == 0, other.stderr
-    assert "was made with other versions" in other.stderr
+    assert "was saved with different versions" in other.stderr
     assert "acme-engine: 5.0 then, 6.0 now; acme-losses: 1.0 then, 1.1 now" in other.stderr
     assert tomllib.loads(record.read_text())["provenance"]["versions"]["acme-losses"] == "1.1"

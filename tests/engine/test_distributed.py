@@ -366,7 +366,7 @@ def test_a_checkpoint_of_two_processes_resumes_in_one(
     assert epoch == 4
     assert torch.equal(torch.cat([p.detach().reshape(-1) for p in model.parameters()]), weights)
     settings = {"max_iter": 5, "shuffle": True, "seed": 3}
-    with pytest.warns(UserWarning, match="other (processes; 2 then, 1 now|settings; batch_size)"):
+    with pytest.warns(UserWarning, match="different (number of processes; 2 then|settings; batch)"):
         going_on = train("mse", 8, folder / "one", model=dropout_net(), resume=path, **settings)
     assert len(going_on.history) == 5
     assert going_on.history[:4] == both[0]["resumed"][0]["history"]
@@ -385,7 +385,7 @@ def test_a_signal_to_one_process_stops_all_and_each_goes_on_from_its_place(
         assert flowing["history"] == rest_flowing["history"]
     saved = "checkpoint_epoch_000002_batch_000000004.pt"
     assert saved in both[0]["stopped_by_signals"]["files"]
-    with pytest.raises(CheckpointError, match="processes were 2 then and are 1 now"):
+    with pytest.raises(CheckpointError, match="epoch by 2 processes, and there are 1 now"):
         train(
             *("mse", 2, folder / "alone"),
             model=dropout_net(),

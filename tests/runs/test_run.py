@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from perceptrain import FFNN
-from perceptrain_core.runs.run_file import read_run_file
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.runs.run import Run, build_run
+from perceptrain_core.runs.run_file import read_run_file
 
 LINE = """
 [model]

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.runs.run_file import (
     RunFile,
     in_table,
@@ -18,7 +19,6 @@ from perceptrain_core.runs.run_file import (
     resolved_tables,
     train_config,
 )
-from perceptrain_core.errors import ConfigError, DataError
 
 SMALL = """
 loss = "l1"

@@ -152,11 +152,11 @@ def test_one_that_cannot_be_opened_closes_those_that_are() -> None:
 def test_run_that_fails_closes_all(
     make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
-    from perceptrain_core.training import evaluator
+    from perceptrain_core.training import session
 
     told: list[str] = []
     trackers = [Reporting("a", told), Reporting("b", told, fails), Reporting("c", told)]
-    monkeypatch.setattr(evaluator, "get_writer", lambda tool: SeveralTrackers(trackers))
+    monkeypatch.setattr(session, "get_writer", lambda tool: SeveralTrackers(trackers))
 
     def stop(result: OptimizeResult) -> bool:
         raise ValueError("a fault of the user's")
@@ -173,10 +173,10 @@ def test_run_that_fails_closes_all(
 def test_a_run_that_ends_well_has_not_failed(
     make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from perceptrain_core.training import evaluator
+    from perceptrain_core.training import session
 
     told: list[str] = []
-    monkeypatch.setattr(evaluator, "get_writer", lambda tool: Reporting("a", told))
+    monkeypatch.setattr(session, "get_writer", lambda tool: Reporting("a", told))
     make_trainer(write_every=1).fit()
     assert told == ["a open", "a write", "a write", "a close"]
 

@@ -94,7 +94,9 @@ def test_clipping_is_refused_where_a_line_search_would_fail(
 ) -> None:
     trainer = make_trainer(optimizer="lbfgs", **setting)
     name, value = next(iter(setting.items()))
-    with pytest.raises(TrainingError, match=f"{name}={value}.* LBFGS evaluates .* Leave them out"):
+    with pytest.raises(
+        TrainingError, match=f"{name}={value}.* LBFGS evaluates .* Leave the clipping"
+    ):
         trainer.fit()
     with pytest.raises(TrainingError, match="line search"):
         trainer.overfit_batch()
@@ -150,7 +152,7 @@ def test_a_step_of_ones_own_does_it_by_itself(make_trainer: MakeTrainer, setting
     def own(*args: Any, **options: Any) -> Any:
         return default_optimize_step(*args, **options)
 
-    with pytest.raises(TrainingError, match="are for the built-in step"):
+    with pytest.raises(TrainingError, match="only work with the built-in"):
         make_trainer(options={"optimize_step": own}, **setting).fit()
 
 

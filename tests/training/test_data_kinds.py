@@ -111,7 +111,7 @@ def test_endless_iterator(make_trainer: MakeTrainer, linear: nn.Module) -> None:
 
 def test_generator_can_be_gone_through_once(make_trainer: MakeTrainer, linear: nn.Module) -> None:
     trainer = make_trainer(data=((p, p) for p in X.split(5)), model=linear, max_iter=2)
-    with pytest.raises(DataError, match=r"no batch in epoch 2.*iterator that can be gone through"):
+    with pytest.raises(DataError, match=r"no batch in epoch 2.*iterator that can be used only"):
         trainer.fit()
     assert len(trainer.history) == 1
 
@@ -160,13 +160,13 @@ def test_empty_iterable_without_length(make_trainer: MakeTrainer, linear: nn.Mod
 
     with pytest.raises(DataError, match="no batch in epoch 1: they are empty"):
         make_trainer(data=Empty(), model=linear).fit()
-    with pytest.raises(DataError, match="validation data gave no batch"):
+    with pytest.raises(DataError, match="validation data returned no batch"):
         make_trainer(model=linear).validate(Empty())
 
 
 @pytest.mark.parametrize("limit", [0, -3, 2.5, "two"])
 def test_impossible_max_batches(make_trainer: MakeTrainer, limit: Any) -> None:
-    with pytest.raises(DataError, match=f"max_batches must be a whole number.*not {limit!r}"):
+    with pytest.raises(DataError, match=f"max_batches={limit!r}: expected a whole number"):
         make_trainer(options={"max_batches": limit})
 
 

@@ -257,5 +257,5 @@ def test_fit_inside_a_fit_of_the_same_trainer(make_trainer: MakeTrainer) -> None
 
 
 def test_validation_data_that_nobody_will_look_at(make_trainer: MakeTrainer, rows: Any) -> None:
-    with pytest.warns(UserWarning, match="val_every=0: nothing will be validated"):
+    with pytest.warns(UserWarning, match="val_every=0, so nothing is validated"):
         make_trainer().fit(rows, rows)

@@ -25,7 +25,7 @@ from perceptrain.errors import (
 )
 from perceptrain.optimizers import AskTell, NevergradOptimizer
 from perceptrain_core.losses import mse_loss
-from perceptrain_core.training.gradient_free import check_settings
+from perceptrain_core.training.steppers.candidates import check_search_settings
 
 MakeTrainer = Callable[..., Trainer]
 Net = Callable[..., nn.Module]
@@ -346,9 +346,9 @@ def test_settings_that_need_gradients() -> None:
         grad_clip: float | None = None
         accumulate: int = 1
 
-    check_settings(Settings(max_iter=3))
-    check_settings(TrainConfig())
-    with pytest.raises(ConfigError, match=r"accumulate=2, ema=0\.9: of no use"):
-        check_settings(TrainConfig(accumulate=2, ema=0.9))
-    with pytest.raises(ConfigError, match=r"grad_clip=1\.0, accumulate=4: of no use without"):
-        check_settings(Settings(grad_clip=1.0, accumulate=4))
+    check_search_settings(Settings(max_iter=3))
+    check_search_settings(TrainConfig())
+    with pytest.raises(ConfigError, match=r"accumulate=2, ema=0\.9: has no effect"):
+        check_search_settings(TrainConfig(accumulate=2, ema=0.9))
+    with pytest.raises(ConfigError, match=r"grad_clip=1\.0, accumulate=4: has no effect without"):
+        check_search_settings(Settings(grad_clip=1.0, accumulate=4))

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import Callback, OptimizeResult, Trainer
+from perceptrain_core.trackers.none import SilentTracker
+from perceptrain_core.training.events import Events
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -160,8 +162,8 @@ def test_stopping_is_forgotten_by_the_next_fit(make_trainer: MakeTrainer) -> Non
 def test_nobody_asked_nothing_is_called(make_trainer: MakeTrainer) -> None:
     """A stage without hook or callback costs nothing in the loop."""
     trainer = make_trainer(write_every=1)
-    trainer.fit()
-    assert {stage.value for stage in trainer._events._stages} == {"train_epoch_end"}
+    events = Events(trainer, trainer.config, SilentTracker())
+    assert {stage.value for stage in events.stages} == {"train_epoch_end"}
 
 
 def test_callbacks_see_the_model_in_training_mode(make_trainer: MakeTrainer) -> None:

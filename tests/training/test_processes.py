@@ -170,7 +170,7 @@ def test_a_signal_stops_all_and_keeps_what_was_reached(
     (saved,) = (tmp_path / "runs").glob("checkpoint_epoch_*.pt")
     places = torch.load(saved, weights_only=True)["processes"]
     assert len(places) == 2
-    assert places[0]["feed"]["taken"] == places[1]["feed"]["taken"]
+    assert places[0]["position"]["consumed"] == places[1]["position"]["consumed"]
 
 
 def test_what_cannot_be_copied_is_told(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_loss_with_parameters_that_the_user_gave_to_the_optimizer(
 
 
 def test_loss_with_parameters_and_lbfgs(make_trainer: MakeTrainer) -> None:
-    with pytest.raises(TrainingError, match=r"one group only: .*\*loss_fn.parameters\(\)"):
+    with pytest.raises(TrainingError, match=r"only one group: .*\*loss_fn.parameters\(\)"):
         make_trainer(Scaled(), optimizer="lbfgs")
 
 

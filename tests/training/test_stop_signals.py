@@ -96,9 +96,7 @@ def test_stops_after_a_step_and_goes_on_from_there(
         out, err = running.communicate(timeout=60)
     assert (running.returncode, err) == (7, "")
     assert out.endswith(f"True {number.name}\n")
-    where = (
-        rf"{told} in epoch (\d+); (\d+) epochs? (?:is|are) complete\. Saved as (\S+): a resumed run"
-    )
+    where = rf"{told} in epoch (\d+); (\d+) epochs? (?:is|are) complete\. Saved as (\S+): resume"
     found = re.search(where, out)
     assert found is not None, out
     assert int(found[1]) == int(found[2]) + 1

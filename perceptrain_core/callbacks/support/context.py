@@ -20,7 +20,6 @@ class TrainerContext(Protocol):
     model: nn.Module
     optimizer: Any
     loss_fn: Any
-    averaged_model: Any
     opt_result: OptimizeResult
     history: History
     current_epoch: int
@@ -30,6 +29,11 @@ class TrainerContext(Protocol):
     train_dataloader: Any
     val_dataloader: Any
     test_dataloader: Any
+
+    @property
+    def averaged_model(self) -> Any:
+        """With ``config.ema``, the moving average of the model."""
+        ...
 
     @property
     def log_folder(self) -> Path:

@@ -1,4 +1,4 @@
-"""The loss watched in several processes."""
+"""The non-finite guard of several processes, which stop and skip together."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from math import isfinite
 from torch import Tensor, nn
 
 from perceptrain_core.engine import Engine
-from perceptrain_core.training.contract.loss_contract import find_nonfinite
-from perceptrain_core.training.contract.nonfinite_guard import LossGuard, nonfinite_error
+from perceptrain_core.training.contract.nonfinite_errors import find_nonfinite, nonfinite_error
+from perceptrain_core.training.contract.nonfinite_guard import LossGuard
 from perceptrain_core.training.stop_signals import StopSignals
 from perceptrain_core.types import LossFunction, Metrics, SkipBatch
 
 
-class SharedLossGuard(LossGuard):
-    """Watch in several processes: what stops one stops all, at the same step.
+class DistributedLossGuard(LossGuard):
+    """Stop all processes at the step at which one has to stop.
 
-    That is a loss that is not finite, or a signal, which must not leave the others waiting.
+    That is at a loss that is not finite, or a signal: one process that left alone would keep the
+    others waiting.
 
     Args:
         engine: Connects the processes.
-        signals: Those of this process; it is told here which one has come to any of them.
+        signals: The signals of this process; a signal to any process is recorded here.
         loss_fn: The loss.
         policy: ``"raise"``, ``"skip"`` or ``"ignore"``.
-        where: Gives the position in the run, for messages.
+        where: Returns the position in the run, for messages.
     """
 
     def __init__(
@@ -42,13 +43,13 @@ class SharedLossGuard(LossGuard):
 
     def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
         finite = self._ignore or isfinite(loss.item())
-        heard = self._signals.heard
-        if not self._engine.any(heard is not None or not finite):
+        caught = self._signals.caught
+        if not self._engine.any(caught is not None or not finite):
             return
         what = None if finite else find_nonfinite(loss, metrics)
-        every = self._engine.gather((heard, what))
-        self._signals.received = next((heard for heard, _ in every if heard), None)
-        bad = [(rank, what) for rank, (_, what) in enumerate(every) if what is not None]
+        everywhere = self._engine.gather((caught, what))
+        self._signals.received = next((signal for signal, _ in everywhere if signal), None)
+        bad = [(rank, what) for rank, (_, what) in enumerate(everywhere) if what is not None]
         if not bad:
             return
         if self._policy == "skip":

@@ -1,4 +1,4 @@
-"""What a user could do about an error that a loss or a model raised on a batch."""
+"""Hints for errors that a loss or a model raised on a batch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from perceptrain_core.tensors import describe, parts_of
 _PLAIN = (Number, str, bytes, np.ndarray, type(None))
 
 
-def advise(error: Exception, batch: Any, model: nn.Module) -> None:
-    """Add a note to an error where the batch shows what is behind it.
+def add_hints(error: Exception, batch: Any, model: nn.Module) -> None:
+    """Add a note to an error, if the batch shows the likely cause.
 
     Args:
-        error: What the loss raised; one of our own says what to do itself.
-        batch: What the loss got.
+        error: The error that the loss raised; a `PerceptrainError` needs no hint.
+        batch: The batch that the loss was called with.
         model: The model.
     """
     if isinstance(error, PerceptrainError) or batch is None:
@@ -30,14 +30,14 @@ def advise(error: Exception, batch: Any, model: nn.Module) -> None:
     if all(isinstance(leaf, _PLAIN) for leaf in leaves):
         error.add_note(
             f"The batch is {describe(batch)}, without a tensor in it. Numbers, lists and arrays "
-            "become tensors by torch.as_tensor(data), or in the collate_fn of a DataLoader."
+            "must be converted with torch.as_tensor(data), or in the collate_fn of a DataLoader."
         )
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-    given = _floats(tensors)
+    batch_dtypes = _floats(tensors)
     own = _floats(model.parameters())
-    if given and own and not given & own:
+    if batch_dtypes and own and not batch_dtypes & own:
         error.add_note(
-            f"The batch has {_names(given)}, and the parameters have {_names(own)}. "
+            f"The batch has {_names(batch_dtypes)}, and the parameters have {_names(own)}. "
             f"TrainConfig(dtype={_names(own)}) casts the batches, and the model too."
         )
 

@@ -1,4 +1,4 @@
-"""All that a checkpoint holds of a run, and a run put back from it."""
+"""The state of a run in a checkpoint: how to collect it, and how to restore a run from it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Iterable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from torch.nn import ParameterList
+from typing import Any, Protocol
 
 from perceptrain_core.analysis.history import History
-from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks import Callback
 from perceptrain_core.checkpoints.folder import (
     BEST,
     list_checkpoints,
@@ -22,126 +20,148 @@ from perceptrain_core.checkpoints.folder import (
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.checkpoints.saveload import find_checkpoint, require_fit, restore
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.engine import Engine
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.registry.messages import one_line
-from perceptrain_core.training.averages import Meter
-from perceptrain_core.training.provenance import versions
-from perceptrain_core.training.resolve import parameters_beside
+from perceptrain_core.training.averages import Averages
+from perceptrain_core.training.provenance import Provenance, versions
 from perceptrain_core.training.resume.compatibility import (
     callback_names,
     check_data,
     check_processes,
-    tell_changes,
-    tell_versions,
+    warn_of_changes,
+    warn_of_versions,
 )
-from perceptrain_core.training.resume.data_position import Feed
+from perceptrain_core.training.resume.data_position import DataPosition
+from perceptrain_core.training.run_parts import OPTIONAL_PARTS, RunParts
+from perceptrain_core.training.run_state import RunState
 
 _PLAIN = (str, int, float, bool, type(None))
-#: Parts that not every run has.
-_PARTS = {
-    "loss": "a loss",
-    "parameters": "parameters that the optimizer has beside the model's",
-    "averaged_model": "an averaged model (ema)",
-    "grad_scaler": "a gradient scaler (fp16)",
-    "lr_schedule": "a learning-rate scheduler",
-}
 
 
-def run_state(trainer: Any, feed: Feed, meter: Meter) -> dict[str, Any]:
-    """Take down where a run stands between two steps, in values that need no code to load."""
-    place = {
+class SavedRun(Protocol):
+    """What a checkpoint saves of a fit, and restores.
+
+    Attributes:
+        config: The settings.
+        engine: Connects the processes.
+        provenance: The distribution and version of each named part.
+        parts: The model, the optimizer and the other parts with a state.
+        state: The counters and the history.
+        position: The position in the training data.
+        averages: The averages of the current epoch so far.
+    """
+
+    config: TrainConfig
+    engine: Engine
+    provenance: Provenance
+    parts: RunParts
+    state: RunState
+    position: DataPosition
+    averages: Averages
+
+
+def run_state_dict(run: SavedRun) -> dict[str, Any]:
+    """Return the state of a run between two steps, as tensors and plain values."""
+    own = {
         "random": get_random_state(),
-        "feed": feed.state_dict(),
-        "meter": meter.state_dict() if feed.batch else None,
+        "position": run.position.state_dict(),
+        "averages": run.averages.state_dict() if run.position.batch else None,
     }
-    places = {"batch": feed.batch, "processes": trainer.engine.gather(place)}
-    return trained_state(trainer) | places
+    processes = {"batch": run.position.batch, "processes": run.engine.gather(own)}
+    described = _description(run.config, run.parts, run.provenance)
+    return trained_state(run.parts, run.state) | described | processes
 
 
-def trained_state(trainer: Any) -> dict[str, Any]:
-    """Take down what has been trained so far, which is the same in all processes."""
-    state: dict[str, Any] = {
-        "epoch": len(trainer.history),
-        "global_step": trainer.global_step,
-        "batches_seen": trainer.batches_seen,
-        "history": list(trainer.history),
-        "callbacks": {n: c.state_dict() for n, c in callback_names(trainer.callbacks).items()},
-    }
-    state |= _described(trainer)
-    return state | {name: part.state_dict() for name, part in _stateful(trainer).items()}
+def trained_state(parts: RunParts, state: RunState) -> dict[str, Any]:
+    """Return what training has changed so far, which is the same in all processes."""
+    named = callback_names(parts.callbacks)
+    return {
+        "epoch": len(state.history),
+        "global_step": state.global_step,
+        "batches_seen": state.batches_seen,
+        "history": list(state.history),
+        "callbacks": {name: callback.state_dict() for name, callback in named.items()},
+    } | {name: part.state_dict() for name, part in parts.stateful().items()}
 
 
-def restore_run(
-    trainer: Any, feed: Feed, meter: Meter, path: Path, state: dict[str, Any]
-) -> list[Callback]:
-    """Put a run back to where a checkpoint has it.
+def restore_run(run: SavedRun, path: Path, saved: dict[str, Any]) -> list[Callback]:
+    """Restore a run from a checkpoint.
+
+    Args:
+        run: The run.
+        path: The checkpoint, for messages.
+        saved: Its content, from `run_state_dict`.
 
     Returns:
         The callbacks that the checkpoint had a state for.
 
     Raises:
-        CheckpointError: The checkpoint does not fit; then the model and optimizer have not changed.
+        CheckpointError: The checkpoint does not fit; then the model and optimizer are unchanged.
 
     Warns:
-        UserWarning: Something is other than in the run that was saved.
+        UserWarning: Something differs from the run that was saved.
     """
-    if "history" not in state:
+    if "history" not in saved:
         raise CheckpointError(
-            f"{path} holds a model, but no run to go on with: load it with load_checkpoint."
+            f"{path} holds a model, but no run to resume: load it with load_checkpoint."
         )
-    tell_versions(path, state, versions(trainer.provenance))  # for they may be why it does not fit
-    parts = _stateful(trainer)
-    _refuse_unknown(path, _PARTS.keys() & state.keys() - parts.keys())
-    require_fit(path, state, parts)
-    restored = restore_callbacks(path, trainer.callbacks, state["callbacks"])
-    places = state["processes"]
-    place = None
-    if check_processes(path, len(places), trainer.engine.world_size, state["batch"]):
-        place = places[trainer.engine.rank]
-        check_data(path, feed, place["feed"])  # as the callbacks have them, for some add points
-    tell_changes(path, state, _described(trainer), trainer.callbacks)
-    restore_trained(trainer, path, state)
-    feed.begin_epoch(state["epoch"] + 1)
-    if place is not None:
-        feed.load_state_dict(place["feed"])
-        if feed.batch:
-            meter.load_state_dict(place["meter"])
-        set_random_state(place["random"])  # at last, for the feed has used it
+    # Versions first: they may be the reason why something does not fit.
+    warn_of_versions(path, saved, versions(run.provenance))
+    stateful = run.parts.stateful()
+    _refuse_missing(path, OPTIONAL_PARTS.keys() & saved.keys() - stateful.keys())
+    require_fit(path, saved, stateful)
+    restored = restore_callbacks(path, run.parts.callbacks, saved["callbacks"])
+    processes = saved["processes"]
+    own = None
+    if check_processes(path, len(processes), run.engine.world_size, saved["batch"]):
+        own = processes[run.engine.rank]
+        # After the callbacks, because some of them add points to the data.
+        check_data(path, run.position, own["position"])
+    description = _description(run.config, run.parts, run.provenance)
+    warn_of_changes(path, saved, description, run.parts.callbacks)
+    restore_trained(run.parts, run.state, path, saved)
+    run.position.begin_epoch(saved["epoch"] + 1)
+    if own is not None:
+        run.position.load_state_dict(own["position"])
+        if run.position.batch:
+            run.averages.load_state_dict(own["averages"])
+        set_random_state(own["random"])  # last, because restoring the position draws numbers
     return restored
 
 
-def restore_trained(trainer: Any, path: Path, state: dict[str, Any]) -> None:
-    """Put back what `trained_state` gave, but for the callbacks.
+def restore_trained(parts: RunParts, state: RunState, path: Path, saved: dict[str, Any]) -> None:
+    """Restore a state from `trained_state`, except for the callbacks.
 
     Raises:
         CheckpointError: It does not fit.
     """
-    restore(path, state, _stateful(trainer))
-    trainer.current_epoch = state["epoch"]
-    trainer.global_step = state["global_step"]
-    trainer.batches_seen = state["batches_seen"]
-    trainer.history = History(state["history"])
+    restore(path, saved, parts.stateful())
+    state.current_epoch = saved["epoch"]
+    state.global_step = saved["global_step"]
+    state.batches_seen = saved["batches_seen"]
+    state.history = History(saved["history"])
 
 
-def _refuse_unknown(path: Path, parts: Iterable[str]) -> None:
-    for part in parts:
+def _refuse_missing(path: Path, names: Iterable[str]) -> None:
+    for name in names:
         raise CheckpointError(
-            f"{path} holds the state of {_PARTS[part]}, and this run has none: resume with the "
-            "loss and settings that the run was started with, or start a new one from its weights "
-            "with load_checkpoint."
+            f"{path} holds the state of {OPTIONAL_PARTS[name]}, which this run does not have: "
+            "resume with the loss and settings that the run was started with, or start a new run "
+            "from its weights with load_checkpoint."
         )
 
 
 def restore_callbacks(
     path: Path, callbacks: Iterable[Callback], saved: dict[str, Any]
 ) -> list[Callback]:
-    """Give callbacks the states that were saved of them.
+    """Restore the states of callbacks.
 
     Returns:
-        Those that there was a state for.
+        The callbacks that had a saved state.
 
     Raises:
-        CheckpointError: A callback does not take its state.
+        CheckpointError: A callback does not accept its state.
     """
     restored = []
     for name, callback in callback_names(callbacks).items():
@@ -157,58 +177,70 @@ def restore_callbacks(
     return restored
 
 
-def find_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict[str, Any]] | None:
-    """Find what to resume: the newest good checkpoint of the log folder, or the one named.
+def find_run(
+    engine: Engine, config: TrainConfig, resume: bool | str | Path
+) -> tuple[Path, dict[str, Any]] | None:
+    """Find the checkpoint to resume from; the first process reads it for all.
+
+    Args:
+        engine: Connects the processes.
+        config: The settings, which name the log folder.
+        resume: ``True`` for the newest good checkpoint of the log folder; a path for that file or
+            folder; ``False`` for none.
 
     Returns:
-        Its path and state; ``None`` if nothing is to be resumed, or nothing is there yet.
+        Its path and content, or ``None``.
 
     Raises:
-        CheckpointError: There are checkpoints, and none can be read.
+        CheckpointError: There are checkpoints, but none can be read.
 
     Warns:
-        UserWarning: ``resume=True``, and there is no checkpoint: the run starts from the start.
+        UserWarning: ``resume=True``, and there is no checkpoint.
     """
+    return engine.broadcast(_read_run(config, resume) if engine.rank == 0 else None)
+
+
+def _read_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict[str, Any]] | None:
     if resume is False:
         return None
     if resume is not True:
         named = find_checkpoint(resume)
         if config.verbose:
-            _tell_later_ones(named[0])
+            _mention_later_ones(named[0])
         return named
     folder = newest_run_folder(config)
     found = read_newest(folder)
     if found is None:
-        warnings.warn(f"Nothing to resume: no checkpoint in {folder}. Starting.", stacklevel=3)
+        warnings.warn(f"Nothing to resume: no checkpoint in {folder}. Starting.", stacklevel=4)
     return found
 
 
-def _tell_later_ones(path: Path) -> None:
+def _mention_later_ones(path: Path) -> None:
     beside = list_checkpoints(path.parent)
     if path in beside[1:] and path.name != BEST:
         print(
-            f"{path.name} has later checkpoints beside it; until this run has got further, "
-            f"resume=True goes on from {beside[0].name}."
+            f"{path.name} has later checkpoints beside it; until this run has passed them, "
+            f"resume=True resumes from {beside[0].name}."
         )
 
 
-def _described(trainer: Any) -> dict[str, Any]:
-    """Give what a checkpoint only records, for people and for comparison."""
+def _description(config: TrainConfig, parts: RunParts, provenance: Provenance) -> dict[str, Any]:
+    """Return what a checkpoint only records, for people and for comparison."""
     return {
-        "config": plain_config(trainer.config),
+        "config": plain_config(config),
         "classes": {
-            "model": type(trainer.model).__name__,
-            "optimizer": type(trainer.optimizer).__name__,
-            "loss": _loss_name(trainer.loss_fn),
+            "model": type(parts.model).__name__,
+            "optimizer": type(parts.optimizer).__name__,
+            "loss": _loss_name(parts.loss_fn),
         },
-        "optimizer_options": trainer.optimizer_options,
-        "provenance": trainer.provenance,
-        "versions": versions(trainer.provenance),
+        "optimizer_options": list(parts.optimizer_options),
+        "provenance": provenance,
+        "versions": versions(provenance),
     }
 
 
 def _loss_name(loss_fn: Any) -> str:
-    """Tell one loss from another: by its name, and the options that are bound to it."""
+    """Return a name that tells losses apart, including the options bound to them."""
     if isinstance(loss_fn, partial):
         options = ", ".join(f"{key}={value!r}" for key, value in loss_fn.keywords.items())
         return f"{_loss_name(loss_fn.func)}({options})"
@@ -216,26 +248,10 @@ def _loss_name(loss_fn: Any) -> str:
 
 
 def plain_config(config: TrainConfig) -> dict[str, Any]:
-    """Give the settings as plain values; what is none (functions, dtypes, lists) as text.
+    """Return the settings as plain values; functions, dtypes and lists become text.
 
-    The callbacks are left out: they have a place of their own.
+    The callbacks are left out: their states are saved separately.
     """
     names = [field.name for field in fields(config) if field.name != "callbacks"]
     values = {name: getattr(config, name) for name in names}
     return {name: v if isinstance(v, _PLAIN) else str(v) for name, v in values.items()}
-
-
-def _stateful(trainer: Any) -> dict[str, Any]:
-    parts = {"model": trainer.model, "optimizer": trainer.optimizer}
-    if hasattr(trainer.loss_fn, "state_dict") and hasattr(trainer.loss_fn, "load_state_dict"):
-        parts["loss"] = trainer.loss_fn
-    others = parameters_beside(trainer.optimizer, trainer.model, trainer.loss_fn)
-    if others:
-        parts["parameters"] = ParameterList(others)
-    if trainer.averaged_model is not None:
-        parts["averaged_model"] = trainer.averaged_model
-    if trainer.grad_scaler is not None:
-        parts["grad_scaler"] = trainer.grad_scaler
-    if trainer.schedule is not None:
-        parts["lr_schedule"] = trainer.schedule
-    return parts

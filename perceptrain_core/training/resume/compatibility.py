@@ -1,4 +1,4 @@
-"""What has changed from the run in a checkpoint to the one that goes on from it."""
+"""How a run differs from the checkpoint that it resumes from."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION
-from perceptrain_core.training.resume.data_position import Feed
+from perceptrain_core.training.resume.data_position import DataPosition
 
-#: The parts that a run always has; of others some may be added.
+#: The parts that every run has; others may be added on resuming.
 _PARTS = ("model", "loss", "optimizer", "weighting")
-#: The settings that the numbers of a run depend on.
+#: The settings that affect the numbers of a run.
 _SETTINGS = (
     "accumulate",
     "batch_size",
@@ -33,20 +33,20 @@ _SETTINGS = (
 )
 
 
-def tell_changes(
+def warn_of_changes(
     path: Path, saved: Mapping[str, Any], now: Mapping[str, Any], callbacks: Iterable[Callback]
 ) -> None:
-    """Warn of what will make a run other than one that was never stopped.
+    """Warn of differences that make the resumed run differ from an uninterrupted one.
 
     Args:
         path: The checkpoint.
-        saved: What it holds: settings, classes and provenance of the parts, state of callbacks.
-        now: The same of the run that resumes.
-        callbacks: Those of the run that resumes.
+        saved: Its content: settings, classes and provenance of the parts, state of callbacks.
+        now: The same of the resuming run.
+        callbacks: The callbacks of the resuming run.
 
     Warns:
-        UserWarning: Parts of another class or version, other settings, callbacks whose state finds
-            no owner, or that find none.
+        UserWarning: Parts of another class or version, other settings, saved states without a
+            callback, or callbacks without a saved state.
     """
     then = saved["provenance"]
     here = now["provenance"]
@@ -57,82 +57,86 @@ def tell_changes(
         and (part in then.keys() & here.keys() or _is_of_plugin(part, then, here))
     ]
     parts += _changed(saved["classes"], now["classes"], sorted(now["classes"]))
-    _warn(path, "was made with other parts", parts)
+    _warn(path, "was saved with different parts", parts)
     groups = zip(saved["optimizer_options"], now["optimizer_options"], strict=False)
     options = [line for there, here in groups for line in _changed(there, here, there)]
-    what = "was made with other options of the optimizer, and goes on with those of then"
+    what = "was saved with different optimizer options; the run resumes with the saved ones"
     _warn(path, what, list(dict.fromkeys(options)) if saved["classes"] == now["classes"] else [])
-    _warn(path, "was made with other settings", _changed(saved["config"], now["config"], _SETTINGS))
+    _warn(
+        path,
+        "was saved with different settings",
+        _changed(saved["config"], now["config"], _SETTINGS),
+    )
     own = callback_names(callbacks)
     lost = [name for name, state in saved["callbacks"].items() if state and name not in own]
-    _warn(path, "holds the state of callbacks that are not there, which is lost", lost)
+    _warn(path, "holds the state of callbacks that this run does not have; it is dropped", lost)
     new = [n for n, c in own.items() if n not in saved["callbacks"] and c.state_dict()]
-    _warn(path, "has no state for callbacks, which begin anew", new)
+    _warn(path, "has no state for these callbacks, which start fresh", new)
 
 
-def tell_versions(path: Path, saved: Mapping[str, Any], now: Mapping[str, str]) -> None:
-    """Warn of versions that are others than those that a checkpoint was made with.
+def warn_of_versions(path: Path, saved: Mapping[str, Any], now: Mapping[str, str]) -> None:
+    """Warn of versions that differ from those that a checkpoint was saved with.
 
     Args:
         path: The checkpoint.
-        saved: What it holds.
-        now: The versions of the run that resumes.
+        saved: Its content.
+        now: The versions of the resuming run.
     """
     lines = _changed(saved.get("versions", {}), now, sorted(now))
-    _warn(path, "was made with other versions", lines)
+    _warn(path, "was saved with different versions", lines)
 
 
 def _supplier(provenance: Mapping[str, Any], part: str) -> str:
-    return str(provenance[part]["name"]) if part in provenance else "of no plugin"
+    return str(provenance[part]["name"]) if part in provenance else "from no plugin"
 
 
 def _is_of_plugin(part: str, *sides: Mapping[str, Any]) -> bool:
-    """Whether a plugin supplied it on one side; what is built in may be given as an object too."""
+    """Whether a plugin supplied the part on one side; built-in parts may be passed as objects."""
     core = (BUILTIN_DISTRIBUTION, None)
     suppliers = [side[part]["distribution"] for side in sides if part in side]
     return part in _PARTS and any(supplier not in core for supplier in suppliers)
 
 
-def check_data(path: Path, feed: Feed, saved: Mapping[str, Any]) -> None:
-    """Compare the data with those of the run that was saved.
+def check_data(path: Path, position: DataPosition, saved: Mapping[str, Any]) -> None:
+    """Compare the training data with those of the saved run.
 
     Raises:
-        CheckpointError: They are others, and the checkpoint is from the midst of an epoch.
+        CheckpointError: They differ, and the checkpoint was saved inside an epoch.
 
     Warns:
-        UserWarning: They are others, and it is from between two epochs.
+        UserWarning: They differ, and the checkpoint was saved between two epochs.
     """
-    changed = feed.differences(saved)
+    changed = position.differences(saved)
     if changed and saved["batch"]:
         raise CheckpointError(
-            f"{path} is from the midst of an epoch, and the training data are others: "
-            f"{'; '.join(changed)}. Give those that the run was started with, or resume from the "
-            "end of an epoch."
+            f"{path} was saved inside an epoch, and the training data differ: "
+            f"{'; '.join(changed)}. Pass the data that the run was started with, or resume from "
+            "the end of an epoch."
         )
-    _warn(path, "was made with other training data", changed)
+    _warn(path, "was saved with different training data", changed)
 
 
 def check_processes(path: Path, then: int, now: int, batch: int) -> bool:
-    """Say whether there are as many processes as then, and each finds its own place.
+    """Return whether the number of processes is the same, so that each finds its own position.
 
     Raises:
-        CheckpointError: There are not, and the checkpoint is from the midst of an epoch.
+        CheckpointError: It differs, and the checkpoint was saved inside an epoch.
 
     Warns:
-        UserWarning: There are not, and it is from between two epochs.
+        UserWarning: It differs, and the checkpoint was saved between two epochs.
     """
     if then != now and batch:
         raise CheckpointError(
-            f"{path} is from the midst of an epoch, and the processes were {then} then and are "
-            f"{now} now. Resume it in as many, or from the end of an epoch."
+            f"{path} was saved inside an epoch by {then} processes, and there are {now} now. "
+            "Resume with the same number, or from the end of an epoch."
         )
-    changed = f"{then} then, {now} now: random numbers and the order of the data start anew"
-    _warn(path, "was made by other processes", [changed] if then != now else [])
+    changed = f"{then} then, {now} now: random numbers and the order of the data start fresh"
+    _warn(path, "was saved by a different number of processes", [changed] if then != now else [])
     return then == now
 
 
 def callback_names(callbacks: Iterable[Callback]) -> dict[str, Callback]:
-    """Name each callback by its class, and by a number where there are several of it."""
+    """Name each callback by its class, with a number from the second of a class on."""
     seen: Counter[str] = Counter()
     names = {}
     for callback in callbacks:

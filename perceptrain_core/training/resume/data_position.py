@@ -1,4 +1,4 @@
-"""The training data as the loop takes them, and the place in them where a run stands."""
+"""The training data as the loop consumes them, and the position of a run in them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from perceptrain_core.data.position.workers import start_workers, workers_starte
 from perceptrain_core.errors import CheckpointError
 
 
-class Feed:
-    """Give the batches of an epoch, a step's at a time, from wherever the run stands.
+class DataPosition:
+    """Yield the batches of an epoch, one step at a time, from wherever the run stands.
 
-    The order of the data is not kept but made again: an anchor has the state of every random
-    generator from before the data were gone through, and the batches that had been taken since
-    are passed over. An infinite loader that has ``state_dict`` is just put back.
+    The order of the data is not saved but reproduced: an anchor holds the state of every random
+    generator at the start of a pass over the data, and on resuming, the batches consumed since
+    then are skipped. An infinite loader that has ``state_dict`` is restored directly.
 
     Args:
         epochs: The data.
-        per_step: The batches of a step.
-        anchored: Whether somebody may ask for `state_dict` in the midst of an epoch.
+        per_step: Batches per step.
+        anchored: Whether `state_dict` may be called inside an epoch.
 
     Attributes:
-        batch: Batches taken of the present epoch; 0 between two epochs.
+        epochs: The data.
+        batch: Batches consumed in the current epoch; 0 between two epochs.
     """
 
     def __init__(self, epochs: Epochs, per_step: int = 1, anchored: bool = False) -> None:
@@ -40,64 +41,64 @@ class Feed:
         self.batch = 0
         self._per_step = per_step
         self._keeps_place = _keeps_place(epochs.loader)
-        # An epoch of one batch has no midst.
+        # Nothing can be saved inside an epoch of one batch.
         self._anchored = anchored and (epochs.endless or epochs.count() != 1)
         self._anchor: dict[str, Any] | None = None
-        self._taken = 0  # since the anchor
+        self._consumed = 0  # since the anchor
         self._rest: Iterator[Any] | None = None
         self._epoch_listeners = epoch_listeners(epochs.loader)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Let samplers and data sets that shuffle by the epoch know it; the first is 1."""
-        for told in self._epoch_listeners:
-            told(epoch - 1)
+        """Call ``set_epoch`` of samplers and data sets; the first epoch is 1 here."""
+        for set_epoch in self._epoch_listeners:
+            set_epoch(epoch - 1)
 
     def steps(self) -> Iterator[list[Any]]:
-        """Give the batches of each step of the present epoch that is still to come."""
+        """Yield the batches of each remaining step of the current epoch."""
         batches = self._next_epoch() if self._rest is None else self._rest
         self._rest = None
         while step := list(islice(batches, self._per_step)):
             self.batch += len(step)
-            self._taken += len(step)
+            self._consumed += len(step)
             yield step
 
     def _next_epoch(self) -> Iterator[Any]:
         if self._anchored and not (self.epochs.endless and self._anchor):
-            self._anchor, self._taken = self.here(), 0
+            self._anchor, self._consumed = self.generators_state(), 0
         return self.epochs.batches()
 
     def end_epoch(self) -> None:
-        """Say that the present epoch is over, complete or not."""
+        """End the current epoch, complete or not."""
         self.batch = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the place, in values that need no code to load.
+        """Return the position, as tensors and plain values.
 
         Raises:
-            CheckpointError: It was not foreseen that somebody would ask now.
+            CheckpointError: Inside an epoch, if the position was created without ``anchored``.
         """
-        anchor, taken = self._anchor, self._taken
+        anchor, consumed = self._anchor, self._consumed
         if self._keeps_place and (self.epochs.endless or not self.batch):
-            anchor, taken = self.here(), 0
+            anchor, consumed = self.generators_state(), 0
         elif not self.batch and not self.epochs.endless:
-            anchor, taken = None, 0
+            anchor, consumed = None, 0
         elif not self._anchored and self.epochs.count() != 1:
             raise CheckpointError(
-                "The place inside this epoch was not kept, for there was no callback to save it: "
-                'add SaveCheckpoint(on="train_batch_end"), or save at the end of an epoch.'
+                "The position inside this epoch was not recorded, because no callback saves the "
+                'run: add SaveCheckpoint(on="train_batch_end"), or save at the end of an epoch.'
             )
         return {
             "batch": self.batch,
-            "taken": taken,
+            "consumed": consumed,
             "anchor": anchor,
             "generators": loader_random_state(self.epochs.loader),
             "workers": workers_started(self.epochs.loader),
-            "data": self._outline(),
+            "data": self._fingerprint(),
         }
 
     def differences(self, saved: Mapping[str, Any]) -> list[str]:
-        """Give a line for each thing in which the data are others than those of a saved place."""
-        there, here = saved["data"], self._outline()
+        """Describe each way in which the data differ from those of a saved position."""
+        there, here = saved["data"], self._fingerprint()
         return [
             f"{what} {there.get(what)} then, {here.get(what)} now"
             for what in here | there
@@ -105,34 +106,35 @@ class Feed:
         ]
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go to the place again; on the way the global random generators are used.
+        """Restore a position; this uses the global random generators.
 
         Raises:
-            CheckpointError: The data have fewer batches than had been taken.
+            CheckpointError: The data have fewer batches than had been consumed.
         """
-        self.batch, self._taken, self._anchor = saved["batch"], saved["taken"], saved["anchor"]
+        self.batch, self._consumed = saved["batch"], saved["consumed"]
+        self._anchor = saved["anchor"]
         if self._anchor is not None:
-            self.go_to(self._anchor)
+            self.restore_generators(self._anchor)
         try:
             if self.epochs.endless:
-                self.epochs.pass_over(self._taken)
+                self.epochs.pass_over(self._consumed)
                 self._rest = iter(()) if self.batch else None
             elif self.batch:
                 self._rest = self.epochs.batches(after=self.batch)
         except StopIteration:
             raise CheckpointError(
-                f"The training data have fewer batches than the {self._taken} that the run had "
-                "taken of them: give it the data that it was started with."
+                f"The training data have fewer batches than the {self._consumed} that the run has "
+                "consumed: pass the data that it was started with."
             ) from None
         start_workers(self.epochs.loader, saved["workers"])
         set_loader_random_state(self.epochs.loader, saved["generators"])
 
-    def _outline(self) -> dict[str, Any]:
-        told = outline(self.epochs.loader)
-        return told if self.epochs.endless else told | {"batches": self.epochs.count()}
+    def _fingerprint(self) -> dict[str, Any]:
+        found = outline(self.epochs.loader)
+        return found if self.epochs.endless else found | {"batches": self.epochs.count()}
 
-    def here(self) -> dict[str, Any]:
-        """Give the states of all that the order of the data depends on."""
+    def generators_state(self) -> dict[str, Any]:
+        """Return the states of everything that the order of the data depends on."""
         loader: Any = self.epochs.loader
         return {
             "random": get_random_state(),
@@ -141,19 +143,19 @@ class Feed:
             "loader": loader.state_dict() if self._keeps_place else None,
         }
 
-    def go_to(self, anchor: Mapping[str, Any]) -> None:
-        """Put everything back to what `here` gave."""
+    def restore_generators(self, anchor: Mapping[str, Any]) -> None:
+        """Restore the states from `generators_state`."""
         loader: Any = self.epochs.loader
         if self._keeps_place and anchor["loader"] is not None:
             loader.load_state_dict(anchor["loader"])
         start_workers(loader, anchor["workers"])
-        # At last, for both may have drawn again.
+        # Last, because both may have drawn numbers.
         set_loader_random_state(loader, anchor["generators"])
         set_random_state(anchor["random"])
 
 
 def _keeps_place(loader: Any) -> bool:
-    """Whether what goes on over the ends of epochs can say where it is, and be put there."""
+    """Whether an infinite loader, or one inside, can save and restore its own position."""
     if isinstance(loader, DictDataLoader):
         return any(is_infinite(part) or _keeps_place(part) for part in loader.dataloaders.values())
     stateful = hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")

@@ -1,4 +1,4 @@
-"""One batch, learned by heart: whether a model, a loss and an optimizer fit together at all."""
+"""Overfitting a single batch: a test of whether model, loss and optimizer fit together."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
-from perceptrain_core.errors import ConfigError, NonFiniteLossError
-from perceptrain_core.training.trials.sandbox import trial
+from perceptrain_core.errors import NonFiniteLossError
+from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.training.trials.sandbox import Step
 
 
 @dataclass(frozen=True)
 class OverfitResult:
-    """What training on one batch came to.
+    """The result of training on one batch.
 
     Attributes:
         losses: The loss before each step.
-        passed: Whether the loss fell as far as it was to.
-        verdict: What that says, and what to look at if it did not.
+        passed: Whether the loss fell to the target.
+        verdict: A sentence on the result, and on what to check if it did not pass.
     """
 
     losses: list[float] = field(repr=False)
@@ -31,36 +32,55 @@ class OverfitResult:
 
     @property
     def last(self) -> float:
-        """The last loss that is a number."""
+        """The last finite loss."""
         return self.losses[-1]
 
     @property
     def ratio(self) -> float:
-        """What is left of the loss, as a share of the first; NaN if that was 0."""
+        """The last loss as a share of the first; NaN if that was 0."""
         return self.last / self.first if self.first else nan
 
 
-def overfit_batch(trainer: Any, batch: Any, data: Any, steps: int, target: float) -> OverfitResult:
-    """Train on one batch; see `Trainer.overfit_batch`."""
-    if not isinstance(steps, int) or steps < 2:
-        raise ConfigError(f"overfit_batch: steps={steps!r}: expected a whole number of at least 2.")
-    if not 0 < target < 1:
-        raise ConfigError(f"overfit_batch: target={target!r}: expected a number between 0 and 1.")
+@dataclass(frozen=True)
+class OverfitSettings:
+    """The arguments of `Trainer.overfit_batch`, checked.
+
+    Raises:
+        ConfigError: An argument is out of range.
+    """
+
+    steps: int
+    target: float
+
+    def __post_init__(self) -> None:
+        faults = number_faults({"steps": self.steps}, whole=True, at_least=2)
+        faults += number_faults({"target": self.target}, above=0, below=1)
+        refuse("overfit_batch", faults)
+
+
+def overfit_batch(
+    step: Step, batch: Any, optimizer: Any, settings: OverfitSettings
+) -> OverfitResult:
+    """Train on one batch; see `Trainer.overfit_batch`.
+
+    Args:
+        step: Takes a step.
+        batch: The batch.
+        optimizer: Its rates are reported.
+        settings: The arguments.
+    """
     losses: list[float] = []
-    with trial(trainer, data if batch is None else None) as (step, feed):
-        if batch is None:
-            batch = feed.epochs.first()
-        rates = [float(group.get("lr", nan)) for group in trainer.optimizer.param_groups]
-        for _ in range(steps):
-            try:
-                losses.append(step([batch]))
-            except NonFiniteLossError:
-                if not losses:
-                    raise
-                break
-    finite = len(losses) == steps
-    # A loss may be below 0, as that of a density: then it has to fall by as much.
-    passed = finite and losses[-1] <= losses[0] - (1 - target) * abs(losses[0])
+    rates = [float(group.get("lr", nan)) for group in optimizer.param_groups]
+    for _ in range(settings.steps):
+        try:
+            losses.append(step([batch]))
+        except NonFiniteLossError:
+            if not losses:
+                raise
+            break
+    finite = len(losses) == settings.steps
+    # A loss may be negative, such as that of a density: then it has to fall by as much.
+    passed = finite and losses[-1] <= losses[0] - (1 - settings.target) * abs(losses[0])
     return OverfitResult(losses, passed, _verdict(losses, passed, finite, rates))
 
 
@@ -72,7 +92,7 @@ def _verdict(losses: list[float], passed: bool, finite: bool, rates: list[float]
     if not finite:
         return (
             f"The loss was NaN or infinite after {len(losses)} steps on one batch: lower the "
-            "learning rate, or look for roots, logarithms and divisions in the loss."
+            "learning rate, or check roots, logarithms and divisions in the loss."
         )
     if not any(rates):
         return f"The loss went {course}: the learning rate is 0."
@@ -85,8 +105,7 @@ def _verdict(losses: list[float], passed: bool, finite: bool, rates: list[float]
     if last >= first:
         return f"The loss went {course}, it did not fall: lower the learning rate."
     return (
-        f"The loss fell only {course}. If it would go on falling, raise steps or the learning "
-        "rate (find_lr suggests one); else the model is too small for the batch, or the labels do "
-        "not follow from the inputs, or the loss cannot reach 0: see that each row has its own "
-        "label."
+        f"The loss fell only {course}. If it is still falling, raise steps or the learning rate "
+        "(find_lr suggests one). Otherwise the model is too small for the batch, the labels do not "
+        "follow from the inputs, or the loss cannot reach 0: check that each row has its own label."
     )

@@ -45,7 +45,7 @@ WRONG: dict[str, tuple[Callable[[Rows, nn.Module], Any], str]] = {
     ),
     "metric that is a text": (lambda b, m: (mse(b, m), {"a": "b"}), "metric 'a' must be a number"),
     "metric that is an array": (lambda b, m: (mse(b, m), {"a": np.ones(1)}), "'a' must be a num"),
-    "metric without a name": (lambda b, m: (mse(b, m), {3: 1.0}), "named by strings; 3 is none"),
+    "metric without a name": (lambda b, m: (mse(b, m), {3: 1.0}), "names must be strings, got 3"),
     "detached": (lambda b, m: (mse(b, m).detach(), {}), "does not depend on the parameters"),
     "without the model": (lambda b, m: (torch.tensor(1.0), {}), "does not depend on the param"),
     "of the labels": (

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from perceptrain import Callback, Trainer, default_optimize_step
 from perceptrain.errors import NonFiniteLossError, PerceptrainError
-from perceptrain_core.training.contract.nonfinite_guard import FusedLossGuard
+from perceptrain_core.training.contract.choice import make_guard
+from perceptrain_core.training.contract.fused_guard import FusedLossGuard
 from perceptrain_core.training.stop_signals import StopSignals
 
 MakeTrainer = Callable[..., Trainer]
@@ -96,7 +97,7 @@ def test_skipping_all(make_trainer: MakeTrainer) -> None:
         return model(batch[0]).sum() * float("nan"), {}
 
     trainer = make_trainer(never, on_nonfinite="skip")
-    with pytest.raises(NonFiniteLossError, match="in all 4 batches of epoch 1, so all were left"):
+    with pytest.raises(NonFiniteLossError, match="all 4 batches of epoch 1, so all were skipped"):
         trainer.fit()
     assert trainer.global_step == 0
 
@@ -186,8 +187,9 @@ def test_fused_guard_leaves_found_inf_to_a_scaler(
     trainer = make_trainer(
         optimizer={"name": "adam", "lr": 0.1, "fused": True}, precision=precision
     )
-    trainer.engine = SimpleNamespace(device=torch.device("cuda"), world_size=1)
-    guard = trainer._make_guard(trainer.loss_fn, StopSignals(False))
+    engine: Any = SimpleNamespace(device=torch.device("cuda"), world_size=1)
+    parts = trainer.loss_fn, trainer.optimizer
+    guard = make_guard(trainer.config, engine, *parts, lambda: "here", StopSignals(False))
     assert isinstance(guard, FusedLossGuard) == (precision != "fp16")
 
 

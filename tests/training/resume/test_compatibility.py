@@ -79,7 +79,7 @@ def test_other_rows_in_the_midst_of_an_epoch(
 ) -> None:
     midway(make_trainer)
     fewer = (rows[0][:-1], rows[1][:-1])
-    refused(make_trainer(data=fewer), "are others: rows 20 then, 19 now. Give those that")
+    refused(make_trainer(data=fewer), "differ: rows 20 then, 19 now. Pass the data that")
     both = {"a": to_dataloader(rows[0], batch_size=5), "b": to_dataloader(rows[1], batch_size=4)}
     refused(make_trainer(data=both), r"a\.rows None then, 20 now")
 
@@ -90,7 +90,7 @@ def test_other_data_between_two_epochs(
     make_trainer(checkpoint_every=1).fit()
     more = tuple(torch.cat([part, part]) for part in rows)
     trainer = make_trainer(data=more, max_iter=3)
-    told = "other training data; batches 4 then, 8 now; rows 20 then, 40 now"
+    told = "different training data; batches 4 then, 8 now; rows 20 then, 40 now"
     with pytest.warns(UserWarning, match=told):
         trainer.fit(resume=True)
     assert trainer.global_step == 2 * 4 + 8
@@ -106,7 +106,7 @@ def test_other_data_between_two_epochs(
 )
 def test_other_settings(make_trainer: MakeTrainer, change: dict[str, Any], message: str) -> None:
     make_trainer(checkpoint_every=1).fit()
-    with pytest.warns(UserWarning, match=f"000002.pt was made with other settings; {message}"):
+    with pytest.warns(UserWarning, match=f"000002.pt was saved with different settings; {message}"):
         make_trainer(max_iter=3, **change).fit(resume=True)
 
 
@@ -126,7 +126,10 @@ def test_loss_with_a_state_and_without(make_trainer: MakeTrainer) -> None:
     make_trainer(Weighing(), checkpoint_every=1).fit()
     with pytest.warns(UserWarning, match="loss: Weighing then, Stubborn now"):
         refused(make_trainer(Stubborn()), r"does not fit the loss: 'temperature'")
-    refused(make_trainer(lambda b, m: (m(b[0]).mean(), {})), "state of a loss, and this run has no")
+    refused(
+        make_trainer(lambda b, m: (m(b[0]).mean(), {})),
+        "state of a loss, which this run does",
+    )
     make_trainer(Weighing().forward, checkpoint_every=1).fit()
     refused(make_trainer(Weighing()), "holds no loss; it holds")
 
@@ -171,7 +174,7 @@ def test_learning_rate_is_that_of_the_checkpoint(make_trainer: MakeTrainer) -> N
     make_trainer(checkpoint_every=1).fit()
     trainer = make_trainer(max_iter=3)
     trainer.optimizer.param_groups[0]["lr"] = 5.0
-    with pytest.warns(UserWarning, match=r"goes on with those of then; lr: 0\.01 then, 5\.0 now"):
+    with pytest.warns(UserWarning, match=r"resumes with the saved ones; lr: 0\.01 then, 5\.0 now"):
         trainer.fit(resume=True)
     assert trainer.optimizer.param_groups[0]["lr"] == 0.01
 
@@ -202,8 +205,8 @@ def test_callbacks_come_and_gone_are_named(make_trainer: MakeTrainer) -> None:
     make_trainer(callbacks=[EarlyStopping(), EarlyStopping()], checkpoint_every=1).fit()
     trainer = make_trainer(callbacks=[LRSchedulerStepDecay("train_epoch_end", 1, 0.5)], max_iter=3)
     with (
-        pytest.warns(UserWarning, match="lost; EarlyStopping; EarlyStopping 2"),
-        pytest.warns(UserWarning, match="begin anew; LRSchedulerStepDecay"),
+        pytest.warns(UserWarning, match="it is dropped; EarlyStopping; EarlyStopping 2"),
+        pytest.warns(UserWarning, match="start fresh; LRSchedulerStepDecay"),
     ):
         trainer.fit(resume=True)
 

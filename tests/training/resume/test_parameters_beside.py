@@ -68,7 +68,7 @@ def test_one_that_nobody_trains_is_told(add: Callable[[nn.Module, nn.Parameter],
         trainer.fit([POINTS])
         assert k.item() != 1.0
     else:
-        with pytest.warns(UserWarning, match=r"1 parameter\(s\) that nobody trains, of shape \(\)"):
+        with pytest.warns(UserWarning, match=r"1 untrained parameter\(s\), of shape \(\)"):
             trainer.fit([POINTS])
 
 

@@ -128,7 +128,7 @@ def test_from_a_path(
     source: Any = {"file": path, "folder": first.log_folder, "text": str(path)}[what]
     trainer = make_trainer(max_iter=6, write_every=1, log_folder="elsewhere", verbose=True)
     trainer.fit(resume=source)
-    told = "has later checkpoints beside it; until this run has got further, resume=True goes on"
+    told = "has later checkpoints beside it; until this run has passed them, resume=True resumes"
     assert (told in capsys.readouterr().out) == (what != "folder")
     start = 4 if what == "folder" else 2
     assert trainer.history[:start] == first.history[:start]
@@ -206,7 +206,7 @@ def test_changed_optimizer_is_told(make_trainer: MakeTrainer) -> None:
 def test_model_without_a_run(make_trainer: MakeTrainer, here: Path) -> None:
     trainer = make_trainer()
     path = write_checkpoint(here, trainer.model, trainer.optimizer, 3)
-    with pytest.raises(CheckpointError, match="no run to go on with: load it with load_checkpoint"):
+    with pytest.raises(CheckpointError, match="no run to resume: load it with load_checkpoint"):
         trainer.fit(resume=path)
 
 

@@ -145,13 +145,13 @@ def test_an_iterator_gives_as_many_batches_as_it_has(rows: Any, make_trainer: Ma
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"min_lr": 0.0}, "expected 0 < min_lr < max_lr"),
+        ({"min_lr": 0.0}, "min_lr=0.0: expected a number above 0"),
         ({"min_lr": 1.0, "max_lr": 0.1}, "min_lr=1.0 and max_lr=0.1"),
         ({"max_lr": float("inf")}, "max_lr=inf"),
         ({"max_lr": float("nan")}, "max_lr=nan"),
         ({"steps": 1}, "steps=1: expected a whole number of at least 2"),
         ({"steps": 2.5}, "steps=2.5"),
-        ({"smoothing": 1.0}, "smoothing=1.0: expected a number from 0, below 1"),
+        ({"smoothing": 1.0}, "smoothing=1.0: expected a number of at least 0 and below 1"),
         ({"divergence": 1.0, "steps": 0}, "steps=0.*; divergence=1.0: expected"),
     ],
 )

@@ -119,7 +119,7 @@ def test_target(make_trainer: MakeTrainer) -> None:
     [
         ({"steps": 1}, "steps=1: expected a whole number of at least 2"),
         ({"steps": 3.0}, "steps=3.0"),
-        ({"target": 0}, "target=0: expected a number between 0 and 1"),
+        ({"target": 0}, "target=0: expected a number above 0 and below 1"),
         ({"target": 1.5}, "target=1.5"),
     ],
 )

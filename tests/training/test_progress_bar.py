@@ -15,8 +15,14 @@ import pytest
 from rich.console import Console
 from rich.file_proxy import FileProxy
 
-from perceptrain_core.training import progress
-from perceptrain_core.training.progress import ProgressBar, ShownBar, TerminalBar, clock, make_bar
+from perceptrain_core.training import progress_bar
+from perceptrain_core.training.progress_bar import (
+    ProgressBar,
+    ShownBar,
+    TerminalBar,
+    clock,
+    make_bar,
+)
 
 ROW = {"train_loss": 0.5, "val_loss": 0.125, "train_more": 7.0}
 
@@ -38,7 +44,7 @@ class Drawn(ShownBar):
 def bar(monkeypatch: pytest.MonkeyPatch) -> Drawn:
     """A bar of 10 epochs, at second 0."""
     monkeypatch.setattr(Drawn, "now", 0.0)
-    monkeypatch.setattr(progress, "perf_counter", lambda: Drawn.now)
+    monkeypatch.setattr(progress_bar, "perf_counter", lambda: Drawn.now)
     return Drawn(10)
 
 

@@ -1,4 +1,4 @@
-"""The meter and the modes by themselves."""
+"""Averages and modes on their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from perceptrain_core.models.modes import evaluating, training
-from perceptrain_core.training.averages import Meter, rows_of
+from perceptrain_core.training.averages import Averages, rows_of
 
 numbers = st.floats(-1e6, 1e6, width=32)
 batches = st.lists(
@@ -32,7 +32,7 @@ class Pair:
 def test_meter_gives_means_over_the_batches_that_have_a_metric(
     batches: list[Any], as_tensors: bool
 ) -> None:
-    meter = Meter("train")
+    meter = Averages("train")
     wrap = torch.tensor if as_tensors else float
     for loss, metrics in batches:
         meter.add(torch.tensor(loss, dtype=torch.float64), {n: wrap(v) for n, v in metrics.items()})
@@ -46,7 +46,7 @@ def test_meter_gives_means_over_the_batches_that_have_a_metric(
 
 
 def test_meter_of_nothing() -> None:
-    (value,) = Meter("val").means().values()
+    (value,) = Averages("val").means().values()
     assert value != value
 
 

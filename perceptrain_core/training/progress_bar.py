@@ -1,4 +1,4 @@
-"""A progress bar over the epochs, drawn a few times a second at most."""
+"""A progress bar over the epochs, drawn at most a few times per second."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from perceptrain_core.analysis.notebook import NotebookOutput, in_notebook
 
 
 class ProgressBar:
-    """What the loop tells while it runs; this one shows nothing."""
+    """The interface of a progress bar; this one shows nothing."""
 
     def __enter__(self) -> Self:
         """Start."""
@@ -27,16 +27,16 @@ class ProgressBar:
         """End."""
 
     def batch(self, epoch: int, batch: int, batches: int | None) -> None:
-        """Take that a batch is done, of so many if that is known."""
+        """Report a finished batch, and the batches per epoch if known."""
 
     def epoch(self, epoch: int, row: dict[str, float]) -> None:
-        """Take that an epoch is complete, with its row of the history."""
+        """Report a complete epoch, with its row of the history."""
 
 
 class Pace:
-    """How fast a run goes, counted from its first batch: that one may have had much to prepare."""
+    """The speed of a run, measured from after its first batch, which may include preparations."""
 
-    SMOOTH = 3.0  # the speed is that of about so many seconds
+    SMOOTH = 3.0  # seconds over which the speed is averaged
 
     def __init__(self) -> None:
         self.speed = 0.0  # steps per second
@@ -44,7 +44,7 @@ class Pace:
         self._then = 0.0, 0
 
     def measure(self, now: float, steps: int, epochs: float) -> None:
-        """Take how far the run is."""
+        """Record how far the run is."""
         if self._first is None:
             self._first = now, epochs
         elif now > self._then[0]:
@@ -54,7 +54,7 @@ class Pace:
         self._then = now, steps
 
     def left(self, now: float, epochs: float, total: int) -> float | None:
-        """Give the seconds to the end at the mean speed so far, if there is one yet."""
+        """Return the seconds to the end at the average speed so far, if it is known."""
         if self._first is None or epochs <= self._first[1]:
             return None
         start, done = self._first
@@ -64,15 +64,15 @@ class Pace:
 class ShownBar(ProgressBar):
     """Epochs done, the batch in long epochs, time left, the last losses, steps per second.
 
-    It is drawn by the loop itself: a thread that draws would take time from the steps.
+    The loop draws it: a drawing thread would slow down the steps.
 
     Args:
         total: Epochs of the whole run.
-        done: Those that a resumed run has behind it.
+        done: Epochs that a resumed run has already completed.
     """
 
     INTERVAL = 0.2  # seconds between drawings
-    LONG = 1.0  # an epoch of more seconds has its batches shown
+    LONG = 1.0  # seconds; longer epochs show their batches
 
     def __init__(self, total: int, done: int = 0) -> None:
         self._total = total
@@ -93,12 +93,12 @@ class ShownBar(ProgressBar):
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Leave the bar as it is at the end."""
+        """Draw the final state, and leave it on the screen."""
         self._ended = True
         self.draw()
 
     def batch(self, epoch: int, batch: int, batches: int | None) -> None:
-        """Move the bar inside an epoch, if it was not moved just now."""
+        """Redraw inside an epoch, unless it was redrawn just now."""
         self._batch = batch
         now = perf_counter()
         if now - self._last >= self.INTERVAL:
@@ -107,7 +107,7 @@ class ShownBar(ProgressBar):
             self._draw_at(now)
 
     def epoch(self, epoch: int, row: dict[str, float]) -> None:
-        """Take the losses of an epoch, and move the bar if it was not moved just now."""
+        """Record the losses of an epoch, and redraw unless it was redrawn just now."""
         now = perf_counter()
         self._epoch, self._row = epoch, row
         self._steps += self._batch
@@ -118,7 +118,7 @@ class ShownBar(ProgressBar):
         self._epoch_start = now
 
     def draw(self) -> None:
-        """Show the bar as it is now."""
+        """Draw the current state."""
         raise NotImplementedError
 
     def _draw_at(self, now: float) -> None:
@@ -128,12 +128,12 @@ class ShownBar(ProgressBar):
 
     @property
     def completed(self) -> float:
-        """Epochs done, with the share of the one in training."""
+        """Epochs done, including the fraction of the current one."""
         share = min(self._batch / self._batches, 1.0) if self._batches else 0.0
         return self._epoch + share
 
     def where(self) -> str:
-        """Say in which epoch the run is, and in long ones in which batch."""
+        """Return the epoch, and in long epochs the batch."""
         epoch = self._epoch + (self._batch > 0)
         text = f"epoch {epoch:>{len(str(self._total))}}/{self._total}"
         batch = self._batch or self._batches  # at the end of an epoch, the last one
@@ -144,7 +144,7 @@ class ShownBar(ProgressBar):
         return f"{text} batch {batch:>{len(str(self._batches))}}/{self._batches}"
 
     def facts(self) -> list[str]:
-        """Say how it goes, the most important first."""
+        """Return the time, the losses and the speed, the most important first."""
         facts = [self._time()]
         facts += [
             f"{short} {self._row[name]:9.3e}"
@@ -165,7 +165,7 @@ class ShownBar(ProgressBar):
 
 
 class TerminalBar(ShownBar):
-    """The bar in a terminal; what is printed meanwhile stands above it."""
+    """The bar in a terminal; printed text appears above it."""
 
     GAP = "  "
     SHORTEST = 3
@@ -177,7 +177,7 @@ class TerminalBar(ShownBar):
             get_renderable=self.render,
             console=console,
             auto_refresh=False,
-            # What goes to a file is to stay out of the terminal.
+            # A redirected stderr must stay out of the terminal.
             redirect_stderr=sys.stderr.isatty(),
         )
 
@@ -187,16 +187,16 @@ class TerminalBar(ShownBar):
         return super().__enter__()
 
     def __exit__(self, *error: object) -> None:
-        """Leave the bar as it is at the end."""
+        """Draw the final state, and leave it on the screen."""
         super().__exit__()
         self._live.stop()
 
     def draw(self) -> None:
-        """Show the bar as it is now."""
+        """Draw the current state."""
         self._live.refresh()
 
     def render(self) -> RenderableType:
-        """Give one line: where the run is, the bar, and as many facts as there is room for."""
+        """Return one line: the epoch, the bar, and as many facts as fit."""
         where, facts = self.where(), self.facts()
         room = self._console.width - len(where) - len(self.GAP) - self.SHORTEST
         while facts and len(self.GAP.join(["", *facts])) > room:
@@ -211,7 +211,7 @@ class TerminalBar(ShownBar):
 
 
 class NotebookBar(ShownBar):
-    """The bar below a cell of a notebook."""
+    """The bar below a notebook cell."""
 
     CELLS = 30
 
@@ -220,7 +220,7 @@ class NotebookBar(ShownBar):
         self._output = NotebookOutput()
 
     def draw(self) -> None:
-        """Show the bar as it is now."""
+        """Draw the current state."""
         full = int(self.CELLS * self.completed / max(self._total, 1))
         line = "█" * full + "░" * (self.CELLS - full)
         text = "  ".join([self.where(), line, *self.facts()])
@@ -228,9 +228,9 @@ class NotebookBar(ShownBar):
 
 
 def make_bar(show: bool, total: int, done: int = 0) -> ProgressBar:
-    """Make a bar where there is a terminal or a notebook to show it, else none.
+    """Create a bar in a terminal or a notebook, and a silent one elsewhere.
 
-    A fit inside another shows none: the bar of the outer one is there.
+    A fit inside another fit is silent: the outer one already shows a bar.
     """
     if not show or isinstance(sys.stdout, FileProxy):
         return ProgressBar()
@@ -241,7 +241,7 @@ def make_bar(show: bool, total: int, done: int = 0) -> ProgressBar:
 
 
 def clock(seconds: float) -> str:
-    """Give a time as minutes and seconds, with hours and days where there are some."""
+    """Format a time as minutes and seconds, with hours and days if needed."""
     minutes, second = divmod(int(seconds + 0.5), 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from torch.optim import LBFGS, SGD, Adam, Optimizer
 
 from perceptrain import default_optimize_step as optimize_step
-from perceptrain_core.optimizers import AdamLBFGS, needs_closure
+from perceptrain_core.optimizers import AdamLBFGS
+from perceptrain_core.training.steppers.closures import needs_closure
 
 Rows = tuple[Tensor, Tensor]
 Net = Callable[..., nn.Module]

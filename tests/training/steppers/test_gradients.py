@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from perceptrain_core.optimizers.accumulated_step import AccumulatedStep
+from perceptrain_core.training.steppers.base import StepOutcome
+from perceptrain_core.training.steppers.gradients import AdaptiveStepper
 from perceptrain_core.types import SkipBatch
 
 ROWS = 12
@@ -41,6 +42,12 @@ def weights(model: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
+def step(
+    model: nn.Module, optimizer: Any, loss_fn: Any, batches: list[Any], **options: Any
+) -> StepOutcome:
+    return AdaptiveStepper(model, optimizer, loss_fn, **options).take(batches)
+
+
 def make(kind: str, model: nn.Module) -> torch.optim.Optimizer:
     if kind == "lbfgs":
         return torch.optim.LBFGS(model.parameters(), line_search_fn="strong_wolfe")
@@ -51,8 +58,7 @@ def make(kind: str, model: nn.Module) -> torch.optim.Optimizer:
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_is_the_step_on_all_the_rows_at_once(kind: str, count: int) -> None:
     one, several = net(), net()
-    whole, step = make(kind, one), AccumulatedStep()
-    accumulated = make(kind, several)
+    whole, accumulated = make(kind, one), make(kind, several)
 
     def closure() -> Tensor:
         whole.zero_grad()
@@ -75,7 +81,7 @@ def test_clips_the_mean_of_the_gradients(max_norm: float | None, max_value: floa
     model, by_hand = net(), net()
     sgd = torch.optim.SGD(model.parameters(), lr=1.0)
     before = weights(model)
-    AccumulatedStep(max_norm, max_value)(model, sgd, loss_fn, parts(3))
+    step(model, sgd, loss_fn, parts(3), max_norm=max_norm, max_value=max_value)
     loss_fn(rows(), by_hand)[0].backward()
     if max_norm is not None:
         clip_grad_norm_(by_hand.parameters(), max_norm)
@@ -103,10 +109,10 @@ class Skipping:
 def test_a_batch_that_is_left_out_does_not_count() -> None:
     first, second = net(), net()
     a, b = (torch.optim.SGD(m.parameters(), lr=0.1) for m in (first, second))
-    results, stepped = AccumulatedStep()(first, a, Skipping(1), parts(3))
+    results, stepped = step(first, a, Skipping(1), parts(3))
     assert [result is None for result in results] == [False, True, False]
     assert stepped
-    AccumulatedStep()(second, b, loss_fn, [parts(3)[0], parts(3)[2]])
+    step(second, b, loss_fn, [parts(3)[0], parts(3)[2]])
     assert torch.equal(weights(first), weights(second))
 
 
@@ -115,7 +121,7 @@ def test_no_step_where_all_are_left_out(kind: str) -> None:
     model = net()
     optimizer = make(kind, model)
     before = weights(model)
-    results, stepped = AccumulatedStep()(model, optimizer, Skipping(0, 1, 2), parts(3))
+    results, stepped = step(model, optimizer, Skipping(0, 1, 2), parts(3))
     assert (results, stepped) == ([None] * 3, False)
     assert torch.equal(weights(model), before)
 
@@ -124,7 +130,7 @@ def test_lbfgs_is_undone_where_a_trial_point_is_left_out() -> None:
     model = net()
     optimizer = make("lbfgs", model)
     before = weights(model)
-    results, stepped = AccumulatedStep()(model, optimizer, Skipping(*range(3, 99)), parts(3))
+    results, stepped = step(model, optimizer, Skipping(*range(3, 99)), parts(3))
     assert (results, stepped) == ([None] * 3, False)
     assert torch.equal(weights(model), before)
 
@@ -134,7 +140,7 @@ def test_lbfgs_is_undone_where_a_batch_that_counts_is_left_out_later() -> None:
     model = net()
     optimizer = make("lbfgs", model)
     before = weights(model)
-    results, stepped = AccumulatedStep()(model, optimizer, Skipping(7), parts(3))
+    results, stepped = step(model, optimizer, Skipping(7), parts(3))
     assert (results, stepped) == ([None] * 3, False)
     assert torch.equal(weights(model), before)
 
@@ -143,10 +149,10 @@ def test_lbfgs_asks_no_more_for_a_batch_that_was_left_out_at_first() -> None:
     first, second = net(), net()
     a, b = make("lbfgs", first), make("lbfgs", second)
     skipping = Skipping(1)
-    results, stepped = AccumulatedStep()(first, a, skipping, parts(3))
+    results, stepped = step(first, a, skipping, parts(3))
     assert [result is None for result in results] == [False, True, False]
     assert stepped
-    AccumulatedStep()(second, b, loss_fn, [parts(3)[0], parts(3)[2]])
+    step(second, b, loss_fn, [parts(3)[0], parts(3)[2]])
     assert torch.equal(weights(first), weights(second))
     assert skipping.calls % 2 == 1
 
@@ -161,5 +167,5 @@ def test_a_loss_that_counts_steps_is_told_once() -> None:
         __call__ = staticmethod(loss_fn)
 
     counting, model = Counting(), net()
-    AccumulatedStep()(model, make("adam", model), counting, parts(3))
+    step(model, make("adam", model), counting, parts(3))
     assert counting.steps == 1

@@ -1,0 +1,28 @@
+"""The trainer as the modules of this room see it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from perceptrain_core.callbacks import Callback, TrainerContext
+from perceptrain_core.training.provenance import Provenance
+from perceptrain_core.training.run_state import RunState
+from perceptrain_core.types import OptimizeStep
+
+
+class TrainingContext(TrainerContext, Protocol):
+    """What a fit and an evaluation use of the trainer, beside what callbacks see of it.
+
+    Attributes:
+        run_state: The counters and the history.
+        callbacks: In the order in which they run.
+        optimize_step: The step function.
+        max_batches: The maximum number of batches of each pass over the data.
+        provenance: The distribution and version of each named part.
+    """
+
+    run_state: RunState
+    callbacks: list[Callback]
+    optimize_step: OptimizeStep
+    max_batches: int | None
+    provenance: Provenance

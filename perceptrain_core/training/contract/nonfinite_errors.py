@@ -1,0 +1,70 @@
+"""The words for a loss that is NaN or infinite: what it was, where, and why."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.errors import NonFiniteLossError
+from perceptrain_core.models.parameters import nonfinite_parameter
+
+
+def find_nonfinite(loss: Tensor, metrics: dict[str, Any]) -> str:
+    """Describe what is NaN or infinite: the terms, if the metrics show them, and the loss."""
+    scalars = {name: torch.as_tensor(value) for name, value in metrics.items()}
+    bad = [f"{name!r} is {v.item()}" for name, v in scalars.items() if not v.isfinite().all()]
+    return f"the loss is {loss.item()}" + (f" (term {', '.join(bad)})" if bad else "")
+
+
+def nonfinite_error(what: str, where: str, model: nn.Module) -> NonFiniteLossError:
+    """Return the error that stops a run.
+
+    Args:
+        what: From `find_nonfinite`.
+        where: The position in the run.
+        model: Searched for parameters that are not finite.
+    """
+    return NonFiniteLossError(
+        f"Training stopped {where}: {what}. "
+        + (
+            _describe_ruined(model)
+            or "The parameters are as they were before this batch. Check the data and the "
+            'learning rate; on_nonfinite="skip" skips such batches.'
+        )
+    )
+
+
+def report_skipped(skipped: int, batches: int, epoch: int, model: nn.Module) -> None:
+    """Report how many batches of an epoch were skipped, and whether the model is the reason.
+
+    Raises:
+        NonFiniteLossError: All of them were.
+
+    Warns:
+        UserWarning: Some were.
+    """
+    ruined = _describe_ruined(model)
+    if skipped == batches:
+        raise NonFiniteLossError(
+            f"The loss was NaN or infinite in all {batches} batches of epoch {epoch}, so all were "
+            f"skipped. {ruined or 'Check the data, or lower the learning rate.'}"
+        )
+    warnings.warn(
+        f"Epoch {epoch}: {skipped} of {batches} batches had a loss that was NaN or infinite, and "
+        f"were skipped. {ruined}".rstrip(),
+        stacklevel=2,
+    )
+
+
+def _describe_ruined(model: nn.Module) -> str:
+    """Name a parameter that is not finite, and the likely cause; empty if all are finite."""
+    ruined = nonfinite_parameter(model)
+    if ruined is None:
+        return ""
+    return (
+        f"The parameters are not finite themselves ({ruined!r}): an earlier step had a finite loss "
+        "whose gradient was not finite, as for a root or a norm at 0."
+    )

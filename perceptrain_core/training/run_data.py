@@ -1,0 +1,66 @@
+"""From the data that a user passes to the trainer to the batches of an epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perceptrain_core.data import Epochs, as_loader
+from perceptrain_core.errors import DataError
+from perceptrain_core.training.context import TrainingContext
+
+
+def make_epochs(
+    trainer: TrainingContext, data: Any, role: str, shuffle: bool = False, per_step: int = 1
+) -> Epochs:
+    """Return the batches of each epoch.
+
+    Args:
+        trainer: Its settings and engine are used.
+        data: A loader or anything that one can be made of; ``None`` for one batch ``None``.
+        role: ``"train"``, ``"val"`` or ``"test"``.
+        shuffle: Whether a loader that has to be created shuffles.
+        per_step: Batches per step.
+
+    Raises:
+        DataError: The data yield no batches.
+    """
+    if data is not None:
+        data = as_loader(data, trainer.config.batch_size, shuffle, role)
+        if role != "test":  # a test has one row per batch, so every process sees all batches
+            data = trainer.engine.shard(data, even=role == "train")
+    return Epochs(data, trainer.max_batches, per_step)
+
+
+def training_epochs(trainer: TrainingContext) -> Epochs:
+    """Return the training data of a fit."""
+    config = trainer.config
+    return make_epochs(
+        trainer, trainer.train_dataloader, "train", config.shuffle, config.accumulate
+    )
+
+
+def validation_epochs(trainer: TrainingContext) -> Epochs | None:
+    """Return the validation data of a fit, or ``None`` if it does not validate.
+
+    Raises:
+        DataError: The settings ask for validations, and there are no data.
+    """
+    if not trainer.config.val_every:
+        return None
+    if trainer.val_dataloader is None:
+        raise DataError(
+            f"val_every={trainer.config.val_every}, but there are no validation data: pass "
+            "val_dataloader, or set val_every=0."
+        )
+    return make_epochs(trainer, trainer.val_dataloader, "val")
+
+
+def evaluation_epochs(trainer: TrainingContext, data: Any, role: str) -> Epochs:
+    """Return the data of a validation or test outside a fit.
+
+    Raises:
+        DataError: There are none.
+    """
+    if data is None:
+        raise DataError(f"There are no data to evaluate on: pass {role}_dataloader.")
+    return make_epochs(trainer, data, role)

@@ -1,0 +1,146 @@
+"""The parts of a run that have a state: what a fit works with and a checkpoint saves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import torch
+from torch import nn
+from torch.amp import GradScaler
+from torch.nn import ParameterList
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from perceptrain_core.callbacks import Callback
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.schedules.schedule import Schedule, make_schedule
+from perceptrain_core.training.steppers.choice import make_scaler
+from perceptrain_core.types import LossFunction
+
+#: The parts that not every run has, as messages name them.
+OPTIONAL_PARTS = {
+    "loss": "a loss",
+    "parameters": "parameters that the optimizer has beside the model's",
+    "averaged_model": "an averaged model (ema)",
+    "grad_scaler": "a gradient scaler (fp16)",
+    "lr_schedule": "a learning-rate scheduler",
+}
+
+
+@dataclass
+class RunParts:
+    """The model, what trains it, and what one fit creates for itself.
+
+    Attributes:
+        model: The model.
+        optimizer: An optimizer of torch, or a search (`AskTell`).
+        loss_fn: The loss.
+        callbacks: In the order in which they run.
+        optimizer_options: The plain options of each parameter group at the start of the fit; empty
+            if the optimizer had taken steps before.
+        averaged_model: With ``config.ema``, the moving average of the model.
+        grad_scaler: With ``precision="fp16"``, the gradient scaler.
+        schedule: With ``config.lr_scheduler``, the learning-rate schedule.
+    """
+
+    model: nn.Module
+    optimizer: Any
+    loss_fn: LossFunction
+    callbacks: list[Callback]
+    optimizer_options: Sequence[dict[str, Any]] = ()
+    averaged_model: AveragedModel | None = None
+    grad_scaler: GradScaler | None = None
+    schedule: Schedule | None = None
+
+    def stateful(self) -> dict[str, Any]:
+        """Return the parts with ``state_dict`` and ``load_state_dict``, except the callbacks."""
+        parts: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer}
+        if hasattr(self.loss_fn, "state_dict") and hasattr(self.loss_fn, "load_state_dict"):
+            parts["loss"] = self.loss_fn
+        if others := extra_parameters(self.optimizer, self.model, self.loss_fn):
+            parts["parameters"] = ParameterList(others)
+        made = {
+            "averaged_model": self.averaged_model,
+            "grad_scaler": self.grad_scaler,
+            "lr_schedule": self.schedule,
+        }
+        return parts | {name: part for name, part in made.items() if part is not None}
+
+
+def make_parts(
+    config: TrainConfig,
+    model: nn.Module,
+    optimizer: Any,
+    loss_fn: LossFunction,
+    callbacks: list[Callback],
+    device: torch.device,
+    batches: int | None,
+) -> RunParts:
+    """Create what a fit needs beside the parts that the user passed.
+
+    Args:
+        config: The settings.
+        model: The model.
+        optimizer: The optimizer.
+        loss_fn: The loss.
+        callbacks: The callbacks.
+        device: The device of the model.
+        batches: Batches per epoch, if known; the length of a learning-rate schedule.
+
+    Raises:
+        TrainingError: The optimizer does not support a setting.
+        ConfigError: The learning-rate schedule cannot be created.
+    """
+    return RunParts(
+        model,
+        optimizer,
+        loss_fn,
+        callbacks,
+        optimizer_options=_plain_options(optimizer),
+        averaged_model=_averaged(model, config.ema),
+        grad_scaler=make_scaler(config, optimizer, device),
+        schedule=_schedule(config, optimizer, batches),
+    )
+
+
+def extra_parameters(optimizer: Any, model: nn.Module, loss_fn: Any) -> list[nn.Parameter]:
+    """Return the parameters of an optimizer that belong neither to the model nor to the loss.
+
+    Such as the unknown coefficient of an equation.
+    """
+    if not isinstance(optimizer, Optimizer):
+        return []
+    modules = [part for part in (model, loss_fn) if isinstance(part, nn.Module)]
+    known = {p for module in modules for p in module.parameters()}
+    every = [p for group in optimizer.param_groups for p in group["params"]]
+    return [p for p in every if isinstance(p, nn.Parameter) and p not in known]
+
+
+def _plain_options(optimizer: Any) -> list[dict[str, Any]]:
+    # After its first step an optimizer may have other options than it was created with.
+    if not isinstance(optimizer, Optimizer) or optimizer.state:
+        return []
+    plain = (int, float, str, bool)
+    return [{k: v for k, v in g.items() if isinstance(v, plain)} for g in optimizer.param_groups]
+
+
+def _averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:
+    """Create the moving average of a model's weights; buffers are copied from the model."""
+    if decay is None:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+
+def _schedule(config: TrainConfig, optimizer: Any, batches: int | None) -> Schedule | None:
+    if config.lr_scheduler is None:
+        return None
+    return make_schedule(
+        config.lr_scheduler,
+        optimizer,
+        epochs=config.max_iter,
+        steps_per_epoch=None if batches is None else ceil(batches / config.accumulate),
+        validates=config.val_every > 0,
+    )

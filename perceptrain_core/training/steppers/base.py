@@ -1,0 +1,54 @@
+"""What a stepper is: one way to turn the batches of a step into an update of the parameters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+from perceptrain_core.types import LossFunction, StepResult
+
+#: The result of each batch, ``None`` for a skipped one; and whether the parameters were updated.
+StepOutcome: TypeAlias = tuple[list[StepResult | None], bool]
+
+
+@dataclass
+class Stepper(ABC):
+    """One way to take a step.
+
+    Args:
+        model: The model, in training mode.
+        optimizer: Updates its parameters.
+        loss_fn: The loss; a batch for which it raises `SkipBatch` is skipped.
+        device: Where batches are moved; ``None`` leaves them.
+        dtype: For the floating point tensors of batches; ``None`` leaves them.
+    """
+
+    model: nn.Module
+    optimizer: Any
+    loss_fn: LossFunction
+    device: torch.device | str | None = None
+    dtype: torch.dtype | None = None
+
+    @abstractmethod
+    def take(self, batches: Sequence[Any]) -> StepOutcome:
+        """Take one step.
+
+        Args:
+            batches: The batches of the step; more than one if gradients are accumulated.
+
+        Returns:
+            For each batch the detached loss and metrics from before the update, ``None`` if it was
+            skipped; and whether the parameters were updated.
+        """
+
+
+def begin_step(loss_fn: Any) -> None:
+    """Call ``loss_fn.begin_step()``, if the loss has it, before an optimizer step."""
+    begin = getattr(loss_fn, "begin_step", None)
+    if begin is not None:
+        begin()

@@ -1,0 +1,81 @@
+"""Which stepper a run needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.amp import GradScaler
+
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import TrainingError
+from perceptrain_core.optimizers.ask_tell import is_search
+from perceptrain_core.training.steppers.base import Stepper
+from perceptrain_core.training.steppers.candidates import CandidateStepper
+from perceptrain_core.training.steppers.closures import may_need_closure, needs_closure
+from perceptrain_core.training.steppers.custom import CustomStepper
+from perceptrain_core.training.steppers.gradients import AdaptiveStepper
+from perceptrain_core.training.steppers.optimize_step import optimize_step
+from perceptrain_core.types import LossFunction, OptimizeStep
+
+
+def make_stepper(
+    config: TrainConfig,
+    model: nn.Module,
+    optimizer: Any,
+    loss_fn: LossFunction,
+    step: OptimizeStep,
+    device: torch.device,
+    scaler: GradScaler | None = None,
+) -> Stepper:
+    """Choose how steps are taken: along gradients, by trying candidates, or by a user's function.
+
+    Args:
+        config: The settings.
+        model: The model.
+        optimizer: An optimizer of torch, or a search (`AskTell`).
+        loss_fn: The loss as the loop calls it.
+        step: The trainer's ``optimize_step``; anything but the default is a user's function.
+        device: Where batches are moved.
+        scaler: Scales half-precision gradients.
+
+    Raises:
+        TrainingError: A user's function is combined with settings that only the built-in step
+            implements, or gradients would be clipped that a line search needs as they are.
+    """
+    parts = model, optimizer, loss_fn, device, config.dtype
+    if is_search(optimizer):
+        return CandidateStepper(*parts) if step is optimize_step else CandidateStepper(*parts, step)
+    clips = config.grad_clip is not None or config.grad_clip_value is not None
+    if clips and not hasattr(optimizer, "needs_closure") and needs_closure(optimizer):
+        raise TrainingError(
+            f"grad_clip={config.grad_clip}, grad_clip_value={config.grad_clip_value}: "
+            f"{type(optimizer).__name__} evaluates the loss several times a step, and its line "
+            "search needs the gradients of that loss unclipped. Leave the clipping out, or lower "
+            "the learning rate of the optimizer."
+        )
+    if step is optimize_step:
+        return AdaptiveStepper(*parts, config.grad_clip, config.grad_clip_value, scaler)
+    if config.accumulate > 1 or clips or scaler is not None:
+        raise TrainingError(
+            "accumulate, grad_clip, grad_clip_value and fp16 only work with the built-in "
+            "optimize_step; implement them in your own, or leave out one or the other."
+        )
+    return CustomStepper(*parts, step)
+
+
+def make_scaler(config: TrainConfig, optimizer: Any, device: torch.device) -> GradScaler | None:
+    """Make the gradient scaler, if the settings ask for half precision.
+
+    Raises:
+        TrainingError: The optimizer evaluates the loss itself, now or later in the run.
+    """
+    if config.precision != "fp16" or is_search(optimizer):
+        return None
+    if may_need_closure(optimizer):
+        raise TrainingError(
+            f"{type(optimizer).__name__} evaluates the loss several times a step, so its gradients "
+            'cannot be scaled: use precision="bf16" or "full".'
+        )
+    return GradScaler(device.type)

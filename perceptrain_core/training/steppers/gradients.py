@@ -1,0 +1,151 @@
+"""Steps along the gradients of one or several batches, clipped and scaled if configured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.amp import GradScaler
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.optim import Optimizer
+
+from perceptrain_core.data.device import data_to_device
+from perceptrain_core.tensors import detached
+from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
+from perceptrain_core.training.steppers.closures import needs_closure, step_or_undo
+from perceptrain_core.types import SkipBatch, StepResult
+
+
+@dataclass
+class GradientStepper(Stepper):
+    """Step on the mean gradient of the batches, as one large batch would.
+
+    A skipped batch does not count towards the mean; if all are skipped, there is no step.
+
+    Args:
+        max_norm: Scale the gradients down so that their total 2-norm is at most this; ``None``
+            does not.
+        max_value: Then clip every element of the gradients to ``[-max_value, max_value]``.
+        scaler: Scales the loss so that half-precision gradients do not underflow. It skips a step
+            whose gradients overflow.
+    """
+
+    max_norm: float | None = None
+    max_value: float | None = None
+    scaler: GradScaler | None = None
+
+    def take(self, batches: Sequence[Any]) -> StepOutcome:
+        """Compute the gradients, clip them, and update the parameters."""
+        begin_step(self.loss_fn)
+        results = self.backward(batches)
+        return results, any(results) and self._update()
+
+    def backward(self, batches: Sequence[Any]) -> list[StepResult | None]:
+        """Set ``.grad`` of the parameters to the mean gradient of the batches.
+
+        Returns:
+            The result of each batch, ``None`` for a skipped one.
+        """
+        clear_gradients(self.optimizer)
+        results: list[StepResult | None] = []
+        for batch in batches:
+            try:
+                loss, metrics = self.loss_fn(
+                    data_to_device(batch, self.device, self.dtype), self.model
+                )
+            except SkipBatch:
+                results.append(None)
+                continue
+            scaled = loss if self.scaler is None else self.scaler.scale(loss)
+            scaled.backward()  # type: ignore[no-untyped-call]
+            # Before the update, which may change tensors that the metrics share.
+            results.append((loss.detach(), detached(metrics)))
+        if self.scaler is not None and any(results):
+            self.scaler.unscale_(self.optimizer)
+        if len(batches) > 1:
+            self._average(sum(result is not None for result in results))
+        return results
+
+    def _average(self, count: int) -> None:
+        # Divides the gradients rather than the loss: only now is it known how many batches count.
+        if count > 1:
+            gradients = [p.grad for p in self._parameters() if p.grad is not None]
+            torch._foreach_div_(gradients, float(count))
+
+    def _update(self) -> bool:
+        if self.max_norm is not None:
+            clip_grad_norm_(self._parameters(), self.max_norm)
+        if self.max_value is not None:
+            clip_grad_value_(self._parameters(), self.max_value)
+        if self.scaler is None:
+            self.optimizer.step()
+            return True
+        before = self.scaler.get_scale()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return self.scaler.get_scale() >= before  # an overflow lowers the scale
+
+    def _parameters(self) -> list[Tensor]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+
+@dataclass
+class ClosureStepper(GradientStepper):
+    """Let the optimizer evaluate the loss as often as it needs, as L-BFGS does.
+
+    The gradients are neither clipped nor scaled: a line search compares them with the loss. The
+    batches that count are chosen at the first evaluation, since another mean would be another
+    objective. If one of them is skipped later, at a trial point of the line search, the step is
+    undone.
+    """
+
+    def take(self, batches: Sequence[Any]) -> StepOutcome:
+        """Call ``optimizer.step`` with a closure."""
+        begin_step(self.loss_fn)
+        first: list[StepResult | None] = []
+
+        def closure() -> Tensor:
+            counted = [batches[n] for n, result in enumerate(first) if result] or batches
+            results = self.backward(counted)
+            if not any(results) or (first and not all(results)):
+                raise SkipBatch
+            if not first:
+                first.extend(results)
+            losses = [loss for loss, _ in filter(None, results)]
+            return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+
+        try:
+            step_or_undo(self.optimizer, closure)
+        except SkipBatch:
+            return [None] * len(batches), False
+        return first, True
+
+
+@dataclass
+class AdaptiveStepper(GradientStepper):
+    """Take a gradient step or a closure step, whichever the optimizer needs at the moment."""
+
+    def __post_init__(self) -> None:
+        self._closure = ClosureStepper(
+            self.model, self.optimizer, self.loss_fn, self.device, self.dtype
+        )
+
+    def take(self, batches: Sequence[Any]) -> StepOutcome:
+        """Ask the optimizer, and step."""
+        if needs_closure(self.optimizer):
+            return self._closure.take(batches)
+        return super().take(batches)
+
+
+def clear_gradients(optimizer: Optimizer) -> None:
+    """Set the gradients of all parameters of an optimizer to ``None``."""
+    # Optimizer.zero_grad records a profiler event, which takes far longer than the work itself.
+    if type(optimizer).zero_grad is not Optimizer.zero_grad:
+        optimizer.zero_grad(set_to_none=True)
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None

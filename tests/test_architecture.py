@@ -1,0 +1,27 @@
+"""The architecture page names files that exist, and the layers that import-linter checks."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PATHS = sorted(set(re.findall(r"`((?:[\w-]+/)+(?:[\w-]+\.\w+)?)`", PAGE)))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path_exists(path: str) -> None:
+    assert any((folder / path).exists() for folder in (ROOT / "perceptrain_core", ROOT))
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    checked = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    block = PAGE.split("```text\n")[1].split("```")[0]
+    shown = [re.split(r"\s{2,}", line)[0] for line in block.splitlines()]
+    assert shown == checked
