@@ -77,7 +77,8 @@ def check_ends(low: Sequence[float], high: Sequence[float]) -> None:
     Raises:
         ConfigError: ``low`` and ``high`` differ in length, or a lower end is not below the upper.
     """
-    if not len(low) or len(low) != len(high) or any(a >= b for a, b in zip(low, high, strict=True)):
+    ordered = len(low) == len(high) and all(a < b for a, b in zip(low, high, strict=True))
+    if not len(low) or not ordered:
         raise ConfigError(
             f"low={low!r}, high={high!r}: expected a number for each coordinate, each lower end "
             "below the upper."

@@ -316,7 +316,7 @@ def test_fewer_data_than_had_been_taken(make_trainer: MakeTrainer, rows: Any) ->
     first.fit()
     place = first.log_folder / "checkpoint_epoch_000000_batch_000000004.pt"
     few = tuple(tensor[:12] for tensor in rows)
-    with pytest.raises(CheckpointError, match="data are others: batches 4 then, 2 now; rows 20"):
+    with pytest.raises(CheckpointError, match="data differ: batches 4 then, 2 now; rows 20"):
         trainer_of(make_trainer, few, "tensors", "one").fit(resume=place)
 
 
@@ -333,7 +333,7 @@ def test_data_that_tell_nothing_and_end_too_early(make_trainer: MakeTrainer, row
     first = trainer_of(make_trainer, rows, "tensors", "one", data=Ending(4), max_iter=1)
     first.fit()
     place = first.log_folder / "checkpoint_epoch_000000_batch_000000004.pt"
-    with pytest.raises(CheckpointError, match="fewer batches than the 4 that the run had taken"):
+    with pytest.raises(CheckpointError, match="fewer batches than the 4 that the run has consumed"):
         trainer_of(make_trainer, rows, "tensors", "one", data=Ending(3)).fit(resume=place)
 
 
