@@ -68,7 +68,7 @@ def test_its_parameters_are_trained_and_its_state_is_saved(
 
 
 def test_an_unknown_name_and_something_else(make_trainer: MakeTrainer) -> None:
-    with pytest.raises(UnknownNameError, match="no weighting 'relobrallo'.*relobralo"):
+    with pytest.raises(UnknownNameError, match=r"no weighting 'relobrallo'.*relobralo"):
         make_trainer(terms, options={"weighting": "relobrallo"})
     with pytest.raises(ConfigError, match="weighting="):
         make_trainer(terms, options={"weighting": 3})
