@@ -1,1 +1,1 @@
-"""What a run gave, in pictures and numbers, and what the landscape of its loss is like."""
+"""Training curves and histories, and the analysis of loss landscapes."""

@@ -1,4 +1,4 @@
-"""A picture of the curves of a run: the losses, and the other metrics beside them."""
+"""Plot the training curves of a run: losses and other metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row: TypeAlias = dict[str, float]
 Arrangement: TypeAlias = Mapping[str, Sequence[str]]
 Point: TypeAlias = tuple[float, float]
 
-_ENOUGH = 1000  # points of a curve: more would not be seen
+_MAX_POINTS = 1000  # per curve; more would not be visible
 
 
 def plot_run(folder: Path) -> Path:
@@ -28,7 +28,7 @@ def plot_run(folder: Path) -> Path:
         folder: A folder with a ``metrics.csv``.
 
     Returns:
-        The picture's path.
+        The path of the picture.
 
     Raises:
         DataError: There are no metrics in the folder.
@@ -36,7 +36,7 @@ def plot_run(folder: Path) -> Path:
     """
     history = read_metrics(folder / "metrics.csv")
     if not history:
-        raise DataError(f"{folder / 'metrics.csv'} has no row yet: nothing to draw.")
+        raise DataError(f"{folder / 'metrics.csv'} has no rows yet: nothing to draw.")
     return plot_curves(history, folder / "curves.png")
 
 
@@ -45,7 +45,7 @@ def plot_curves(history: Sequence[Row], path: Path) -> Path:
 
     Args:
         history: See `draw_curves`.
-        path: Where to; its ending chooses the format.
+        path: The file; its suffix selects the format.
 
     Returns:
         The path.
@@ -62,9 +62,9 @@ def draw_curves(history: Sequence[Row], arrange: Arrangement | None = None) -> P
     """Draw the metrics of each epoch.
 
     Args:
-        history: A row an epoch, with ``train_NAME``, ``val_NAME``; a metric may be missing in
-            some rows. A row may say its ``epoch``; otherwise they count from 1.
-        arrange: The names for each panel, by its title; a name that no row has is left out. By
+        history: A row per epoch, with ``train_NAME``, ``val_NAME``; a metric may be missing in
+            some rows. Rows may have an ``epoch``; otherwise epochs count from 1.
+        arrange: The metrics of each panel, by its title; names that no row has are left out. By
             default losses, accuracies, weights and other metrics have a panel each.
 
     Returns:
@@ -91,7 +91,7 @@ def draw_curves(history: Sequence[Row], arrange: Arrangement | None = None) -> P
 
 
 def require_matplotlib() -> None:
-    """Refuse now what would fail when the first picture is drawn.
+    """Raise if matplotlib is not installed.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -105,15 +105,15 @@ def require_matplotlib() -> None:
 
 
 def metric_names(history: Sequence[Row]) -> list[str]:
-    """Give the names of all metrics, in the order in which they came."""
+    """Return the names of all metrics, in order of appearance."""
     return list(dict.fromkeys(name for row in history for name in row if name != "epoch"))
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """Read a ``metrics.csv`` back as a history, with the ``epoch`` of each row.
+    """Read a ``metrics.csv`` as a history, with the ``epoch`` of each row.
 
     Raises:
-        DataError: There is no such file, or it is something else.
+        DataError: The file does not exist, or does not hold metrics.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -122,11 +122,11 @@ def read_metrics(path: Path) -> list[Row]:
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"There is no {path}: expected the folder of a run.") from None
     except (ValueError, TypeError, csv.Error) as error:
-        raise DataError(f"{path} holds something else than metrics: {error}.") from None
+        raise DataError(f"{path} is not a file of metrics: {error}.") from None
 
 
 def _panels(names: Sequence[str]) -> dict[str, list[str]]:
-    """Group the names: what is alike in one panel."""
+    """Group metrics of the same kind into panels."""
     panels: dict[str, list[str]] = {"loss": [], "accuracy": [], "metrics": [], "weights": []}
     for name in names:
         panels[_panel(name)].append(name)
@@ -148,7 +148,7 @@ def _panel(name: str) -> str:
 def _draw(axes: Any, title: str, names: list[str], history: Sequence[Row]) -> None:
     values: list[float] = []
     metrics = [name.partition("_")[2] for name in names]
-    # Among several metrics each has one colour, whether of training or of validation.
+    # With several metrics, training and validation share the colour of the metric.
     hues = list(dict.fromkeys(names if len(set(metrics)) == 1 else metrics))
     for name, metric in zip(names, metrics, strict=True):
         points = [
@@ -169,9 +169,9 @@ def _draw(axes: Any, title: str, names: list[str], history: Sequence[Row]) -> No
 
 
 def _thinned(points: list[Point]) -> list[Point]:
-    """Give the lowest and the highest point of each stretch, where there are more than enough."""
-    size = 2 * ceil(len(points) / _ENOUGH)
-    if len(points) <= _ENOUGH:
+    """Keep the lowest and highest point of each interval if there are too many points."""
+    size = 2 * ceil(len(points) / _MAX_POINTS)
+    if len(points) <= _MAX_POINTS:
         return points
     stretches = (points[start : start + size] for start in range(0, len(points), size))
     kept: list[Point] = []

@@ -1,4 +1,4 @@
-"""What a run has reached, epoch by epoch."""
+"""The metrics of a run, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class History(list[Row]):
-    """The metrics of each epoch: a list of dicts of floats, the first of them for epoch 1.
+    """The metrics of each epoch: a list of dicts of floats, starting with epoch 1.
 
     A row has ``train_loss``, ``train_NAME`` for each metric, and ``val_...`` in epochs with a
-    validation. It is a list in every way; a slice of it is a plain one.
+    validation. Slices are plain lists.
     """
 
     def to_dataframe(self) -> DataFrame:
-        """Give a table with a row for each epoch and a column for each metric.
+        """Return a table with a row for each epoch and a column for each metric.
 
         Returns:
             A pandas ``DataFrame`` of float64, indexed by ``epoch`` from 1; NaN where an epoch
@@ -35,7 +35,7 @@ class History(list[Row]):
             import pandas as pd
         except ImportError as error:
             raise MissingDependencyError(
-                'A table of the history needs pandas: pip install "perceptrain-core[pandas]".'
+                'History.to_dataframe() needs pandas: pip install "perceptrain-core[pandas]".'
             ) from error
         epochs = pd.RangeIndex(1, len(self) + 1, name="epoch")
         return pd.DataFrame(list(self), index=epochs, dtype="float64")
@@ -43,14 +43,14 @@ class History(list[Row]):
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draw the losses in one panel, and the other metrics in panels beside it.
 
-        Validations are dashed. An axis is logarithmic where its values span more than a factor
+        Validation curves are dashed. An axis is logarithmic where its values span more than a factor
         of 10.
 
         Args:
-            path: Save the picture there, too; the ending chooses the format.
+            path: Also save the picture there; the suffix selects the format.
 
         Returns:
-            A matplotlib figure, which a notebook shows; pyplot does not know of it.
+            A matplotlib figure, independent of pyplot; notebooks display it.
 
         Raises:
             DataError: There is no epoch yet.
@@ -62,7 +62,7 @@ class History(list[Row]):
         return figure
 
     def _repr_html_(self) -> str | None:
-        """Be a table in a notebook, where pandas is there to make one."""
+        """Display as a table in a notebook if pandas is installed."""
         if find_spec("pandas") is None:
             return None
         html: str = self.to_dataframe()._repr_html_()

@@ -21,7 +21,7 @@ _POINTS_AT_ONCE = 128
 
 
 class InformationContent:
-    """Bound the norm of the gradient of a loss, from values of the loss along a random walk.
+    """Bound the gradient norm of a loss, using loss values along a random walk.
 
     Perez-Salinas, Wang, Bonet-Monroig, "Analyzing variational quantum landscapes with information
     content", npj Quantum Information 10, 27 (2024), s41534-024-00819-8.
@@ -55,9 +55,9 @@ class InformationContent:
 
           g  <=  epsilon_S sqrt(P) / Phi^-1(1 - 3 eta / 2)
 
-    They hold at whatever thresholds are tried, up to the noise of a finite walk; a finer grid
-    makes them tighter. The model is in evaluation mode and is not changed. Under one seed of torch
-    the result is the same.
+    The bounds hold for any thresholds, up to the noise of a finite walk; a finer grid makes them
+    tighter. The model is evaluated in evaluation mode and is not changed. The result is
+    deterministic for a given torch seed.
 
     Args:
         model: The model, with ``P`` trainable parameters.
@@ -65,8 +65,8 @@ class InformationContent:
         xs: The batch.
         epsilons: Thresholds to try: positive numbers, in any order.
         variation_multiple: Steps of the walk for each parameter.
-        step_size: The length of a step. Slopes are differences over it: short against what the
-            landscape curves on, long against the rounding of the loss.
+        step_size: The length of a step. Slopes are finite differences: choose it small compared
+            with the curvature of the landscape, large compared with the rounding of the loss.
 
     Attributes:
         epsilons: The thresholds, a float64 tensor of shape ``(E,)``, ascending.
@@ -74,7 +74,7 @@ class InformationContent:
         values: ``H`` for each threshold, a float64 tensor of shape ``(E,)``.
 
     Raises:
-        ConfigError: A threshold, ``variation_multiple`` or ``step_size`` that cannot be.
+        ConfigError: A threshold, ``variation_multiple`` or ``step_size`` is not valid.
         TrainingError: The model has no trainable parameters.
         LossContractError: The loss returned something else.
         NonFiniteLossError: The loss is NaN or infinite somewhere on the walk.
@@ -110,18 +110,18 @@ class InformationContent:
         )
 
     def max_IC(self) -> tuple[float, float]:
-        """Give ``(H_M, epsilon_M)``: the maximal information content, and where it is."""
+        """Return ``(H_M, epsilon_M)``: the maximal information content and its threshold."""
         at = int(self.values.argmax())
         return float(self.values[at]), float(self.epsilons[at])
 
     def sensitivity_IC(self, eta: float) -> float:
-        """Give the smallest threshold with an information content of at most ``eta``.
+        """Return the smallest threshold with an information content of at most ``eta``.
 
         Args:
             eta: Above 0, at most 1/6.
 
         Returns:
-            The threshold; infinity if none of those tried is large enough.
+            The threshold; infinity if none is large enough.
 
         Raises:
             ConfigError: ``eta`` is outside.
@@ -143,7 +143,7 @@ class InformationContent:
         return inf
 
     def get_grad_norm_bounds_max_IC(self) -> tuple[float, float]:
-        """Give the lower and the upper bound of the gradient's norm from the maximal content."""
+        """Return the lower and upper bound of the gradient norm from the maximal content."""
         content, epsilon = self.max_IC()
         q = smallest_share(content)
         if q < 1e-9:
@@ -152,7 +152,7 @@ class InformationContent:
         return scale / quantile(1 - 2 * q), scale / quantile(0.5 + q)
 
     def get_grad_norm_bounds_sensitivity_IC(self, eta: float) -> float:
-        """Give the upper bound of the gradient's norm from the sensitivity; see above."""
+        """Return the upper bound of the gradient norm from the sensitivity; see the class."""
         scale = self.sensitivity_IC(eta) * sqrt(self._parameters)
         return scale / NormalDist().inv_cdf(1 - 1.5 * eta)
 
@@ -177,11 +177,11 @@ def _steps(variation_multiple: int, parameters: int) -> int:
 
 
 def _walk(start: Tensor, steps: int, step_size: float) -> Iterator[Tensor]:
-    """Give the points of the walk, the start first, in tensors of shape ``(n, P)``."""
+    """Yield the points of the walk, the start first, in tensors of shape ``(n, P)``."""
     position = start[None]
     yield position
     for first in range(0, steps, _POINTS_AT_ONCE):
-        # Drawn on the CPU and in one dtype, so that a seed means one walk on every device.
+        # Drawn on the CPU in float64, so that a seed gives the same walk on every device.
         directions = torch.randn(
             min(_POINTS_AT_ONCE, steps - first), len(start), dtype=torch.float64
         )

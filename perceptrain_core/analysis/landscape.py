@@ -16,12 +16,12 @@ from perceptrain_core.types import LossFunction
 
 
 class Landscape:
-    """Evaluate ``loss_fn(batch, model)`` for any parameters, and leave the model as it is.
+    """Evaluate ``loss_fn(batch, model)`` for any parameters, without changing the model.
 
-    Parameters are swapped in for a call and buffers are copies, by ``torch.func``; the model is in
-    evaluation mode. Many points are evaluated at once by ``torch.func.vmap``; a loss that it cannot
-    transform (one that takes derivatives of its own, draws random numbers, or looks at values), or
-    that comes out otherwise at the first point, is evaluated point by point.
+    ``torch.func.functional_call`` swaps in the parameters and copies of the buffers; the model is
+    in evaluation mode. ``torch.func.vmap`` evaluates many points at once. A loss that it cannot
+    transform (e.g. with derivatives, random numbers or data-dependent control flow), or for which
+    it returns another value at the first point, is evaluated point by point.
 
     Args:
         model: The model, with trainable parameters.
@@ -29,8 +29,8 @@ class Landscape:
         batch: The batch that the loss is evaluated on.
 
     Attributes:
-        theta: Where the model is: its trainable parameters, of shape ``(P,)``.
-        batched: Whether ``vmap`` is used; the first evaluation finds out.
+        theta: The trainable parameters of the model, of shape ``(P,)``.
+        batched: Whether ``vmap`` is used, as decided at the first evaluation.
 
     Raises:
         TrainingError: The model has no trainable parameters.
@@ -59,7 +59,7 @@ class Landscape:
             The losses, of shape ``(n,)``, without a graph.
 
         Raises:
-            LossContractError: The loss returned something else than ``(loss, metrics)``.
+            LossContractError: The loss did not return ``(loss, metrics)``.
         """
         with evaluating(self._loss.model, self._loss.loss_fn), torch.no_grad():
             losses = self._all_at_once(thetas) if self.batched else None
@@ -72,7 +72,7 @@ class Landscape:
                 one = self._one_by_one(thetas[:1])
                 self.batched = torch.allclose(losses[:1], one, rtol=1e-3, equal_nan=True)
                 self._compared = True
-        except Exception:  # whatever it is, the loop tells it better
+        except Exception:  # evaluating point by point raises a clearer error
             self.batched = False
         return losses if self.batched else None
 
@@ -81,7 +81,7 @@ class Landscape:
 
     def _at(self, theta: Tensor) -> Tensor:
         parts = torch.split(theta, [shape.numel() for _, shape, _ in self._shapes])
-        # Parameters, for a loss may ask whether they are, or which of them are trained.
+        # As parameters, since a loss may check which parameters are trained.
         values = {
             name: nn.Parameter(part.view(shape).to(dtype))
             for (name, shape, dtype), part in zip(self._shapes, parts, strict=True)
@@ -92,7 +92,7 @@ class Landscape:
 
 
 class _Loss(nn.Module):
-    """A loss and its model as one module, whose parts ``functional_call`` can swap."""
+    """A loss and its model as one module, for ``functional_call``."""
 
     def __init__(self, model: nn.Module, loss_fn: LossFunction) -> None:
         super().__init__()

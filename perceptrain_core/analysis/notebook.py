@@ -1,6 +1,6 @@
-"""Something that a notebook shows, and that changes in place.
+"""Notebook output that is updated in place.
 
-IPython is asked for only where it runs: it is no dependency.
+IPython is imported only inside a notebook; it is not a dependency.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from rich.console import Console
 
 
 def in_notebook() -> bool:
-    """Say whether this runs in a notebook, where more than text can be shown."""
+    """Return whether this runs in a notebook that can display rich output."""
     return Console().is_jupyter
 
 
 class NotebookOutput:
-    """One output below the cell, replaced each time."""
+    """An output below the cell that each `show` replaces."""
 
     def __init__(self) -> None:
         self._handle: Any = None
 
     def show(self, **data: Any) -> None:
-        """Show this in place of what was there.
+        """Replace the output.
 
         Args:
-            data: The same thing in one or several forms: ``text``, ``html``, ``png``.
+            data: The same content in one or several formats: ``text``, ``html``, ``png``.
         """
         display = import_module("IPython.display").display
         bundle = {_TYPES[form]: value for form, value in data.items()}

@@ -1,4 +1,4 @@
-"""A figure of matplotlib that belongs to its holder alone, and that a notebook shows."""
+"""A matplotlib figure without pyplot that notebooks can display."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 
 
 class Picture(Figure):
-    """A figure made without pyplot: it needs no display, and no list of open ones keeps it."""
+    """A figure made without pyplot: it needs no display and is freed when unused."""
 
     def png(self) -> bytes:
-        """Give the picture as a PNG file."""
+        """Return the picture as the bytes of a PNG file."""
         file = BytesIO()
         self.savefig(file, format="png", dpi=120)
         return file.getvalue()
 
     def _repr_png_(self) -> bytes:
-        """Be shown by a notebook, which knows only the figures of pyplot."""
+        """Display in a notebook, which by itself displays pyplot figures only."""
         return self.png()

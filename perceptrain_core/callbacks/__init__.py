@@ -1,4 +1,4 @@
-"""Callbacks: what runs beside the training loop."""
+"""Callbacks: code that runs at stages of the training loop. Every file offers one callback."""
 
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.early_stopping import EarlyStopping

@@ -1,16 +1,16 @@
-"""Something that runs at a stage of training, every so often, if a condition holds."""
+"""The base class of callbacks."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar, TypeAlias
 
-from perceptrain_core.callbacks.support.arguments import check_count
+from perceptrain_core.callbacks.support.callable_check import check_callable
 from perceptrain_core.callbacks.support.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
+from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import OptimizeResult, TrainingStage
 
@@ -22,26 +22,27 @@ Modifier: TypeAlias = Callable[[OptimizeResult], OptimizeResult] | Mapping[str, 
 class Callback:
     """Run a function, or a subclass's ``run_callback``, at a stage of training.
 
-    The object that a user gives is the one that runs: it is never copied, its attributes are
-    there to be read after the fit, and what its ``state_dict`` returns goes into checkpoints.
+    The trainer never copies a callback, so its attributes can be read after the fit. What
+    ``state_dict`` returns is saved in checkpoints.
 
     Args:
         on: The stage, a `TrainingStage` or its value such as ``"train_epoch_end"``.
-        called_every: Run at every so many epochs, or batches on a batch stage; at the start and
-            end of training it has no meaning.
-        callback: ``f(trainer, config, writer)``, for those who need no subclass.
-        callback_condition: ``f(opt_result) -> bool``; run only if true.
+        called_every: Run every ``called_every`` epochs, or batches on a batch stage; ignored at
+            the start and the end of training.
+        callback: ``f(trainer, config, writer)``, the function to run instead of a subclass's
+            ``run_callback``.
+        callback_condition: ``f(opt_result) -> bool``; run only if it returns true.
         modify_optimize_result: ``f(opt_result) -> opt_result``, applied to
             ``trainer.opt_result`` before the run; or a dict that is added to its ``extra``.
 
     Raises:
-        CallbackError: An unknown stage, an interval below 1, a function that cannot be called
-            like this, or nothing to run.
+        CallbackError: The stage is unknown, ``called_every`` is below 1, a function cannot be
+            called as described, or there is nothing to run.
     """
 
     #: The stages that a subclass can run on.
     stages: ClassVar[frozenset[TrainingStage]] = frozenset(TrainingStage)
-    #: Whether it saves the run; it runs after the others, whose state it saves too.
+    #: Whether it saves checkpoints; if so, it runs after the others, whose state it saves.
     saves_run: ClassVar[bool] = False
 
     def __init__(
@@ -58,22 +59,24 @@ class Callback:
             raise CallbackError(
                 f"{type(self).__name__} cannot run on {self.on.value!r}; it runs on {allowed}."
             )
-        self.called_every = check_count("called_every", called_every, 1)
+        faults = number_faults({"called_every": called_every}, whole=True, at_least=1)
+        refuse(type(self).__name__, faults, CallbackError)
+        self.called_every = int(called_every)
         if callback is None and type(self).run_callback is Callback.run_callback:
             raise CallbackError(
                 "This callback has nothing to run: pass callback=f, called as "
                 "f(trainer, config, writer), or override run_callback in a subclass."
             )
-        check_call(callback, "callback", ("trainer", "config", "writer"))
-        check_call(callback_condition, "callback_condition", ("opt_result",))
+        check_callable(callback, "callback", ("trainer", "config", "writer"))
+        check_callable(callback_condition, "callback_condition", ("opt_result",))
         if not isinstance(modify_optimize_result, Mapping):
-            check_call(modify_optimize_result, "modify_optimize_result", ("opt_result",))
+            check_callable(modify_optimize_result, "modify_optimize_result", ("opt_result",))
         self.callback = callback
         self.callback_condition = callback_condition
         self.modify_optimize_result = modify_optimize_result
 
     def __call__(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Run now, if the condition holds."""
+        """Check the condition, modify the result, and run."""
         result = trainer.opt_result
         if self.callback_condition is not None and not self.callback_condition(result):
             return
@@ -87,30 +90,30 @@ class Callback:
         """Do the work; subclasses override this.
 
         Args:
-            trainer: The run: its model, optimizer, ``opt_result``, ``current_epoch``, ...
-            config: Its settings; ``log_folder`` is the folder of this very run.
-            writer: Its tracker.
+            trainer: The trainer: its model, optimizer, ``opt_result``, ``current_epoch``, ...
+            config: The settings; ``log_folder`` is the folder of this run.
+            writer: The tracker of this run.
         """
         assert self.callback is not None
         return self.callback(trainer, config, writer)
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
-        """Get ready for a fit; one that keeps state starts it over here.
+        """Prepare for a fit; callbacks with state reset it here, unless the run is resumed.
 
         Args:
-            trainer: The run, before its first stage.
-            resumed: Whether `load_state_dict` has just put the state back; then it stays.
+            trainer: The trainer, before the first stage.
+            resumed: Whether `load_state_dict` has just restored the state.
         """
 
     def end_run(self, trainer: TrainerContext) -> None:
-        """Finish a fit that did not end in an error, before the stage ``train_end``."""
+        """Clean up after a fit that ended without an error, before the stage ``train_end``."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What has to survive a resume: tensors, numbers, strings, lists and dicts of them."""
+        """Return what must survive a resume: tensors, numbers, strings, lists and dicts of them."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
 
 
 def _stage(on: TrainingStage | str) -> TrainingStage:
@@ -129,36 +132,5 @@ def _modified(modify: Callable[[OptimizeResult], Any], result: OptimizeResult) -
         return modified
     raise CallbackError(
         f"modify_optimize_result returned {type(modified).__name__}; it must return the "
-        "OptimizeResult, changed or not."
+        "OptimizeResult, modified or not."
     )
-
-
-def check_call(function: Any, role: str, arguments: tuple[str, ...]) -> None:
-    """Refuse a function of a user that cannot be called as it will be; ``None`` passes.
-
-    Args:
-        function: What was given.
-        role: The name of the argument, for messages.
-        arguments: What it will be called with.
-
-    Raises:
-        CallbackError: It cannot be called like this.
-    """
-    if function is None:
-        return
-    expected = f"{role}({', '.join(arguments)})"
-    if not callable(function):
-        raise CallbackError(
-            f"Expected a function called as {expected}, got {type(function).__name__}."
-        )
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return  # some built-in functions do not tell
-    try:
-        signature.bind(*arguments)
-    except TypeError:
-        name = getattr(function, "__name__", type(function).__name__)
-        raise CallbackError(
-            f"{name}{signature} does not fit: it will be called as {expected}."
-        ) from None

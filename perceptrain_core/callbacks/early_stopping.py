@@ -1,4 +1,4 @@
-"""Stop when a metric has stopped getting better."""
+"""The ``early_stopping`` callback: stop when a metric has stopped improving."""
 
 from __future__ import annotations
 
@@ -8,42 +8,43 @@ from typing import Any
 
 from torch import nn
 
-from perceptrain_core.callbacks.support.arguments import check_count, check_number
 from perceptrain_core.callbacks.support.context import TrainerContext
 from perceptrain_core.callbacks.support.metric_monitor import MetricMonitor
 from perceptrain_core.callbacks.support.once_per_epoch import OncePerEpoch
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import CallbackError
+from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.types import TrainingStage
 
 Weights = dict[str, dict[str, Any]]
 
 
 class EarlyStopping(OncePerEpoch):
-    """Stop the training when a metric has not become better for some time.
+    """Stop training when a metric has not improved for ``patience`` checks.
 
-    It looks at the metric at the end of every ``called_every``-th epoch; epochs that do not have
-    it, such as those without a validation, are passed over and do not count.
+    The metric is checked at the end of every ``called_every``-th epoch. Epochs without it, such as
+    those without a validation, are skipped and do not count.
 
     Args:
         on: ``"train_epoch_end"`` or ``"val_epoch_end"``.
-        called_every: Look at every so many epochs.
+        called_every: The number of epochs between two checks.
         monitor: The metric, by its name in the history: ``"train_loss"``, ``"val_loss"``,
             ``"val_NAME"``, ...
-        patience: Stop after so many values in a row that are no better than the best.
+        patience: Stop after this number of consecutive values without an improvement.
         mode: ``"min"`` if lower is better, ``"max"`` if higher is.
-        delta: A value is better only if it is so by more than this.
-        restore_best: Put the weights of the best value back at the end of the fit, whether it was
-            stopped or not. They are held in memory, and in checkpoints.
+        delta: An improvement must exceed this.
+        restore_best: Restore the weights of the best epoch at the end of the fit, whether it was
+            stopped early or not. They are kept in memory and in checkpoints.
 
     Attributes:
         best_value: The best value so far.
         best_epoch: Its epoch; 0 before the first value.
-        counter: How many values have come since.
-        stopped_epoch: The epoch after which the training was stopped, or ``None``.
+        counter: The number of values since the best one.
+        stopped_epoch: The epoch after which the callback stopped training, or ``None``.
 
     Raises:
-        CallbackError: An argument that cannot be; during the fit, a metric that the run does not
-            have.
+        CallbackError: An argument is not valid, or, during the fit, the run does not have the
+            metric.
     """
 
     stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.VAL_EPOCH_END})
@@ -59,10 +60,13 @@ class EarlyStopping(OncePerEpoch):
         restore_best: bool = False,
     ) -> None:
         super().__init__(on, called_every)
+        faults = number_faults({"patience": patience}, whole=True, at_least=1)
+        faults += number_faults({"delta": delta}, at_least=0)
+        refuse(type(self).__name__, faults, CallbackError)
         self.monitor = monitor
-        self.patience = check_count("patience", patience, 1)
+        self.patience = int(patience)
         self.mode = mode
-        self.delta = check_number("delta", delta)
+        self.delta = float(delta)
         self.restore_best = restore_best
         self.best_epoch = 0
         self.stopped_epoch: int | None = None
@@ -76,11 +80,11 @@ class EarlyStopping(OncePerEpoch):
 
     @property
     def counter(self) -> int:
-        """How many values have come since the best one."""
+        """The number of values since the best one."""
         return self._metric.since
 
     def update(self, trainer: TrainerContext, config: TrainConfig) -> None:
-        """Look at the metric, and stop if it is time.
+        """Check the metric, and stop if it has not improved for long enough.
 
         Raises:
             CallbackError: The run does not have the metric.
@@ -97,21 +101,21 @@ class EarlyStopping(OncePerEpoch):
             self._stop(trainer)
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
-        """Forget another run; stop at once where the run that is resumed had been stopped."""
+        """Start over; or stop at once if the resumed run had already been stopped."""
         super().begin_run(trainer, resumed)
         if not resumed:
             self._metric.reset()
             self.best_epoch, self._best_weights = 0, None
-        if not resumed or self.counter < self.patience:  # a greater patience than before goes on
+        if not resumed or self.counter < self.patience:  # patience may have been raised
             self.stopped_epoch = None
         elif self.stopped_epoch is not None:
             self._stop(trainer)
 
     def end_run(self, trainer: TrainerContext) -> None:
-        """Put the best weights back, if that is wished.
+        """Restore the best weights if ``restore_best`` is set.
 
         Warns:
-            UserWarning: The metric never came.
+            UserWarning: The metric was never available.
         """
         if trainer.current_epoch:
             self._metric.warn_if_unseen(trainer.current_epoch)
@@ -120,10 +124,10 @@ class EarlyStopping(OncePerEpoch):
             for name, module in _modules(trainer):
                 module.load_state_dict(self._best_weights[name])
             if trainer.config.verbose:
-                print(f"The model has the weights of epoch {self.best_epoch} again.")
+                print(f"Restored the weights of epoch {self.best_epoch}.")
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value, its epoch and weights, and how long ago it was."""
+        """Return the best value, its epoch and weights, and the values since."""
         return {
             **super().state_dict(),
             "metric": self._metric.state_dict(),
@@ -133,7 +137,7 @@ class EarlyStopping(OncePerEpoch):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on comparing with the best value of the run so far."""
+        """Restore what `state_dict` returned."""
         super().load_state_dict(state)
         self._metric.load_state_dict(state["metric"])
         self.best_epoch = state["best_epoch"]
@@ -150,8 +154,8 @@ class EarlyStopping(OncePerEpoch):
 
 
 def _modules(trainer: TrainerContext) -> list[tuple[str, nn.Module]]:
-    """Give what is trained: the model, its moving average, and a loss with parameters."""
-    parts = {
+    """Return what is trained: the model, a loss that is a module, and the moving average."""
+    parts: dict[str, object] = {
         "model": trainer.model,
         "loss": trainer.loss_fn,
         "averaged_model": trainer.averaged_model,

@@ -1,4 +1,4 @@
-"""Statistics of the gradient of every parameter."""
+"""The ``gradient_monitoring`` callback: statistics of every parameter's gradient."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from perceptrain_core.types import TrainingStage
 
 
 class GradientMonitoring(Callback):
-    """Watch the mean, standard deviation, maximum and minimum of each parameter's gradient.
+    """Log the mean, standard deviation, maximum and minimum of each parameter's gradient.
 
-    They are named ``grad_PARAMETER_mean``, ``..._std``, ``..._max`` and ``..._min``. At each call
-    they are written to the tracker under the epoch in training, which reads them all at once. On
-    batches they are added to ``trainer.opt_result.metrics`` too, for callbacks that come after this
-    one, as 0-dim tensors that nobody has read. They are no part of the history, nor of what is
-    printed and written for an epoch. Parameters without a gradient are left out. A large model has
-    many: choose ``called_every`` accordingly.
+    They are named ``grad_PARAMETER_mean``, ``..._std``, ``..._max`` and ``..._min``, and each call
+    writes them to the tracker under the current epoch, with a single device read. On batch stages
+    they are also added to ``trainer.opt_result.metrics`` as unread 0-dim tensors, for the callbacks
+    that follow. They are not part of the history, nor of the metrics printed and written for an
+    epoch. Parameters without a gradient are left out. Large models have many parameters: choose
+    ``called_every`` accordingly.
 
     Args:
         on: ``"train_batch_end"``, or ``"train_epoch_end"`` for the last batch of an epoch.
-        called_every: Run at every so many batches, or epochs.
+        called_every: The number of batches (epochs on an epoch stage) between two calls.
 
     Attributes:
-        statistics: Those of the latest call, by name.
+        statistics: The statistics of the latest call, by name.
 
     Raises:
-        CallbackError: An argument that cannot be.
+        CallbackError: An argument is not valid.
     """
 
     stages = frozenset({TrainingStage.TRAIN_BATCH_END, TrainingStage.TRAIN_EPOCH_END})
@@ -43,7 +43,7 @@ class GradientMonitoring(Callback):
         self.statistics: dict[str, Tensor] = {}
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Compute the statistics, and hand them on."""
+        """Compute the statistics and log them."""
         self.statistics = gradient_statistics(trainer.model)
         if self.on is TrainingStage.TRAIN_BATCH_END:
             result = trainer.opt_result
@@ -54,9 +54,9 @@ class GradientMonitoring(Callback):
 
 @torch.no_grad()
 def gradient_statistics(model: nn.Module) -> dict[str, Tensor]:
-    """Give the statistics of each gradient, detached 0-dim tensors on its device.
+    """Return the statistics of each gradient, as detached 0-dim tensors on its device.
 
-    The standard deviation is that of the values themselves, 0 for a single one.
+    The standard deviation is that of the population, 0 for a single value.
     """
     statistics: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
@@ -77,7 +77,7 @@ def _values(gradient: Tensor) -> Tensor:
 
 
 def _as_floats(statistics: dict[str, Tensor]) -> dict[str, float]:
-    """Read them in one go: on a GPU each read waits for everything before it."""
+    """Read all values at once: on a GPU every read synchronizes."""
     first = next(iter(statistics.values()))
     values = torch.stack([value.to(first) for value in statistics.values()]).tolist()
     return dict(zip(statistics, values, strict=True))

@@ -1,4 +1,4 @@
-"""The curves of a run, drawn while it goes on."""
+"""The ``live_plot_metrics`` callback: draw the curves of a run while it trains."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ FILE = "live.png"
 class LivePlotMetrics(Callback):
     """Draw the curves so far: in place in a notebook, elsewhere as ``live.png``.
 
-    The file is in the folder of the run, and whoever looks at it never sees half of it. Drawing
-    takes a twentieth of the time at most: a turn that comes too early for that is left out, and
-    the last picture, at the end of the run, has every epoch.
+    The file is in the folder of the run and is replaced atomically. Drawing uses at most 5% of the
+    run time: calls that come too early for that are skipped, and the last picture, at the end of
+    the run, has every epoch.
 
     Args:
-        on: A stage that is not about a batch: the history has a row for each epoch.
-        called_every: Draw at every so many epochs.
-        arrange: Which metrics are drawn together: lists of their names in the history, by the
-            titles of the panels, e.g. ``{"training": ["train_loss", "train_pde"]}``. By default
-            losses, accuracies, weights and other metrics have a panel each.
+        on: A stage other than a batch stage, since the history has a row per epoch.
+        called_every: The number of epochs between two pictures.
+        arrange: The panels: a mapping of titles to lists of metrics, by their names in the history,
+            e.g. ``{"training": ["train_loss", "train_pde"]}``. By default losses, accuracies,
+            weights and other metrics have a panel each.
 
     Raises:
-        CallbackError: An argument that cannot be, or a name that no metric has.
+        CallbackError: An argument is not valid, or a name cannot be that of a metric.
         MissingDependencyError: matplotlib is not installed.
     """
 
     stages = frozenset(stage for stage in TrainingStage if "batch" not in stage)
-    #: A drawing that took a second is followed by so many seconds without one.
+    #: Seconds without a drawing for each second that the last drawing took.
     PAUSE = 19.0
 
     def __init__(
@@ -54,9 +54,9 @@ class LivePlotMetrics(Callback):
         super().__init__(on, called_every)
         require_matplotlib()
         self.arrange = None if arrange is None else _checked(arrange)
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._output = NotebookOutput() if in_notebook() else None
         self._next = 0.0
         self._drawn = 0
@@ -64,21 +64,21 @@ class LivePlotMetrics(Callback):
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
         """Start a new picture."""
-        self._forget()
+        self._reset()
         wanted = [n for n in self._wanted() if n.startswith("val_")]
         if wanted and not trainer.config.val_every:
             raise CallbackError(
                 f"arrange names {', '.join(wanted)}, and this run has no validation: set "
-                "val_every and give validation data, or leave them out."
+                "val_every and pass validation data, or leave them out."
             )
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Draw, unless the last drawing was just now."""
+        """Draw, unless it is too soon after the last drawing."""
         if trainer.history and perf_counter() >= self._next:
             self._draw(trainer)
 
     def end_run(self, trainer: TrainerContext) -> None:
-        """Draw what has come since the last drawing."""
+        """Draw the epochs since the last drawing."""
         if len(trainer.history) > self._drawn:
             self._draw(trainer)
 
@@ -92,7 +92,7 @@ class LivePlotMetrics(Callback):
             _replace(trainer.log_folder / FILE, png)
         else:
             self._output.show(png=png, text=f"<Curves of {len(trainer.history)} epochs>")
-        if self._drawn:  # the first loads fonts: it says nothing of what the next will take
+        if self._drawn:  # the first drawing loads fonts and is no measure for the next
             now = perf_counter()
             self._next = now + self.PAUSE * (now - start)
         self._drawn = len(trainer.history)
@@ -101,7 +101,7 @@ class LivePlotMetrics(Callback):
         return [name for names in (self.arrange or {}).values() for name in names]
 
     def _warn_of_unknown(self, there: list[str]) -> None:
-        """Say once which names the run does not have; a picture is no reason to end it."""
+        """Warn once about metrics that the run does not have; the run goes on."""
         validated = any(name.startswith("val_") for name in there)
         unknown = [
             name
@@ -130,14 +130,14 @@ def _checked(arrange: Any) -> dict[str, list[str]]:
         for name in names:
             if not (isinstance(name, str) and name.startswith(("train_", "val_"))):
                 raise CallbackError(
-                    f"arrange names {name!r} under {title!r}, which no history has: metrics are "
-                    "called train_loss, train_NAME, val_loss, val_NAME."
+                    f"arrange names {name!r} under {title!r}, which is not a metric: metrics are "
+                    "named train_loss, train_NAME, val_loss, val_NAME."
                 )
     return {str(title): list(names) for title, names in arrange.items()}
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever reads half of it."""
+    """Replace a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Start from the weights of a checkpoint."""
+"""The ``load_checkpoint`` callback: start from the weights of a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from perceptrain_core.types import TrainingStage
 
 
 class LoadCheckpoint(Callback):
-    """Load the model and the optimizer from a checkpoint when the training starts.
+    """Load the model and the optimizer from a checkpoint when training starts.
 
-    The run is a new one all the same: it trains ``config.max_iter`` epochs, with a history of its
-    own. To go on with a run as if it had never stopped, use ``fit(resume=True)``; a run that is
-    resumed has its weights, and this callback leaves them alone.
+    The run is still a new one: it trains ``config.max_iter`` epochs and has its own history. To
+    continue a run as if it had never stopped, use ``fit(resume=True)``; this callback does nothing
+    in a resumed run.
 
     Args:
         on: ``"train_start"``.
-        called_every: Has no meaning here; it is taken because every callback takes it.
-        path: A checkpoint, or a folder: then its newest one that can be read. By default the newest
-            one of the log folder of the settings, if there is any.
+        called_every: Ignored; accepted because every callback has it.
+        path: A checkpoint, or a folder, whose newest readable checkpoint is loaded. By default the
+            newest checkpoint in ``config.log_folder``, if there is one.
 
     Attributes:
-        path: As given.
+        path: The argument.
 
     Raises:
-        CallbackError: An argument that cannot be.
+        CallbackError: An argument is not valid.
     """
 
     stages = frozenset({TrainingStage.TRAIN_START})
@@ -52,16 +52,18 @@ class LoadCheckpoint(Callback):
         """Load it, unless the run is resumed.
 
         Raises:
-            CheckpointError: There is none at ``path``, it cannot be read, or it does not fit.
+            CheckpointError: There is no checkpoint at ``path``, it cannot be read, or does not fit.
 
         Warns:
-            UserWarning: No ``path`` was given, and the log folder has no checkpoint.
+            UserWarning: ``path`` is ``None``, and the log folder has no checkpoint.
         """
         if trainer.current_epoch or trainer.global_step:
             return
-        # The settings of the trainer: those given here name the folder of this very run.
+        # Not from `config`, whose log_folder is the new folder of this run.
         source = newest_run_folder(trainer.config) if self.path is None else Path(self.path)
         if self.path is None and not list_checkpoints(source):
-            warnings.warn(f"Nothing to load: no checkpoint in {source}. Starting.", stacklevel=2)
+            warnings.warn(
+                f"Nothing to load: no checkpoint in {source}. Starting from scratch.", stacklevel=2
+            )
             return
         load_checkpoint(source, trainer.model, trainer.optimizer)

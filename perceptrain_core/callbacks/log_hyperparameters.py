@@ -1,4 +1,4 @@
-"""Hyperparameters go to the tracker."""
+"""The ``log_hyperparameters`` callback: log hyperparameters to the tracker."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from perceptrain_core.types import TrainingStage
 
 
 class LogHyperparameters(Callback):
-    """Give hyperparameters to the tracker when the training starts.
+    """Log hyperparameters to the tracker when training starts.
 
-    Those of ``config.hyperparams`` are given to it anyway; this is for others.
+    The trainer always logs ``config.hyperparams``; this callback is for others.
 
     Args:
-        called_every: Has no meaning here; it is taken because every callback takes it.
+        called_every: Ignored; accepted because every callback has it.
         hyperparams: What to log; by default ``config.hyperparams``.
 
     Raises:
-        CallbackError: An argument that cannot be.
+        CallbackError: An argument is not valid.
     """
 
     stages = frozenset({TrainingStage.TRAIN_START})

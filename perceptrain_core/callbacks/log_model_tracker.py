@@ -1,4 +1,4 @@
-"""The model goes to the tracker."""
+"""The ``log_model_tracker`` callback: log the model to the tracker."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from perceptrain_core.types import TrainingStage
 
 
 class LogModelTracker(Callback):
-    """Give the model to the tracker, with the data for those that want an example.
+    """Log the model to the tracker, along with the data loaders.
 
-    ``TrainConfig(log_model=True)`` does this once, at the end; this is for other times.
+    ``TrainConfig(log_model=True)`` does this once, at the end; use this for other times.
 
     Args:
-        on: ``"train_end"``, or any other stage that is not about a batch.
-        called_every: Run at every so many epochs.
+        on: ``"train_end"``, or any other stage except the batch stages.
+        called_every: The number of epochs between two calls.
 
     Raises:
-        CallbackError: An argument that cannot be.
+        CallbackError: An argument is not valid.
     """
 
     stages = frozenset(stage for stage in TrainingStage if "batch" not in stage)
@@ -30,7 +30,7 @@ class LogModelTracker(Callback):
         super().__init__(on, called_every)
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Log the model as it is now."""
+        """Log the current model."""
         writer.log_model(
             trainer.model,
             trainer.train_dataloader,

@@ -1,54 +1,55 @@
-"""The learning rate falls along half a cosine."""
+"""The ``lr_scheduler_cosine_annealing`` callback: lower the learning rate along a cosine."""
 
 from __future__ import annotations
 
-from math import cos, pi
-
-from perceptrain_core.callbacks.support.arguments import check_count, check_number
 from perceptrain_core.callbacks.support.context import TrainerContext
-from perceptrain_core.callbacks.support.learning_rate_schedule import LearningRateSchedule
+from perceptrain_core.callbacks.support.learning_rate_callback import LearningRateCallback
 from perceptrain_core.errors import CallbackError
+from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.schedules.rules import cosine_annealing
 from perceptrain_core.types import TrainingStage
 
 
-class LRSchedulerCosineAnnealing(LearningRateSchedule):
-    """Let the learning rate fall from its initial value to ``min_lr`` along half a cosine.
+class LRSchedulerCosineAnnealing(LearningRateCallback):
+    """Lower the learning rate from its initial value to ``min_lr`` along half a cosine.
 
     After ``n`` epochs it is ``min_lr + (initial - min_lr) * (1 + cos(pi * n / t_max)) / 2``, as
-    with ``torch.optim.lr_scheduler.CosineAnnealingLR``; after ``t_max`` it rises again in the same
-    way.
+    in ``torch.optim.lr_scheduler.CosineAnnealingLR``; after ``t_max`` it rises again along the
+    same curve.
 
     Args:
         on: ``"train_epoch_end"``, ``"train_batch_end"``, or the start of either.
-        called_every: Set the rate at every so many epochs, or batches on a batch stage.
+        called_every: The number of epochs (batches on a batch stage) between two calls.
         t_max: Epochs, or batches on a batch stage, from the initial rate to ``min_lr``.
         min_lr: The lowest rate.
 
     Raises:
-        CallbackError: An argument that cannot be; when a run starts, a learning rate of 0.
+        CallbackError: An argument is not valid, or the learning rate is 0 when a run starts.
     """
 
     def __init__(
         self, on: TrainingStage | str, called_every: int, t_max: int, min_lr: float = 0.0
     ) -> None:
         super().__init__(on, called_every)
-        self.t_max = check_count("t_max", t_max, 1)
-        self.min_lr = check_number("min_lr", min_lr)
+        faults = number_faults({"t_max": t_max}, whole=True, at_least=1)
+        faults += number_faults({"min_lr": min_lr}, at_least=0)
+        refuse(type(self).__name__, faults, CallbackError)
+        self.t_max = int(t_max)
+        self.min_lr = float(min_lr)
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
         """Start over from the rates of the optimizer, unless the run is resumed.
 
         Raises:
-            CallbackError: They are all 0, so that nothing would ever be learned.
+            CallbackError: All rates are 0, so the model would never learn anything.
         """
         super().begin_run(trainer, resumed)
         if not resumed and not any(self.rates(trainer)):
             raise CallbackError(
-                "The learning rate is 0 when the run starts, as an earlier run may have left it: "
-                "set optimizer.param_groups[0]['lr'], or a min_lr above 0."
+                "The learning rate is 0 when the run starts, perhaps because an earlier run ended "
+                "at 0: set optimizer.param_groups[0]['lr'], or a min_lr above 0."
             )
 
-    def rate(self, present: float, initial: float) -> float:
-        """Give the rate of the cosine, from the initial one."""
-        phase = pi * self.calls * self.called_every / self.t_max
-        return self.min_lr + (initial - self.min_lr) * (1 + cos(phase)) / 2
+    def rate(self, current: float, initial: float) -> float:
+        """Return the rate of the cosine that starts at the initial rate."""
+        return cosine_annealing(initial, self.position, self.t_max, self.min_lr)

@@ -1,29 +1,30 @@
-"""The learning rate goes up and down between two values."""
+"""The ``lr_scheduler_cyclic`` callback: vary the learning rate between two values."""
 
 from __future__ import annotations
 
-from perceptrain_core.callbacks.support.arguments import check_count, check_number
 from perceptrain_core.callbacks.support.context import TrainerContext
-from perceptrain_core.callbacks.support.learning_rate_schedule import LearningRateSchedule
+from perceptrain_core.callbacks.support.learning_rate_callback import LearningRateCallback
 from perceptrain_core.errors import CallbackError
+from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.schedules.rules import triangle
 from perceptrain_core.types import TrainingStage
 
 
-class LRSchedulerCyclic(LearningRateSchedule):
-    """Let the learning rate rise from ``base_lr`` to ``max_lr`` and fall back, in triangles.
+class LRSchedulerCyclic(LearningRateCallback):
+    """Raise the learning rate from ``base_lr`` to ``max_lr`` and lower it again, in triangles.
 
     Every parameter group starts the run at ``base_lr``. The rates are those of
-    ``torch.optim.lr_scheduler.CyclicLR`` in its mode ``"triangular"``.
+    ``torch.optim.lr_scheduler.CyclicLR`` with ``mode="triangular"``.
 
     Args:
         on: ``"train_epoch_end"``, ``"train_batch_end"``, or the start of either.
-        called_every: Set the rate at every so many epochs, or batches on a batch stage.
+        called_every: The number of epochs (batches on a batch stage) between two calls.
         base_lr: The lowest rate.
         max_lr: The highest rate.
         step_size: Epochs, or batches on a batch stage, from one to the other.
 
     Raises:
-        CallbackError: An argument that cannot be.
+        CallbackError: An argument is not valid.
     """
 
     def __init__(
@@ -35,13 +36,15 @@ class LRSchedulerCyclic(LearningRateSchedule):
         step_size: int,
     ) -> None:
         super().__init__(on, called_every)
-        self.base_lr = check_number("base_lr", base_lr)
-        self.max_lr = check_number("max_lr", max_lr, above=0)
-        if self.max_lr < self.base_lr:
-            raise CallbackError(
-                f"max_lr must be at least base_lr, {base_lr!r}, but it is {max_lr!r}."
-            )
-        self.step_size = check_count("step_size", step_size, 1)
+        faults = number_faults({"base_lr": base_lr}, at_least=0)
+        faults += number_faults({"max_lr": max_lr}, above=0)
+        faults += number_faults({"step_size": step_size}, whole=True, at_least=1)
+        if not faults and max_lr < base_lr:
+            faults = [f"max_lr={max_lr!r}: expected at least base_lr, {base_lr!r}"]
+        refuse(type(self).__name__, faults, CallbackError)
+        self.base_lr = float(base_lr)
+        self.max_lr = float(max_lr)
+        self.step_size = int(step_size)
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
         """Start at ``base_lr``, unless the run is resumed."""
@@ -49,7 +52,6 @@ class LRSchedulerCyclic(LearningRateSchedule):
         if not resumed:
             self.set_rates(trainer)
 
-    def rate(self, present: float, initial: float) -> float:
-        """Give the rate of the triangle; the others play no part."""
-        position = self.calls * self.called_every % (2 * self.step_size) / self.step_size
-        return self.base_lr + (self.max_lr - self.base_lr) * (1 - abs(1 - position))
+    def rate(self, current: float, initial: float) -> float:
+        """Return the rate of the triangle; the other rates have no influence."""
+        return triangle(self.position, self.base_lr, self.max_lr, self.step_size)

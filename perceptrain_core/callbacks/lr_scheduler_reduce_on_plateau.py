@@ -1,45 +1,47 @@
-"""The learning rate falls by a factor when a metric has stopped getting better."""
+"""The ``lr_scheduler_reduce_on_plateau`` callback: reduce the rate when a metric stagnates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from perceptrain_core.callbacks.support.arguments import check_count, check_number
 from perceptrain_core.callbacks.support.context import TrainerContext
-from perceptrain_core.callbacks.support.learning_rate_schedule import LearningRateSchedule
+from perceptrain_core.callbacks.support.learning_rate_callback import LearningRateCallback
 from perceptrain_core.callbacks.support.metric_monitor import MetricMonitor
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import CallbackError
+from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.schedules.rules import reduced
 from perceptrain_core.types import TrainingStage
 
 
-class LRSchedulerReduceOnPlateau(LearningRateSchedule):
-    """Multiply the learning rate by ``gamma`` when a metric has not become better for long.
+class LRSchedulerReduceOnPlateau(LearningRateCallback):
+    """Multiply the learning rate by ``gamma`` when a metric has stopped improving.
 
-    It counts as ``torch.optim.lr_scheduler.ReduceLROnPlateau`` does: ``patience`` values that are
-    no better are borne, and the next one reduces the rate and starts the count again. Epochs that
-    do not have the metric, such as those without a validation, are passed over.
+    It counts as ``torch.optim.lr_scheduler.ReduceLROnPlateau`` does: it tolerates ``patience``
+    values without an improvement; the next one reduces the rate and resets the count. Epochs
+    without the metric, such as those without a validation, are skipped.
 
     Args:
-        on: ``"train_epoch_end"``, ``"val_epoch_end"``, or ``"train_batch_end"`` to look at the
+        on: ``"train_epoch_end"``, ``"val_epoch_end"``, or ``"train_batch_end"`` to monitor the
             metrics of each batch.
-        called_every: Look at every so many epochs, or batches on a batch stage.
+        called_every: The number of epochs (batches on a batch stage) between two calls.
         monitor: The metric, by its name in the history: ``"train_loss"``, ``"val_loss"``, ...
-        patience: So many values in a row may be no better than the best.
+        patience: The number of values without an improvement to tolerate.
         mode: ``"min"`` if lower is better, ``"max"`` if higher is.
         gamma: The factor, below 1.
-        threshold: A value is better only if it is so by more than this share of the best.
-        min_lr: No rate is reduced below this.
+        threshold: An improvement must exceed this fraction of the best value.
+        min_lr: The lowest rate; a rate that is already below it is kept.
         verbose: Print a line at each reduction, unless ``config.verbose`` is false.
 
     Attributes:
         best_value: The best value so far.
-        counter: How many values have come since it, or since the rate was last reduced.
-        calls: How many times the rate has been reduced.
+        counter: The number of values since the best one or the last reduction.
+        calls: How often the rate has been reduced.
 
     Raises:
-        CallbackError: An argument that cannot be; during the fit, a metric that the run does not
-            have.
+        CallbackError: An argument is not valid, or, during the fit, the run does not have the
+            metric.
     """
 
     stages = frozenset(
@@ -63,12 +65,16 @@ class LRSchedulerReduceOnPlateau(LearningRateSchedule):
         verbose: bool = True,
     ) -> None:
         super().__init__(on, called_every)
+        faults = number_faults({"patience": patience}, whole=True, at_least=0)
+        faults += number_faults({"gamma": gamma}, above=0, below=1)
+        faults += number_faults({"threshold": threshold, "min_lr": min_lr}, at_least=0)
+        refuse(type(self).__name__, faults, CallbackError)
         self.monitor = monitor
-        self.patience = check_count("patience", patience, 0)
+        self.patience = int(patience)
         self.mode = mode
-        self.gamma = check_number("gamma", gamma, above=0, below=1)
-        self.threshold = check_number("threshold", threshold)
-        self.min_lr = check_number("min_lr", min_lr)
+        self.gamma = float(gamma)
+        self.threshold = float(threshold)
+        self.min_lr = float(min_lr)
         self.verbose = verbose
         self._metric = MetricMonitor(type(self).__name__, monitor, mode, self.threshold, True)
 
@@ -79,15 +85,15 @@ class LRSchedulerReduceOnPlateau(LearningRateSchedule):
 
     @property
     def counter(self) -> int:
-        """How many values have come since the best one or the last reduction."""
+        """The number of values since the best one or the last reduction."""
         return self._metric.since
 
-    def rate(self, present: float, initial: float) -> float:
-        """Give the reduced rate; one that is below ``min_lr`` stays."""
-        return max(present * self.gamma, min(present, self.min_lr))
+    def rate(self, current: float, initial: float) -> float:
+        """Return the reduced rate."""
+        return reduced(current, self.gamma, self.min_lr)
 
     def update(self, trainer: TrainerContext, config: TrainConfig) -> None:
-        """Look at the metric, and reduce the rate if it is time.
+        """Check the metric, and reduce the rate if it has stopped improving.
 
         Raises:
             CallbackError: The run does not have the metric.
@@ -95,8 +101,8 @@ class LRSchedulerReduceOnPlateau(LearningRateSchedule):
         value = self._metric.read(trainer.opt_result, self.on, config)
         if value is None or self._metric.is_improved_by(value) or self.counter <= self.patience:
             return
-        before = self.rates(trainer)
         self._metric.since = 0
+        before = self.rates(trainer)
         super().update(trainer, config)
         after = self.rates(trainer)
         if self.verbose and config.verbose and after != before:
@@ -113,20 +119,16 @@ class LRSchedulerReduceOnPlateau(LearningRateSchedule):
             self._metric.reset()
 
     def end_run(self, trainer: TrainerContext) -> None:
-        """Say if the metric never came.
-
-        Warns:
-            UserWarning: It was waited for in vain.
-        """
+        """Warn if the metric was never available."""
         if trainer.current_epoch:
             self._metric.warn_if_unseen(trainer.current_epoch)
         super().end_run(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """The reductions, the initial rates, and what has been seen of the metric."""
+        """Return the progress and the best value of the metric."""
         return {**super().state_dict(), "metric": self._metric.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the progress and the best value of the metric."""
         super().load_state_dict(state)
         self._metric.load_state_dict(state["metric"])

@@ -1,24 +1,26 @@
-"""The learning rate falls by a factor, every so often."""
+"""The ``lr_scheduler_step_decay`` callback: multiply the learning rate by a factor."""
 
 from __future__ import annotations
 
-from perceptrain_core.callbacks.support.arguments import check_number
-from perceptrain_core.callbacks.support.learning_rate_schedule import LearningRateSchedule
+from perceptrain_core.callbacks.support.learning_rate_callback import LearningRateCallback
+from perceptrain_core.errors import CallbackError
+from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.schedules.rules import step_decay
 from perceptrain_core.types import TrainingStage
 
 
-class LRSchedulerStepDecay(LearningRateSchedule):
+class LRSchedulerStepDecay(LearningRateCallback):
     """Multiply the learning rate by ``gamma`` at each call.
 
     The rates are those of ``torch.optim.lr_scheduler.StepLR`` with ``step_size=called_every``.
 
     Args:
         on: ``"train_epoch_end"``, ``"train_batch_end"``, or the start of either.
-        called_every: Every so many epochs, or batches on a batch stage.
+        called_every: The number of epochs (batches on a batch stage) between two calls.
         gamma: The factor.
 
     Raises:
-        CallbackError: An argument that cannot be.
+        CallbackError: An argument is not valid.
     """
 
     def __init__(
@@ -28,8 +30,9 @@ class LRSchedulerStepDecay(LearningRateSchedule):
         gamma: float = 0.5,
     ) -> None:
         super().__init__(on, called_every)
-        self.gamma = check_number("gamma", gamma, above=0)
+        refuse(type(self).__name__, number_faults({"gamma": gamma}, above=0), CallbackError)
+        self.gamma = float(gamma)
 
-    def rate(self, present: float, initial: float) -> float:
-        """Give the present rate times ``gamma``."""
-        return present * self.gamma
+    def rate(self, current: float, initial: float) -> float:
+        """Return the current rate times ``gamma``."""
+        return step_decay(current, self.gamma)

@@ -1,4 +1,4 @@
-"""Print the metrics of an epoch."""
+"""The ``print_metrics`` callback: print the metrics of an epoch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from perceptrain_core.trackers.base import Tracker
 class PrintMetrics(Callback):
     """Print one line with the epoch and its metrics, unless ``config.verbose`` is false.
 
-    Takes the arguments of `Callback`; by default it runs at the end of every epoch.
+    Accepts the arguments of `Callback`; by default it runs at the end of every epoch.
     """
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Let the tracker print ``trainer.opt_result``."""
+        """Print ``trainer.opt_result`` through the tracker."""
         if config.verbose:
             writer.print_metrics(trainer.opt_result)

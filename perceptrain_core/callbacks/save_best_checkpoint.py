@@ -1,4 +1,4 @@
-"""Keep the checkpoint of the best validation."""
+"""The ``save_best_checkpoint`` callback: save the run whenever validation improves."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from perceptrain_core.types import TrainingStage
 class SaveBestCheckpoint(Callback):
     """Write ``checkpoint_best.pt`` whenever a validation is the best so far.
 
-    What is best is for ``config.validation_criterion(val_loss, best_loss, val_epsilon)`` to say;
-    without one, a ``val_loss`` lower by more than ``config.val_epsilon``.
+    A validation is better if ``config.validation_criterion(val_loss, best_loss, val_epsilon)``
+    returns true; by default, if ``val_loss`` is lower by more than ``config.val_epsilon``.
 
     Args:
-        on: ``"train_epoch_end"`` or ``"train_end"``. ``"val_epoch_end"`` is taken for the end of
-            the epoch that the validation belongs to: there the run can be resumed.
-        called_every: Look at every so many epochs; those without a validation are passed over.
-        callback_condition: ``f(opt_result) -> bool``; look only if true.
+        on: ``"train_epoch_end"`` or ``"train_end"``. ``"val_epoch_end"`` means the end of the
+            epoch that the validation belongs to, from where the run can be resumed.
+        called_every: The number of epochs between two checks; epochs without a validation are
+            skipped.
+        callback_condition: ``f(opt_result) -> bool``; check only if it returns true.
 
     Attributes:
         best_loss: The lowest validation loss so far, infinite before the first.
 
     Raises:
-        CallbackError: An argument that cannot be.
+        CallbackError: An argument is not valid.
     """
 
     stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END})
@@ -49,16 +50,16 @@ class SaveBestCheckpoint(Callback):
         self.best_loss = float("inf")
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
-        """Forget the best loss of another run."""
+        """Start over, unless the run is resumed."""
         if not resumed:
             self.best_loss = float("inf")
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Compare, and write if it is the best.
+        """Write a checkpoint if the validation is the best so far.
 
         Raises:
-            CheckpointError: It cannot be written; the one before it stays.
-            NonFiniteLossError: The parameters hold a NaN; the checkpoint before stays.
+            CheckpointError: It cannot be written; the previous one is kept.
+            NonFiniteLossError: A parameter is NaN or infinite; the previous checkpoint is kept.
         """
         val_loss = trainer.opt_result.metrics.get("val_loss")
         if val_loss is None:
@@ -67,16 +68,16 @@ class SaveBestCheckpoint(Callback):
         if criterion(float(val_loss), self.best_loss, config.val_epsilon):
             require_finite(trainer)
             self.best_loss = float(val_loss)
-            state = trainer.state_dict()  # each process has a part in it, and the first writes it
+            state = trainer.state_dict()  # collective: every process takes part, the first writes
             if trainer.opt_result.rank == 0:
                 write_file(trainer.log_folder / BEST, state)
 
     def state_dict(self) -> dict[str, Any]:
-        """The best loss."""
+        """Return the best loss."""
         return {"best_loss": self.best_loss}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on comparing with the best loss of the run so far."""
+        """Restore the best loss."""
         self.best_loss = float(state["best_loss"])
 
 

@@ -1,4 +1,4 @@
-"""Write a checkpoint every so many epochs, and let the oldest go."""
+"""The ``save_checkpoint`` callback: save the run, and delete the oldest checkpoints."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from perceptrain_core.types import TrainingStage
 class SaveCheckpoint(Callback):
     """Write a checkpoint to the folder of the run, from which it can be resumed.
 
-    Its name is ``checkpoint_epoch_NNNNNN.pt``, with the epochs that are complete; inside an epoch,
-    on the stage ``train_batch_end``, ``checkpoint_epoch_NNNNNN_batch_NNNNNNNNN.pt``, with the
-    batches taken since. The ``config.keep_checkpoints`` newest stay.
+    Its name is ``checkpoint_epoch_NNNNNN.pt``, with the number of complete epochs; within an epoch
+    (stage ``train_batch_end``) ``checkpoint_epoch_NNNNNN_batch_NNNNNNNNN.pt``, with the number of
+    batches since. The newest ``config.keep_checkpoints`` are kept.
 
-    Takes the arguments of `Callback`; by default it runs at the end of every epoch.
+    Accepts the arguments of `Callback`; by default it runs at the end of every epoch.
     """
 
     stages = frozenset(
@@ -34,21 +34,21 @@ class SaveCheckpoint(Callback):
         """Save the run.
 
         Raises:
-            CheckpointError: It cannot be written; earlier ones are as they were.
-            NonFiniteLossError: The parameters hold a NaN; earlier checkpoints are as they were.
+            CheckpointError: It cannot be written; earlier checkpoints are kept.
+            NonFiniteLossError: A parameter is NaN or infinite; earlier checkpoints are kept.
         """
         save_run(trainer)
 
 
 def save_run(trainer: TrainerContext) -> Path:
-    """Write a checkpoint of a run as it stands, and let the oldest go.
+    """Write a checkpoint of the current state, delete the oldest ones, and return the path.
 
     Raises:
-        CheckpointError: It cannot be written; earlier ones are as they were.
-        NonFiniteLossError: The parameters hold a NaN; earlier checkpoints are as they were.
+        CheckpointError: It cannot be written; earlier checkpoints are kept.
+        NonFiniteLossError: A parameter is NaN or infinite; earlier checkpoints are kept.
     """
     require_finite(trainer)
-    state = trainer.state_dict()  # each process has a part in it, and the first writes it
+    state = trainer.state_dict()  # collective: every process takes part, the first writes
     path = checkpoint_path(trainer.log_folder, state["epoch"], state["batch"])
     if trainer.opt_result.rank == 0:
         write_file(path, state)
@@ -57,17 +57,17 @@ def save_run(trainer: TrainerContext) -> Path:
 
 
 def require_finite(trainer: TrainerContext) -> None:
-    """Refuse to keep a model that is lost, unless the settings ignore such things.
+    """Refuse to save a model with nonfinite parameters, unless ``on_nonfinite="ignore"``.
 
     Raises:
         NonFiniteLossError: A parameter is NaN or infinite.
     """
     if trainer.config.on_nonfinite == "ignore":
         return
-    lost = nonfinite_parameter(trainer.model)
-    if lost is not None:
+    name = nonfinite_parameter(trainer.model)
+    if name is not None:
         raise NonFiniteLossError(
-            f"The parameter {lost!r} is not finite in epoch {trainer.current_epoch}, "
-            "although the loss was: its gradient was not, as that of a root or a norm at 0. No "
-            "checkpoint was written; earlier ones are good."
+            f"The parameter {name!r} is not finite in epoch {trainer.current_epoch}, although the "
+            "loss was: its gradient was not, as happens with a root or a norm at 0. No checkpoint "
+            "was written; earlier ones are intact."
         )

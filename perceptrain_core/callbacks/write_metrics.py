@@ -1,4 +1,4 @@
-"""Write the metrics of an epoch to the tracker."""
+"""The ``write_metrics`` callback: write the metrics of an epoch to the tracker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from perceptrain_core.trackers.base import Tracker, named_values
 class WriteMetrics(Callback):
     """Write the epoch's metrics, ``train_NAME`` and ``val_NAME``, to the tracker.
 
-    Takes the arguments of `Callback`; by default it runs at the end of every epoch.
+    Accepts the arguments of `Callback`; by default it runs at the end of every epoch.
     """
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:

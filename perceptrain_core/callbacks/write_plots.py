@@ -1,4 +1,4 @@
-"""Give the pictures of ``config.plotting_functions`` to the tracker."""
+"""The ``write_plots`` callback: log the figures of ``config.plotting_functions``."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from perceptrain_core.trackers.base import Tracker
 
 
 class WritePlots(Callback):
-    """Make the pictures and give them to the tracker.
+    """Call ``config.plotting_functions`` and log their figures to the tracker.
 
-    Takes the arguments of `Callback`; by default it runs at the end of every epoch.
+    Accepts the arguments of `Callback`; by default it runs at the end of every epoch.
     """
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
-        """Say it now if there will be no picture.
+        """Warn if there are no plotting functions.
 
         Warns:
             UserWarning: There are no plotting functions.
         """
         if not trainer.config.plotting_functions:
             warnings.warn(
-                "There is nothing to plot: give TrainConfig(plotting_functions=(f,)), with "
+                "There is nothing to plot: pass TrainConfig(plotting_functions=(f,)), with "
                 "f(model, iteration) -> (name, figure).",
                 stacklevel=2,
             )

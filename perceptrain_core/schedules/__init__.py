@@ -1,1 +1,5 @@
-"""Learning-rate schedules: any scheduler of torch by name, stepped and saved with a run."""
+"""Learning rates: schedulers of torch by name, and the rules of the ``lr_scheduler_*`` callbacks.
+
+`schedule` runs a scheduler of torch, `rules` and `plateau` are what the callbacks step, and `rates`
+reads and sets the rates of an optimizer. Nothing else in the package changes a learning rate.
+"""

@@ -16,9 +16,9 @@ from perceptrain_core.registry.messages import did_you_mean
 
 @cache
 def scheduler_names() -> dict[str, type[LRScheduler]]:
-    """Give every scheduler of ``torch.optim.lr_scheduler`` by its name.
+    """Return every scheduler of ``torch.optim.lr_scheduler`` by its name.
 
-    The name is that of the class in snake case, without ``LR`` and ``Scheduler``: ``one_cycle``
+    The name is the class name in snake case, without ``LR`` and ``Scheduler``: ``one_cycle``
     is ``OneCycleLR``, ``reduce_on_plateau`` is ``ReduceLROnPlateau``.
     """
     return {
@@ -30,27 +30,27 @@ def scheduler_names() -> dict[str, type[LRScheduler]]:
 
 
 def scheduler_class(name: str) -> type[LRScheduler]:
-    """Find a scheduler by its name, or by that of its class.
+    """Find a scheduler by its name or its class name.
 
     Raises:
-        UnknownNameError: torch has none of the name.
+        UnknownNameError: torch has no scheduler of this name.
     """
     names = scheduler_names()
     found = names.get(name) or {item.__name__: item for item in names.values()}.get(name)
     if found is None:
         raise UnknownNameError(
             f"There is no learning-rate scheduler {name!r}.{did_you_mean(_snake_case(name), names)}"
-            f" The schedulers of torch are: {', '.join(names)}; any other is given as a reference, "
+            f" The schedulers of torch are: {', '.join(names)}; pass any other as a reference, "
             "'package.module:attribute'."
         )
     return found
 
 
 def split_scheduler(given: Any) -> tuple[Any, dict[str, Any]]:
-    """Split what names a scheduler into the name, class or function, and the options.
+    """Split a scheduler setting into the name, class or function, and the options.
 
     Raises:
-        OptionError: It names none.
+        OptionError: It is neither.
     """
     name, options = given, {}
     if isinstance(given, Mapping) and "name" in given:
@@ -59,20 +59,20 @@ def split_scheduler(given: Any) -> tuple[Any, dict[str, Any]]:
     if isinstance(name, str) or callable(name):
         return name, options
     raise OptionError(
-        f"{given!r:.60} is no learning-rate scheduler: give a name, a mapping with a 'name' and "
-        "options, a reference 'package.module:attribute', or a function f(optimizer) that makes "
+        f"{given!r:.60} is not a learning-rate scheduler: pass a name, a mapping with a 'name' and "
+        "options, a reference 'package.module:attribute', or a function f(optimizer) that returns "
         "one."
     )
 
 
 def check_scheduler_names(given: Any) -> None:
-    """Refuse names that nothing has, also those of the parts of a scheduler that has parts.
+    """Refuse unknown names, also among the parts of a combined scheduler.
 
-    A reference (with a colon) is tried when it is used.
+    A reference (with a colon) is not loaded before it is used.
 
     Raises:
-        UnknownNameError: torch has none of the name.
-        OptionError: Something given names none.
+        UnknownNameError: torch has no scheduler of this name.
+        OptionError: A setting does not name a scheduler.
     """
     name, options = split_scheduler(given)
     if isinstance(name, str) and ":" not in name:
@@ -82,10 +82,10 @@ def check_scheduler_names(given: Any) -> None:
 
 
 def scheduler_parts(options: Mapping[str, Any]) -> list[Any]:
-    """Give what names the parts of a scheduler that is made of others: its ``schedulers``.
+    """Return the option ``schedulers`` of a combined scheduler; empty for any other.
 
     Raises:
-        OptionError: They are no list.
+        OptionError: It is not a list.
     """
     parts = options.get("schedulers", ())
     if isinstance(parts, list | tuple):

@@ -1,4 +1,4 @@
-"""From a name and options to a scheduler of torch, with the lengths that a run has."""
+"""Plan a scheduler of torch: find it by name, check its options, fill in its length."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ from perceptrain_core.schedules.names import (
     split_scheduler,
 )
 
-#: What the run has in place of a default: the number of steps until the end.
+#: The option that holds the number of steps until the end, which a run fills in.
 _LENGTHS = {CosineAnnealingLR: "T_max", OneCycleLR: "total_steps", PolynomialLR: "total_iters"}
+#: Alternative ways to set the length of `OneCycleLR`.
 _OTHER_LENGTHS = {"epochs", "steps_per_epoch"}
 
-#: Those that are to be stepped after every batch, as their documentation says.
+#: The schedulers that torch documents to be stepped after every batch.
 PER_BATCH = (OneCycleLR, CyclicLR)
 
 
 @dataclass(frozen=True)
 class SchedulerPlan:
-    """A scheduler that was asked for, and has not been made.
+    """A scheduler that has been requested but not yet made.
 
     Attributes:
-        label: How to call it in messages.
-        target: The class, or a function of the optimizer that makes it.
+        label: Its name in messages.
+        target: The class, or a function that returns the scheduler of an optimizer.
         options: Its options.
-        parts: The plans of the schedulers that it is made of; ``None`` if it is of one piece.
+        parts: The plans of the schedulers that it combines; ``None`` if it combines none.
     """
 
     label: str
@@ -53,12 +54,12 @@ class SchedulerPlan:
     parts: tuple[SchedulerPlan, ...] | None
 
     def is_one_of(self, *kinds: type) -> bool:
-        """Whether the target is a class of these kinds; of a function it is not known."""
+        """Whether the target is one of these classes; false for a function."""
         return isinstance(self.target, type) and issubclass(self.target, kinds)
 
     @property
     def per_batch(self) -> bool:
-        """Whether it, or a part of it, is to be stepped after every batch."""
+        """Whether it, or one of its parts, must be stepped after every batch."""
         return self.is_one_of(*PER_BATCH) or any(part.per_batch for part in self.parts or ())
 
     def make(self, optimizer: Optimizer, steps: int | None) -> LRScheduler:
@@ -66,12 +67,12 @@ class SchedulerPlan:
 
         Args:
             optimizer: Its rates are set to those of the first step.
-            steps: How many steps it will take; ``None`` if that is not known.
+            steps: The number of steps that it will be stepped; ``None`` if unknown.
 
         Raises:
-            ConfigError: Its length is not known.
-            OptionError: It does not take the options, or does not fit the optimizer.
-            TargetError: What was given makes no scheduler of this optimizer.
+            ConfigError: Its length is unknown.
+            OptionError: It does not accept the options, or does not fit the optimizer.
+            TargetError: The target does not return a scheduler of this optimizer.
         """
         self._check_momentum(optimizer)
         options = self._with_length(steps)
@@ -88,8 +89,8 @@ class SchedulerPlan:
             raise OptionError(f"{self.label} cannot be made: {one_line(error)}") from error
         if not isinstance(made, LRScheduler) or made.optimizer is not optimizer:
             raise TargetError(
-                f"{self.label} made {made!r:.60}; expected a torch.optim.lr_scheduler.LRScheduler "
-                "of the optimizer that it was called with."
+                f"{self.label} returned {made!r:.60}; expected a "
+                "torch.optim.lr_scheduler.LRScheduler of the optimizer that it was called with."
             )
         return made
 
@@ -99,9 +100,8 @@ class SchedulerPlan:
             return self.options
         if steps is None:
             raise ConfigError(
-                f"{self.label} needs {length}, the number of steps of the whole run, and the "
-                f"training data do not tell how many there are: pass {length}=..., or data that "
-                "have a length."
+                f"{self.label} needs {length}, the number of steps of the whole run, but the "
+                f"training data have no length: pass {length}=..., or data with a length."
             )
         return {**self.options, length: max(1, steps)}
 
@@ -114,7 +114,7 @@ class SchedulerPlan:
         if len(milestones) != len(parts) - 1:
             raise OptionError(
                 f"{self.label} has {len(parts)} schedulers and {len(milestones)} milestones; "
-                "expected one milestone between each and the next."
+                "expected one milestone between each two schedulers."
             )
         spans = zip([0, *milestones], [*milestones, steps], strict=True)
         return [None if end is None else end - start for start, end in spans]
@@ -126,24 +126,24 @@ class SchedulerPlan:
             return
         if not {"momentum", "betas"} & optimizer.defaults.keys():
             raise OptionError(
-                f"{self.label} lets the momentum rise and fall, and {type(optimizer).__name__} has "
-                "none: pass cycle_momentum=False, or use an optimizer with momentum or betas."
+                f"{self.label} cycles the momentum, and {type(optimizer).__name__} has none: pass "
+                "cycle_momentum=False, or use an optimizer with momentum or betas."
             )
 
 
 def read_plan(given: Any, extra: Sequence[str] = ()) -> SchedulerPlan:
-    """Find what was asked for, and check its options.
+    """Find a scheduler and check its options.
 
     Args:
         given: A name, a reference, a mapping with a ``name`` and options, a class, or a function
             of the optimizer.
-        extra: Options that are not for the scheduler itself, and are allowed beside its own;
-            ``"monitor"`` only for one that looks at a metric.
+        extra: Options that are accepted besides the scheduler's own; ``"monitor"`` only for a
+            scheduler that uses a metric.
 
     Raises:
-        UnknownNameError: torch has none of the name.
+        UnknownNameError: torch has no scheduler of this name.
         OptionError: An option is unknown or missing, or ``given`` is none of the above.
-        TargetError: A reference cannot be loaded, or is no class or function.
+        TargetError: A reference cannot be loaded, or is not a class or function.
     """
     name, options = split_scheduler(given)
     target = name
@@ -152,7 +152,7 @@ def read_plan(given: Any, extra: Sequence[str] = ()) -> SchedulerPlan:
     shown = name if isinstance(name, str) else getattr(name, "__qualname__", type(name).__name__)
     label = f"The learning-rate scheduler {shown!r}"
     if not callable(target):
-        raise TargetError(f"{label} is {target!r:.60}: a class or a function was expected.")
+        raise TargetError(f"{label} is {target!r:.60}: expected a class or a function.")
     _check_options(label, target, options, extra)
     parts = None
     if "schedulers" in options:
@@ -170,8 +170,8 @@ def _check_options(
     if isinstance(target, type) and not issubclass(target, ReduceLROnPlateau):
         extra = [name for name in extra if name != "monitor"]
     known = dict(signature.parameters)
-    known.pop("last_epoch", None)  # a run is resumed by the state of the scheduler
-    if "optimizer" in known:  # not the first one of all
+    known.pop("last_epoch", None)  # runs are resumed by the state of the scheduler
+    if "optimizer" in known:  # not the first parameter of all schedulers
         known["optimizer"] = Parameter("optimizer", Parameter.POSITIONAL_ONLY)
     length = _length_option(target)
     if length is not None:
@@ -188,7 +188,7 @@ def _length_option(target: Callable[..., Any]) -> str | None:
 
 
 def _loaded(value: Any) -> Any:
-    """Load references among the values of an option, as ``lr_lambda = "./rates.py:warm_up"``."""
+    """Load references among option values, e.g. ``lr_lambda = "./rates.py:warm_up"``."""
     if isinstance(value, list):
         return [_loaded(item) for item in value]
     return load_reference(value) if isinstance(value, str) and ":" in value else value

@@ -1,4 +1,4 @@
-"""The learning rates of an optimizer."""
+"""Read and set the learning rates of an optimizer."""
 
 from __future__ import annotations
 
@@ -6,17 +6,41 @@ from typing import Any
 
 from torch import Tensor
 
+from perceptrain_core.errors import PerceptrainError, TrainingError
 
-def set_rate(group: dict[str, Any], rate: Any) -> None:
-    """Set the learning rate of a parameter group, a number or a tensor."""
-    if isinstance(group["lr"], Tensor):  # as captured and compiled optimizers have it
+
+def rate_groups(
+    optimizer: Any, owner: str, error: type[PerceptrainError] = TrainingError
+) -> list[dict[str, Any]]:
+    """Return the parameter groups of an optimizer, all of which have a learning rate.
+
+    Args:
+        optimizer: The optimizer.
+        owner: Who sets the rates, for the message.
+        error: The error to raise.
+
+    Raises:
+        TrainingError: The optimizer has no learning rates; the class is ``error``.
+    """
+    groups: list[dict[str, Any]] = getattr(optimizer, "param_groups", [])
+    if groups and all("lr" in group for group in groups):
+        return groups
+    raise error(
+        f"{owner} sets learning rates, and {type(optimizer).__name__} has none: use an optimizer "
+        f"of torch.optim, or leave {owner} out."
+    )
+
+
+def set_rate(group: dict[str, Any], rate: float | Tensor) -> None:
+    """Set the learning rate of a parameter group; a tensor is changed in place."""
+    if isinstance(group["lr"], Tensor):  # captured and compiled optimizers hold on to the tensor
         group["lr"].fill_(rate)
     else:
         group["lr"] = rate
 
 
 def begin_epoch(optimizer: Any, epoch: int) -> None:
-    """Tell an optimizer that an epoch begins, if it has a method ``begin_epoch`` to be told."""
-    told = getattr(optimizer, "begin_epoch", None)
-    if told is not None:
-        told(epoch)
+    """Call ``optimizer.begin_epoch(epoch)`` if the optimizer has such a method."""
+    begin = getattr(optimizer, "begin_epoch", None)
+    if begin is not None:
+        begin(epoch)

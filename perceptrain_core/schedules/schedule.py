@@ -1,4 +1,4 @@
-"""Learning-rate schedules: any scheduler of torch by its name, stepped and saved with a run."""
+"""Run any scheduler of torch: made by name, stepped by the trainer, saved in checkpoints."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, SequentialLR
 
-from perceptrain_core.errors import CheckpointError, ConfigError, OptionError, TrainingError
+from perceptrain_core.errors import CheckpointError, ConfigError, OptionError
 from perceptrain_core.registry.messages import did_you_mean
 from perceptrain_core.schedules.plan import PER_BATCH, SchedulerPlan, read_plan
-from perceptrain_core.schedules.rates import begin_epoch, set_rate
+from perceptrain_core.schedules.rates import begin_epoch, rate_groups, set_rate
 from perceptrain_core.schedules.scheduler_state import full_state, plain_state
 
 
@@ -24,34 +24,35 @@ def make_schedule(
     steps_per_epoch: int | None,
     validates: bool = False,
 ) -> Schedule:
-    """Make the learning-rate schedule of a run.
+    """Build the learning-rate schedule of a run.
 
-    Its length is filled in from the run where it is not given: ``T_max`` of ``cosine_annealing``,
-    ``total_steps`` of ``one_cycle`` (unless ``epochs`` and ``steps_per_epoch`` are) and
-    ``total_iters`` of ``polynomial``, in epochs or steps as the interval says; inside
-    ``sequential`` they last from one milestone to the next. All other defaults are those of torch:
-    a ``linear`` warm-up takes 5 steps.
+    Lengths that are not set are filled in from the run: ``T_max`` of ``cosine_annealing``,
+    ``total_steps`` of ``one_cycle`` (unless ``epochs`` and ``steps_per_epoch`` are set) and
+    ``total_iters`` of ``polynomial``, in epochs or steps depending on ``interval``. Inside
+    ``sequential`` they last from one milestone to the next. All other defaults are torch's: a
+    ``linear`` warm-up lasts 5 steps.
 
-    An optimizer that had a schedule before starts again from its initial rates. To resume, load
-    the states of both afterwards, in any order: each holds what is its own.
+    If the optimizer had a schedule before, it starts again from its initial rates. To resume, load
+    the states of the optimizer and the schedule afterwards, in any order.
 
     Args:
         given: A name (``"one_cycle"`` or ``"OneCycleLR"``), a reference, a mapping
             ``{"name": ..., **options}``, a class, or a function ``f(optimizer)``. Every scheduler
-            has the option ``interval``, ``"epoch"`` or ``"batch"`` (after each step of the
-            optimizer); by default what torch says of that scheduler. ``reduce_on_plateau`` has
-            ``monitor``, a metric of the history; by default ``"val_loss"`` in a run that
-            validates, else ``"train_loss"``. The values of options may be references, too.
+            has the option ``interval``, ``"epoch"`` or ``"batch"`` (after each optimizer step);
+            the default is what the documentation of torch says about the scheduler.
+            ``reduce_on_plateau`` also has ``monitor``, a metric of the history; the default is
+            ``"val_loss"`` if the run validates, otherwise ``"train_loss"``. Option values may be
+            references, too.
         optimizer: The optimizer; its rates are set to those of the first step.
-        epochs: How many epochs the run has in all.
-        steps_per_epoch: How many steps of the optimizer an epoch has, if that is known.
+        epochs: The number of epochs of the run.
+        steps_per_epoch: The number of optimizer steps per epoch, if known.
         validates: Whether the run has validations.
 
     Raises:
-        UnknownNameError: torch has none of the name.
+        UnknownNameError: torch has no scheduler of this name.
         OptionError: An option is unknown, missing or wrong, or does not fit the optimizer.
-        TargetError: A reference cannot be loaded, or what was given makes no scheduler.
-        ConfigError: The length is not known, or too short for the run.
+        TargetError: A reference cannot be loaded, or the target does not return a scheduler.
+        ConfigError: The length is unknown, or too short for the run.
         TrainingError: The optimizer has no learning rates.
     """
     plan = read_plan(given, extra=("interval", "monitor"))
@@ -64,10 +65,10 @@ def make_schedule(
     per_batch = plan.per_batch if interval is None else interval == "batch"
     scheduler = plan.make(optimizer, all_steps if per_batch else epochs)
     _remember(optimizer, rates)
-    if interval is None:  # what a function made is known only now
+    if interval is None:  # for a function, known only now
         per_batch = _is_per_batch(scheduler)
     monitor = _check_monitor(plan, scheduler, monitor, per_batch, validates)
-    # What its order of calls warns of is right here: also when a resumed run begins with a step.
+    # torch would warn about the order of calls when a resumed run starts with a scheduler step.
     optimizer._opt_called = True  # type: ignore[attr-defined]
     length = all_steps if per_batch else epochs
     return Schedule(plan.label, scheduler, per_batch, monitor, length)
@@ -80,8 +81,8 @@ class Schedule:
         label: How to call it in messages.
         scheduler: The scheduler, just made.
         per_batch: Whether it steps after each optimizer step; else after each epoch.
-        monitor: The metric that it looks at, or ``None``.
-        steps: How many steps the run has for it, if that is known.
+        monitor: The metric that it monitors, or ``None``.
+        steps: The number of scheduler steps of the run, if known.
 
     Raises:
         ConfigError: The scheduler ends before the run.
@@ -104,16 +105,16 @@ class Schedule:
         last = _last_step(scheduler)
         if last is not None and steps is not None and last < steps:
             raise ConfigError(
-                f"{label} has total_steps={last}, and the run takes {steps} "
-                f"{self._unit}: it cannot go on after its end. Leave total_steps out, and it is "
-                "filled in."
+                f"{label} has total_steps={last}, but the run has {steps} {self._unit}: a "
+                "scheduler cannot be stepped past its end. Leave total_steps out to use "
+                "the length of the run."
             )
         try:
             scheduler.state_dict()
         except Exception as error:
             raise OptionError(
-                f"{label} has a state that cannot be saved: {error}. Functions that it is given "
-                "are to be functions of Python, or objects of a class."
+                f"The state of {label} cannot be saved: {error}. Pass Python functions or callable "
+                "objects as its function options."
             ) from error
 
     @property
@@ -121,18 +122,18 @@ class Schedule:
         return "steps" if self.per_batch else "epochs"
 
     def step_batch(self) -> None:
-        """Say that the optimizer has taken a step."""
+        """Step after an optimizer step, if the interval is ``"batch"``."""
         if self.per_batch:
             self.scheduler.step()
 
     def step_epoch(self, row: Mapping[str, float]) -> None:
-        """Say that an epoch is over.
+        """Step after an epoch, if the interval is ``"epoch"``.
 
         Args:
-            row: Its metrics, under the names of the history.
+            row: The metrics of the epoch, under their names in the history.
 
         Raises:
-            ConfigError: They do not have the one that is monitored, and no validation is to come.
+            ConfigError: The monitored metric is missing, and no validation can bring it.
         """
         if self.per_batch:
             return
@@ -147,7 +148,7 @@ class Schedule:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it stands, in plain values: functions among its options are left out."""
+        """Return the state in plain values; functions among the options are left out."""
         return {
             "kind": type(self.scheduler).__name__,
             "unit": self._unit,
@@ -156,51 +157,47 @@ class Schedule:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there, with the options of then; functions are those of now.
+        """Restore a saved state and its options; functions are taken from this scheduler.
 
         Raises:
-            CheckpointError: See `check_state`; then nothing has changed.
+            CheckpointError: See `check_state`; nothing has been changed then.
         """
         self.check_state(state)
         self.scheduler.load_state_dict(full_state(self.scheduler.state_dict(), state["scheduler"]))
 
     def check_state(self, state: Mapping[str, Any]) -> None:
-        """Refuse a state that this schedule cannot go on from.
+        """Refuse a state that this schedule cannot resume from.
 
         Raises:
-            CheckpointError: It is that of another kind, or of a shorter run that it was made for.
+            CheckpointError: It belongs to another kind of scheduler, or to a shorter run.
         """
         kind = type(self.scheduler).__name__
         if (kind, self._unit) != (state["kind"], state["unit"]):
             raise CheckpointError(
-                f"The run was made with the learning-rate scheduler {state['kind']}, counting "
-                f"{state['unit']}; it cannot go on with {kind}, counting {self._unit}. Resume "
-                "with the lr_scheduler that it had."
+                f"The run was started with the learning-rate scheduler {state['kind']}, stepped by "
+                f"{state['unit']}; it cannot be resumed with {kind}, stepped by {self._unit}. "
+                "Resume with the original lr_scheduler."
             )
         last = state["last_step"]
         if last is not None and self._steps is not None and last < self._steps:
             raise CheckpointError(
-                f"{self._label} was made for total_steps={last}, and the run is to have "
-                f"{self._steps} {self._unit} now: it cannot go on after its end. Resume with the "
-                "max_iter, batch_size and accumulate that it had, or start a new run."
+                f"{self._label} was made for total_steps={last}, but the run now has "
+                f"{self._steps} {self._unit}: a scheduler cannot be stepped past its end. Resume "
+                "with the original max_iter, batch_size and accumulate, or start a new run."
             )
 
 
 def _restart(optimizer: Optimizer) -> None:
-    """Put the rates back to where the first schedule of an optimizer found them."""
-    if not isinstance(optimizer, Optimizer) or any("lr" not in g for g in optimizer.param_groups):
-        raise TrainingError(
-            f"lr_scheduler sets learning rates, and {type(optimizer).__name__} has none: use an "
-            "optimizer of torch.optim, or leave lr_scheduler out."
-        )
+    """Reset the rates to those before the first schedule of the optimizer."""
+    groups = rate_groups(optimizer, "lr_scheduler")
     begin_epoch(optimizer, 1)
-    for group in optimizer.param_groups:
-        # Without it torch begins as with a new optimizer: CyclicLR would not start at its base.
+    for group in groups:
+        # With an initial_lr, torch resumes: CyclicLR would not start at its base.
         set_rate(group, group.pop("initial_lr", group["lr"]))
 
 
 def _remember(optimizer: Optimizer, rates: list[Any]) -> None:
-    """Keep the rates for the next schedule, where torch has not: for reduce_on_plateau."""
+    """Save the rates for the next schedule where torch does not (``reduce_on_plateau``)."""
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group.setdefault("initial_lr", rate)
 
@@ -214,12 +211,12 @@ def _is_per_batch(scheduler: LRScheduler) -> bool:
 
 
 def _last_step(scheduler: LRScheduler) -> int | None:
-    """Give the number of steps after which a scheduler refuses to go on, if there is one."""
-    if isinstance(scheduler, SequentialLR):  # its parts do not begin with it
+    """Return the number of steps after which the scheduler raises, or ``None``."""
+    if isinstance(scheduler, SequentialLR):  # its parts start later
         return None
     own = getattr(scheduler, "total_steps", None)
-    found = [own, *map(_last_step, _parts(scheduler))]
-    return min((last for last in found if last is not None), default=None)
+    ends = [own, *map(_last_step, _parts(scheduler))]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _check_monitor(
@@ -231,16 +228,16 @@ def _check_monitor(
 ) -> str | None:
     if not isinstance(scheduler, ReduceLROnPlateau):
         if monitor is not None:
-            raise OptionError(f"{plan.label} looks at no metric: leave monitor={monitor!r} out.")
+            raise OptionError(f"{plan.label} does not use a metric: leave monitor={monitor!r} out.")
         return None
     if per_batch:
-        raise OptionError(f"{plan.label} looks at the metrics of an epoch: interval='epoch'.")
+        raise OptionError(f"{plan.label} uses the metrics of an epoch: set interval='epoch'.")
     if monitor is None:
         return "val_loss" if validates else "train_loss"
     if not isinstance(monitor, str):
         raise OptionError(f"{plan.label}: monitor must be the name of a metric, not {monitor!r}.")
     if monitor.startswith("val_") and not validates:
         raise OptionError(
-            f"{plan.label} monitors {monitor!r}, and this run has no validations: set val_every."
+            f"{plan.label} monitors {monitor!r}, but this run has no validations: set val_every."
         )
     return monitor

@@ -12,17 +12,17 @@ _LEFT_OUT = object()
 
 
 def plain_state(state: dict[str, Any]) -> dict[str, Any]:
-    """Copy a state without what is neither a number, text or tensor, nor made of them."""
+    """Copy a state, keeping only numbers, texts, tensors, and containers of these."""
     copy: dict[str, Any] = _plain(state)
     return copy
 
 
 def full_state(own: Any, saved: Any) -> Any:
-    """Put what `plain_state` left out back in, as a freshly made scheduler has it.
+    """Fill in what `plain_state` left out from the state of a newly made scheduler.
 
     Args:
-        own: The state of the fresh scheduler.
-        saved: What `plain_state` gave.
+        own: The state of the new scheduler.
+        saved: What `plain_state` returned.
     """
     if type(own) is dict and isinstance(saved, dict):
         return own | {key: full_state(own.get(key), value) for key, value in saved.items()}

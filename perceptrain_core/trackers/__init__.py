@@ -1,4 +1,4 @@
-"""Trackers: where a run reports to."""
+"""Trackers: where the metrics, settings, pictures and models of a run are logged."""
 
 from perceptrain_core.trackers.base import Tracker, format_metrics
 from perceptrain_core.trackers.csv import CSVTracker

@@ -1,4 +1,4 @@
-"""What a tracker is: where the metrics, settings, pictures and model of a run go."""
+"""The base class of trackers, and how metrics are printed."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from perceptrain_core.types import Loader, OptimizeResult
 
 
 class Tracker:
-    """Takes what a run reports. Every method does nothing until a subclass needs it.
+    """Log a run. Every method does nothing unless a subclass overrides it.
 
-    A tracker is opened when a run starts and closed when it ends, also when it ends in an error.
-    It writes below ``config.log_folder``, which is the folder of this very run.
+    The trainer opens the tracker when a run starts and closes it when the run ends, even after an
+    error. Trackers write below ``config.log_folder``, which is the folder of this run.
     """
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
-        """Get ready.
+        """Start logging a run.
 
         Args:
-            config: The settings of the run; ``log_folder`` is its own folder.
-            iteration: The epoch the run goes on from; 0 for a fresh one.
+            config: The settings of the run; ``log_folder`` is the folder of the run.
+            iteration: The epoch from which the run is resumed; 0 for a new run.
         """
 
     def fail(self, error: BaseException) -> None:
-        """Know that the run was ended by an error; `close` comes next."""
+        """Record that an error ended the run; `close` is called next."""
 
     def close(self) -> None:
-        """Write what is left, and let go."""
+        """Flush and release everything."""
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """Take the metrics of an epoch, numbers under ``train_NAME`` and ``val_NAME``."""
+        """Log the metrics of an epoch, named ``train_NAME`` and ``val_NAME``."""
 
     def print_metrics(self, result: OptimizeResult) -> None:
-        """Print the metrics of an epoch: one line, but for a terminal that it is too long for."""
+        """Print the metrics of an epoch on one line, or on several if the terminal is too narrow."""
         width = get_terminal_size().columns if sys.stdout.isatty() else None
         print(format_metrics(result, width))
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
-        """Take the user's settings."""
+        """Log the hyperparameters."""
 
     def plot(
         self,
@@ -52,7 +52,7 @@ class Tracker:
         iteration: int,
         plotting_functions: PlottingFunctions,
     ) -> None:
-        """Take pictures: each function gives a name and a matplotlib figure."""
+        """Log pictures: each function returns a name and a matplotlib figure."""
 
     def log_model(
         self,
@@ -61,16 +61,15 @@ class Tracker:
         val_dataloader: Loader | None = None,
         test_dataloader: Loader | None = None,
     ) -> None:
-        """Take the trained model; the data are there for trackers that want an example."""
+        """Log the model; trackers may use the data as example inputs."""
 
 
 def format_metrics(result: OptimizeResult, width: int | None = None) -> str:
-    """Give the epoch and each metric, in columns that stay where they are from line to line.
+    """Format the epoch and its metrics, in columns that align from line to line.
 
     Args:
-        result: What to tell of.
-        width: Make a block of lines of what is longer than so many characters; by default it is
-            one line.
+        result: The result to format.
+        width: Break the text into lines if it is longer than this; by default it is one line.
     """
     head = f"epoch {result.iteration:>6}"
     values = {name: _number(value) for name, value in named_values(result).items()}
@@ -85,13 +84,13 @@ def format_metrics(result: OptimizeResult, width: int | None = None) -> str:
 
 
 def _number(value: float) -> str:
-    """Give four digits at least, and decimal points that stand below each other."""
+    """Format with at least four digits and aligned decimal points."""
     plain = value == 0 or 1e-3 <= abs(value) < 1e3
     return f"{value:11.6f}" if plain else f"{value:11.4e}"
 
 
 def named_values(result: OptimizeResult) -> dict[str, float]:
-    """Give the metrics as numbers, after the loss where they do not hold it: on batch stages."""
+    """Return the metrics as floats; on batch stages, where they lack the loss, after the loss."""
     values = {name: float(value) for name, value in result.metrics.items()}
     if result.loss is None or any(name.endswith("_loss") for name in values):
         return values

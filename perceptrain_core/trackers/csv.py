@@ -1,4 +1,4 @@
-"""Metrics as a CSV file, the rest as files beside it."""
+"""The ``csv`` tracker: metrics as a CSV file, everything else as files beside it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ FILE = "metrics.csv"
 class CSVTracker(Tracker):
     """Write ``metrics.csv``, ``hyperparams.json``, pictures as PNG and ``model.pt``.
 
-    The CSV has a column ``epoch`` and one for each metric; a metric that comes later (a
-    validation) gets a column of its own, and what an epoch does not have is left empty. Each
-    ``write`` adds a row, which is in the file when it returns: on batch stages, many an epoch.
+    The CSV has a column ``epoch`` and one for each metric. A metric that appears later, e.g. of a
+    validation, adds a column; cells of epochs without it are empty. Each ``write`` appends a row,
+    which is in the file when it returns; on batch stages an epoch has many rows.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class CSVTracker(Tracker):
 
     @property
     def folder(self) -> Path:
-        """The folder of the run, made if it is missing.
+        """The folder of the run, created if it is missing.
 
         Raises:
             TrainingError: The tracker is not open.
@@ -48,13 +48,13 @@ class CSVTracker(Tracker):
         return self._folder
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
-        """Go on after the rows up to this epoch, if there are any; files come when needed."""
+        """Keep existing rows up to this epoch; files are created when needed."""
         self._folder = Path(config.log_folder)
         self._columns = []
         self._iteration = iteration
 
     def close(self) -> None:
-        """Nothing is held open between two writes."""
+        """Forget the folder; no file is open between two writes."""
         self._folder = None
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
@@ -67,7 +67,7 @@ class CSVTracker(Tracker):
             csv.DictWriter(file, self._columns).writerow(row)
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
-        """Write ``hyperparams.json``; what JSON does not know is written as text."""
+        """Write ``hyperparams.json``; values that JSON does not support are written as text."""
         (self.folder / "hyperparams.json").write_text(as_json(hyperparams), encoding="utf-8")
 
     def plot(self, model: nn.Module, iteration: int, plotting_functions: PlottingFunctions) -> None:
@@ -89,10 +89,10 @@ class CSVTracker(Tracker):
         path = self.folder / FILE
         fresh = not self._columns
         self._columns, rows = read_table(path)
-        if fresh:  # what was written after the checkpoint that a resumed run starts from
+        if fresh:  # drop rows after the checkpoint that the run is resumed from
             rows = [row for row in rows if int(row["epoch"]) <= self._iteration]
         self._columns += [name for name in names if name not in self._columns]
-        # A run that is killed meanwhile leaves the table that was there.
+        # If the run is killed meanwhile, the old table remains.
         new = path.with_name(f"{FILE}.new")
         with new.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self._columns)
@@ -102,7 +102,7 @@ class CSVTracker(Tracker):
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Read the columns and the whole rows of a table; a kill may have cut the last one short."""
+    """Read the columns and complete rows of a table; a killed run may have cut the last one."""
     if not path.exists():
         return [], []
     text = path.read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""Pictures, one at a time: made, taken, and let go."""
+"""Make pictures one at a time, and close each after use."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PlottingFunctions: TypeAlias = tuple[Callable[[nn.Module, int], tuple[str, Any]]
 def figures(
     model: nn.Module, iteration: int, plotting_functions: PlottingFunctions
 ) -> Iterator[tuple[str, Any]]:
-    """Make each picture when its turn comes, and close it when the next one's has come.
+    """Make each picture lazily, and close it before the next is made.
 
     Yields:
         A name and a matplotlib figure.
 
     Raises:
-        TrainingError: A plotting function gave something else.
+        TrainingError: A plotting function returned something else.
     """
     for function in plotting_functions:
         match function(model, iteration):
@@ -34,17 +34,17 @@ def figures(
                     _close(figure)
             case other:
                 raise TrainingError(
-                    f"The plotting function {getattr(function, '__name__', function)!s} gave "
-                    f"{other!r:.60}; expected a name and a matplotlib figure."
+                    f"The plotting function {getattr(function, '__name__', function)!s} "
+                    f"returned {other!r:.60}; expected a name and a matplotlib figure."
                 )
 
 
 def picture_file(name: str, iteration: int) -> str:
-    """Give the file name of a picture, ``NAME_EPOCH.png``."""
+    """Return the file name of a picture, ``NAME_EPOCH.png``."""
     return re.sub(r"[/\\:]", "_", name) + f"_{iteration:06d}.png"
 
 
 def _close(figure: Any) -> None:
-    """Let pyplot forget a figure, which it would keep for ever."""
+    """Close a figure in pyplot, which would otherwise keep it forever."""
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close(figure)

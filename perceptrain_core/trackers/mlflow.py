@@ -1,4 +1,4 @@
-"""Metrics, settings, pictures and the model as a run of MLflow."""
+"""The ``mlflow`` tracker: metrics, settings, pictures and the model as a run of MLflow."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 
 RUN_ID = "mlflow_run_id"
 _NEEDED = ("mlflow", "sqlalchemy", "alembic", "filelock")
-_NAME_LIMIT, _VALUE_LIMIT = 250, 6000  # what MLflow takes as a name, and as the value of a param
+_NAME_LIMIT, _VALUE_LIMIT = 250, 6000  # the limits of MLflow for names and param values
 
 
 class MLflowTracker(Tracker):
-    """Report to MLflow: params, metrics by epoch, pictures and the weights as artifacts.
+    """Log to MLflow: params, metrics by epoch, pictures and the weights as artifacts.
 
-    The store is ``mlflow.db``, an SQLite file in ``config.root_folder``, which all runs below it
-    share, with the folder ``mlflow-artifacts`` beside it; ``mlflow ui --backend-store-uri
-    sqlite:///runs/mlflow.db`` shows it. ``MLFLOW_TRACKING_URI``, or ``mlflow.set_tracking_uri``,
-    names another. The experiment is ``MLFLOW_EXPERIMENT_NAME``, else it has the name of the root
-    folder; the run has the name of its folder.
+    By default, all runs share the store ``mlflow.db``, an SQLite file in ``config.root_folder``,
+    and the folder ``mlflow-artifacts`` beside it. View it with ``mlflow ui --backend-store-uri
+    sqlite:///runs/mlflow.db``. Set ``MLFLOW_TRACKING_URI`` or call ``mlflow.set_tracking_uri`` to
+    use another store. The experiment is named after ``MLFLOW_EXPERIMENT_NAME`` or else the root
+    folder, the run after its folder.
 
-    The run begins with the first thing reported, and its id is kept in the file ``mlflow_run_id``
-    of the run's folder, which goes on with it when it is resumed. MLflow deletes no metrics: what
-    was written after the checkpoint stays in their history, before what is written again. The run
-    ends as ``FINISHED``, or ``FAILED`` after an error.
+    The MLflow run starts with the first log call. Its id is saved in the file ``mlflow_run_id`` in
+    the run folder, so that a resumed run continues it. MLflow never deletes metrics: values logged
+    after the checkpoint stay in the history, before the ones that are logged again. The run ends
+    as ``FINISHED``, or as ``FAILED`` after an error.
 
-    No global state is changed: there is no active run, and MLflow's own settings stay.
+    No global state is changed: no run becomes active, and MLflow's settings are left alone.
 
     Raises:
-        MissingDependencyError: MLflow is not installed, or what it needs for a local store.
+        MissingDependencyError: MLflow, or a package that its local store needs, is not installed.
     """
 
     def __init__(self) -> None:
@@ -62,12 +62,12 @@ class MLflowTracker(Tracker):
         self._run: tuple[MlflowClient, str] | None = None
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
-        """Remember what the run is; MLflow is imported, and told, when there is something."""
+        """Remember the settings; MLflow is imported at the first log call."""
         self._config = config
         self._status = "FINISHED"
 
     def fail(self, error: BaseException) -> None:
-        """End the run as failed."""
+        """Let the run end as ``FAILED``."""
         self._status = "FAILED"
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class MLflowTracker(Tracker):
         self._run = self._config = None
 
     def run(self) -> tuple[MlflowClient, str]:
-        """Give the client of MLflow and the id of the run, which begins if it has not.
+        """Return the MLflow client and the run id, starting the run if necessary.
 
         Raises:
             TrainingError: The tracker is not open.
@@ -88,7 +88,7 @@ class MLflowTracker(Tracker):
         if self._run is None:
             root, folder = self._config.root_folder.absolute(), self._config.log_folder.absolute()
             client, experiment = _connect(root)
-            run_id = _go_on(client, folder) or _begin(client, experiment, root, folder)
+            run_id = _resume_run(client, folder) or _start_run(client, experiment, root, folder)
             self._run = client, run_id
         return self._run
 
@@ -105,10 +105,10 @@ class MLflowTracker(Tracker):
         client.log_batch(run_id, metrics=rows, synchronous=True)
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
-        """Log the settings as params, nested ones under ``outer.inner``.
+        """Log the hyperparameters as params, nested ones as ``outer.inner``.
 
-        MLflow keeps the first value of a param for ever, and cuts long ones: the artifact
-        ``hyperparams.json`` has them in full, as they were given last.
+        MLflow never changes a param and truncates long values; the artifact ``hyperparams.json``
+        has the latest values in full.
         """
         from mlflow.entities import Param
 
@@ -138,8 +138,8 @@ class MLflowTracker(Tracker):
     ) -> None:
         """Save the weights, a ``state_dict``, as the artifact ``model.pt``.
 
-        Not in MLflow's own form: that is a pickle of the whole model, which runs code when it is
-        loaded, and only where the model's source is.
+        MLflow's own format is not used: it pickles the whole model, so loading it runs code and
+        needs the source of the model.
         """
         client, run_id = self.run()
         with TemporaryDirectory() as folder:
@@ -149,7 +149,7 @@ class MLflowTracker(Tracker):
 
 
 def _connect(root: Path) -> tuple[MlflowClient, str]:
-    """Give a client for the store that the user has set, or for that of the root folder.
+    """Connect to the store that the user has set, or to the one in the root folder.
 
     Returns:
         The client, and the id of the experiment.
@@ -161,13 +161,13 @@ def _connect(root: Path) -> tuple[MlflowClient, str]:
         client = MlflowClient()
         return client, _experiment(client, root)
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / "mlflow.db.lock"):  # runs may start together, and one makes the tables
+    with FileLock(root / "mlflow.db.lock"):  # concurrent runs: only one may create the tables
         client = MlflowClient(f"sqlite:///{root}/mlflow.db")
         return client, _experiment(client, root, (root / "mlflow-artifacts").as_uri())
 
 
 def _experiment(client: MlflowClient, root: Path, artifacts: str | None = None) -> str:
-    """Give the id of the experiment, which is made if it is missing."""
+    """Return the id of the experiment, created if it is missing."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or root.resolve().name
     found = client.get_experiment_by_name(name)
     if found is not None:
@@ -175,8 +175,8 @@ def _experiment(client: MlflowClient, root: Path, artifacts: str | None = None) 
     return str(client.create_experiment(name, artifact_location=artifacts))
 
 
-def _go_on(client: MlflowClient, folder: Path) -> str | None:
-    """Let the run of a folder go on, if there is one that can."""
+def _resume_run(client: MlflowClient, folder: Path) -> str | None:
+    """Continue the MLflow run of a folder and return its id, or ``None`` if there is none."""
     from mlflow.exceptions import MlflowException
 
     path = folder / RUN_ID
@@ -185,13 +185,13 @@ def _go_on(client: MlflowClient, folder: Path) -> str | None:
     run_id = path.read_text(encoding="utf-8").strip()
     try:
         client.update_run(run_id, status="RUNNING")
-    except MlflowException:  # it was deleted, or is in another store
+    except MlflowException:  # deleted, or in another store
         return None
     return run_id
 
 
-def _begin(client: MlflowClient, experiment: str, root: Path, folder: Path) -> str:
-    """Begin a run for a folder, and leave its id there."""
+def _start_run(client: MlflowClient, experiment: str, root: Path, folder: Path) -> str:
+    """Start an MLflow run for a folder, and save its id there."""
     inside = folder != root and folder.is_relative_to(root)
     name = folder.relative_to(root).as_posix() if inside else folder.name
     run = client.create_run(experiment, run_name=name, tags={"log_folder": str(folder)})
@@ -202,7 +202,7 @@ def _begin(client: MlflowClient, experiment: str, root: Path, folder: Path) -> s
 
 
 def valid_name(name: str) -> str:
-    """Change a name as little as MLflow needs, which takes no brackets, say, and no ``..``."""
+    """Replace what MLflow does not allow in a name, such as brackets and ``..``."""
     name = re.sub(r"[^\w.\- :/]", "_", name)[:_NAME_LIMIT]
     if posixpath.normpath(name) != name or name.startswith(("/", ".")):
         name = ("_" + name.replace("/", "_"))[:_NAME_LIMIT]

@@ -1,4 +1,4 @@
-"""The tracker that keeps nothing."""
+"""The ``none`` tracker: logs nothing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from perceptrain_core.types import OptimizeResult
 
 
 class NoTracker(Tracker):
-    """Take everything, keep nothing; metrics are still printed."""
+    """Log nothing; metrics are still printed."""
 
 
 class SilentTracker(NoTracker):
-    """Print nothing either: for all processes of a run but the first."""
+    """Print nothing either; used by all processes of a run except the first."""
 
     def print_metrics(self, result: OptimizeResult) -> None:
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""Hyperparameters as a flat table, and as text."""
+"""Hyperparameters as a flat table and as JSON."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 
 def flat(settings: Mapping[Any, Any]) -> dict[str, Any]:
-    """Give one level: the value ``3`` of ``{"net": {"depth": 3}}`` is named ``net.depth``."""
-    found: dict[str, Any] = {}
+    """Flatten nested settings: ``{"net": {"depth": 3}}`` becomes ``{"net.depth": 3}``."""
+    items: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:
-            found |= {f"{name}.{inner}": item for inner, item in flat(value).items()}
+            items |= {f"{name}.{inner}": item for inner, item in flat(value).items()}
         else:
-            found[str(name)] = value
-    return found
+            items[str(name)] = value
+    return items
 
 
 def as_json(settings: Mapping[Any, Any]) -> str:
-    """Write settings as JSON; what JSON does not know is written as text."""
+    """Return settings as JSON; values that JSON does not support are written as text."""
     return json.dumps(_with_text_keys(settings), indent=2, default=str) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Several trackers at once."""
+"""Log to several trackers at once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from perceptrain_core.types import Loader, OptimizeResult
 
 
 class SeveralTrackers(Tracker):
-    """Give everything to each of several trackers, in their order.
+    """Forward every call to several trackers, in order.
 
-    An error of one is raised; each one that was opened is closed all the same.
+    An error of one tracker is raised; all opened trackers are closed even so.
 
     Args:
-        trackers: At least one.
+        trackers: The trackers, at least one.
     """
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
@@ -28,7 +28,7 @@ class SeveralTrackers(Tracker):
         self._opened: list[Tracker] = []
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
-        """Open each; if one cannot be, those before it are closed."""
+        """Open each tracker; if one fails, close those before it."""
         try:
             for tracker in self.trackers:
                 tracker.open(config, iteration)
@@ -38,30 +38,30 @@ class SeveralTrackers(Tracker):
             raise
 
     def fail(self, error: BaseException) -> None:
-        """Tell each."""
+        """Report the error to each tracker."""
         _call_all([partial(tracker.fail, error) for tracker in self._opened])
 
     def close(self) -> None:
-        """Close each."""
+        """Close each tracker."""
         opened, self._opened = self._opened, []
         _call_all([tracker.close for tracker in opened])
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """Give the metrics to each."""
+        """Log the metrics to each tracker."""
         for tracker in self.trackers:
             tracker.write(iteration, metrics)
 
     def print_metrics(self, result: OptimizeResult) -> None:
-        """Let the first one print, so that it is done once."""
+        """Print through the first tracker only."""
         self.trackers[0].print_metrics(result)
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
-        """Give the settings to each."""
+        """Log the hyperparameters to each tracker."""
         for tracker in self.trackers:
             tracker.log_hyperparams(hyperparams)
 
     def plot(self, model: nn.Module, iteration: int, plotting_functions: PlottingFunctions) -> None:
-        """Make each picture once, and give it to each."""
+        """Make each picture once, and log it to each tracker."""
         for picture in figures(model, iteration, plotting_functions):
             for tracker in self.trackers:
                 tracker.plot(model, iteration, (lambda *_, picture=picture: picture,))
@@ -73,13 +73,13 @@ class SeveralTrackers(Tracker):
         val_dataloader: Loader | None = None,
         test_dataloader: Loader | None = None,
     ) -> None:
-        """Give the model to each."""
+        """Log the model to each tracker."""
         for tracker in self.trackers:
             tracker.log_model(model, train_dataloader, val_dataloader, test_dataloader)
 
 
 def _call_all(calls: Sequence[Callable[[], None]]) -> None:
-    """Make every call, then raise the first error that there was."""
+    """Make every call, then raise the first error."""
     errors = []
     for call in calls:
         try:

@@ -1,4 +1,4 @@
-"""Metrics, settings and pictures as TensorBoard event files."""
+"""The ``tensorboard`` tracker: metrics, settings and pictures as event files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TensorBoardTracker(Tracker):
 
     @property
     def writer(self) -> SummaryWriter:
-        """The writer of torch, made when it is first needed.
+        """The ``SummaryWriter`` of torch, created on first use.
 
         Raises:
             TrainingError: The tracker is not open.
@@ -54,7 +54,7 @@ class TensorBoardTracker(Tracker):
         return self._writer
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
-        """Choose the folder; what an earlier event file says of later epochs will be hidden."""
+        """Set the folder; later epochs of an earlier event file are purged."""
         self._folder = Path(config.log_folder)
         self._purge_step = iteration + 1 if iteration else None
 
@@ -70,7 +70,7 @@ class TensorBoardTracker(Tracker):
             self.writer.add_scalar(name, float(value), iteration)
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
-        """Add the settings as a table; what is no number is written as text."""
+        """Add the hyperparameters as a table."""
         rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in flat(hyperparams).items()]
         self.writer.add_text("hyperparams", "\n".join(["| name | value |", "|---|---|", *rows]))
 
@@ -91,10 +91,10 @@ class TensorBoardTracker(Tracker):
         val_dataloader: Loader | None = None,
         test_dataloader: Loader | None = None,
     ) -> None:
-        """Save the weights as ``model.pt`` beside the event file: TensorBoard keeps no models."""
+        """Save the weights as ``model.pt`` beside the event file; TensorBoard stores no models."""
         torch.save(model.state_dict(), Path(self.writer.log_dir) / "model.pt")
 
 
 def _cell(value: Any) -> str:
-    """Write a value as a cell of a table, which a bar or a line end would break."""
+    """Format a table cell: escape bars and join lines, which would break the table."""
     return " ".join(str(value).replace("|", "\\|").split())

@@ -101,7 +101,7 @@ def test_a_validation_knows_the_epochs_training_metrics(scripted: MakeTrainer) -
     [
         ("trian_loss", {}, "Its metrics are: train_loss. Did you mean 'train_loss'?"),
         ("loss", {}, "EarlyStopping monitors 'loss', which this run does not have"),
-        ("val_loss", {}, "Its metrics are: train_loss. Set val_every and give validation data"),
+        ("val_loss", {}, "Its metrics are: train_loss. Set val_every and pass validation data"),
         ("val_acc", {"val_every": 2}, "Its metrics are: train_loss, val_loss"),
         ("accuracy", {"val_every": 2}, "Its metrics are: train_loss."),
     ],
@@ -135,7 +135,7 @@ def test_a_validation_that_never_came_is_told(
 ) -> None:
     stopping = EarlyStopping(stage, monitor="val_loss")
     trainer = scripted(max_iter=3, val_every=every, callbacks=[stopping])
-    with pytest.warns(UserWarning, match="'val_loss' was not there .* up to epoch 3"):
+    with pytest.warns(UserWarning, match="'val_loss' was not available .* up to epoch 3"):
         trainer.fit()
     assert stopping.best_value == inf
 

@@ -100,7 +100,7 @@ def test_a_validation_that_does_not_come(make_trainer: MakeTrainer) -> None:
 @pytest.mark.parametrize(
     ("arrange", "message"),
     [
-        ({"a": ["loss"]}, "arrange names 'loss' under 'a', which no history has"),
+        ({"a": ["loss"]}, "arrange names 'loss' under 'a', which is not a metric"),
         ({"a": "train_loss"}, r"arrange maps titles to lists of metrics.*'a' has 'train_loss'"),
         ({"a": []}, r"'a' has \[\]"),
         ({"a": [3]}, "names 3 under"),

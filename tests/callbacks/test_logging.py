@@ -89,7 +89,7 @@ def test_no_such_writer() -> None:
 
 def test_something_else_by_that_name(tmp_path: Path) -> None:
     (tmp_path / "trackers.py").write_text("def mine():\n    return 3\n")
-    with pytest.raises(TrainingError, match="gave int; a tracker is a subclass"):
+    with pytest.raises(TrainingError, match="returned int; expected an instance of"):
         get_writer(f"{tmp_path}/trackers.py:mine")
 
 

@@ -125,7 +125,7 @@ def test_only_whole_numbers_are_whole_numbers(name: str, value: Any) -> None:
         ({"callbacks": [{"name": "nothing"}]}, "callbacks: .*'nothing'"),
         ({"lr_scheduler": "one_cycel"}, "lr_scheduler: .*'one_cycel'.* Did you mean 'one_cycle'"),
         ({"lr_scheduler": {"step": 3}}, "lr_scheduler: .*a mapping with a 'name'"),
-        ({"lr_scheduler": 3}, "lr_scheduler: 3 is no learning-rate scheduler"),
+        ({"lr_scheduler": 3}, "lr_scheduler: 3 is not a learning-rate scheduler"),
         (
             {"lr_scheduler": {"name": "chained", "schedulers": [{"name": "linaer"}]}},
             "lr_scheduler: .*'linear'",

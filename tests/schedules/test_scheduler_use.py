@@ -130,7 +130,7 @@ def saved_state(given: Any, epochs: int = 10) -> dict[str, Any]:
 )
 def test_a_run_that_is_to_be_longer(given: Any) -> None:
     schedule = make_schedule(given, sgd(), epochs=20, steps_per_epoch=4)
-    with pytest.raises(CheckpointError, match="total_steps=40, and the run is to have 80 steps"):
+    with pytest.raises(CheckpointError, match="total_steps=40, but the run now has 80 steps"):
         schedule.load_state_dict(saved_state(given))
     make_schedule(given, sgd(), epochs=5, steps_per_epoch=4).load_state_dict(saved_state(given))
 
@@ -150,7 +150,7 @@ def test_lengths_are_those_that_the_run_began_with() -> None:
 )
 def test_the_state_of_another_schedule(other: Any) -> None:
     schedule = make_schedule("linear", sgd(), epochs=10, steps_per_epoch=4)
-    with pytest.raises(CheckpointError, match="cannot go on with LinearLR, counting epochs"):
+    with pytest.raises(CheckpointError, match="cannot be resumed with LinearLR, stepped by epochs"):
         schedule.load_state_dict(saved_state(other))
 
 

@@ -171,7 +171,9 @@ def test_no_picture(tracker: CSVTracker, given: Any) -> None:
     def draw(model: nn.Module, iteration: int) -> Any:
         return given
 
-    with pytest.raises(TrainingError, match=r"'?draw'? gave .*; expected a name and a matplotlib"):
+    with pytest.raises(
+        TrainingError, match=r"'?draw'? returned .*; expected a name and a matplotlib"
+    ):
         tracker.plot(nn.Linear(1, 1), 1, (draw,))
 
 

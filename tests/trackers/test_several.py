@@ -252,7 +252,7 @@ def test_tracker_of_a_plugin(python: Callable[..., str], here: Path) -> None:
     printed = python(USE, PERCEPTRAIN_PLUGINS="perceptrain-lines").splitlines()
     assert [line.split()[:2] for line in printed[:2]] == [["epoch", "1"], ["epoch", "2"]]
     assert printed[2:5] == ["1 train_loss", "2 train_loss", ""]
-    refusal = "The tracker 'odd' gave Odd; a tracker is a subclass of perceptrain.Tracker."
+    refusal = "The tracker 'odd' returned Odd; expected an instance of perceptrain.Tracker."
     assert printed[5:] == [refusal, refusal]
     assert [row["epoch"] for row in rows_of(here / "runs")] == ["1", "2"]
     assert (here / "runs/model.pt").exists()

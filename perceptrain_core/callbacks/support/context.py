@@ -6,32 +6,33 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from perceptrain_core.analysis.history import History
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
-from perceptrain_core.types import OptimizeResult
+from perceptrain_core.types import Loader, LossFunction, OptimizeResult
 
 
 class TrainerContext(Protocol):
-    """A run as callbacks see it; the trainer is one."""
+    """The run that a callback belongs to; the trainer implements this."""
 
     config: TrainConfig
     model: nn.Module
-    optimizer: Any
-    loss_fn: Any
+    optimizer: Any  # an optimizer of torch or a gradient-free search
+    loss_fn: LossFunction
     opt_result: OptimizeResult
     history: History
     current_epoch: int
     global_step: int
     stop_training: bool
     engine: Engine
-    train_dataloader: Any
-    val_dataloader: Any
-    test_dataloader: Any
+    train_dataloader: Loader | None
+    val_dataloader: Loader | None
+    test_dataloader: Loader | None
 
     @property
-    def averaged_model(self) -> Any:
+    def averaged_model(self) -> AveragedModel | None:
         """With ``config.ema``, the moving average of the model."""
         ...
 
@@ -41,5 +42,5 @@ class TrainerContext(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a checkpoint has to hold."""
+        """Return everything that a checkpoint must hold."""
         ...

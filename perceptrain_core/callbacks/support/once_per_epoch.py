@@ -1,4 +1,4 @@
-"""Callbacks whose state counts epochs or batches."""
+"""Base of callbacks that count epochs or batches."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from perceptrain_core.trackers.base import Tracker
 
 
 class OncePerEpoch(Callback):
-    """On an epoch stage, run once for an epoch, whatever tells of it twice.
+    """On an epoch stage, run at most once per epoch, even if the stage is signalled twice.
 
-    An epoch is told of twice when somebody calls ``validate`` by hand, or when a run goes on from
-    the middle of one. Subclasses override `update` in place of ``run_callback``.
+    This happens when a user calls ``validate`` during or after a fit, and when a run is resumed in
+    the middle of an epoch. Subclasses override `update` instead of ``run_callback``.
     """
 
     last_epoch: int = 0
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Run `update`, unless this epoch has had its turn."""
+        """Call `update`, unless it has been called for this epoch."""
         if "epoch" in self.on:
             if trainer.current_epoch <= self.last_epoch:
                 return
@@ -29,7 +29,7 @@ class OncePerEpoch(Callback):
         self.update(trainer, config)
 
     def update(self, trainer: TrainerContext, config: TrainConfig) -> None:
-        """Do the work."""
+        """Do the work; subclasses override this."""
         raise NotImplementedError
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
@@ -38,13 +38,13 @@ class OncePerEpoch(Callback):
             self.last_epoch = 0
 
     def end_run(self, trainer: TrainerContext) -> None:
-        """Let no validation after the fit count."""
+        """Ignore validations after the fit."""
         self.last_epoch = max(self.last_epoch, trainer.current_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """The last epoch that had its turn."""
+        """Return the last epoch that was handled."""
         return {"last_epoch": self.last_epoch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on after that epoch."""
+        """Restore the last epoch that was handled."""
         self.last_epoch = state["last_epoch"]

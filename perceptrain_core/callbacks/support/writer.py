@@ -1,4 +1,4 @@
-"""Trackers by name, as scripts ask for them."""
+"""Make trackers by name."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def get_writer(tracking_tool: str | Sequence[str] | None = None) -> Tracker:
 
     Args:
         tracking_tool: ``"tensorboard"``, ``"mlflow"``, ``"csv"``, ``"none"``, a member of
-            ``ExperimentTrackingTool``, or the name of any other that is registered; or several of
-            these. By default TensorBoard where it is installed, else CSV.
+            ``ExperimentTrackingTool``, or the name of any other registered tracker; or a sequence
+            of these. By default TensorBoard if it is installed, otherwise CSV.
 
     Raises:
         RegistryError: No tracker has the name.
-        TrainingError: What has the name is no tracker.
+        TrainingError: The name resolves to something other than a tracker.
         MissingDependencyError: A tracker needs a package that is not installed.
     """
     trackers = [_make(name) for name in tracker_names(tracking_tool)]
@@ -29,7 +29,7 @@ def get_writer(tracking_tool: str | Sequence[str] | None = None) -> Tracker:
 
 
 def tracker_names(tracking_tool: str | Sequence[str] | None) -> list[str]:
-    """Give the names of the trackers: those asked for, else TensorBoard where it is, else CSV."""
+    """Return the names of the trackers, filling in the default of `get_writer`."""
     if not tracking_tool:
         return ["tensorboard" if find_spec("tensorboard") else "csv"]
     return [tracking_tool] if isinstance(tracking_tool, str) else list(tracking_tool)
@@ -39,7 +39,7 @@ def _make(name: str) -> Tracker:
     tracker = get_tracker(name)
     if not isinstance(tracker, Tracker):
         raise TrainingError(
-            f"The tracker {name!r} gave {type(tracker).__name__}; a tracker is a subclass of "
+            f"The tracker {name!r} returned {type(tracker).__name__}; expected an instance of "
             "perceptrain.Tracker."
         )
     return tracker
