@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 import torch
 from hypothesis import settings
 from torch import Tensor, nn
+from torch.utils.data import dataloader
 
 from perceptrain import FFNN, TrainConfig, Trainer
+
+from .forked import ForkServer
 
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("perceptrain", deadline=None)
@@ -18,6 +22,37 @@ settings.load_profile("perceptrain")
 
 # Networks here are tiny: more threads would only wait for each other.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Start processes that need not import torch."""
+    server = ForkServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def loaders_with_workers() -> Iterator[WeakSet[Any]]:
+    """Collect the iterators of torch's loaders that have worker processes."""
+    seen: WeakSet[Any] = WeakSet()
+
+    class Seen(dataloader._MultiProcessingDataLoaderIter):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            seen.add(self)
+            super().__init__(*args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataloader, "_MultiProcessingDataLoaderIter", Seen)
+        yield seen
+
+
+@pytest.fixture(autouse=True)
+def _workers_end_with_the_test(loaders_with_workers: WeakSet[Any]) -> Iterator[None]:
+    """Stop worker processes: in a reference cycle, garbage collection waits 5 seconds for each."""
+    yield
+    while loaders_with_workers:
+        loaders_with_workers.pop()._shutdown_workers()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,8 @@ import pytest
 import torch
 
 from perceptrain import get_weighting, registry
+
+from .forked import ForkServer
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "annealing_paper.py"
 
@@ -30,8 +30,9 @@ def _threads() -> Any:
     torch.set_num_threads(threads)
 
 
-def test_annealing_beats_the_plain_sum(script: dict[str, Any]) -> None:
-    plain, annealed = (script["train"](run, seed=0, steps=2000, waves=2) for run in ("M1", "M2"))
+@pytest.mark.parametrize("steps", [1200, pytest.param(2000, marks=pytest.mark.slow)])
+def test_annealing_beats_the_plain_sum(script: dict[str, Any], steps: int) -> None:
+    plain, annealed = (script["train"](run, seed=0, steps=steps, waves=2) for run in ("M1", "M2"))
     assert plain["error"] / annealed["error"] > 3
     assert annealed["error"] < 0.1
     assert annealed["seconds"] < 1.5 * plain["seconds"]
@@ -50,17 +51,15 @@ def test_every_scheme_is_there(script: dict[str, Any]) -> None:
         get_weighting(scheme)
 
 
-def test_the_command_prints_a_table_and_goes_on_from_its_results(tmp_path: Path) -> None:
+def test_the_command_prints_a_table_and_goes_on_from_its_results(
+    tmp_path: Path, forks: ForkServer
+) -> None:
     results = tmp_path / "results.jsonl"
     known = {"run": "M1", "seed": 0, "steps": 10, "error": 0.5, "seconds": 2.0, "weights": {}}
     results.write_text(json.dumps(known) + "\n")
     options = ["--steps=10", "--seeds=1", f"--results={results}"]
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "M1", "mlp+grad_norm_balance", *options],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = forks.run(str(SCRIPT), "M1", "mlp+grad_norm_balance", *options)
+    done.check_returncode()
     assert "| M1 | 1 | 5.00e-01 | 5.00e-01 | 5.00e-01 | 1.06e-1 | 1.94e-1 | 1.00 |" in done.stdout
     assert "| mlp+grad_norm_balance | 1 |" in done.stdout
     assert [json.loads(line)["run"] for line in results.read_text().splitlines()] == [
@@ -69,9 +68,7 @@ def test_the_command_prints_a_table_and_goes_on_from_its_results(tmp_path: Path)
     ]
 
 
-def test_a_run_that_is_not_known_is_refused() -> None:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "M5"], capture_output=True, text=True, check=False
-    )
+def test_a_run_that_is_not_known_is_refused(forks: ForkServer) -> None:
+    done = forks.run(str(SCRIPT), "M5")
     assert done.returncode == 2
     assert "'M5': expected M1, M2, M3, M4, or NETWORK+SCHEME" in done.stderr

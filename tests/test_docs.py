@@ -3,6 +3,10 @@
 Sybil finds the blocks. A page has a folder and a namespace of its own. A block whose first line is
 a comment with a file's name is written there; other Python is run; commands run in a shell, with
 packages that the page installs going to a folder of the page's own.
+
+The slow variant runs each page as it is written. The fast one runs the same blocks with less
+training, and forks a process that has imported torch for each call of ``perceptrain`` or
+``python``.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ from sybil.parsers.markdown import CodeBlockParser
 
 from perceptrain import registry
 
+from .forked import ForkServer
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LANGUAGES = ("python", "toml", "csv", "bash")
@@ -38,14 +44,19 @@ OF_THE_PROJECT = (
     "python benchmarks/",
     "git ",
 )
+# What the fast variant changes in a page.
+SHORTER = {
+    "tutorial.md": {"max_iter=40": "max_iter=4", "range(0, 2000, 10)": "range(0, 200, 10)"},
+}
+COMMAND = {"perceptrain": ["-m", "perceptrain_core.cli.main"], "python": []}
 PICTURE = re.compile(r"!\[[^]]+\]\((pictures/[\w-]+\.png)\)")
 
 
 class Page:
     """Runs the blocks of one page."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, forks: ForkServer | None) -> None:
+        self.folder, self.forks = folder, forks
         self.packages = folder / ".packages"
         self.python = PythonEvaluator()
 
@@ -76,20 +87,28 @@ class Page:
         if not line.strip() or line.startswith(OF_THE_PROJECT):
             return
         installs = line.startswith("pip install ")
-        done = subprocess.run(
-            self._install(line) if installs else line,
-            shell=not installs,
-            cwd=self.folder,
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = self._process(self._install(line) if installs else line)
         assert done.returncode == int(expected[1] if expected else 0), f"{line}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         if installs:
             sys.path.insert(0, str(self.packages))
             registry(refresh=True)
+
+    def _process(self, command: str | list[str]) -> subprocess.CompletedProcess[str]:
+        environment = self._environment()
+        if self.forks and isinstance(command, str):
+            program, *arguments = shlex.split(command, comments=True)
+            python = [*COMMAND[program], *arguments]
+            return self.forks.run(*python, cwd=self.folder, env=environment)
+        return subprocess.run(
+            command,
+            shell=isinstance(command, str),
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def _install(self, line: str) -> list[str]:
         flags = ["--quiet", "--no-deps", "--no-build-isolation", "--target", str(self.packages)]
@@ -102,10 +121,10 @@ class Page:
 
 
 @pytest.fixture
-def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    yield Page(tmp_path)
+    yield tmp_path
     monkeypatch.undo()
     for name in [
         name for name in sys.modules if name.startswith(("perceptrain_robust", "perceptrain_tail"))
@@ -119,15 +138,33 @@ def examples(path: Path, page: Page | None) -> list[Example]:
         CodeBlockParser(language, evaluator=page and partial(page, language))
         for language in LANGUAGES
     ]
-    return list(Sybil(parsers=parsers, path=str(ROOT)).parse(path).examples())
+    return list(Sybil(parsers=parsers, path=str(path.parent)).parse(path).examples())
+
+
+def run_page(path: Path, page: Page, text: str) -> None:
+    # The blocks are those of a copy, which may be shorter.
+    copy = page.folder / ".page" / path.name
+    copy.parent.mkdir()
+    copy.write_text(text)
+    for example in examples(copy, page):
+        example.evaluate()
+    for picture in PICTURE.findall(text):
+        assert size(page.folder / picture) == size(path.parent / picture), picture
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_block_of_a_page_runs(path: Path, page: Page) -> None:
-    for example in examples(path, page):
-        example.evaluate()
-    for picture in PICTURE.findall(path.read_text()):
-        assert size(page.folder / picture) == size(path.parent / picture), picture
+def test_every_block_of_a_page_runs(path: Path, folder: Path, forks: ForkServer) -> None:
+    text = path.read_text()
+    for old, new in SHORTER.get(path.name, {}).items():
+        assert old in text, f"{path.name} has no {old} that could be made shorter"
+        text = text.replace(old, new)
+    run_page(path, Page(folder, forks), text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_block_of_a_page_runs_as_it_is_written(path: Path, folder: Path) -> None:
+    run_page(path, Page(folder, forks=None), path.read_text())
 
 
 def size(picture: Path) -> tuple[int, ...]:

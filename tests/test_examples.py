@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from .forked import ForkServer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -24,15 +24,9 @@ def test_losses_of_ones_own_and_by_name_beat_a_guess() -> None:
     assert errors["huber"] < 0.8 * errors["guess"]
 
 
-def test_the_run_file_fits_together(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "perceptrain_core.cli.main", "train"]
-    done = subprocess.run(
-        [*command, str(EXAMPLES / "digits.toml"), "--dry-run"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_the_run_file_fits_together(tmp_path: Path, forks: ForkServer) -> None:
+    command = ["-m", "perceptrain_core.cli.main", "train", str(EXAMPLES / "digits.toml")]
+    done = forks.run(*command, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "train_accuracy" in done.stdout
     assert not list(tmp_path.iterdir())

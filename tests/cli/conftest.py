@@ -12,7 +12,11 @@ from typer.testing import CliRunner, Result
 
 from perceptrain_core.cli.main import app
 
-COMMAND = [sys.executable, "-m", "perceptrain_core.cli.main"]
+from ..forked import ForkServer
+
+MAIN = ["-m", "perceptrain_core.cli.main"]
+COMMAND = [sys.executable, *MAIN]
+NEED_TORCH = {"check-plugin", "show", "train"}
 HEAD = "from perceptrain import Spec, hookimpl\n"
 
 
@@ -24,8 +28,8 @@ def losses(*specs: str) -> str:
 class Site:
     """A folder of installed distributions, and the command line that sees them."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, forks: ForkServer) -> None:
+        self.root, self.forks = root, forks
         self.names: list[str] = []
 
     def plugin(self, name: str, source: str, version: str = "1.0") -> None:
@@ -49,7 +53,19 @@ class Site:
         )
         return done.stdout
 
+    def forked(self, code: str, *args: str) -> str:
+        """Run code that needs torch."""
+        done = self.forks.run("-c", code, *args, env=self.environ())
+        done.check_returncode()
+        return done.stdout
+
     def run(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        if NEED_TORCH.intersection(args):
+            return self.forks.run(*MAIN, *args, cwd=self.root, env=self.environ(**environ))
+        return self.run_fresh(*args, **environ)
+
+    def run_fresh(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in an interpreter that has imported nothing."""
         return subprocess.run(
             [*COMMAND, *args],
             env=self.environ(**environ),
@@ -61,8 +77,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
+def site(tmp_path: Path, forks: ForkServer) -> Site:
+    return Site(tmp_path, forks)
 
 
 def invoke(*args: str) -> Result:

@@ -14,18 +14,31 @@ import pytest
 from perceptrain_core.registry import Registry
 from perceptrain_core.runs.run_file import read_run_file
 
+from ..forked import ForkServer
 from .conftest import COMMAND, invoke
 
-pytestmark = pytest.mark.timeout(600)
+SHORT = """
+import sys
+from perceptrain_core.cli import demo_digits, demo_helmholtz
+from perceptrain_core.cli.main import main
+assert "max_iter = 30" in demo_digits.RUN
+demo_digits.RUN = demo_digits.RUN.replace("max_iter = 30", "max_iter = 12")
+demo_helmholtz.STEPS = 600
+main()
+"""
 
 
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """The output of the demo, and its folder."""
+@pytest.fixture(scope="session", params=["short", pytest.param("whole", marks=pytest.mark.slow)])
+def demo(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, forks: ForkServer
+) -> SimpleNamespace:
+    """The output of the demo, and its folder; the short one trains a third as long."""
     root = tmp_path_factory.mktemp("demo")
-    done = subprocess.run(
-        [*COMMAND, "demo", "--dir", "out"], cwd=root, capture_output=True, text=True, check=False
-    )
+    if request.param == "short":
+        done = forks.run("-c", SHORT, "demo", "--dir", "out", cwd=root)
+    else:
+        command = [*COMMAND, "demo", "--dir", "out"]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return SimpleNamespace(root=root, folder=root / "out", text=done.stdout)
 

@@ -96,7 +96,7 @@ def test_every_name_is_one_that_get_loss_takes(site):
     assert "dice" not in listed
     takes = "import sys, perceptrain\nfor n in sys.argv[1:]: perceptrain.get_loss(n)\nprint('all')"
     plain = [name for name in listed if name != "grad_weighted"]  # which needs an option
-    assert site.python(takes, *plain) == "all\n"
+    assert site.forked(takes, *plain) == "all\n"
 
 
 @pytest.mark.parametrize(

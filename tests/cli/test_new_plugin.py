@@ -10,17 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import COMMAND, invoke
+from ..forked import ForkServer
+from .conftest import COMMAND, MAIN, invoke
 
 
-def run(
-    *command: str, folder: Path, packages: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    path = {} if packages is None else {"PYTHONPATH": str(packages)}
+def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, **path, "NO_COLOR": "1"},
+        env={**os.environ, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -35,7 +33,9 @@ def run(
         ("perceptrain_Huber", "perceptrain-huber", "huber_loss"),  # huber is a built-in
     ],
 )
-def test_it_installs_and_passes(given: str, distribution: str, loss: str, tmp_path: Path) -> None:
+def test_it_installs_and_passes(
+    given: str, distribution: str, loss: str, tmp_path: Path, forks: ForkServer
+) -> None:
     written = run(*COMMAND, "new-plugin", given, folder=tmp_path)
     assert written.returncode == 0, written.stderr
     project, packages = tmp_path / distribution, tmp_path / "packages"
@@ -43,12 +43,13 @@ def test_it_installs_and_passes(given: str, distribution: str, loss: str, tmp_pa
     installed = run(*pip, "--target", str(packages), str(project), folder=tmp_path)
     assert installed.returncode == 0, installed.stderr
 
-    listed = run(*COMMAND, "list-losses", loss, folder=tmp_path, packages=packages)
+    env = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(packages)}
+    listed = forks.run(*MAIN, "list-losses", loss, cwd=tmp_path, env=env)
     assert listed.stdout.splitlines()[1].split()[:2] == [loss, distribution]
-    checked = run(*COMMAND, "check-plugin", distribution, folder=tmp_path, packages=packages)
+    checked = forks.run(*MAIN, "check-plugin", distribution, cwd=tmp_path, env=env)
     assert checked.returncode == 0, checked.stdout
     pytest_options = ["-q", "-p", "no:cacheprovider", "-W", "error"]
-    tested = run(sys.executable, "-m", "pytest", *pytest_options, folder=project, packages=packages)
+    tested = forks.run("-m", "pytest", *pytest_options, cwd=project, env=env)
     assert tested.returncode == 0, tested.stdout
     assert "7 passed" in tested.stdout
 

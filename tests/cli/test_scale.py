@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ..forked import ForkServer
 from .conftest import Site, losses
 
 PLUGINS, EACH = 300, 10
@@ -15,8 +16,8 @@ BROKEN = range(50, 300, 100)
 
 
 @pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    site = Site(tmp_path_factory.mktemp("crowd"))
+def crowd(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer) -> Site:
+    site = Site(tmp_path_factory.mktemp("crowd"), forks)
     for i in range(PLUGINS):
         module = f"crowd_{i:03}"
         names = [f"loss_{i:03}_{k}" for k in range(EACH)]
@@ -84,7 +85,7 @@ from perceptrain import get_loss
 get_loss('loss_123_4')
 print(sum(name.startswith('losses_of_') for name in sys.modules))
 """
-    assert crowd.python(code) == "1\n"
+    assert crowd.forked(code) == "1\n"
 
 
 def test_messages_stay_short(crowd: Site) -> None:

@@ -15,7 +15,7 @@ import torch
 from perceptrain_core.runs.run import build_run
 from perceptrain_core.runs.run_file import read_run_file
 
-from .conftest import COMMAND, invoke
+from .conftest import MAIN, invoke
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -152,10 +152,10 @@ def test_silent_runs_print_the_folder_alone(here):
     assert (result.exit_code, result.output) == (0, "")
 
 
-def test_without_matplotlib_a_note_says_so(train, here):
+def test_without_matplotlib_a_note_says_so(site, here):
     (here / "matplotlib").mkdir()
     (here / "matplotlib" / "__init__.py").write_text("raise ImportError('no')")
-    done = train("--set", "train.max_iter=1")
+    done = site.run_fresh("train", "run.toml", "--set", "train.max_iter=1")
     assert done.returncode == 0
     (line,) = done.stderr.splitlines()
     assert line.startswith("No picture of the curves. ")
@@ -219,10 +219,7 @@ def test_the_traceback_is_for_those_who_ask(here):
 def test_stopped_by_a_signal_and_resumed_ends_as_if_it_had_not_been(here, site, number, code):
     options = ["--set", "train.max_iter=400", "--set", "train.checkpoint_every=50"]
     options += ["--set", "train.seed=1", "--set", "train.print_every=0"]
-    command = [*COMMAND, "train", "run.toml", *options]
-    process = subprocess.Popen(
-        command, env=site.environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = site.forks.start(*MAIN, "train", "run.toml", *options, env=site.environ())
     folder = here / "runs" / "run"
     metrics = folder / "metrics.csv"
     try:
@@ -242,11 +239,8 @@ def test_stopped_by_a_signal_and_resumed_ends_as_if_it_had_not_been(here, site, 
 
 
 def test_ctrl_c_keeps_what_was_reached(here, site):
-    endless = [*COMMAND, "train", "run.toml", "--set", "train.max_iter=10000000"]
-    endless += ["--set", "train.checkpoint_every=2"]
-    process = subprocess.Popen(
-        endless, env=site.environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    endless = ["--set", "train.max_iter=10000000", "--set", "train.checkpoint_every=2"]
+    process = site.forks.start(*MAIN, "train", "run.toml", *endless, env=site.environ())
     metrics = here / "runs" / "run" / "metrics.csv"
     try:
         _wait_for(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 5)

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ..forked import ForkServer
 
 
 @pytest.fixture
@@ -19,19 +19,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def python(tmp_path: Path) -> Callable[..., str]:
-    """Run code in a fresh process, which sees the modules of an own folder; give what it prints."""
+def python(tmp_path: Path, forks: ForkServer) -> Callable[..., str]:
+    """Run code in a process that sees the modules of an own folder; return what it prints."""
 
     def run(code: str, *arguments: Any, **environ: str) -> str:
         path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": path} | environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        strict = f"import warnings; warnings.simplefilter('error')\n{code}"
+        env = os.environ | {"PYTHONPATH": path} | environ
+        done = forks.run("-c", strict, *map(str, arguments), cwd=tmp_path, env=env)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

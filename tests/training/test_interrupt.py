@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain import Callback, Trainer
+
+from ..forked import ForkServer
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -97,15 +97,8 @@ print("came back")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX")
-def test_signal_to_a_process(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
+def test_signal_to_a_process(tmp_path: Path, forks: ForkServer) -> None:
+    process = forks.start("-c", SCRIPT, cwd=tmp_path)
     assert process.stdout.readline() == "epoch\n"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)

@@ -145,7 +145,9 @@ print("ended", trainer.interrupted, len(trainer.history) > 2, changed)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_stops_all_and_keeps_what_was_reached(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,8 @@ import pytest
 
 from perceptrain import Callback, Trainer
 from perceptrain_core.training.stop_signals import StopSignals
+
+from ..forked import ForkedProcess, ForkServer
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -63,23 +63,18 @@ sys.exit(7)
 """
 
 
-@contextmanager
-def process(folder: Path, mode: str, checkpoints: int = 9) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, mode, str(checkpoints)],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
+Start = Callable[..., ForkedProcess]
 
 
-def wait_for(running: subprocess.Popen[str], line: str, times: int = 1) -> None:
-    assert running.stdout is not None
+@pytest.fixture
+def process(forks: ForkServer, tmp_path: Path) -> Start:
+    def start(mode: str, checkpoints: int = 9) -> ForkedProcess:
+        return forks.start("-c", SCRIPT, mode, str(checkpoints), cwd=tmp_path)
+
+    return start
+
+
+def wait_for(running: ForkedProcess, line: str, times: int = 1) -> None:
     for _ in range(times):
         assert running.stdout.readline() == f"{line}\n"
 
@@ -88,9 +83,9 @@ def wait_for(running: subprocess.Popen[str], line: str, times: int = 1) -> None:
     ("number", "told"), [(signal.SIGINT, "Interrupted"), (signal.SIGTERM, "Stopped by SIGTERM")]
 )
 def test_stops_after_a_step_and_goes_on_from_there(
-    tmp_path: Path, number: signal.Signals, told: str
+    process: Start, tmp_path: Path, number: signal.Signals, told: str
 ) -> None:
-    with process(tmp_path, "slow") as running:
+    with process("slow") as running:
         wait_for(running, "step", times=6)
         running.send_signal(number)
         out, err = running.communicate(timeout=60)
@@ -101,18 +96,18 @@ def test_stops_after_a_step_and_goes_on_from_there(
     assert found is not None, out
     assert int(found[1]) == int(found[2]) + 1
     assert [path.name for path in (tmp_path / "runs").glob("*.pt")] == [found[3]]
-    with process(tmp_path, "resume") as running:
+    with process("resume") as running:
         out, err = running.communicate(timeout=60)
     assert (running.returncode, err) == (7, "")
     assert out.endswith("False None\n")
 
 
-def test_second_signal_ends_a_step_that_hangs(tmp_path: Path) -> None:
-    with process(tmp_path, "hang", checkpoints=0) as running:
+def test_second_signal_ends_a_step_that_hangs(process: Start, tmp_path: Path) -> None:
+    with process("hang", checkpoints=0) as running:
         wait_for(running, "hangs")
         running.send_signal(signal.SIGINT)
-        with pytest.raises(subprocess.TimeoutExpired):
-            running.wait(timeout=0.5)
+        time.sleep(0.5)
+        assert running.poll() is None
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=20)
     assert (running.returncode, err) == (7, "")

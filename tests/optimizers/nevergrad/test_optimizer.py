@@ -30,6 +30,8 @@ from perceptrain_core.checkpoints.file import read_file, write_file
 from perceptrain_core.optimizers.nevergrad import package as nevergrad_package
 from perceptrain_core.optimizers.nevergrad.package import import_nevergrad
 
+from ...forked import ForkServer
+
 TARGET = torch.linspace(-1, 1, 6, dtype=torch.float64)
 ALGORITHMS = ["CMA", "DE", "NGOpt", "OnePlusOne", "PSO", "Powell", "TBPSA"]
 
@@ -149,14 +151,13 @@ torch.save(candidate, "last.pt")
 
 
 @pytest.mark.parametrize("algorithm", ["NGOpt", "Powell"])
-def test_goes_on_in_another_process(tmp_path: Path, algorithm: str) -> None:
+def test_goes_on_in_another_process(tmp_path: Path, algorithm: str, forks: ForkServer) -> None:
     search = NevergradOptimizer([nn.Parameter(torch.zeros(6))], algorithm, budget=100)
     run(search, 20, lambda c: float(c.square().sum()))
     path = write_file(tmp_path / "search.pt", {"optimizer": search.state_dict()})
     last = run(search, 20, lambda c: float(c.square().sum()))[-1]
     # It ends, too: threads of nevergrad that wait for a next loss do not hold it up.
-    command = [sys.executable, "-c", SCRIPT, str(path), algorithm]
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    forks.run("-c", SCRIPT, str(path), algorithm, cwd=tmp_path).check_returncode()
     assert torch.equal(torch.load(tmp_path / "last.pt"), last)
 
 

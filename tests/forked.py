@@ -1,0 +1,221 @@
+"""Processes that start at once, forked from a server that has imported torch and the trainer.
+
+A fresh interpreter needs seconds for that. A forked process is a real one all the same: it has its
+own working directory, environment, search path, output and exit code, and takes signals. Tests of
+what a process imports, or of how it starts, use ``subprocess`` instead.
+
+Run as a script, this file is the server. It listens on a socket, whose number is its argument.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from select import select
+from socket import AF_UNIX, SOCK_SEQPACKET, recv_fds, send_fds, socket, socketpair
+from types import ModuleType, TracebackType
+from typing import Any, NoReturn
+
+PRELOADED = (
+    "torch._dynamo",  # the first optimizer imports it
+    "matplotlib.figure",
+    "perceptrain",
+    "perceptrain_core.analysis.curves",
+    "perceptrain_core.callbacks",
+    "perceptrain_core.cli.main",
+    "perceptrain_core.losses",
+    "perceptrain_core.models",
+    "perceptrain_core.runs.run",
+    "perceptrain_core.testing",
+    "perceptrain_core.training",
+    "perceptrain_core.weightings",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+)
+
+
+class ForkServer:
+    """Starts processes with the arguments of a Python interpreter: ``-m``, ``-c``, or a file."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
+        command = [sys.executable, __file__, str(theirs.fileno())]
+        self._server = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        theirs.close()
+
+    def close(self) -> None:
+        self._socket.close()
+        self._server.wait()
+
+    def start(
+        self, *args: str, cwd: str | Path | None = None, env: Mapping[str, str] | None = None
+    ) -> ForkedProcess:
+        """Start a process, as ``subprocess.Popen([sys.executable, *args])`` does."""
+        wish = {"args": args, "cwd": str(cwd or Path.cwd()), "env": dict(env or os.environ)}
+        ours, theirs = zip(*(os.pipe() for _ in range(3)), strict=True)
+        send_fds(self._socket, [json.dumps(wish).encode()], theirs)
+        for number in theirs:
+            os.close(number)
+        return ForkedProcess(*ours)
+
+    def run(
+        self, *args: str, cwd: str | Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a process to its end, as ``subprocess.run`` with captured text does."""
+        with self.start(*args, cwd=cwd, env=env) as process:
+            out, err = process.communicate()
+        return subprocess.CompletedProcess(args, process.wait(), out, err)
+
+
+class ForkedProcess:
+    """What tests use of ``subprocess.Popen``."""
+
+    returncode: int | None = None
+
+    def __init__(self, out: int, err: int, status: int) -> None:
+        self.stdout, self.stderr, self._status = open(out), open(err), open(status)  # noqa: SIM115
+        self.pid = int(self._status.readline())
+
+    def __enter__(self) -> ForkedProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+        self.wait()
+        self.stdout.close()
+        self.stderr.close()
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        with ThreadPoolExecutor() as pool:
+            texts = [pool.submit(file.read) for file in (self.stdout, self.stderr)]
+            try:
+                out, err = (text.result(timeout) for text in texts)
+            except TimeoutError:
+                self.kill()
+                raise
+        self.stdout.close()
+        self.stderr.close()
+        self.wait()
+        return out, err
+
+    def wait(self) -> int:
+        if self.returncode is None:
+            with self._status:
+                self.returncode = os.waitstatus_to_exitcode(int(self._status.readline()))
+        return self.returncode
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select([self._status], [], [], 0)[0]:
+            return self.wait()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def serve(line: socket) -> None:
+    """Fork for each wish that comes, until the other end closes."""
+    for name in PRELOADED:
+        __import__(name)
+    while True:
+        wish, numbers, *_ = recv_fds(line, 1 << 20, 3)
+        if not wish:
+            return
+        if os.fork() == 0:
+            line.close()
+            _watch(json.loads(wish), *numbers)
+        for number in numbers:
+            os.close(number)
+
+
+def _watch(wish: dict[str, Any], out: int, err: int, status: int) -> NoReturn:
+    """Fork the process itself, and report its number and then how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    process = os.fork()
+    if process == 0:
+        os.close(status)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        os.close(out)
+        os.close(err)
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _live(**wish)
+    os.close(out)
+    os.close(err)
+    os.write(status, f"{process}\n".encode())
+    os.write(status, f"{os.waitpid(process, 0)[1]}\n".encode())
+    os._exit(0)
+
+
+def _live(args: Sequence[str], cwd: str, env: dict[str, str]) -> NoReturn:
+    """Do what an interpreter does that starts with these arguments, folder and environment."""
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.path[:0] = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]
+    code = 1
+    try:
+        _run(*args)
+        code = 0
+    except SystemExit as end:
+        code = _exit_code(end.code)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        _flush_and_exit(code)
+
+
+def _run(how: str, *args: str) -> None:
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    if how == "-c":
+        sys.argv, sys.path[:0] = ["-c", *args[1:]], [""]
+        exec(compile(args[0], "<string>", "exec"), vars(main))
+    elif how == "-m":
+        sys.argv, sys.path[:0] = [*args], [""]
+        sys.modules.pop(args[0], None)
+        runpy.run_module(args[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv, sys.path[:0] = [how, *args], [str(Path(how).parent)]
+        runpy.run_path(how, run_name="__main__")
+
+
+def _exit_code(code: Any) -> int:
+    if code is None or isinstance(code, int):
+        return code or 0
+    print(code, file=sys.stderr)
+    return 1
+
+
+def _flush_and_exit(code: int) -> NoReturn:
+    threading._shutdown()  # an interpreter waits for its threads, too
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that watch
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    del sys.path[0]
+    serve(socket(fileno=int(sys.argv[1])))
