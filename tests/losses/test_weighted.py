@@ -328,9 +328,9 @@ class Gives(nn.Module):
     ("what", "message"),
     [
         (None, "Gives.update returned None; expected a dict"),
-        ({"values": 2.0}, r"gave 2.0 as the weight of 'values'; expected a 0-dim tensor"),
-        ({"values": torch.ones(1)}, r"gave a tensor of shape \(1,\).* expected a 0-dim tensor"),
-        ({"valeus": torch.ones(())}, "gave a weight for 'valeus'; the terms of the loss are"),
+        ({"values": 2.0}, r"returned 2.0 as the weight of 'values'; expected a 0-dim tensor"),
+        ({"values": torch.ones(1)}, r"returned a tensor of shape \(1,\).* expected a 0-dim tensor"),
+        ({"valeus": torch.ones(())}, "returned a weight for 'valeus'; the terms of the loss are"),
     ],
 )
 def test_what_a_weighting_must_not_give(what: Any, message: str) -> None:

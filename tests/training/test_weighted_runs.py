@@ -163,7 +163,7 @@ def test_a_weighting_in_a_run_file(build: Callable[..., Run]) -> None:
     folder = run.train()
     loss_fn = run.trainer.loss_fn
     assert isinstance(loss_fn, WeightedLoss)
-    assert (loss_fn.weighting.fixed, loss_fn.weighting.every) == (("fit",), 2)
+    assert (loss_fn.weighting.fixed_metric, loss_fn.weighting.every) == (("fit",), 2)
     assert loss_fn.metric_weights["size"] != 1
     written = tomllib.loads((folder / "run.toml").read_text())
     assert written["weighting"] == {"name": "grad_weighted", "fixed": "fit", "every": 2}
