@@ -81,7 +81,7 @@ class _WeightedSum(torch.autograd.Function):
         terms: Sequence[Tensor],  # in a list, so that they are not inputs to autograd
         *reached: Tensor,
     ) -> Tensor:
-        ctx.save_for_backward(weights, gradients.matrix, *terms, *reached)
+        ctx.save_for_backward(weights, gradients.matrix, *terms)
         ctx.parameters, ctx.used = gradients.parameters, gradients.used
         value = (torch.stack([*terms]) * weights).sum()
         loss: PrecomputedLoss = Tensor._make_subclass(PrecomputedLoss, value)
@@ -90,12 +90,12 @@ class _WeightedSum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> Any:
-        weights, matrix, *tensors = ctx.saved_tensors
+        weights, matrix, *terms = ctx.saved_tensors
         if not torch.is_grad_enabled():
             found = compress(_gradients(scale * weights, matrix, ctx.parameters), ctx.used)
             return None, None, None, *found
         # A graph of the gradients is wanted, so they are computed again, with one.
-        terms, reached = tensors[: len(weights)], tensors[len(weights) :]
+        reached = [*compress(ctx.parameters, ctx.used)]
         total = (torch.stack(terms) * weights).sum()
         return None, None, None, *torch.autograd.grad(total, reached, scale, create_graph=True)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
+from torch._utils import _flatten_dense_tensors
 from torch.autograd.variable import Variable
 
 from perceptrain_core.errors import TrainingError
@@ -138,7 +139,7 @@ def term_gradients(
     if any(gradient.layout != torch.strided for gradient in found):
         exact, found = False, [gradient.to_dense() for gradient in found]
     # One copy for all of them: concatenating each row, then the rows, takes several times as long.
-    matrix = torch.cat([gradient.reshape(-1) for gradient in found]).view(len(rows), -1)
+    matrix = _flatten_dense_tensors(found).view(len(rows), -1)  # type: ignore[no-untyped-call]
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(matrix)
         matrix /= distributed.get_world_size()
