@@ -37,8 +37,8 @@ class Weighting(nn.Module):
         momentum: Share of the old value in a new weight, from 0 (no smoothing) to 1 (weights never
             change).
         min_weight: Lower bound of a weight, or ``None``.
-        max_weight: Upper bound of a weight, or ``None``. A warning is given the first time a weight
-            reaches it; on a GPU this is checked every 100 updates.
+        max_weight: Upper bound of a weight, or ``None``. Warns the first time a weight reaches it;
+            on a GPU this is checked every 100 updates.
         eps: Smallest denominator that `ratio` divides by.
         fixed_metric: Terms whose weight is always 1, and which the loss must have.
         names: Further terms that the loss must have.

@@ -24,7 +24,7 @@ class GradNormBalance(Weighting):
 
     Warning:
         A term that is nearly satisfied has almost no gradient, so its weight grows until
-        ``max_weight`` stops it. A warning is given when that happens.
+        ``max_weight`` stops it, with a warning.
 
     Args:
         momentum: Share of the old value in a new weight.

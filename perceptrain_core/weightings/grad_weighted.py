@@ -41,7 +41,7 @@ class GradWeighted(Weighting):
         denominator: "weighted" or "unweighted", see above.
         every: Optimizer steps between updates. The first step updates. The paper's experiments
             use 10; 1 did better in ours.
-        max_weight: Upper bound of a weight, or ``None``. A warning is given when it is reached.
+        max_weight: Upper bound of a weight, or ``None``. Warns the first time a weight reaches it.
         eps: The weight of a term whose mean gradient is not above this is left unchanged.
         parameters: Parameters whose gradients count: "all" trainable ones, or "matrices", those
             with two dimensions or more: weights without biases. (The authors' code uses matrices

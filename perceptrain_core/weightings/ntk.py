@@ -44,7 +44,7 @@ class NTK(Weighting):
             and do not change a gradient.
         chunk: Points differentiated at once. Use 1 for functions that ``torch.vmap`` does not
             support.
-        max_weight: Upper bound of a weight. A warning is given when it is reached.
+        max_weight: Upper bound of a weight. Warns the first time a weight reaches it.
         eps: The weight of a term whose ``t_i`` is not above this is left unchanged.
 
     Raises:

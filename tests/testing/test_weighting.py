@@ -126,7 +126,10 @@ BAD: list[tuple[Any, str]] = [
     (nn.Linear(1, 1), r"it has no method update\(terms, grads\)"),
     (Infinite(), r"gives good weights: the weight of 'inside' is inf after 1 steps"),
     (Vector(), r"Vector.update returned a tensor of shape \(2,\) .* as the weight of 'inside'"),
-    (Unknown(), r"Unknown.update returned a weight for 'nowhere'; the terms of the loss are 'inside'"),
+    (
+        Unknown(),
+        r"Unknown.update returned a weight for 'nowhere'; the terms of the loss are 'inside'",
+    ),
     (Forgets(), r"keeps its state in state_dict: restored from its state_dict it goes on with"),
     (Draws(), r"gives the same weights twice: from the same random seed it gave other weights"),
     (Vanishes(), r"holds when a term vanishes: the weight of 'start' is inf when a term is 0"),
