@@ -77,6 +77,14 @@ USES: dict[str, Callable[[Tensor, list[Any]], Any]] = {
     "a number over it": lambda loss, p: (8 / loss).backward(),
     "its real part": lambda loss, p: loss.real.backward(),
     "changed in place": lambda loss, p: [loss.mul_(3), loss.backward()],
+    "keeps its own gradient": lambda loss, p: [
+        loss.retain_grad(),
+        loss.backward(),
+        p[0].grad.mul_(loss.grad),
+    ],
+    "second derivatives, scaled": lambda loss, p: sum(
+        g.square().sum() for g in torch.autograd.grad(3 * loss, p, create_graph=True)
+    ).backward(),
     "second derivatives": lambda loss, p: (
         loss + sum(g.square().sum() for g in torch.autograd.grad(loss, p, create_graph=True))
     ).backward(),
@@ -136,6 +144,30 @@ def test_a_value_that_is_kept_keeps_nothing_else(model: nn.Module, x: Tensor) ->
     gc.collect()
     assert gradients() is None
     assert type(value) is Tensor
+
+
+@pytest.mark.parametrize("retains", [False, True])
+def test_a_backward_pass_frees_the_graph(retains: bool, model: nn.Module, x: Tensor) -> None:
+    held: list[Any] = []
+
+    def watched(x: Tensor, model: nn.Module) -> Any:
+        loss, found = terms(x, model)
+        held.append(weakref.ref(found["a"]))
+        return loss, found
+
+    loss, _ = WeightedLoss(watched, Looking())(x, model)
+    if retains:  # without the shortcut
+        loss.retain_grad()
+    loss.backward()
+    gc.collect()
+    assert held[0]() is None
+
+
+def test_parameters_that_no_term_reaches_are_not_in_the_graph(model: nn.Module, x: Tensor) -> None:
+    model.idle = nn.Parameter(torch.ones(()))
+    nodes = graph_nodes([known(x, model)])
+    leaves = {node.variable for node in nodes if hasattr(node, "variable")}
+    assert leaves == {p for p in model.parameters() if p is not model.idle}
 
 
 def test_under_autocast_it_is_as_precise_as_its_terms(model: nn.Module, x: Tensor) -> None:
