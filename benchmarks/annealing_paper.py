@@ -1,14 +1,14 @@
-"""The Helmholtz table of the learning-rate annealing paper, trained again, and other schemes.
+"""Reproduce the Helmholtz table of the learning-rate annealing paper, and try other schemes.
 
-S. Wang, Y. Teng, P. Perdikaris, arXiv 2001.04536, and SIAM J. Sci. Comput. 43(5), 2021. All as
-there: ``u_xx + u_yy + u = q`` on ``[-1, 1]^2``, network 2-50-50-50-1 with tanh in float32,
+S. Wang, Y. Teng, P. Perdikaris, arXiv 2001.04536, and SIAM J. Sci. Comput. 43(5), 2021. With their
+settings: ``u_xx + u_yy + u = q`` on ``[-1, 1]^2``, network 2-50-50-50-1 with tanh in float32,
 Xavier-normal start, standardised inputs, 128 fresh points in the square and on each side at every
 step, Adam at 1e-3 times 0.9 per 1000 steps, 40,000 steps, relative L2 error on 100 x 100 points.
 
 M1 is the plain network, M2 the annealed one, M3 the modified network, M4 the annealed modified one.
 Any other run is a network and a scheme, such as ``modified_mlp+grad_norm_balance``. A run of 40,000
-steps takes 2 to 6 minutes on one core; ``--jobs`` trains several side by side. With ``--results``
-each run is written down as it ends, and what is there is not trained again.
+steps takes 2 to 6 minutes on one core; ``--jobs`` trains several in parallel. With ``--results``
+each result is saved when its run ends, and saved results are not computed again.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ from perceptrain import TrainConfig, Trainer, WeightedLoss
 from perceptrain_physics import Helmholtz
 
 STEPS, EPOCH = 40_000, 1000
-ANNEALED = {"name": "grad_weighted", "fixed": "pde"}
-ARXIV = {**ANNEALED, "denominator": "unweighted", "alpha": 0.9}
+ANNEALED = {"name": "grad_weighted", "fixed_metric": "pde"}
+PAPER = {**ANNEALED, "every": 10}
+ARXIV = {**PAPER, "denominator": "unweighted", "momentum": 0.1}
 
 SCHEMES: dict[str, dict[str, Any]] = {
     "plain": {"name": "fixed", "weights": {}},
     "annealed": ANNEALED,
+    "annealed-paper": PAPER,
     "annealed-arxiv": {**ARXIV, "max_weight": None},
     "annealed-arxiv-bounded": ARXIV,
-    "annealed-every-step": {**ANNEALED, "every": 1},
-    "annealed-matrices": {**ANNEALED, "parameters": "matrices"},
+    "annealed-matrices": {**PAPER, "parameters": "matrices"},
     "fixed-100": {"name": "fixed", "weights": {"boundary": 100.0}},
     "grad_norm_balance": {"name": "grad_norm_balance"},
     "gradnorm": {"name": "gradnorm"},
@@ -47,14 +48,14 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "relobralo": {"name": "relobralo"},
     "softadapt": {"name": "softadapt"},
     "dwa": {"name": "dwa"},
-    "uncertainty": {"name": "uncertainty", "terms": ["pde", "boundary"]},
+    "uncertainty": {"name": "uncertainty"},
     "random": {"name": "random"},
 }
 METHODS = {
     "M1": "mlp+plain",
-    "M2": "mlp+annealed",
+    "M2": "mlp+annealed-paper",
     "M3": "modified_mlp+plain",
-    "M4": "modified_mlp+annealed",
+    "M4": "modified_mlp+annealed-paper",
 }
 #: Relative L2 errors: arXiv version, journal version.
 PUBLISHED = {
@@ -66,13 +67,13 @@ PUBLISHED = {
 
 
 def train(run: str, seed: int, steps: int = STEPS, waves: int = 4) -> dict[str, Any]:
-    """Train one network; give its error, the processor's time and the weights at the end.
+    """Train one network; return its error, the processor time and the final weights.
 
     Args:
         run: A method of the paper, or ``NETWORK+SCHEME``.
-        seed: Of the weights and the points.
-        steps: Steps of the optimizer.
-        waves: How many waves high the solution is: with 2 it is learned in a tenth of the steps.
+        seed: Seed of the initial weights and the points.
+        steps: Optimizer steps.
+        waves: Waves of the solution along y; with 2 it is learned in a tenth of the steps.
     """
     torch.set_num_threads(1)
     network, name = METHODS.get(run, run).split("+")
@@ -100,7 +101,7 @@ def train(run: str, seed: int, steps: int = STEPS, waves: int = 4) -> dict[str, 
 
 
 def known(path: Path | None, steps: int) -> list[dict[str, Any]]:
-    """Read the results that are there."""
+    """Read the saved results."""
     if path is None or not path.exists():
         return []
     rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
@@ -110,7 +111,7 @@ def known(path: Path | None, steps: int) -> list[dict[str, Any]]:
 def train_all(
     runs: Iterable[tuple[str, int]], steps: int, jobs: int, path: Path | None
 ) -> list[dict[str, Any]]:
-    """Train what is not known, and write down each result as it comes."""
+    """Train the runs without a saved result, and save each result when it is there."""
     rows = known(path, steps)
     there = {(row["run"], row["seed"]) for row in rows}
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
@@ -129,7 +130,7 @@ def train_all(
 
 
 def table(runs: Iterable[str], rows: list[dict[str, Any]]) -> str:
-    """Put our errors beside the published ones."""
+    """Format our errors next to the published ones."""
     found = {run: [row for row in rows if row["run"] == run] for run in runs}
     plain = median(row["seconds"] for row in rows if row["run"] == "M1") if "M1" in found else None
     lines = [
@@ -146,7 +147,7 @@ def table(runs: Iterable[str], rows: list[dict[str, Any]]) -> str:
 
 
 def checked(run: str, schemes: Iterable[str]) -> str:
-    """Take a method or ``NETWORK+SCHEME``."""
+    """Check a run: a method, or ``NETWORK+SCHEME``."""
     network, _, scheme = METHODS.get(run, run).partition("+")
     if network and scheme in schemes:
         return run
@@ -157,16 +158,16 @@ def checked(run: str, schemes: Iterable[str]) -> str:
 
 
 def main() -> None:
-    """Read the command line, train, and print the table."""
+    """Parse the command line, train, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "runs", nargs="*", default=["M1", "M2", "mlp+annealed-every-step", "mlp+annealed-arxiv"],
+        "runs", nargs="*", default=["M1", "M2", "mlp+annealed", "mlp+annealed-arxiv"],
         type=partial(checked, schemes=SCHEMES),
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ... of each run")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--results", type=Path, help="a file of JSON lines to go on from")
+    parser.add_argument("--results", type=Path, help="a file of JSON lines to continue from")
     options = parser.parse_args()
     runs = list(dict.fromkeys(options.runs))
     work = [(run, seed) for seed in range(options.seeds) for run in runs]

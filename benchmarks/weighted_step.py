@@ -1,10 +1,10 @@
-"""What a step that weighs the terms of a loss by their gradients costs beside a plain step.
+"""Measure the cost of a step that weights the terms of a loss by their gradients.
 
-The network is that of the annealing paper, 2-50-50-50-1 with tanh in float32, with 128 points for
-each term; the terms are labelled values, or residuals of second order. Plain steps minimise the
-sum of the terms; weighted ones update the weights at every step, or never. They take turns in one
-process, so that a machine that slows down slows all; the figures are lower quartiles of the time on
-the processor, and their ratios. It takes about a minute on a quiet machine.
+The network is that of the annealing paper, 2-50-50-50-1 with tanh in float32, with 128 points per
+term; the terms are labelled values, or residuals of second order. Plain steps minimize the sum of
+the terms; weighted steps update the weights at every step, or never. They alternate in one process,
+so that a machine that slows down affects all of them. The figures are lower quartiles of the
+processor time, and their ratios. Takes about a minute on a quiet machine.
 """
 
 from __future__ import annotations

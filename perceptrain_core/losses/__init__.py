@@ -1,4 +1,4 @@
-"""The built-in losses, one in each file, and what makes losses of other things."""
+"""The built-in losses, one per file, and `supervised`, which wraps other criteria."""
 
 from perceptrain_core.losses.bce_with_logits import bce_with_logits_loss
 from perceptrain_core.losses.cosine_embedding import cosine_embedding_loss
@@ -16,13 +16,12 @@ from perceptrain_core.losses.quantile import quantile_loss
 from perceptrain_core.losses.relative_l2 import relative_l2_loss
 from perceptrain_core.losses.smooth_l1 import smooth_l1_loss
 from perceptrain_core.losses.soft_margin import soft_margin_loss
-from perceptrain_core.losses.supervised import as_loss, supervised
+from perceptrain_core.losses.supervised import supervised
 from perceptrain_core.losses.weighted import WeightedLoss
 
 __all__ = [
     "GradWeightedLoss",
     "WeightedLoss",
-    "as_loss",
     "bce_with_logits_loss",
     "cosine_embedding_loss",
     "cross_entropy_loss",

@@ -23,9 +23,9 @@ def bce_with_logits_loss(
 
     Args:
         batch: ``(inputs, labels)``; the labels are floats in [0, 1].
-        model: Gives logits of the shape and dtype of the labels, such as ``(N, 1)`` or ``(N, C)``.
-        weight: A factor for each element, of a shape that broadcasts to the labels'.
-        pos_weight: The weight of positive labels, one for each class (the last dimension).
+        model: Returns logits of the shape and dtype of the labels, e.g. ``(N, 1)`` or ``(N, C)``.
+        weight: A factor for each element, of a shape that broadcasts to that of the labels.
+        pos_weight: The weight of positive labels, for each class (the last dimension).
         reduction: "mean" or "sum" over all elements.
 
     Returns:
@@ -33,8 +33,8 @@ def bce_with_logits_loss(
 
     Raises:
         ShapeError: Logits and labels differ in shape.
-        DataError: The batch or the dtypes do not fit, or the batch is empty.
-        ConfigError: The reduction gives no scalar.
+        DataError: The batch has another form, the dtypes differ, or the batch is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
     outputs, labels = same_shape(*labelled(batch, model))

@@ -1,4 +1,4 @@
-"""Cosine embedding loss: pairs that are alike, and pairs that are not."""
+"""Cosine embedding loss."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def cosine_embedding_loss(
 ) -> tuple[Tensor, Metrics]:
     """Cosine embedding loss, as ``torch.nn.CosineEmbeddingLoss``.
 
-    A pair with label 1 costs ``1 - cos(x1, x2)``, one with label -1
-    ``max(0, cos(x1, x2) - margin)``.
+    The loss of a pair is ``1 - cos(x1, x2)`` for label 1, and ``max(0, cos(x1, x2) - margin)`` for
+    label -1.
 
     Args:
         batch: ``(inputs, labels)``; the labels are 1 and -1, of shape ``(N,)``.
-        model: Gives a tuple of two tensors ``(x1, x2)``, each of shape ``(N, D)``.
-        margin: From which cosine on unlike pairs cost something, in [-1, 1].
+        model: Returns a tuple of two tensors ``(x1, x2)``, each of shape ``(N, D)``.
+        margin: Cosine above which a dissimilar pair is penalized, in [-1, 1].
         reduction: "mean" or "sum" over the pairs.
 
     Returns:
         The loss, and no metrics.
 
     Raises:
-        ShapeError: The embeddings and the labels do not fit.
-        DataError: The model gives no pair, the batch does not fit or is empty.
-        ConfigError: The reduction gives no scalar.
+        ShapeError: The shapes of embeddings and labels do not match.
+        DataError: The model does not return a pair, or the batch has another form or is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
     inputs, labels = split_batch(batch)

@@ -26,22 +26,22 @@ def cross_entropy_loss(
     Args:
         batch: ``(inputs, labels)``. The labels are class indices, integers of shape ``(N,)`` or
             ``(N, d1, ...)``; or probabilities of all classes, floats of the shape of the logits.
-        model: Gives logits of shape ``(N, C)`` or ``(N, C, d1, ...)``.
-        weight: One weight for each class, a tensor or a sequence of numbers.
-        ignore_index: A class index that does not count. Where no other is in the batch, the mean
-            is NaN, as torch has it.
-        label_smoothing: How far the labels are mixed with the uniform distribution, in [0, 1].
+        model: Returns logits of shape ``(N, C)`` or ``(N, C, d1, ...)``.
+        weight: A weight for each class, a tensor or a sequence of numbers.
+        ignore_index: A class index to ignore. The mean over a batch without any other is NaN, as in
+            torch.
+        label_smoothing: Share of the uniform distribution in the labels, in [0, 1].
         reduction: "mean" over the labels (weighted), or "sum".
-        accuracy: Whether the metrics have the accuracy.
+        accuracy: Whether to report the accuracy as a metric.
 
     Returns:
-        The loss, and as metrics nothing or ``{"accuracy": ...}``: the share of labels that are
-        the class of the largest logit.
+        The loss, and as metrics ``{}`` or ``{"accuracy": ...}``: the share of labels predicted by
+        the largest logit.
 
     Raises:
-        ShapeError: Logits and labels do not fit.
-        DataError: The labels are no classes, the batch does not fit or is empty.
-        ConfigError: The reduction gives no scalar.
+        ShapeError: The shapes of logits and labels do not match.
+        DataError: The labels are not classes, or the batch has another form or is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
     outputs, labels = class_targets(*labelled(batch, model))

@@ -1,4 +1,4 @@
-"""Negative log likelihood of a normal distribution whose variance is learnt too."""
+"""Gaussian negative log likelihood, with a learned variance."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ def gaussian_nll_loss(
 ) -> tuple[Tensor, Metrics]:
     """Negative log likelihood of a normal distribution, as ``torch.nn.GaussianNLLLoss``.
 
-    An element costs ``(log max(v, eps) + (m - y)^2 / max(v, eps)) / 2`` (Nix and Weigend, 1994).
+    The loss of an element is ``(log max(v, eps) + (m - y)^2 / max(v, eps)) / 2`` (Nix and Weigend,
+    1994).
 
     Args:
         batch: ``(inputs, labels)``; the labels have shape ``(N, D)``.
-        model: Gives the mean m and the variance v. Either a tuple ``(mean, variance)``, the mean
-            of the shape of the labels and the variance too, or with one dimension left out or of
-            size 1. Or one tensor of shape ``(N, 2 D)``: the means, then the logarithms of the
-            variances, so that any network's output is valid.
-        full: Whether the constant ``log(2 pi) / 2`` is added.
-        eps: The least variance that counts.
+        model: Returns the mean m and the variance v. Either a tuple ``(mean, variance)``, both of
+            the shape of the labels, where the variance may omit one dimension or have size 1 in
+            it. Or one tensor of shape ``(N, 2 D)``: the means, then the logarithms of the
+            variances, so that every output of a network is valid.
+        full: Whether to add the constant ``log(2 pi) / 2``.
+        eps: Lower bound of the variance.
         reduction: "mean" or "sum" over all elements.
 
     Returns:
@@ -42,9 +43,10 @@ def gaussian_nll_loss(
 
     Raises:
         ShapeError: Means and labels differ in shape.
-        DataError: The model gives no mean and variance, the batch does not fit or is empty.
-        ValueError: A variance is negative, or its shape does not fit.
-        ConfigError: The reduction gives no scalar.
+        DataError: The model does not return mean and variance, or the batch has another form or is
+            empty.
+        ValueError: A variance is negative, or its shape does not match.
+        ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
     inputs, labels = split_batch(batch)

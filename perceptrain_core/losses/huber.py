@@ -1,4 +1,4 @@
-"""Huber loss: squared near zero, absolute beyond."""
+"""Huber loss."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ def huber_loss(
 ) -> tuple[Tensor, Metrics]:
     """Huber loss, as ``torch.nn.HuberLoss`` (Huber, 1964): smooth L1 times ``delta``.
 
-    With ``d = |f(x) - y|`` an element costs ``d^2 / 2`` up to ``delta``, and
-    ``delta (d - delta / 2)`` beyond.
+    With ``d = |f(x) - y|``, the loss of an element is ``d^2 / 2`` for ``d <= delta`` and
+    ``delta (d - delta / 2)`` otherwise.
 
     Args:
         batch: ``(inputs, labels)``; or a dict of points for a PINN, whose residuals are compared
             with zero.
-        model: Gives outputs of the shape and dtype of the labels, or a dict of residuals.
-        delta: Where the loss turns from squared to absolute; positive.
+        model: Returns outputs of the shape and dtype of the labels, or a dict of residuals.
+        delta: Threshold between the squared and the linear part; positive.
         reduction: "mean" or "sum" over all elements.
 
     Returns:
-        The loss, and no metrics. For a dict of residuals the sum of their losses, and each by
-        name, part of the graph.
+        The loss, and no metrics. For a dict of residuals, the sum of their losses, and as metrics
+        each of them by name, with its graph.
 
     Raises:
         ShapeError: Outputs and labels differ in shape; nothing is broadcast.
-        DataError: The batch, the dtypes or the names do not fit, or the batch is empty.
-        ConfigError: The reduction gives no scalar.
+        DataError: The batch, the dtypes or the names do not match, or the batch is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     return pointwise(F.huber_loss, batch, model, reduction, delta=delta)

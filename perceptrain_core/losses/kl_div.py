@@ -20,22 +20,22 @@ def kl_div_loss(
 
     Args:
         batch: ``(inputs, labels)``; the labels are probabilities, or their logarithms.
-        model: Gives log probabilities of the shape and dtype of the labels.
+        model: Returns log-probabilities of the shape and dtype of the labels.
         log_target: Whether the labels are logarithms.
         reduction: "mean" over all elements, torch's default; "batchmean" over the rows, which is
-            the divergence as mathematics has it; or "sum".
+            the mathematical definition of the divergence; or "sum".
 
     Returns:
         The loss, and no metrics.
 
     Raises:
         ShapeError: Outputs and labels differ in shape.
-        DataError: The batch or the dtypes do not fit, or the batch is empty.
-        ConfigError: The reduction gives no scalar.
+        DataError: The batch has another form, the dtypes differ, or the batch is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction, _REDUCTIONS)
     outputs, labels = same_shape(*labelled(batch, model))
-    if reduction == "mean":  # torch warns of its own default at every call, so take the mean here
+    if reduction == "mean":  # torch warns about its own default, so compute the mean here
         total = F.kl_div(outputs, labels, reduction="sum", log_target=log_target)
         return total / outputs.numel(), {}
     return F.kl_div(outputs, labels, reduction=reduction, log_target=log_target), {}

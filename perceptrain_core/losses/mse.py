@@ -17,22 +17,22 @@ def mse_loss(batch: TBatch, model: nn.Module, *, reduction: str = "mean") -> tup
     Args:
         batch: ``(inputs, labels)``; or a dict of points for a PINN, whose residuals are compared
             with zero.
-        model: Gives outputs of the shape and dtype of the labels, or a dict of residuals.
+        model: Returns outputs of the shape and dtype of the labels, or a dict of residuals.
         reduction: "mean" or "sum" over all elements.
 
     Returns:
-        The loss, and no metrics. For a dict of residuals the sum of their losses, and each by
-        name, part of the graph.
+        The loss, and no metrics. For a dict of residuals, the sum of their losses, and as metrics
+        each of them by name, with its graph.
 
     Raises:
         ShapeError: Outputs and labels differ in shape; nothing is broadcast.
-        DataError: The batch, the dtypes or the names do not fit, or the batch is empty.
-        ConfigError: The reduction gives no scalar.
+        DataError: The batch, the dtypes or the names do not match, or the batch is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     return pointwise(_squared_error, batch, model, reduction)
 
 
 def _squared_error(outputs: Tensor, labels: Tensor, reduction: str) -> Tensor:
-    # What F.mse_loss calls after it has made the shapes fit, which they do.
+    # What F.mse_loss calls after broadcasting, which is not needed here.
     error: Tensor = torch.ops.aten.mse_loss(outputs, labels, _REDUCTIONS[reduction])
     return error

@@ -1,4 +1,4 @@
-"""Hinge loss for several classes."""
+"""Multi-class hinge loss."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ def multi_margin_loss(
     weight: Weight = None,
     reduction: str = "mean",
 ) -> tuple[Tensor, Metrics]:
-    """Hinge loss for several classes, as ``torch.nn.MultiMarginLoss``.
+    """Multi-class hinge loss, as ``torch.nn.MultiMarginLoss``.
 
-    A row with label ``y`` costs ``sum_(c != y) max(0, margin - f_y + f_c)^p / C``.
+    The loss of a row with label ``y`` is ``sum_(c != y) max(0, margin - f_y + f_c)^p / C``.
 
     Args:
         batch: ``(inputs, labels)``; the labels are class indices, integers of shape ``(N,)``.
-        model: Gives scores of shape ``(N, C)``.
+        model: Returns scores of shape ``(N, C)``.
         p: The power, 1 or 2.
-        margin: How far the right score must lead.
-        weight: One weight for each class, a tensor or a sequence of numbers.
+        margin: Required lead of the right score.
+        weight: A weight for each class, a tensor or a sequence of numbers.
         reduction: "mean" or "sum" over the rows.
 
     Returns:
         The loss, and no metrics.
 
     Raises:
-        ShapeError: Scores and labels do not fit.
-        DataError: The labels are no classes, the batch does not fit or is empty.
-        ConfigError: The reduction gives no scalar.
+        ShapeError: The shapes of scores and labels do not match.
+        DataError: The labels are not classes, or the batch has another form or is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
     outputs, labels = class_indices(*labelled(batch, model))

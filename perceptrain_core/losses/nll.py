@@ -1,4 +1,4 @@
-"""Negative log likelihood of classes."""
+"""Negative log likelihood for classification."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def nll_loss(
     Args:
         batch: ``(inputs, labels)``; the labels are class indices, integers of shape ``(N,)`` or
             ``(N, d1, ...)``.
-        model: Gives log probabilities of shape ``(N, C)`` or ``(N, C, d1, ...)``.
-        weight: One weight for each class, a tensor or a sequence of numbers.
-        ignore_index: A class index that does not count.
+        model: Returns log-probabilities of shape ``(N, C)`` or ``(N, C, d1, ...)``.
+        weight: A weight for each class, a tensor or a sequence of numbers.
+        ignore_index: A class index to ignore.
         reduction: "mean" over the labels (weighted), or "sum".
 
     Returns:
         The loss, and no metrics.
 
     Raises:
-        ShapeError: Outputs and labels do not fit.
-        DataError: The labels are no classes, the batch does not fit or is empty.
-        ConfigError: The reduction gives no scalar.
+        ShapeError: The shapes of outputs and labels do not match.
+        DataError: The labels are not classes, or the batch has another form or is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
     outputs, labels = class_indices(*labelled(batch, model))

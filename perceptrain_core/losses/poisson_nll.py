@@ -1,4 +1,4 @@
-"""Negative log likelihood of counts."""
+"""Poisson negative log likelihood, for counts."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def poisson_nll_loss(
 
     Args:
         batch: ``(inputs, labels)``; the labels are counts, as floats.
-        model: Gives the logarithm of the rate, or the rate, of the shape and dtype of the labels.
-        log_input: Whether the model gives the logarithm: ``exp(f) - y f``, else
-            ``f - y log(f + eps)``.
-        full: Whether Stirling's approximation of ``log(y!)`` is added.
-        eps: Keeps the logarithm of a rate finite.
+        model: Returns the rate or its logarithm, of the shape and dtype of the labels.
+        log_input: Whether the model returns the logarithm. The loss is then ``exp(f) - y f``,
+            otherwise ``f - y log(f + eps)``.
+        full: Whether to add Stirling's approximation of ``log(y!)``.
+        eps: Added to the rate before taking its logarithm.
         reduction: "mean" or "sum" over all elements.
 
     Returns:
@@ -36,8 +36,8 @@ def poisson_nll_loss(
 
     Raises:
         ShapeError: Outputs and labels differ in shape.
-        DataError: The batch or the dtypes do not fit, or the batch is empty.
-        ConfigError: The reduction gives no scalar.
+        DataError: The batch has another form, the dtypes differ, or the batch is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
     outputs, labels = same_shape(*labelled(batch, model))

@@ -22,15 +22,15 @@ def quantile_loss(
     quantiles: float | Sequence[float] = 0.5,
     reduction: str = "mean",
 ) -> tuple[Tensor, Metrics]:
-    """Pinball loss, which the quantiles of the labels minimise (Koenker and Bassett, 1978).
+    """Pinball loss, minimized by the quantiles of the labels (Koenker and Bassett, 1978).
 
-    For a quantile q an element costs ``max(q (y - f), (q - 1) (y - f))``.
+    For a quantile q, the loss of an element is ``max(q (y - f), (q - 1) (y - f))``.
 
     Args:
         batch: ``(inputs, labels)``.
-        model: For one quantile, gives outputs of the shape and dtype of the labels. For a
-            sequence of Q, outputs of shape ``(..., Q)``, one for each quantile, and the labels
-            have shape ``(...)`` or ``(..., 1)``.
+        model: For one quantile, returns outputs of the shape and dtype of the labels. For a
+            sequence of Q quantiles, returns outputs of shape ``(..., Q)``, and the labels have
+            shape ``(...)`` or ``(..., 1)``.
         quantiles: One or several numbers between 0 and 1; the default is the median.
         reduction: "mean" or "sum" over all elements and quantiles.
 
@@ -38,9 +38,9 @@ def quantile_loss(
         The loss, and no metrics.
 
     Raises:
-        ShapeError: Outputs, labels and quantiles do not fit.
-        DataError: The batch or the dtypes do not fit, or the batch is empty.
-        ConfigError: A quantile is not between 0 and 1, or the reduction gives no scalar.
+        ShapeError: The shapes of outputs, labels and quantiles do not match.
+        DataError: The batch has another form, the dtypes differ, or the batch is empty.
+        ConfigError: A quantile is not between 0 and 1, or the reduction does not return a scalar.
     """
     check_reduction(reduction)
     several = isinstance(quantiles, Sequence)
@@ -65,7 +65,7 @@ def _checked(given: Any) -> Sequence[float]:
 
 
 def _one_for_each(outputs: Tensor, labels: Any, number: int) -> Tensor:
-    """Give the labels once more for each quantile, by name and not by chance broadcasting."""
+    """Repeat the labels for each quantile, without relying on broadcasting."""
     values = require_tensor(labels)
     rows = outputs.shape[:-1]
     if outputs.shape[-1:] != (number,) or values.shape not in (rows, (*rows, 1)):

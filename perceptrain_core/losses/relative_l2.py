@@ -1,4 +1,4 @@
-"""Relative L2 error, the measure of solvers and operator learning."""
+"""Relative L2 error, as used for PDE solvers and operator learning."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def relative_l2_loss(
 
     Args:
         batch: ``(inputs, labels)``; the labels have shape ``(N, ...)``.
-        model: Gives outputs of the shape and dtype of the labels.
-        per_sample: By default the norms are taken over the whole batch, which gives one ratio:
-            the error that is reported on a grid. True takes one ratio for each of the N samples,
-            as in operator learning (Li et al., arXiv 2010.08895), where a sample is a function.
-        eps: The least norm of labels that is divided by.
-        reduction: "mean" or "sum" over the samples; without ``per_sample`` they are the same.
+        model: Returns outputs of the shape and dtype of the labels.
+        per_sample: By default the norms are over the whole batch, which is one ratio: the error
+            reported on a grid. If True, compute a ratio for each of the N samples, as in operator
+            learning (Li et al., arXiv 2010.08895), where a sample is a function.
+        eps: Lower bound of the denominator.
+        reduction: "mean" or "sum" over the samples; without ``per_sample`` both are the same.
 
     Returns:
         The loss, and no metrics.
 
     Raises:
         ShapeError: Outputs and labels differ in shape.
-        DataError: The batch or the dtypes do not fit, or the batch is empty.
-        ConfigError: ``eps`` is not positive, or the reduction gives no scalar.
+        DataError: The batch has another form, the dtypes differ, or the batch is empty.
+        ConfigError: ``eps`` is not positive, or the reduction does not return a scalar.
     """
     check_reduction(reduction)
     if not eps > 0:

@@ -1,4 +1,4 @@
-"""Smooth L1: squared near zero, absolute beyond."""
+"""Smooth L1 loss."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ def smooth_l1_loss(
 ) -> tuple[Tensor, Metrics]:
     """Smooth L1 loss, as ``torch.nn.SmoothL1Loss`` (Girshick, "Fast R-CNN", arXiv 1504.08083).
 
-    With ``d = |f(x) - y|`` an element costs ``d^2 / (2 beta)`` below ``beta``, and
-    ``d - beta / 2`` from there on.
+    With ``d = |f(x) - y|``, the loss of an element is ``d^2 / (2 beta)`` for ``d < beta`` and
+    ``d - beta / 2`` otherwise.
 
     Args:
         batch: ``(inputs, labels)``; or a dict of points for a PINN, whose residuals are compared
             with zero.
-        model: Gives outputs of the shape and dtype of the labels, or a dict of residuals.
-        beta: Where the loss turns from squared to absolute; not negative.
+        model: Returns outputs of the shape and dtype of the labels, or a dict of residuals.
+        beta: Threshold between the squared and the absolute part; not negative.
         reduction: "mean" or "sum" over all elements.
 
     Returns:
-        The loss, and no metrics. For a dict of residuals the sum of their losses, and each by
-        name, part of the graph.
+        The loss, and no metrics. For a dict of residuals, the sum of their losses, and as metrics
+        each of them by name, with its graph.
 
     Raises:
         ShapeError: Outputs and labels differ in shape; nothing is broadcast.
-        DataError: The batch, the dtypes or the names do not fit, or the batch is empty.
-        ConfigError: The reduction gives no scalar.
+        DataError: The batch, the dtypes or the names do not match, or the batch is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     return pointwise(F.smooth_l1_loss, batch, model, reduction, beta=beta)

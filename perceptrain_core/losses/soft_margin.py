@@ -1,4 +1,4 @@
-"""Logistic loss of two classes."""
+"""Logistic loss for two classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def soft_margin_loss(
 
     Args:
         batch: ``(inputs, labels)``; the labels are 1 and -1, as floats.
-        model: Gives scores of the shape and dtype of the labels.
+        model: Returns scores of the shape and dtype of the labels.
         reduction: "mean" or "sum" over all elements.
 
     Returns:
@@ -26,8 +26,8 @@ def soft_margin_loss(
 
     Raises:
         ShapeError: Scores and labels differ in shape.
-        DataError: The batch or the dtypes do not fit, or the batch is empty.
-        ConfigError: The reduction gives no scalar.
+        DataError: The batch has another form, the dtypes differ, or the batch is empty.
+        ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
     outputs, labels = same_shape(*labelled(batch, model))

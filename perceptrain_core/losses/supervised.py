@@ -1,4 +1,4 @@
-"""The criteria of ``torch.nn``, and any ``criterion(outputs, labels)``, as losses."""
+"""Wrap criteria of ``torch.nn``, and any ``criterion(outputs, labels)``, as losses."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from perceptrain_core.losses.support.residuals import add_terms
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import LossFunction, Metrics, TBatch
 
-#: Where torch defines its criteria, as modules and as functions.
+#: Modules in which torch defines its criteria.
 _CRITERIA = ("torch.nn.modules.loss", "torch.nn.functional")
 
 
 class SupervisedLoss(nn.Module):
-    """A criterion as a loss: ``criterion(model(inputs), labels)``. Made by `supervised`.
+    """A criterion as a loss, ``criterion(model(inputs), labels)``; created by `supervised`.
 
-    It is a module, so a criterion that has parameters, buffers or a state is trained, moved and
+    It is a module, so the parameters, buffers and state of the criterion are trained, moved and
     saved with it.
     """
 
@@ -42,17 +42,17 @@ class SupervisedLoss(nn.Module):
         """Evaluate the criterion.
 
         Args:
-            batch: ``(inputs, labels)``; whatever the model takes, for a criterion without labels.
-            model: What it returns goes to the criterion: a tensor, or a tuple of tensors.
+            batch: ``(inputs, labels)``; for a criterion without labels, the input of the model.
+            model: Returns the arguments of the criterion: a tensor, or a tuple of tensors.
 
         Returns:
-            The loss, and no metrics. A pointwise criterion on a dict of residuals gives the sum
-            of its terms, and the terms by name.
+            The loss, and no metrics. For a dict of residuals and an elementwise criterion, the sum
+            of the terms, and the terms by name.
 
         Raises:
-            ShapeError: Outputs and labels that torch would broadcast.
-            DataError: The batch, the outputs or the dtypes do not fit.
-            LossContractError: The criterion returned no scalar.
+            ShapeError: Outputs and labels differ in shape, so torch would broadcast.
+            DataError: The batch, the outputs or the dtypes do not match.
+            LossContractError: The criterion did not return a scalar.
         """
         if self._pointwise:
             outputs, labels = predict(batch, model)
@@ -65,7 +65,7 @@ class SupervisedLoss(nn.Module):
         if not isinstance(loss, Tensor) or loss.ndim:
             raise LossContractError(
                 f"{_name(self.criterion)} returned {describe(loss)}; a loss must be a 0-dim "
-                'tensor. Use reduction="mean" or "sum", or take the mean in the criterion.'
+                'tensor. Use reduction="mean" or "sum", or compute the mean in the criterion.'
             )
         return loss, {}
 
@@ -84,13 +84,13 @@ class SupervisedLoss(nn.Module):
 
 
 def supervised(criterion: Callable[..., Tensor]) -> SupervisedLoss:
-    """Make a loss of a criterion, ``criterion(model(inputs), labels)``.
+    """Wrap a criterion as a loss, ``criterion(model(inputs), labels)``.
 
-    Where the model returns a tuple, it is unpacked before the labels: ``(x1, x2), labels`` for
-    ``nn.CosineEmbeddingLoss``. ``nn.GaussianNLLLoss`` needs ``(mean, variance)`` of the model.
-    ``nn.CTCLoss`` needs ``log_probs`` of the model and labels ``(targets, input_lengths,
-    target_lengths)``, or ``(log_probs, input_lengths)`` and ``(targets, target_lengths)``.
-    ``nn.TripletMarginLoss`` takes no labels: the model gets the whole batch and returns
+    If the model returns a tuple, it is unpacked before the labels, such as ``(x1, x2), labels`` for
+    ``nn.CosineEmbeddingLoss``. For ``nn.GaussianNLLLoss`` the model returns ``(mean, variance)``.
+    For ``nn.CTCLoss`` it returns ``log_probs``, with labels ``(targets, input_lengths,
+    target_lengths)``, or ``(log_probs, input_lengths)``, with labels ``(targets, target_lengths)``.
+    ``nn.TripletMarginLoss`` uses no labels: the model gets the whole batch and returns
     ``(anchor, positive, negative)``.
 
     Args:
@@ -101,7 +101,7 @@ def supervised(criterion: Callable[..., Tensor]) -> SupervisedLoss:
         A loss function ``(batch, model) -> (loss, {})``, which is a module.
 
     Raises:
-        LossContractError: The criterion is a class, cannot be called, or has
+        LossContractError: The criterion is a class, is not callable, or has
             ``reduction="none"``.
     """
     if inspect.isclass(criterion):
@@ -120,25 +120,24 @@ def supervised(criterion: Callable[..., Tensor]) -> SupervisedLoss:
 
 
 def as_loss(loss_fn: Any) -> LossFunction:
-    """Give any loss the contract ``loss_fn(batch, model) -> (loss, metrics)``.
+    """Return a loss with the contract ``loss_fn(batch, model) -> (loss, metrics)``.
 
     Args:
-        loss_fn: A loss, which comes back as it is; or an instance of a ``torch.nn`` criterion or
-            its function, ``nn.MSELoss()`` or ``F.mse_loss``, which becomes
-            ``supervised(loss_fn)``. A subclass of a criterion with a ``forward`` of its own
-            counts as a loss.
+        loss_fn: A loss, which is returned unchanged; or a ``torch.nn`` criterion or its function,
+            such as ``nn.MSELoss()`` or ``F.mse_loss``, which is wrapped by `supervised`. A subclass
+            of a criterion that overrides ``forward`` counts as a loss.
 
     Returns:
         A loss function.
 
     Raises:
-        LossContractError: It cannot be called, is a class of ``torch.nn``, or has
+        LossContractError: It is not callable, is a class of ``torch.nn``, or has
             ``reduction="none"``.
     """
     plain = getattr(loss_fn, "_orig_mod", loss_fn)  # torch.compile wraps a criterion
     kind = plain if inspect.isclass(plain) else type(plain)
     code = getattr(kind, "forward", loss_fn)
-    code = getattr(code, "func", code)  # of a functools.partial
+    code = getattr(code, "func", code)  # functools.partial
     if getattr(code, "__module__", None) in _CRITERIA:
         return supervised(loss_fn)
     if callable(loss_fn):

@@ -1,4 +1,4 @@
-"""A loss of several terms, each with a weight that a weighting gives it."""
+"""A loss of several terms whose weights change during training."""
 
 from __future__ import annotations
 
@@ -16,38 +16,37 @@ from perceptrain_core.losses.support.terms import named_terms, require_graphs
 from perceptrain_core.tensors import Detached, describe, detached
 from perceptrain_core.types import LossFunction, Metrics, TBatch
 from perceptrain_core.weightings.base import Weighting, weighted_sum
-from perceptrain_core.weightings.support.precomputed_gradient import KnownLoss
-from perceptrain_core.weightings.support.reachable_parameters import Leaves
+from perceptrain_core.weightings.support.precomputed_gradient import precomputed_sum
+from perceptrain_core.weightings.support.reachable_parameters import ReachableParameters
 from perceptrain_core.weightings.support.term_gradients import TermGradients, term_gradients
 
 
 class WeightedLoss(nn.Module):
-    """The sum of a loss's terms, each times its weight, ``L = sum_i w_i L_i``.
+    """The weighted sum of the terms of a loss, ``L = sum_i w_i L_i``.
 
-    Weights change only in training: while gradients are on and the model is in training mode.
-    In validation the loss is computed with the weights as they are. Within one step of the
-    optimizer they change at most once, so that L-BFGS minimises one function: a trainer calls
-    ``begin_step()`` before each step, and only the first call after that counts as a step, until
-    ``end_steps()``. Where ``begin_step`` is not called, as in a loop of one's own, every training
-    call counts. No gradient flows through the weights, unless the weighting has parameters of its
-    own, and nothing but the backward pass of the loss touches ``.grad``.
+    Weights are updated only during training: while gradients are on and the model is in training
+    mode. Validation uses the current weights. They are updated at most once per optimizer step, so
+    that L-BFGS minimizes one function: a trainer calls ``begin_step()`` before each step, and then
+    only the first call of the loss counts as a step, until ``end_steps()``. In a loop that does not
+    call ``begin_step()``, every call in training counts. No gradient flows through the weights,
+    unless the weighting has parameters of its own, and ``.grad`` is changed only by the backward
+    pass of the loss.
 
-    On a step in which the weighting looks at the gradients of the terms, the gradient of the loss
-    is put together from them, and ``loss.backward()`` only hands it out: such a step costs about as
-    much as any other. Where more is asked of the loss, such as second derivatives, or somebody else
-    waits for gradients (hooks of parameters, other processes, leaves of the graph that are no
-    parameters), it is differentiated as usual. Hooks of parameters see the gradient of each term
-    too, as with ``torch.autograd.grad``.
+    When the weighting uses the gradients of the terms, the gradient of the loss is assembled from
+    them, and ``loss.backward()`` only adds it to ``.grad``: such a step costs little more than any
+    other. The loss is differentiated as usual for second derivatives, with several processes, if a
+    parameter has a hook, or if leaves of the graph other than parameters need gradients. Hooks of
+    parameters are also called with the gradient of each term, as by ``torch.autograd.grad``.
 
     Args:
         loss_fn: A loss whose metrics are its terms, 0-dim tensors with their graph, such as the
             losses of a PINN: a function, or a registered name. By default the mean squared error.
-            The sum that it returns itself is not used.
-        weighting: A `Weighting`, or a registered name, or a mapping with a name and options; or
-            any module with ``every`` and ``update(terms, grads)``.
+            The loss value that it returns is not used.
+        weighting: A `Weighting`, a registered name, or a mapping with a name and options; or any
+            module with ``every`` and ``update(terms, grads)``.
 
     Raises:
-        ConfigError: The weighting is none.
+        ConfigError: ``weighting`` is none of these, or ``loss_fn`` is weighted already.
     """
 
     def __init__(
@@ -56,65 +55,67 @@ class WeightedLoss(nn.Module):
         super().__init__()
         self.loss_fn = _resolved_loss(loss_fn)
         self.weighting: Any = _resolved_weighting(weighting)
+        if isinstance(self.loss_fn, WeightedLoss):
+            raise ConfigError(_weighted_twice(self.loss_fn, self.weighting))
         self._weights: dict[str, Tensor] = dict(getattr(self.weighting, "weights", {}))
         self._count = _StepCount()
-        self._leaves = Leaves()
+        self._reachable = ReachableParameters()
 
     @property
     def metric_weights(self) -> dict[str, float]:
-        """The present weights, as numbers."""
+        """The current weights by term name, as numbers."""
         return {name: float(weight) for name, weight in self._weights.items()}
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Give what a checkpoint keeps: the weights, and the steps counted."""
+        """Return the state that a checkpoint saves: the weights and the number of steps."""
         return {
             "weights": dict(self._weights),
             "steps": self._count.steps,
-            "leaves": self._leaves.state(),
+            "reachable": self._reachable.state(),
         }
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `get_extra_state` gave."""
+        """Restore the state that `get_extra_state` returned."""
         self._weights = dict(state["weights"])
         self._count.steps = state["steps"]
-        self._leaves.restore(state["leaves"])
+        self._reachable.restore(state["reachable"])
 
     def begin_step(self) -> None:
-        """Tell that an optimizer step begins; the next call in training may change the weights."""
+        """Start an optimizer step: the next call in training may update the weights."""
         self._count.begin_step()
-        self._tell("begin_step")
+        self._forward_to_loss("begin_step")
 
     def end_steps(self) -> None:
-        """Tell that `begin_step` will not be called any more: every training call is a step."""
+        """Stop counting calls of `begin_step`: every call in training is a step again."""
         self._count.stepwise = False
-        self._tell("end_steps")
+        self._forward_to_loss("end_steps")
 
-    def _tell(self, what: str) -> None:
-        """Let the loss inside know too, if it counts steps."""
-        told = getattr(self.loss_fn, what, None)
-        if told is not None:
-            told()
+    def _forward_to_loss(self, method: str) -> None:
+        """Call a method of the wrapped loss, if it counts steps too."""
+        call = getattr(self.loss_fn, method, None)
+        if call is not None:
+            call()
 
     def forward(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, Metrics]:
-        """Evaluate the weighted loss.
+        """Compute the weighted loss.
 
         Args:
-            batch: What the unweighted loss takes.
+            batch: A batch for the unweighted loss.
             model: The model.
 
         Returns:
-            The weighted sum, and as metrics the unweighted terms by their names and the weight of
-            each that has one as ``weight_NAME``, all detached.
+            The weighted sum; and as metrics the unweighted terms by name, and the weight of each
+            weighted term as ``weight_NAME``, all detached.
 
         Raises:
             LossContractError: The metrics of the unweighted loss are not its terms.
-            ConfigError: A name given at the start is not among them.
+            ConfigError: The weighting names a term that the loss does not have.
         """
         terms = named_terms(self.loss_fn(batch, model))
         metrics = dict(detached(terms))
         gradients = None
         if torch.is_grad_enabled() and model.training and self._count.is_due(self.weighting.every):
-            # Copies: what a weighting does to them does not happen to the loss.
+            # Copies, so that a weighting cannot change the terms of the loss.
             values = {name: term.clone() for name, term in metrics.items()}
             gradients = self._update(terms, values, batch, model)
         weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
@@ -125,25 +126,39 @@ class WeightedLoss(nn.Module):
     def _update(
         self, terms: dict[str, Tensor], values: dict[str, Tensor], batch: TBatch, model: nn.Module
     ) -> TermGradients | None:
-        """Let the weighting change the weights; give the gradients, if it looked at them."""
+        """Update the weights; return the gradients of the terms if the weighting used them."""
         if self._count.steps == 1:
             self._check_names(terms)
             require_graphs(terms)
-        found: list[TermGradients] = []
+        computed: list[TermGradients] = []
 
         def grads() -> TermGradients:
-            if not found:
+            if not computed:
                 modules = [part for part in (model, self.loss_fn) if isinstance(part, nn.Module)]
-                parameters, complete = self._leaves.find(terms, batch, model, modules)
+                parameters, complete = self._reachable.find(terms, batch, model, modules)
                 gradients = term_gradients(terms, parameters, batch, model)
                 gradients.exact &= complete
-                found.append(gradients)
-            return found[0]
+                computed.append(gradients)
+            return computed[0]
 
         new = self.weighting.update(values, grads)
         self._check_weights(new, terms)
         self._weights = _averaged({name: weight.detach() for name, weight in new.items()})
-        return found[0] if found else None
+        return computed[0] if computed else None
+
+    def _combine(
+        self,
+        terms: dict[str, Tensor],
+        weights: dict[str, Tensor],
+        gradients: TermGradients | None,
+    ) -> Tensor:
+        combine = getattr(self.weighting, "combine", weighted_sum)
+        is_sum = getattr(combine, "__func__", combine) in (weighted_sum, Weighting.combine)
+        if gradients is None or not is_sum or not _may_assemble(gradients):
+            return combine(terms, weights)
+        one = torch.ones_like(next(iter(terms.values())).detach())
+        factors = torch.stack([weights.get(name, one) for name in terms])
+        return precomputed_sum([*terms.values()], factors, gradients)
 
     def _check_names(self, terms: dict[str, Tensor]) -> None:
         missing = [name for name in getattr(self.weighting, "names", ()) if name not in terms]
@@ -155,54 +170,38 @@ class WeightedLoss(nn.Module):
             )
 
     def _check_weights(self, new: Any, terms: dict[str, Tensor]) -> None:
-        """Check what the weighting gave; its names only once, for terms may come and go."""
+        """Check what ``update`` returned; names only at the first step, as terms may vary later."""
         kind = type(self.weighting).__name__
         if not isinstance(new, Mapping):
             raise ConfigError(
                 f"{kind}.update returned {describe(new)}; expected a dict with a 0-dim tensor for "
-                "each term that has a weight, and {} where none has."
+                "each weighted term, {} if there is none."
             )
         for name, weight in new.items():
             if not isinstance(weight, Tensor) or weight.ndim:
                 raise ConfigError(
-                    f"{kind}.update gave {describe(weight)} as the weight of {name!r}; expected a "
-                    "0-dim tensor, such as torch.tensor(2.0)."
+                    f"{kind}.update returned {describe(weight)} as the weight of {name!r}; "
+                    "expected a 0-dim tensor, such as torch.tensor(2.0)."
                 )
             if self._count.steps == 1 and name not in terms:
                 raise ConfigError(
-                    f"{kind}.update gave a weight for {name!r}; the terms of the loss are "
+                    f"{kind}.update returned a weight for {name!r}; the terms of the loss are "
                     f"{', '.join(map(repr, terms))}."
                 )
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy is for another model.
-        return self.__dict__ | {"_leaves": Leaves()}
-
-    def _combine(
-        self,
-        terms: dict[str, Tensor],
-        weights: dict[str, Tensor],
-        gradients: TermGradients | None,
-    ) -> Tensor:
-        combine = getattr(self.weighting, "combine", weighted_sum)
-        a_sum = getattr(combine, "__func__", combine) in _SUMS
-        if gradients is None or not (a_sum and gradients.exact) or _in_group():
-            return combine(terms, weights)
-        values = torch.stack([*terms.values()]).detach()
-        one = torch.ones_like(values[0])
-        factors = torch.stack([weights.get(name, one) for name in terms])
-        value = (values * factors).sum()
-        return KnownLoss.of(factors, gradients, value, lambda: combine(terms, weights))
+        # A copy is used with another model, so it searches for parameters again.
+        return self.__dict__ | {"_reachable": ReachableParameters()}
 
 
 @dataclass
 class _StepCount:
-    """Counts steps of the optimizer; beside the module, whose attributes are slow to set.
+    """Counts optimizer steps. Not part of the module, whose attributes are slow to set.
 
     Attributes:
-        steps: Those that began.
-        stepwise: Whether somebody tells when one begins.
-        open: Whether the one that began has not been counted.
+        steps: Steps that were counted.
+        stepwise: Whether ``begin_step()`` is called before each step.
+        open: Whether the current step is still to be counted.
     """
 
     steps: int = 0
@@ -213,7 +212,7 @@ class _StepCount:
         self.stepwise = self.open = True
 
     def is_due(self, every: int) -> bool:
-        """Count a step, unless it was counted; whether it is one of those that update."""
+        """Count a step, if it is not counted yet; return whether it updates the weights."""
         if self.stepwise and not self.open:
             return False
         self.open = False
@@ -221,7 +220,11 @@ class _StepCount:
         return (self.steps - 1) % every == 0
 
 
-_SUMS = (weighted_sum, Weighting.combine)
+def _may_assemble(gradients: TermGradients) -> bool:
+    """Whether the gradient of the loss may be assembled from those of its terms."""
+    # A hook that changes gradients has changed each term's; a backward pass would call it again.
+    hooked = any(p._backward_hooks for p in gradients.parameters)
+    return gradients.exact and not hooked and not _in_group()
 
 
 def _in_group() -> bool:
@@ -229,7 +232,7 @@ def _in_group() -> bool:
 
 
 def _averaged(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give the means over the processes of a run, so that all minimise the same function."""
+    """Average the weights over all processes, so that they minimize the same function."""
     if not _in_group():
         return weights
     weights = {name: weight.clone() for name, weight in weights.items()}
@@ -260,3 +263,12 @@ def _resolved_weighting(weighting: Any) -> Any:
             "every, such as a subclass of Weighting, or the name of one."
         )
     return weighting
+
+
+def _weighted_twice(loss_fn: WeightedLoss, weighting: Any) -> str:
+    inner, outer = type(loss_fn.weighting).__name__, type(weighting).__name__
+    return (
+        f"The loss is a {type(loss_fn).__name__}, whose terms are weighted by {inner} already, so "
+        f"the weighting {outer} cannot weight them again. Leave out the weighting, or pass the "
+        'unweighted loss with it, for example "mse" instead of "grad_weighted".'
+    )

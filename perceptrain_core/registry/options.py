@@ -73,11 +73,14 @@ def _build_loss(kind: Kind, label: str, target: Any, options: Options) -> Any:
 def check(label: str, target: Any, leading: Sequence[str], options: Options) -> None:
     """Raise unless ``target(*leading, **options)`` is a call that its signature allows.
 
-    A target without a signature, as some written in C, is not checked.
+    A target without a signature, as some written in C, is not checked. A target that accepts older
+    spellings of its options lists them in its attribute ``old_spellings``, old name to new name.
     """
     signature = signature_of(target)
     if signature is not None:
-        check_call(label, signature, leading, options)
+        renamed = getattr(target, "old_spellings", {})
+        current = {renamed.get(name, name): value for name, value in options.items()}
+        check_call(label, signature, leading, current)
 
 
 def check_call(label: str, signature: Signature, leading: Sequence[str], options: Options) -> None:

@@ -1,6 +1,6 @@
-"""Weightings: the weights of a loss's terms. Each is in a file of its name."""
+"""Weightings: how the weights of a loss's terms change during training, one scheme per file."""
 
-from perceptrain_core.weightings.base import Gradients, Terms, Weighting, weighted_sum
+from perceptrain_core.weightings.base import Weighting
 from perceptrain_core.weightings.support.term_gradients import TermGradients
 
-__all__ = ["Gradients", "TermGradients", "Terms", "Weighting", "weighted_sum"]
+__all__ = ["TermGradients", "Weighting"]

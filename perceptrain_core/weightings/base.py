@@ -1,91 +1,140 @@
-"""What a weighting is: it gives the terms of a loss their weights as training goes on."""
+"""The base class of weightings: how the weights of a loss's terms change during training."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from perceptrain_core.errors import ConfigError
+from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.weightings.support.term_gradients import TermGradients
 
-#: Terms by name, 0-dim tensors.
+#: The terms by name, 0-dim tensors.
 Terms = Mapping[str, Tensor]
-#: Gives the gradient of each term; whoever does not call it does not pay for it.
+#: Computes the gradient of each term when called, and costs nothing otherwise.
 Gradients = Callable[[], TermGradients]
+
+_CHECK_EVERY = 100  # updates; checking a bound reads a value, which makes a GPU wait
 
 
 class Weighting(nn.Module):
-    """Gives the terms of a loss their weights; `WeightedLoss` puts it to work.
+    """Weights for the terms of a loss, for use in a `WeightedLoss`.
 
-    Subclasses override `update`. A term without a weight has the weight 1. What `update` needs to
-    remember it keeps in ``memory``, tensors and plain values, which checkpoints hold with the
-    weights.
+    A scheme overrides `target`, which returns the weights that it wants now. The base class
+    smooths them, keeps them within bounds, leaves a weight unchanged where the new one is NaN or
+    infinite, and saves them in checkpoints. A scheme that needs full control overrides `update`
+    instead. A term without a weight has the weight 1.
+
+    Store any state that must survive a resume in ``memory``: tensors and plain values.
 
     Args:
-        every: Steps of the optimizer from one update to the next; the first step is one.
-        initial: The weights to start with; it is copied.
-        names: Terms that the loss must have, beside those of ``initial``.
-        faults: What a subclass has found wrong with its own options, told with the others.
+        every: Optimizer steps between updates. The first step updates.
+        initial: Initial weights by term name; other terms start at 1. Copied.
+        momentum: Share of the old value in a new weight, from 0 (no smoothing) to 1 (weights never
+            change).
+        min_weight: Lower bound of a weight, or ``None``.
+        max_weight: Upper bound of a weight, or ``None``. Warns the first time a weight reaches it;
+            on a GPU this is checked every 100 updates.
+        eps: Smallest denominator that `ratio` divides by.
+        fixed_metric: Terms whose weight is always 1, and which the loss must have.
+        names: Further terms that the loss must have.
+        faults: Faults that a subclass found in its own options, reported with the others.
 
     Attributes:
         names: Terms that the loss must have.
-        weights: The weights of the latest update, by the names of the terms.
-        memory: Whatever else has to survive a resume.
+        weights: The current weights by term name.
+        memory: State that is saved in checkpoints.
 
     Raises:
-        ConfigError: ``every`` is no whole number above 0, or a weight is negative or not finite.
+        ConfigError: An option is invalid; the message lists every fault.
     """
+
+    #: What the warning recommends when a weight has reached ``max_weight``.
+    advice = "Check the scale of this term."
 
     def __init__(
         self,
         every: int = 1,
         initial: Mapping[str, float] | None = None,
         *,
+        momentum: float = 0.0,
+        min_weight: float | None = None,
+        max_weight: float | None = None,
+        eps: float = 0.0,
+        fixed_metric: Iterable[str] = (),
         names: Iterable[str] = (),
         faults: Iterable[str] = (),
     ) -> None:
         super().__init__()
-        given = initial or {}
-        wrong = [*faults]
-        if not is_number(every) or every < 1 or every != int(every):
-            wrong.append(f"every={every!r}: expected a whole number of 1 or more")
-        wrong += [
-            f"the weight of {name!r} is {weight!r}: expected a number of at least 0"
-            for name, weight in given.items()
-            if not is_number(weight) or not 0 <= weight < inf
-        ]
-        if wrong:
-            raise ConfigError(f"{type(self).__name__}: {'; '.join(wrong)}.")
+        self.fixed_metric = tuple(dict.fromkeys(fixed_metric))
+        weights = dict(initial or {})
+        bounds = {"min_weight": min_weight, "max_weight": max_weight}
+        refuse(
+            type(self).__name__,
+            [
+                *faults,
+                *number_faults({"every": every}, whole=True, at_least=1),
+                *number_faults({"momentum": momentum}, at_least=0, at_most=1),
+                *number_faults({k: v for k, v in bounds.items() if v is not None}, above=0),
+                *number_faults({"eps": eps}, at_least=0),
+                *_weight_faults(weights, self.fixed_metric),
+            ],
+        )
         self.every = int(every)
-        self.names = tuple(dict.fromkeys((*names, *given)))
-        # Tensors replaced as a whole, never changed in place: a state that was handed out stays.
+        self.momentum = momentum
+        self.min_weight = -inf if min_weight is None else min_weight
+        self.max_weight = inf if max_weight is None else max_weight
+        self.eps = eps
+        self.names = tuple(dict.fromkeys((*self.fixed_metric, *names, *weights)))
+        # Weights are replaced, never changed in place, so a saved state stays as it was saved.
         self.weights: dict[str, Tensor] = {
-            name: torch.tensor(float(weight), dtype=torch.float64) for name, weight in given.items()
+            name: torch.tensor(float(weight), dtype=torch.float64)
+            for name, weight in weights.items()
+            if name not in self.fixed_metric
         }
         self.memory: dict[str, Any] = {}
-        self._told_of_bound = False
+        self._updates = 0
+        self._warned = False
 
-    def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
-        """Give new weights.
-
-        Called in training, at most once in a step of the optimizer.
+    def target(self, terms: Terms, grads: Gradients) -> Tensor | Sequence[float] | None:
+        """Return the weights that the scheme wants now, before smoothing and bounds.
 
         Args:
-            terms: The terms, 0-dim tensors without a graph.
-            grads: Called, it gives the gradient of each term with respect to the parameters.
+            terms: K terms, 0-dim tensors without a graph.
+            grads: Call it for the gradient of each term with respect to the parameters.
+
+        Returns:
+            K numbers in the order of ``terms``, or a tensor of shape ``(K,)``. Numbers are faster
+            on a CPU; with a tensor no value is read, so a GPU does not wait. Where the new weight
+            is NaN or infinite, the weight is left unchanged. ``None`` leaves all unchanged.
+        """
+        raise NotImplementedError
+
+    def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
+        """Update the weights; called during training, at most once per optimizer step.
+
+        Args:
+            terms: K terms, 0-dim tensors without a graph.
+            grads: Call it for the gradient of each term with respect to the parameters.
 
         Returns:
             A 0-dim tensor for each term whose weight is not 1.
         """
-        raise NotImplementedError
+        new = self.target(terms, grads)
+        if isinstance(new, Tensor):
+            return self.replace(tuple(terms), new)
+        if new is not None:
+            like = next(iter(terms.values()))
+            numbers = [self._limited(*pair) for pair in zip(terms, new, strict=True)]
+            self._store(tuple(terms), like.new_tensor(numbers))
+        return dict(self.weights)
 
     def combine(self, terms: Terms, weights: Terms) -> Tensor:
-        """Put the loss together: the weighted sum.
+        """Compute the loss from its terms: the weighted sum.
 
         Args:
             terms: The terms, 0-dim tensors with their graph.
@@ -94,80 +143,107 @@ class Weighting(nn.Module):
         return weighted_sum(terms, weights)
 
     def weight(self, name: str, like: Tensor) -> Tensor:
-        """Give the present weight of a term, of the dtype and on the device of a tensor."""
+        """Return the current weight of a term, with the dtype and device of ``like``."""
         weight = self.weights.get(name)
         return torch.ones_like(like.detach()) if weight is None else weight.to(like)
 
     def number(self, name: str) -> float:
-        """Give the present weight of a term as a number, read from its device."""
+        """Return the current weight of a term as a number, read from its device."""
         return float(self.weights[name]) if name in self.weights else 1.0
 
     def present(self, names: Sequence[str], like: Tensor) -> Tensor:
-        """Give the present weights of K terms, of shape ``(K,)``."""
+        """Return the current weights of K terms, of shape ``(K,)``."""
         return torch.stack([self.weight(name, like) for name in names])
 
-    def replace(self, names: Sequence[str], new: Tensor) -> dict[str, Tensor]:
-        """Take new weights of K terms, of shape ``(K,)``; give all weights.
+    def replace(
+        self, names: Sequence[str], new: Tensor, previous: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Smooth new weights, apply the bounds, and store them.
 
-        One that is not finite is not taken. No value is read to decide it, for that would make a
-        GPU wait.
+        A weight that is NaN or infinite is not stored.
+
+        Args:
+            names: K terms.
+            new: Their new weights, of shape ``(K,)``.
+            previous: What ``momentum`` smooths with; by default the current weights.
+
+        Returns:
+            All current weights.
         """
-        new = torch.where(new.isfinite(), new, self.present(names, new[0]))
-        self.weights |= dict(zip(names, new.unbind(), strict=True))
+        old = self.present(names, new[0])
+        if self.momentum:
+            new = torch.lerp(new, old if previous is None else previous, self.momentum)
+        new = torch.where(new.isfinite(), new, old)
+        if self.min_weight > -inf or self.max_weight < inf:
+            new = new.clamp(self.min_weight, self.max_weight)
+        self._store(names, new)
         return dict(self.weights)
 
+    def _limited(self, name: str, new: float) -> float:
+        """Smooth and bound one new weight, as `replace` does for tensors."""
+        old = self.number(name)
+        new = old + (1 - self.momentum) * (new - old)
+        return min(max(new if isfinite(new) else old, self.min_weight), self.max_weight)
+
+    def _store(self, names: Sequence[str], new: Tensor) -> None:
+        pairs = zip(names, new.unbind(), strict=True)
+        self.weights |= {name: w for name, w in pairs if name not in self.fixed_metric}
+        self._updates += 1
+        if self.max_weight < inf and not (new.is_cuda and self._updates % _CHECK_EVERY):
+            self._warn_of_bound(names)
+
+    def _warn_of_bound(self, names: Sequence[str]) -> None:
+        bound = self.max_weight * (1 - 1e-6)  # which float32 may have rounded down
+        held = [n for n in names if n in self.weights and float(self.weights[n]) >= bound]
+        if held and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"The weight of {', '.join(held)} is held at max_weight={self.max_weight:g}. "
+                f"{self.advice}",
+                stacklevel=2,
+            )
+
+    def ratio(self, numerator: float, denominators: Sequence[float]) -> list[float]:
+        """Divide by each denominator; return NaN for one that is infinite or not above ``eps``.
+
+        A `target` that is NaN leaves the weight unchanged.
+        """
+        return [numerator / d if self.eps < d < inf else nan for d in denominators]
+
     def recall(self, key: str, names: Sequence[str], default: Tensor) -> Tensor:
-        """Give the values in memory of K terms, of shape ``(K,)``; of new ones the default."""
+        """Return the values of K terms in ``memory``, of shape ``(K,)``.
+
+        A term without a value has that of ``default``.
+        """
         known = self.memory.get(key, {})
         pairs = zip(names, default.unbind(), strict=True)
         return torch.stack([known[name].to(own) if name in known else own for name, own in pairs])
 
     def remember(self, key: str, names: Sequence[str], values: Tensor) -> None:
-        """Keep a value for each of K terms in memory."""
-        found = dict(zip(names, values.unbind(), strict=True))
-        self.memory[key] = {**self.memory.get(key, {}), **found}
-
-    def take(
-        self, new: Mapping[str, float], like: Tensor, bound: float = inf, advice: str = ""
-    ) -> dict[str, Tensor]:
-        """Take new weights that are plain numbers; give all weights.
-
-        A few numbers are read from a device once and worked with in Python faster than as so many
-        tensors. One that is not finite is not taken, and a bound is told of when it first holds.
-
-        Args:
-            new: The numbers, by the names of the terms.
-            like: The weights get its dtype and device.
-            bound: The largest weight.
-            advice: What to say beside that a weight is held there.
-        """
-        finite = {name: weight for name, weight in new.items() if isfinite(weight)}
-        values = like.new_tensor([min(weight, bound) for weight in finite.values()])
-        self.weights |= dict(zip(finite, values.unbind(), strict=True))
-        held = [name for name, weight in finite.items() if weight >= bound]
-        self.tell_of_bound(held, bound, advice)
-        return dict(self.weights)
-
-    def tell_of_bound(self, held: Sequence[str], bound: float, advice: str) -> None:
-        """Warn, once, that weights have reached a bound, if any have."""
-        if held and not self._told_of_bound:
-            self._told_of_bound = True
-            warnings.warn(
-                f"The weight of {', '.join(held)} is held at max_weight={bound:g}. {advice}",
-                stacklevel=2,
-            )
+        """Store a value for each of K terms in ``memory``."""
+        new = dict(zip(names, values.unbind(), strict=True))
+        self.memory[key] = {**self.memory.get(key, {}), **new}
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Give what a checkpoint keeps."""
+        """Return the state that a checkpoint saves."""
         return {"weights": dict(self.weights), "memory": dict(self.memory)}
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `get_extra_state` gave."""
+        """Restore the state that `get_extra_state` returned."""
         self.weights, self.memory = dict(state["weights"]), dict(state["memory"])
 
 
+def _weight_faults(weights: Mapping[str, object], fixed_metric: Sequence[str]) -> list[str]:
+    faults = number_faults({f"the weight of {n!r}": w for n, w in weights.items()}, at_least=0)
+    return faults + [
+        f"the weight of {name!r} is {weights[name]!r}: expected 1, because it is the fixed_metric"
+        for name in fixed_metric
+        if weights.get(name, 1) != 1
+    ]
+
+
 def weighted_sum(terms: Terms, weights: Terms) -> Tensor:
-    """Add the terms, each times its weight; one that has none counts as it is."""
+    """Add the terms, each times its weight; a term without a weight has the weight 1."""
     parts = [weights[name] * term if name in weights else term for name, term in terms.items()]
     total = parts[0]
     for part in parts[1:]:
@@ -175,21 +251,6 @@ def weighted_sum(terms: Terms, weights: Terms) -> Tensor:
     return total
 
 
-def number_faults(values: Mapping[str, object], low: float = 0, high: float = inf) -> list[str]:
-    """Say which options are no numbers from ``low`` to ``high``; infinity is none."""
-    span = f"a number from {low:g} to {high:g}" if high < inf else f"a number >= {low:g}"
-    return [
-        f"{name}={value!r}: expected {span}"
-        for name, value in values.items()
-        if not (is_number(value) and low <= value <= high and abs(value) < inf)  # type: ignore[operator, arg-type]
-    ]
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a number, and no bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def ratios(now: Tensor, then: Tensor) -> Tensor:
-    """Give how terms stand to what they were; 1 for one that was nothing or not finite then."""
+def progress(now: Tensor, then: Tensor) -> Tensor:
+    """Return ``now / then``; 1 where ``then`` is not a positive finite number."""
     return torch.where((then > 0) & then.isfinite(), now / then, 1)

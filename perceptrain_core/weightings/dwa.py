@@ -1,57 +1,56 @@
-"""Weights from how much the average of each term has gone down."""
+"""Weights from the averages of the terms over windows of steps."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from perceptrain_core.weightings.base import Gradients, Terms, Weighting, number_faults, ratios
+from perceptrain_core.option_checks import number_faults
+from perceptrain_core.weightings.base import Gradients, Terms, Weighting, progress
 
 
 class DWA(Weighting):
-    """Dynamic weight average: more weight to terms whose average goes down slowly.
+    """Dynamic weight average: increase the weight of terms whose average decreases slowly.
 
     S. Liu, E. Johns, A. Davison, "End-to-End Multi-Task Learning with Attention", CVPR 2019,
-    arXiv 1803.10704. For K terms, whose averages over the last two windows of steps are ``A_i``
-    and ``B_i`` before it::
+    arXiv 1803.10704. For K terms, with averages ``A_i`` over the last window of steps and ``B_i``
+    over the one before::
 
         w_i = K softmax_i((A_i / B_i) / temperature)
 
-    and 1 in the first two windows. The windows of the paper are epochs. The sum of the weights is
-    K, so no weight exceeds K. It needs no gradients.
+    The weights are 1 in the first two windows. The paper's windows are epochs. The weights add up
+    to K, so no weight exceeds K. Needs no gradients.
 
     Args:
-        window: The steps of a window: those of an epoch, to have the paper's.
-        temperature: At large ones all weights are equal.
+        window: Steps in a window; use the steps of an epoch for the paper's windows.
+        temperature: The larger it is, the closer the weights are to each other.
 
     Raises:
-        ConfigError: An argument cannot be.
+        ConfigError: An option is invalid.
     """
 
     def __init__(self, window: int = 100, *, temperature: float = 2.0) -> None:
-        faults = number_faults({"temperature": temperature}, 1e-6)
-        if not isinstance(window, int) or isinstance(window, bool) or window < 1:
-            faults.append(f"window={window!r}: expected a whole number of 1 or more")
+        faults = number_faults({"temperature": temperature}, at_least=1e-6)
+        faults += number_faults({"window": window}, whole=True, at_least=1)
         super().__init__(faults=faults)
         self.window = window
         self.temperature = temperature
 
     def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
-        """Give the weights as they are, or at the end of a window new ones."""
+        """Add the terms to the averages; at the end of a window, compute new weights."""
         names, now = tuple(terms), torch.stack([*terms.values()])
         zeros, usable = torch.zeros_like(now), now.isfinite()
-        self.remember(
-            "sum", names, self.recall("sum", names, zeros) + torch.where(usable, now, zeros)
-        )
-        self.remember("count", names, self.recall("count", names, zeros) + usable)
+        for key, value in {"sum": torch.where(usable, now, zeros), "count": usable}.items():
+            self.remember(key, names, self.recall(key, names, zeros) + value)
         steps = self.memory["steps"] = self.memory.get("steps", 0) + 1
-        return self._of_window() if steps % self.window == 0 else dict(self.weights)
+        return dict(self.weights) if steps % self.window else self._end_window()
 
-    def _of_window(self) -> dict[str, Tensor]:
+    def _end_window(self) -> dict[str, Tensor]:
         sums, counts = self.memory.pop("sum"), self.memory.pop("count")
+        names = tuple(sums)
         means = torch.stack([*sums.values()]) / torch.stack([*counts.values()])
-        before = self.recall("mean", (*sums,), means)
+        before = self.recall("mean", names, means)
         means = torch.where(means.isfinite(), means, before)
-        self.remember("mean", (*sums,), means)
-        new = torch.softmax(ratios(means, before) / self.temperature, dim=0)
-        return self.replace((*sums,), len(sums) * new)
+        self.remember("mean", names, means)
+        shares = torch.softmax(progress(means, before) / self.temperature, dim=0)
+        return self.replace(names, len(names) * shares)

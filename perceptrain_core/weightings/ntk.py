@@ -3,52 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from perceptrain_core.errors import ConfigError
+from perceptrain_core.option_checks import number_faults
 from perceptrain_core.tensors import describe
-from perceptrain_core.weightings.base import Gradients, Terms, Weighting, number_faults
+from perceptrain_core.weightings.base import Gradients, Terms, Weighting
 
-#: Gives the residual of each term at each point, before the mean of their squares is taken.
+#: Returns the residuals of each term at each point, before they are squared and averaged.
 Residuals = Callable[[Any, Any], Mapping[str, Tensor]]
 
 
 class NTK(Weighting):
-    """Weigh the terms so that all converge at the same mean rate, by the true tangent kernel.
+    """Weight the terms so that all converge at the same mean rate, by the exact tangent kernel.
 
     S. Wang, X. Yu, P. Perdikaris, "When and why PINNs fail to train: A neural tangent kernel
-    perspective", arXiv 2007.14527, algorithm 1. With the Jacobian ``J_i`` by the parameters of the
-    residuals of term i at its ``N_i`` points, and ``K_ii = J_i J_i^T``::
+    perspective", arXiv 2007.14527, algorithm 1. With the Jacobian ``J_i`` of the ``N_i`` residuals
+    of term i with respect to the parameters, and ``K_ii = J_i J_i^T``::
 
         w_i = sum_j t_j / t_i    where t_i = trace(K_ii) / N_i
 
-    The trace is the sum of the squared norms of the gradients of single points. It is divided by
-    the number of points, for the terms are means over points: a term whose points are all given
-    twice is the same term, and keeps its weight. Where all terms have the same number of points,
-    as in the paper, this is its formula. It is not the square of the norm of the mean gradient,
-    which some code calls by this name and `GradNormBalance` is near to.
+    The trace is the sum over points of the squared gradient norm. It is divided by the number of
+    points because the terms are means over points, so duplicating all points of a term does not
+    change its weight. Where all terms have the same number of points, as in the paper, this is the
+    paper's formula. It is not the squared norm of the mean gradient, which some code calls NTK
+    weighting and `GradNormBalance` resembles.
 
-    The residuals are evaluated once more, and differentiated point by point, which takes as long
-    as hundreds of steps: hence ``every``. Dropout and batch normalisation act in that pass too.
+    An update evaluates the residuals once more and differentiates them point by point, which takes
+    as long as hundreds of steps: hence the large ``every``. Dropout and batch normalization are
+    active in that pass too.
 
     Args:
-        every: The steps from one change to the next; the first step is one.
-        residuals: ``residuals(batch, model)`` gives the residual tensors by the names of the
-            terms; or a reference to such a function, ``"./file.py:function"``. By default what the
-            model returns for the batch, or for the inputs of a batch ``(inputs, labels)``; labels
-            are constants and change no gradient.
-        chunk: So many points are differentiated at once; 1 suits functions that ``torch.vmap``
-            cannot take.
-        max_weight: The bound of a weight; a warning says when it holds.
-        eps: A term whose ``t_i`` is not above this keeps its weight.
+        every: Optimizer steps between updates. The first step updates.
+        residuals: A function ``residuals(batch, model)`` that returns the residual tensors by term
+            name, or a reference to one, ``"./file.py:function"``. By default the model's output
+            for the batch, or for the inputs of a batch ``(inputs, labels)``: labels are constants
+            and do not change a gradient.
+        chunk: Points differentiated at once. Use 1 for functions that ``torch.vmap`` does not
+            support.
+        max_weight: Upper bound of a weight. Warns the first time a weight reaches it.
+        eps: The weight of a term whose ``t_i`` is not above this is left unchanged.
 
     Raises:
-        ConfigError: An argument cannot be, or the residuals are not those of the terms.
+        ConfigError: An option is invalid, or the residuals do not match the terms.
     """
+
+    advice = "Its residuals have almost no gradient."
 
     def __init__(
         self,
@@ -59,37 +62,28 @@ class NTK(Weighting):
         max_weight: float = 1e5,
         eps: float = 1e-24,
     ) -> None:
-        faults = number_faults({"max_weight": max_weight, "eps": eps})
-        faults += number_faults({"chunk": chunk}, 1)
-        super().__init__(every, faults=faults)
-        self.residuals: Residuals = _loaded(residuals) or _of_model
-        self.chunk = int(chunk)
-        self.max_weight = max_weight
-        self.eps = eps
+        faults = number_faults({"chunk": chunk}, whole=True, at_least=1)
+        super().__init__(every, max_weight=max_weight, eps=eps, faults=faults)
+        self.residuals: Residuals = _loaded(residuals) or _from_model
+        self.chunk = chunk
 
-    def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
-        """Give the weights by the traces."""
+    def target(self, terms: Terms, grads: Gradients) -> list[float]:
+        """Return the sum of the mean traces over each of them."""
         gradients = grads()
-        residuals = _named(self.residuals(gradients.batch, gradients.model), terms)
-        traces = torch.stack(
-            [mean_trace(residuals[name], gradients.parameters, self.chunk) for name in terms]
-        )
-        numbers = traces.tolist()
-        total = sum(numbers)
-        new = {
-            name: total / trace if trace > self.eps and total < inf else self.number(name)
-            for name, trace in zip(terms, numbers, strict=True)
-        }
-        return self.take(new, traces, self.max_weight, "Its residuals have hardly a gradient.")
+        residuals = _checked(self.residuals(gradients.batch, gradients.model), terms)
+        traces = [
+            mean_trace(residuals[name], gradients.parameters, self.chunk).item() for name in terms
+        ]
+        return self.ratio(sum(traces), traces)
 
 
 def mean_trace(residual: Tensor, parameters: Sequence[Tensor], chunk: int = 64) -> Tensor:
-    """Give ``trace(J J^T) / N`` of N residuals: the mean squared norm of their gradients.
+    """Return ``trace(J J^T) / N`` of N residuals: the mean squared norm of their gradients.
 
     Args:
         residual: A tensor of any shape, with its graph.
-        parameters: By which it is differentiated.
-        chunk: So many elements are differentiated at once.
+        parameters: Parameters to differentiate with respect to.
+        chunk: Elements differentiated at once.
     """
     flat = residual.reshape(-1)
     total = torch.zeros((), dtype=flat.dtype, device=flat.device)
@@ -99,7 +93,7 @@ def mean_trace(residual: Tensor, parameters: Sequence[Tensor], chunk: int = 64) 
         size = min(chunk, len(flat) - start)
         rows = torch.zeros(size, len(flat), dtype=flat.dtype, device=flat.device)
         rows[torch.arange(size), start + torch.arange(size)] = 1
-        found = torch.autograd.grad(
+        gradients = torch.autograd.grad(
             flat,
             parameters,
             rows if chunk > 1 else rows[0],
@@ -107,7 +101,7 @@ def mean_trace(residual: Tensor, parameters: Sequence[Tensor], chunk: int = 64) 
             allow_unused=True,
             is_grads_batched=chunk > 1,
         )
-        total = total + sum(g.detach().square().sum() for g in found if g is not None)
+        total = total + sum(g.detach().square().sum() for g in gradients if g is not None)
     return total / len(flat)
 
 
@@ -119,29 +113,30 @@ def _loaded(residuals: Residuals | str | None) -> Any:
     return load_reference(residuals)
 
 
-def _of_model(batch: Any, model: Any) -> Any:
+def _from_model(batch: Any, model: Any) -> Any:
     labelled = isinstance(batch, tuple | list) and len(batch) == 2
     try:
         return model(batch[0] if labelled else batch)
     except Exception as error:
         raise ConfigError(
             f"The ntk weighting could not evaluate {type(model).__name__} on "
-            f"{describe(batch)}: {error}. Give residuals=..., a function (batch, model) -> dict of "
+            f"{describe(batch)}: {error}. Pass residuals=..., a function (batch, model) -> dict of "
             "residuals."
         ) from error
 
 
-def _named(found: Any, terms: Terms) -> Mapping[str, Tensor]:
-    if not isinstance(found, Mapping):
+def _checked(residuals: Any, terms: Terms) -> Mapping[str, Tensor]:
+    if not isinstance(residuals, Mapping):
         raise ConfigError(
-            f"The ntk weighting needs residuals by the names of the terms, and got a "
-            f"{type(found).__name__}. Use a model that returns a dict of them, such as a PINN, or "
-            "give residuals=..., a function (batch, model) -> dict of residuals."
+            f"The ntk weighting needs a dict of residuals by term name, and got a "
+            f"{type(residuals).__name__}. Use a model that returns one, such as a PINN, or pass "
+            "residuals=..., a function (batch, model) -> dict of residuals."
         )
-    missing = [name for name in terms if name not in found]
+    missing = [name for name in terms if name not in residuals]
     if missing:
         raise ConfigError(
             f"The ntk weighting found no residuals of {', '.join(map(repr, missing))}; there are "
-            f"{', '.join(map(repr, found))}. Give residuals=..., a function that returns all."
+            f"{', '.join(map(repr, residuals))}. Pass residuals=..., a function that returns all "
+            "of them."
         )
-    return found
+    return residuals

@@ -1,15 +1,16 @@
-"""Weights from the rates at which the terms change."""
+"""Weights from the changes of the terms."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from perceptrain_core.weightings.base import Gradients, Terms, Weighting, number_faults
+from perceptrain_core.option_checks import number_faults
+from perceptrain_core.weightings.base import Gradients, Terms, Weighting
 
 
 class SoftAdapt(Weighting):
-    """Give more weight to terms that go down slowly, or up.
+    """Increase the weight of terms that decrease slowly, or increase.
 
     A. Heydari, C. Thompson, A. Mehmood, "SoftAdapt: Techniques for Adaptive Loss Weighting of
     Neural Networks with Multi-Part Loss Functions", arXiv 1912.12355. With the change
@@ -19,20 +20,19 @@ class SoftAdapt(Weighting):
         s_i <- s_i / sum_j |s_j|               beforehand, with normalized=True
         w_i = L_i exp(beta s_i) / sum_j ...    with loss_weighted=True
 
-    The sum of the weights is 1, so the loss is an average of the terms, not a sum; at the first
-    update all are equal. It needs no gradients. The change is a difference, so a large term
-    dominates unless it is normalized; `ReLoBRaLo` and `DWA` take ratios. Of the differences that
-    the authors offer this is the first-order one, of single steps; a larger ``every`` looks
-    further back.
+    The weights add up to 1, so the loss is an average of the terms, not a sum; at the first update
+    they are all equal. Needs no gradients. The changes are differences, so a large term dominates
+    unless they are normalized; `ReLoBRaLo` and `DWA` use ratios. Of the finite differences in the
+    paper, this is the first-order one; a larger ``every`` looks further back.
 
     Args:
-        beta: Above 0 as described; below 0 the terms that go down fast get more.
-        normalized: The variant with changes relative to all of them.
-        loss_weighted: The variant with weights that grow with the terms, which are positive.
-        every: The steps from one change to the next; the first step is one.
+        beta: Above 0, slow terms get more weight; below 0, fast ones do.
+        normalized: Divide the changes by the sum of their absolute values.
+        loss_weighted: Multiply the weights by the terms, which must be positive.
+        every: Optimizer steps between updates. The first step updates.
 
     Raises:
-        ConfigError: An argument cannot be.
+        ConfigError: An option is invalid.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class SoftAdapt(Weighting):
         loss_weighted: bool = False,
         every: int = 1,
     ) -> None:
-        super().__init__(every, faults=number_faults({"beta": beta}, float("-inf")))
+        super().__init__(every, faults=number_faults({"beta": beta}))
         self.beta = beta
         self.normalized = normalized
         self.loss_weighted = loss_weighted
 
-    def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
-        """Give the adapted weights."""
+    def target(self, terms: Terms, grads: Gradients) -> Tensor:
+        """Return the softmax of the changes."""
         names, now = tuple(terms), torch.stack([*terms.values()])
         last = self.recall("last", names, now)
         change = torch.where(last.isfinite(), now - last, 0)
@@ -60,4 +60,4 @@ class SoftAdapt(Weighting):
         if self.loss_weighted:
             sizes = new * now
             new = torch.where(sizes.sum() > 0, sizes / sizes.sum(), new)
-        return self.replace(names, new)
+        return new

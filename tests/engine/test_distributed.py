@@ -21,6 +21,7 @@ from perceptrain import (
     GradWeightedLoss,
     TrainConfig,
     Trainer,
+    WeightedLoss,
     load_checkpoint,
     to_dataloader,
 )
@@ -92,6 +93,7 @@ LOSSES: dict[str, Callable[[], Any]] = {
     "weighted_by_gradients": lambda: GradWeightedLoss(
         unweighted_loss_function=terms, fixed_metric="fit", every=2
     ),
+    "learned_variances": lambda: WeightedLoss(terms, "uncertainty"),
 }
 
 

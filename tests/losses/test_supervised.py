@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from perceptrain_core.errors import DataError, LossContractError, ShapeError
-from perceptrain_core.losses import as_loss, mse_loss, supervised
+from perceptrain_core.losses import mse_loss, supervised
+from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.models import FFNN
 
 IDENTITY = nn.Identity()

@@ -18,10 +18,10 @@ from perceptrain.weightings import TermGradients, Weighting
 
 SCHEMES: dict[str, dict[str, Any]] = {
     "fixed": {"weights": {"values": 3.0, "slopes": 0.25}},
-    "grad_weighted": {"fixed": "values", "every": 2},
+    "grad_weighted": {"fixed_metric": "values", "every": 2},
     "grad_norm_balance": {"every": 2},
     "gradnorm": {"every": 2},
-    "relobralo": {"alpha": 0.5, "every": 2},
+    "relobralo": {"momentum": 0.5, "every": 2},
     "random": {"every": 2},
 }
 NAMES = ("values", "slopes", "bend", "part")
@@ -286,13 +286,25 @@ def test_what_is_no_weighting(weighting: Any) -> None:
         WeightedLoss(None, weighting)
 
 
+@pytest.mark.parametrize("weighting", ["random", {"name": "grad_weighted", "fixed_metric": "a"}])
+def test_a_loss_that_is_weighted_already(weighting: Any) -> None:
+    annealed = {"name": "grad_weighted", "fixed_metric": "a"}
+    message = (
+        r"is a GradWeightedLoss, whose terms are weighted by GradWeighted already.*\"mse\" ins"
+    )
+    with pytest.raises(ConfigError, match=message):
+        WeightedLoss(annealed, weighting)
+    with pytest.raises(ConfigError, match="is a WeightedLoss, whose terms are weighted by RandomW"):
+        WeightedLoss(WeightedLoss("mse", "random"), weighting)
+
+
 def test_a_loss_without_terms() -> None:
     loss_fn = WeightedLoss("mse", "random")
     with pytest.raises(LossContractError, match="returned no metrics; expected its terms"):
         loss_fn((torch.rand(2, 1), torch.rand(2, 1)), nn.Linear(1, 1))
 
 
-def test_a_loss_inside_that_counts_steps_is_told_of_them() -> None:
+def test_begin_step_and_end_steps_are_forwarded_to_the_wrapped_loss() -> None:
     class Counting:
         told: ClassVar[list[str]] = []
 
@@ -328,9 +340,9 @@ class Gives(nn.Module):
     ("what", "message"),
     [
         (None, "Gives.update returned None; expected a dict"),
-        ({"values": 2.0}, r"gave 2.0 as the weight of 'values'; expected a 0-dim tensor"),
-        ({"values": torch.ones(1)}, r"gave a tensor of shape \(1,\).* expected a 0-dim tensor"),
-        ({"valeus": torch.ones(())}, "gave a weight for 'valeus'; the terms of the loss are"),
+        ({"values": 2.0}, r"returned 2.0 as the weight of 'values'; expected a 0-dim tensor"),
+        ({"values": torch.ones(1)}, r"returned a tensor of shape \(1,\).* expected a 0-dim tensor"),
+        ({"valeus": torch.ones(())}, "returned a weight for 'valeus'; the terms of the loss are"),
     ],
 )
 def test_what_a_weighting_must_not_give(what: Any, message: str) -> None:

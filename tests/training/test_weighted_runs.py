@@ -19,7 +19,7 @@ from perceptrain_core.runs.run_file import read_run_file
 
 MakeTrainer = Callable[..., Trainer]
 SCHEMES: dict[str, dict[str, Any]] = {
-    "grad_weighted": {"fixed": "fit", "every": 3},
+    "grad_weighted": {"fixed_metric": "fit", "every": 3},
     "grad_norm_balance": {"every": 3},
     "gradnorm": {"every": 2},
     "relobralo": {"look_back": 0.5},
@@ -77,7 +77,7 @@ def test_a_resumed_run_is_bit_identical(make_trainer: MakeTrainer, name: str, st
 
 def test_with_accumulated_gradients_weights_change_once_a_step(make_trainer: MakeTrainer) -> None:
     """The first of the batches updates the weights, and all are weighed alike."""
-    loss_fn = WeightedLoss(two_terms, {"name": "grad_weighted", "fixed": "fit", "every": 1})
+    loss_fn = WeightedLoss(two_terms, {"name": "grad_weighted", "fixed_metric": "fit"})
     seen: list[float] = []
 
     def watched(batch: Any, model: nn.Module) -> Any:
@@ -121,7 +121,7 @@ layers = [2, 4, 1]
 name = "./code.py:two_terms"
 [weighting]
 name = "grad_weighted"
-fixed = "fit"
+fixed_metric = "fit"
 every = 2
 [data]
 name = "./code.py:data"
@@ -163,10 +163,10 @@ def test_a_weighting_in_a_run_file(build: Callable[..., Run]) -> None:
     folder = run.train()
     loss_fn = run.trainer.loss_fn
     assert isinstance(loss_fn, WeightedLoss)
-    assert (loss_fn.weighting.fixed, loss_fn.weighting.every) == (("fit",), 2)
+    assert (loss_fn.weighting.fixed_metric, loss_fn.weighting.every) == (("fit",), 2)
     assert loss_fn.metric_weights["size"] != 1
     written = tomllib.loads((folder / "run.toml").read_text())
-    assert written["weighting"] == {"name": "grad_weighted", "fixed": "fit", "every": 2}
+    assert written["weighting"] == {"name": "grad_weighted", "fixed_metric": "fit", "every": 2}
     assert written["provenance"]["weighting"]["name"] == "perceptrain-core/grad_weighted"
     assert "train_weight_size" in (folder / "metrics.csv").read_text().splitlines()[0]
     again = build(text=(folder / "run.toml").read_text()).train()
@@ -190,7 +190,7 @@ def test_a_resume_with_another_weighting_is_refused(
     build("train.max_iter=2").train()
     with pytest.raises(ConfigError, match=r"other options in \[weighting\], and resuming"):
         build(changed).train(resume=True)
-    text = RUN.replace('[weighting]\nname = "grad_weighted"\nfixed = "fit"\nevery = 2\n', "")
+    text = RUN.replace('[weighting]\nname = "grad_weighted"\nfixed_metric = "fit"\nevery = 2\n', "")
     with pytest.raises(ConfigError, match=r"other options in \[weighting\]"):
         build(text=text).train(resume=True)
 
@@ -201,6 +201,7 @@ def test_a_resume_with_another_weighting_is_refused(
         ("weighting=gradnrm", r"run\.toml, \[weighting\]: .*did you mean.*gradnorm"),
         ("weighting.evry=3", r"run\.toml, \[weighting\]: .*evry"),
         ("weighting.alpha=7", r"run\.toml, \[weighting\]: GradWeighted: alpha=7"),
+        ('loss={name="grad_weighted", fixed_metric="fit"}', "is a GradWeightedLoss, whose terms"),
         ("weighting=3", "weighting: expected a table or a name, not 3"),
     ],
 )

@@ -17,14 +17,14 @@ from perceptrain_core.checkpoints.file import read_file, write_file
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "fixed": {"weights": {"a": 2.0, "b": 0.5}},
-    "grad_weighted": {"fixed": "a", "every": 1},
+    "grad_weighted": {"fixed_metric": "a"},
     "grad_norm_balance": {"every": 1},
     "gradnorm": {},
     "ntk": {"every": 1},
-    "relobralo": {"look_back": 0.5, "alpha": 0.6},
+    "relobralo": {"look_back": 0.5, "momentum": 0.6},
     "softadapt": {"loss_weighted": True, "normalized": True},
     "dwa": {"window": 2},
-    "uncertainty": {"terms": ["a", "b"]},
+    "uncertainty": {},
     "random": {},
 }
 SUM_OF_K = {"gradnorm": 3, "relobralo": 3, "softadapt": 1, "dwa": 3, "random": 1}

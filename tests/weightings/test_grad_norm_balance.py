@@ -44,5 +44,7 @@ def test_a_weight_that_runs_away_is_held(step):
 
 
 def test_options_that_cannot_be():
-    with pytest.raises(ConfigError, match=r"momentum=2: expected a number from 0 to 1; eps=-1"):
+    with pytest.raises(
+        ConfigError, match=r"momentum=2: expected a number of at least 0 and of at most 1; eps=-1"
+    ):
         GradNormBalance(2, eps=-1)

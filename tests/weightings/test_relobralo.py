@@ -65,5 +65,5 @@ def test_sum_and_scale(values, scale):
 
 
 def test_options_that_cannot_be():
-    with pytest.raises(ConfigError, match=r"alpha=2: .*; look_back=-1: .*; temperature=0: exp"):
+    with pytest.raises(ConfigError, match=r"look_back=-1: .*; temperature=0: .*; momentum=2: exp"):
         ReLoBRaLo(2, look_back=-1, temperature=0)

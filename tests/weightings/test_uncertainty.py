@@ -32,8 +32,8 @@ def test_value_and_gradients_by_hand():
     # a = 4 with exp(-s) = 1/2, b = 4 with exp(-s) = 1
     assert value.item() == pytest.approx(0.25 * 4 + log(2) / 2 + 0.5 * 4)
     assert model.x.grad.item() == pytest.approx(0.25 * -4 + 0.5 * 8)
-    assert weighting.log_variances["a"].grad.item() == pytest.approx((1 - 4 / 2) / 2)
-    assert weighting.log_variances["b"].grad.item() == pytest.approx((1 - 4) / 2)
+    (parameter,) = weighting.parameters()
+    assert parameter.grad.tolist() == pytest.approx([(1 - 4 / 2) / 2, (1 - 4) / 2])
     assert metrics["weight_a"].item() == pytest.approx(0.25)
     assert metrics["weight_b"].item() == 0.5
     assert "weight_free" not in metrics
@@ -72,6 +72,70 @@ def test_a_weight_that_runs_away_is_held(step):
     with pytest.warns(UserWarning, match="weight of a is held at max_weight=10"):
         assert step(weighting, {"a": 0.0})["a"] == pytest.approx(10)
     assert weighting.log_variances["a"].item() == pytest.approx(-log(20))
+
+
+def test_without_names_it_learns_the_terms_of_the_first_batch():
+    model, named, learned = Point(), Uncertainty(["a", "b", "free"]), Uncertainty()
+    assert learned.terms == ()
+    results = [WeightedLoss(loss, weighting)(None, model) for weighting in (named, learned)]
+    assert learned.terms == ("a", "b", "free")
+    assert results[0][1] == results[1][1]
+    torch.testing.assert_close(results[0][0], results[1][0], rtol=0, atol=0)
+    other = WeightedLoss(loss, Uncertainty())
+    other.eval()
+    model.eval()
+    assert other(None, model)[0].item() == pytest.approx(8)  # the plain sum until it has learned
+    assert other.weighting.terms == ()
+
+
+def test_learned_terms_are_trained_and_resumed_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def trainer(epochs, folder, terms=None):
+        loss_fn = WeightedLoss(loss, Uncertainty(terms))
+        config = TrainConfig(
+            max_iter=epochs, verbose=False, checkpoint_every=1, log_folder=folder, dtype="float64"
+        )
+        return Trainer(Point(), {"name": "adam", "lr": 0.1}, config, loss_fn)
+
+    def outcome(trainer):
+        values = {n: s.item() for n, s in trainer.loss_fn.weighting.log_variances.items()}
+        return trainer.model.x.item(), values, [*trainer.history]
+
+    whole, named = trainer(9, "whole"), trainer(9, "named", ["a", "b", "free"])
+    whole.fit()
+    named.fit()
+    trainer(4, "parts").fit()
+    resumed = trainer(9, "parts")
+    resumed.fit(resume=True)
+    assert outcome(resumed) == outcome(whole) == outcome(named)
+    assert 0 not in outcome(whole)[1].values()
+
+
+def test_learned_terms_with_lbfgs():
+    model, weighting = Point(), Uncertainty()
+    loss_fn = WeightedLoss(loss, weighting)
+    optimizer = torch.optim.LBFGS([*model.parameters(), *loss_fn.parameters()], max_iter=5, lr=0.1)
+
+    def closure():
+        optimizer.zero_grad()
+        value, _ = loss_fn(None, model)
+        value.backward()
+        return value
+
+    loss_fn.begin_step()
+    optimizer.step(closure)
+    assert weighting.log_variances["a"].item() != 0
+
+
+def test_more_terms_than_can_be_learned():
+    def many(batch, model):
+        terms = {f"t{number}": number * model.x for number in range(33)}
+        return sum(terms.values()), terms
+
+    with pytest.raises(ConfigError, match=r"33 terms, and at most 32 .* Name them: terms="):
+        WeightedLoss(many, Uncertainty())(None, Point())
+    WeightedLoss(many, Uncertainty([f"t{n}" for n in range(33)]))(None, Point())
 
 
 def test_a_name_that_is_no_term():

@@ -1,4 +1,4 @@
-"""Taking a batch apart, and running the model on it."""
+"""Split a batch, and run the model on it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from perceptrain_core.errors import DataError
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import TBatch
 
-#: The losses that take the residuals of a PINN, as messages name them.
+#: The losses that accept the residuals of a PINN, for messages.
 RESIDUAL_LOSSES = "mse, l1, smooth_l1 and huber"
 
-# What data sets call their labels, for the example in a message.
+# Common names of labels, for the example in a message.
 _LABEL_NAMES = ("labels", "label", "targets", "target", "y")
 
 
 def split_batch(batch: TBatch) -> tuple[Any, Any]:
-    """Take a labelled batch apart.
+    """Split a labelled batch.
 
     Args:
-        batch: ``(inputs, labels)``, a tuple or a list of two.
+        batch: ``(inputs, labels)``, a tuple or list of two.
 
     Returns:
         The inputs and the labels.
 
     Raises:
-        DataError: The batch is anything else.
+        DataError: The batch has another form.
     """
     if isinstance(batch, (tuple, list)) and len(batch) == 2:
         return batch[0], batch[1]
@@ -36,17 +36,17 @@ def split_batch(batch: TBatch) -> tuple[Any, Any]:
 
 
 def predict(batch: TBatch, model: nn.Module) -> tuple[Any, Any]:
-    """Run the model on a batch, with labels or without.
+    """Run the model on a batch with or without labels.
 
     Args:
-        batch: ``(inputs, labels)``, or a dict of points, which the model gets whole.
+        batch: ``(inputs, labels)``, or a dict of points, all of which are passed to the model.
         model: The model.
 
     Returns:
-        What the model returned, and the labels; None where the batch has none.
+        The output of the model, and the labels, or None if the batch has none.
 
     Raises:
-        DataError: The batch is neither.
+        DataError: The batch is neither of these.
     """
     if isinstance(batch, (tuple, list)) or not isinstance(batch, Mapping):
         inputs, labels = split_batch(batch)
@@ -73,7 +73,7 @@ def labelled(batch: TBatch, model: nn.Module) -> tuple[Tensor, Any]:
         The outputs of the model, and the labels.
 
     Raises:
-        DataError: The batch is no such pair, or the model returned something else.
+        DataError: The batch is not such a pair, or the model did not return one tensor.
     """
     inputs, labels = split_batch(batch)
     outputs = model(inputs)
@@ -90,23 +90,23 @@ def _misfit(batch: object) -> str:
             f"{RESIDUAL_LOSSES} work on its residuals. {_by_name(batch)}"
         )
     if isinstance(batch, (tuple, list)) and len(batch) > 2:
-        return expected + "Group them: ((input_1, input_2), labels), or write a loss of your own."
+        return expected + "Group them: ((input_1, input_2), labels), or write your own loss."
     if isinstance(batch, (tuple, list)) and len(batch) == 1:
         return expected + (
-            "Give the loader both, to_dataloader(inputs, labels, batch_size=...); or, for a PINN, "
-            "a dict of points: DictDataLoader({name: loader})."
+            "Pass both to the loader, to_dataloader(inputs, labels, batch_size=...). For a PINN, "
+            "pass a dict of points: DictDataLoader({name: loader})."
         )
-    return expected + "Give the loader both: to_dataloader(inputs, labels, batch_size=...)."
+    return expected + "Pass both to the loader: to_dataloader(inputs, labels, batch_size=...)."
 
 
 def _by_name(batch: Mapping[Any, Any]) -> str:
-    """How to train on rows that are dicts, as many data sets give them."""
+    """Suggest how to train on rows that are dicts, as in many data sets."""
     labels = [key for key in batch if key in _LABEL_NAMES]
     inputs = [key for key in batch if key not in _LABEL_NAMES]
     if not labels or not inputs:
-        return "For parts with names write a loss of your own: loss_fn(batch, model)."
+        return "For a batch with named parts, write your own loss: loss_fn(batch, model)."
     return (
-        "For parts with names write a loss of your own, such as lambda batch, model: "
+        "For a batch with named parts, write your own loss, e.g. lambda batch, model: "
         f"(F.mse_loss(model(batch[{inputs[0]!r}]), batch[{labels[0]!r}]), {{}})."
     )
 
@@ -119,5 +119,5 @@ def _not_one_tensor(outputs: object) -> str:
         )
     return (
         f"The model returned {describe(outputs)}; this loss expects one tensor. Return the tensor "
-        "alone, or use supervised(criterion) with a criterion that takes several."
+        "alone, or use supervised(criterion) with a criterion that accepts several."
     )

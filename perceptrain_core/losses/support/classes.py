@@ -1,4 +1,4 @@
-"""Checks for losses whose labels are classes."""
+"""Checks of labels that are classes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from perceptrain_core.losses.support.shapes import require_one_dtype, require_ro
 
 
 def class_indices(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
-    """Check labels that are indices of classes.
+    """Check labels that are class indices.
 
     Args:
         outputs: Scores of shape ``(N, C)``, ``(N, C, d1, ...)`` or ``(C,)``.
-        labels: Integers of shape ``(N,)``, ``(N, d1, ...)`` or ``()``. Of integer dtypes torch
-            takes int64 only, so others are converted.
+        labels: Integers of shape ``(N,)``, ``(N, d1, ...)`` or ``()``. Torch accepts only int64, so
+            other integers are converted.
 
     Returns:
         The scores, and the labels as int64.
 
     Raises:
-        ShapeError: The shapes do not fit.
-        DataError: The labels are no tensor or no integers, or the batch is empty.
+        ShapeError: The shapes do not match.
+        DataError: The labels are not a tensor of integers, or the batch is empty.
     """
     labels = require_tensor(labels)
     expected = outputs.shape[:1] + outputs.shape[2:] if outputs.ndim > 1 else torch.Size()
@@ -38,7 +38,7 @@ def class_indices(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
 
 
 def class_targets(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
-    """Check labels that are indices of classes, or probabilities of all classes.
+    """Check labels that are class indices or class probabilities.
 
     Args:
         outputs: Scores, as for `class_indices`.
@@ -48,15 +48,15 @@ def class_targets(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
         The scores, and the labels.
 
     Raises:
-        ShapeError: The shapes do not fit.
-        DataError: The dtypes do not fit, the labels are no tensor, or the batch is empty.
+        ShapeError: The shapes do not match.
+        DataError: The dtypes differ, the labels are not a tensor, or the batch is empty.
     """
     labels = require_tensor(labels)
     if outputs.ndim > 1 and outputs.shape[1] == 1:
         raise ShapeError(
             f"The model's output has shape {tuple(outputs.shape)}: one class, whose cross entropy "
-            "is always 0. Give the model an output for each class; for two classes told apart by "
-            "one number, use bce_with_logits."
+            "is always 0. Add an output for each class to the model; for two classes and one "
+            "logit, use bce_with_logits."
         )
     if not labels.is_floating_point() or labels.shape != outputs.shape:
         return class_indices(outputs, labels)
@@ -65,7 +65,7 @@ def class_targets(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
 
 
 def class_loss(criterion: Callable[..., Tensor], *args: Tensor, **options: Any) -> Tensor:
-    """Evaluate a criterion; a label that is no class becomes an error that says so.
+    """Evaluate a criterion, and explain the error if a label is out of range.
 
     Raises:
         DataError: A label is not in ``0 ... C - 1`` (on a GPU torch itself stops the process).
@@ -79,8 +79,8 @@ def class_loss(criterion: Callable[..., Tensor], *args: Tensor, **options: Any) 
         raise DataError(
             f"A class label is out of range: {str(error).rstrip('.')}. The model's output has "
             f"shape {tuple(outputs.shape)}, and the labels go from {int(labels.min())} to "
-            f"{int(labels.max())}. Number the classes from 0, and give the model one output for "
-            "each."
+            f"{int(labels.max())}. Number the classes from 0, and use one output of the model "
+            "for each."
         ) from error
 
 
@@ -92,7 +92,7 @@ def _not_indices(outputs: Tensor, labels: Tensor, expected: torch.Size) -> str:
     if labels.shape == expected:
         return message + "They were probably cast: keep class labels int64, or use labels.long()."
     return message + (
-        f"Only cross_entropy takes probabilities too, of the output's shape {tuple(outputs.shape)}."
+        f"Only cross_entropy accepts probabilities, of the output's shape {tuple(outputs.shape)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""How outputs and labels become the arguments of a criterion, and which checks it needs."""
+"""How to build the arguments of a criterion from outputs and labels, and check them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from perceptrain_core.losses.support.classes import class_indices, class_targets
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.tensors import describe
 
-#: ``fit(outputs, labels)`` gives the arguments of a criterion.
+#: ``fit(outputs, labels)`` returns the arguments of a criterion.
 Fit: TypeAlias = Callable[[Any, Any], tuple[Any, ...]]
 
 
 def fit_for(criterion: Callable[..., Any]) -> Fit:
-    """Choose how a criterion gets its arguments; what is not known gets them unchecked."""
+    """Return how to build the arguments of a criterion; unknown criteria get them unchecked."""
     for known, fit in _KNOWN:
         if _is_one_of(criterion, known):
             return fit
@@ -28,17 +28,17 @@ def fit_for(criterion: Callable[..., Any]) -> Fit:
 
 
 def takes_labels(criterion: Callable[..., Any]) -> bool:
-    """Tell whether a criterion compares with labels."""
+    """Return whether a criterion uses labels."""
     return not _is_one_of(criterion, _TRIPLET)
 
 
 def is_pointwise(criterion: Callable[..., Any]) -> bool:
-    """Tell whether a criterion compares element by element, so that it works on residuals."""
+    """Return whether a criterion is elementwise, so that it works on residuals."""
     return _is_one_of(criterion, _POINTWISE)
 
 
 def _is_one_of(criterion: Callable[..., Any], known: tuple[Any, ...]) -> bool:
-    # A functools.partial, or what torch.compile made.
+    # Look inside functools.partial and torch.compile.
     plain = getattr(criterion, "func", getattr(criterion, "_orig_mod", criterion))
     return any(plain is one or type(plain) is one for one in known)
 
@@ -64,8 +64,8 @@ def _outputs_only(outputs: Any, labels: Any) -> tuple[Any, ...]:
     if isinstance(outputs, (tuple, list)) and len(outputs) == 3:
         return tuple(outputs)
     raise DataError(
-        f"The model returned {describe(outputs)}; a triplet loss has no labels and expects the "
-        "model to take the whole batch and return a tuple (anchor, positive, negative)."
+        f"The model returned {describe(outputs)}; a triplet loss has no labels, so the "
+        "model gets the whole batch and must return a tuple (anchor, positive, negative)."
     )
 
 
@@ -75,7 +75,7 @@ def _mean_variance(outputs: Any, labels: Any) -> tuple[Any, ...]:
         return (*same_shape(mean, labels), variance)
     raise DataError(
         f"The model returned {describe(outputs)}; GaussianNLLLoss expects a tuple "
-        "(mean, variance). The loss named gaussian_nll takes one tensor with both, too."
+        "(mean, variance). The loss gaussian_nll also accepts one tensor with both."
     )
 
 
@@ -110,8 +110,8 @@ _TRIPLET = (
     *(F.triplet_margin_loss, F.triplet_margin_with_distance_loss),
 )
 
-#: The criteria of torch, as modules and as functions, and how their arguments are made.
-#: Partial functions and not closures, so that a loss can be pickled.
+#: The criteria of torch, as modules and functions, and how to build their arguments.
+#: Partial functions instead of closures, so that a loss can be pickled.
 _KNOWN: tuple[tuple[tuple[Any, ...], Fit], ...] = (
     (_ELEMENTWISE, partial(_checked, same_shape)),
     ((nn.CrossEntropyLoss, F.cross_entropy), partial(_checked, class_targets)),

@@ -1,4 +1,4 @@
-"""Options that several losses share."""
+"""Checks and conversions of options that several losses share."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 
 from perceptrain_core.errors import ConfigError
 
-#: One weight for each class: a tensor, or numbers as a run file gives them.
+#: A weight for each class: a tensor, or numbers from a run file.
 Weight: TypeAlias = Tensor | Sequence[float] | None
 
 _SCALAR = ("mean", "sum")
 
 
 def check_reduction(reduction: str, allowed: Sequence[str] = _SCALAR) -> None:
-    """Check that a reduction gives a scalar.
+    """Check that a reduction returns a scalar.
 
     Raises:
-        ConfigError: It is "none", or nothing that is known.
+        ConfigError: It is "none" or unknown.
     """
     if reduction in allowed:
         return
@@ -30,9 +30,9 @@ def check_reduction(reduction: str, allowed: Sequence[str] = _SCALAR) -> None:
 
 
 def weight_like(weight: Weight, outputs: Tensor) -> Tensor | None:
-    """Give a weight on the device and in the dtype of the outputs.
+    """Return a weight with the device and dtype of the outputs.
 
-    A tensor that is there already costs nothing; a sequence becomes a new tensor at each call.
+    A tensor that has them already is returned as it is; a sequence is converted at each call.
     """
     if weight is None or isinstance(weight, Tensor):
         return weight if weight is None else weight.to(outputs)

@@ -1,6 +1,6 @@
-"""Losses that compare element by element: with labels, or the residuals of a PINN with zero.
+"""Elementwise losses: outputs compared with labels, or the residuals of a PINN with zero.
 
-What the model returned decides, so a model that is wrapped or compiled works as it is.
+The output of the model decides which, so wrapped and compiled models work too.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ def pointwise(
     reduction: str,
     **options: float,
 ) -> tuple[Tensor, Metrics]:
-    """Apply a criterion that compares element by element.
+    """Apply an elementwise criterion.
 
     Args:
         criterion: ``criterion(outputs, labels, reduction=..., **options)``, such as ``F.mse_loss``.
         batch: ``(inputs, labels)``, or a dict of points for a PINN.
-        model: If it returns a tensor, that is compared with the labels, which have its shape. If
+        model: If it returns a tensor, it is compared with the labels, which must have its shape. If
             it returns a mapping, each value is compared with the labels of the same name, or
-            with zero where the batch has no labels.
+            with zero if the batch has no labels.
         reduction: "mean" or "sum".
         **options: Passed on to the criterion.
 
     Returns:
-        The loss and no metrics for a tensor. For a mapping the sum of its terms, and the terms by
-        name. While gradients are on these are part of the graph, so that they can be weighted.
+        The loss and no metrics for a tensor. For a mapping, the sum of its terms, and the terms by
+        name. While gradients are on, they keep their graph, so that they can be weighted.
 
     Raises:
         ShapeError: An output and its labels differ in shape.
-        DataError: The batch, the dtypes or the names do not fit.
-        ConfigError: The reduction gives no scalar.
+        DataError: The batch, the dtypes or the names do not match.
+        ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
     outputs, labels = predict(batch, model)
@@ -58,26 +58,26 @@ def pointwise(
 def add_terms(
     criterion: Callable[[Tensor, Tensor], Tensor], outputs: Any, labels: Any
 ) -> tuple[Tensor, Metrics]:
-    """Apply a criterion to each output of a mapping, and add up.
+    """Apply a criterion to each output of a mapping, and return the sum.
 
     Args:
         criterion: ``criterion(output, label)``, a 0-dim tensor.
         outputs: The mapping that the model returned.
-        labels: A mapping with the same keys, or None: then zeros.
+        labels: A mapping with the same keys, or None for zeros.
 
     Returns:
-        The sum of the terms, and the terms by name, part of the graph.
+        The sum of the terms, and the terms by name, with their graph.
 
     Raises:
         ShapeError: An output and its labels differ in shape.
-        DataError: The dtypes or the names do not fit.
+        DataError: The dtypes or the names do not match.
     """
     terms = {name: criterion(*pair) for name, pair in _pairs(outputs, labels).items()}
     return reduce(operator.add, terms.values()), terms
 
 
 def _pairs(outputs: Any, labels: Any) -> dict[str, tuple[Tensor, Tensor]]:
-    """Give each output of a mapping with what it is compared with."""
+    """Pair each output of a mapping with its labels."""
     if not isinstance(outputs, Mapping) or not outputs:
         raise DataError(
             f"The model returned {describe(outputs)}; expected a tensor to compare with labels, "
@@ -102,7 +102,7 @@ def _pairs(outputs: Any, labels: Any) -> dict[str, tuple[Tensor, Tensor]]:
 def _with_zeros(name: str, value: Any) -> tuple[Tensor, Tensor]:
     if isinstance(value, Tensor) and value.numel():
         return value, torch.zeros_like(value)
-    return _same(name, value, value)  # which says what is wrong
+    return _same(name, value, value)  # raises the error
 
 
 def _same(name: str, value: Any, label: Any) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
-"""Do the outputs of a model and its labels fit? One look in the hot path, reasons only after.
+"""Checks that outputs and labels match: one comparison in the hot path, messages only on failure.
 
-Torch broadcasts ``(N, 1)`` against ``(N,)`` to ``(N, N)`` and trains on nonsense; here nothing is
-ever broadcast.
+Torch broadcasts ``(N, 1)`` against ``(N,)`` to ``(N, N)`` and trains on nonsense, so nothing is
+broadcast here.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _LOW_PRECISION = (torch.float16, torch.bfloat16)
 
 
 def same_shape(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
-    """Check that outputs and labels have one shape and one dtype.
+    """Check that outputs and labels have the same shape and dtype.
 
     Args:
-        outputs: What the model returned, of any shape.
-        labels: Of the same shape and dtype. Outputs in half precision, as automatic mixed
-            precision gives them, may meet labels in float32 or float64 and are raised to these.
+        outputs: The output of the model, of any shape.
+        labels: Of the same shape and dtype. Outputs in half precision, from automatic mixed
+            precision, are converted to labels in float32 or float64.
 
     Returns:
-        Both, ready to be compared.
+        Both, with the same dtype.
 
     Raises:
         ShapeError: The shapes differ.
-        DataError: The labels are no tensor, the dtypes differ, or the batch is empty.
+        DataError: The labels are not a tensor, the dtypes differ, or the batch is empty.
     """
     if (
         isinstance(labels, Tensor)
@@ -46,7 +46,7 @@ def require_tensor(labels: Any) -> Tensor:
     """Check that labels are a tensor.
 
     Raises:
-        DataError: They are anything else.
+        DataError: They are not.
     """
     if isinstance(labels, Tensor):
         return labels
@@ -57,10 +57,10 @@ def require_tensor(labels: Any) -> Tensor:
 
 
 def require_rows(outputs: Tensor) -> None:
-    """Check that there is something to take the mean of.
+    """Check that a batch is not empty, since its mean would be NaN.
 
     Raises:
-        DataError: The tensor has no element.
+        DataError: The tensor has no elements.
     """
     if not outputs.numel():
         raise DataError(
@@ -70,7 +70,7 @@ def require_rows(outputs: Tensor) -> None:
 
 
 def require_one_dtype(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Give the outputs in the dtype of the labels, if only autocast lowered them.
+    """Convert outputs that autocast lowered to the dtype of the labels.
 
     Raises:
         DataError: The dtypes differ for any other reason.

@@ -1,4 +1,4 @@
-"""The named terms of a loss: its metrics, where each is a part of it."""
+"""The named terms of a loss, which are its metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perceptrain_core.tensors import describe
 
 
 def named_terms(result: Any) -> dict[str, Tensor]:
-    """Take the terms from what a loss returned.
+    """Return the terms in the result of a loss.
 
     Args:
         result: ``(loss, metrics)``.
@@ -21,7 +21,7 @@ def named_terms(result: Any) -> dict[str, Tensor]:
         The metrics, each a 0-dim tensor; at least one.
 
     Raises:
-        LossContractError: They are anything else.
+        LossContractError: The result has another form.
     """
     terms = result[1] if isinstance(result, tuple) and len(result) == 2 else None
     if not isinstance(terms, dict):
@@ -31,8 +31,8 @@ def named_terms(result: Any) -> dict[str, Tensor]:
         )
     if not terms:
         raise LossContractError(
-            "The unweighted loss returned no metrics; expected its terms by their names. A loss of "
-            "one term has nothing to weigh: leave out the weighting."
+            "The unweighted loss returned no metrics; expected its terms by name. A loss of "
+            "one term needs no weights: leave out the weighting."
         )
     for name, term in terms.items():
         if not isinstance(term, Tensor) or term.ndim:
@@ -47,7 +47,7 @@ def require_graphs(terms: Mapping[str, Tensor]) -> None:
     """Check that each term can be differentiated.
 
     Raises:
-        LossContractError: A term was detached, or depends on no parameter.
+        LossContractError: A term was detached, or does not depend on a parameter.
     """
     for name, term in terms.items():
         if not term.requires_grad:

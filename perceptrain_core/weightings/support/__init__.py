@@ -1,1 +1,1 @@
-"""Gradients of the terms of a loss, for the weightings that use them."""
+"""Helpers of the weightings: gradients of single terms, and older spellings of options."""

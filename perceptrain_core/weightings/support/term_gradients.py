@@ -1,7 +1,7 @@
-"""The gradient of each term of a loss, side by side; ``.grad`` of the parameters is not touched.
+"""The gradient of each term of a loss, without touching ``.grad``.
 
-As a matrix of one row for each term, whose weighted sum of rows is the gradient of the weighted
-loss: so a step that looks at the gradients of all terms needs no backward pass of their sum.
+They form a matrix with one row per term. Its weighted sum of rows is the gradient of the weighted
+loss, so a step that computes the gradients of all terms needs no backward pass of their sum.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from perceptrain_core.errors import TrainingError
 
 
 class TermGradients:
-    """The gradients of some terms with respect to P numbers, the elements of the parameters.
+    """The gradients of K terms with respect to P numbers, the elements of the parameters.
 
     Args:
         names: The K terms.
         matrix: Of shape ``(K, P)``, detached; zero where a term does not reach a parameter.
-        parameters: The parameters, whose elements follow each other in a row.
+        parameters: The parameters, in the order of the columns.
         used: For each parameter, whether any term reaches it.
         batch: The batch that the terms were evaluated on.
         model: The model.
-        exact: Whether the rows are what a backward pass would leave in ``.grad``, and not dense
-            where that is sparse, or of one dtype where those are several.
+        exact: Whether the rows are what a backward pass would add to ``.grad``. They are not if
+            that would be sparse, or if the parameters differ in dtype or device.
     """
 
     def __init__(
@@ -53,33 +53,33 @@ class TermGradients:
         self.exact = exact
 
     def __getitem__(self, name: str) -> Tensor:
-        """The gradient of a term, of shape ``(P,)``."""
+        """Return the gradient of a term, of shape ``(P,)``."""
         return self.matrix[self.names.index(name)]
 
     def norms(self) -> Tensor:
-        """The 2-norm of each term's gradient, of shape ``(K,)``."""
+        """Return the 2-norm of each term's gradient, of shape ``(K,)``."""
         norms: Tensor = torch.linalg.vector_norm(self.matrix, dim=1)
         return norms
 
     def mean_sizes(self) -> Tensor:
-        """The mean absolute value of each term's gradient, of shape ``(K,)``."""
+        """Return the mean absolute value of each term's gradient, of shape ``(K,)``."""
         return self.matrix.abs().mean(dim=1)
 
     def of(self, which: str | Sequence[str]) -> TermGradients:
-        """The part of some of the parameters.
+        """Return the gradients with respect to some of the parameters.
 
         Args:
-            which: "all"; "matrices", those with two dimensions or more: weights, no biases; or
-                the names of parameters of the model, which may have wildcards: "network.6.*".
+            which: "all"; "matrices", parameters with two dimensions or more: weights without
+                biases; or names of the model's parameters, with wildcards: "network.6.*".
 
         Raises:
-            TrainingError: There is none such.
+            TrainingError: No trainable parameter matches.
         """
         if which == "all":
             return self
         kept = self._kept(which)
         if not any(kept):
-            raise TrainingError(_none_such(which, self.model))
+            raise TrainingError(_no_match(which, self.model))
         sizes = [p.numel() for p in self.parameters]
         columns = torch.split(self.matrix, sizes, dim=1)
         return TermGradients(
@@ -97,20 +97,20 @@ class TermGradients:
             return [p.ndim >= 2 for p in self.parameters]
         patterns = [which] if isinstance(which, str) else which
         named = self.model.named_parameters() if self.model is not None else ()
-        chosen = {id(p) for name, p in named if any(fnmatchcase(name, x) for x in patterns)}
-        return [id(p) in chosen for p in self.parameters]
+        chosen = {p for name, p in named if any(fnmatchcase(name, x) for x in patterns)}
+        return [p in chosen for p in self.parameters]
 
 
-def _none_such(which: str | Sequence[str], model: Any) -> str:
+def _no_match(which: str | Sequence[str], model: Any) -> str:
     if which == "matrices":
         return (
-            "No trainable parameter is a matrix, so there are no gradients to weigh. Take all "
-            "parameters, or set requires_grad on the weights."
+            "No trainable parameter is a matrix, so there are no gradients to weight. Use "
+            'parameters="all", or set requires_grad on the weights.'
         )
     names = [name for name, _ in model.named_parameters()] if model is not None else []
     return (
-        f"No trainable parameter is called {which!r}; expected "
-        f"names of {type(model).__name__}: {', '.join(names) or 'it has none'}."
+        f"No trainable parameter is called {which!r}; expected names of parameters of "
+        f"{type(model).__name__}: {', '.join(names) or 'it has none'}."
     )
 
 
@@ -119,14 +119,13 @@ def term_gradients(
 ) -> TermGradients:
     """Differentiate each term; the graphs are kept.
 
-    In a process group all processes call it together, and the gradients are those of the means of
-    their terms.
+    In a process group all processes call this together, and the gradients are averaged over them.
 
     Args:
-        terms: 0-dim tensors; one without a graph has the gradient 0.
+        terms: 0-dim tensors; the gradient of a term without a graph is 0.
         parameters: Tensors that require gradients.
-        batch: Handed on.
-        model: Handed on.
+        batch: The batch, for `TermGradients`.
+        model: The model, for `TermGradients`.
     """
     with outside_autocast(parameters[0].device):
         rows = [_gradient(term, parameters) for term in terms.values()]
@@ -139,7 +138,7 @@ def term_gradients(
     exact = any(used) and len({(p.dtype, p.device) for p in parameters}) == 1
     if any(gradient.layout != torch.strided for gradient in found):
         exact, found = False, [gradient.to_dense() for gradient in found]
-    # One copy for all: to join each row, and then the rows, would take several times as long.
+    # One copy for all of them: concatenating each row, then the rows, takes several times as long.
     matrix = _flatten_dense_tensors(found).view(len(rows), -1)  # type: ignore[no-untyped-call]
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(matrix)
@@ -148,7 +147,7 @@ def term_gradients(
 
 
 def outside_autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Compute as a backward pass does, which is called outside of the region of autocast."""
+    """Disable autocast, as it is in a backward pass, which runs outside its region."""
     if torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return nullcontext()
@@ -157,10 +156,10 @@ def outside_autocast(device: torch.device) -> AbstractContextManager[Any]:
 def _gradient(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
     if not term.requires_grad:
         return [None] * len(parameters)
-    # What torch.autograd.grad calls, for a term with a graph and parameters that need gradients:
-    # its own checks, once a term, would make a step of a small network a tenth slower.
+    # What torch.autograd.grad calls. Its checks, once per term, would make a step of a small
+    # network up to 8% slower.
     keep_graph, create_graph, allow_unused, accumulate = True, False, True, False
-    found: Sequence[Tensor | None] = Variable._execution_engine.run_backward(
+    gradients: Sequence[Tensor | None] = Variable._execution_engine.run_backward(
         (term,),
         (torch.ones_like(term),),
         keep_graph,
@@ -169,4 +168,4 @@ def _gradient(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | N
         allow_unused,
         accumulate,
     )
-    return found
+    return gradients

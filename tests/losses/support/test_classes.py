@@ -59,7 +59,7 @@ def test_labels_that_are_no_classes(loss_fn, labels, error, message):
 
 
 def test_probabilities_are_for_cross_entropy_only():
-    with pytest.raises(DataError, match="Only cross_entropy takes probabilities"):
+    with pytest.raises(DataError, match="Only cross_entropy accepts probabilities"):
         nll_loss((LOGITS, torch.eye(3)[LABELS]), IDENTITY)
     with pytest.raises(DataError, match=r"float32 and the labels are torch.float64"):
         cross_entropy_loss((LOGITS, torch.eye(3).double()[LABELS]), IDENTITY)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import FFNN, WeightedLoss, default_optimize_step
-from perceptrain_core.weightings.support.precomputed_gradient import KnownLoss
+from perceptrain_core.tensors import graph_nodes
+from perceptrain_core.weightings.support.precomputed_gradient import PrecomputedLoss
 
 WEIGHTS = {"a": 3.0, "b": 0.5}
 
@@ -76,6 +77,14 @@ USES: dict[str, Callable[[Tensor, list[Any]], Any]] = {
     "a number over it": lambda loss, p: (8 / loss).backward(),
     "its real part": lambda loss, p: loss.real.backward(),
     "changed in place": lambda loss, p: [loss.mul_(3), loss.backward()],
+    "keeps its own gradient": lambda loss, p: [
+        loss.retain_grad(),
+        loss.backward(),
+        p[0].grad.mul_(loss.grad),
+    ],
+    "second derivatives, scaled": lambda loss, p: sum(
+        g.square().sum() for g in torch.autograd.grad(3 * loss, p, create_graph=True)
+    ).backward(),
     "second derivatives": lambda loss, p: (
         loss + sum(g.square().sum() for g in torch.autograd.grad(loss, p, create_graph=True))
     ).backward(),
@@ -122,19 +131,43 @@ def test_scaling_and_a_first_look_keep_the_gradient_known(model: nn.Module, x: T
     assert loss.requires_grad
     assert loss.grad_fn is not None
     scaled = torch.amp.GradScaler("cpu", init_scale=8.0).scale(loss) / torch.tensor(2.0)
-    assert isinstance(scaled, KnownLoss)
-    assert scaled._stand_in is None
+    nodes = {type(node).__name__ for node in graph_nodes([scaled])}
+    assert nodes == {"DivBackward0", "MulBackward0", "_WeightedSumBackward", "AccumulateGrad"}
     assert scaled.item() == pytest.approx(4 * loss.item())
 
 
 def test_a_value_that_is_kept_keeps_nothing_else(model: nn.Module, x: Tensor) -> None:
     loss = known(x, model)
-    value, gradients = loss.detach(), weakref.ref(loss._gradients)
+    value, gradients = loss.detach(), weakref.ref(loss._known[-1])
     loss.backward()
     del loss
     gc.collect()
     assert gradients() is None
     assert type(value) is Tensor
+
+
+@pytest.mark.parametrize("retains", [False, True])
+def test_a_backward_pass_frees_the_graph(retains: bool, model: nn.Module, x: Tensor) -> None:
+    held: list[Any] = []
+
+    def watched(x: Tensor, model: nn.Module) -> Any:
+        loss, found = terms(x, model)
+        held.append(weakref.ref(found["a"]))
+        return loss, found
+
+    loss, _ = WeightedLoss(watched, Looking())(x, model)
+    if retains:  # without the shortcut
+        loss.retain_grad()
+    loss.backward()
+    gc.collect()
+    assert held[0]() is None
+
+
+def test_parameters_that_no_term_reaches_are_not_in_the_graph(model: nn.Module, x: Tensor) -> None:
+    model.idle = nn.Parameter(torch.ones(()))
+    nodes = graph_nodes([known(x, model)])
+    leaves = {node.variable for node in nodes if hasattr(node, "variable")}
+    assert leaves == {p for p in model.parameters() if p is not model.idle}
 
 
 def test_under_autocast_it_is_as_precise_as_its_terms(model: nn.Module, x: Tensor) -> None:
@@ -147,14 +180,14 @@ def test_under_autocast_it_is_as_precise_as_its_terms(model: nn.Module, x: Tenso
     once = grads_of(model, expected.backward)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss, _ = WeightedLoss(exact, Looking())(x, model)
-        assert isinstance(loss, KnownLoss)
+        assert isinstance(loss, PrecomputedLoss)
         torch.testing.assert_close(loss.detach(), expected.detach())
         torch.testing.assert_close(grads_of(model, loss.backward), once)
 
 
 def test_it_is_seen_as_a_tensor_in_a_graph(model: nn.Module, x: Tensor) -> None:
     loss, same = known(x, model), plain(x, model).item()
-    assert isinstance(loss, KnownLoss)
+    assert isinstance(loss, PrecomputedLoss)
     assert loss.requires_grad
     assert loss.grad_fn is not None
     assert loss.shape == ()

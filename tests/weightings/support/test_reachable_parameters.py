@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from perceptrain import FFNN, WeightedLoss
 from perceptrain.errors import TrainingError
-from perceptrain_core.weightings.support.precomputed_gradient import KnownLoss
+from perceptrain_core.weightings.support.precomputed_gradient import PrecomputedLoss
 
 
 class Coefficient:
@@ -68,7 +68,7 @@ def steps(
 def test_points_that_are_made_anew_are_not_waited_for() -> None:
     model = net()
     kinds = steps(Coefficient(torch.tensor(2.0)), model, lambda: [*model.parameters()])
-    assert kinds == [Tensor, *[KnownLoss] * 5]  # at the first step it cannot be known
+    assert kinds == [Tensor, *[PrecomputedLoss] * 5]  # at the first step it cannot be known
 
 
 @pytest.mark.parametrize("every", [1, 2])
