@@ -1,0 +1,1 @@
+"""Run files: from the file to the run folder."""
