@@ -8,8 +8,8 @@ from time import perf_counter
 import torch
 
 from perceptrain_core.analysis.curves import plot_run
-from perceptrain_core.runs.run import build_run
-from perceptrain_core.runs.run_file import read_run_file
+from perceptrain_core.runs.build import build_run
+from perceptrain_core.runs.read import read_run_file
 
 FILE = "digits.toml"
 RUN = """\

@@ -37,8 +37,8 @@ def train(
     With train.verbose=false only the folder is printed. Ctrl-C keeps what was reached; the exit
     code is 130 then, as shells have it, and 143 where SIGTERM has stopped it.
     """
-    from perceptrain_core.runs.run import build_run
-    from perceptrain_core.runs.run_file import read_run_file
+    from perceptrain_core.runs.build import build_run
+    from perceptrain_core.runs.read import read_run_file
 
     with _warnings_as_notes():
         run = build_run(read_run_file(run_file, overrides or []), run_file)

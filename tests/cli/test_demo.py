@@ -12,7 +12,7 @@ import matplotlib.image
 import pytest
 
 from perceptrain_core.registry import Registry
-from perceptrain_core.runs.run_file import read_run_file
+from perceptrain_core.runs.read import read_run_file
 
 from ..forked import ForkServer
 from .conftest import COMMAND, invoke

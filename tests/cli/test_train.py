@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from perceptrain_core.runs.run import build_run
-from perceptrain_core.runs.run_file import read_run_file
+from perceptrain_core.runs.build import build_run
+from perceptrain_core.runs.read import read_run_file
 
 from .conftest import MAIN, invoke
 
@@ -271,5 +271,5 @@ def test_a_resume_with_other_options_is_refused(train, here):
     kept = (here / "runs/run/run.toml").read_text()
     done = train("--resume", "--set", "optimizer.lr=0.5")
     assert done.returncode == 2
-    assert "has other options in [optimizer], and resuming goes on with those" in done.stderr
+    assert "has other options in [optimizer]. A resumed run must use the same ones" in done.stderr
     assert (here / "runs/run/run.toml").read_text() == kept

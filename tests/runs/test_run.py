@@ -14,8 +14,9 @@ from torch import nn
 
 from perceptrain import FFNN
 from perceptrain_core.errors import ConfigError, DataError
-from perceptrain_core.runs.run import Run, build_run
-from perceptrain_core.runs.run_file import read_run_file
+from perceptrain_core.runs.build import build_run
+from perceptrain_core.runs.read import read_run_file
+from perceptrain_core.runs.run import Run
 
 LINE = """
 [model]
@@ -164,7 +165,7 @@ def test_test_data_are_scaled_and_their_means_written(build, line):
 def test_test_data_without_a_batch(build, line, here):
     (here / "code.py").write_text("def data():\n    return [([],)[0], None, iter(())]\n")
     run = build(LINE, 'data="./code.py:data"')
-    with pytest.raises(DataError, match="test data gave no batch"):
+    with pytest.raises(DataError, match="test data have no batch"):
         run.test()
 
 
@@ -297,7 +298,10 @@ def test_text_labels_train_a_classifier(build, here):
         ("data.labels=['z']", r"\[data\]: .*no column 'z'; it has a, b, y"),
         ("data.val_fraction=0.01", r"\[data\]: 10 rows cannot be split"),
         ("data=digit", r"\[data\]: .*[Dd]id you mean 'digits'"),
-        ("data={name = 'wine', val_fractoin = 0.1}", r"\[data\]: .*table itself takes: name, val_"),
+        (
+            "data={name = 'wine', val_fractoin = 0.1}",
+            r"\[data\]: .*table itself accepts: name, val_",
+        ),
         ("train.max_itr=3", r"\[train\]: .*\n.*max_itr: .*did you mean 'max_iter'"),
         ("train.checkpoint_best_only=true", r"\[train\]: .*\n.*set val_every"),
         ("train.nprocs=0", r"\[train\]: .*\n.*nprocs: .*greater than or equal to 1"),

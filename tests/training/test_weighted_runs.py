@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from perceptrain import FFNN, Trainer, WeightedLoss
 from perceptrain.errors import ConfigError
 from perceptrain.optimizers import AdamLBFGS
-from perceptrain_core.runs.run import Run, build_run
-from perceptrain_core.runs.run_file import read_run_file
+from perceptrain_core.runs.build import build_run
+from perceptrain_core.runs.read import read_run_file
+from perceptrain_core.runs.run import Run
 
 MakeTrainer = Callable[..., Trainer]
 SCHEMES: dict[str, dict[str, Any]] = {

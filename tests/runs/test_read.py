@@ -12,13 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perceptrain_core.errors import ConfigError, DataError
-from perceptrain_core.runs.run_file import (
-    RunFile,
-    in_table,
-    read_run_file,
-    resolved_tables,
-    train_config,
-)
+from perceptrain_core.runs.build import in_table, train_config
+from perceptrain_core.runs.folder import complete_tables
+from perceptrain_core.runs.read import read_run_file
+from perceptrain_core.runs.tables import RunFile
 
 SMALL = """
 loss = "l1"
@@ -124,7 +121,7 @@ def test_an_override_that_is_none(read, override):
     ("override", "key"), [("model.layers.x=1", "model.layers"), ("loss.name.x.y=1", "loss.name")]
 )
 def test_an_override_through_a_value(read, override, key):
-    with pytest.raises(ConfigError, match=f"{key} is no table"):
+    with pytest.raises(ConfigError, match=f"{key} is not a table"):
         read(SMALL, override)
 
 
@@ -147,7 +144,7 @@ def test_all_faults_at_once_each_with_its_path(read):
     with pytest.raises(ConfigError) as caught:
         read(text)
     first, *lines = str(caught.value).splitlines()
-    assert first.endswith("run.toml is no valid run file:")
+    assert first.endswith("run.toml is not a valid run file:")
     faults = dict(line.strip().split(": ", 1) for line in lines)
     assert faults.keys() == {
         "model",
@@ -292,7 +289,7 @@ def test_what_a_run_writes_is_the_run(read, tmp_path):
         'callbacks=[{name = "print_metrics", called_every = 3}]',
     )
     config = train_config(run, tmp_path)
-    tables = resolved_tables(run, config, {"versions": {"torch": "2"}})
+    tables = complete_tables(run, config, {"versions": {"torch": "2"}})
     again = read(tomli_w.dumps(tables))
     for table in ("model", "loss", "optimizer", "data", "callbacks"):
         assert getattr(again, table) == getattr(run, table)
@@ -305,5 +302,5 @@ def test_what_a_run_writes_is_the_run(read, tmp_path):
 @pytest.mark.parametrize("given", ["'cosine_annealing'", "{name = 'one_cycle', max_lr = 0.1}"])
 def test_a_learning_rate_schedule_is_written_back(read, tmp_path, given):
     run = read(SMALL, f"train.lr_scheduler={given}")
-    tables = resolved_tables(run, train_config(run, tmp_path), {})
+    tables = complete_tables(run, train_config(run, tmp_path), {})
     assert tables["train"]["lr_scheduler"] == run.train["lr_scheduler"]

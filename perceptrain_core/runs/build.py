@@ -1,0 +1,148 @@
+"""Build a run from its run file: settings, data, model, loss, optimizer and trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from perceptrain_core.callbacks.support.writer import tracker_names
+from perceptrain_core.checkpoints.random_state import seed_everything
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.data.files.splits import Splits, as_splits, split_rows, standardize
+from perceptrain_core.data.files.table_file import read_table
+from perceptrain_core.errors import ConfigError, OptionError, PerceptrainError
+from perceptrain_core.losses import WeightedLoss
+from perceptrain_core.registry import registry
+from perceptrain_core.registry.messages import one_line
+from perceptrain_core.runs.run import Run
+from perceptrain_core.runs.tables import DataTable, RunFile
+from perceptrain_core.training.provenance import Provenance
+from perceptrain_core.training.trainer import Trainer
+from perceptrain_core.types import LossFunction
+
+_FILE_KEYS = {"file", "inputs", "labels", "classes"}
+
+
+def build_run(run_file: RunFile, path: Path) -> Run:
+    """Build a run.
+
+    Args:
+        run_file: The tables.
+        path: The file that they come from. Messages name it, and the run folder is named after
+            it.
+
+    Raises:
+        ConfigError: A part cannot be built; the message names its table.
+    """
+    config = train_config(run_file, path, **_default_settings(run_file, path))
+    with in_table(path, "data"):
+        _seed(config)  # a data function may draw random points
+        splits = _load_data(run_file.data)
+    if splits.val is None and "val_every" not in run_file.train:
+        with in_table(path, "train"):
+            config = replace(config, val_every=0)
+    _seed(config)  # the initial weights must not depend on what the data function drew
+    with in_table(path, "model"):
+        model = registry().resolve("model", run_file.model.name, (), run_file.model.options)
+    loss_fn = _build_loss(run_file, path)
+    with in_table(path, "optimizer"):
+        table = run_file.optimizer
+        optimizer = registry().resolve(
+            "optimizer", table.name, (model.parameters(),), table.options
+        )
+    trainer = Trainer(model, optimizer, config, loss_fn, splits.train, splits.val, splits.test)
+    trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
+    return Run(run_file, trainer, splits)
+
+
+def train_config(run_file: RunFile, path: Path, **defaults: Any) -> TrainConfig:
+    """Build the settings from the tables ``[train]`` and ``[[callbacks]]``.
+
+    Args:
+        run_file: The tables.
+        path: Named in messages.
+        **defaults: Values for fields that the file does not set.
+
+    Raises:
+        ConfigError: A field or value is wrong.
+    """
+    callbacks = [{"name": table.name, **table.options} for table in run_file.callbacks]
+    with in_table(path, "train"):
+        return TrainConfig(**{**defaults, **run_file.train, "callbacks": callbacks})
+
+
+@contextmanager
+def in_table(path: Path, table: str) -> Iterator[None]:
+    """Raise any error as a ``ConfigError`` that names the file and the table.
+
+    Parts take their options from the file, so an error while building one is a fault of the file.
+    """
+    try:
+        yield
+    except PerceptrainError as error:
+        raise ConfigError(f"{path}, [{table}]: {error}") from error
+    except Exception as error:
+        raise ConfigError(f"{path}, [{table}]: {one_line(error)}") from error
+
+
+def _default_settings(run_file: RunFile, path: Path) -> dict[str, Any]:
+    epochs = run_file.train.get("max_iter", TrainConfig().max_iter)
+    tenth = max(1, epochs // 10) if isinstance(epochs, int) else 1
+    return {
+        "log_folder": path.stem,
+        "tracking_tool": "csv",
+        "print_every": tenth,
+        "write_every": 1,
+        "checkpoint_every": tenth,
+        "val_every": 1,
+    }
+
+
+def _seed(config: TrainConfig) -> None:
+    if config.seed is not None:
+        seed_everything(config.seed)
+
+
+def _load_data(table: DataTable) -> Splits:
+    if table.file is not None:
+        rows = read_table(table.file, table.inputs or (), table.labels or (), table.classes)
+        splits = Splits(rows)
+    else:
+        splits = as_splits(_resolve_data(table))
+    splits = split_rows(splits, table.val_fraction, table.test_fraction, table.split_seed)
+    return standardize(splits) if table.standardize else splits
+
+
+def _resolve_data(table: DataTable) -> Any:
+    try:
+        return registry().resolve("dataset", table.name, (), table.options)
+    except OptionError as error:  # a misspelt key of the table looks like an option
+        keys = [key for key in DataTable.model_fields if key not in _FILE_KEYS]
+        raise OptionError(f"{error} The table itself accepts: {', '.join(keys)}.") from error
+
+
+def _build_loss(run_file: RunFile, path: Path) -> LossFunction | nn.Module:
+    with in_table(path, "loss"):
+        loss_fn = registry().resolve("loss", run_file.loss.name, (), run_file.loss.options)
+    if run_file.weighting is None:
+        return loss_fn  # type: ignore[no-any-return]
+    with in_table(path, "weighting"):
+        table = run_file.weighting
+        return WeightedLoss(loss_fn, {"name": table.name, **table.options})
+
+
+def _provenance(run_file: RunFile, config: TrainConfig) -> Provenance:
+    """Return the provenance of the parts that the trainer does not know by name."""
+    found: Provenance = {}
+    if run_file.data.name is not None:
+        found["data"] = registry().entry("dataset", run_file.data.name).provenance()
+    names = tracker_names(config.tracking_tool)
+    for number, name in enumerate(names):
+        part = "tracker" if len(names) == 1 else f"tracker_{number}"
+        found[part] = registry().entry("tracker", name).provenance()
+    return found

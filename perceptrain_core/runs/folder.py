@@ -1,0 +1,95 @@
+"""The files of a run folder besides the checkpoints: run file, metrics, weights, test results."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from torch import nn
+
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.runs.tables import RunFile
+from perceptrain_core.trackers.csv import FILE as METRICS
+from perceptrain_core.trackers.csv import read_table
+from perceptrain_core.training.provenance import Provenance, versions
+
+RUN_FILE, WEIGHTS, TEST = "run.toml", "model.pt", "test.json"
+_TOML_SCALARS = (str, int, float, bool)
+
+
+def write_run_file(
+    folder: Path, run_file: RunFile, config: TrainConfig, provenance: Provenance
+) -> None:
+    """Write the complete run file, with the versions that the run uses."""
+    record: dict[str, Any] = {
+        part: {key: value for key, value in entry.items() if value is not None}
+        for part, entry in provenance.items()
+    }
+    record["versions"] = versions(provenance)
+    text = tomli_w.dumps(complete_tables(run_file, config, record))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RUN_FILE).write_text(text, encoding="utf-8")
+
+
+def complete_tables(
+    run_file: RunFile, config: TrainConfig, provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return all tables of a run, defaults included, so that the file repeats the run."""
+    tables = run_file.model_dump(exclude_none=True, exclude={"train", "provenance"})
+    if run_file.data.file is not None:
+        tables["data"]["file"] = str(run_file.data.file)
+    tables["train"] = _train_table(config)
+    tables["provenance"] = dict(provenance)
+    return {name: table for name, table in tables.items() if table}
+
+
+def _train_table(config: TrainConfig) -> dict[str, Any]:
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    del values["resume"]  # repeating a run starts it afresh
+    texts = {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
+    table: dict[str, Any] = {
+        name: value for name, value in texts.items() if isinstance(value, _TOML_SCALARS)
+    }
+    if config.dtype is not None:
+        table["dtype"] = str(config.dtype)
+    if isinstance(config.tracking_tool, list):
+        table["tracking_tool"] = config.tracking_tool
+    for name in ("hyperparams", "lr_scheduler"):
+        if isinstance(values[name], Mapping) and values[name]:
+            table[name] = dict(values[name])
+    return table
+
+
+def write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    """Write ``metrics.csv`` with a row for each epoch, whichever tracker the run used.
+
+    Columns that callbacks wrote to an existing table are kept, with each epoch's last value.
+    """
+    path = folder / METRICS
+    columns, written = read_table(path)
+    names = ["epoch", *dict.fromkeys(name for row in history for name in row)]
+    extra: dict[int, dict[str, Any]] = {}
+    for line in written:
+        others = {name: value for name, value in line.items() if value and name not in names}
+        extra.setdefault(int(line["epoch"]), {}).update(others)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*names, *(name for name in columns if name not in names)])
+        writer.writeheader()
+        for epoch, row in enumerate(history, start=1):
+            writer.writerow({"epoch": epoch, **row, **extra.get(epoch, {})})
+
+
+def write_weights(folder: Path, model: nn.Module) -> None:
+    """Write the trained weights, a ``state_dict``, to ``model.pt``."""
+    torch.save(model.state_dict(), folder / WEIGHTS)
+
+
+def write_test_results(folder: Path, means: dict[str, float]) -> None:
+    """Write the mean metrics on the test data to ``test.json``."""
+    (folder / TEST).write_text(json.dumps(means, indent=2) + "\n", encoding="utf-8")

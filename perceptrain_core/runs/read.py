@@ -1,0 +1,88 @@
+"""Read a run file: TOML and ``--set`` overrides in, checked tables out."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from perceptrain_core.config.faults import describe_faults
+from perceptrain_core.errors import ConfigError
+from perceptrain_core.runs.tables import RunFile
+
+_FILE_REFERENCE = re.compile(r"(?P<path>[^:]+\.py):(?P<attribute>[\w.]+)")
+
+
+def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
+    """Read and check a run file.
+
+    Args:
+        path: The file. Relative paths in it (data files, ``./code.py:name``) are relative to its
+            folder.
+        overrides: ``table.key=value`` or ``table=name``, each replacing what the file says. A
+            value is parsed as TOML; if that fails, it is a string.
+
+    Raises:
+        ConfigError: The file cannot be read or is invalid; the message lists every fault with its
+            path in the file.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The run file {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    for override in overrides:
+        _apply_override(tables, override)
+    folder = path.parent.absolute()
+    try:
+        run_file = RunFile.model_validate(_with_absolute_references(tables, folder))
+    except ValidationError as error:
+        faults = "".join(f"\n  {line}" for line in describe_faults(error, RunFile.model_fields))
+        raise ConfigError(f"{path} is not a valid run file:{faults}") from None
+    if run_file.data.file is not None:
+        run_file.data.file = folder / run_file.data.file.expanduser()
+    return run_file
+
+
+def _apply_override(tables: dict[str, Any], override: str) -> None:
+    path, separator, text = override.partition("=")
+    keys = [key.strip() for key in path.split(".")]
+    if not separator or not all(keys):
+        raise ConfigError(
+            f"--set {override!r}: expected TABLE.KEY=VALUE, e.g. --set train.max_iter=10."
+        )
+    table: Any = tables
+    for depth, key in enumerate(keys[:-1]):
+        inner = table.setdefault(key, {})
+        if depth == 0 and isinstance(inner, str):  # loss = "mse" and --set loss.reduction=sum
+            inner = table[key] = {"name": inner}
+        if not isinstance(inner, dict):
+            raise ConfigError(
+                f"--set {override!r}: {'.'.join(keys[: depth + 1])} is not a table, so it has no "
+                f"key {keys[depth + 1]!r}."
+            )
+        table = inner
+    table[keys[-1]] = _parse_value(text)
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _with_absolute_references(value: Any, folder: Path) -> Any:
+    """Make references to Python files absolute, so that they work from any directory."""
+    if isinstance(value, dict):
+        return {key: _with_absolute_references(item, folder) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_absolute_references(item, folder) for item in value]
+    if isinstance(value, str) and (match := _FILE_REFERENCE.fullmatch(value)):
+        return f"{folder / Path(match['path']).expanduser()}:{match['attribute']}"
+    return value

@@ -1,0 +1,128 @@
+"""The tables of a run file and the keys that each accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Names = Annotated[list[str], Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    """A table with fixed keys; any other key is an option of the object it names."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        """Read ``loss = "mse"`` as ``loss = {name = "mse"}``."""
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, Mapping | cls):
+            raise ValueError(f"expected a table or a name, not {value!r}")
+        return value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that are options of the named object."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Named(_Table):
+    """A table that names an object in the registry and sets its options."""
+
+    name: Name
+
+
+class LossTable(Named):
+    """The loss, ``mse`` by default."""
+
+    name: Name = "mse"
+
+
+class OptimizerTable(Named):
+    """The optimizer, ``adam`` by default."""
+
+    name: Name = "adam"
+
+
+class DataTable(_Table):
+    """The source of the data: a registered data set, a reference, or a file.
+
+    Attributes:
+        name: A registered data set, or a reference to a function that returns data or loaders.
+            Keys not listed here are its options.
+        file: A ``.csv``, ``.parquet`` or ``.npz`` file, instead of a name.
+        inputs: Names of the input columns in the file.
+        labels: Names of the label columns.
+        classes: Whether the label is a class; by default, a text label is.
+        val_fraction: Fraction of the rows held out for validation.
+        test_fraction: Fraction of the rows held out for testing.
+        split_seed: Seed of the random split.
+        standardize: Scale inputs to mean 0 and standard deviation 1 over the training rows.
+    """
+
+    name: Name | None = None
+    file: Path | None = None
+    inputs: Names | None = None
+    labels: Names | None = None
+    classes: bool | None = None
+    val_fraction: Fraction = 0.0
+    test_fraction: Fraction = 0.0
+    split_seed: int = 0
+    standardize: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataTable:
+        if (self.name is None) == (self.file is None):
+            raise ValueError("give either name (a data set or a reference) or file")
+        if self.file is not None and (self.inputs is None or self.labels is None):
+            raise ValueError("a file needs inputs and labels, the names of its columns")
+        if self.file is not None and self.options:
+            keys = [key for key in type(self).model_fields if key != "name"]
+            raise ValueError(
+                f"a file has no {', '.join(self.options)}; allowed are {', '.join(keys)}"
+            )
+        if self.name is not None and (self.inputs or self.labels):
+            raise ValueError("inputs and labels name columns of a file, and no file is set")
+        return self
+
+
+class RunFile(BaseModel):
+    """The tables of a run file.
+
+    Attributes:
+        model: The model.
+        loss: The loss; by default ``mse``.
+        weighting: How to weight the terms of the loss; by default they are not reweighted.
+        optimizer: The optimizer; by default ``adam``.
+        data: The data.
+        train: The fields of `TrainConfig`.
+        callbacks: Any number of callbacks.
+        provenance: The distribution and version behind each name. A run writes it; it is ignored
+            when the file is read.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Named
+    loss: LossTable = LossTable()
+    weighting: Named | None = None
+    optimizer: OptimizerTable = OptimizerTable()
+    data: DataTable
+    train: dict[str, Any] = Field(default_factory=dict)
+    callbacks: list[Named] = Field(default_factory=list)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("train")
+    @classmethod
+    def _callbacks_apart(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if "callbacks" in value:
+            raise ValueError("callbacks are tables of their own, [[callbacks]] with a name")
+        return value
