@@ -43,7 +43,7 @@ class History(list[Row]):
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draw the losses in one panel, and the other metrics in panels beside it.
 
-        Validation curves are dashed. An axis is logarithmic where its values span more than a factor
+        Validation curves are dashed. An axis is logarithmic if its values span more than a factor
         of 10.
 
         Args:

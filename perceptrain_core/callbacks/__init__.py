@@ -1,6 +1,7 @@
 """Callbacks: code that runs at stages of the training loop. Every file offers one callback."""
 
 from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.early_stopping import EarlyStopping
 from perceptrain_core.callbacks.gradient_monitoring import GradientMonitoring
 from perceptrain_core.callbacks.live_plot_metrics import LivePlotMetrics
@@ -15,7 +16,6 @@ from perceptrain_core.callbacks.print_metrics import PrintMetrics
 from perceptrain_core.callbacks.r3_sampling import R3Sampling
 from perceptrain_core.callbacks.save_best_checkpoint import SaveBestCheckpoint
 from perceptrain_core.callbacks.save_checkpoint import SaveCheckpoint
-from perceptrain_core.callbacks.support.context import TrainerContext
 from perceptrain_core.callbacks.support.writer import get_writer
 from perceptrain_core.callbacks.write_metrics import WriteMetrics
 from perceptrain_core.callbacks.write_plots import WritePlots

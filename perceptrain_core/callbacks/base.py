@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, ClassVar, TypeAlias
 
-from perceptrain_core.callbacks.support.callable_check import check_callable
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
-from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.option_checks import check_callable, number_faults, refuse
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import OptimizeResult, TrainingStage
 

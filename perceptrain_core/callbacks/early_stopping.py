@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.metric_monitor import MetricMonitor
 from perceptrain_core.callbacks.support.once_per_epoch import OncePerEpoch
 from perceptrain_core.config import TrainConfig

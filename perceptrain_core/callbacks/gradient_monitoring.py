@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.none import NoTracker

@@ -13,7 +13,7 @@ from typing import Any
 from perceptrain_core.analysis.curves import draw_curves, metric_names, require_matplotlib
 from perceptrain_core.analysis.notebook import NotebookOutput, in_notebook
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.trackers.base import Tracker

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.checkpoints.folder import list_checkpoints, newest_run_folder
 from perceptrain_core.checkpoints.saveload import load_checkpoint
 from perceptrain_core.config import TrainConfig

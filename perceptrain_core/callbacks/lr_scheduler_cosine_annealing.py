@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.learning_rate_callback import LearningRateCallback
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.option_checks import number_faults, refuse

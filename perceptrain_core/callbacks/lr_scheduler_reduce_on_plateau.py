@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.learning_rate_callback import LearningRateCallback
 from perceptrain_core.callbacks.support.metric_monitor import MetricMonitor
 from perceptrain_core.config import TrainConfig

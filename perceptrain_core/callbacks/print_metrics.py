@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.trackers.base import Tracker
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.callbacks.support.callable_check import check_callable
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.device import data_to_device
 from perceptrain_core.data.r3 import R3Dataset
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.models.modes import evaluating
+from perceptrain_core.option_checks import check_callable
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import TrainingStage
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from perceptrain_core.callbacks.base import Callback, Condition
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.save_checkpoint import require_finite
-from perceptrain_core.callbacks.support.context import TrainerContext
 from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import BEST
 from perceptrain_core.config import TrainConfig

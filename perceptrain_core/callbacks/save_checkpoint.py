@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import checkpoint_path, rotate
 from perceptrain_core.config import TrainConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from perceptrain_core.callbacks.base import Callback
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.trackers.base import Tracker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from perceptrain_core.callbacks.support.context import TrainerContext
+from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.once_per_epoch import OncePerEpoch
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
