@@ -72,7 +72,7 @@ def test_options_by_name() -> None:
 
 @pytest.mark.parametrize("name", ["dice_ce", "soft_dice_cldice"])
 def test_a_weighting_of_the_terms(name: str) -> None:
-    weighting = {"name": "grad_weighted", "fixed": "dice"}
+    weighting = {"name": "grad_weighted", "fixed_metric": "dice", "every": 10}
     weighted = WeightedLoss(get_loss(name, dice_score=False), weighting)
     history = fit(weighted, images(), network(3), epochs=5)
     assert history[-1]["val_loss"] < history[0]["train_loss"]
