@@ -108,7 +108,9 @@ def elsewhere(path: Path) -> str:
     return f"it wrote {path.name} outside of the folder of the run, config.log_folder"
 
 
-def require(subject: str, checks: Iterable[Check]) -> None:
+def require(
+    subject: str, checks: Iterable[Check], verdict: str = "does not keep the contract"
+) -> None:
     """Raise ConformanceError with every fault, if there is one."""
     seen: set[str] = set()
     lines = []
@@ -117,4 +119,4 @@ def require(subject: str, checks: Iterable[Check]) -> None:
         lines += [f"- {check.name}: {fault}" for fault in new]
         seen.update(new)  # one fault may trip up several checks
     if lines:
-        raise ConformanceError("\n".join([f"{subject} does not keep the contract.", *lines]))
+        raise ConformanceError("\n".join([f"{subject} {verdict}.", *lines]))
