@@ -85,16 +85,26 @@ def check_name(entry: Entry, cases: Cases | None = None) -> None:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
         network = FFNN([2, 8, 1])
+        batch = torch.randn(8, 2), torch.randn(8, 1)
         leading = (network.parameters(),) if entry.kind == "optimizer" else ()
         built = entry.build(leading, options)
-        if entry.kind == "loss" and not arguments:
-            arguments = {"batch": (torch.randn(8, 2), torch.randn(8, 1)), "model": network}
-    if check := _CHECKS.get(entry.kind):
+    if entry.kind == "loss" and not arguments:
+        _check_on_default_case(built, batch, network)
+    elif check := _CHECKS.get(entry.kind):
         check(built, **arguments)
-        return
-    expected = _TYPES.get(entry.kind, object)
-    if built is None or not isinstance(built, expected):
+    elif not isinstance(built, expected := _TYPES.get(entry.kind, object)) or built is None:
         raise ConformanceError(
             f"The {entry.kind} {entry.name!r} is built as {type(built).__name__}; expected "
             f"{expected.__name__}."
         )
+
+
+def _check_on_default_case(loss_fn: Any, batch: Any, model: nn.Module) -> None:
+    try:
+        check_loss(loss_fn, batch, model)
+    except ConformanceError as error:
+        raise ConformanceError(
+            f"{error}\nIt was checked on 8 rows with 2 inputs and 1 label. If it needs other data, "
+            f"return {{'batch': ..., 'model': ...}} from {CASES_FUNCTION}(kind, name) in "
+            f"{CASES_FILE}."
+        ) from error

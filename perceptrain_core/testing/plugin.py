@@ -159,9 +159,9 @@ def _name_fault(entry: Entry, owners: dict[tuple[str, str], str]) -> str | None:
     if owner is None:
         return None
     builtin = owner == BUILTIN_DISTRIBUTION
-    whose = "a built-in, which keeps it" if builtin else f"a name of {owner}, so neither keeps it"
+    where = "the built-ins, which keep it" if builtin else f"{owner}, so neither keeps it"
     return (
-        f"{_label(entry)} has the name of {whose}: it is available only as "
+        f"the name of {_label(entry)} is also in {where}: it is available only as "
         f"{entry.qualified_name!r}; choose another name"
     )
 

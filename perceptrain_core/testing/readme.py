@@ -107,10 +107,7 @@ def _run_file_faults(text: str) -> Iterator[str]:
     for _, code in _blocks("toml", text):
         run = tomllib.loads(code)
         parts = [(kind, run.get(kind)) for kind in ("model", "loss", "weighting")]
-        parts += [
-            ("dataset", run.get("data")),
-            *(("callback", c) for c in run.get("callbacks", ())),
-        ]
+        parts += [("callback", callback) for callback in run.get("callbacks", ())]
         for kind, part in parts:
             if part and "name" in part:
                 options = {key: value for key, value in part.items() if key != "name"}

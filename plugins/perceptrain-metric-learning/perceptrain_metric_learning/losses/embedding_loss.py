@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from perceptrain.errors import ConfigError, DataError, ShapeError
 from perceptrain_metric_learning.checks import check_numbers
 from perceptrain_metric_learning.parts import Part, build, get_part
+from perceptrain_metric_learning.shared_options import complete
 
 #: What a miner chose: the indices of triplets, three tensors; of pairs, four; None for all.
 Mined: TypeAlias = tuple[Tensor, ...] | None
@@ -31,12 +32,12 @@ class EmbeddingLoss(nn.Module):
     Args:
         target: The class of the library.
         options: Its own options.
-        miner: Chooses the pairs or triplets that count; for a loss with proxies, it weighs the
-            samples by how often they are chosen. None for all.
-        distance: Between embeddings; None for the loss's own.
-        reducer: Makes one number of many; None for the loss's own.
-        embedding_regularizer: A penalty of the embeddings; None for none.
-        embedding_reg_weight: Its weight.
+        miner: Selects the pairs or triplets that count: a name, a mapping ``{"name": ...,
+            **options}`` or an object of the library. Default: all count.
+        distance: Between embeddings, in one of the same forms. Default: that of the loss.
+        reducer: Reduces the terms to one number. Default: that of the loss.
+        embedding_regularizer: A penalty on the embeddings. Default: none.
+        embedding_reg_weight: The weight of that penalty.
 
     Attributes:
         criterion: The loss of the library, called with embeddings, labels and mined indices.
@@ -48,6 +49,10 @@ class EmbeddingLoss(nn.Module):
 
     #: The parts of the loss whose non-zero terms are counted, and the metrics of their numbers.
     active: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        complete(cls)
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,7 @@ from perceptrain.errors import DataError, ShapeError
 from perceptrain_metric_learning.checks import check_counts, check_numbers
 from perceptrain_metric_learning.losses.embedding_loss import EmbeddingLoss, Mined, label_range
 from perceptrain_metric_learning.parts import Part, get_part
-
-#: Fills a tensor of weights in place.
-WeightInit = Callable[[Tensor], Any]
+from perceptrain_metric_learning.shared_options import EmbeddingOptions, WeightInit
 
 
 class ProxyLoss(EmbeddingLoss):
@@ -30,10 +28,11 @@ class ProxyLoss(EmbeddingLoss):
         options: Its own options.
         num_classes: The number of classes; labels are ``0 ... num_classes - 1``.
         embedding_size: The dimension ``d`` of the embeddings.
-        weight_regularizer: A penalty of the proxies; None for none.
-        weight_reg_weight: Its weight.
-        weight_init_func: Fills the proxies at the start; None for the loss's own.
-        **parts: Those of `EmbeddingLoss`.
+        miner: Weights the samples by how often it selects them: a name, a mapping ``{"name": ...,
+            **options}`` or an object of the library. Default: equal weights.
+        weight_regularizer: A penalty on the proxies. Default: none.
+        weight_reg_weight: The weight of that penalty.
+        weight_init_func: Initializes the proxies in place. Default: that of the loss.
 
     Raises:
         ConfigError: An option cannot be.
@@ -49,7 +48,7 @@ class ProxyLoss(EmbeddingLoss):
         weight_regularizer: Part = None,
         weight_reg_weight: float = 1,
         weight_init_func: WeightInit | None = None,
-        **parts: Any,
+        **shared: Unpack[EmbeddingOptions],
     ) -> None:
         check_counts(num_classes=num_classes, embedding_size=embedding_size)
         check_numbers(weight_reg_weight=weight_reg_weight)
@@ -60,7 +59,7 @@ class ProxyLoss(EmbeddingLoss):
             "weight_reg_weight": weight_reg_weight,
             "weight_init_func": weight_init_func,
         }
-        super().__init__(target, {**options, **own}, **parts)
+        super().__init__(target, {**options, **own}, **shared)
         self.num_classes = num_classes
         self.embedding_size = embedding_size
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from inspect import Signature
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +18,23 @@ from perceptrain_segmentation.labels import (
     fit_labels,
     split_batch,
 )
-from perceptrain_segmentation.losses.options import check_options
+from perceptrain_segmentation.losses.options import (
+    OPTIONS,
+    Option,
+    check_options,
+    documented,
+    signature_of,
+)
 from perceptrain_segmentation.score import dice_score as score_of
 
-Activation: TypeAlias = Callable[[Tensor], Tensor]
-#: A weight for all classes, or one for each.
-Weight: TypeAlias = Tensor | Sequence[float] | float | None
+
+class _Signature:
+    """The signature of a loss class, which `inspect` must not see on its instances."""
+
+    def __get__(self, instance: object, owner: type[SegmentationLoss]) -> Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        return owner.signature
 
 
 @dataclass(frozen=True)
@@ -65,14 +77,9 @@ class SegmentationLoss(nn.Module):
     Warns:
         UserWarning: On the first batch, where the model gives probabilities and logits are needed.
 
-    Args:
-        to_onehot_y: Whether labels are indices; None: as the shapes say.
-        softmax: Whether to apply softmax; None: for ``K > 1``, unless ``sigmoid`` or ``other_act``.
-        sigmoid: Whether to apply a sigmoid; None: for ``K = 1``, likewise.
-        other_act: A function to apply to the logits instead.
-        dice_score: Whether the metrics have `perceptrain_segmentation.dice_score` of the
-            prediction, detached, which costs a little.
-        options: The other options of MONAI's class.
+    A subclass sets ``monai``, the class of the criterion, and describes in ``own`` the options that
+    `OPTIONS` does not have. Its signature has the options of that class with the same defaults, and
+    ``dice_score``; options that the shapes decide have the default None.
 
     Raises:
         ConfigError: An option cannot be.
@@ -80,6 +87,11 @@ class SegmentationLoss(nn.Module):
 
     #: The class of MONAI.
     monai: ClassVar[Callable[..., nn.Module]]
+    #: What those of its options are that `OPTIONS` does not have, or has otherwise.
+    own: ClassVar[Mapping[str, Option]] = {}
+    #: The options with their defaults.
+    signature: ClassVar[Signature]
+    __signature__ = _Signature()
     #: How many dimensions an image may have; all, if there are none.
     dimensions: ClassVar[tuple[int, ...]] = ()
     #: Whether ``alpha`` is the weight of classes in a focal loss, not a plain number.
@@ -90,18 +102,27 @@ class SegmentationLoss(nn.Module):
     #: Whether a part of it takes logits, whatever the options say.
     needs_logits: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        *,
-        to_onehot_y: bool | None = None,
-        softmax: bool | None = None,
-        sigmoid: bool | None = None,
-        other_act: Activation | None = None,
-        dice_score: bool = True,
-        **options: Any,
-    ) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not hasattr(cls, "monai"):
+            return  # another base class
+        options = {**OPTIONS, **cls.own}
+        cls.signature = signature_of(cls.monai, options)
+        cls.__doc__ = documented(vars(cls).get("__doc__") or "", cls.signature, options)
+
+    def __init__(self, **options: Any) -> None:
+        bound = self.signature.bind(**options)
+        bound.apply_defaults()
+        options = bound.arguments
         super().__init__()
         self._name = type(self).__name__
+        to_onehot_y, dice_score = options.pop("to_onehot_y", None), options.pop("dice_score")
+        softmax = options.pop(self.softmax_option, None)
+        if "sigmoid" in options:
+            sigmoid = options.pop("sigmoid")
+        else:
+            sigmoid = None if softmax is None else not softmax
+        other_act = options.pop("other_act", None)
         activations = {self.softmax_option: softmax, "sigmoid": sigmoid, "other_act": other_act}
         others = {"to_onehot_y": to_onehot_y, "dice_score": dice_score, **options}
         check_options(activations | others, self.focal_alpha)
