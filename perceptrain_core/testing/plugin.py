@@ -69,6 +69,7 @@ class InstalledPlugin:
         distribution: The name of the distribution.
 
     Attributes:
+        registry: A new registry of all installed plugins.
         entries: Everything that the plugin offers.
 
     Raises:
@@ -78,7 +79,8 @@ class InstalledPlugin:
     def __init__(self, distribution: str) -> None:
         self.environ = dict(os.environ)  # before the plugin may change it
         self.distribution = normalised(distribution)
-        plugins = Registry().plugins
+        self.registry = Registry()
+        plugins = self.registry.plugins
         self.plugins = [p for p in plugins if p.distribution == self.distribution]
         if not self.plugins:
             raise UnknownNameError(_unknown(distribution, plugins))
@@ -186,7 +188,7 @@ def _import_fault(entry: Entry) -> str | None:
         torch.set_rng_state(random)
         changed.append("the random numbers of torch")
     if changed:
-        return f"importing {_label(entry)} changes {', '.join(changed)}, for the whole process"
+        return f"importing {_label(entry)} changes {', '.join(changed)} for the whole process"
     return None
 
 

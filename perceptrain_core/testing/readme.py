@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from perceptrain_core.checkpoints.random_state import kept_random_state
-from perceptrain_core.registry import KINDS, Entry, registry
+from perceptrain_core.registry import KINDS, Entry, Registry
 from perceptrain_core.testing.checks import own_folder, require, run_check
 from perceptrain_core.testing.plugin import InstalledPlugin
 
@@ -86,7 +86,7 @@ def check_readme(
 
     checks: dict[str, Callable[[str], Iterator[str]]] = {
         "has code that runs": run_faults,
-        "has run files that fit": _run_file_faults,
+        "has run files that fit": lambda text: _run_file_faults(text, plugin.registry),
         "has the names and options of the plugin": row_faults,
         "has links to files that exist": link_faults,
     }
@@ -103,7 +103,7 @@ def _blocks(language: str, text: str) -> Iterator[tuple[int, str]]:
         yield text.count("\n", 0, match.start(1)), match[1]
 
 
-def _run_file_faults(text: str) -> Iterator[str]:
+def _run_file_faults(text: str, registry: Registry) -> Iterator[str]:
     for _, code in _blocks("toml", text):
         run = tomllib.loads(code)
         parts = [(kind, run.get(kind)) for kind in ("model", "loss", "weighting")]
@@ -111,7 +111,7 @@ def _run_file_faults(text: str) -> Iterator[str]:
         for kind, part in parts:
             if part and "name" in part:
                 options = {key: value for key, value in part.items() if key != "name"}
-                registry().entry(kind, part["name"]).build((), options)
+                registry.entry(kind, part["name"]).build((), options)
     yield from ()
 
 

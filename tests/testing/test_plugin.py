@@ -230,7 +230,7 @@ def test_targets_that_change_the_process_are_told_and_undone(site):
     site.plugin("seeds", offer("losses", loss("loss")))
     (fault,) = faults("seeds")["has targets that can be imported"]
     assert fault == (
-        "importing the loss 'loss' changes the default dtype, the random numbers of torch, for the "
+        "importing the loss 'loss' changes the default dtype, the random numbers of torch for the "
         "whole process"
     )
     assert torch.get_default_dtype() is torch.float32
@@ -258,7 +258,7 @@ def test_loading_that_prints_or_changes_the_process_is_told(site, monkeypatch):
     source += "logging.basicConfig(level=10)\natexit.register(print, 'bye')\n"
     site.plugin("loud", source + offer("losses", loss("plain")))
     assert faults("loud")["imports lightly"] == (
-        "loading it changes the environment, for the whole process",
-        "loading it changes the configuration of logging, for the whole process",
+        "loading it changes the environment for the whole process",
+        "loading it changes the configuration of logging for the whole process",
         "it prints 'hello' when it is loaded",
     )

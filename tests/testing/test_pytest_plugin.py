@@ -108,7 +108,7 @@ def test_a_plugin_that_fails_in_two_processes(site, run):
     assert (
         "- has names of its own: the name of the loss 'mse' is also in the built-ins" in done.stdout
     )
-    assert "The loss 'bare' does not keep the contract.\n- gives (loss, metrics): " in done.stdout
+    assert "The loss 'bare' does not keep the contract.\n- returns (loss, metrics): " in done.stdout
     assert "It was checked on 8 rows with 2 inputs and 1 label. If it needs other data, return" in (
         done.stdout
     )
