@@ -11,13 +11,13 @@ from perceptrain_metric_learning.shared_options import ProxyOptions
 
 
 class ArcFaceLoss(ProxyLoss):
-    """Classify by angles to a centre for each class, with a margin added to the own one.
+    """Classify by the angle to a centre of each class, plus a margin for the sample's own class.
 
     Deng et al., "ArcFace: additive angular margin loss for deep face recognition", arXiv
     1801.07698. The metric ``accuracy`` is the share of samples nearest to their own centre.
 
     Args:
-        margin: The angle, in degrees, by which a sample must be nearer to its own class.
+        margin: The angle, in degrees, by which a sample must be closer to its own class.
         scale: Multiplies the cosines.
         distance: Between embeddings and proxies. Default: the cosine similarity.
         reducer: Reduces the terms to one number. Default: the mean.

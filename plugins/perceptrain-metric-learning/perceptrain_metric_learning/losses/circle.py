@@ -12,14 +12,14 @@ from perceptrain_metric_learning.shared_options import EmbeddingOptions
 
 
 class CircleLoss(EmbeddingLoss):
-    """Weigh each similarity by how far it is from its optimum.
+    """Weight each similarity by its distance from the optimum.
 
     Sun et al., "Circle loss: a unified perspective of pair similarity optimization", arXiv
     2002.10857. The paper has ``m=0.25, gamma=256`` for faces, 0.25 and 128 for persons, 0.4 and 80
     for retrieval.
 
     Args:
-        m: The relaxation, which sets the radius of the boundary.
+        m: The relaxation factor, the radius of the decision boundary.
         gamma: The scale of the similarities.
         distance: Between embeddings. Default: the cosine similarity.
         reducer: Reduces the terms to one number. Default: the mean of the terms above 0.

@@ -13,15 +13,15 @@ from perceptrain_metric_learning.shared_options import EmbeddingOptions
 
 
 class ContrastiveLoss(EmbeddingLoss):
-    """Bring pairs of one class within a margin, and others beyond another margin.
+    """Pull pairs of one class within a margin, and push others beyond another margin.
 
     Hadsell, Chopra, LeCun, "Dimensionality reduction by learning an invariant mapping", CVPR 2006.
     The metrics ``active_positive_pairs`` and ``active_negative_pairs`` are the numbers of pairs
-    whose term is not 0. With a similarity as the distance, give margins of a similarity: 1 and 0.
+    whose term is not 0. If ``distance`` is a similarity, the margins are similarities too: 1 and 0.
 
     Args:
-        pos_margin: The distance that pairs of one class may have.
-        neg_margin: The distance that other pairs must have.
+        pos_margin: The largest distance between samples of one class without a penalty.
+        neg_margin: The smallest distance between samples of two classes without a penalty.
         distance: Between embeddings. Default: Euclidean, of normalised embeddings.
         reducer: Reduces the terms to one number. Default: the mean of the terms above 0.
 

@@ -1,4 +1,4 @@
-"""CosFace, the large margin of cosines."""
+"""CosFace, the large margin cosine loss."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from perceptrain_metric_learning.shared_options import ProxyOptions
 
 
 class CosFaceLoss(ProxyLoss):
-    """Classify by cosines to a centre for each class, with a margin taken from the own one.
+    """Classify by cosines to a centre for each class, with a margin subtracted for the own class.
 
     Wang et al., "CosFace: large margin cosine loss for deep face recognition", arXiv 1801.09414.
     The metric ``accuracy`` is the share of samples nearest to their own centre.
 
     Args:
-        margin: The cosine by which a sample must be nearer to its own class.
+        margin: The cosine by which a sample must be closer to its own class.
         scale: Multiplies the cosines.
         distance: Between embeddings and proxies. Default: the cosine similarity.
         reducer: Reduces the terms to one number. Default: the mean.

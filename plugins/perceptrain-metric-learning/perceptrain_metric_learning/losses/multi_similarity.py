@@ -12,7 +12,7 @@ from perceptrain_metric_learning.shared_options import EmbeddingOptions
 
 
 class MultiSimilarityLoss(EmbeddingLoss):
-    """Weigh each pair by its own similarity and by those of the other pairs of its anchor.
+    """Weight each pair by its similarity and by those of the other pairs of its anchor.
 
     Wang et al., "Multi-similarity loss with general pair weighting for deep metric learning", arXiv
     1904.06627; the paper uses it with the miner ``"multi_similarity"``.
@@ -20,7 +20,7 @@ class MultiSimilarityLoss(EmbeddingLoss):
     Args:
         alpha: The exponential weight of positive pairs.
         beta: The exponential weight of negative pairs.
-        base: The similarity that parts them.
+        base: The similarity that separates positive from negative pairs.
         distance: Between embeddings. Default: the cosine similarity.
         reducer: Reduces the terms to one number. Default: the mean.
 

@@ -12,11 +12,11 @@ from perceptrain_metric_learning.shared_options import EmbeddingOptions
 
 
 class NTXentLoss(EmbeddingLoss):
-    """Tell each positive pair from the negative ones of its anchor, by a softmax.
+    """Distinguish each positive pair from the negative pairs of its anchor, by a softmax.
 
     Chen, Kornblith, Norouzi, Hinton, "A simple framework for contrastive learning of visual
-    representations" (SimCLR), arXiv 2002.05709. For two views of each sample, without classes, give
-    both views of one sample the same label.
+    representations" (SimCLR), arXiv 2002.05709. Without classes, use
+    two views of each sample, with the same label for both.
 
     Args:
         temperature: Divides the similarities.

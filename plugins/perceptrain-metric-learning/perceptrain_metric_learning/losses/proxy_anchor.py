@@ -12,14 +12,14 @@ from perceptrain_metric_learning.shared_options import ProxyOptions
 
 
 class ProxyAnchorLoss(DistanceProxyLoss):
-    """Pull the samples of a class to its proxy, the hard ones most, and push the others away.
+    """Pull the samples of a class to its proxy, hard ones most, and push the others away.
 
     Kim et al., "Proxy anchor loss for deep metric learning", arXiv 2003.13911. The metric
     ``accuracy`` is the share of samples nearest to their own proxy. The paper trains the proxies at
     100 times the rate of the model.
 
     Args:
-        margin: The similarity beyond which a pair counts little.
+        margin: The similarity beyond which a pair has little weight.
         alpha: The scale of the similarities.
         distance: Between embeddings and proxies. Default: the cosine similarity.
         reducer: Reduces the terms to one number. Default: the mean over proxies.

@@ -1,4 +1,4 @@
-"""Neighbourhood components by proxies."""
+"""Neighbourhood component analysis with proxies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perceptrain_metric_learning.shared_options import ProxyOptions
 
 
 class ProxyNCALoss(DistanceProxyLoss):
-    """Bring each sample nearer to the proxy of its class than to the others, by a softmax.
+    """Pull each sample closer to the proxy of its class than to the others, by a softmax.
 
     Movshovitz-Attias et al., "No fuss distance metric learning using proxies", arXiv 1703.07464.
     The metric ``accuracy`` is the share of samples nearest to their own proxy.

@@ -14,7 +14,7 @@ from perceptrain_metric_learning.shared_options import ProxyOptions
 
 
 class SoftTripleLoss(ProxyLoss):
-    """Classify by similarities to several centres for each class, without choosing triplets.
+    """Classify by similarities to several centres for each class, without sampling triplets.
 
     Qian et al., "SoftTriple loss: deep metric learning without triplet sampling", arXiv 1909.05235.
     The metric ``accuracy`` is the share of samples nearest to the centres of their own class.
@@ -23,7 +23,7 @@ class SoftTripleLoss(ProxyLoss):
         centers_per_class: The number of centres for each class.
         la: Multiplies the similarities, lambda in the paper.
         gamma: The temperature among the centres of a class.
-        margin: By which a sample must be nearer to its own class.
+        margin: The similarity by which a sample must be closer to its own class.
         distance: Between embeddings and proxies. Default: the cosine similarity.
         reducer: Reduces the terms to one number. Default: the mean.
         weight_init_func: Initializes the proxies in place. Default: Kaiming uniform.

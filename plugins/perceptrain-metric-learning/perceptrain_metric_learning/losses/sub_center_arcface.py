@@ -11,14 +11,14 @@ from perceptrain_metric_learning.shared_options import ProxyOptions
 
 
 class SubCenterArcFaceLoss(ProxyLoss):
-    """ArcFace where the nearest of several centres of a class counts, against wrong labels.
+    """ArcFace with several centres per class, of which the closest counts; robust to wrong labels.
 
     Deng et al., "Sub-center ArcFace: boosting face recognition by large-scale noisy web faces",
     ECCV 2020. The metric ``accuracy`` is the share of samples nearest to a centre of their own
     class.
 
     Args:
-        margin: The angle, in degrees, by which a sample must be nearer to its own class.
+        margin: The angle, in degrees, by which a sample must be closer to its own class.
         scale: Multiplies the cosines.
         sub_centers: The number of centres for each class.
         distance: Between embeddings and proxies. Default: the cosine similarity.

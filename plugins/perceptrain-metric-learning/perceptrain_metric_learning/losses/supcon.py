@@ -12,7 +12,7 @@ from perceptrain_metric_learning.shared_options import EmbeddingOptions
 
 
 class SupConLoss(EmbeddingLoss):
-    """Tell the samples of an anchor's class from all others, by a softmax.
+    """Distinguish the samples of an anchor's class from all others, by a softmax.
 
     Khosla et al., "Supervised contrastive learning", arXiv 2004.11362.
 

@@ -13,18 +13,18 @@ from perceptrain_metric_learning.shared_options import EmbeddingOptions
 
 
 class TripletLoss(EmbeddingLoss):
-    """Bring an anchor nearer to a positive than to a negative, by a margin.
+    """Pull an anchor closer to a positive than to a negative, by a margin.
 
     Schroff, Kalenichenko, Philbin, "FaceNet: a unified embedding for face recognition and
     clustering", arXiv 1503.03832. The metric ``active_triplets`` is the number of triplets whose
-    term is not 0; when it falls to 0, nothing is learnt any more.
+    term is not 0; when it reaches 0, training stops making progress.
 
     Args:
-        margin: How much nearer.
-        swap: Whether the distance of positive and negative counts where it violates the margin
-            more.
-        smooth_loss: Whether to take softplus in the place of the hinge.
-        triplets_per_anchor: How many are drawn at random for each sample, without a miner.
+        margin: The required difference of the two distances.
+        swap: Whether to use the distance between positive and negative where it violates the
+            margin more.
+        smooth_loss: Whether to use softplus instead of the hinge.
+        triplets_per_anchor: Triplets drawn at random for each sample if there is no miner.
         distance: Between embeddings. Default: Euclidean, of normalised embeddings.
         reducer: Reduces the terms to one number. Default: the mean of the terms above 0.
 

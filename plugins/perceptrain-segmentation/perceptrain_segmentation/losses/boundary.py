@@ -15,8 +15,8 @@ class BoundaryLoss(SegmentationLoss):
 
     Kervadec et al., "Boundary loss for highly unbalanced segmentation", arXiv 1812.07032: the mean
     of the probabilities times the signed distance from the true boundary, negative inside. Its
-    least value is negative. The paper adds it to a loss of regions. SciPy computes the distances
-    on the CPU, at every batch.
+    minimum is negative. The paper adds it to a region loss. SciPy computes the distances on the
+    CPU, for every batch.
 
     See `SegmentationLoss` for the batch, and for what the shapes decide.
     """

@@ -1,4 +1,4 @@
-"""The Dice loss and cross entropy, weighed and added."""
+"""The Dice loss and cross entropy, weighted and added."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from perceptrain_segmentation.losses.options import Option
 
 
 class DiceCELoss(SegmentationLoss):
-    """The Dice loss and cross entropy, weighed and added.
+    """The Dice loss and cross entropy, weighted and added.
 
     With one channel, binary cross entropy; with several that of softmax, whatever ``sigmoid`` says,
-    as MONAI has it: for classes that overlap take `DiceFocalLoss`. It needs logits. The terms are
-    the metrics ``dice`` and ``ce``, so that a weighting of terms can go on from there, with
+    as in MONAI: for overlapping classes use `DiceFocalLoss`. It needs logits. The terms are
+    the metrics ``dice`` and ``ce``, so that a weighting of terms can use them, with
     ``dice_score=False``.
 
     See `SegmentationLoss` for the batch, and for what the shapes decide.

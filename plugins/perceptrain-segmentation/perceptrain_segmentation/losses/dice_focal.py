@@ -1,4 +1,4 @@
-"""The Dice loss and the focal loss, weighed and added."""
+"""The Dice loss and the focal loss, weighted and added."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from perceptrain_segmentation.losses.options import Option
 
 
 class DiceFocalLoss(SegmentationLoss):
-    """The Dice loss and the focal loss, weighed and added.
+    """The Dice loss and the focal loss, weighted and added.
 
-    The focal term is that of each class against the rest, with a sigmoid, as MONAI has it. The
-    terms are the metrics ``dice`` and ``focal``, so that a weighting of terms can go on from there,
+    The focal term is that of each class against the rest, with a sigmoid, as in MONAI. The
+    terms are the metrics ``dice`` and ``focal``, so that a weighting of terms can use them,
     with ``dice_score=False``.
 
     See `SegmentationLoss` for the batch, and for what the shapes decide.

@@ -11,12 +11,12 @@ from perceptrain_segmentation.losses.options import Option
 
 
 class FocalLoss(SegmentationLoss):
-    """The focal loss: cross entropy that counts easy pixels less.
+    """The focal loss: cross entropy that gives easy pixels less weight.
 
     Lin et al., "Focal loss for dense object detection", arXiv 1708.02002: ``-(1 - p)^gamma log p``
-    of the probability of the true class. It needs logits. MONAI takes a sigmoid for each class
-    unless told otherwise; here several channels get softmax unless told otherwise. See
-    `SegmentationLoss` for the batch.
+    of the probability of the true class. It needs logits. With several channels the default
+    is softmax, while that of MONAI is a sigmoid for each class. See `SegmentationLoss` for the
+    batch.
     """
 
     monai = Criterion
@@ -43,5 +43,5 @@ class FocalLoss(SegmentationLoss):
     softmax_option = "use_softmax"
 
     def criterion_options(self, mode: Mode) -> dict[str, Any]:
-        """Give the options of MONAI's class for a mode."""
+        """Return the options of MONAI's class for a mode."""
         return {"to_onehot_y": mode.to_onehot_y, "use_softmax": mode.softmax}

@@ -11,7 +11,7 @@ class GeneralizedDiceLoss(SegmentationLoss):
     """The generalised Dice loss.
 
     Sudre et al., "Generalised Dice overlap as a deep learning loss function for highly unbalanced
-    segmentations", arXiv 1707.03237: classes are weighed by their inverse size, and added before
+    segmentations", arXiv 1707.03237: classes are weighted by their inverse size, and summed before
     the division.
 
     See `SegmentationLoss` for the batch, and for what the shapes decide.

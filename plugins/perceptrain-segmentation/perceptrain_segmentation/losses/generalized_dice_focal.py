@@ -1,4 +1,4 @@
-"""The generalised Dice loss and the focal loss, weighed and added."""
+"""The generalised Dice loss and the focal loss, weighted and added."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from perceptrain_segmentation.losses.options import Option
 
 
 class GeneralizedDiceFocalLoss(SegmentationLoss):
-    """The generalised Dice loss and the focal loss, weighed and added.
+    """The generalised Dice loss and the focal loss, weighted and added.
 
-    The focal term is that of each class against the rest, with a sigmoid, as MONAI has it. The
+    The focal term is that of each class against the rest, with a sigmoid, as in MONAI. The
     terms are the metrics ``generalized_dice`` and ``focal``, so that a weighting of terms can go on
     from there, with ``dice_score=False``.
 

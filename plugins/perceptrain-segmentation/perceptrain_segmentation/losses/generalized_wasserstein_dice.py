@@ -18,8 +18,8 @@ class GeneralizedWassersteinDiceLoss(SegmentationLoss):
 
     Fidon et al., "Generalised Wasserstein Dice score for imbalanced multi-class segmentation using
     holistic convolutional networks", arXiv 1707.00478: the error of a pixel is the mean distance of
-    the predicted classes from the true one. It takes the softmax of the logits itself, and counts
-    on class 0 being the background. One-hot labels become indices, the largest at each pixel.
+    the predicted classes from the true one. It applies softmax to the logits itself, and expects
+    class 0 to be the background. One-hot labels are converted to indices by argmax.
 
     See `SegmentationLoss` for the batch.
     """
@@ -45,7 +45,7 @@ class GeneralizedWassersteinDiceLoss(SegmentationLoss):
         super().__init__(**options)
 
     def criterion_options(self, mode: Mode) -> dict[str, Any]:
-        """Give the options of MONAI's class for a mode: the matrix, where there is none."""
+        """Return the options of MONAI's class for a mode: the matrix, with its default."""
         given = self.options["dist_matrix"]
         matrix = 1 - torch.eye(mode.channels) if given is None else torch.as_tensor(given)
         return {"dist_matrix": matrix}
@@ -62,7 +62,7 @@ class GeneralizedWassersteinDiceLoss(SegmentationLoss):
         if channels == 1 or criterion.num_classes != channels:
             size = criterion.num_classes
             raise ConfigError(
-                f"dist_matrix is {size} x {size}, and the model gave {tuple(logits.shape)}; "
+                f"dist_matrix is {size} x {size}, and the model returned {tuple(logits.shape)}; "
                 "expected a channel for each class, the background too, and its row of distances."
             )
         if target.shape[1] > 1:

@@ -15,8 +15,8 @@ class HausdorffDTLoss(SegmentationLoss):
 
     Karimi, Salcudean, "Reducing the Hausdorff distance in medical image segmentation with
     convolutional neural networks", arXiv 1904.10030: squared errors, times the distances from the
-    true and from the predicted boundary to a power. SciPy computes these on the CPU, at every
-    batch. It is meant to be used once the regions overlap.
+    true and from the predicted boundary to a power. SciPy computes these on the CPU, for
+    every batch. Use it once the regions overlap.
 
     See `SegmentationLoss` for the batch, and for what the shapes decide.
     """
@@ -27,9 +27,6 @@ class HausdorffDTLoss(SegmentationLoss):
 
 
 class LogHausdorffDTLoss(HausdorffDTLoss):
-    """The logarithm of 1 plus the Hausdorff loss, whose large values it tames.
-
-    The options are those of `HausdorffDTLoss`.
-    """
+    """The logarithm of 1 plus the Hausdorff loss, to dampen large values."""
 
     monai = hausdorff_loss.LogHausdorffDTLoss

@@ -14,8 +14,8 @@ class SoftclDiceLoss(SegmentationLoss):
     """The soft clDice loss, for tubes and their connections.
 
     Shit et al., "clDice - a novel topology-preserving loss function for tubular structure
-    segmentation", arXiv 2003.07311: the overlap of each skeleton with the other region. It is meant
-    to be mixed with a loss of regions, as `SoftDiceclDiceLoss` does.
+    segmentation", arXiv 2003.07311: the overlap of each skeleton with the other region. Combine
+    it with a region loss, as `SoftDiceclDiceLoss` does.
 
     See `SegmentationLoss` for the batch, and for what the shapes decide.
     """

@@ -17,7 +17,7 @@ class SoftDiceclDiceLoss(SegmentationLoss):
 
     Shit et al., "clDice - a novel topology-preserving loss function for tubular structure
     segmentation", arXiv 2003.07311: ``(1 - alpha) dice + alpha cldice``. The terms are the metrics
-    ``dice`` and ``cldice``, so that a weighting of terms can go on from there, with
+    ``dice`` and ``cldice``, so that a weighting of terms can use them, with
     ``dice_score=False``.
 
     See `SegmentationLoss` for the batch, and for what the shapes decide.
