@@ -111,7 +111,7 @@ def test_what_cannot_be() -> None:
         ConfigError, match="the model returned 3 levels; expected a weight for each"
     ):
         get_loss("deep_supervision", weights=[1.0])(batch, Pyramid())
-    with pytest.raises(DataError, match="gave no outputs"):
+    with pytest.raises(DataError, match="returned no outputs"):
         get_loss("deep_supervision")(batch, lambda x: [])
     with pytest.raises(DataError, match="The model returned a str"):
         get_loss("deep_supervision")(batch, lambda x: ["logits"])
