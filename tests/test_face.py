@@ -36,7 +36,8 @@ NOW = {
         "perceptrain_core.errors": "PerceptrainError",
         "perceptrain_core.registry": (
             "Entry Plugin Registry Spec hookimpl lazy_exports registry register_loss "
-            "register_model get_callback get_dataset get_loss get_model get_optimizer get_tracker get_weighting"
+            "register_model get_callback get_dataset get_loss get_model get_optimizer "
+            "get_tracker get_weighting"
         ),
     },
     "perceptrain.loss": {
