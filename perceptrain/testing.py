@@ -1,11 +1,13 @@
-"""The conformance kit, for the tests of plugins and of all that they offer."""
+"""The conformance kit, for the tests of a plugin, of what it offers, and of its README."""
 
 from perceptrain_core.errors import ConformanceError
 from perceptrain_core.testing import (
     Check,
+    Readme,
     check_callback,
     check_loss,
     check_plugin,
+    check_readme,
     check_tracker,
     check_weighting,
     run_checks,
@@ -14,9 +16,11 @@ from perceptrain_core.testing import (
 __all__ = [
     "Check",
     "ConformanceError",
+    "Readme",
     "check_callback",
     "check_loss",
     "check_plugin",
+    "check_readme",
     "check_tracker",
     "check_weighting",
     "run_checks",

@@ -35,8 +35,9 @@ NOW = {
         "perceptrain_core.trackers": "Tracker",
         "perceptrain_core.errors": "PerceptrainError",
         "perceptrain_core.registry": (
-            "Entry Plugin Registry Spec hookimpl registry register_loss register_model "
-            "get_callback get_dataset get_loss get_model get_optimizer get_tracker get_weighting"
+            "Entry Plugin Registry Spec hookimpl lazy_exports registry register_loss "
+            "register_model get_callback get_dataset get_loss get_model get_optimizer "
+            "get_tracker get_weighting"
         ),
     },
     "perceptrain.loss": {

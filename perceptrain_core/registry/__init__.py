@@ -7,6 +7,7 @@ from perceptrain_core.registry.catalogue import Catalogue
 from perceptrain_core.registry.entries import Entry
 from perceptrain_core.registry.hookspecs import hookimpl
 from perceptrain_core.registry.kinds import KINDS, Kind, kind_of
+from perceptrain_core.registry.lazy_exports import lazy_exports
 from perceptrain_core.registry.lookup import (
     get_callback,
     get_dataset,
@@ -40,6 +41,7 @@ __all__ = [
     "get_weighting",
     "hookimpl",
     "kind_of",
+    "lazy_exports",
     "register_loss",
     "register_model",
     "registry",

@@ -1,4 +1,4 @@
-"""Does a callback keep the contract?"""
+"""Checks of a callback."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _EPOCHS = 4
 def check_callback(callback: Callback, *, changes_model: bool = False) -> None:
     """Check that a callback keeps the contract, in short runs with training and validation.
 
-    It runs in a fit, and in another after it; its state is plain, comes back from a checkpoint,
-    and a run that is resumed ends with the state of one that was never stopped; it leaves the
-    model, its mode and the seed of the random numbers as they are, and writes below the folder of
-    the run alone. All this is tried on copies, in a folder that is removed.
+    The callback must work in two fits in a row. Its state must be plain and restorable from a
+    checkpoint, and a resumed run must end in the same state as an uninterrupted one. It must not
+    change the model, its mode or the random seed, or write outside the run folder. The checks work
+    on copies, in a temporary folder.
 
     Args:
         callback: The callback, before its first run.
-        changes_model: Whether it is meant to change the model, as one that loads weights is; then
-            that is not checked.
+        changes_model: Whether the callback is meant to change the model, for example by loading
+            weights. If so, changes are not checked.
 
     Raises:
-        ConformanceError: It does not; the message lists every fault.
+        ConformanceError: A check failed; the message lists every fault.
     """
     label = f"The callback {type(callback).__name__!r}"
     checks = {n: find for n, find in _CHECKS.items() if not (changes_model and n == _CHANGES)}
@@ -46,7 +46,7 @@ def _kind_faults(callback: Any) -> Iterator[str]:
     if not isinstance(callback, Callback):
         yield (
             f"it is {type(callback).__name__}; a subclass of perceptrain.Callback was expected, or "
-            "Callback(on, callback=f) of a function"
+            "Callback(on, callback=f) for a function f"
         )
 
 
@@ -91,7 +91,7 @@ def _run_faults(callback: Callback) -> Iterator[str]:
 
 
 def _change_faults(callback: Callback) -> Iterator[str]:
-    """What a call changes of the model and of the random numbers, which others rely on."""
+    """Find what a call changes in the model and the random numbers, on which others rely."""
     faults: list[str] = []
     randoms: list[bytes] = []
     used = copy.deepcopy(callback)
@@ -110,7 +110,7 @@ def _change_faults(callback: Callback) -> Iterator[str]:
         _Run(used, folder).fit()
     yield from dict.fromkeys(faults)
     if len(randoms) > 1 and len(set(randoms)) == 1:
-        yield "it seeds the random numbers of torch, which are everybody's: leave that to the run"
+        yield "it seeds torch's global random numbers: leave that to the run"
 
 
 def _seen_of(model: nn.Module) -> dict[str, dict[str, Any]]:
@@ -143,15 +143,15 @@ def _resume_faults(callback: Callback) -> Iterator[str]:
         _Run(before, folder).fit(epochs=_EPOCHS // 2)
         resumed = _Run(after, folder).fit(resume=True).history
     if list(history) != list(resumed):
-        yield "a run that was resumed has another history than one that was never stopped"
+        yield "a resumed run has a different history from an uninterrupted one"
     for change in changes(_seen(whole.state_dict()), _seen(after.state_dict())):
-        yield f"after a resume {change}: keep in state_dict what the next epochs need"
+        yield f"after a resume {change}: save in state_dict what the next epochs need"
     counts = whole_numbers(after)
     for name, count in whole_numbers(whole).items():
         if counts.get(name) != count:
             yield (
-                f"after a resume its {name} is {counts.get(name)}, and {count} in a run that was "
-                "never stopped: keep it in state_dict, or begin it anew with each run"
+                f"after a resume its {name} is {counts.get(name)}, and {count} in an uninterrupted "
+                "run: save it in state_dict, or reset it in each run"
             )
 
 
@@ -159,11 +159,11 @@ def _seen(state: Any) -> Any:
     return {name: seen(value) for name, value in leaves(state, "state_dict()")}
 
 
-_CHANGES = "leaves the model and the random numbers to others"
+_CHANGES = "does not change the model or the random numbers"
 _CHECKS = {
-    "runs in a fit, and in another": _run_faults,
+    "works in two fits in a row": _run_faults,
     _CHANGES: _change_faults,
-    "writes to the folder of the run": _place_faults,
-    "gives a plain state and takes it back": _state_faults,
-    "goes on after a resume": _resume_faults,
+    "writes only to the run folder": _place_faults,
+    "saves a plain state and restores it": _state_faults,
+    "resumes from its state": _resume_faults,
 }

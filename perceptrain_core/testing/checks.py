@@ -15,19 +15,19 @@ from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.errors import ConformanceError, LossContractError
 from perceptrain_core.registry.messages import one_line
 
-#: Files that are not the subject's: of this library, of torch, of Python itself.
+#: Files that do not belong to the subject: of this library, of torch, of Python itself.
 _OTHERS = re.compile(
     r"^<|perceptrain_core|site-packages.(torch|numpy)\W|\Wlib\Wpython3[^/]*\W(?!site-packages)"
 )
 
 
 class Check(NamedTuple):
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        name: What the contract asks, ``"imports lightly"``.
-        faults: What was seen instead, a line each; none if it passed.
-        detail: What was seen, if it passed.
+        name: What the contract requires, ``"imports lightly"``.
+        faults: What was observed instead, one line each; empty if the check passed.
+        detail: What was observed, if it passed.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Check(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no faults."""
         return not self.faults
 
 
 def run_check(name: str, find: Callable[[Any], Iterator[str]], subject: Any) -> Check:
-    """Collect the faults that are found in a subject; an error is one, too."""
+    """Run one check of a subject and collect its faults; an exception is a fault too."""
     faults: list[str] = []
     try:
         faults.extend(find(subject))
@@ -53,7 +53,7 @@ def run_check(name: str, find: Callable[[Any], Iterator[str]], subject: Any) -> 
 
 
 def _place(error: BaseException) -> str:
-    """Where in the subject an error was raised, if it was there."""
+    """Return the place in the subject's code where an error was raised, if it was there."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _OTHERS.search(frame.filename)]
     return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
@@ -65,16 +65,16 @@ def require_all(
     kind: tuple[str, Callable[[Any], Iterator[str]]],
     checks: Mapping[str, Callable[[Any], Iterator[str]]],
 ) -> None:
-    """Run checks of a subject, those after the first only if it is of the right kind.
+    """Run the checks of a subject; if it is of the wrong kind, only the first one.
 
     Args:
-        subject: What is checked.
-        label: What to call it.
-        kind: The first check, by its name.
-        checks: The others, by their names.
+        subject: What to check.
+        label: Its name in messages.
+        kind: The name and the function of the first check.
+        checks: The other checks by name.
 
     Raises:
-        ConformanceError: One found a fault; the message lists every fault.
+        ConformanceError: A check failed; the message lists every fault.
     """
     with kept_random_state(), own_folder():
         first = run_check(*kind, subject)
@@ -85,7 +85,7 @@ def require_all(
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[None]:
-    """Work in a folder that is removed, so that nothing is left in somebody else's."""
+    """Work in a temporary folder, so that no files are left behind."""
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -96,7 +96,7 @@ def own_folder() -> Iterator[None]:
 
 
 def strays() -> Iterator[str]:
-    """Say which files lie in the working directory, where none should be, and remove them."""
+    """Report files in the working directory, where there should be none, and remove them."""
     for path in sorted(Path.cwd().rglob("*")):
         if path.is_file():
             yield elsewhere(path)
@@ -104,17 +104,19 @@ def strays() -> Iterator[str]:
 
 
 def elsewhere(path: Path) -> str:
-    """Say that a file is where none should be."""
-    return f"it wrote {path.name} outside of the folder of the run, config.log_folder"
+    """Describe a file outside the run folder."""
+    return f"it wrote {path.name} outside the run folder, config.log_folder"
 
 
-def require(subject: str, checks: Iterable[Check]) -> None:
-    """Raise ConformanceError with every fault, if there is one."""
+def require(
+    subject: str, checks: Iterable[Check], verdict: str = "does not keep the contract"
+) -> None:
+    """Raise ConformanceError with every fault, if there are any."""
     seen: set[str] = set()
     lines = []
     for check in checks:
         new = [fault for fault in check.faults if fault not in seen]
         lines += [f"- {check.name}: {fault}" for fault in new]
-        seen.update(new)  # one fault may trip up several checks
+        seen.update(new)  # one fault may fail several checks
     if lines:
-        raise ConformanceError("\n".join([f"{subject} does not keep the contract.", *lines]))
+        raise ConformanceError("\n".join([f"{subject} {verdict}.", *lines]))

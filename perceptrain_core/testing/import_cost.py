@@ -1,4 +1,4 @@
-"""Is a plugin light? Listing names loads all plugins, and must not wait for torch."""
+"""The check that a plugin imports no heavy library: a listing loads all plugins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAME = "imports lightly"
 _MOST_MS = 1000
 _MOST_MODULES = 300  # a library of this size takes longer to import than the whole listing
 
-# What any listing imports comes first; then the plugin, and its hooks, which may import too.
+# Import what any listing imports first; then load the plugin, whose hooks may import too.
 _PROBE = """
 import contextlib, io, json, logging, os, sys, warnings
 sys.path[:] = json.loads(sys.argv[1])
@@ -52,14 +52,14 @@ with open(report, "w") as file:
 
 
 def check_light(distribution: str, environ: Mapping[str, str]) -> Check:
-    """Check, in a process of its own, that loading a plugin imports no heavy library.
+    """Check in a new process that loading a plugin imports no heavy library.
 
     Args:
         distribution: The normalised name of an installed plugin.
         environ: The environment of the process.
 
     Returns:
-        What was found.
+        The result.
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
@@ -85,13 +85,13 @@ def _faults(found: dict[str, Any]) -> Iterator[str]:
         )
     elif found["ms"] > _MOST_MS:
         yield f"it takes {found['ms']:.0f} ms to load, and every listing waits for it"
-    for name in () if heavy else found["changed"]:  # which these libraries do themselves
-        yield f"loading it changes {name}, for the whole process"
+    for name in () if heavy else found["changed"]:  # heavy libraries change these themselves
+        yield f"loading it changes {name} for the whole process"
     if found["printed"]:
         yield f"it prints {found['printed'].splitlines()[0]!r} when it is loaded"
 
 
 def _largest(modules: list[str]) -> list[str]:
-    """The packages with the most modules."""
+    """Return the packages with the most modules."""
     counts = Counter(module.partition(".")[0] for module in modules)
     return [package for package, _ in counts.most_common(3)]

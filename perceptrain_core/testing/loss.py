@@ -1,4 +1,4 @@
-"""Does a loss keep the contract?"""
+"""Checks of a loss."""
 
 from __future__ import annotations
 
@@ -40,19 +40,20 @@ _MIXED_DEVICES = re.compile("the same device|not on the expected device")
 def check_loss(loss_fn: Callable[..., Any], batch: Any, model: nn.Module) -> None:
     """Check that a loss keeps the contract on a batch and a model.
 
-    It gives a real finite scalar and named scalars, reaches the parameters, works without
-    gradients, changes nothing that it is given nor the settings of the process, holds no graph
-    beside that of the loss, gives the same result twice from the same random seed, moves to
-    float64 and to another device, and keeps its state, if it has one, in ``state_dict``. All this
-    is tried on copies: the loss, the batch, the model and the random state stay as they are.
+    The loss must return a real finite scalar and named scalars, and its gradient must reach the
+    parameters. It must work without gradients, in float64, on another device and with a wrapped
+    model, return the same result for the same random seed, and store its state, if any, in
+    ``state_dict``. It must not change its inputs or the settings of the process, or keep a graph
+    other than its own. The checks work on copies: the loss, the batch, the model and the random
+    state are left unchanged.
 
     Args:
         loss_fn: The loss, called as ``loss_fn(batch, model)``.
-        batch: A batch as a loader gives it.
+        batch: A batch as a loader yields it.
         model: A model that fits the batch, on the device of the batch.
 
     Raises:
-        ConformanceError: It does not; the message lists every fault.
+        ConformanceError: A check failed; the message lists every fault.
     """
     with kept_random_state(), torch.enable_grad():
         checks = _run(Case(loss_fn, batch, model))
@@ -60,12 +61,12 @@ def check_loss(loss_fn: Callable[..., Any], batch: Any, model: nn.Module) -> Non
 
 
 def _run(case: Case) -> list[Check]:
-    first = run_check("gives (loss, metrics)", _result_faults, case)
-    if first.faults:  # nothing further can be asked of it
+    first = run_check("returns (loss, metrics)", _result_faults, case)
+    if first.faults:  # the other checks would fail too
         return [first]
     checks = [run_check(name, find, case) for name, find in _CHECKS.items()]
     repeats = run_check(_REPEATS, _repeat_faults, case)
-    # Where the same seed gives another result, no two results can be compared.
+    # If the same seed gives different results, results cannot be compared.
     others = _COMPARED if repeats.passed else {}
     return [*checks, repeats, *(run_check(name, find, case) for name, find in others.items())]
 
@@ -81,7 +82,7 @@ def _result_faults(case: Case) -> Iterator[str]:
         if value.is_complex():
             yield f"the metric {name!r} is complex; a real number was expected"
     if "loss" in metrics:
-        yield "a metric is called 'loss', which the loss itself is in every record: rename it"
+        yield "a metric is called 'loss', the name under which the loss itself is logged: rename it"
 
 
 def _gradient_faults(case: Case) -> Iterator[str]:
@@ -98,8 +99,8 @@ def _gradient_faults(case: Case) -> Iterator[str]:
             yield f"the gradient of the parameter {name!r} is NaN or infinite"
     for parameter in untrained(loss, case.model, case.loss_fn):
         yield (
-            f"it depends on a parameter of shape {tuple(parameter.shape)} that nobody trains: a "
-            "loss with parameters is an nn.Module"
+            f"it depends on a parameter of shape {tuple(parameter.shape)} that is not trained: "
+            "make a loss with parameters an nn.Module"
         )
     if not any(gradient is not None and gradient.any() for gradient in gradients):
         moved = case.copy()
@@ -107,8 +108,8 @@ def _gradient_faults(case: Case) -> Iterator[str]:
         value, _ = moved.evaluate(train=True, grad=False)
         if not _close(loss, value):
             yield (
-                f"its gradient is zero everywhere, though it goes from {_number(loss)} to "
-                f"{_number(value)} where the parameters change: something on the way from them is "
+                f"its gradient is zero everywhere, although changing the parameters takes it from "
+                f"{_number(loss)} to {_number(value)}: something between them and the loss is "
                 "detached or rounded"
             )
 
@@ -130,7 +131,7 @@ def _evaluation_faults(case: Case) -> Iterator[str]:
     if not _close(with_gradients, without):
         yield (
             f"in evaluation mode it is {_number(with_gradients)} with gradients and "
-            f"{_number(without)} under torch.no_grad(); the same was expected"
+            f"{_number(without)} under torch.no_grad(); the same value was expected"
         )
 
 
@@ -153,10 +154,10 @@ def _repeat_faults(case: Case) -> Iterator[str]:
     if not _close(first, second):
         yield (
             f"it is {_number(first)}, then {_number(second)} from the same random seed; "
-            "the same was expected"
+            "the same value was expected"
         )
     if list(names) != list(others):
-        yield f"its metrics are {_list(names)}, then {_list(others)}; the same were expected"
+        yield f"its metrics are {_list(names)}, then {_list(others)}; the same names were expected"
 
 
 def _float64_faults(case: Case) -> Iterator[str]:
@@ -169,20 +170,20 @@ def _float64_faults(case: Case) -> Iterator[str]:
             "with the dtype of the batch or of the outputs"
         )
     other, _ = case.copy().evaluate(train=False, grad=True, seed=1)
-    # What draws numbers draws others in another dtype.
+    # A loss that draws random numbers draws different ones in another dtype.
     if same(usual, other) and not _close(usual, exact, 10.0):
         yield f"it is {_number(usual)} in {usual.dtype}, but {_number(exact)} in torch.float64"
 
 
 def _wrapped_faults(case: Case) -> Iterator[str]:
-    """In several processes the model is inside another module."""
+    """Wrap the model in another module, as distributed training does."""
     bare, wrapped = case.copy(), case.copy()
     wrapped.model = _Wrapped(wrapped.model)
     first, second = (c.evaluate(train=False, grad=True)[0] for c in (bare, wrapped))
     if not _close(first, second):
         yield (
-            f"it is {_number(first)}, and {_number(second)} where another module is around the "
-            "model, as in several processes: decide by what the model returned, not by its class"
+            f"it is {_number(first)}, and {_number(second)} if another module wraps the "
+            "model, as in distributed training: decide by what the model returned, not by its class"
         )
 
 
@@ -196,19 +197,19 @@ class _Wrapped(nn.Module):
 
 
 def _device_faults(case: Case) -> Iterator[str]:
-    """Ask on torch's meta device, which has shapes and no numbers, and which everybody has."""
+    """Evaluate on torch's meta device, which has shapes but no numbers, and exists everywhere."""
     moved = case.copy()
     moved.to_device("meta")
     inside = _count_open_calls(moved.model)
     try:
         loss, _ = moved.evaluate(train=False, grad=True)
     except Exception as error:
-        # Much cannot be done without numbers; only mixed devices are a fault, and of the loss.
+        # Many losses need numbers; only mixed devices, outside of the model, are a fault.
         if _MIXED_DEVICES.search(str(error)) and not inside:
             yield (
                 f"with the model and the batch on another device it raised {one_line(error)}; make "
-                "tensors on the device of the batch or of the outputs, and keep those of its own "
-                "in buffers of an nn.Module"
+                "tensors on the device of the batch or of the outputs, and register tensors of its "
+                "own as buffers of an nn.Module"
             )
         return
     if loss.device.type != "meta":
@@ -216,7 +217,7 @@ def _device_faults(case: Case) -> Iterator[str]:
 
 
 def _count_open_calls(model: nn.Module) -> list[None]:
-    """Give a list that is empty but while the model is called, or where a call has failed."""
+    """Return a list that is empty except during a call of the model, or after one has failed."""
     calls: list[None] = []
     model.register_forward_pre_hook(lambda *_: calls.append(None))
     model.register_forward_hook(lambda *_: calls.pop())
@@ -227,7 +228,7 @@ def _state_faults(case: Case) -> Iterator[str]:
     used, fresh = case.copy(), case.copy()
     for _ in range(_STEPS):
         used.step_on(case.batch)
-        used.disturb_parameters()  # or what is kept of a step would be the same in each
+        used.disturb_parameters()  # or every step would leave the same state
     saves = hasattr(case.loss_fn, "state_dict") and hasattr(case.loss_fn, "load_state_dict")
     if saves:
         state = through_a_file(used.loss_fn.state_dict())  # type: ignore[attr-defined]
@@ -241,7 +242,7 @@ def _state_faults(case: Case) -> Iterator[str]:
         if counts.get(name) != number:
             yield (
                 f"its {name} is {number} after {_STEPS} steps, and {counts.get(name)} in a resumed "
-                "run: keep it in state_dict"
+                "run: save it in state_dict"
             )
     fresh.model.load_state_dict(used.model.state_dict())
     for train in (False, True):
@@ -251,8 +252,8 @@ def _state_faults(case: Case) -> Iterator[str]:
             yield (
                 f"restored from its state_dict it is {_number(second)}; it was {_number(first)}"
                 if saves
-                else f"it is {_number(first)} after {_STEPS} steps, but {_number(second)} when it "
-                "begins anew, as in a resumed run: give it state_dict and load_state_dict"
+                else f"it is {_number(first)} after {_STEPS} steps, but {_number(second)} from a "
+                "fresh start, as in a resumed run: implement state_dict and load_state_dict"
             )
             return
 
@@ -260,16 +261,16 @@ def _state_faults(case: Case) -> Iterator[str]:
 _CHECKS = {
     "reaches the parameters of the model": _gradient_faults,
     "works without gradients": _evaluation_faults,
-    "changes nothing that it is given": _change_faults,
-    "holds no graph of its own": graph_faults,
-    "leaves the process as it is": process_faults,
+    "does not change its inputs": _change_faults,
+    "keeps no extra graph": graph_faults,
+    "does not change the process": process_faults,
     "moves to another device": _device_faults,
 }
-_REPEATS = "gives the same result twice"
+_REPEATS = "returns the same result twice"
 _COMPARED = {
     "works with a wrapped model": _wrapped_faults,
     "moves to float64": _float64_faults,
-    "keeps its state in state_dict": _state_faults,
+    "saves its state in state_dict": _state_faults,
 }
 
 

@@ -1,11 +1,13 @@
-"""Does an installed plugin keep the contract?"""
+"""Checks of an installed plugin as a whole."""
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterable, Iterator
-from typing import Any
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -13,13 +15,15 @@ from torch import nn
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.errors import RegistryError, UnknownNameError
 from perceptrain_core.registry import Entry, Plugin, Registry, kind_of
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.registry.messages import did_you_mean, one_line
 from perceptrain_core.registry.options import check as check_signature
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
 from perceptrain_core.testing.checks import Check, require
 from perceptrain_core.testing.import_cost import check_light
 from perceptrain_core.testing.settings import kept_settings, settings
 from perceptrain_core.trackers.base import Tracker
+
+T = TypeVar("T")
 
 _LONGEST_SUMMARY = 100
 _BASES = {"callback": Callback, "model": nn.Module, "tracker": Tracker, "weighting": nn.Module}
@@ -29,15 +33,15 @@ _OF_TORCH = ("the default dtype", "the default device", "the gradient mode")
 def check_plugin(distribution: str) -> None:
     """Check that an installed plugin keeps the contract.
 
-    It loads, imports no heavy library for that, has names that neither a built-in nor another
-    installed plugin has and a summary for each, and targets that can be imported and called in the
-    way of their kind.
+    The plugin must load without importing a heavy library. Its names must differ from those of the
+    built-ins and of other installed plugins, and each needs a summary. Targets must be importable
+    and callable in the way of their kind, and the names in ``__all__`` must be importable.
 
     Args:
         distribution: The name of the distribution, ``"perceptrain-robust"``.
 
     Raises:
-        ConformanceError: It does not; the message lists every fault.
+        ConformanceError: A check failed; the message lists every fault.
         UnknownNameError: No such plugin is installed.
     """
     require(f"The plugin {distribution!r}", run_checks(distribution))
@@ -50,32 +54,66 @@ def run_checks(distribution: str) -> list[Check]:
         distribution: The name of the distribution.
 
     Returns:
-        What each check found. A plugin that cannot be loaded is not checked further.
+        The result of each check. A plugin that does not load is not checked further.
 
     Raises:
         UnknownNameError: No such plugin is installed.
     """
-    environ = dict(os.environ)  # before the plugin may change it
-    plugins = Registry().plugins
-    name = normalised(distribution)
-    own = [plugin for plugin in plugins if plugin.distribution == name]
-    if not own:
-        raise UnknownNameError(_unknown(distribution, plugins))
-    entries = [entry for plugin in own for group in plugin.provides.values() for entry in group]
-    checks = [_check_loaded(own, entries), check_light(name, environ)]
-    if not entries:
+    return [run() for run in InstalledPlugin(distribution).checks().values()]
+
+
+class InstalledPlugin:
+    """An installed plugin, its entries and its checks.
+
+    Args:
+        distribution: The name of the distribution.
+
+    Attributes:
+        registry: A new registry of all installed plugins.
+        entries: Everything that the plugin offers.
+
+    Raises:
+        UnknownNameError: No such plugin is installed.
+    """
+
+    def __init__(self, distribution: str) -> None:
+        self.environ = dict(os.environ)  # before the plugin may change it
+        self.distribution = normalised(distribution)
+        self.registry = Registry()
+        plugins = self.registry.plugins
+        self.plugins = [p for p in plugins if p.distribution == self.distribution]
+        if not self.plugins:
+            raise UnknownNameError(_unknown(distribution, plugins))
+        groups = (group for plugin in self.plugins for group in plugin.provides.values())
+        self.entries: list[Entry] = [entry for group in groups for entry in group]
+        self._taken = _owners(plugins, self.plugins)
+        modules = [sys.modules.get(p.module.partition(":")[0]) for p in self.plugins]
+        self._exports = [(m, name) for m in modules for name in getattr(m, "__all__", ())]
+
+    def checks(self) -> dict[str, Callable[[], Check]]:
+        """Return the checks by name; calling one runs it."""
+        checks: dict[str, Callable[[], Check]] = {
+            "is loaded": self._is_loaded,
+            "imports lightly": lambda: check_light(self.distribution, self.environ),
+        }
+        if self.entries:
+            for name, find in {
+                "has names of its own": lambda entry: _name_fault(entry, self._taken),
+                "has a summary for each name": _summary_fault,
+                "has targets that can be imported": _import_fault,
+                "has targets that can be called": _call_fault,
+            }.items():
+                checks[name] = partial(_check, name, "name", self.entries, find)
+        if self._exports:
+            name = "has exports that can be imported"
+            checks[name] = partial(_check, name, "export", self._exports, _export_fault)
         return checks
-    taken = _owners(plugins, own)
-    with kept_settings():
-        targets = {entry: _import_fault(entry) for entry in entries}
-    loaded = [entry for entry, fault in targets.items() if fault is None]
-    return [
-        *checks,
-        _check("has names of its own", entries, (_name_fault(e, taken) for e in entries)),
-        _check("has a summary for each name", entries, map(_summary_fault, entries)),
-        _check("has targets that can be imported", entries, targets.values()),
-        _check("has targets that can be called", loaded, map(_call_fault, loaded)),
-    ]
+
+    def _is_loaded(self) -> Check:
+        faults = [plugin.trouble for plugin in self.plugins if plugin.status != "ok"]
+        if not self.entries and not faults:
+            faults = ["its hooks offer nothing: return a list of Spec(name, target, summary)"]
+        return Check("is loaded", tuple(faults), ", ".join(entry.name for entry in self.entries))
 
 
 def _unknown(distribution: str, plugins: Iterable[Plugin]) -> str:
@@ -87,17 +125,19 @@ def _unknown(distribution: str, plugins: Iterable[Plugin]) -> str:
     )
 
 
-def _check(name: str, entries: Iterable[Entry], faults: Iterable[str | None]) -> Check:
-    found = tuple(filter(None, faults))
-    number = len(list(entries))
-    return Check(name, found, f"{number} {'name' if number == 1 else 'names'}")
+def _check(name: str, noun: str, subjects: list[T], find: Callable[[T], str | None]) -> Check:
+    with kept_settings():
+        faults = tuple(filter(None, map(find, subjects)))
+    return Check(name, faults, f"{len(subjects)} {noun}{'s'[: len(subjects) != 1]}")
 
 
-def _check_loaded(plugins: list[Plugin], entries: list[Entry]) -> Check:
-    faults = [plugin.trouble for plugin in plugins if plugin.status != "ok"]
-    if not entries and not faults:
-        faults = ["its hooks offer nothing: return a list of Spec(name, target, summary)"]
-    return Check("is loaded", tuple(faults), ", ".join(entry.name for entry in entries))
+def _export_fault(export: tuple[Any, str]) -> str | None:
+    module, name = export
+    try:
+        getattr(module, name)
+    except Exception as error:
+        return f"{module.__name__}.{name} cannot be imported: {one_line(error)}"
+    return None
 
 
 def _label(entry: Entry) -> str:
@@ -105,7 +145,7 @@ def _label(entry: Entry) -> str:
 
 
 def _owners(plugins: Iterable[Plugin], own: list[Plugin]) -> dict[tuple[str, str], str]:
-    """Which other distribution has each name; the built-ins come first, and keep theirs."""
+    """Map each name to another distribution that offers it; built-ins come first."""
     owners: dict[tuple[str, str], str] = {}
     if any(plugin.distribution == BUILTIN_DISTRIBUTION for plugin in own):
         return owners
@@ -121,10 +161,10 @@ def _name_fault(entry: Entry, owners: dict[tuple[str, str], str]) -> str | None:
     if owner is None:
         return None
     builtin = owner == BUILTIN_DISTRIBUTION
-    whose = "a built-in, which keeps it" if builtin else f"one of {owner}, and neither has it then"
+    where = "the built-ins, which keep it" if builtin else f"{owner}, so neither keeps it"
     return (
-        f"{_label(entry)} has the name of {whose}: it can be reached as "
-        f"{entry.qualified_name!r} only; choose another name"
+        f"the name of {_label(entry)} is also in {where}: it is available only as "
+        f"{entry.qualified_name!r}; choose another name"
     )
 
 
@@ -148,13 +188,16 @@ def _import_fault(entry: Entry) -> str | None:
         torch.set_rng_state(random)
         changed.append("the random numbers of torch")
     if changed:
-        return f"importing {_label(entry)} changes {', '.join(changed)}, for the whole process"
+        return f"importing {_label(entry)} changes {', '.join(changed)} for the whole process"
     return None
 
 
 def _call_fault(entry: Entry) -> str | None:
-    """What is wrong with the signature, as ``get_loss`` and its likes would find it."""
-    target = entry.load()
+    """Return what is wrong with the signature, if anything."""
+    try:
+        target = entry.load()
+    except RegistryError:  # reported by _import_fault
+        return None
     if not callable(target):
         return f"{_label(entry)} is {type(target).__name__}: a class or a function was expected"
     if fault := _kind_fault(entry, target):
@@ -177,12 +220,14 @@ def _call_fault(entry: Entry) -> str | None:
 
 
 def _kind_fault(entry: Entry, target: Any) -> str | None:
-    """What shows at a glance that a target is of another kind."""
+    """Return what shows that a target is of another kind, if anything does."""
     signature = entry.signature()
     names = list(signature.parameters)[:2] if signature else []
     base = _BASES.get(entry.kind)
     if base is not None and isinstance(target, type) and not issubclass(target, base):
-        return f"{_label(entry)} is a class that is no {base.__name__}: derive it from that"
+        return (
+            f"{_label(entry)} is not a subclass of {base.__name__}: derive it from {base.__name__}"
+        )
     if entry.kind != "loss" and names == ["batch", "model"]:
         return f"{_label(entry)} takes a batch and a model, as a loss does: offer it as a loss"
     if entry.kind == "loss" and names == ["model", "batch"]:
@@ -193,7 +238,7 @@ def _kind_fault(entry: Entry, target: Any) -> str | None:
 
 
 def _objects_fault(label: str, target: type, leading: tuple[str, ...]) -> str | None:
-    """The objects of a class are what is called with a batch and a model."""
+    """Check that instances of a loss class can be called with a batch and a model."""
     call = next(_calls(target), None)
     if call is None:
         return f"{label} makes objects that cannot be called: write __call__(self, batch, model)"

@@ -1,4 +1,4 @@
-"""The settings that hold for the whole process."""
+"""The global settings of the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 
 def settings() -> dict[str, Any]:
-    """Give each setting under words for it."""
+    """Return each setting under a description of it."""
     return {
         "the default dtype": torch.get_default_dtype(),
         "the default device": torch.get_default_device(),
@@ -34,7 +34,7 @@ def settings() -> dict[str, Any]:
 
 @contextmanager
 def kept_settings() -> Iterator[None]:
-    """Put the settings back, at the end, to what they were at the beginning."""
+    """Restore the settings on exit."""
     before = settings()
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a loss leaves behind: graphs that stay alive, settings of the process, seeds."""
+"""Checks for side effects of a loss: graphs kept alive, changed settings, seeds."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from perceptrain_core.testing.trial_case import Case
 
 
 def graph_faults(case: Case) -> Iterator[str]:
-    """Metrics that hold a graph of their own, and results that outlive the step."""
+    """Find metrics with a graph of their own, and results that outlive the step."""
     used = case.copy()
     loss, metrics = used.step_on(case.batch)
     for name in _strangers(loss, metrics, used.model):
         yield (
-            f"the metric {name!r} holds a graph that the loss is not made of: detach it, or, if it "
+            f"the metric {name!r} has a graph that is not part of the loss's: detach it, or, if it "
             "is a term to be weighted, compute the loss from it"
         )
     if metrics and used.step_on(case.batch)[1] is metrics:
-        yield "it gives the same dict of metrics each time, which changes later: make a new one"
+        yield "it returns the same dict of metrics each time: return a new one"
     del loss, metrics
     for name in _alive(_evaluated(used, case.batch)):
-        yield f"it keeps {name} with its graph after the step: detach what is kept"
+        yield f"it keeps {name} with its graph after the step: detach what it keeps"
 
 
 def process_faults(case: Case) -> Iterator[str]:
-    """Settings of the process that it changes, and random numbers that it seeds."""
+    """Find settings of the process that the loss changes, and random numbers that it seeds."""
     draws, changed = [], set()
     for seed in (1, 2):
         used, before = case.copy(), settings()
@@ -55,13 +55,13 @@ def process_faults(case: Case) -> Iterator[str]:
     for name in draws[0]:
         if draws[0][name] == draws[1][name]:
             yield (
-                f"it seeds the random numbers of {name}, which are everybody's: draw from a "
-                "generator of its own, or leave the seed to the run"
+                f"it seeds the global random numbers of {name}: draw from a generator of its own, "
+                "or leave the seed to the run"
             )
 
 
 def _strangers(loss: Tensor, metrics: dict[str, Any], model: nn.Module) -> list[str]:
-    """The metrics with a graph that are no terms: the loss neither comes from them nor adds up."""
+    """List the metrics whose graph is not part of the loss, and that are not terms of a sum."""
     graphs = {n: v for n, v in metrics.items() if isinstance(v, Tensor) and v.grad_fn is not None}
     nodes = set(graph_nodes([loss]))
     beside = [name for name, value in graphs.items() if value.grad_fn not in nodes]
@@ -77,7 +77,7 @@ def _strangers(loss: Tensor, metrics: dict[str, Any], model: nn.Module) -> list[
 
 
 def _gradient(value: Tensor, model: nn.Module) -> Tensor:
-    """The gradient with respect to all parameters, as one float64 vector on the CPU."""
+    """Return the gradient with respect to all parameters, as one float64 vector on the CPU."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(value, parameters, retain_graph=True, materialize_grads=True)
     dense = [g.detach().to_dense() if g.is_sparse else g.detach() for g in gradients]

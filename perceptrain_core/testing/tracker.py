@@ -1,4 +1,4 @@
-"""Does a tracker keep the contract?"""
+"""Checks of a tracker."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _ROWS = [{"train_loss": 1.0 / epoch, "val_loss": 2.0 / epoch} for epoch in (1, 2
 def check_tracker(tracker: Tracker) -> None:
     """Check that a tracker keeps the contract.
 
-    It takes metrics, also new ones in later epochs, settings and a model; it is closed after an
-    error, too; it goes on when a run is resumed, and takes a second run; it changes nothing that
-    it is given, writes below the folder of the run alone, and prints only what it is asked to. All
-    this is tried on copies, in a folder that is removed.
+    The tracker must accept metrics, including new ones in later epochs, hyperparameters and a
+    model. It must close its files even after an error, continue them when a run resumes, and work
+    for a second run. It must not change its arguments, write outside the run folder, or print
+    anything unasked. The checks work on copies, in a temporary folder.
 
     Args:
         tracker: The tracker, before it is opened.
 
     Raises:
-        ConformanceError: It does not; the message lists every fault.
+        ConformanceError: A check failed; the message lists every fault.
     """
     label = f"The tracker {type(tracker).__name__!r}"
     require_all(tracker, label, ("is a tracker", _kind_faults), _CHECKS)
@@ -77,7 +77,7 @@ def _use_faults(tracker: Tracker) -> Iterator[str]:
         _use(used, folder)
     for name, size in before.items():
         if after.get(name, 0) < size:
-            yield f"a resumed run leaves {name} shorter than it was: go on where it ends"
+            yield f"a resumed run leaves {name} shorter than before: append to it"
 
 
 def _sizes(folder: str) -> dict[str, int]:
@@ -94,7 +94,7 @@ def _close_faults(tracker: Tracker) -> Iterator[str]:
         del used
         gc.collect()
     if any(issubclass(warning.category, ResourceWarning) for warning in caught):
-        yield "close leaves a file open: close it there"
+        yield "close() leaves a file open"
 
 
 def _error_faults(tracker: Tracker) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _change_faults(tracker: Tracker) -> Iterator[str]:
     state = model.state_dict()
     same = all(torch.equal(value, state[name]) for name, value in before[2].items())
     if (row, settings, model.training) != (before[0], before[1], before[3]) or not same:
-        yield "it changed the metrics, the settings or the model that it was given"
+        yield "it changed the metrics, the hyperparameters or the model"
 
 
 def _place_faults(tracker: Tracker) -> Iterator[str]:
@@ -134,9 +134,9 @@ def _place_faults(tracker: Tracker) -> Iterator[str]:
 
 
 _CHECKS = {
-    "takes what a run reports, a resumed one, and another": _use_faults,
-    "is closed after an error": _error_faults,
-    "closes what it opened": _close_faults,
-    "changes nothing that it is given": _change_faults,
-    "writes to the folder of the run": _place_faults,
+    "records a run, a resumed run and a second run": _use_faults,
+    "closes after an error": _error_faults,
+    "closes its files": _close_faults,
+    "does not change its arguments": _change_faults,
+    "writes only to the run folder": _place_faults,
 }

@@ -1,4 +1,4 @@
-"""A loss, a batch and a model: copies that may be spoiled, and what an evaluation changes."""
+"""A loss, a batch and a model to try: copies of them, and what an evaluation changes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.data import data_to_device
 from perceptrain_core.testing.settings import kept_settings
 
-#: What is seen of each thing, by its name: its value, and more of a tensor.
+#: The observed properties of each thing, by its name.
 Snapshot = dict[str, dict[str, Any]]
 
 
 @dataclass
 class Case:
-    """What a loss is checked on."""
+    """A loss with the batch and the model that it is checked on."""
 
     loss_fn: Callable[..., Any]
     batch: Any
     model: nn.Module
 
     def copy(self) -> Case:
-        """Copy all three at once, so that what they share is shared by the copies too."""
+        """Copy all three together, so that the copies share what the originals share."""
         return Case(*copy.deepcopy((self.loss_fn, self.batch, self.model)))
 
     def evaluate(self, *, train: bool, grad: bool, seed: int = 0) -> Any:
@@ -41,7 +41,7 @@ class Case:
             return self.loss_fn(self.batch, self.model)
 
     def step_on(self, batch: Any) -> Any:
-        """Evaluate the loss as a step of training does, on a copy of a batch."""
+        """Evaluate the loss as a training step does, on a copy of a batch."""
         self.batch = copy.deepcopy(batch)
         return self.evaluate(train=True, grad=True)
 
@@ -60,18 +60,18 @@ class Case:
         self.batch = data_to_device(self.batch, device=device)
 
     def disturb_parameters(self) -> None:
-        """Change every parameter of the model a little."""
+        """Perturb every parameter of the model."""
         seed_everything(0)
         with torch.no_grad():
             for parameter in self.model.parameters():
                 parameter.add_(torch.randn_like(parameter), alpha=0.05)
 
     def snapshot(self, *, buffers: bool, state: bool = False) -> Snapshot:
-        """Take down all that an evaluation must leave as it is.
+        """Record everything that an evaluation must not change.
 
         Args:
-            buffers: Those of the model too; in training it may change them itself.
-            state: That of the loss too, which may change in training only.
+            buffers: Whether to include the model's buffers, which may change during training.
+            state: Whether to include the state of the loss, which may change during training.
         """
         tensors = dict(leaves(self.batch, "batch"))
         tensors |= {f"the parameter {n!r}": p for n, p in self.model.named_parameters()}
@@ -88,7 +88,7 @@ class Case:
         return {name: seen(value) for name, value in found.items()}
 
     def mark_gradients(self) -> None:
-        """Give every parameter a ``.grad``, so that a change to it is seen."""
+        """Set the ``.grad`` of every parameter, so that changes to it are detected."""
         for parameter in self.model.parameters():
             parameter.grad = torch.full_like(parameter, 0.5)
 
@@ -104,10 +104,10 @@ def _hooks(module: nn.Module) -> int:
 
 
 def seen(value: Any) -> dict[str, Any]:
-    """What an evaluation could change of a value, under words for it."""
+    """Return the properties of a value that an evaluation could change, with a description."""
     if not isinstance(value, Tensor):
         return {"": value}
-    # Only a leaf has a .grad; asking another for it is a warning.
+    # Reading .grad of a tensor that is not a leaf warns.
     grad = value.grad if value.is_leaf else None
     return {
         "": value.detach().clone(),
@@ -117,7 +117,7 @@ def seen(value: Any) -> dict[str, Any]:
 
 
 def through_a_file(state: Any) -> Any:
-    """Save a state and load it, as a checkpoint does, without running anybody's code."""
+    """Save a state and load it as a checkpoint does, without unpickling code."""
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)
@@ -125,12 +125,12 @@ def through_a_file(state: Any) -> Any:
 
 
 def whole_numbers(thing: object) -> dict[str, int]:
-    """The whole numbers that an object holds, which are most often what it has counted."""
+    """Return the integer attributes of an object, which are usually counters."""
     return {n: v for n, v in getattr(thing, "__dict__", {}).items() if type(v) is int}
 
 
 def leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """What nested mappings, tuples and lists hold, each under the way to it."""
+    """Yield the leaves of nested mappings, tuples and lists, each with its path."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from leaves(item, f"{name}[{key!r}]")
@@ -142,10 +142,10 @@ def leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def changes(before: Snapshot, after: Snapshot) -> Iterator[str]:
-    """Say what differs between two snapshots."""
+    """Describe the differences between two snapshots."""
     for name in before | after:
         if name not in after:
-            yield f"{name} is gone"
+            yield f"{name} is missing"
         elif name not in before:
             yield f"{name} is new"
         else:
@@ -155,7 +155,7 @@ def changes(before: Snapshot, after: Snapshot) -> Iterator[str]:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether two values are equal; a NaN is equal to another at the same place."""
+    """Return whether two values are equal; NaN equals NaN at the same position."""
     if not (isinstance(first, Tensor) and isinstance(second, Tensor)):
         return type(first) is type(second) and (first is second or bool(first == second))
     if first.shape != second.shape or first.dtype != second.dtype:

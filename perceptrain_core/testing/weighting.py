@@ -1,4 +1,4 @@
-"""Does a weighting keep the contract?"""
+"""Checks of a weighting."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def check_weighting(
 ) -> None:
     """Check that a weighting keeps the contract on a loss of several terms.
 
-    It gives finite weights, for terms that the loss has; the gradient of the loss is the weighted
-    sum of the terms' own; ``.grad`` is left alone, and so is everything in validation; a term that
-    vanishes does no harm; it gives the same weights twice from the same random seed, works in
-    float64, and goes on from its ``state_dict``. All this is tried on copies.
+    The weights must be finite and belong to terms of the loss, and the gradient of the loss must be
+    the weighted sum of the terms' gradients. The weighting must not change ``.grad``, or anything
+    during validation. It must survive a term that becomes 0, return the same weights for the same
+    random seed, work in float64, and resume from its ``state_dict``. The checks work on copies.
 
     Args:
         weighting: The weighting, before its first update.
         loss_fn: A loss whose metrics are its terms.
-        batch: A batch for it. By default there are points for the model of the default.
-        model: A model for it. By default a small PINN of three equations, named by the weighting
-            if it has ``names``.
+        batch: A batch for the loss. Default: points for the default model.
+        model: A model for the loss. Default: a small PINN with three equations, named after the
+            ``names`` of the weighting if it has any.
 
     Raises:
-        ConformanceError: It does not; the message lists every fault.
+        ConformanceError: A check failed; the message lists every fault.
     """
     with kept_random_state(), torch.enable_grad():
         checks = _run(weighting, loss_fn, batch, model)
@@ -51,12 +51,12 @@ def check_weighting(
 
 def _run(weighting: Any, loss_fn: Any, batch: Any, model: nn.Module | None) -> list[Check]:
     first = run_check("is a module with every and update", _kind_faults, weighting)
-    if first.faults:  # nothing further can be asked of it
+    if first.faults:  # the other checks would fail too
         return [first]
     if model is None:
         model, batch = _default(weighting)
     case = Case(WeightedLoss(loss_fn, weighting), batch, model)
-    second = run_check("gives good weights", _weight_faults, case)
+    second = run_check("returns finite weights", _weight_faults, case)
     if second.faults:
         return [second]
     return [first, second, *(run_check(name, find, case) for name, find in _CHECKS.items())]
@@ -95,7 +95,7 @@ def _equation(scale: float) -> Callable[[Tensor, nn.Module], Tensor]:
 
 
 def _descend(case: Case, steps: int = _STEPS) -> Iterator[Mapping[str, Any]]:
-    """Train for some steps, and give the metrics of each, after its backward pass."""
+    """Train for some steps, and yield the metrics of each after its backward pass."""
     modules = [part for part in (case.model, case.loss_fn) if isinstance(part, nn.Module)]
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     for _ in range(steps):
@@ -127,7 +127,7 @@ def _gradient_faults(case: Case) -> Iterator[str]:
     case = case.copy()
     combine = getattr(case.loss_fn.weighting, "combine", weighted_sum)  # type: ignore[attr-defined]
     if getattr(combine, "__func__", combine) not in (weighted_sum, Weighting.combine):
-        return  # the loss is something else than the weighted sum
+        return  # the loss is not the weighted sum
     named = {n: p for n, p in case.model.named_parameters() if p.requires_grad}
     for number, metrics in enumerate(_descend(case), start=1):
         weights = _weights(metrics)
@@ -181,7 +181,7 @@ def _vanish_faults(case: Case) -> Iterator[str]:
 def _repeat_faults(case: Case) -> Iterator[str]:
     first, second = ([_weights(m) for m in _descend(case.copy())] for _ in range(2))
     if first != second:
-        yield "from the same random seed it gave other weights; draw from torch's generator"
+        yield "it returns different weights for the same random seed; draw from torch's generator"
 
 
 def _float64_faults(case: Case) -> Iterator[str]:
@@ -201,16 +201,16 @@ def _state_faults(case: Case) -> Iterator[str]:
     after, restored = ([_weights(m) for m in _descend(c)] for c in (used, fresh))
     if after != restored:
         yield (
-            "restored from its state_dict it goes on with other weights; keep what update needs "
-            "in buffers, or in Weighting.memory"
+            "restored from its state_dict it continues with different weights; store the state "
+            "that update needs in buffers, or in Weighting.memory"
         )
 
 
 _CHECKS = {
     "has the gradient of the weighted sum": _gradient_faults,
-    "changes nothing but its weights, and nothing in validation": _change_faults,
-    "holds when a term vanishes": _vanish_faults,
-    "gives the same weights twice": _repeat_faults,
+    "changes only its weights, and nothing in validation": _change_faults,
+    "survives a term that becomes 0": _vanish_faults,
+    "returns the same weights twice": _repeat_faults,
     "works in float64": _float64_faults,
-    "keeps its state in state_dict": _state_faults,
+    "saves its state in state_dict": _state_faults,
 }

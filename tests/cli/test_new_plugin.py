@@ -51,7 +51,7 @@ def test_it_installs_and_passes(
     pytest_options = ["-q", "-p", "no:cacheprovider", "-W", "error"]
     tested = forks.run("-m", "pytest", *pytest_options, cwd=project, env=env)
     assert tested.returncode == 0, tested.stdout
-    assert "7 passed" in tested.stdout
+    assert "14 passed" in tested.stdout
 
 
 def test_what_it_writes_is_clean(tmp_path: Path) -> None:

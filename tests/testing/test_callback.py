@@ -119,16 +119,16 @@ class CountsOnly(Callback):
 
 BAD: list[tuple[Any, str]] = [
     (print, "it is builtin_function_or_method; a subclass of perceptrain.Callback was expected"),
-    (StartsOver(), r"goes on after a resume: after a resume state_dict\(\)\['count'\] changed"),
-    (Forgets(), r"gives a plain state and takes it back: state_dict\(\)\['count'\] changed"),
-    (Leaves(), "leaves the model .*: the training mode of the model changed"),
-    (Seeds(), "it seeds the random numbers of torch"),
-    (Shrinks(), "leaves the model .*: the parameter '0.weight' changed"),
-    (Elsewhere(), r"it wrote notes\.txt outside of the folder of the run"),
+    (StartsOver(), r"resumes from its state: after a resume state_dict\(\)\['count'\] changed"),
+    (Forgets(), r"saves a plain state and restores it: state_dict\(\)\['count'\] changed"),
+    (Leaves(), "does not change the model .*: the training mode of the model changed"),
+    (Seeds(), "it seeds torch's global random numbers"),
+    (Shrinks(), "does not change the model .*: the parameter '0.weight' changed"),
+    (Elsewhere(), r"it wrote notes\.txt outside the run folder"),
     (Vector(), "it raised .*test_callback.py, line"),
-    (CountsOnly(), "after a resume its count is 2, and 4 in a run that was never stopped"),
-    (Holds(), "gives a plain state and takes it back: it raised"),
-    (Ruins(), "runs in a fit, and in another"),
+    (CountsOnly(), "after a resume its count is 2, and 4 in an uninterrupted run"),
+    (Holds(), "saves a plain state and restores it: it raised"),
+    (Ruins(), "works in two fits in a row"),
     (Once(), "it raised RuntimeError: used up"),
 ]
 

@@ -239,10 +239,10 @@ class NoCopy:
     __call__ = staticmethod(good)
 
 
-RESULT, REACHES = "gives (loss, metrics)", "reaches the parameters of the model"
-WITHOUT, CHANGES = "works without gradients", "changes nothing that it is given"
-TWICE, DOUBLE = "gives the same result twice", "moves to float64"
-STATE = "keeps its state in state_dict"
+RESULT, REACHES = "returns (loss, metrics)", "reaches the parameters of the model"
+WITHOUT, CHANGES = "works without gradients", "does not change its inputs"
+TWICE, DOUBLE = "returns the same result twice", "moves to float64"
+STATE = "saves its state in state_dict"
 
 BAD = {
     "bare tensor": (lambda b, m: good(b, m)[0], RESULT, "alone"),
@@ -257,7 +257,11 @@ BAD = {
     "constant": (constant, REACHES, "does not depend on the parameters"),
     "detached": (detached, REACHES, "does not depend on the parameters"),
     "infinite gradient": (infinite_gradient, REACHES, "is NaN or infinite"),
-    "other value": (only_with_gradients, WITHOUT, "under torch.no_grad(); the same was expected"),
+    "other value": (
+        only_with_gradients,
+        WITHOUT,
+        "under torch.no_grad(); the same value was expected",
+    ),
     "needs gradients": (raises_without_gradients, WITHOUT, "it raised RuntimeError"),
     "batch": (with_side_effect(lambda b, m: b[1].add_(1)), CHANGES, "batch[1] changed"),
     "points": (
@@ -319,8 +323,8 @@ def test_a_dict_whose_keys_it_changes(model, batch):
         check_loss(pops, {"x": batch[0], "y": batch[1]}, model)
     assert str(caught.value).splitlines() == [
         "The loss 'pops' does not keep the contract.",
-        "- changes nothing that it is given: batch['y'] is gone",
-        "- changes nothing that it is given: batch['z'] is new",
+        "- does not change its inputs: batch['y'] is missing",
+        "- does not change its inputs: batch['z'] is new",
     ]
 
 

@@ -119,8 +119,8 @@ def test_every_fault_is_listed_at_once(site):
     assert title == "The plugin 'acme' does not keep the contract."
     starts = [
         "- imports lightly: it imports numpy (",
-        "- has names of its own: the loss 'mse' has the name of a built-in, which keeps it: it can "
-        "be reached as 'acme/mse' only",
+        "- has names of its own: the name of the loss 'mse' is also in the built-ins, which keep "
+        "it: it is available only as 'acme/mse'",
         "- has a summary for each name: the loss 'long' has a summary of 101 characters: write one",
         "- has a summary for each name: the loss 'gone' has no summary: write one line of at most",
         "- has targets that can be imported: The loss 'gone' of acme 1.0 cannot be loaded: ",
@@ -184,8 +184,8 @@ def test_a_name_that_another_plugin_has_is_told(site):
     site.plugin("two", offer("losses", loss("plain")))
     assert faults("two") == {
         "has names of its own": (
-            "the loss 'plain' has the name of one of one, and neither has it then: it can be "
-            "reached as 'two/plain' only; choose another name",
+            "the name of the loss 'plain' is also in one, so neither keeps it: it is available "
+            "only as 'two/plain'; choose another name",
         )
     }
 
@@ -215,12 +215,22 @@ class NoCallback:
 """
 
 
+def test_an_export_that_cannot_be_imported(site):
+    site.module("acme_losses", LOSSES)
+    exports = "__all__ = ['plain', 'gone']\nfrom perceptrain import lazy_exports\n"
+    exports += "with lazy_exports(__name__):\n    from acme_losses import plain, gone\n"
+    offered = "@hookimpl\ndef perceptrain_losses():\n    return [Spec('plain', plain, 'A loss.')]\n"
+    site.plugin("acme", exports + offered)
+    (fault,) = faults("acme")["has exports that can be imported"]
+    assert fault.startswith("acme.gone cannot be imported: AttributeError: module 'acme_losses'")
+
+
 def test_targets_that_change_the_process_are_told_and_undone(site):
     site.module("acme_losses", PARTS)
     site.plugin("seeds", offer("losses", loss("loss")))
     (fault,) = faults("seeds")["has targets that can be imported"]
     assert fault == (
-        "importing the loss 'loss' changes the default dtype, the random numbers of torch, for the "
+        "importing the loss 'loss' changes the default dtype, the random numbers of torch for the "
         "whole process"
     )
     assert torch.get_default_dtype() is torch.float32
@@ -236,7 +246,7 @@ def test_what_is_of_another_kind_is_told(site):
     assert set(faults("kinds")["has targets that can be called"]) == {
         "the loss 'swapped' takes (model, batch): the batch comes first",
         "the loss 'later' is an async function: write a plain one",
-        "the callback 'none' is a class that is no Callback: derive it from that",
+        "the callback 'none' is not a subclass of Callback: derive it from Callback",
         "the dataset 'misplaced' takes a batch and a model, as a loss does: offer it as a loss",
     }
 
@@ -248,7 +258,7 @@ def test_loading_that_prints_or_changes_the_process_is_told(site, monkeypatch):
     source += "logging.basicConfig(level=10)\natexit.register(print, 'bye')\n"
     site.plugin("loud", source + offer("losses", loss("plain")))
     assert faults("loud")["imports lightly"] == (
-        "loading it changes the environment, for the whole process",
-        "loading it changes the configuration of logging, for the whole process",
+        "loading it changes the environment for the whole process",
+        "loading it changes the configuration of logging for the whole process",
         "it prints 'hello' when it is loaded",
     )

@@ -187,29 +187,37 @@ def hooks(batch, model):
     return good(batch, model)
 
 
-REACHES, CHANGES = "reaches the parameters of the model", "changes nothing that it is given"
-GRAPH, PROCESS = "holds no graph of its own", "leaves the process as it is"
-RESULT, WITHOUT = "gives (loss, metrics)", "works without gradients"
+REACHES, CHANGES = "reaches the parameters of the model", "does not change its inputs"
+GRAPH, PROCESS = "keeps no extra graph", "does not change the process"
+RESULT, WITHOUT = "returns (loss, metrics)", "works without gradients"
 WRAPPED = "works with a wrapped model"
-STATE, DEVICE = "keeps its state in state_dict", "moves to another device"
+STATE, DEVICE = "saves its state in state_dict", "moves to another device"
 
 BAD = {
-    "steps": (Steps(), STATE, "give it state_dict and load_state_dict"),
+    "steps": (Steps(), STATE, "implement state_dict and load_state_dict"),
     "steps of a module": (StepsOfModule(), STATE, "restored from its state_dict it is"),
-    "own generator": (OwnGenerator(), STATE, "when it begins anew, as in a resumed run"),
-    "own graph": (own_graph, GRAPH, "the metric 'mae' holds a graph that the loss is not made of"),
+    "own generator": (OwnGenerator(), STATE, "from a fresh start, as in a resumed run"),
+    "own graph": (own_graph, GRAPH, "the metric 'mae' has a graph that is not part of the loss's"),
     "kept loss": (Keeps("loss"), GRAPH, "it keeps the loss with its graph after the step"),
     "same dict": (Keeps("metrics"), GRAPH, "the same dict of metrics each time"),
-    "rounded": (rounded, REACHES, "its gradient is zero everywhere, though it goes from"),
+    "rounded": (
+        rounded,
+        REACHES,
+        "its gradient is zero everywhere, although changing the parameters",
+    ),
     "cpu tensors": (tensors_of_the_cpu, DEVICE, "make tensors on the device of the batch"),
-    "cpu weights": (Weighted(), DEVICE, "in buffers of an nn.Module"),
+    "cpu weights": (Weighted(), DEVICE, "as buffers of an nn.Module"),
     "cpu number": (number_of_the_cpu, DEVICE, "it is still on cpu"),
-    "seeds torch": (seeds("torch"), PROCESS, "seeds the random numbers of torch"),
-    "seeds numpy": (seeds("NumPy"), PROCESS, "seeds the random numbers of NumPy"),
-    "seeds python": (seeds("Python"), PROCESS, "seeds the random numbers of Python"),
-    "own parameter": (OwnParameter(), REACHES, "that nobody trains: a loss with parameters is an"),
+    "seeds torch": (seeds("torch"), PROCESS, "seeds the global random numbers of torch"),
+    "seeds numpy": (seeds("NumPy"), PROCESS, "seeds the global random numbers of NumPy"),
+    "seeds python": (seeds("Python"), PROCESS, "seeds the global random numbers of Python"),
+    "own parameter": (
+        OwnParameter(),
+        REACHES,
+        "that is not trained: make a loss with parameters an",
+    ),
     "moves in validation": (MovesInValidation(), CHANGES, "the state of the loss['mean'] changed"),
-    "baseline": (Baseline(), STATE, "give it state_dict and load_state_dict"),
+    "baseline": (Baseline(), STATE, "implement state_dict and load_state_dict"),
     "late": (Late(), STATE, "its steps is 5 after 5 steps, and 0 in a resumed run"),
     "metric loss": (lambda b, m: (good(b, m)[0], {"loss": 7.0}), RESULT, "is called 'loss'"),
     "metric nan": (lambda b, m: (good(b, m)[0], {"a": torch.nan}), RESULT, "term 'a' is nan"),
@@ -265,7 +273,7 @@ def test_terms_that_add_up_to_the_loss_may_hold_a_graph(batch, model):
         loss, metrics = halves(batch, model)
         return loss, metrics | {"slope": model(batch[0]).mean()}
 
-    with pytest.raises(ConformanceError, match="the metric 'slope' holds a graph") as caught:
+    with pytest.raises(ConformanceError, match="the metric 'slope' has a graph") as caught:
         check_loss(one_too_many, batch, model)
     assert len(str(caught.value).splitlines()) == 2
 

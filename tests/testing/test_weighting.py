@@ -124,16 +124,19 @@ BAD: list[tuple[Any, str]] = [
     (NoEvery(), r"its attribute every is None; a whole number of 1 or more was expected"),
     (NoModule(), r"it is NoModule; a torch.nn.Module was expected"),
     (nn.Linear(1, 1), r"it has no method update\(terms, grads\)"),
-    (Infinite(), r"gives good weights: the weight of 'inside' is inf after 1 steps"),
+    (Infinite(), r"returns finite weights: the weight of 'inside' is inf after 1 steps"),
     (Vector(), r"Vector.update returned a tensor of shape \(2,\) .* as the weight of 'inside'"),
     (
         Unknown(),
         r"Unknown.update returned a weight for 'nowhere'; the terms of the loss are 'inside'",
     ),
-    (Forgets(), r"keeps its state in state_dict: restored from its state_dict it goes on with"),
-    (Draws(), r"gives the same weights twice: from the same random seed it gave other weights"),
-    (Vanishes(), r"holds when a term vanishes: the weight of 'start' is inf when a term is 0"),
-    (Touches(), r"changes nothing but its weights.*\.grad of the parameter '\S+' changed"),
+    (Forgets(), r"saves its state in state_dict: restored from its state_dict it continues with"),
+    (
+        Draws(),
+        r"returns the same weights twice: it returns different weights for the same random seed",
+    ),
+    (Vanishes(), r"survives a term that becomes 0: the weight of 'start' is inf when a term is 0"),
+    (Touches(), r"changes only its weights.*\.grad of the parameter '\S+' changed"),
     (Raises(), r"it raised RuntimeError: no weights today"),
 ]
 

@@ -1,7 +1,7 @@
-"""Checks of options that say what was given and what was expected.
+"""Checks of options, whose errors say what the value was and what was expected.
 
-Each takes options by their names, and raises ConfigError for the first that cannot be. Numbers of
-numpy are numbers, as in ``num_classes=labels.max() + 1``.
+Each function accepts options as keyword arguments, and raises ConfigError for the first invalid
+one. NumPy numbers are valid, as in ``num_classes=labels.max() + 1``.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from perceptrain.errors import ConfigError
 
 
 def check_numbers(**options: Any) -> None:
-    """Refuse what is no finite number."""
+    """Require finite numbers."""
     _check(options, _is_number, "a finite number")
 
 
 def check_positive(**options: Any) -> None:
-    """Refuse what is no finite number above 0."""
+    """Require finite numbers above 0."""
     _check(options, lambda value: _is_number(value) and value > 0, "a finite number above 0")
 
 
 def check_share(**options: Any) -> None:
-    """Refuse what is no number above 0, and at most 1."""
+    """Require numbers above 0 and at most 1."""
     fits = "a number above 0, and at most 1"
     _check(options, lambda value: _is_number(value) and 0 < value <= 1, fits)
 
 
 def check_order(**options: Any) -> None:
-    """Refuse what is no order of a norm."""
+    """Require orders of a norm."""
     fits = "a number above 0, or infinity"
     _check(options, lambda value: _is(value, Real) and value > 0, fits)
 
 
 def check_counts(**options: Any) -> None:
-    """Refuse what is no whole number of 1 or more."""
+    """Require whole numbers of 1 or more."""
     _check(options, lambda value: _is(value, Integral) and value >= 1, "a whole number, 1 or more")
 
 
 def check_flags(**options: Any) -> None:
-    """Refuse what is neither True nor False."""
+    """Require True or False."""
     _check(options, lambda value: isinstance(value, bool), "true or false")
 
 
 def check_choice(choices: Sequence[str], **options: Any) -> None:
-    """Refuse what is none of the choices."""
+    """Require one of the choices."""
     _check(options, lambda value: value in choices, f"one of {', '.join(choices)}")
 
 

@@ -31,7 +31,7 @@ from perceptrain_metric_learning.checks import (
 #: A part of a loss: its name, a mapping ``{"name": ..., **options}``, the object itself, or None.
 Part: TypeAlias = str | Mapping[str, Any] | nn.Module | None
 
-#: What the library has of each kind, by the names that it is found by here.
+#: The classes of the library for each kind of part, by name.
 PARTS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "miner": {
         "angular": miners.AngularMiner,
@@ -67,7 +67,7 @@ PARTS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     },
 }
 
-# What an object of each kind is.
+# The base class of each kind.
 _BASES = {
     "miner": miners.BaseMiner,
     "distance": distances.BaseDistance,
@@ -75,10 +75,10 @@ _BASES = {
     "regularizer": regularizers.BaseRegularizer,
 }
 
-# Options of parts that are parts again: the distance of a miner, the reducer of a regularizer.
+# Options that are parts themselves: the distance of a miner, the reducer of a regularizer.
 _NESTED = ("distance", "reducer")
 
-# Options that the library takes unseen, to fail at the first batch or to mean something else.
+# Options that the library does not check; it fails on the first batch or misreads them.
 _CHECKS: dict[str, Callable[..., None]] = {
     **dict.fromkeys(("angle", "cutoff", "nonzero_loss_cutoff", "epsilon"), check_numbers),
     **dict.fromkeys(("margin", "pos_margin", "neg_margin", "power"), check_numbers),
@@ -93,20 +93,20 @@ _CHECKS: dict[str, Callable[..., None]] = {
 
 
 def get_part(kind: str, part: Part) -> nn.Module | None:
-    """Make a part of a loss.
+    """Build a part of a loss.
 
     Args:
         kind: ``"miner"``, ``"distance"``, ``"reducer"`` or ``"regularizer"``.
-        part: A name of `PARTS`; a mapping of ``"name"`` and the options of the library's class,
-            among which a distance or reducer is a part again; an object of the library, or of a
-            subclass of its base class, which comes back as it is; or None.
+        part: A name in `PARTS`; a mapping with ``"name"`` and options of the library's class, in
+            which a distance or reducer can be a part too; an object of the library or of a
+            subclass of its base class, which is returned unchanged; or None.
 
     Returns:
         The part; None for None.
 
     Raises:
-        ConfigError: The kind, the name or an option is unknown, a value cannot be, or the part is
-            something else.
+        ConfigError: The kind, the name or an option is unknown, a value is invalid, or the part
+            has another type.
     """
     if kind not in PARTS:
         raise ConfigError(f"There is no kind of part {kind!r}.{_near(kind, PARTS)}")
@@ -125,17 +125,17 @@ def get_part(kind: str, part: Part) -> nn.Module | None:
 
 
 def build(label: str, target: Callable[..., nn.Module], options: Mapping[str, Any]) -> nn.Module:
-    """Make an object of the library; what it refuses becomes an error that names it.
+    """Build an object of the library, and convert its errors.
 
     Raises:
-        ConfigError: The library refuses the options.
+        ConfigError: The library rejects the options.
     """
     try:
         return target(**options)
     except (TypeError, ValueError, AssertionError) as error:
-        reason = str(error).strip() or "a value that it cannot take"
+        reason = str(error).strip() or "an invalid value"
         if fixed := search("multiple values for keyword argument ('.*')", reason):
-            reason = f"it has a {fixed[1]} of its own, which cannot be set"
+            reason = f"it sets {fixed[1]} itself, so that cannot be set"
         given = {key: value for key, value in options.items() if value is not None}
         raise ConfigError(f"{label} with {given!r}: {reason}.") from error
 
@@ -168,7 +168,7 @@ def _value(label: str, key: str, value: Any) -> Any:
 
 
 def _weights(label: str, value: Any) -> Tensor:
-    """The weights of classes, which are numbers in a run file and a tensor in the library."""
+    """Convert class weights, numbers in a run file, to the tensor that the library expects."""
     try:
         weights = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError):
@@ -179,7 +179,7 @@ def _weights(label: str, value: Any) -> Tensor:
 
 
 def _options(target: Any) -> list[str]:
-    """The options of a class whose constructor hands the rest to that of its base."""
+    """List the options of a class whose constructor passes the rest to its base class."""
     known: dict[str, None] = {}
     for base in target.__mro__:
         if base is nn.Module:
@@ -194,4 +194,4 @@ def _options(target: Any) -> list[str]:
 def _near(name: str, known: Any) -> str:
     near = get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{hint} There are: {', '.join(known)}."
+    return f"{hint} Known: {', '.join(known)}."

@@ -1,4 +1,4 @@
-"""The measure of an embedding: is the nearest neighbour of the same class?"""
+"""Precision at 1, a quality measure of embeddings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 from perceptrain.errors import DataError, ShapeError
 
-# Rows of the matrix of similarities that are in memory at once.
+# Rows of the similarity matrix computed at once, to limit memory.
 _ROWS = 1024
 
 
 @torch.no_grad()
 def precision_at_1(embeddings: Tensor, labels: Tensor) -> float:
-    """Give the share of samples whose nearest other sample has their label (also recall at 1).
+    """Return the fraction of samples whose nearest neighbour has their label (also recall at 1).
 
     Args:
         embeddings: Of shape ``(N, d)``, N at least 2, of a floating dtype, on any device; compared
@@ -25,7 +25,7 @@ def precision_at_1(embeddings: Tensor, labels: Tensor) -> float:
 
     Raises:
         ShapeError: The shapes do not fit.
-        DataError: There are fewer than two samples, or no floating embeddings in a tensor.
+        DataError: There are fewer than two samples, or the embeddings are not a floating tensor.
     """
     if not isinstance(embeddings, Tensor) or not embeddings.is_floating_point():
         given = embeddings.dtype if isinstance(embeddings, Tensor) else type(embeddings).__name__
@@ -37,7 +37,9 @@ def precision_at_1(embeddings: Tensor, labels: Tensor) -> float:
             f"{tuple(labels.shape)}; expected (N, d) and (N,)."
         )
     if len(labels) < 2:
-        raise DataError(f"There are {len(labels)} samples; expected 2 or more, to find neighbours.")
+        raise DataError(
+            f"There are {len(labels)} samples; expected at least 2, to find neighbours."
+        )
     unit = torch.nn.functional.normalize(embeddings, dim=1)
     hits = 0.0
     for start in range(0, len(unit), _ROWS):

@@ -173,7 +173,7 @@ class Two(nn.Module):
 
 
 def test_wrong_outputs() -> None:
-    with pytest.raises(DataError, match="The model gave tuple"):
+    with pytest.raises(DataError, match="The model returned tuple"):
         get_loss("supcon")(data(), Two())
 
 

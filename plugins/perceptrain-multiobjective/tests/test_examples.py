@@ -4,47 +4,27 @@ from __future__ import annotations
 
 import re
 import runpy
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from perceptrain import WeightedLoss, get_weighting, registry
+from perceptrain import WeightedLoss, get_weighting
+from perceptrain.testing import check_readme
 
 FOLDER = Path(__file__).parent.parent
-README = (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def test_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec("\n".join(blocks("python")), names)
-    printed = re.findall(r"first (\S+), second (\S+) square metres", capsys.readouterr().out)
+def test_the_readme_is_true() -> None:
+    readme = check_readme(FOLDER / "README.md", "perceptrain-multiobjective")
+    printed = re.findall(r"first (\S+), second (\S+) square metres", readme.printed)
     plain, ruled = [tuple(map(float, each)) for each in printed]
     assert max(ruled) < max(plain) / 4  # the worse task is the better for the rule
+    names = readme.namespace
     again = names["train"](WeightedLoss(names["two_tasks"], "config"), seed=1)
     assert max(again["train_first"], again["train_second"] / 1e4) < 0.02
     assert "train_weight_second" in again
-
-
-def test_the_run_file_of_the_readme_names_a_weighting() -> None:
-    (run,) = map(tomllib.loads, blocks("toml"))
+    (run,) = readme.run_files
     assert get_weighting(run["weighting"]).every == 5
-
-
-def test_the_readme_has_all_names() -> None:
-    offered = {
-        entry.name
-        for plugin in registry(refresh=True).plugins
-        if plugin.distribution == "perceptrain-multiobjective"
-        for entries in plugin.provides.values()
-        for entry in entries
-    }
-    assert set(re.findall(r"^\| weighting \| `(\w+)`", README, re.M)) == offered
 
 
 def test_the_example_shows_who_finds_the_middle(tmp_path: Path) -> None:

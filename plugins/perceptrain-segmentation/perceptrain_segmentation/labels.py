@@ -1,4 +1,4 @@
-"""Do the logits of a model and the labels fit, and what are the labels?"""
+"""Checks and shapes of logits and labels."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from perceptrain.errors import DataError, ShapeError
 
 
 def split_batch(batch: Any) -> tuple[Any, Any]:
-    """Take a batch apart.
+    """Split a batch into images and labels.
 
     Args:
-        batch: ``(images, labels)``, a tuple or a list; or a dict with "image" and "label", and
-            whatever else, as MONAI's loaders give it.
+        batch: ``(images, labels)``, a tuple or a list; or a dict with "image" and "label" and
+            possibly other keys, as MONAI's loaders yield.
 
     Returns:
         The images and the labels.
 
     Raises:
-        DataError: The batch is anything else.
+        DataError: The batch has another form.
     """
     if isinstance(batch, (tuple, list)) and len(batch) == 2:
         return batch[0], batch[1]
@@ -41,7 +41,7 @@ def split_batch(batch: Any) -> tuple[Any, Any]:
 
 
 def fit_labels(logits: Any, labels: Any) -> tuple[Tensor, Tensor]:
-    """Check the logits and the labels, and give the labels a channel dimension.
+    """Check the logits and the labels, and add a channel dimension to the labels.
 
     Args:
         logits: Floats of shape ``(N, K, H, W[, D])``.
@@ -51,14 +51,18 @@ def fit_labels(logits: Any, labels: Any) -> tuple[Tensor, Tensor]:
         The logits, and the labels of shape ``(N, 1, H, W[, D])`` or ``(N, K, H, W[, D])``.
 
     Raises:
-        ShapeError: The shapes do not fit.
-        DataError: One of them is no tensor or has a wrong dtype, or the batch is empty.
+        ShapeError: The shapes do not match.
+        DataError: One is not a tensor or has a wrong dtype, or the batch is empty.
     """
     _require_logits(logits)
     if not isinstance(labels, Tensor) or labels.is_complex():
         got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
         raise DataError(f"The labels are {got}; expected a tensor of class indices, or one-hot.")
-    if labels.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch can do little with them
+    if labels.dtype in (
+        torch.uint16,
+        torch.uint32,
+        torch.uint64,
+    ):  # torch supports few operations on them
         labels = labels.long()
     size = logits.shape[:1] + logits.shape[2:]
     if labels.shape == size:
@@ -67,22 +71,22 @@ def fit_labels(logits: Any, labels: Any) -> tuple[Tensor, Tensor]:
     if channels in (1, logits.shape[1]) and labels.shape[:1] + labels.shape[2:] == size:
         return logits, labels
     raise ShapeError(
-        f"The model gave {tuple(logits.shape)} and the labels have shape {tuple(labels.shape)}; "
-        f"expected labels of shape {_shape(size, 1)} or {tuple(size)} with class indices, or "
-        f"one-hot of {_shape(size, logits.shape[1])}. {_mend(logits, labels)}"
+        f"The model returned {tuple(logits.shape)} and the labels have shape "
+        f"{tuple(labels.shape)}; expected labels of shape {_shape(size, 1)} or {tuple(size)} with "
+        f"class indices, or one-hot of {_shape(size, logits.shape[1])}. {_mend(logits, labels)}"
     )
 
 
 def check_values(labels: Tensor, classes: int | None, ignore_index: int | None) -> None:
-    """Check what labels hold. On a GPU this waits for the device.
+    """Check the values of labels. On a GPU this waits for the device.
 
     Args:
-        labels: Labels as `fit_labels` gives them.
-        classes: The number of classes, if they are indices; None for channels of values in [0, 1].
-        ignore_index: A value that may be there too.
+        labels: Labels that `fit_labels` returned.
+        classes: The number of classes if labels are indices; None for channels of values in [0, 1].
+        ignore_index: A further valid value.
 
     Raises:
-        DataError: A label is no class, or not in [0, 1].
+        DataError: A label is not a class, or not in [0, 1].
     """
     known = labels
     if ignore_index is not None:
@@ -132,12 +136,12 @@ def _require_logits(logits: Any) -> None:
         raise DataError(f"The model returned {logits.dtype}; expected logits, which are floats.")
     if logits.ndim < 3:
         raise ShapeError(
-            f"The model gave {tuple(logits.shape)}; expected (N, K, H, W) or (N, K, H, W, D): "
+            f"The model returned {tuple(logits.shape)}; expected (N, K, H, W) or (N, K, H, W, D): "
             "logits for K classes at each pixel."
         )
     if not logits.numel():
         raise DataError(
-            f"The model gave {tuple(logits.shape)}, nothing at all: leave empty batches out."
+            f"The model returned {tuple(logits.shape)}, nothing at all: leave empty batches out."
         )
 
 

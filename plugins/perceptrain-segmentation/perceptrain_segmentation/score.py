@@ -17,37 +17,36 @@ def dice_score(
     threshold: float = 0.0,
     ignore_index: int | None = None,
 ) -> Tensor:
-    """Dice score ``2 |A and B| / (|A| + |B|)`` of the hard prediction, the mean over the classes.
+    """Dice score ``2 |A and B| / (|A| + |B|)`` of the hard prediction, averaged over classes.
 
-    It is taken for each image and each class that the image's labels have, without the background
-    (class 0), and the mean is over these, as in ``monai.metrics.compute_dice`` with
-    ``include_background=False``. Where no image of the batch has any class, an image and class
-    count 1 if nothing was predicted and 0 otherwise.
+    The average is over each image and each class in its labels, except the background (class 0), as
+    in ``monai.metrics.compute_dice`` with ``include_background=False``. If no image in the batch
+    has any class, each image and class scores 1 if nothing was predicted and 0 otherwise.
 
     Args:
-        logits: Floats of shape ``(N, K, H, W[, D])``. The prediction is the class of the largest.
-            With ``K = 1``, or with ``multilabel``, it is whether a logit is above the threshold,
-            and every channel counts.
+        logits: Floats of shape ``(N, K, H, W[, D])``. The prediction is the class with the largest
+            logit. With ``K = 1`` or ``multilabel``, each channel is predicted where its logit is
+            above the threshold, and every channel counts.
         labels: Class indices of shape ``(N, H, W[, D])`` or ``(N, 1, H, W[, D])``, or one-hot
             ``(N, K, H, W[, D])``.
-        multilabel: Whether classes may overlap, so that each channel is predicted by itself.
-        threshold: For channels by themselves: 0 for logits, 0.5 for probabilities.
-        ignore_index: A label whose pixels do not count. With one-hot labels that is the class of
-            this channel, or, if there is no such channel, pixels that have no class.
+        multilabel: Whether classes may overlap, so that channels are predicted independently.
+        threshold: For independent channels: 0 for logits, 0.5 for probabilities.
+        ignore_index: A label whose pixels do not count. With one-hot labels, the pixels
+            of this class, or, if there is no such channel, the pixels without a class.
 
     Returns:
         The score in [0, 1], a 0-dim float32 tensor without a graph.
 
     Raises:
-        ShapeError: The shapes do not fit.
-        DataError: One of them is no tensor or has a wrong dtype.
+        ShapeError: The shapes do not match.
+        DataError: One is not a tensor or has a wrong dtype.
     """
     logits, labels = fit_labels(logits, labels)
     channels = logits.shape[1]
     if channels == 1 or multilabel:
         predicted, truth = logits > threshold, _as_channels(labels, channels)
     else:
-        # The same as argmax, which takes ten times as long on a CPU.
+        # Equal to argmax, but ten times as fast on a CPU.
         predicted = _as_channels(logits.max(1, keepdim=True).indices, channels)[:, 1:]
         truth = _as_channels(labels, channels)[:, 1:]
     if ignore_index is not None:
@@ -65,7 +64,7 @@ def _mean_dice(predicted: Tensor, truth: Tensor) -> Tensor:
 
 
 def _count(mask: Tensor) -> Tensor:
-    return mask.flatten(2).sum(2, dtype=torch.int32)  # several times as fast as int64
+    return mask.flatten(2).sum(2, dtype=torch.int32)  # several times faster than int64
 
 
 def _as_channels(labels: Tensor, channels: int) -> Tensor:

@@ -107,9 +107,11 @@ def test_options(options: dict[str, Any], message: str) -> None:
 
 def test_what_cannot_be() -> None:
     batch = pixels()
-    with pytest.raises(ConfigError, match="the model gave 3 levels; expected a weight for each"):
+    with pytest.raises(
+        ConfigError, match="the model returned 3 levels; expected a weight for each"
+    ):
         get_loss("deep_supervision", weights=[1.0])(batch, Pyramid())
-    with pytest.raises(DataError, match="gave no outputs"):
+    with pytest.raises(DataError, match="returned no outputs"):
         get_loss("deep_supervision")(batch, lambda x: [])
     with pytest.raises(DataError, match="The model returned a str"):
         get_loss("deep_supervision")(batch, lambda x: ["logits"])

@@ -21,7 +21,7 @@ def indices(*shape: int, top: int = 3) -> Tensor:
     [
         ("dice", {"reduction": "none"}, "one number"),
         ("dice", {"include_background": "no"}, "include_background='no'; expected True or False"),
-        ("dice", {"softmax": True, "sigmoid": True}, "softmax and sigmoid are given"),
+        ("dice", {"softmax": True, "sigmoid": True}, "softmax and sigmoid are set"),
         ("dice", {"softmax": True, "other_act": torch.tanh}, "at most one"),
         ("dice", {"other_act": "tanh"}, "a function or None"),
         ("dice", {"smooth_nr": -1}, "smooth_nr=-1; expected a number of 0 or more"),
@@ -125,9 +125,9 @@ def test_softmax_twice(name: str, options: dict[str, Any], message: str) -> None
 @pytest.mark.parametrize(
     ("name", "options", "channels", "message"),
     [
-        ("dice", {"softmax": True}, 1, "softmax=True is given"),
-        ("focal", {"use_softmax": True}, 1, "use_softmax=True is given"),
-        ("dice", {"to_onehot_y": True}, 1, "to_onehot_y=True is given"),
+        ("dice", {"softmax": True}, 1, "softmax=True is set"),
+        ("focal", {"use_softmax": True}, 1, "use_softmax=True is set"),
+        ("dice", {"to_onehot_y": True}, 1, "to_onehot_y=True is set"),
         ("dice", {"to_onehot_y": False}, 3, "expected 3 channels of labels"),
         ("dice", {"weight": [1.0, 2.0]}, 3, "DiceLoss, 3 channels: .*weight"),
         ("focal", {"weight": [1.0, 2.0]}, 3, "FocalLoss, 3 channels: .*weight"),
@@ -140,7 +140,7 @@ def test_softmax_twice(name: str, options: dict[str, Any], message: str) -> None
             "generalized_wasserstein_dice",
             {"dist_matrix": [[0, 1], [1, 0]]},
             3,
-            r"dist_matrix is 2 x 2, and the model gave \(2, 3, 8, 8\)",
+            r"dist_matrix is 2 x 2, and the model returned \(2, 3, 8, 8\)",
         ),
     ],
 )

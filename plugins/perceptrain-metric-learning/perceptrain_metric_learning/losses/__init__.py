@@ -1,1 +1,1 @@
-"""One loss, one file; what they share is in `embedding_loss` and `proxy_loss`."""
+"""One loss per file; `embedding_loss` and `proxy_loss` have the base classes."""

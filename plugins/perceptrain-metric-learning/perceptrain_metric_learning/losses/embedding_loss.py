@@ -1,4 +1,4 @@
-"""The base of all losses here: embeddings and class labels in, a loss of the library out."""
+"""The base class of all losses: it calls a loss of the library on embeddings and class labels."""
 
 from __future__ import annotations
 
@@ -17,37 +17,42 @@ from torch import Tensor, nn
 from perceptrain.errors import ConfigError, DataError, ShapeError
 from perceptrain_metric_learning.checks import check_numbers
 from perceptrain_metric_learning.parts import Part, build, get_part
+from perceptrain_metric_learning.shared_options import complete
 
-#: What a miner chose: the indices of triplets, three tensors; of pairs, four; None for all.
+#: The indices that a miner selected: three tensors for triplets, four for pairs, None for all.
 Mined: TypeAlias = tuple[Tensor, ...] | None
 
 
 class EmbeddingLoss(nn.Module):
     """A loss of pytorch-metric-learning with the contract ``loss_fn(batch, model)``.
 
-    It is computed in float32 or better, also under autocast: similarities are divided by small
-    temperatures, for which half precision is too coarse.
+    The loss is computed in float32 or higher precision, even under autocast: half precision is too
+    coarse for similarities divided by small temperatures.
 
     Args:
         target: The class of the library.
         options: Its own options.
-        miner: Chooses the pairs or triplets that count; for a loss with proxies, it weighs the
-            samples by how often they are chosen. None for all.
-        distance: Between embeddings; None for the loss's own.
-        reducer: Makes one number of many; None for the loss's own.
-        embedding_regularizer: A penalty of the embeddings; None for none.
-        embedding_reg_weight: Its weight.
+        miner: Selects the pairs or triplets that count: a name, a mapping ``{"name": ...,
+            **options}`` or an object of the library. Default: all count.
+        distance: Between embeddings, in one of the same forms. Default: that of the loss.
+        reducer: Reduces the terms to one number. Default: that of the loss.
+        embedding_regularizer: A penalty on the embeddings. Default: none.
+        embedding_reg_weight: The weight of that penalty.
 
     Attributes:
         criterion: The loss of the library, called with embeddings, labels and mined indices.
         miner: The miner of the library, or None.
 
     Raises:
-        ConfigError: An option cannot be.
+        ConfigError: An option is invalid.
     """
 
     #: The parts of the loss whose non-zero terms are counted, and the metrics of their numbers.
     active: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        complete(cls)
 
     def __init__(
         self,
@@ -64,7 +69,7 @@ class EmbeddingLoss(nn.Module):
         check_numbers(embedding_reg_weight=embedding_reg_weight)
         own = get_part("reducer", reducer)
         if own is None and self.active:
-            # The default of these losses, that counts as well.
+            # Their default reducer, with statistics on.
             own = AvgNonZeroReducer(collect_stats=True)
         parts = {
             "distance": get_part("distance", distance),
@@ -80,15 +85,16 @@ class EmbeddingLoss(nn.Module):
 
         Args:
             batch: ``(inputs, labels)``, the labels integers of shape ``(N,)``.
-            model: A model that gives embeddings of shape ``(N, d)``, of a real floating dtype.
+            model: Returns embeddings of shape ``(N, d)``, of a real floating dtype.
 
         Returns:
-            The loss, and counts as metrics: what the miner chose, and how many terms are not 0. A
-            batch without pairs or triplets gives a loss of 0 with a gradient of 0.
+            The loss, and counts as metrics: how many pairs or triplets the miner selected, and how
+            many terms are not 0. For a batch without pairs or triplets, the loss and its gradient
+            are 0.
 
         Raises:
-            DataError: The batch is no such pair, it is empty, the labels are no integers, or one
-                has no weight in a reducer.
+            DataError: The batch is not such a pair or is empty, the labels are not integers, or a
+                label has no weight in a reducer.
             ShapeError: The shapes do not fit.
             ConfigError: A reducer or regularizer does not fit the loss.
         """
@@ -101,24 +107,24 @@ class EmbeddingLoss(nn.Module):
             return loss, {**_mined(mined), **self._active(), **self.measure(embeddings, labels)}
 
     def check(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Refuse what this loss cannot take.
+        """Raise an error for embeddings or labels that this loss does not support.
 
         Raises:
             DataError: A class has no weight in a reducer.
         """
         for part in self.criterion.modules():
             if isinstance(part, ClassWeightedReducer):
-                # The library would wrap a negative label around; a GPU would stop the process.
+                # The library would index from the end for a negative label; a GPU would abort.
                 low, high = label_range(labels)
                 if low < 0 or high >= len(part.weights):
                     raise DataError(
                         f"The labels go from {low} to {high}, and the reducer has "
-                        f"{len(part.weights)} weights: expected 0 to {len(part.weights) - 1}. Give "
-                        "a weight to each class."
+                        f"{len(part.weights)} weights: expected 0 to {len(part.weights) - 1}. Set "
+                        "a weight for each class."
                     )
 
     def least_dtype(self) -> torch.dtype:
-        """Give the dtype that embeddings of less precision are raised to."""
+        """Return the dtype to which embeddings of lower precision are cast."""
         return torch.float32
 
     def evaluate(self, embeddings: Tensor, labels: Tensor, mined: Mined) -> Tensor:
@@ -127,7 +133,7 @@ class EmbeddingLoss(nn.Module):
         return loss
 
     def measure(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor | float]:
-        """Give further metrics; by default none."""
+        """Return further metrics; by default none."""
         return {}
 
     def _mine_and_evaluate(self, embeddings: Tensor, labels: Tensor) -> tuple[Mined, Tensor]:
@@ -136,13 +142,13 @@ class EmbeddingLoss(nn.Module):
             return mined, self.evaluate(embeddings, labels, mined)
         except Exception as error:
             if not embeddings.isfinite().all():
-                # Some miners find nothing to choose from. A NaN is what a trainer knows to handle.
+                # Some miners fail on NaN. Return a NaN loss, which the trainer handles.
                 return None, (embeddings * torch.nan).sum()
             if isinstance(error, IndexError | NotImplementedError):
                 parts = ", ".join(type(part).__name__ for part in self.criterion.children())
                 raise ConfigError(
-                    f"{type(self).__name__} of {parts} cannot be evaluated: {error}. Give it "
-                    "another reducer or regularizer, or options of these that fit."
+                    f"{type(self).__name__} of {parts} cannot be evaluated: {error}. Use "
+                    "another reducer or regularizer, or other options for it."
                 ) from error
             raise
 
@@ -159,7 +165,7 @@ class EmbeddingLoss(nn.Module):
 
 
 def label_range(labels: Tensor) -> tuple[int, int]:
-    """Give the least label and the greatest, in one transfer from the device."""
+    """Return the smallest and the largest label, in one transfer from the device."""
     low, high = torch.stack(labels.aminmax()).tolist()
     return low, high
 
@@ -188,12 +194,12 @@ def _fitting(embeddings: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
     if not isinstance(embeddings, Tensor) or not embeddings.is_floating_point():
         given = embeddings.dtype if isinstance(embeddings, Tensor) else _describe(embeddings)
         raise DataError(
-            f"The model gave {given}; expected one real tensor of embeddings, of shape (N, d)."
+            f"The model returned {given}; expected one real tensor of embeddings, of shape (N, d)."
         )
     if embeddings.ndim != 2:
         raise ShapeError(
-            f"The model gave embeddings of shape {tuple(embeddings.shape)}; expected (N, d), a row "
-            "for each input. End the model with nn.Flatten() if it gives more dimensions."
+            f"The model returned embeddings of shape {tuple(embeddings.shape)}; expected (N, d), a "
+            "row for each input. If it returns more dimensions, end the model with nn.Flatten()."
         )
     if labels.shape != embeddings.shape[:1]:
         raise ShapeError(
@@ -228,7 +234,7 @@ def _reshaping(labels: Tensor, size: int) -> str:
         return "Use labels.squeeze(1)."
     if labels.ndim == 2 and len(labels) == size:
         return "Use labels.argmax(1) if they are one-hot."
-    return "Give one class to each input."
+    return "Provide one class for each input."
 
 
 def _mined(indices: Mined) -> dict[str, float]:

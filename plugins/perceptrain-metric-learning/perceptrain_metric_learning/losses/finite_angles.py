@@ -1,4 +1,4 @@
-"""The angular margins of the library, with gradients that are always finite."""
+"""ArcFace of the library, with gradients that are always finite."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class _FiniteAngles:
-    """Keep cosines off 1 and -1 by a rounding error, where the slope of the arc cosine is infinite.
+    """Clamp cosines slightly inside -1 and 1, where the slope of the arc cosine is infinite.
 
-    A sample that reaches its centre would otherwise make every parameter NaN. Elsewhere values and
-    gradients are those of the library.
+    Otherwise a sample that reaches its centre would turn every parameter into NaN. All other values
+    and gradients are those of the library.
     """
 
     def get_angles(self, cosine_of_target_classes: Tensor) -> Tensor:

@@ -2,68 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from pytorch_metric_learning import losses  # type: ignore[import-untyped]
 
 from perceptrain_metric_learning.checks import check_numbers, check_positive
-from perceptrain_metric_learning.losses.proxy_loss import DistanceProxyLoss, WeightInit
-from perceptrain_metric_learning.parts import Part
+from perceptrain_metric_learning.losses.proxy_loss import DistanceProxyLoss
+from perceptrain_metric_learning.shared_options import ProxyOptions
 
 
 class ProxyAnchorLoss(DistanceProxyLoss):
-    """Pull the samples of a class to its proxy, the hard ones most, and push the others away.
+    """Pull the samples of a class to its proxy, hard ones most, and push the others away.
 
     Kim et al., "Proxy anchor loss for deep metric learning", arXiv 2003.13911. The metric
     ``accuracy`` is the share of samples nearest to their own proxy. The paper trains the proxies at
     100 times the rate of the model.
 
     Args:
-        num_classes: The number of classes; labels are ``0 ... num_classes - 1``.
-        embedding_size: The dimension ``d`` of the embeddings.
-        margin: The similarity beyond which a pair counts little.
+        margin: The similarity beyond which a pair has little weight.
         alpha: The scale of the similarities.
-        miner: Weighs the samples by how often it chooses them: a name, a mapping ``{"name": ...,
-            **options}`` or an object of the library; None for equal weights.
-        distance: Between embeddings and proxies, given likewise; None for the cosine similarity.
-        reducer: Makes one number of many, given likewise; None for the mean over proxies.
-        embedding_regularizer: A penalty of the embeddings, given likewise; None for none.
-        embedding_reg_weight: The weight of that penalty.
-        weight_regularizer: A penalty of the proxies, given likewise; None for none.
-        weight_reg_weight: The weight of that penalty.
-        weight_init_func: Fills the proxies in place at the start; None for Kaiming's normal one.
+        distance: Between embeddings and proxies. Default: the cosine similarity.
+        reducer: Reduces the terms to one number. Default: the mean over proxies.
+        weight_init_func: Initializes the proxies in place. Default: Kaiming normal.
 
     Raises:
-        ConfigError: An option cannot be.
+        ConfigError: An option is invalid.
     """
 
     def __init__(
-        self,
-        *,
-        num_classes: int,
-        embedding_size: int,
-        margin: float = 0.1,
-        alpha: float = 32,
-        miner: Part = None,
-        distance: Part = None,
-        reducer: Part = None,
-        embedding_regularizer: Part = None,
-        embedding_reg_weight: float = 1,
-        weight_regularizer: Part = None,
-        weight_reg_weight: float = 1,
-        weight_init_func: WeightInit | None = None,
+        self, *, margin: float = 0.1, alpha: float = 32, **shared: Unpack[ProxyOptions]
     ) -> None:
         check_numbers(margin=margin)
         check_positive(alpha=alpha)
-        super().__init__(
-            losses.ProxyAnchorLoss,
-            {"margin": margin, "alpha": alpha},
-            num_classes=num_classes,
-            embedding_size=embedding_size,
-            miner=miner,
-            distance=distance,
-            reducer=reducer,
-            embedding_regularizer=embedding_regularizer,
-            embedding_reg_weight=embedding_reg_weight,
-            weight_regularizer=weight_regularizer,
-            weight_reg_weight=weight_reg_weight,
-            weight_init_func=weight_init_func,
-        )
+        super().__init__(losses.ProxyAnchorLoss, {"margin": margin, "alpha": alpha}, **shared)

@@ -1,9 +1,9 @@
-"""The base of losses with a trained vector, a proxy, for each class."""
+"""The base class of losses that train a vector, a proxy, for each class."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -13,30 +13,29 @@ from perceptrain.errors import DataError, ShapeError
 from perceptrain_metric_learning.checks import check_counts, check_numbers
 from perceptrain_metric_learning.losses.embedding_loss import EmbeddingLoss, Mined, label_range
 from perceptrain_metric_learning.parts import Part, get_part
-
-#: Fills a tensor of weights in place.
-WeightInit = Callable[[Tensor], Any]
+from perceptrain_metric_learning.shared_options import EmbeddingOptions, WeightInit
 
 
 class ProxyLoss(EmbeddingLoss):
     """A loss whose parameters, one vector or more for each class, are trained with the model.
 
-    A trainer moves them to the device, adds them to the optimizer as a group of their own and
-    saves them in checkpoints. The metric ``accuracy`` is the share of the samples that are nearest
-    to the proxy of their own class, without any margin.
+    A trainer moves them to the device, adds them to the optimizer as a separate group and saves
+    them in checkpoints. The metric ``accuracy`` is the fraction of samples that are closest to the
+    proxy of their own class, ignoring margins.
 
     Args:
         target: The class of the library.
         options: Its own options.
         num_classes: The number of classes; labels are ``0 ... num_classes - 1``.
         embedding_size: The dimension ``d`` of the embeddings.
-        weight_regularizer: A penalty of the proxies; None for none.
-        weight_reg_weight: Its weight.
-        weight_init_func: Fills the proxies at the start; None for the loss's own.
-        **parts: Those of `EmbeddingLoss`.
+        miner: Weights the samples by how often it selects them: a name, a mapping ``{"name": ...,
+            **options}`` or an object of the library. Default: equal weights.
+        weight_regularizer: A penalty on the proxies. Default: none.
+        weight_reg_weight: The weight of that penalty.
+        weight_init_func: Initializes the proxies in place. Default: that of the loss.
 
     Raises:
-        ConfigError: An option cannot be.
+        ConfigError: An option is invalid.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class ProxyLoss(EmbeddingLoss):
         weight_regularizer: Part = None,
         weight_reg_weight: float = 1,
         weight_init_func: WeightInit | None = None,
-        **parts: Any,
+        **shared: Unpack[EmbeddingOptions],
     ) -> None:
         check_counts(num_classes=num_classes, embedding_size=embedding_size)
         check_numbers(weight_reg_weight=weight_reg_weight)
@@ -60,21 +59,21 @@ class ProxyLoss(EmbeddingLoss):
             "weight_reg_weight": weight_reg_weight,
             "weight_init_func": weight_init_func,
         }
-        super().__init__(target, {**options, **own}, **parts)
+        super().__init__(target, {**options, **own}, **shared)
         self.num_classes = num_classes
         self.embedding_size = embedding_size
 
     def check(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Refuse embeddings of another dimension, and labels that are none of the classes.
+        """Raise an error for embeddings of another dimension, and for labels out of range.
 
         Raises:
-            ShapeError: The dimension is another.
+            ShapeError: The dimension is not ``embedding_size``.
             DataError: A label is out of range, or the embeddings are more precise than the proxies.
         """
         super().check(embeddings, labels)
         own = self.least_dtype()
         if torch.promote_types(embeddings.dtype, own) != own:
-            # The library would cast the parameters, behind the back of their optimizer.
+            # The library would cast the parameters without the optimizer noticing.
             raise DataError(
                 f"The embeddings are {embeddings.dtype}, and the loss has parameters of {own}. Use "
                 f"loss_fn.to({embeddings.dtype}), or let the trainer move it: "
@@ -85,17 +84,17 @@ class ProxyLoss(EmbeddingLoss):
                 f"The embeddings have the shape {tuple(embeddings.shape)}, and the loss has "
                 f"embedding_size={self.embedding_size}. Set it to {embeddings.shape[1]}."
             )
-        # The library would wrap a negative label around, and find no proxy for one too large.
+        # The library would index from the end for a negative label, and fail for a large one.
         low, high = label_range(labels)
         if low < 0 or high >= self.num_classes:
             raise DataError(
                 f"The labels go from {low} to {high}, and the loss has num_classes="
                 f"{self.num_classes}: expected 0 to {self.num_classes - 1}. Number the classes "
-                "from 0, and give num_classes the number of all of them."
+                "from 0, and set num_classes to the number of classes."
             )
 
     def least_dtype(self) -> torch.dtype:
-        """Give the dtype of the proxies, or float32 if that is more precise."""
+        """Return the dtype of the proxies, or float32 if that is more precise."""
         return torch.promote_types(next(self.criterion.parameters()).dtype, torch.float32)
 
     def evaluate(self, embeddings: Tensor, labels: Tensor, mined: Mined) -> Tensor:
@@ -104,32 +103,32 @@ class ProxyLoss(EmbeddingLoss):
 
     @torch.no_grad()
     def measure(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor | float]:
-        """Give the share of samples that are nearest to their own class."""
+        """Return the fraction of samples that are closest to their own class."""
         nearest = self.scores(embeddings).argmax(1)
         return {"accuracy": (nearest == labels).to(embeddings.dtype).mean()}
 
     def scores(self, embeddings: Tensor) -> Tensor:
-        """Give the similarity to each class, larger where nearer, of shape ``(N, num_classes)``.
+        """Return the similarity to each class, larger is closer, of shape ``(N, num_classes)``.
 
-        Embeddings are of shape ``(N, d)``, in the dtype and on the device of the proxies.
+        Embeddings have the shape ``(N, d)``, and the dtype and the device of the proxies.
         """
         return self._call("get_logits", embeddings)
 
     def _call(self, method: str, embeddings: Tensor, *args: Any) -> Tensor:
-        """Call a method of the criterion, with proxies of the dtype of the embeddings."""
+        """Call a method of the criterion with the proxies cast to the dtype of the embeddings."""
         result: Tensor
         weights = dict(self.criterion.named_parameters(prefix="criterion"))
         if all(weight.dtype == embeddings.dtype for weight in weights.values()):
             result = getattr(self.criterion, method)(embeddings, *args)
             return result
-        # The library would cast the parameters themselves, behind the back of their optimizer.
+        # The library would cast the parameters without the optimizer noticing.
         cast = {key: weight.to(embeddings.dtype) for key, weight in weights.items()}
         result = functional_call(_Method(self.criterion, method), cast, (embeddings, *args))
         return result
 
 
 class _Method(nn.Module):
-    """A method of a module in the shape of a module, which `functional_call` wants."""
+    """A method of a module as a module, for `functional_call`."""
 
     def __init__(self, criterion: nn.Module, method: str) -> None:
         super().__init__()
@@ -141,10 +140,10 @@ class _Method(nn.Module):
 
 
 class DistanceProxyLoss(ProxyLoss):
-    """A loss with proxies that the library compares by the plain distance."""
+    """A loss with proxies that the library compares by a distance."""
 
     def scores(self, embeddings: Tensor) -> Tensor:
-        """Give the similarity to each class, larger where nearer, of shape ``(N, num_classes)``."""
+        """Return the similarity to each class, of shape ``(N, num_classes)``."""
         criterion: Any = self.criterion
         scores = super().scores(embeddings)
         return scores if criterion.distance.is_inverted else -scores

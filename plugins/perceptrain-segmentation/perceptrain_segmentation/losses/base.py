@@ -1,11 +1,12 @@
-"""What the losses have in common: from a batch and a model to a criterion of MONAI."""
+"""The base class of the losses: it calls a criterion of MONAI on a batch and a model."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from inspect import Signature
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,20 +18,31 @@ from perceptrain_segmentation.labels import (
     fit_labels,
     split_batch,
 )
-from perceptrain_segmentation.losses.options import check_options
+from perceptrain_segmentation.losses.options import (
+    OPTIONS,
+    Option,
+    check_options,
+    documented,
+    signature_of,
+)
 from perceptrain_segmentation.score import dice_score as score_of
 
-Activation: TypeAlias = Callable[[Tensor], Tensor]
-#: A weight for all classes, or one for each.
-Weight: TypeAlias = Tensor | Sequence[float] | float | None
+
+class _Signature:
+    """The signature of a loss class, which `inspect` must not see on its instances."""
+
+    def __get__(self, instance: object, owner: type[SegmentationLoss]) -> Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        return owner.signature
 
 
 @dataclass(frozen=True)
 class Mode:
-    """How logits and labels are to be read; MONAI wants to know it beforehand.
+    """How to interpret logits and labels, which MONAI must be told in advance.
 
     Attributes:
-        channels: Of the logits.
+        channels: The number of channels of the logits.
         to_onehot_y: Whether the labels are indices of several classes.
         softmax: Whether the classes exclude each other.
         sigmoid: Whether each channel is a class by itself.
@@ -45,73 +57,82 @@ class Mode:
 class SegmentationLoss(nn.Module):
     """A criterion of MONAI as a loss, ``(batch, model) -> (loss, metrics)``.
 
-    The batch is ``(images, labels)``, or a dict with "image" and "label". The model gives logits of
-    shape ``(N, K, H, W[, D])``; the labels are class indices of shape ``(N, H, W[, D])`` or
-    ``(N, 1, H, W[, D])``, of any dtype, or one-hot of shape ``(N, K, H, W[, D])``. What MONAI wants
-    to be told follows from the shapes, unless it is said otherwise:
+    The batch is ``(images, labels)``, or a dict with "image" and "label". The model returns logits
+    of shape ``(N, K, H, W[, D])``; the labels are class indices of shape ``(N, H, W[, D])`` or
+    ``(N, 1, H, W[, D])``, of any dtype, or one-hot of shape ``(N, K, H, W[, D])``. The shapes
+    decide the options of MONAI, unless these are set:
 
     - ``K > 1``: classes exclude each other; softmax, and labels with one channel become one-hot.
     - ``K = 1``: the one class and the background; sigmoid, and labels 0 and 1.
     - ``sigmoid=True`` with ``K > 1`` channels of labels: classes that may overlap.
-    - ``softmax=False`` and ``sigmoid=False``: the model gives probabilities.
+    - ``softmax=False`` and ``sigmoid=False``: the model returns probabilities.
 
     With ``K = 1`` there is no background channel, so ``include_background`` does not matter.
 
-    All is computed in the dtype of the logits, but half precision is raised to float32: sums over
-    pixels overflow in float16, and lose digits in bfloat16. The values of the labels are looked at
-    on every batch on the CPU, and elsewhere on the first one only, so as not to wait for the
-    device. The loss has no parameters and no state.
+    The loss is computed in the dtype of the logits, but half precision is cast to float32: sums
+    over pixels overflow in float16 and lose digits in bfloat16. The values of the labels are
+    checked on every batch on the CPU, but only on the first one on other devices, to avoid
+    synchronization. The loss has no parameters and no state.
 
     Warns:
-        UserWarning: On the first batch, where the model gives probabilities and logits are needed.
+        UserWarning: On the first batch, if the model returns probabilities where logits are needed.
 
-    Args:
-        to_onehot_y: Whether labels are indices; None: as the shapes say.
-        softmax: Whether to apply softmax; None: for ``K > 1``, unless ``sigmoid`` or ``other_act``.
-        sigmoid: Whether to apply a sigmoid; None: for ``K = 1``, likewise.
-        other_act: A function to apply to the logits instead.
-        dice_score: Whether the metrics have `perceptrain_segmentation.dice_score` of the
-            prediction, detached, which costs a little.
-        options: The other options of MONAI's class.
+    A subclass sets ``monai``, the class of the criterion, and describes in ``own`` the options that
+    `OPTIONS` does not. Its signature has the options of that class with the same defaults, except
+    that options decided by the shapes default to None, and ``dice_score``.
 
     Raises:
-        ConfigError: An option cannot be.
+        ConfigError: An option is invalid.
     """
 
     #: The class of MONAI.
     monai: ClassVar[Callable[..., nn.Module]]
-    #: How many dimensions an image may have; all, if there are none.
+    #: Its options that `OPTIONS` does not describe, or describes differently.
+    own: ClassVar[Mapping[str, Option]] = {}
+    #: The options with their defaults.
+    signature: ClassVar[Signature]
+    __signature__ = _Signature()
+    #: The supported numbers of spatial dimensions; empty for any.
     dimensions: ClassVar[tuple[int, ...]] = ()
-    #: Whether ``alpha`` is the weight of classes in a focal loss, not a plain number.
+    #: Whether ``alpha`` holds the class weights of a focal loss, not a plain number.
     focal_alpha: ClassVar[bool] = False
-    #: What MONAI calls the option for softmax, and what tells it that classes may overlap.
+    #: MONAI's name for the option for softmax, and its setting for classes that may overlap.
     softmax_option: ClassVar[str] = "softmax"
     overlap_option: ClassVar[str] = "sigmoid=True"
-    #: Whether a part of it takes logits, whatever the options say.
+    #: Whether a part of it needs logits, whatever the options are.
     needs_logits: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        *,
-        to_onehot_y: bool | None = None,
-        softmax: bool | None = None,
-        sigmoid: bool | None = None,
-        other_act: Activation | None = None,
-        dice_score: bool = True,
-        **options: Any,
-    ) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not hasattr(cls, "monai"):
+            return  # another base class
+        options = {**OPTIONS, **cls.own}
+        cls.signature = signature_of(cls.monai, options)
+        cls.__doc__ = documented(vars(cls).get("__doc__") or "", cls.signature, options)
+
+    def __init__(self, **options: Any) -> None:
+        bound = self.signature.bind(**options)
+        bound.apply_defaults()
+        options = bound.arguments
         super().__init__()
         self._name = type(self).__name__
+        to_onehot_y, dice_score = options.pop("to_onehot_y", None), options.pop("dice_score")
+        softmax = options.pop(self.softmax_option, None)
+        if "sigmoid" in options:
+            sigmoid = options.pop("sigmoid")
+        else:
+            sigmoid = None if softmax is None else not softmax
+        other_act = options.pop("other_act", None)
         activations = {self.softmax_option: softmax, "sigmoid": sigmoid, "other_act": other_act}
         others = {"to_onehot_y": to_onehot_y, "dice_score": dice_score, **options}
         check_options(activations | others, self.focal_alpha)
         given = [name for name, value in activations.items() if value]
         if len(given) > 1:
-            raise ConfigError(f"{' and '.join(given)} are given; expected at most one of them.")
+            raise ConfigError(f"{' and '.join(given)} are set; expected at most one of them.")
         self.to_onehot_y, self.softmax, self.sigmoid = to_onehot_y, softmax, sigmoid
         self.other_act, self.dice_score = other_act, dice_score
         self.options = options
-        # By mode, device and dtype; no submodules, for they hold nothing that a checkpoint needs.
+        # By mode, device and dtype. They have no state, so they are not submodules.
         self._criteria: dict[Any, nn.Module] = {}
         try:
             self._make(Mode(3, True, False, False), torch.empty(0))
@@ -123,14 +144,14 @@ class SegmentationLoss(nn.Module):
 
         Args:
             batch: ``(images, labels)``, or a dict with "image" and "label".
-            model: Gives logits of shape ``(N, K, H, W[, D])``.
+            model: Returns logits of shape ``(N, K, H, W[, D])``.
 
         Returns:
-            The loss. The metrics are the terms, where there are several, and ``dice_score``.
+            The loss; and as metrics its terms, if there are several, and ``dice_score``.
 
         Raises:
-            ShapeError: Logits and labels do not fit, or not these options.
-            DataError: The batch, the model's output or the labels are not what they must be.
+            ShapeError: The shapes of logits and labels do not match, or do not fit the options.
+            DataError: The batch, the model's output or the labels are invalid.
             ConfigError: An option does not fit the number of classes.
         """
         images, given = split_batch(batch)
@@ -147,11 +168,11 @@ class SegmentationLoss(nn.Module):
             raise self._explained(error, logits, labels) from error
         if self.dice_score:
             metrics["dice_score"] = self._score(mode, logits, labels)
-        # MONAI computes focal losses in float32, whatever comes in.
+        # MONAI computes focal losses in float32, whatever the dtype of the logits.
         return loss.to(torch.promote_types(loss.dtype, logits.dtype)), metrics
 
     def criterion_options(self, mode: Mode) -> dict[str, Any]:
-        """Give the options of MONAI's class for a mode."""
+        """Return the options of MONAI's class for a mode."""
         return {
             "to_onehot_y": mode.to_onehot_y,
             "softmax": mode.softmax,
@@ -171,17 +192,17 @@ class SegmentationLoss(nn.Module):
         if binary and (softmax or to_onehot_y):
             wrong = self.softmax_option if softmax else "to_onehot_y"
             raise ConfigError(
-                f"{wrong}=True is given, but the model gave {tuple(logits.shape)}: one class, "
-                "which a sigmoid tells from the background. Leave the option out, or give the "
-                "model an output channel for each class."
+                f"{wrong}=True is set, but the model returned {tuple(logits.shape)}: one class, "
+                "which a sigmoid separates from the background. Leave the option out, or use a "
+                "model with an output channel for each class."
             )
         indices = not binary and label_channels == 1
         if to_onehot_y is not None and not binary and to_onehot_y != indices:
             expected = _plural(1 if to_onehot_y else channels)
             raise ShapeError(
-                f"to_onehot_y={to_onehot_y} is given, and the labels have "
+                f"to_onehot_y={to_onehot_y} is set, and the labels have "
                 f"{_plural(label_channels)}, the model's output {_plural(channels)}; expected "
-                f"{expected} of labels. Leave the option out: the shapes tell it."
+                f"{expected} of labels. Leave the option out: the shapes decide it."
             )
         if softmax is None:
             softmax = not (binary or sigmoid or self.other_act)
@@ -242,7 +263,7 @@ class SegmentationLoss(nn.Module):
     def _check_dimensions(self, logits: Tensor) -> None:
         if self.dimensions and logits.ndim - 2 not in self.dimensions:
             raise ShapeError(
-                f"The model gave {tuple(logits.shape)}; {self._name} takes images in 2 or 3 "
+                f"The model returned {tuple(logits.shape)}; {self._name} takes images in 2 or 3 "
                 "dimensions, (N, K, H, W) or (N, K, H, W, D)."
             )
 

@@ -20,22 +20,22 @@ _MODES: dict[str, Callable[[int], float]] = {
 
 
 class DeepSupervisionLoss(nn.Module):
-    """A loss at several resolutions, as ``monai.losses.DeepSupervisionLoss``, the sum weighed.
+    """The weighted sum of a loss at several resolutions, as ``monai.losses.DeepSupervisionLoss``.
 
-    Lee et al., "Deeply-supervised nets", arXiv 1409.5185. The model gives a list or tuple of
-    logits, the finest first, such as MONAI's SegResNetDS in training; at each level the labels are
-    brought to its size, nearest neighbours. One tensor, as such networks give it in evaluation, is
-    a single level of weight 1. The metrics are those of the loss, weighed alike; ``dice_score`` is
-    that of the finest level.
+    Lee et al., "Deeply-supervised nets", arXiv 1409.5185. The model returns a list or tuple
+    of logits, the finest first, like MONAI's SegResNetDS in training mode. The labels are resized
+    to each level by nearest neighbours. A single tensor, which such networks return in evaluation
+    mode, is one level with weight 1. The metrics are those of the loss with the same weights;
+    ``dice_score`` is that of the finest level.
 
     Args:
         loss: The loss at each level: a name, a mapping of a name and options, or a loss.
         weight_mode: The weights: "exp", 1, 1/2, 1/4, ... and 1/16 at least; "two", 1 and then 1/2;
             or "same", 1.
-        weights: The weights themselves instead, for as many levels or more.
+        weights: The weights, one for each level; replaces ``weight_mode``. More are ignored.
 
     Raises:
-        ConfigError: An option cannot be.
+        ConfigError: An option is invalid.
     """
 
     def __init__(
@@ -59,22 +59,24 @@ class DeepSupervisionLoss(nn.Module):
         Args:
             batch: ``(images, labels)``, or a dict with "image" and "label"; labels of shape
                 ``(N, H, W[, D])``, ``(N, 1, H, W[, D])`` or ``(N, K, H, W[, D])``.
-            model: Gives logits ``(N, K, H, W[, D])``, or several of them in a list or tuple.
+            model: Returns logits ``(N, K, H, W[, D])``, or a list or tuple of them.
 
         Returns:
             The loss and the metrics.
 
         Raises:
-            DataError: The model gave no level at all; or as the loss has it.
-            ConfigError: There are fewer weights than levels; or as the loss has it.
-            ShapeError: As the loss has it.
+            DataError: The model returned no levels, or the loss raised it.
+            ConfigError: There are fewer weights than levels, or the loss raised it.
+            ShapeError: The loss raised it.
         """
         images, labels = split_batch(batch)
         outputs = model(images)
         if not isinstance(outputs, (list, tuple)):
             return self.loss((images, labels), _Output(outputs))
         if not outputs:
-            raise DataError("The model gave no outputs; expected logits for each level, or one.")
+            raise DataError(
+                "The model returned no outputs; expected logits for each level, or one."
+            )
         levels = [
             self.loss((images, _resized(labels, output)), _Output(output)) for output in outputs
         ]
@@ -89,14 +91,14 @@ class DeepSupervisionLoss(nn.Module):
             return [_MODES[self.weight_mode](level) for level in range(levels)]
         if len(self.weights) < levels:
             raise ConfigError(
-                f"weights={self.weights!r}, and the model gave {levels} levels; expected a weight "
-                "for each, the finest first."
+                f"weights={self.weights!r}, and the model returned {levels} levels; expected a "
+                "weight for each, the finest first."
             )
         return self.weights[:levels]
 
 
 class _Output(nn.Module):
-    """What the model gave, in place of the model."""
+    """A model that returns a given output."""
 
     def __init__(self, output: Any) -> None:
         super().__init__()
@@ -114,7 +116,7 @@ def _weighed(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:
 
 
 def _resized(labels: Any, output: Any) -> Any:
-    """Bring labels to the size of an output; what is no tensor is left for the loss to tell."""
+    """Resize labels to an output; anything but tensors is left for the loss to reject."""
     if not isinstance(labels, Tensor) or not isinstance(output, Tensor):
         return labels
     if labels.ndim == output.ndim - 1:

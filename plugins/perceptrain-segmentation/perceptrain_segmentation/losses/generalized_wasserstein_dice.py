@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from monai.losses.dice import GeneralizedWassersteinDiceLoss as Criterion
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from perceptrain.errors import ConfigError
 from perceptrain_segmentation.losses.base import Mode, SegmentationLoss
+from perceptrain_segmentation.losses.options import Option
 
 
 class GeneralizedWassersteinDiceLoss(SegmentationLoss):
@@ -18,50 +18,34 @@ class GeneralizedWassersteinDiceLoss(SegmentationLoss):
 
     Fidon et al., "Generalised Wasserstein Dice score for imbalanced multi-class segmentation using
     holistic convolutional networks", arXiv 1707.00478: the error of a pixel is the mean distance of
-    the predicted classes from the true one. It takes the softmax of the logits itself, and counts
-    on class 0 being the background. One-hot labels become indices, the largest at each pixel.
+    the predicted classes from the true one. It applies softmax to the logits itself, and expects
+    class 0 to be the background. One-hot labels are converted to indices by argmax.
 
     See `SegmentationLoss` for the batch.
-
-    Args:
-        dist_matrix: Distances between the classes, ``K`` rows of ``K``, 0 on the diagonal; divided
-            by the largest. None: 1 between any two.
-        weighting_mode: "default", true positives of the background do not count; or "GDL", classes
-            are weighed by their inverse size (arXiv 2007.15546).
-        reduction: "mean" or "sum" over the images.
-        smooth_nr: Added to the numerator.
-        smooth_dr: Added to the denominator.
-        dice_score: Whether the metrics have the Dice score of the prediction.
-
-    Raises:
-        ConfigError: An option cannot be.
     """
 
     monai = Criterion
+    own: ClassVar = {
+        "dist_matrix": Option(
+            "Tensor | Sequence[Sequence[float]] | None",
+            "Distances between the classes, ``K`` rows of ``K``, 0 on the diagonal; they are "
+            "divided by the largest. Default: 1 between any two.",
+        ),
+        "weighting_mode": Option(
+            "str",
+            '"default": true positives of the background do not count; or "GDL": classes are '
+            "weighted by their inverse size (arXiv 2007.15546).",
+        ),
+        "reduction": Option("str", '"mean" or "sum" over the images.'),
+    }
     needs_logits = True
 
-    def __init__(
-        self,
-        *,
-        dist_matrix: Tensor | Sequence[Sequence[float]] | None = None,
-        weighting_mode: str = "default",
-        reduction: str = "mean",
-        smooth_nr: float = 1e-5,
-        smooth_dr: float = 1e-5,
-        dice_score: bool = True,
-    ) -> None:
-        _check_matrix(dist_matrix)
-        super().__init__(
-            dist_matrix=dist_matrix,
-            weighting_mode=weighting_mode,
-            reduction=reduction,
-            smooth_nr=smooth_nr,
-            smooth_dr=smooth_dr,
-            dice_score=dice_score,
-        )
+    def __init__(self, **options: Any) -> None:
+        _check_matrix(options.get("dist_matrix"))
+        super().__init__(**options)
 
     def criterion_options(self, mode: Mode) -> dict[str, Any]:
-        """Give the options of MONAI's class for a mode: the matrix, where there is none."""
+        """Return the options of MONAI's class for a mode: the matrix, with its default."""
         given = self.options["dist_matrix"]
         matrix = 1 - torch.eye(mode.channels) if given is None else torch.as_tensor(given)
         return {"dist_matrix": matrix}
@@ -78,7 +62,7 @@ class GeneralizedWassersteinDiceLoss(SegmentationLoss):
         if channels == 1 or criterion.num_classes != channels:
             size = criterion.num_classes
             raise ConfigError(
-                f"dist_matrix is {size} x {size}, and the model gave {tuple(logits.shape)}; "
+                f"dist_matrix is {size} x {size}, and the model returned {tuple(logits.shape)}; "
                 "expected a channel for each class, the background too, and its row of distances."
             )
         if target.shape[1] > 1:

@@ -1,4 +1,4 @@
-"""Labels for the criteria that are evaluated term by term."""
+"""One-hot labels for criteria that are evaluated term by term."""
 
 from __future__ import annotations
 

@@ -1,0 +1,109 @@
+"""Exports of a light package: ordinary imports that run when a name is first used."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import resolve_name
+from threading import RLock
+from types import ModuleType
+from typing import Any
+
+#: Held while ``__import__`` is replaced, so that two packages restore it in the right order.
+_REPLACING = RLock()
+
+
+class LazyReference(str):
+    """What a lazy export is inside its package: its reference, ``"package.module:attribute"``.
+
+    So a `Spec` accepts it as a target. An attribute of it is a reference too.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> LazyReference:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return LazyReference(f"{self}.{name}")
+
+    def load(self) -> Any:
+        """Import the module, and return the attribute."""
+        module, _, attribute = self.partition(":")
+        return getattr(import_module(module), attribute)
+
+
+class _LazyModule(ModuleType):
+    """A module that loads a lazy export whenever it is accessed from outside."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        return value.load() if isinstance(value, LazyReference) else value
+
+
+class _Home:
+    """Stands for a module in ``from module import name``, without importing it."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> LazyReference:
+        return LazyReference(f"{self._module}:{name}")
+
+
+@contextmanager
+def lazy_exports(package: str) -> Iterator[None]:
+    """Make the imports in a ``with`` block lazy, and export their names from a package.
+
+    For the ``__init__.py`` of a plugin, which must not import torch. Type checkers and editors see
+    ordinary imports; ``as`` marks the names as exported, which `mypy --strict` requires:
+
+        with lazy_exports(__name__):
+            from perceptrain_robust.losses.cauchy import CauchyLoss as CauchyLoss
+
+        @hookimpl
+        def perceptrain_losses() -> list[Spec]:
+            return [Spec("cauchy", CauchyLoss, "Cauchy loss, robust to outliers.")]
+
+    Accessing ``perceptrain_robust.CauchyLoss`` imports its module and returns the class. Inside the
+    package's ``__init__.py`` the name is a reference, which serves as the target of a `Spec`.
+    ``__all__`` is set to the exported names, unless the module sets it before.
+
+    Args:
+        package: ``__name__``.
+
+    Raises:
+        ImportError: An import in the block does not have the form ``from module import name``.
+    """
+    module = sys.modules[package]
+    namespace = vars(module)
+    original = builtins.__import__
+
+    def lazy(
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        if globals is not namespace:  # another module, imported by another thread
+            return original(name, globals, locals, fromlist or (), level)
+        if not fromlist or "*" in fromlist:
+            raise ImportError(
+                f"{package}: only 'from module import name' can be lazy; move the import of "
+                f"{name!r} out of the block of lazy_exports."
+            )
+        return _Home(resolve_name("." * level + name, namespace["__package__"]))
+
+    with _REPLACING:
+        original = builtins.__import__
+        builtins.__import__ = lazy
+        try:
+            yield
+        finally:
+            builtins.__import__ = original
+    names = sorted(name for name, value in namespace.items() if isinstance(value, LazyReference))
+    namespace.setdefault("__all__", names)
+    module.__class__ = _LazyModule
