@@ -19,7 +19,7 @@ def perceptrain_losses() -> list[Spec]:
         Spec(
             "sinkhorn",
             SinkhornLoss,
-            "Sinkhorn divergence, optimal transport with blur (arXiv 1810.08278). "
+            "Sinkhorn divergence, entropic optimal transport (arXiv 1810.08278). "
             "Batch: (inputs, points).",
         ),
         Spec(
@@ -30,13 +30,12 @@ def perceptrain_losses() -> list[Spec]:
         Spec(
             "gaussian_mmd",
             GaussianMMDLoss,
-            "Maximum mean discrepancy with a Gaussian kernel (arXiv 0805.2368). "
-            "Batch: (inputs, points).",
+            "Maximum mean discrepancy, Gaussian kernel (arXiv 0805.2368). Batch: (inputs, points).",
         ),
         Spec(
             "laplacian_mmd",
             LaplacianMMDLoss,
-            "Maximum mean discrepancy with a Laplacian kernel (arXiv 0805.2368). "
+            "Maximum mean discrepancy, Laplacian kernel (arXiv 0805.2368). "
             "Batch: (inputs, points).",
         ),
     ]

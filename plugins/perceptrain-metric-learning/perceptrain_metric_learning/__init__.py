@@ -37,39 +37,53 @@ with lazy_exports(__name__):
 def perceptrain_losses() -> list[Spec]:
     """Offer the losses on embeddings."""
     return [
-        Spec("triplet", TripletLoss, "Nearer to a positive than to a negative (arXiv 1503.03832)."),
         Spec(
-            "contrastive", ContrastiveLoss, "Pairs within one margin or beyond another (CVPR 2006)."
+            "triplet",
+            TripletLoss,
+            "Closer to a positive than to a negative sample (arXiv 1503.03832).",
         ),
-        Spec("nt_xent", NTXentLoss, "Softmax of a positive pair, SimCLR (arXiv 2002.05709)."),
+        Spec(
+            "contrastive",
+            ContrastiveLoss,
+            "Positive pairs within one margin, negative pairs beyond another (CVPR 2006).",
+        ),
+        Spec(
+            "nt_xent",
+            NTXentLoss,
+            "SimCLR: each positive pair against the negatives (arXiv 2002.05709).",
+        ),
         Spec("supcon", SupConLoss, "Supervised contrastive loss (arXiv 2004.11362)."),
         Spec(
             "multi_similarity",
             MultiSimilarityLoss,
-            "Pairs weighed by similarities (arXiv 1904.06627).",
+            "Pairs weighted by similarities (arXiv 1904.06627).",
         ),
         Spec(
             "circle",
             CircleLoss,
-            "Similarities weighed by their distance from optimum (arXiv 2002.10857).",
+            "Similarities weighted by distance from their optimum (arXiv 2002.10857).",
         ),
-        Spec("arcface", ArcFaceLoss, "Class centres, margin of angles (arXiv 1801.07698)."),
-        Spec("cosface", CosFaceLoss, "Class centres, margin of cosines (arXiv 1801.09414)."),
+        Spec("arcface", ArcFaceLoss, "Class centers with an angular margin (arXiv 1801.07698)."),
+        Spec("cosface", CosFaceLoss, "Class centers with a cosine margin (arXiv 1801.09414)."),
         Spec(
             "sub_center_arcface",
             SubCenterArcFaceLoss,
-            "ArcFace, several centres a class (ECCV 2020).",
+            "ArcFace with several centers per class (ECCV 2020).",
         ),
         Spec(
             "proxy_anchor",
             ProxyAnchorLoss,
-            "Proxies as anchors of their samples (arXiv 2003.13911).",
+            "Proxies as anchors (arXiv 2003.13911).",
         ),
-        Spec("proxy_nca", ProxyNCALoss, "Softmax of distances to proxies (arXiv 1703.07464)."),
-        Spec("normalized_softmax", NormalizedSoftmaxLoss, "Softmax of cosines (arXiv 1811.12649)."),
+        Spec("proxy_nca", ProxyNCALoss, "Softmax of the distances to proxies (arXiv 1703.07464)."),
+        Spec(
+            "normalized_softmax",
+            NormalizedSoftmaxLoss,
+            "Cross entropy of cosines (arXiv 1811.12649).",
+        ),
         Spec(
             "soft_triple",
             SoftTripleLoss,
-            "Softmax over several centres a class (arXiv 1909.05235).",
+            "Softmax over several centers per class (arXiv 1909.05235).",
         ),
     ]

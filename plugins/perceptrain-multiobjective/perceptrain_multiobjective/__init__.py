@@ -28,51 +28,51 @@ def perceptrain_weightings() -> list[Spec]:
         Spec(
             "pcgrad",
             PCGrad,
-            "Gradients less what conflicts with the others (arXiv 2001.06782).",
+            "Removes conflicting components from each gradient (arXiv 2001.06782).",
         ),
         Spec(
             "mgda",
             MGDA,
-            "The convex combination of the gradients of least norm (MGDA, arXiv 1810.04650).",
+            "Minimum-norm convex combination of the gradients (MGDA, arXiv 1810.04650).",
         ),
         Spec(
             "imtl_g",
             IMTLG,
-            "A combination equally long along all gradients (IMTL-G, ICLR 2021).",
+            "Equal projections onto all gradients (IMTL-G, ICLR 2021).",
         ),
         Spec(
             "aligned_mtl",
             AlignedMTL,
-            "Gradients made orthogonal and equally long (arXiv 2305.19000).",
+            "Makes the gradients orthogonal and equally long (arXiv 2305.19000).",
         ),
         Spec(
             "config",
             ConFIG,
-            "The direction at one angle with all gradients (ConFIG, arXiv 2408.11104).",
+            "Direction at the same angle to all gradients (ConFIG, arXiv 2408.11104).",
         ),
         Spec(
             "upgrad",
             UPGrad,
-            "A mean of projections without conflicts (arXiv 2406.16232). Solver.",
+            "Mean of gradients projected to avoid conflicts (arXiv 2406.16232). Needs a solver.",
         ),
         Spec(
             "dual_proj",
             DualProj,
-            "The mean gradient, projected to conflict with none (arXiv 1706.08840). Solver.",
+            "Mean gradient, projected to avoid conflicts (arXiv 1706.08840). Needs a solver.",
         ),
         Spec(
             "cagrad",
             CAGrad,
-            "The mean gradient, turned to the worst term (arXiv 2110.14048). Solver.",
+            "Mean gradient, turned to the worst term (arXiv 2110.14048). Needs a solver.",
         ),
         Spec(
             "fairgrad",
             FairGrad,
-            "Gains that are fair to all terms (arXiv 2402.15638). Solver.",
+            "Alpha-fair improvement of all terms (arXiv 2402.15638). Needs a solver.",
         ),
         Spec(
             "nash_mtl",
             NashMTL,
-            "A bargain between the terms (Nash-MTL, arXiv 2202.01017). Solver.",
+            "Bargaining game of the terms (Nash-MTL, arXiv 2202.01017). Needs a solver.",
         ),
     ]

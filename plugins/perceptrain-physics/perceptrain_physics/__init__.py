@@ -57,17 +57,17 @@ def perceptrain_losses() -> list[Spec]:
         Spec(
             "causal",
             CausalLoss,
-            "Points weighed by the residual at earlier times (arXiv 2203.07404). Batch: points.",
+            "Weights points by the residual at earlier times (arXiv 2203.07404). Batch: points.",
         ),
         Spec(
             "residual_attention",
             ResidualAttentionLoss,
-            "Points weighed by their past residuals (arXiv 2307.00379). Batch: the same points.",
+            "Weights points by their past residuals (arXiv 2307.00379). Batch: the same points.",
         ),
         Spec(
             "self_adaptive",
             SelfAdaptiveLoss,
-            "Points weighed by trained weights (arXiv 2009.04544). Batch: the same points.",
+            "Weights points by trained weights (arXiv 2009.04544). Batch: the same points.",
         ),
     ]
 
@@ -76,7 +76,7 @@ def perceptrain_losses() -> list[Spec]:
 def perceptrain_models() -> list[Spec]:
     """Offer the networks."""
     return [
-        Spec("mlp", MLP, "Dense layers, standardised inputs, Xavier-normal start."),
+        Spec("mlp", MLP, "Dense layers, standardized inputs, Xavier-normal initialization."),
         Spec(
             "modified_mlp",
             ModifiedMLP,
@@ -85,23 +85,23 @@ def perceptrain_models() -> list[Spec]:
         Spec(
             "fourier_features",
             FourierFeatures,
-            "Random Fourier features, then dense layers (arXiv 2006.10739).",
+            "Random Fourier features, followed by dense layers (arXiv 2006.10739).",
         ),
         Spec(
             "random_weight_factorization",
             RandomWeightFactorization,
-            "Dense layers with a trainable scale for each neuron (arXiv 2210.01274).",
+            "Dense layers with a trainable scale per neuron (arXiv 2210.01274).",
         ),
-        Spec("periodic", Periodic, "A network periodic in chosen inputs."),
+        Spec("periodic", Periodic, "Network that is exactly periodic in selected inputs."),
         Spec(
             "hard_boundary",
             HardBoundary,
-            "A network that meets its boundary values exactly, u = g + d * nn.",
+            "Network with exact boundary values, u = g + d * nn.",
         ),
         Spec(
             "problem",
             problem_model,
-            "The PINN of a problem with a known solution, by the problem's name.",
+            "PINN of a benchmark problem, by the problem's name.",
         ),
     ]
 
@@ -110,7 +110,7 @@ def perceptrain_models() -> list[Spec]:
 def perceptrain_datasets() -> list[Spec]:
     """Offer fresh points for the conditions of each problem."""
     return [
-        _points("burgers", Burgers.dataset, "Burgers' equation, whose solution steepens"),
+        _points("burgers", Burgers.dataset, "Burgers' equation with a steepening solution"),
         _points("heat", Heat.dataset, "the heat equation on a rod"),
         _points("helmholtz", Helmholtz.dataset, "the Helmholtz equation of arXiv 2001.04536"),
         _points(
@@ -133,11 +133,11 @@ def perceptrain_callbacks() -> list[Spec]:
         Spec(
             "relative_l2",
             RelativeL2,
-            "Error of the solution of a problem, as the metric relative_l2.",
+            "Relative L2 error against the solution of a problem, as the metric relative_l2.",
         ),
         Spec(
             "residual_refinement",
             ResidualRefinement,
-            "Points gather where the residual is large: RAR, RAD (arXiv 2207.10289), RAR-D.",
+            "Resamples points where the residual is large: RAR, RAD (arXiv 2207.10289), RAR-D.",
         ),
     ]

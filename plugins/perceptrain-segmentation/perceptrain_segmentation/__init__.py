@@ -50,44 +50,48 @@ def perceptrain_losses() -> list[Spec]:
         _loss(
             "deep_supervision",
             DeepSupervisionLoss,
-            "A loss at each resolution that the model gives (arXiv 1409.5185)",
+            "Another loss at each output resolution (arXiv 1409.5185)",
         ),
         _loss("dice", DiceLoss, "Soft Dice loss (arXiv 1606.04797)"),
         _loss("dice_ce", DiceCELoss, "Dice loss plus cross entropy"),
         _loss("dice_focal", DiceFocalLoss, "Dice loss plus focal loss"),
-        _loss("focal", FocalLoss, "Cross entropy, easy pixels count less (arXiv 1708.02002)"),
+        _loss("focal", FocalLoss, "Cross entropy that down-weights easy pixels (arXiv 1708.02002)"),
         _loss(
             "generalized_dice",
             GeneralizedDiceLoss,
-            "Dice loss, classes weighed by their inverse size (arXiv 1707.03237)",
+            "Dice loss, classes weighted by inverse size (arXiv 1707.03237)",
         ),
         _loss(
             "generalized_dice_focal",
             GeneralizedDiceFocalLoss,
-            "Generalised Dice loss plus focal loss",
+            "Generalized Dice loss plus focal loss",
         ),
         _loss(
             "generalized_wasserstein_dice",
             GeneralizedWassersteinDiceLoss,
-            "Dice loss in which some mistakes are worse than others (arXiv 1707.00478)",
+            "Dice loss, a cost per kind of confusion (arXiv 1707.00478)",
         ),
         _loss(
             "hausdorff_dt",
             HausdorffDTLoss,
-            "Hausdorff distance, by distance transforms (arXiv 1904.10030)",
+            "Hausdorff distance, from distance transforms (arXiv 1904.10030)",
         ),
         _loss("log_hausdorff_dt", LogHausdorffDTLoss, "Logarithm of 1 plus hausdorff_dt"),
-        _loss("mcc", MCCLoss, "One minus Matthews' correlation coefficient"),
-        _loss("soft_cldice", SoftclDiceLoss, "Overlap of skeletons of tubes (arXiv 2003.07311)"),
+        _loss("mcc", MCCLoss, "One minus the Matthews correlation coefficient"),
+        _loss(
+            "soft_cldice",
+            SoftclDiceLoss,
+            "Overlap of skeletons, for tubular structures (arXiv 2003.07311)",
+        ),
         _loss(
             "soft_dice_cldice",
             SoftDiceclDiceLoss,
-            "Dice loss and soft_cldice, mixed (arXiv 2003.07311)",
+            "Weighted mean of Dice and soft_cldice (arXiv 2003.07311)",
         ),
         _loss(
             "tversky",
             TverskyLoss,
-            "Dice with weights of false positives and negatives (arXiv 1706.05721)",
+            "Dice, weighted false positives and negatives (arXiv 1706.05721)",
         ),
     ]
 
