@@ -35,7 +35,7 @@ class History(list[Row]):
             import pandas as pd
         except ImportError as error:
             raise MissingDependencyError(
-                'History.to_dataframe() needs pandas: pip install "perceptrain-core[pandas]".'
+                'to_dataframe() needs pandas: pip install "perceptrain-core[pandas]".'
             ) from error
         epochs = pd.RangeIndex(1, len(self) + 1, name="epoch")
         return pd.DataFrame(list(self), index=epochs, dtype="float64")
@@ -43,7 +43,7 @@ class History(list[Row]):
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draw the losses in one panel, and the other metrics in panels beside it.
 
-        Validation curves are dashed. An axis is logarithmic where its values span more than a factor
+        Validation curves are dashed. An axis is logarithmic if its values span more than a factor
         of 10.
 
         Args:
