@@ -35,7 +35,7 @@ class History(list[Row]):
             import pandas as pd
         except ImportError as error:
             raise MissingDependencyError(
-                'History.to_dataframe() needs pandas: pip install "perceptrain-core[pandas]".'
+                'to_dataframe() needs pandas: pip install "perceptrain-core[pandas]".'
             ) from error
         epochs = pd.RangeIndex(1, len(self) + 1, name="epoch")
         return pd.DataFrame(list(self), index=epochs, dtype="float64")

@@ -1,4 +1,4 @@
-"""Adam to get near, L-BFGS to get there."""
+"""Adam for the first epochs, then L-BFGS."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from torch import Tensor
 from torch.optim import LBFGS, Adam, Optimizer
 from torch.optim.optimizer import ParamsT
 
-from perceptrain_core.errors import ConfigError, TrainingError
+from perceptrain_core.errors import TrainingError
+from perceptrain_core.option_checks import number_faults, refuse
 
 
 class AdamLBFGS(Optimizer):
-    """Adam for the first epochs, L-BFGS for the others; the usual way to train a PINN.
+    """Adam for the first epochs, then L-BFGS; the usual way to train a PINN.
 
-    Both are torch's own and take the very steps that they take alone. The epochs are those that
-    the trainer tells by `begin_epoch`; in a loop of your own, call it. ::
+    Both are torch's own optimizers and take the same steps as on their own. The trainer calls
+    `begin_epoch`; call it yourself in a training loop of your own. ::
 
         optimizer = AdamLBFGS(model.parameters(), switch_epoch=100, adam_kwargs={"lr": 1e-3})
         for epoch in range(1, 201):
             optimizer.begin_epoch(epoch)
             optimizer.step(closure)
 
-    There is one group of parameters, with the options of both; its ``lr`` is that of the one that
-    is active, so that learning-rate schedules act on it. At the switch ``lr`` becomes the one of
-    ``lbfgs_kwargs``, and the moments of Adam are let go. All that makes up where it stands is in
-    ``state_dict()``, also the epoch of the switch.
+    There is one parameter group, with the options of both. Its ``lr`` is that of the active
+    optimizer, so learning-rate schedules work. At the switch, ``lr`` becomes that of
+    ``lbfgs_kwargs``, and the moments of Adam are discarded. ``state_dict()`` holds the whole state,
+    including the epoch of the switch.
 
     Args:
-        params: The parameters, or a list of one group of them.
-        switch_epoch: The number of epochs with Adam, counted from the first; with 0 it is L-BFGS
-            from the start.
+        params: The parameters, or a list with one parameter group.
+        switch_epoch: The number of epochs with Adam; 0 means L-BFGS from the start.
         adam_kwargs: Options of ``torch.optim.Adam``.
         lbfgs_kwargs: Options of ``torch.optim.LBFGS``.
 
     Raises:
-        ConfigError: ``switch_epoch`` is no whole number of at least 0.
-        TrainingError: There are several groups of parameters, which L-BFGS cannot have.
+        ConfigError: ``switch_epoch`` is not a whole number of at least 0.
+        TrainingError: There are several parameter groups, which L-BFGS does not support.
     """
 
     def __init__(
@@ -47,16 +47,14 @@ class AdamLBFGS(Optimizer):
         adam_kwargs: Mapping[str, Any] | None = None,
         lbfgs_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
-        if isinstance(switch_epoch, bool) or not isinstance(switch_epoch, int) or switch_epoch < 0:
-            raise ConfigError(
-                f"switch_epoch={switch_epoch!r}: expected a whole number of at least 0, the "
-                "number of epochs with Adam before L-BFGS takes over."
-            )
+        faults = number_faults({"switch_epoch": switch_epoch}, whole=True, at_least=0)
+        meaning = ", the number of epochs with Adam before L-BFGS"
+        refuse("AdamLBFGS", [fault + meaning for fault in faults])
         adam = Adam(params, **(adam_kwargs or {}))
         lbfgs = LBFGS(adam.param_groups[0]["params"], **(lbfgs_kwargs or {}))
-        # What a checkpoint must hold lives in the group, as every option of an optimizer does.
+        # State that checkpoints must hold lives in the group, like all options of an optimizer.
         own = {
-            "switch_epoch": switch_epoch,
+            "switch_epoch": int(switch_epoch),
             "adam_lr": adam.param_groups[0]["lr"],
             "lbfgs_lr": lbfgs.defaults["lr"],
             "lbfgs_active": False,
@@ -66,7 +64,7 @@ class AdamLBFGS(Optimizer):
         self.begin_epoch(1)
 
     def _make_parts(self) -> None:
-        """Make Adam and L-BFGS work on the group and the state of this object."""
+        """Make Adam and L-BFGS share the parameter group and the state of this optimizer."""
         params = self.param_groups[0]["params"]
         self._adam, self._lbfgs = Adam(params), LBFGS(params)
         for part in (self._adam, self._lbfgs):
@@ -77,33 +75,33 @@ class AdamLBFGS(Optimizer):
             )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Also what load_state_dict ends in: group and state are new objects then.
+        # load_state_dict calls this too, with a new group and a new state.
         super().__setstate__(state)
         self._make_parts()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Take the one group of parameters.
+        """Add the only parameter group.
 
         Raises:
-            TrainingError: There is one already.
+            TrainingError: There is a parameter group already.
         """
         if self.param_groups:
             raise TrainingError(
-                "AdamLBFGS takes one group of parameters only, for L-BFGS does: make it with all "
-                "of them, e.g. AdamLBFGS([*model.parameters(), *loss_fn.parameters()], ...)."
+                "AdamLBFGS accepts one group of parameters only, because L-BFGS does: pass all "
+                "parameters, e.g. AdamLBFGS([*model.parameters(), *loss_fn.parameters()], ...)."
             )
         super().add_param_group(param_group)
 
     @property
     def needs_closure(self) -> bool:
-        """Whether the next step needs a closure: that of L-BFGS does."""
+        """Whether the next step needs a closure, as the steps of L-BFGS do."""
         return bool(self.param_groups[0]["lbfgs_active"])
 
     def begin_epoch(self, epoch: int) -> None:
-        """Say which epoch begins; the first is 1.
+        """Select the optimizer of an epoch; the first is 1.
 
-        L-BFGS takes over in epoch ``switch_epoch + 1``. A new training that counts from 1 again
-        begins with Adam again.
+        L-BFGS is active from epoch ``switch_epoch + 1``. A new training that starts at epoch 1
+        starts with Adam.
         """
         group = self.param_groups[0]
         lbfgs_active = epoch > group["switch_epoch"]
@@ -118,10 +116,10 @@ class AdamLBFGS(Optimizer):
 
         Args:
             closure: Clears the gradients, computes the loss and its gradients, and returns the
-                loss. Adam can do without, if the gradients are there.
+                loss. Adam does not need it if the gradients are set.
 
         Returns:
-            The loss before the step, as the closure gave it; ``None`` without a closure.
+            The loss before the step, as returned by the closure; ``None`` without a closure.
 
         Raises:
             TrainingError: L-BFGS is active and there is no closure.

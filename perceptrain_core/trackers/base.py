@@ -39,7 +39,7 @@ class Tracker:
         """Log the metrics of an epoch, named ``train_NAME`` and ``val_NAME``."""
 
     def print_metrics(self, result: OptimizeResult) -> None:
-        """Print the metrics of an epoch, on one line if the terminal is wide enough."""
+        """Print the metrics of an epoch on one line, or several in a narrow terminal."""
         width = get_terminal_size().columns if sys.stdout.isatty() else None
         print(format_metrics(result, width))
 

@@ -119,11 +119,11 @@ def test_a_run_folder(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"epoch,train_loss\n", "has no row yet"),
-        (b"", "has no row yet"),
-        (b"epoch,train_loss\n1,two\n", "holds something else than metrics"),
-        (b"epoch,train_loss\n1,2,3\n", "holds something else than metrics"),
-        (b"a\n\xff\n", "holds something else than metrics"),
+        (b"epoch,train_loss\n", "has no rows yet"),
+        (b"", "has no rows yet"),
+        (b"epoch,train_loss\n1,two\n", "is not a file of metrics"),
+        (b"epoch,train_loss\n1,2,3\n", "is not a file of metrics"),
+        (b"a\n\xff\n", "is not a file of metrics"),
     ],
 )
 def test_what_is_no_metrics(tmp_path, text, message):

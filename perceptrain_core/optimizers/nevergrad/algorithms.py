@@ -1,4 +1,4 @@
-"""The algorithms of nevergrad that people use most, each by a name of its own."""
+"""The most common algorithms of nevergrad, as optimizers with their own names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Algorithm(Protocol):
     ) -> NevergradOptimizer: ...
 
 
-def _named(algorithm: str, what: str) -> _Algorithm:
+def _optimizer(algorithm: str, summary: str) -> _Algorithm:
     def make(
         params: Iterable[Tensor],
         budget: int | None = None,
@@ -33,13 +33,13 @@ def _named(algorithm: str, what: str) -> _Algorithm:
     ) -> NevergradOptimizer:
         return NevergradOptimizer(params, algorithm, budget, seed, sigma, bounds, num_workers)
 
-    make.__doc__ = f"{what}: `NevergradOptimizer` with the algorithm {algorithm!r}."
+    make.__doc__ = f"{summary}: `NevergradOptimizer` with the algorithm {algorithm!r}."
     return make
 
 
-ngopt = _named("NGOpt", "What nevergrad chooses for the size, the budget and the workers")
-cma = _named("CMA", "Covariance matrix adaptation, for up to some hundred parameters")
-de = _named("DE", "Differential evolution")
-one_plus_one = _named("OnePlusOne", "One parent and one child at a time, for a small budget")
-pso = _named("PSO", "Particle swarm")
-tbpsa = _named("TBPSA", "Population control, for losses with noise")
+ngopt = _optimizer("NGOpt", "The algorithm that nevergrad selects for the size, budget and workers")
+cma = _optimizer("CMA", "Covariance matrix adaptation, for up to a few hundred parameters")
+de = _optimizer("DE", "Differential evolution")
+one_plus_one = _optimizer("OnePlusOne", "One parent and one child at a time, for a small budget")
+pso = _optimizer("PSO", "Particle swarm")
+tbpsa = _optimizer("TBPSA", "Population control, for noisy losses")

@@ -1,4 +1,4 @@
-"""The algorithms of nevergrad as optimizers."""
+"""Gradient-free optimization with the algorithms of nevergrad."""
 
 from __future__ import annotations
 
@@ -19,54 +19,55 @@ from perceptrain_core.optimizers.nevergrad.package import (
     import_nevergrad,
     is_of_nevergrad,
 )
+from perceptrain_core.option_checks import number_faults, refuse
 
-#: Nevergrad takes losses below 5e20 only; this one stands for all that are worse, and for NaN.
+#: Nevergrad accepts losses below 5e20 only; this replaces larger ones and NaN.
 WORST = nextafter(5e20, 0.0)
 
-#: Makes the optimizer of nevergrad for a start and a generator.
+#: Makes the optimizer of nevergrad from the starting point and a generator.
 _Make: TypeAlias = Callable[[Tensor, np.random.RandomState], Any]
 
 
 class NevergradOptimizer:
-    """Search for the best parameters by losses alone, with an algorithm of nevergrad.
+    """Optimize parameters without gradients, with an algorithm of nevergrad.
 
-    Each candidate is tried on one batch, so give all the data as one batch: losses of different
-    batches do not compare. What was best is kept. ::
+    Each candidate is evaluated on one batch, and losses on different batches are not comparable: so
+    use one batch with all the data. The best candidate is kept. ::
 
         optimizer = NevergradOptimizer(model.parameters(), "CMA", budget=2000, seed=0)
         Trainer(model, optimizer, TrainConfig(max_iter=2000)).fit(data)
 
-    A search of nevergrad cannot be stored as plain values, so `state_dict` holds how it began and
-    the loss of every candidate, 8 bytes each, and `load_state_dict` goes through it again, without
-    evaluating anything: one to four seconds for 1,000 candidates, as the search itself took.
-    NumPy's global random state is neither used nor changed. Some rare algorithms (``"CmaFmin2"``)
-    draw by the clock, and cannot be resumed.
+    The state of a nevergrad optimizer cannot be stored as plain values. Instead, `state_dict` holds
+    the starting point and the loss of every candidate (8 bytes each), and `load_state_dict` replays
+    the search without evaluating the model: one to four seconds per 1,000 candidates. NumPy's
+    global random state is neither used nor changed. A few algorithms (``"CmaFmin2"``) are seeded by
+    the clock and cannot be resumed.
 
     Args:
-        params: The parameters; those with ``requires_grad=False`` do not count.
-        algorithm: A name in ``nevergrad.optimizers.registry``; or an optimizer made with
-            nevergrad, for as many numbers in an array of any shape, which starts where it was
-            made to and takes no other option here.
-        budget: How many candidates will be tried, in all; several algorithms (``"NGOpt"``) choose
-            by it how to search, and need it.
-        seed: For the candidates; by default drawn from torch's generator at the first one.
+        params: The parameters; those with ``requires_grad=False`` are ignored.
+        algorithm: A name in ``nevergrad.optimizers.registry``; or an optimizer made with nevergrad
+            for an array of as many numbers, of any shape. It starts at its own starting point, and
+            the other options must be left out.
+        budget: The total number of candidates; required by algorithms that choose their strategy
+            by it (``"NGOpt"``).
+        seed: The seed of the search; by default drawn from torch's generator at the first ``ask``.
         sigma: The size of the first steps; by default 1, or a sixth of the range of ``bounds``.
-        bounds: The lower and the upper bound of every number.
-        num_workers: How many candidates nevergrad is to expect at a time. One is asked at a time;
-            populations of some algorithms grow with it.
+        bounds: The lower and upper bound of every parameter.
+        num_workers: The number of parallel evaluations that nevergrad plans for. Candidates are
+            still evaluated one at a time; some algorithms use larger populations.
 
     Attributes:
         params: The parameters.
-        search: The optimizer of nevergrad: the one that was given, else ``None`` before the first
-            candidate, for the search starts from the values that the parameters have then.
-        best: The best candidate so far, shape ``(P,)`` and dtype float64, the first of equals;
-            ``None`` before one has a finite loss.
+        search: The optimizer of nevergrad. Unless it was passed as ``algorithm``, it is ``None``
+            before the first ``ask``, since the search starts from the parameters at that time.
+        best: The best candidate so far, of shape ``(P,)`` and dtype float64; the first in a tie,
+            and ``None`` before one has a finite loss.
         best_loss: Its loss; infinity before.
 
     Raises:
         MissingDependencyError: Nevergrad is not installed.
-        ConfigError: An option cannot be; an unknown algorithm is one.
-        TrainingError: There is nothing to train, or the search is for another number of
+        ConfigError: An option is not valid, or the algorithm is unknown.
+        TrainingError: There are no trainable parameters, or the search is for another number of
             parameters.
     """
 
@@ -87,8 +88,8 @@ class NevergradOptimizer:
         if is_of_nevergrad(algorithm):
             if (budget, seed, sigma, bounds, num_workers) != (None, None, None, None, 1):
                 raise ConfigError(
-                    f"{algorithm.name} is made already: give budget, seed, sigma, bounds and "
-                    "num_workers where it is made."
+                    f"{algorithm.name} is made already: set budget, seed, sigma, bounds and "
+                    "num_workers where you make it."
                 )
             self.search, self.algorithm = algorithm, str(algorithm.name)
             _check_size(algorithm, self._size)
@@ -98,14 +99,14 @@ class NevergradOptimizer:
             self.algorithm = algorithm
         self._seed = seed
         self._given = self.search
-        self._forget()
+        self._reset()
 
     @property
     def given(self) -> Any:
-        """What a user gave as the optimizer: the one of nevergrad, or this."""
+        """The object that the user passed as the optimizer: nevergrad's own, or this one."""
         return self if self._given is None else self._given
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.best: Tensor | None = None
         self.best_loss = inf
         self._losses = packed("d")
@@ -116,7 +117,7 @@ class NevergradOptimizer:
         self._last: Tensor | None = None
 
     def ask(self) -> Tensor:
-        """Give the next candidate, the same one until it is told.
+        """Return the next candidate; the same one until `tell` is called.
 
         Returns:
             A vector of shape ``(P,)`` and dtype float64, on the CPU.
@@ -129,26 +130,26 @@ class NevergradOptimizer:
         return _vector(self._pending)
 
     def tell(self, candidate: Tensor, loss: float) -> None:
-        """Take the loss of the candidate that was asked for.
+        """Report the loss of the candidate that `ask` returned.
 
         Raises:
-            TrainingError: It is another one.
+            TrainingError: It is another candidate.
         """
         if self._pending is None or not torch.equal(candidate, _vector(self._pending)):
             raise TrainingError(
-                "The candidate is not the one that ask() gave last, or has been told already: "
-                "each ask() is followed by one tell()."
+                "The candidate is not the one that ask() returned last, or its loss has been "
+                "reported already: call tell() once after each ask()."
             )
         if isfinite(loss) and loss < self.best_loss:
             self.best, self.best_loss = candidate.clone(), loss
-        told = min(loss, WORST) if isfinite(loss) else WORST
+        reported = min(loss, WORST) if isfinite(loss) else WORST
         with apart(self._ambient):
-            self.search.tell(self._pending, told)
+            self.search.tell(self._pending, reported)
         self._losses.append(loss)
         self._pending, self._last = None, candidate.clone()
 
     def state_dict(self) -> dict[str, Any]:
-        """Give how the search began, the losses so far, and the best and the last candidate."""
+        """Return the starting point, the generator, the losses and the last candidate."""
         return {
             "algorithm": self.algorithm,
             "parameters": self._size,
@@ -159,53 +160,52 @@ class NevergradOptimizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go through a saved search again, and on from there.
+        """Replay a saved search.
 
         Args:
-            state: What `state_dict` gave.
+            state: What `state_dict` returned.
 
         Raises:
-            CheckpointError: It is the state of something else; a search of the user's own has
-                gone another way already; or the candidates are not those that were saved, as
-                with another version of nevergrad.
+            CheckpointError: The state belongs to another optimizer; a nevergrad optimizer of the
+                user has already been used otherwise; or the replayed candidates differ, e.g. with
+                another version of nevergrad.
         """
         self.check_state(state)
         if state["start"] is None:
             return
         losses = state["losses"].tolist()
-        if not self._went_as(state, losses):
-            self._begin_anew(state)
+        if not self._is_prefix_of(state, losses):
+            self._restart(state)
         for loss in losses[len(self._losses) :]:
             self.tell(self.ask(), loss)
         if state["last"] is not None and not _equal(self._last, state["last"]):
             raise CheckpointError(
-                f"{self.algorithm} proposes other candidates than it did when the checkpoint was "
-                "written: use the same version of nevergrad and NumPy, and make the search as "
-                "it was made then."
+                f"{self.algorithm} proposes other candidates than when the checkpoint was "
+                "written: use the same versions of nevergrad and NumPy, and the same options."
             )
 
-    def _went_as(self, state: dict[str, Any], losses: list[float]) -> bool:
-        """Whether this search is the one that was saved, at that point or before it."""
+    def _is_prefix_of(self, state: dict[str, Any], losses: list[float]) -> bool:
+        """Whether this search is a prefix of the saved one."""
         if self._start is None or not torch.equal(self._start, state["start"]):
             return False
-        told = packed("d", losses[: len(self._losses)])
-        same_losses = told.tobytes() == self._losses.tobytes()  # of which some may be NaN
+        prefix = packed("d", losses[: len(self._losses)])
+        same_losses = prefix.tobytes() == self._losses.tobytes()  # bytes, since NaN != NaN
         return same_losses and _same(self._random, state["random"])
 
-    def _begin_anew(self, state: dict[str, Any]) -> None:
+    def _restart(self, state: dict[str, Any]) -> None:
         if self._given is not None and self._given.num_ask:
             raise CheckpointError(
-                f"This {self.algorithm} has been used already, and not for what the checkpoint "
-                "holds: resume with one that is made anew."
+                f"This {self.algorithm} has been used already, but not for the run of the "
+                "checkpoint: resume with a newly made one."
             )
-        self._forget()
+        self._reset()
         self._begin(state["start"], state["random"])
 
     def check_state(self, state: dict[str, Any]) -> None:
         """Refuse the state of another search.
 
         Raises:
-            CheckpointError: The algorithm or the number of parameters is another.
+            CheckpointError: The algorithm or the number of parameters differs.
         """
         own = {"algorithm": self.algorithm, "parameters": self._size}
         saved = {name: state.get(name) for name in own}
@@ -215,19 +215,19 @@ class NevergradOptimizer:
             )
 
     def _begin(self, start: Tensor, random: dict[str, Any] | None = None) -> None:
-        """Note how the search begins, and make it, unless it was given."""
+        """Record the starting point and generator, and make the search if necessary."""
         generator = self._generator()
         if random is not None:
             generator.set_state(_from_plain(random))
         self._start, self._random = start, _to_plain(generator)
-        # What is drawn behind the back of the generator follows from it, and differs.
+        # The stream for code that bypasses the generator is derived from it, but distinct.
         self._ambient = np.random.RandomState(int(self._random["key"][-1]))
         if self._make is not None:
             with apart(self._ambient):
                 self.search = self._make(start, generator)
 
     def _generator(self) -> np.random.RandomState:
-        """The generator of the search; one that has no seed gets it from torch."""
+        """The generator of the search, seeded from torch if there is no seed."""
         seed = int(torch.randint(2**32, ())) if self._seed is None else self._seed
         own = np.random.RandomState(seed)
         if self._given is None:
@@ -257,8 +257,8 @@ def _maker(
         values = start.numpy()
         if bounds is not None and (values.min() < bounds[0] or values.max() > bounds[1]):
             raise TrainingError(
-                f"The parameters lie between {values.min():.6g} and {values.max():.6g}, where the "
-                f"search starts, and bounds={bounds!r}: give bounds that hold them."
+                f"The search starts at the parameters, which lie between {values.min():.6g} and "
+                f"{values.max():.6g}, outside bounds={bounds!r}: use bounds that contain them."
             )
         array = import_nevergrad().p.Array(init=values)
         array.random_state = generator
@@ -277,21 +277,24 @@ def _check_needs_no_budget(algorithm: str, cls: Any) -> None:
             cls(parametrization=2).ask()
     except (AssertionError, TypeError) as error:
         raise ConfigError(
-            f"{algorithm} needs a budget: give budget=..., the number of candidates that will "
-            "be tried: epochs times batches."
+            f"{algorithm} needs a budget: pass budget=..., the total number of candidates "
+            "(epochs times batches)."
         ) from error
 
 
 def _check_options(budget: Any, seed: Any, sigma: Any, bounds: Any, num_workers: Any) -> None:
-    for name, value in {"budget": budget, "num_workers": num_workers}.items():
-        if value is not None and (type(value) is not int or value < 1):
-            raise ConfigError(f"{name}={value!r}: expected a whole number of at least 1.")
-    if seed is not None and (type(seed) is not int or not 0 <= seed < 2**32):
-        raise ConfigError(f"seed={seed!r}: expected a whole number of at least 0, below 2**32.")
-    if sigma is not None and not sigma > 0:
-        raise ConfigError(f"sigma={sigma!r}: expected a number above 0.")
+    faults = number_faults(
+        {k: v for k, v in {"budget": budget, "num_workers": num_workers}.items() if v is not None},
+        whole=True,
+        at_least=1,
+    )
+    if seed is not None:
+        faults += number_faults({"seed": seed}, whole=True, at_least=0, below=2**32)
+    if sigma is not None:
+        faults += number_faults({"sigma": sigma}, above=0)
     if bounds is not None and not (len(bounds) == 2 and bounds[0] < bounds[1]):
-        raise ConfigError(f"bounds={bounds!r}: expected (lower, upper), the lower one first.")
+        faults.append(f"bounds={bounds!r}: expected (lower, upper), the lower one first")
+    refuse("NevergradOptimizer", faults)
 
 
 def _check_size(search: Any, size: int) -> None:
@@ -300,8 +303,8 @@ def _check_size(search: Any, size: int) -> None:
     ):
         raise TrainingError(
             f"{search.name} searches for {search.dimension} numbers, and there are {size} "
-            f"trainable parameters: make it with parametrization={size}, which num_parameters "
-            "gives, or with an Array of that size."
+            f"trainable parameters: make it with parametrization={size} (see num_parameters), or "
+            "with an Array of that size."
         )
 
 
@@ -309,7 +312,7 @@ def _trainable(params: Iterable[Tensor]) -> list[Tensor]:
     given = list(params)
     if not all(isinstance(p, Tensor) for p in given):
         raise TrainingError(
-            "A search takes parameters alone, model.parameters(): no names, and no groups."
+            "A search accepts only plain parameters, model.parameters(): no names and no groups."
         )
     trainable = [p for p in given if p.requires_grad]
     if not trainable:

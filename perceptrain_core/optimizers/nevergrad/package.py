@@ -1,4 +1,4 @@
-"""Nevergrad itself: imported when it is needed, and kept from what is global."""
+"""Import nevergrad lazily, and keep it away from global state."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from perceptrain_core.registry.messages import did_you_mean
 
 @cache
 def import_nevergrad() -> Any:
-    """Import nevergrad, and mend two faults of it where they are there, for the whole process.
+    """Import nevergrad, and work around two of its bugs for the whole process.
 
     Raises:
-        MissingDependencyError: It is not installed.
+        MissingDependencyError: Nevergrad is not installed.
     """
     try:
-        with apart(np.random.RandomState(0)):  # its portfolios are drawn at import
+        with apart(np.random.RandomState(0)):  # it draws random portfolios at import
             import nevergrad
             from nevergrad.optimization import metamodel, recaster
     except ModuleNotFoundError as error:
@@ -32,16 +32,16 @@ def import_nevergrad() -> Any:
             "Training with nevergrad needs the package nevergrad: "
             'pip install "perceptrain-core[nevergrad]".'
         ) from error
-    # Its surrogate models take float() of an array of one, which newer NumPy refuses.
-    if _refuses_array_of_one():
+    # Its surrogate models call float() on one-element arrays, which newer NumPy rejects.
+    if _float_rejects_arrays():
         metamodel.float = lambda value: np.asarray(value).item()
-    # The threads in which it runs algorithms of others wait for a next loss, also at exit.
+    # Its threads for third-party algorithms wait for the next loss, and would block the exit.
     if recaster._MessagingThread.daemon is Thread.daemon:
         recaster._MessagingThread.daemon = True
     return nevergrad
 
 
-def _refuses_array_of_one() -> bool:
+def _float_rejects_arrays() -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
@@ -52,34 +52,33 @@ def _refuses_array_of_one() -> bool:
 
 
 def is_of_nevergrad(item: Any) -> bool:
-    """Whether something is an optimizer of nevergrad's, without importing that for the answer."""
+    """Whether an object is an optimizer of nevergrad."""
     if "nevergrad" not in sys.modules:
         return False
     return isinstance(item, import_nevergrad().optimizers.base.Optimizer)
 
 
 def find_algorithm(name: str) -> Any:
-    """Find an algorithm by its name in the registry of nevergrad.
+    """Look up an algorithm in the registry of nevergrad.
 
     Raises:
-        ConfigError: There is none of this name.
+        ConfigError: There is no algorithm of this name.
     """
     algorithms = import_nevergrad().optimizers.registry
     if name in algorithms:
         return algorithms[name]
     raise ConfigError(
-        f"algorithm={name!r}: nevergrad has none of this name.{did_you_mean(name, algorithms)} "
-        f"It has {len(algorithms)}: sorted(nevergrad.optimizers.registry)."
+        f"algorithm={name!r}: nevergrad has no such algorithm.{did_you_mean(name, algorithms)} "
+        f"sorted(nevergrad.optimizers.registry) lists all {len(algorithms)}."
     )
 
 
 @contextmanager
 def apart(generator: np.random.RandomState) -> Iterator[None]:
-    """Let NumPy's global functions draw from a generator, and leave them as they were.
+    """Let NumPy's global functions use a generator, and restore their state afterwards.
 
-    Much of nevergrad draws from the global one, whatever seed its search has. It also tries points
-    at which what it computes with overflows; warnings of that are nobody's business, and only its
-    own come through.
+    Much of nevergrad uses the global generator, whatever the seed of the search. It also evaluates
+    points at which its dependencies overflow; their warnings are suppressed.
     """
     before = np.random.get_state()
     np.random.set_state(generator.get_state())

@@ -292,7 +292,7 @@ def test_parameters_that_cannot_be() -> None:
     with pytest.raises(TrainingError, match="nothing can be trained"):
         NevergradOptimizer([], "CMA")
     outside = NevergradOptimizer(parameters(), "CMA", bounds=(1.0, 2.0))
-    with pytest.raises(TrainingError, match="give bounds that hold them"):
+    with pytest.raises(TrainingError, match="use bounds that contain them"):
         outside.ask()
 
 
