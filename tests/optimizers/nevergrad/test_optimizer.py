@@ -324,7 +324,7 @@ def test_nevergrad_is_mended_only_where_it_is_faulty(
     monkeypatch.setattr(metamodel, "float", float, raising=False)
     thread, own = recaster._MessagingThread, property(lambda self: True)
     monkeypatch.setattr(thread, "daemon", Thread.daemon if faulty else own)
-    monkeypatch.setattr(nevergrad_package, "_refuses_array_of_one", lambda: faulty)
+    monkeypatch.setattr(nevergrad_package, "_float_rejects_arrays", lambda: faulty)
     import_nevergrad.cache_clear()
     import_nevergrad()
     assert (metamodel.float is not float) == faulty
