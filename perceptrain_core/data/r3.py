@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from perceptrain_core.data.points import ProbaDist, check_proba_dist, draw_points
+from perceptrain_core.data.sampling import ProbaDist, check_proba_dist, draw_points
 from perceptrain_core.errors import DataError, ShapeError
 
 

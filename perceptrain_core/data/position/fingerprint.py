@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def outline(data: Any, name: str = "") -> dict[str, Any]:
+def fingerprint(data: Any, name: str = "") -> dict[str, Any]:
     """Give the lengths of a loader, its batch size, and the way that its order is found.
 
     Args:
@@ -15,8 +15,8 @@ def outline(data: Any, name: str = "") -> dict[str, Any]:
     """
     parts = getattr(data, "dataloaders", data)
     if isinstance(parts, Mapping):
-        outlines = [outline(part, f"{name}{key}.") for key, part in parts.items()]
-        return {what: value for part in outlines for what, value in part.items()}
+        prints = [fingerprint(part, f"{name}{key}.") for key, part in parts.items()]
+        return {what: value for part in prints for what, value in part.items()}
     sampler = getattr(data, "sampler", None)
     told = {
         "batches": _length(data),

@@ -12,7 +12,7 @@ from perceptrain_core.data.position.generators import loader_random_state, set_l
 from perceptrain_core.types import Loader
 
 
-class Counted:
+class ReplayedIterator:
     """Take the batches of an endless loader and count them, to find the place again.
 
     The place is found by going over the loader from its start. So the random numbers of torch that

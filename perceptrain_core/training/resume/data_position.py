@@ -9,7 +9,7 @@ from typing import Any
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.data import DictDataLoader, Epochs
 from perceptrain_core.data.loaders import is_infinite
-from perceptrain_core.data.position.fingerprint import outline
+from perceptrain_core.data.position.fingerprint import fingerprint
 from perceptrain_core.data.position.generators import (
     epoch_listeners,
     loader_random_state,
@@ -128,7 +128,7 @@ class Feed:
         set_loader_random_state(self.epochs.loader, saved["generators"])
 
     def _outline(self) -> dict[str, Any]:
-        told = outline(self.epochs.loader)
+        told = fingerprint(self.epochs.loader)
         return told if self.epochs.endless else told | {"batches": self.epochs.count()}
 
     def here(self) -> dict[str, Any]:
