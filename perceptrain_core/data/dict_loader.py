@@ -17,7 +17,7 @@ _END = object()
 
 
 class DictDataLoader:
-    """Give dicts of batches, as a PINN takes them: ``{"pde": points, "boundary": points}``.
+    """Yield dicts of batches, as a PINN expects: ``{"pde": points, "boundary": points}``.
 
     An epoch covers the longest of the loaders; the shorter ones start again. It is infinite only
     if all of them are; beside finite ones, infinite loaders just go on.
@@ -91,7 +91,7 @@ class DictDataLoader:
                 )
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the places of the loaders that have a ``state_dict`` or never end, by name."""
+        """Return the positions of the loaders that have a ``state_dict`` or never end, by name."""
         return {name: place.state_dict() for name, place in self._places().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -134,11 +134,11 @@ class DictDataLoader:
 
 
 class NamedLoader:
-    """Give the batches of a loader of several tensors as dicts, the rows of each side by side.
+    """Yield the batches of a loader of several tensors as dicts.
 
     Args:
         names: A name for each tensor.
-        loader: Gives tuples of so many tensors.
+        loader: Yields tuples with that many tensors.
     """
 
     def __init__(self, names: Iterable[str], loader: Loader) -> None:
