@@ -1,4 +1,4 @@
-"""How a saved state differs from the object that is to take it, before anything is changed."""
+"""Compare a saved state with the object that will load it, before anything is changed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-#: What the optimizers of torch keep for a parameter that has its shape; others it need not fit.
+#: State of torch's optimizers that has the shape of its parameter; other state need not.
 _LIKE_PARAMETERS = {"exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "sum"}
 
 
 def find_differences(target: Any, saved: Any) -> list[str]:
-    """Give one line for each thing that keeps a saved state from being loaded; none if it fits."""
+    """Return one line for each reason why a saved state does not fit; none if it does."""
     if isinstance(target, nn.Module):
         return _module_differences(target, saved)
     if isinstance(target, Optimizer):
@@ -22,7 +22,7 @@ def find_differences(target: Any, saved: Any) -> list[str]:
 
 
 def find_conversions(target: Any, saved: Any) -> list[str]:
-    """Give one line for each dtype from which loading a module's state converts to another."""
+    """Return one line for each dtype conversion that loading a module's state makes."""
     if not isinstance(target, nn.Module):
         return []
     own = target.state_dict()
@@ -57,7 +57,7 @@ def _optimizer_differences(optimizer: Optimizer, saved: Mapping[str, Any]) -> li
 
 
 def _shape_differences(parameters: list[Tensor], state: Mapping[Any, Any]) -> list[str]:
-    """Tell parameters that others have taken the place of, by what has their very shape."""
+    """Detect exchanged parameters by optimizer state that must have the parameter's shape."""
     lines = []
     for number, parameter in enumerate(parameters):
         for name, value in state.get(number, {}).items():

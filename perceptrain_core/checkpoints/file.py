@@ -1,4 +1,4 @@
-"""One checkpoint, one file: written whole or not at all, read without running code."""
+"""Write and read checkpoint files: writes are atomic, and reading runs no code."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Give Python's number for each of NumPy's, which are not read without running code."""
+    """Convert NumPy scalars to Python numbers, which weights_only loading accepts."""
     if isinstance(value, np.generic):
         return value.item()
     if type(value) is dict:
@@ -93,7 +93,7 @@ def _plain(value: Any) -> Any:
 
 
 def _check_readable(path: Path) -> None:
-    """Refuse now what could not be read when it is needed; the tensors themselves are not read."""
+    """Raise now if the file could not be loaded later; tensors are mapped, not read."""
     try:
         torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
@@ -101,14 +101,14 @@ def _check_readable(path: Path) -> None:
 
 
 def _check_sums(path: Path) -> None:
-    """Refuse a file with a wrong bit anywhere; torch would load it as it is."""
+    """Raise if any bit is wrong; torch does not verify checksums."""
     with zipfile.ZipFile(path) as archive:
         if wrong := archive.testzip():
             raise zipfile.BadZipFile(f"{wrong} is not what was written")
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """Give what the system said, where torch hides it behind words of its own."""
+    """Return the system error that torch may hide behind its own."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError):

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: their names, which is the newest, and which may go."""
+"""The checkpoints in a run folder: their names, the newest one, and rotation."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _NUMBERED = re.compile(r"checkpoint_epoch_(\d+)(?:_batch_(\d+))?\.pt")
 
 
 def checkpoint_path(folder: Path, epoch: int, batch: int = 0) -> Path:
-    """Give the file of a checkpoint after so many epochs, and batches of the next one."""
+    """Return the path of the checkpoint after ``epoch`` epochs and ``batch`` more batches."""
     within = f"_batch_{batch:09d}" if batch else ""
     return folder / f"checkpoint_epoch_{epoch:06d}{within}.pt"
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Give the checkpoints of a folder, newest first; that of the best validation comes last.
+    """Return the checkpoints in a folder, newest first; the best-only checkpoint comes last.
 
     Raises:
-        CheckpointError: The folder is there, and cannot be looked through.
+        CheckpointError: The folder exists but cannot be read.
     """
     try:
         paths = list(folder.iterdir())
@@ -46,8 +46,8 @@ def rotate(written: Path, keep: int) -> None:
     """Delete all but the ``keep`` newest numbered checkpoints; 0 keeps all.
 
     Args:
-        written: The one that was just written. Later ones stay: the run has gone back behind them.
-        keep: How many stay, this one among them.
+        written: The checkpoint just written. Later ones stay: the run was resumed before them.
+        keep: How many to keep, including this one.
 
     Raises:
         CheckpointError: An old one cannot be deleted.
@@ -75,7 +75,7 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         CheckpointError: There are some, and none can be read.
 
     Warns:
-        UserWarning: For each damaged one that was passed over.
+        UserWarning: For each damaged checkpoint that is skipped.
     """
     candidates = list_checkpoints(folder)
     if (best := _later_best(candidates)) is not None:
@@ -108,7 +108,7 @@ def base_folder(config: TrainConfig) -> Path:
 
 
 def newest_run_folder(config: TrainConfig) -> Path:
-    """Find the run that a resume goes on with: the one with the newest checkpoint."""
+    """Return the folder that a resume continues: the one with the newest checkpoint."""
     base = base_folder(config)
     found = {base: list_checkpoints(base)}
     for folder in (path for path in base.glob("*/") if _OF_A_RUN.fullmatch(path.name)):

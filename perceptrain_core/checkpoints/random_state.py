@@ -1,4 +1,4 @@
-"""The random generators of a run, as plain values that a checkpoint can hold."""
+"""Save and restore the global random generators as values that a checkpoint can hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 def get_random_state() -> dict[str, Any]:
-    """Take down where the generators of Python, NumPy and torch stand."""
+    """Return the state of the generators of Python, NumPy and torch."""
     numpy = np.random.get_state(legacy=False)
     keys = torch.from_numpy(numpy["state"]["key"].astype(np.int64))
     state: dict[str, Any] = {
@@ -26,7 +26,7 @@ def get_random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Put the generators back to where they stood."""
+    """Restore the state of the generators."""
     random.setstate(state["python"])
     numpy = state["numpy"]
     keys = numpy["state"]["key"].numpy().astype(np.uint32)
@@ -38,7 +38,7 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 @contextmanager
 def kept_random_state() -> Iterator[None]:
-    """Put the generators back, at the end, to where they stood at the beginning."""
+    """Restore the generators on exit to their state on entry."""
     state = get_random_state()
     try:
         yield

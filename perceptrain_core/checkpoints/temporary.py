@@ -1,4 +1,4 @@
-"""The names under which checkpoints are written, and what is left of writers that were killed."""
+"""Temporary names for checkpoints being written, and clean-up after killed writers."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ _TEMPORARY = re.compile(r"\.checkpoint_\w+\.pt\.(\d{1,9})")
 
 
 def temporary_path(path: Path) -> Path:
-    """Give the name under which this process writes a file before it gets its own."""
+    """Return the temporary name under which this process writes a file."""
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Delete the unfinished checkpoints of a folder whose writers live no more."""
+    """Delete unfinished checkpoints whose writer process has ended."""
     for path in folder.iterdir():
         match = _TEMPORARY.fullmatch(path.name)
-        if match and not _lives(int(match[1])):
+        if match and not _is_alive(int(match[1])):
             with suppress(OSError):
                 path.unlink()
 
 
-def _lives(process: int) -> bool:
-    """Whether another process of this number lives; it need not be the writer."""
+def _is_alive(process: int) -> bool:
+    """Whether another process with this id is alive; it need not be the writer."""
     if process == os.getpid() or os.name != "posix":
         return False  # Windows does not delete a file that is being written
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # of another user
+    except PermissionError:  # it belongs to another user
         pass
     return True

@@ -1,4 +1,4 @@
-"""Validation errors told as a person would: what is wrong, what was given, what is allowed."""
+"""Readable validation errors: what is wrong, the value, and what is allowed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument", "no_such_attribute
 
 
 def describe_faults(error: ValidationError, known: Iterable[str], prefix: str = "") -> list[str]:
-    """Give one line for each fault.
+    """Return one line for each fault.
 
     Args:
         error: What pydantic found.

@@ -1,4 +1,4 @@
-"""The settings of a training run: flat, documented, and checked as a whole when made."""
+"""The settings of a training run, validated together on construction."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def _as_dtype(value: Any) -> Any:
 
 
 def _as_int(value: Any) -> Any:
-    """Accept NumPy's whole numbers; a bool is no number."""
+    """Accept NumPy integers, and leave a bool to be refused."""
     return index(value) if hasattr(value, "__index__") and not isinstance(value, bool) else value
 
 
 def _check_name(kind: str, name: str) -> None:
-    """Refuse a name that nothing has; a reference (with a colon) is tried when it is used."""
+    """Refuse an unknown name; a reference (with a colon) is loaded only when it is used."""
     if ":" in name:
         return
     try:
@@ -61,81 +61,83 @@ _SETTINGS = ConfigDict(arbitrary_types_allowed=True, extra="forbid", validate_as
 @tells_every_fault
 @dataclass(config=_SETTINGS)
 class TrainConfig:
-    """How to train: every field has a default, and every fault is reported at once.
+    """Training settings. Every field has a default, and all faults are reported at once.
 
-    Intervals count epochs; 0 turns the thing off. An epoch is one pass over the training data.
+    Intervals are in epochs; 0 disables the action. An epoch is one pass over the training data.
 
     Attributes:
-        max_iter: Epochs to train, exactly that many; after a resume, the total.
-        print_every: Print the metrics of the epoch.
-        write_every: Write them to the tracker.
-        checkpoint_every: Write a checkpoint.
-        plot_every: Make the pictures of ``plotting_functions`` and give them to the tracker.
-        live_plot_every: Draw the curves so far: in a notebook in place, elsewhere as ``live.png``
-            in the folder of the run. It needs matplotlib.
-        val_every: Validate, on the validation data given to the trainer.
+        max_iter: Number of epochs; a resumed run counts those already trained.
+        print_every: Interval between printed metrics.
+        write_every: Interval between metrics written to the tracker.
+        checkpoint_every: Interval between checkpoints.
+        plot_every: Interval between figures of ``plotting_functions`` logged to the tracker.
+        live_plot_every: Interval between updates of the live curves: in place in a notebook,
+            elsewhere as ``live.png`` in the run folder. Requires matplotlib.
+        val_every: Interval between validations on the validation data.
         callbacks: Callback objects, names of registered callbacks, or mappings
             ``{"name": ..., **options}``.
-        log_model: Give the trained model to the tracker at the end.
-        root_folder: Under it all runs leave their files.
-        create_subfolder_per_run: Give each run a folder of its own, named by the time.
+        log_model: Log the trained model to the tracker when training ends.
+        root_folder: The parent folder of all runs.
+        create_subfolder_per_run: Create a subfolder for each run, named after the time.
         log_folder: The folder of the run, below ``root_folder``. A second run with the same
-            folder goes to ``run-2`` in it, unless it resumes the first.
-        checkpoint_best_only: Write one checkpoint, that of the best validation so far.
-        validation_criterion: ``f(val_loss, best_loss, val_epsilon) -> bool``, whether a validation
-            is the best so far; by default whether it is lower by more than ``val_epsilon``.
-        val_epsilon: See ``validation_criterion``.
-        trainstop_criterion: ``f(OptimizeResult) -> bool``, asked after each epoch; true stops.
-        batch_size: Rows in a batch, when plain tensors or a data set are given as data.
-        shuffle: Whether such training data are shuffled at each epoch.
-        verbose: False is silent: no messages, no progress bar.
-        progress: Show a progress bar when ``verbose`` and a terminal is there.
+            folder writes to its subfolder ``run-2``, unless it resumes the first.
+        checkpoint_best_only: Keep a single checkpoint, that of the best validation so far.
+        validation_criterion: ``f(val_loss, best_loss, val_epsilon) -> bool``, True if a validation
+            is the best so far. By default, it must be lower by more than ``val_epsilon``.
+        val_epsilon: Minimum improvement; see ``validation_criterion``.
+        trainstop_criterion: ``f(OptimizeResult) -> bool``, called after each epoch; True stops
+            training.
+        batch_size: Rows in a batch, if the data are tensors or a data set rather than a loader.
+        shuffle: Shuffle such training data at each epoch.
+        verbose: Print messages and show the progress bar; False is silent.
+        progress: Show a progress bar, if ``verbose`` and the output is a terminal.
         tracking_tool: The name of a tracker: ``"tensorboard"``, ``"mlflow"``, ``"csv"``,
-            ``"none"`` or any other that is registered; or a list of names, for several at once. By
-            default TensorBoard where it is installed, else CSV.
-        hyperparams: Settings of yours to be recorded by the tracker.
+            ``"none"`` or any other registered one; or a list of names, to use several. The
+            default is TensorBoard if it is installed, else CSV.
+        hyperparams: Your own settings, logged to the tracker.
         plotting_functions: ``f(model, iteration) -> (name, Figure)``.
-        lr_scheduler: How the learning rates change: the name of a scheduler of
-            ``torch.optim.lr_scheduler``, as ``"cosine_annealing"``; a mapping
-            ``{"name": ..., **options}``; a reference; or a function ``f(optimizer)`` that makes
-            one. The options are those of torch; ``interval``, ``"epoch"`` or ``"batch"``, says
-            when it steps. ``None`` leaves the rates alone.
-        seed: Seeds Python, NumPy and torch when ``fit`` starts; ``None`` leaves them alone.
-        on_nonfinite: What a NaN or infinite loss does: ``"raise"`` stops the run with an error
-            before the optimizer's step, ``"skip"`` leaves the batch out, ``"ignore"`` goes on.
-            What the forward pass changed by itself, as the averages of a BatchNorm, is changed.
-            On a GPU the loss is read at every step, unless this is ``"raise"``, the optimizer is
-            made with ``fused=True``, and ``precision`` is not ``"fp16"``.
-        keep_checkpoints: How many of the newest checkpoints stay; 0 keeps all.
-        nprocs: Processes to train in. More than 1 are started by ``fit``; where ``torchrun``
-            started some already, leave it at 1. ``batch_size`` is that of each process.
-        compute_setup: ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU where there is one. Each process
-            needs one of its own.
-        backend: The backend of ``torch.distributed``: ``"gloo"``, ``"nccl"``, any other that torch
-            has, or ``"auto"``: NCCL on GPUs, Gloo on CPUs. Unused by a single process.
-        log_setup: ``"cpu"`` or ``"auto"``: where metrics are read; they are read on the CPU, and
-            only when someone writes them.
-        accumulate: Batches in a step of the optimizer, which takes the mean of their gradients. An
-            epoch's last step may have fewer; one epoch of an infinite loader is one step.
-        grad_clip: The 2-norm of all gradients together is at most this; larger ones are scaled.
-            Not for L-BFGS, whose line search needs them as they are; ``AdamLBFGS`` clips, so and
-            by value, in its steps of Adam only.
-        grad_clip_value: Every element of the gradients is at most this in size, after that.
-        ema: Keep an exponential moving average of the weights, with this decay, such as 0.999.
-            Validations and tests look at the averaged model, and the model ends with its weights.
+        lr_scheduler: The learning rate schedule: the name of a scheduler of
+            ``torch.optim.lr_scheduler``, such as ``"cosine_annealing"``; a mapping
+            ``{"name": ..., **options}``; a reference; or a function ``f(optimizer)`` that returns
+            one. The options are torch's, plus ``interval``, ``"epoch"`` or ``"batch"``: how often
+            to step. ``None`` keeps the learning rates constant.
+        seed: Seed for Python, NumPy and torch when ``fit`` starts; ``None`` does not seed.
+        on_nonfinite: What to do on a NaN or infinite loss: ``"raise"`` an error before the
+            optimizer steps, ``"skip"`` the batch, or ``"ignore"`` it. Changes that the forward
+            pass made, such as to the averages of a BatchNorm, are not undone. On a GPU the loss
+            is read at every step, unless this is ``"raise"``, the optimizer has ``fused=True``,
+            and ``precision`` is not ``"fp16"``.
+        keep_checkpoints: How many of the newest checkpoints to keep; 0 keeps all.
+        nprocs: Number of processes that ``fit`` trains in. Under ``torchrun``, leave it at 1.
+            ``batch_size`` is per process.
+        compute_setup: ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU if available. Each process
+            needs its own GPU.
+        backend: The backend of ``torch.distributed``: ``"gloo"``, ``"nccl"``, any other backend of
+            torch, or ``"auto"``: NCCL on GPUs, Gloo on CPUs. Unused by a single process.
+        log_setup: ``"cpu"`` or ``"auto"``. Either way, metrics are read on the CPU, and only when
+            they are printed or written.
+        accumulate: Batches per optimizer step; their gradients are averaged. The last step of an
+            epoch may have fewer; one epoch of an infinite loader is one step.
+        grad_clip: Maximum 2-norm of all gradients together; larger gradients are scaled down. Not
+            for L-BFGS, whose line search needs the exact gradients; ``AdamLBFGS`` applies this
+            and ``grad_clip_value`` in its Adam steps only.
+        grad_clip_value: Maximum absolute value of each gradient element, applied after
+            ``grad_clip``.
+        ema: Decay of an exponential moving average of the weights, such as 0.999. Validation and
+            test use the averaged weights, and the trained model has them at the end.
         precision: ``"full"``, or ``"bf16"`` or ``"fp16"`` to evaluate the loss under
             ``torch.autocast``; with ``"fp16"`` the gradients are scaled (``torch.amp.GradScaler``).
             The parameters keep their dtype.
-        deterministic: Let torch use deterministic algorithms only, for the length of the fit.
-        resume: What ``fit`` resumes from where it is not told: ``True`` is the newest good
-            checkpoint of the log folder, a path is that file or folder.
+        deterministic: Use only deterministic algorithms of torch during the fit.
+        resume: The default of ``fit(resume=...)``: ``True`` resumes from the newest good
+            checkpoint in the log folder, a path from that file or folder.
         dtype: Floating point dtype of the model and the floating point data, e.g.
-            ``torch.float64`` or ``"float64"``; ``None`` leaves them as they are.
-        all_reduce_metrics: Average the loss and metrics of training over the processes; by default
-            they are those of the first. Those of a validation are over all rows either way.
+            ``torch.float64`` or ``"float64"``; ``None`` converts nothing.
+        all_reduce_metrics: Average the training loss and metrics over the processes; by default the
+            first process reports its own. Validation always covers all rows.
 
     Raises:
-        ConfigError: Something is wrong; the message lists every fault.
+        ConfigError: A value is invalid; the message lists every fault.
     """
 
     max_iter: Interval = 10_000

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from perceptrain_core.data.loaders import is_infinite
-from perceptrain_core.data.position.replayed_iterator import Counted
+from perceptrain_core.data.position.replayed_iterator import ReplayedIterator
 from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
 
@@ -17,7 +17,7 @@ _END = object()
 
 
 class DictDataLoader:
-    """Give dicts of batches, as a PINN takes them: ``{"pde": points, "boundary": points}``.
+    """Yield dicts of batches, as a PINN expects: ``{"pde": points, "boundary": points}``.
 
     An epoch covers the longest of the loaders; the shorter ones start again. It is infinite only
     if all of them are; beside finite ones, infinite loaders just go on.
@@ -86,10 +86,12 @@ class DictDataLoader:
         """Start what never ends, once: it goes on from epoch to epoch."""
         for name, loader in self.dataloaders.items():
             if is_infinite(loader) and name not in self._endless:
-                self._endless[name] = iter(loader) if _is_stateful(loader) else Counted(loader)
+                self._endless[name] = (
+                    iter(loader) if _is_stateful(loader) else ReplayedIterator(loader)
+                )
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the places of the loaders that have a ``state_dict`` or never end, by name."""
+        """Return the positions of the loaders that have a ``state_dict`` or never end, by name."""
         return {name: place.state_dict() for name, place in self._places().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -106,14 +108,14 @@ class DictDataLoader:
             )
         self._endless = {}
         for name, place in places.items():
-            if isinstance(place, Counted):
+            if isinstance(place, ReplayedIterator):
                 self._endless[name] = self._counted(name, state[name])
             else:
                 place.load_state_dict(state[name])
 
-    def _counted(self, name: str, place: Mapping[str, Any]) -> Counted:
+    def _counted(self, name: str, place: Mapping[str, Any]) -> ReplayedIterator:
         try:
-            return Counted(self.dataloaders[name], place)
+            return ReplayedIterator(self.dataloaders[name], place)
         except StopIteration:
             raise DataError(
                 f"The loader {name!r} has fewer batches than the {place['taken']} that had been "
@@ -123,18 +125,20 @@ class DictDataLoader:
     def _places(self) -> dict[str, Any]:
         """All that can say where it is."""
         return {
-            name: loader if _is_stateful(loader) else self._endless.get(name, Counted(loader))
+            name: loader
+            if _is_stateful(loader)
+            else self._endless.get(name, ReplayedIterator(loader))
             for name, loader in self.dataloaders.items()
             if _is_stateful(loader) or is_infinite(loader)
         }
 
 
 class NamedLoader:
-    """Give the batches of a loader of several tensors as dicts, the rows of each side by side.
+    """Yield the batches of a loader of several tensors as dicts.
 
     Args:
         names: A name for each tensor.
-        loader: Gives tuples of so many tensors.
+        loader: Yields tuples with that many tensors.
     """
 
     def __init__(self, names: Iterable[str], loader: Loader) -> None:

@@ -40,7 +40,7 @@ class Epochs:
         self._endless: Iterator[Any] | None = None
 
     def batches(self, after: int = 0) -> Iterator[Any]:
-        """Give the batches of the next epoch.
+        """Return the batches of the next epoch.
 
         Args:
             after: Pass over so many first; not for an infinite loader.
@@ -69,7 +69,7 @@ class Epochs:
         return self._endless
 
     def first(self) -> Any:
-        """Give one batch, the first of the next epoch.
+        """Return the first batch of the next epoch.
 
         Raises:
             DataError: There is none.
@@ -79,7 +79,7 @@ class Epochs:
         raise DataError("The data gave no batch: they are empty or used up.")
 
     def count(self) -> int | None:
-        """Give the number of batches in an epoch, or ``None`` where it is not known before."""
+        """Return the number of batches in an epoch, or ``None`` if it is unknown."""
         if self.endless:
             return self._limit
         batches = length_of(self.loader)

@@ -84,7 +84,7 @@ def is_infinite(loader: Loader | None) -> bool:
 
 
 def length_of(data: Any) -> int | None:
-    """Give the length of a loader or data set, or ``None`` where it has or knows none."""
+    """Return the length of a loader or data set, or ``None`` if it has none."""
     try:
         return len(data)
     except (TypeError, NotImplementedError):

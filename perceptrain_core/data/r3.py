@@ -1,4 +1,4 @@
-"""Points that move to where they are needed: retain, resample, release."""
+"""Adaptive collocation points: retain, resample, release (R3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from perceptrain_core.data.points import ProbaDist, check_proba_dist, draw_points
+from perceptrain_core.data.sampling import ProbaDist, check_proba_dist, draw_points
 from perceptrain_core.errors import DataError, ShapeError
 
 
@@ -57,7 +57,7 @@ class R3Dataset(Dataset[Tensor]):
         self.proba_dist = proba_dist
         self.n_samples = n_samples
         self.release_threshold = float(release_threshold)
-        # A copy, for the points change in place and what was drawn may be somebody's own tensor.
+        # A copy, for the points change in place and what was drawn may be the caller's own tensor.
         self.features = draw_points(proba_dist, n_samples).clone()
         self.n_retained, self.n_released = n_samples, 0
 
@@ -66,11 +66,11 @@ class R3Dataset(Dataset[Tensor]):
         return self.n_samples
 
     def __getitem__(self, index: int) -> Tensor:
-        """Give a point, of shape ``(d,)``."""
+        """Return a point, of shape ``(d,)``."""
         return self.features[index]
 
     def __getitems__(self, indices: list[int]) -> list[Tensor]:
-        """Give several points at once; a ``DataLoader`` asks so for its batches."""
+        """Return several points at once; a ``DataLoader`` uses this to build batches."""
         return list(self.features[indices])
 
     def update(self, fitness_values: Tensor) -> None:
@@ -109,7 +109,7 @@ class R3Dataset(Dataset[Tensor]):
         return points.to(self.features)
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the points, as a copy, and the counts of the latest update."""
+        """Return a copy of the points, and the counts of the latest update."""
         return {
             "features": self.features.clone(),
             "n_retained": self.n_retained,
@@ -117,7 +117,7 @@ class R3Dataset(Dataset[Tensor]):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the points back, in place.
+        """Restore the points in place.
 
         Raises:
             ShapeError: They are others in number or shape. Nothing is changed then.

@@ -1,4 +1,4 @@
-"""The engines for a loop of one's own."""
+"""The engines, for a custom training loop."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.engine.local import use_gpu
 from perceptrain_core.engine.protocol import Engine
 from perceptrain_core.errors import ConfigError, TrainingError
+from perceptrain_core.parameters import parameters_of
 
 Value = TypeVar("Value")
 Parameters = ParamSpec("Parameters")
 
 
 class Accelerator:
-    """Devices and processes for a training loop of one's own; the trainer has its own. ::
+    """Devices and processes for a custom training loop; the trainer needs no Accelerator. ::
 
         accelerator = Accelerator(nprocs=2)
 
@@ -45,7 +46,7 @@ class Accelerator:
         dtype: For models and floating point data; ``None`` leaves them.
 
     Raises:
-        ConfigError: An argument cannot be.
+        ConfigError: An argument is invalid.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Accelerator:
         self._engine: Engine | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the engine: each process has its own."""
+        """Leave out the engine: each process makes its own."""
         return {**vars(self), "_engine": None}
 
     @property
@@ -106,7 +107,7 @@ class Accelerator:
         return self.engine.device
 
     def prepare(self, *objects: Any) -> Any:
-        """Get models, optimizers and loaders ready for this process.
+        """Prepare models, optimizers and loaders for this process.
 
         Args:
             objects: A model comes back on the device, in several processes wrapped in
@@ -119,8 +120,8 @@ class Accelerator:
         optimizers = [each for each in objects if isinstance(each, Optimizer)]
         models = [each for each in objects if isinstance(each, nn.Module)]
         for model in models:
-            own = {id(parameter) for parameter in model.parameters()}
-            mine = [o for o in optimizers if own & {id(p) for p in _parameters(o)}]
+            own = set(model.parameters())
+            mine = [o for o in optimizers if own.intersection(parameters_of(o))]
             self.engine.prepare(model, mine[0] if mine else None, None)
         prepared = tuple(self._prepared(each) for each in objects)
         return prepared[0] if len(prepared) == 1 else prepared
@@ -134,7 +135,7 @@ class Accelerator:
         return DistributedDataParallel(item) if trained else item
 
     def prepare_batch(self, batch: Any) -> Any:
-        """Bring a batch, of any shape, to the device; its floats take the dtype."""
+        """Move a batch to the device, and its floating point tensors to the dtype."""
         return self.engine.place(batch)
 
     def all_reduce_dict(self, values: dict[str, Any]) -> dict[str, Tensor]:
@@ -159,7 +160,7 @@ class Accelerator:
         return {name: torch.tensor(mean, device=device) for name, mean in means.items()}
 
     def broadcast(self, value: Value, src: int = 0) -> Value:
-        """Give all processes what one has.
+        """Return the value of one process in all of them.
 
         Args:
             value: A tensor, or anything that can be pickled.
@@ -197,7 +198,3 @@ class Accelerator:
             return run_in_processes(lambda: function(*args, **kwargs), self.nprocs)
 
         return distributed
-
-
-def _parameters(optimizer: Optimizer) -> list[Tensor]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -12,9 +12,10 @@ from torch import nn
 
 from perceptrain_core.data.device import data_to_device
 from perceptrain_core.data.sharding import shard_loader
-from perceptrain_core.engine.joint_loss import JointLoss, buffers_of, trained_parameters
+from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.local import LocalEngine, use_gpu
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.parameters import buffers_of, parameters_of
 from perceptrain_core.types import Loader, LossFunction
 
 Value = TypeVar("Value")
@@ -53,43 +54,43 @@ class DistributedEngine(LocalEngine):
     def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> tuple[nn.Module, Any, Any]:
         """Move the parts to the device; model and loss become those of the first process."""
         super().prepare(model, optimizer, loss_fn)
-        parts = [model, loss_fn, optimizer]
-        parameters = [p.detach() for p in trained_parameters(parts)]
-        _broadcast([*parameters, *buffers_of(parts)])
+        parts = (model, loss_fn, optimizer)
+        parameters = [p.detach() for p in _trained(*parts)]
+        _broadcast([*parameters, *buffers_of(*parts)])
         return model, optimizer, loss_fn
 
     def shard(self, loader: Loader, even: bool) -> Loader:
-        """Give this process its share of a loader, as `shard_loader` does."""
+        """Return this process's share of a loader, as `shard_loader` does."""
         return shard_loader(loader, self.rank, self.world_size, even, self._draw)
 
     def join(self, step_loss: LossFunction, parts: list[Any]) -> LossFunction:
-        """Give a loss whose gradients are the means over all processes."""
-        return JointLoss(step_loss, trained_parameters(parts), buffers_of(parts))
+        """Return a loss whose gradients are averaged over all processes."""
+        return JointLoss(step_loss, _trained(*parts), buffers_of(*parts))
 
     def align(self, *modules: Any) -> None:
-        """Give all processes the buffers that the first has."""
-        _broadcast(buffers_of(list(modules)))
+        """Copy the buffers of the first process to all processes."""
+        _broadcast(buffers_of(*modules))
 
     def any(self, flag: bool) -> bool:
-        """Whether something is true in any process."""
+        """Whether the flag is true in any process."""
         found = torch.tensor(int(flag), device=self._scalars)
         dist.all_reduce(found, op=dist.ReduceOp.MAX)
         return bool(found.item())
 
     def gather(self, value: Value) -> list[Value]:
-        """Give what each process has, by rank; tensors come on the CPU."""
+        """Return the value of each process, by rank, with tensors on the CPU."""
         values: list[Any] = [None] * self.world_size
         dist.all_gather_object(values, data_to_device(value, "cpu"))
         return values
 
     def broadcast(self, value: Value, src: int = 0) -> Value:
-        """Give all processes what one has, by default the first."""
+        """Return the value of one process, by default the first, in all of them."""
         holder = [value]
         dist.broadcast_object_list(holder, src=src)
         return holder[0]
 
     def _draw(self, generator: torch.Generator | None) -> int:
-        """Draw a number: that of the first process counts, and all of them go on by one."""
+        """Draw a number in every process, and return that of the first in all of them."""
         drawn = torch.randint(_LARGEST, (), generator=generator).to(self._scalars)
         dist.broadcast(drawn, src=0)
         return int(drawn.item())
@@ -121,6 +122,10 @@ def require_gpus(processes: int) -> None:
         )
 
 
+def _trained(*parts: object) -> list[torch.Tensor]:
+    return [parameter for parameter in parameters_of(*parts) if parameter.requires_grad]
+
+
 def _own_gpu() -> torch.device:
     require_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
@@ -141,7 +146,7 @@ def _make_group(device: torch.device, backend: str) -> None:
 
 
 def leave_group() -> None:
-    """Take down the group of this process, if it is in one."""
+    """Destroy the process group, if there is one."""
     if dist.is_initialized():
         dist.destroy_process_group()
 

@@ -19,11 +19,11 @@ class LocalEngine:
     """Train in this process, on one device.
 
     Args:
-        compute_setup: ``"cpu"``, ``"gpu"`` (CUDA), or ``"auto"``: CUDA where it is there.
+        compute_setup: ``"cpu"``, ``"gpu"`` (CUDA), or ``"auto"``: CUDA if available.
         dtype: For the model and floating point data; ``None`` leaves them.
 
     Raises:
-        TrainingError: ``"gpu"`` is asked for and there is none.
+        TrainingError: ``"gpu"`` is requested and there is no GPU.
     """
 
     rank = 0
@@ -50,26 +50,26 @@ class LocalEngine:
         return data_to_device(batch, self.device, self.dtype)
 
     def shard(self, loader: Loader, even: bool) -> Loader:
-        """Give the loader: all of it is this process's share."""
+        """Return the loader: this process gets all of it."""
         return loader
 
     def join(self, step_loss: LossFunction, parts: list[Any]) -> LossFunction:
-        """Give the loss itself."""
+        """Return the loss itself."""
         return step_loss
 
     def align(self, *modules: Any) -> None:
         """Do nothing."""
 
     def any(self, flag: bool) -> bool:
-        """Give the flag."""
+        """Return the flag."""
         return flag
 
     def gather(self, value: Value) -> list[Value]:
-        """Give the value, in a list."""
+        """Return the value in a list."""
         return [value]
 
     def broadcast(self, value: Value) -> Value:
-        """Give the value."""
+        """Return the value."""
         return value
 
 
@@ -77,7 +77,7 @@ def use_gpu(compute_setup: str) -> bool:
     """Whether to compute on a GPU.
 
     Raises:
-        TrainingError: ``"gpu"`` is asked for and there is none.
+        TrainingError: ``"gpu"`` is requested and there is no GPU.
     """
     if compute_setup == "gpu" and not torch.cuda.is_available():
         raise TrainingError(

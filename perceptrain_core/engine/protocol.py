@@ -1,4 +1,4 @@
-"""What the trainer asks of the machine: one process, many, or many machines look alike to it."""
+"""What the trainer requires of an engine, for one process, several, or several machines."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Value = TypeVar("Value")
 
 
 class Engine(Protocol):
-    """Puts a model to work on devices and processes; the training loop knows only this.
+    """Runs training on devices and processes.
 
-    What is said of all processes has to be called in all of them, in the same order.
+    Methods that involve all processes must be called in all of them, in the same order.
     """
 
     device: torch.device
@@ -24,47 +24,47 @@ class Engine(Protocol):
     world_size: int
 
     def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> tuple[nn.Module, Any, Any]:
-        """Bring model, optimizer and loss to the device; in all processes they become alike.
+        """Move model, optimizer and loss to the device, with equal values in all processes.
 
         Returns:
-            What the loop is to use: the same objects, or wrappers of them.
+            The objects that the loop must use: the same ones, or wrappers.
         """
         ...
 
     def place(self, batch: Any) -> Any:
-        """Bring a batch to the device."""
+        """Move a batch to the device, and its floating point tensors to the dtype."""
         ...
 
     def shard(self, loader: Loader, even: bool) -> Loader:
-        """Give this process its share of a loader.
+        """Return this process's share of a loader.
 
         Args:
             loader: The same in all processes.
-            even: Whether all shares need the same number of batches: in training.
+            even: Whether all shares must have the same number of batches, as in training.
         """
         ...
 
     def join(self, step_loss: LossFunction, parts: list[Any]) -> LossFunction:
-        """Give a loss whose gradients are the means over all processes.
+        """Return a loss whose gradients are averaged over all processes.
 
         Args:
             step_loss: The loss, as the loop calls it.
-            parts: What has the parameters: the model, the loss, the optimizer.
+            parts: The owners of the parameters: the model, the loss, the optimizer.
         """
         ...
 
     def align(self, *modules: Any) -> None:
-        """Give the buffers of modules, such as averages of a BatchNorm, to all processes."""
+        """Copy buffers, such as the averages of a BatchNorm, from the first process to all."""
         ...
 
     def any(self, flag: bool) -> bool:
-        """Whether something is true in any process."""
+        """Whether the flag is true in any process."""
         ...
 
     def gather(self, value: Value) -> list[Value]:
-        """Give what each process has, by rank."""
+        """Return the value of each process, by rank."""
         ...
 
     def broadcast(self, value: Value) -> Value:
-        """Give all processes what the first has."""
+        """Return the value of the first process, in all of them."""
         ...

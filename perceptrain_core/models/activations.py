@@ -28,7 +28,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 def activation_factory(
     activation: nn.Module | type[nn.Module] | str,
 ) -> Callable[[], nn.Module]:
-    """Give a function that makes the activation of one more layer.
+    """Return a function that builds the activation of each layer.
 
     Args:
         activation: A name, or a class: each layer gets a module of its own. An instance: all

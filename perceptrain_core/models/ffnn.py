@@ -18,7 +18,7 @@ from perceptrain_core.tensors import describe
 class FFNN(Model):
     """A feed-forward neural network: linear layers with an activation between them.
 
-    ``FFNN([2, 16, 16, 1])`` takes tensors of shape ``(..., 2)`` and gives ``(..., 1)``; there is
+    ``FFNN([2, 16, 16, 1])`` maps tensors of shape ``(..., 2)`` to ``(..., 1)``; there is
     no activation after the last layer. Weights start as torch starts ``nn.Linear``.
 
     Args:

@@ -57,5 +57,5 @@ def _trainable(model: nn.Module) -> list[nn.Parameter]:
 
 
 def nonfinite_parameter(model: nn.Module) -> str | None:
-    """Give the name of the first parameter with a NaN or an infinity, or ``None``."""
+    """Return the name of the first parameter with a NaN or infinity, or ``None``."""
     return next((n for n, p in model.named_parameters() if not p.isfinite().all()), None)

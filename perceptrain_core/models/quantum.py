@@ -17,7 +17,7 @@ class QuantumModel(Model):
     """
 
     def expectation(self, inputs: Any) -> Tensor:
-        """Give the expectation values of the observables.
+        """Return the expectation values of the observables.
 
         Args:
             inputs: The features, such as a tensor of shape ``(N, d)``.
@@ -42,5 +42,5 @@ class QNN(QuantumModel):
     """
 
     def forward(self, inputs: Any) -> Tensor:
-        """Give the expectation values, of shape ``(N, number of observables)``."""
+        """Return the expectation values, of shape ``(N, number of observables)``."""
         return self.expectation(inputs)

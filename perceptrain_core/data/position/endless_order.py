@@ -1,4 +1,4 @@
-"""Rows in random order without end, from a place that can be saved and found again."""
+"""An endless random order of rows whose position can be saved and restored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EndlessOrder:
         place: Where to start, from `state_dict`; at the beginning if it is empty.
 
     Attributes:
-        taken: Rows taken of the present order; whoever takes them counts them here.
+        taken: Rows used of the current order; the caller updates it.
 
     Raises:
         DataError: The place is one among another number of rows.
@@ -45,7 +45,7 @@ class EndlessOrder:
         self.taken = 0
 
     def next(self) -> Tensor:
-        """Give the rows that are left of the order before, and a new pass over all after them."""
+        """Return the remaining rows of the previous order, followed by a new pass over all rows."""
         if self._order is None:
             self._start()
         else:
@@ -65,7 +65,7 @@ class EndlessOrder:
         self._rest, self.taken = self._place["rest"], self._place["taken"]
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the place: how to draw the present order again, and how far it has been taken."""
+        """Return the position: how to draw the current order again, and how much of it is used."""
         if self._order is None:
             return self._place
         return {
@@ -77,6 +77,6 @@ class EndlessOrder:
 
 
 def private_generator() -> torch.Generator:
-    """Make a generator, whose seed is all that it takes of torch's default one."""
+    """Return a generator seeded with one draw from torch's default generator."""
     seed = int(torch.empty((), dtype=torch.int64).random_().item())
     return torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What the data of a run look like from outside, to know other data when they come."""
+"""A summary of a run's data, to detect on resume that the data have changed."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def outline(data: Any, name: str = "") -> dict[str, Any]:
-    """Give the lengths of a loader, its batch size, and the way that its order is found.
+def fingerprint(data: Any, name: str = "") -> dict[str, Any]:
+    """Return a loader's length, rows, batch size and sampler type.
 
     Args:
-        data: A loader; one of several loaders has an outline of each.
-        name: Put before what it tells.
+        data: A loader; a loader that combines several is summarized part by part.
+        name: Prefix of the keys.
     """
     parts = getattr(data, "dataloaders", data)
     if isinstance(parts, Mapping):
-        outlines = [outline(part, f"{name}{key}.") for key, part in parts.items()]
-        return {what: value for part in outlines for what, value in part.items()}
+        parts_summary = [fingerprint(part, f"{name}{key}.") for key, part in parts.items()]
+        return {what: value for part in parts_summary for what, value in part.items()}
     sampler = getattr(data, "sampler", None)
-    told = {
+    summary = {
         "batches": _length(data),
         "rows": _length(getattr(data, "dataset", None)),
         "batch_size": getattr(data, "batch_size", None),
         "order": None if sampler is None else type(sampler).__name__,
     }
-    return {f"{name}{what}": value for what, value in told.items() if value is not None}
+    return {f"{name}{what}": value for what, value in summary.items() if value is not None}
 
 
 def _length(data: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""What makes a loader's order random, found inside it: its own generators and its epoch."""
+"""Find what determines a loader's random order: its own generators and its epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SEVERAL = ("dataloaders", "datasets")
 
 
 def loader_random_state(data: Any) -> list[tuple[str, Any]]:
-    """Take down where the random generators stand that a loader has of its own.
+    """Return the state of the random generators that a loader owns.
 
     They are those that the loader, its samplers and its data sets hold as attributes: of torch,
     of NumPy (``Generator`` and ``RandomState``) and of Python (``random.Random``).
@@ -31,7 +31,7 @@ def loader_random_state(data: Any) -> list[tuple[str, Any]]:
 
 
 def set_loader_random_state(data: Any, saved: list[tuple[str, Any]]) -> None:
-    """Put the generators of a loader back to where they stood.
+    """Restore the state of a loader's own generators.
 
     Where the loader has others than the saved ones, it is another loader, and nothing is changed.
 
@@ -46,7 +46,7 @@ def set_loader_random_state(data: Any, saved: list[tuple[str, Any]]) -> None:
 
 
 def epoch_listeners(data: Any) -> list[Callable[[int], None]]:
-    """Find the parts of a loader that shuffle by the number of the epoch, and have to be told it.
+    """Return the ``set_epoch`` methods of the parts of a loader that shuffle by epoch number.
 
     ``DistributedSampler`` and the iterable data sets of Hugging Face have a method
     ``set_epoch``, and give the same order again and again unless it is called.

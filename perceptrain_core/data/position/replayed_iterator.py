@@ -1,4 +1,4 @@
-"""The place in an endless loader that keeps none itself."""
+"""An iterator over a stateless endless loader that restores its position by replaying it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from perceptrain_core.data.position.generators import loader_random_state, set_l
 from perceptrain_core.types import Loader
 
 
-class Counted:
-    """Take the batches of an endless loader and count them, to find the place again.
+class ReplayedIterator:
+    """Iterate over an endless loader and count its batches, to restore the position later.
 
     The place is found by going over the loader from its start. So the random numbers of torch that
     it draws are its own, from one seed that is taken of torch's default generator at its first
@@ -62,5 +62,5 @@ class Counted:
         self._own = torch.Generator().manual_seed(seed).get_state()
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the place; nothing before the first batch."""
+        """Return the position; empty before the first batch."""
         return self._start | {"taken": self._taken} if self._start else {}

@@ -9,7 +9,7 @@ from typing import Any
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.data import DictDataLoader, Epochs
 from perceptrain_core.data.loaders import is_infinite
-from perceptrain_core.data.position.fingerprint import outline
+from perceptrain_core.data.position.fingerprint import fingerprint
 from perceptrain_core.data.position.generators import (
     epoch_listeners,
     loader_random_state,
@@ -130,7 +130,7 @@ class DataPosition:
         set_loader_random_state(self.epochs.loader, saved["generators"])
 
     def _fingerprint(self) -> dict[str, Any]:
-        found = outline(self.epochs.loader)
+        found = fingerprint(self.epochs.loader)
         return found if self.epochs.endless else found | {"batches": self.epochs.count()}
 
     def generators_state(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from perceptrain import DictDataLoader, to_dataloader
 from perceptrain.data import GenerativeIterableDataset
-from perceptrain_core.data.position.fingerprint import outline
+from perceptrain_core.data.position.fingerprint import fingerprint
 
 ROWS = torch.zeros(7, 2)
 PLAIN = {"batches": 3, "rows": 7, "batch_size": 3, "order": "SequentialSampler"}
@@ -28,11 +28,11 @@ PLAIN = {"batches": 3, "rows": 7, "batch_size": 3, "order": "SequentialSampler"}
     ],
 )
 def test_what_can_be_told_of_data(data: Any, told: dict[str, Any]) -> None:
-    assert outline(data) == told
+    assert fingerprint(data) == told
 
 
 def test_endless_data_have_no_length() -> None:
     points = DataLoader(GenerativeIterableDataset(lambda n: torch.rand(n, 2)), batch_size=4)
-    told = outline(points)
+    told = fingerprint(points)
     assert told["batch_size"] == 4
     assert not {"batches", "rows"} & told.keys()

@@ -1,4 +1,4 @@
-"""Points drawn from whatever a user has as a distribution, checked where they come in."""
+"""Draw points from a function or a torch distribution, with checks."""
 
 from __future__ import annotations
 

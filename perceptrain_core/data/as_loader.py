@@ -1,4 +1,4 @@
-"""What ``fit`` takes as data: loaders as they are, rows in memory and data sets made into one."""
+"""Turn any data that ``fit`` accepts into a loader."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from perceptrain_core.types import Loader
 
 
 def as_loader(data: Any, batch_size: int, shuffle: bool, role: str = "train") -> Loader:
-    """Make a loader of whatever a user gives as data.
+    """Return a loader for any data that ``fit`` accepts.
 
     Args:
         data: A loader or any other iterable of batches, which comes back as it is. A tensor, a
