@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterable, Iterator
 import pluggy
 
 from perceptrain_core.errors import InvalidSpecError, PerceptrainError
-from perceptrain_core.registry import hookspecs
 from perceptrain_core.registry.entries import Entry
+from perceptrain_core.registry.hookspecs import HOOKSPECS, PROJECT
 from perceptrain_core.registry.kinds import HOOKS, Kind
 from perceptrain_core.registry.messages import did_you_mean, one_line
 from perceptrain_core.registry.plugins import HEAVY, Plugin, Source, Status
@@ -120,8 +120,8 @@ def _import(where: str) -> object:
 @functools.cache
 def _manager() -> pluggy.PluginManager:
     """The one manager: as it holds one hook at a time, plugins cannot meet in it."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(HOOKSPECS)
     return manager
 
 

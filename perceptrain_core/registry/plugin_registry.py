@@ -12,7 +12,7 @@ from typing import Any
 from perceptrain_core.errors import InvalidSpecError
 from perceptrain_core.registry.catalogue import Catalogue
 from perceptrain_core.registry.entries import Entry
-from perceptrain_core.registry.kinds import KINDS, kind_of
+from perceptrain_core.registry.kinds import KINDS, Kind, kind_of
 from perceptrain_core.registry.loading import load_plugin, read_plugin, refused_plugin
 from perceptrain_core.registry.origins import Origins
 from perceptrain_core.registry.plugins import Plugin, Source
@@ -42,6 +42,15 @@ class Registry:
         environ: The environment variables; by default those of the process.
     """
 
+    # One for each row of KINDS; the properties are added below the class.
+    losses: Catalogue
+    models: Catalogue
+    weightings: Catalogue
+    optimizers: Catalogue
+    callbacks: Catalogue
+    trackers: Catalogue
+    datasets: Catalogue
+
     def __init__(
         self,
         path: Sequence[str | os.PathLike[str]] | None = None,
@@ -68,41 +77,6 @@ class Registry:
             self._installed = self._load_installed()
             self._stale = False
         return (self._builtin, *self._installed, *self._added.values())
-
-    @property
-    def losses(self) -> Catalogue:
-        """The losses, by name."""
-        return self.catalogue("losses")
-
-    @property
-    def models(self) -> Catalogue:
-        """The models, by name."""
-        return self.catalogue("models")
-
-    @property
-    def weightings(self) -> Catalogue:
-        """The weightings of the terms of losses, by name."""
-        return self.catalogue("weightings")
-
-    @property
-    def optimizers(self) -> Catalogue:
-        """The optimizers, by name."""
-        return self.catalogue("optimizers")
-
-    @property
-    def callbacks(self) -> Catalogue:
-        """The callbacks, by name."""
-        return self.catalogue("callbacks")
-
-    @property
-    def trackers(self) -> Catalogue:
-        """The experiment trackers, by name."""
-        return self.catalogue("trackers")
-
-    @property
-    def datasets(self) -> Catalogue:
-        """The data sets, by name."""
-        return self.catalogue("datasets")
 
     def refresh(self) -> None:
         """Look again for installed plugins. What is loaded, added or registered stays.
@@ -307,6 +281,16 @@ class Registry:
         if plugin.status == "ok":
             self._healthy[source] = plugin
         return plugin
+
+
+def _names_of(kind: Kind) -> property:
+    return property(
+        lambda registry: registry.catalogue(kind.plural), doc=f"The {kind.plural}, by name."
+    )
+
+
+for _kind in KINDS:
+    setattr(Registry, _kind.plural, _names_of(_kind))
 
 
 def _name_of(namespace: object) -> str:
