@@ -1,4 +1,4 @@
-"""The conformance kit, for the tests of plugins and of all that they offer."""
+"""The conformance kit: checks for plugins and for what they offer."""
 
 from perceptrain_core.errors import ConformanceError
 from perceptrain_core.testing import (
