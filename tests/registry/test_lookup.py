@@ -143,13 +143,13 @@ class Thing:
 def test_finished_things_come_back(get):
     thing = Thing()
     assert get(thing) is thing
-    with pytest.raises(OptionError, match="None is no "):
+    with pytest.raises(OptionError, match="None is not a "):
         get(None)
 
 
 def test_a_callable_comes_back():
     assert get_loss(print) is print
-    with pytest.raises(OptionError, match="123 is no loss"):
+    with pytest.raises(OptionError, match="123 is not a loss"):
         get_loss(123)
 
 
