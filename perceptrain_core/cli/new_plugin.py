@@ -72,8 +72,8 @@ def _checked(name: str) -> str:
     from perceptrain_core.errors import ConfigError
 
     raise ConfigError(
-        f"{name!r} is not a valid plugin name; expected letters and digits with single dashes between "
-        f"them, such as robust-losses, which becomes {_PREFIX}robust-losses."
+        f"{name!r} is not a valid plugin name; expected letters and digits separated by single "
+        f"dashes, such as robust-losses, which becomes {_PREFIX}robust-losses."
     )
 
 

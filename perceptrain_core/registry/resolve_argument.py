@@ -58,8 +58,8 @@ def use_given(kind: Kind, given: Any, args: Sequence[Any], options: Mapping[str,
     is_loss = kind.singular == "loss"
     if given is None or (not callable(given) if is_loss else isinstance(given, _PLAIN)):
         raise OptionError(
-            f"{given!r} is not a {kind.singular}: pass a name, a reference 'module:attribute', "
-            "a mapping with the key 'name', or the object itself."
+            f"{given!r} is not a valid {kind.singular}: pass a name, a reference "
+            "'module:attribute', a mapping with the key 'name', or the object itself."
         )
     label = f"The {kind.singular} {getattr(given, '__qualname__', type(given).__qualname__)!r}"
     if inspect.isclass(given) or (options if is_loss else _is_function(given)):

@@ -79,7 +79,7 @@ def test_objects_partials_and_what_is_compiled(site):
     assert "No options.\n\nA thing.\n" in thing
     compiled = site.run("show", "loss", "compiled").stdout
     assert "Source          not available" in compiled
-    assert "Its options cannot be read." in compiled
+    assert "The options cannot be read." in compiled
 
 
 def test_a_reference_to_a_file(site):

@@ -149,7 +149,7 @@ def test_finished_things_come_back(get):
 
 def test_a_callable_comes_back():
     assert get_loss(print) is print
-    with pytest.raises(OptionError, match="123 is not a loss"):
+    with pytest.raises(OptionError, match="123 is not a valid loss"):
         get_loss(123)
 
 

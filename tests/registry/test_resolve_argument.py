@@ -51,13 +51,13 @@ def test_a_finished_thing_takes_no_options():
 @pytest.mark.parametrize("kind", [kind.singular for kind in KINDS])
 @pytest.mark.parametrize("value", [123, 1.5, True, b"mse", ["mse"], {"mse"}])
 def test_what_is_nothing_of_the_kind(kind, value):
-    with pytest.raises(TypeError, match=f"is no {kind}: give a name, a reference"):
+    with pytest.raises(TypeError, match=f"is not a valid {kind}: pass a name, a reference"):
         REGISTRY.get(kind, value)
 
 
 @pytest.mark.parametrize("kind", [kind.singular for kind in KINDS if kind.default is None])
 def test_none_is_nothing(kind):
-    with pytest.raises(OptionError, match=f"None is not a {kind}"):
+    with pytest.raises(OptionError, match=f"None is not a valid {kind}"):
         REGISTRY.get(kind, None)
 
 
