@@ -1,4 +1,4 @@
-"""Settings."""
+"""Kept for users of perceptrain 0.1.0, see `perceptrain.kept_paths`: the configuration."""
 
 from perceptrain_core.config import TrainConfig
 

@@ -1,4 +1,4 @@
-"""Data."""
+"""Data sets and loaders."""
 
 from perceptrain_core.data import (
     DictDataLoader,

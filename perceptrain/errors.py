@@ -1,4 +1,4 @@
-"""All errors that are raised on purpose."""
+"""Every error that Perceptrain raises on purpose."""
 
 from perceptrain_core.errors import (
     AmbiguousNameError,

@@ -1,4 +1,4 @@
-"""Information content of loss landscapes."""
+"""Kept for users of perceptrain 0.1.0, see `perceptrain.kept_paths`: information content."""
 
 from perceptrain_core.analysis.information_content import InformationContent
 

@@ -1,4 +1,4 @@
-"""Models."""
+"""Built-in models and their base class."""
 
 from perceptrain_core.models import FFNN, PINN, QNN, Model, QuantumModel
 

@@ -1,4 +1,4 @@
-"""Optimizers beside those of torch."""
+"""Optimizers that torch does not have."""
 
 from perceptrain_core.optimizers import AdamLBFGS, AskTell, NevergradOptimizer
 from perceptrain_core.training.steppers.candidates import ask_tell_step

@@ -1,4 +1,4 @@
-"""Parameters as one vector."""
+"""Kept for users of perceptrain 0.1.0, see `perceptrain.kept_paths`: parameters as one vector."""
 
 from perceptrain_core.models import get_parameters, num_parameters, set_parameters
 

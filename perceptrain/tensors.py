@@ -1,4 +1,4 @@
-"""Numbers and arrays to tensors and back."""
+"""Conversions between numbers, arrays and tensors."""
 
 from perceptrain_core.tensors import numpy_to_tensor, promote_to, promote_to_tensor
 

@@ -1,4 +1,4 @@
-"""The conformance kit, for the tests of a plugin, of what it offers, and of its README."""
+"""The conformance kit: checks for plugins and for what they offer."""
 
 from perceptrain_core.errors import ConformanceError
 from perceptrain_core.testing import (

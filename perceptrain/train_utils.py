@@ -1,4 +1,4 @@
-"""Devices and processes for a training loop of one's own."""
+"""Kept for users of perceptrain 0.1.0, see `perceptrain.kept_paths`: devices and processes."""
 
 from perceptrain_core.engine import Accelerator
 

@@ -1,4 +1,4 @@
-"""The types of the contract."""
+"""The types of the loss contract."""
 
 from perceptrain_core.types import (
     ExecutionType,

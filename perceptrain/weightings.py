@@ -1,4 +1,4 @@
-"""What the author of a weighting needs."""
+"""The base class of weightings, for authors of weightings."""
 
 from perceptrain_core.weightings import TermGradients, Weighting
 

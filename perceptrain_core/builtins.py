@@ -1,6 +1,6 @@
-"""The built-in plugin: one line for each thing that comes with Perceptrain.
+"""The built-in plugin: the name, target and summary of everything that comes with Perceptrain.
 
-It is loaded as any plugin is and imports no torch: each target is imported when it is asked for.
+It is loaded like any other plugin. It imports no torch: targets are imported on demand.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def perceptrain_losses() -> list[Spec]:
         Spec(
             "grad_weighted",
             "perceptrain_core.losses.grad_weighted:GradWeightedLoss",
-            "Terms weighted by their gradients (arXiv 2001.04536). Batch: that of its base loss.",
+            "Loss terms balanced by their gradients (arXiv 2001.04536). Batch: as the base loss.",
         ),
         _loss("l1", "Mean absolute error.", _PAIR_OR_POINTS),
-        _loss("smooth_l1", "Squared below beta, absolute above.", _PAIR_OR_POINTS),
+        _loss("smooth_l1", "Smooth L1 loss: squared below beta, absolute above.", _PAIR_OR_POINTS),
         _loss("huber", "Huber loss: squared below delta, linear above.", _PAIR_OR_POINTS),
         _loss(
             "bce_with_logits",
@@ -47,11 +47,11 @@ def perceptrain_losses() -> list[Spec]:
         _loss("poisson_nll", "Poisson negative log likelihood.", "Batch: (inputs, counts)."),
         _loss(
             "gaussian_nll",
-            "Gaussian negative log likelihood; the model gives mean and variance.",
+            "Gaussian negative log likelihood; the model predicts mean and variance.",
         ),
         _loss(
             "cosine_embedding",
-            "Angle between two embeddings, alike (1) or not (-1).",
+            "Cosine distance of two embeddings, similar (1) or dissimilar (-1).",
             "Batch: ((first, second), labels).",
         ),
         _loss(
@@ -88,7 +88,7 @@ def perceptrain_models() -> list[Spec]:
 
 def _search(name: str, summary: str) -> Spec:
     target = f"perceptrain_core.optimizers.nevergrad.algorithms:{name}"
-    return Spec(name, target, f"{summary}, without gradients (an extra).")
+    return Spec(name, target, f"{summary}, gradient-free (extra: nevergrad).")
 
 
 def _searches() -> list[Spec]:
@@ -98,12 +98,12 @@ def _searches() -> list[Spec]:
         Spec(
             "nevergrad",
             "perceptrain_core.optimizers.nevergrad.optimizer:NevergradOptimizer",
-            "Any algorithm of nevergrad, without gradients (an extra).",
+            "Any nevergrad algorithm, gradient-free (extra: nevergrad).",
         ),
-        _search("ngopt", "What nevergrad chooses by itself"),
-        _search("one_plus_one", "One parent, one child"),
-        _search("pso", "Particle swarm"),
-        _search("tbpsa", "Population control for losses with noise"),
+        _search("ngopt", "Nevergrad's automatic choice"),
+        _search("one_plus_one", "(1+1) evolution strategy"),
+        _search("pso", "Particle swarm optimization"),
+        _search("tbpsa", "Population control (TBPSA) for noisy losses"),
     ]
 
 
@@ -115,38 +115,50 @@ def _weighting(name: str, target: str, summary: str) -> Spec:
 def perceptrain_weightings() -> list[Spec]:
     """Offer the built-in weightings of a loss's terms."""
     return [
-        _weighting("fixed", "Fixed", "Weights that stay as they are given."),
+        _weighting("fixed", "Fixed", "Constant weights."),
         _weighting(
             "grad_weighted",
             "GradWeighted",
-            "Learning-rate annealing: largest gradient over mean gradient (arXiv 2001.04536).",
+            "Learning-rate annealing: largest over mean gradient (arXiv 2001.04536).",
         ),
         _weighting(
             "grad_norm_balance",
             "GradNormBalance",
-            "Sum of all gradients' norms over one's own (arXiv 2308.08468).",
+            "Equal gradient norms for all terms (arXiv 2308.08468).",
         ),
-        _weighting("gradnorm", "GradNorm", "Trained for balanced rates (Chen, arXiv 1711.02257)."),
         _weighting(
-            "ntk", "NTK", "Traces of the tangent kernel, point by point (arXiv 2007.14527)."
+            "gradnorm",
+            "GradNorm",
+            "GradNorm: weights trained to equalise training rates (arXiv 1711.02257).",
+        ),
+        _weighting(
+            "ntk", "NTK", "Traces of the neural tangent kernel of each term (arXiv 2007.14527)."
         ),
         _weighting(
             "relobralo",
             "ReLoBRaLo",
-            "Relative progress, with a random look back (arXiv 2110.09813).",
+            "Relative loss balancing with random lookback (arXiv 2110.09813).",
         ),
-        _weighting("softadapt", "SoftAdapt", "Softmax of the changes of terms (arXiv 1912.12355)."),
-        _weighting("dwa", "DWA", "Progress of averages over windows (arXiv 1803.10704)."),
         _weighting(
-            "uncertainty", "Uncertainty", "A learned variance for each term (arXiv 1705.07115)."
+            "softadapt",
+            "SoftAdapt",
+            "Softmax of each term's recent rate of change (arXiv 1912.12355).",
         ),
-        _weighting("random", "RandomWeighting", "Drawn anew at each step (arXiv 2111.10603)."),
+        _weighting("dwa", "DWA", "Dynamic weight averaging of loss ratios (arXiv 1803.10704)."),
+        _weighting(
+            "uncertainty",
+            "Uncertainty",
+            "Learned uncertainty (variance) of each term (arXiv 1705.07115).",
+        ),
+        _weighting(
+            "random", "RandomWeighting", "Random weights, redrawn at each step (arXiv 2111.10603)."
+        ),
     ]
 
 
 @hookimpl
 def perceptrain_optimizers() -> list[Spec]:
-    """Offer the optimizers of torch.optim, Adam followed by L-BFGS, and those of nevergrad."""
+    """Offer the optimizers of torch.optim and nevergrad, and Adam followed by L-BFGS."""
     return [
         *_searches(),
         Spec("adadelta", "torch.optim:Adadelta", "Steps scaled by a window of past gradients."),
@@ -156,18 +168,22 @@ def perceptrain_optimizers() -> list[Spec]:
         Spec(
             "adam_lbfgs",
             "perceptrain_core.optimizers.adam_lbfgs:AdamLBFGS",
-            "Adam for the first epochs, L-BFGS after.",
+            "Adam for the first epochs, then L-BFGS.",
         ),
         Spec("adamax", "torch.optim:Adamax", "Adam with the infinity norm."),
         Spec("adamw", "torch.optim:AdamW", "Adam with decoupled weight decay."),
         Spec("asgd", "torch.optim:ASGD", "Averaged stochastic gradient descent."),
         Spec("lbfgs", "torch.optim:LBFGS", "Limited-memory quasi-Newton, for full batches."),
-        Spec("muon", "torch.optim:Muon", "Orthogonalised momentum, for 2D weights (new torch)."),
+        Spec(
+            "muon",
+            "torch.optim:Muon",
+            "Orthogonalised momentum for 2D weights (torch 2.9 or later).",
+        ),
         Spec("nadam", "torch.optim:NAdam", "Adam with Nesterov momentum."),
         Spec("radam", "torch.optim:RAdam", "Adam with a rectified warm-up."),
         Spec("rmsprop", "torch.optim:RMSprop", "Steps scaled by the root mean square gradient."),
-        Spec("rprop", "torch.optim:Rprop", "Steps by the sign of gradients, for full batches."),
-        Spec("sgd", "torch.optim:SGD", "Stochastic gradient descent, with momentum if asked."),
+        Spec("rprop", "torch.optim:Rprop", "Steps by the sign of the gradient, for full batches."),
+        Spec("sgd", "torch.optim:SGD", "Stochastic gradient descent, optionally with momentum."),
         Spec("sparse_adam", "torch.optim:SparseAdam", "Adam for sparse gradients."),
     ]
 
@@ -184,12 +200,12 @@ def perceptrain_callbacks() -> list[Spec]:
         Spec(
             "r3_sampling",
             "perceptrain_core.callbacks.r3_sampling:R3Sampling",
-            "Keep the points of an R3Dataset where the model is worst (arXiv 2207.02338).",
+            "Keep the worst points of an R3Dataset and resample the rest (arXiv 2207.02338).",
         ),
         Spec(
             "write_metrics",
             "perceptrain_core.callbacks.write_metrics:WriteMetrics",
-            "Send the loss and the metrics to the tracker.",
+            "Log the loss and the metrics to the tracker.",
         ),
         Spec(
             "save_checkpoint",
@@ -199,62 +215,62 @@ def perceptrain_callbacks() -> list[Spec]:
         Spec(
             "save_best_checkpoint",
             "perceptrain_core.callbacks.save_best_checkpoint:SaveBestCheckpoint",
-            "Save a checkpoint at each validation that is the best so far.",
+            "Save a checkpoint whenever validation improves.",
         ),
         Spec(
             "write_plots",
             "perceptrain_core.callbacks.write_plots:WritePlots",
-            "Send the pictures of config.plotting_functions to the tracker.",
+            "Log the figures of config.plotting_functions to the tracker.",
         ),
         Spec(
             "live_plot_metrics",
             "perceptrain_core.callbacks.live_plot_metrics:LivePlotMetrics",
-            "Draw the curves so far, in a notebook or to live.png.",
+            "Plot metrics during training, in a notebook or to live.png.",
         ),
         Spec(
             "early_stopping",
             "perceptrain_core.callbacks.early_stopping:EarlyStopping",
-            "Stop when a metric has stopped getting better.",
+            "Stop training when a metric stops improving.",
         ),
         Spec(
             "lr_scheduler_step_decay",
             "perceptrain_core.callbacks.lr_scheduler_step_decay:LRSchedulerStepDecay",
-            "Multiply the learning rate by a factor every so often.",
+            "Multiply the learning rate by a factor at regular intervals.",
         ),
         Spec(
             "lr_scheduler_cyclic",
             "perceptrain_core.callbacks.lr_scheduler_cyclic:LRSchedulerCyclic",
-            "Let the learning rate go up and down between two values.",
+            "Cycle the learning rate between two values.",
         ),
         Spec(
             "lr_scheduler_cosine_annealing",
             "perceptrain_core.callbacks.lr_scheduler_cosine_annealing:LRSchedulerCosineAnnealing",
-            "Let the learning rate fall along half a cosine.",
+            "Decrease the learning rate along half a cosine.",
         ),
         Spec(
             "lr_scheduler_reduce_on_plateau",
             "perceptrain_core.callbacks.lr_scheduler_reduce_on_plateau:LRSchedulerReduceOnPlateau",
-            "Reduce the learning rate when a metric has stopped getting better.",
+            "Reduce the learning rate when a metric stops improving.",
         ),
         Spec(
             "gradient_monitoring",
             "perceptrain_core.callbacks.gradient_monitoring:GradientMonitoring",
-            "Send statistics of every parameter's gradient to the tracker.",
+            "Log gradient statistics of every parameter to the tracker.",
         ),
         Spec(
             "log_hyperparameters",
             "perceptrain_core.callbacks.log_hyperparameters:LogHyperparameters",
-            "Send hyperparameters to the tracker.",
+            "Log hyperparameters to the tracker.",
         ),
         Spec(
             "log_model_tracker",
             "perceptrain_core.callbacks.log_model_tracker:LogModelTracker",
-            "Send the model to the tracker.",
+            "Log the model to the tracker.",
         ),
         Spec(
             "load_checkpoint",
             "perceptrain_core.callbacks.load_checkpoint:LoadCheckpoint",
-            "Start from the weights of a checkpoint.",
+            "Load the weights of a checkpoint before training.",
         ),
     ]
 
@@ -263,17 +279,17 @@ def perceptrain_callbacks() -> list[Spec]:
 def perceptrain_trackers() -> list[Spec]:
     """Offer the built-in trackers."""
     return [
-        Spec("csv", "perceptrain_core.trackers.csv:CSVTracker", "Metrics in a CSV file."),
+        Spec("csv", "perceptrain_core.trackers.csv:CSVTracker", "Write metrics to a CSV file."),
         Spec(
             "mlflow",
             "perceptrain_core.trackers.mlflow:MLflowTracker",
-            "Runs of MLflow, in a local SQLite store or on a server (an extra).",
+            "Log to MLflow, in a local SQLite store or on a server (extra: mlflow).",
         ),
-        Spec("none", "perceptrain_core.trackers.none:NoTracker", "No tracking at all."),
+        Spec("none", "perceptrain_core.trackers.none:NoTracker", "No tracking."),
         Spec(
             "tensorboard",
             "perceptrain_core.trackers.tensorboard:TensorBoardTracker",
-            "Event files for TensorBoard (an extra).",
+            "Write event files for TensorBoard (extra: tensorboard).",
         ),
     ]
 

@@ -3,20 +3,20 @@
 Every message says what was given, what was expected, and what to do::
 
     PerceptrainError
-    |-- ConfigError (ValueError)              a TrainConfig or run file that cannot be
+    |-- ConfigError (ValueError)              an invalid TrainConfig or run file
     |-- RegistryError
-    |   |-- UnknownNameError (KeyError)       no such loss, model, ...
+    |   |-- UnknownNameError (KeyError)       no loss, model, ... has the name
     |   |-- AmbiguousNameError (KeyError)     one short name, two plugins
-    |   |-- InvalidSpecError (ValueError)     a name or target that cannot be registered
-    |   |-- OptionError (TypeError)           an option that the target does not take
+    |   |-- InvalidSpecError (ValueError)     an invalid name or target
+    |   |-- OptionError (TypeError)           an unknown or missing option
     |   |-- TargetError (ImportError)         the target cannot be imported, or does not fit
-    |   `-- PluginSelectionError (ValueError) PERCEPTRAIN_PLUGINS names nothing known
-    |-- LossContractError (TypeError)         a loss returned something else than the contract
+    |   `-- PluginSelectionError (ValueError) PERCEPTRAIN_PLUGINS is invalid
+    |-- LossContractError (TypeError)         a loss violates the contract
     |-- NonFiniteLossError (ArithmeticError)  the loss is NaN or infinite
-    |-- ShapeError (ValueError)               tensors that would broadcast silently, or not fit
-    |-- DataError (ValueError)                data or loaders that cannot be trained on
-    |-- CallbackError (TypeError)             a callback that does not fit
-    |-- TrainingError (RuntimeError)          a model, optimizer or call that cannot work
+    |-- ShapeError (ValueError)               shapes that do not match
+    |-- DataError (ValueError)                data or loaders that cannot be used
+    |-- CallbackError (TypeError)             an invalid callback
+    |-- TrainingError (RuntimeError)          a model, optimizer or call that fails
     |-- MissingDependencyError (ImportError)  an extra is not installed
     |-- ConformanceError (AssertionError)     a plugin or a loss fails the conformance checks
     `-- CheckpointError (RuntimeError)        a checkpoint that cannot be written or read
@@ -34,11 +34,11 @@ class PerceptrainError(Exception):
 
 
 class ConfigError(PerceptrainError, ValueError):
-    """A configuration that cannot be; the message lists every fault at once."""
+    """An invalid configuration; the message lists every fault."""
 
 
 class RegistryError(PerceptrainError):
-    """Something about names and plugins."""
+    """The base class of errors about names and plugins."""
 
 
 class UnknownNameError(RegistryError, KeyError):
@@ -54,19 +54,19 @@ class InvalidSpecError(RegistryError, ValueError):
 
 
 class OptionError(RegistryError, TypeError):
-    """An option that the target does not take, or one that it needs and was not given."""
+    """An option that the target does not accept, or a required one that is missing."""
 
 
 class TargetError(RegistryError, ImportError):
-    """The target of a name cannot be imported, or is not what its kind asks for."""
+    """The target of a name cannot be imported, or does not fit its kind."""
 
 
 class PluginSelectionError(RegistryError, ValueError):
-    """``PERCEPTRAIN_PLUGINS`` has an entry that matches no installed plugin."""
+    """``PERCEPTRAIN_PLUGINS`` is malformed, or names a plugin that is not installed."""
 
 
 class LossContractError(PerceptrainError, TypeError):
-    """A loss returned something else than ``(loss, metrics)``."""
+    """A loss did not return ``(loss, metrics)``."""
 
 
 class NonFiniteLossError(PerceptrainError, ArithmeticError):
@@ -74,15 +74,15 @@ class NonFiniteLossError(PerceptrainError, ArithmeticError):
 
 
 class ShapeError(PerceptrainError, ValueError):
-    """Tensors whose shapes do not fit each other; the message shows them."""
+    """Tensor shapes that do not match; the message shows them."""
 
 
 class DataError(PerceptrainError, ValueError):
-    """Data, batches or loaders that cannot be trained on."""
+    """Data, batches or loaders that cannot be used for training."""
 
 
 class CallbackError(PerceptrainError, TypeError):
-    """A callback that does not fit where it was given."""
+    """An invalid callback."""
 
 
 class TrainingError(PerceptrainError, RuntimeError):
@@ -90,11 +90,11 @@ class TrainingError(PerceptrainError, RuntimeError):
 
 
 class MissingDependencyError(PerceptrainError, ImportError):
-    """An optional package is needed; the message names the extra that brings it."""
+    """An optional package is missing; the message names the extra to install."""
 
 
 class ConformanceError(PerceptrainError, AssertionError):
-    """A plugin or a loss does not keep the contract; the message lists every fault."""
+    """A plugin or a loss violates the contract; the message lists every fault."""
 
 
 class CheckpointError(PerceptrainError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Numbers, lists and arrays to tensors and back; nothing here changes a global default."""
+"""Conversions between numbers, lists, arrays and tensors, without changing global defaults."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def numpy_to_tensor(
     dtype: torch.dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Copy an array into a new tensor, which shares no memory with it.
+    """Copy an array into a new tensor, without sharing memory.
 
     Args:
-        x: A NumPy array of any layout, read-only ones too; or a number or nested list of them.
-        device: Where the tensor goes.
+        x: A NumPy array of any layout, also read-only; or a number or a nested list of numbers.
+        device: The device of the tensor.
         dtype: Its dtype. By default an array keeps its own, and Python numbers get what
-            ``torch.tensor`` gives them (floats the default dtype, float32 unless changed).
+            ``torch.tensor`` chooses (floats the default dtype, float32 unless changed).
         requires_grad: Whether gradients are recorded for it.
 
     Returns:
         A tensor of the shape of ``x``.
 
     Raises:
-        DataError: ``x`` holds something else than numbers, or its rows differ in length.
+        DataError: ``x`` contains anything but numbers, or its rows differ in length.
     """
     try:
         source = _native(x) if isinstance(x, np.ndarray | np.generic) else x
@@ -54,20 +54,20 @@ def promote_to_tensor(
     dtype: torch.dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Give ``x`` as a tensor; one that is a tensor already is not copied without need.
+    """Convert ``x`` to a tensor; a tensor is copied only if its device or dtype changes.
 
     Args:
         x: A tensor, an array, a number or a nested list of numbers.
-        device: Where the tensor goes; by default a tensor stays and anything else goes to the CPU.
+        device: The device; by default a tensor keeps its own and anything else goes to the CPU.
         dtype: Its dtype; by default that of ``x``, see `numpy_to_tensor`.
-        requires_grad: Whether the result must record gradients. A tensor that is given is never
-            changed: if it does not record them, the result is an alias that does.
+        requires_grad: Whether the result must record gradients. ``x`` itself is never changed: if
+            it does not record gradients, the result is an alias that does.
 
     Returns:
         A tensor of the shape of ``x``.
 
     Raises:
-        DataError: ``x`` holds something else than numbers.
+        DataError: ``x`` contains anything but numbers.
     """
     if not isinstance(x, Tensor):
         return numpy_to_tensor(x, device or "cpu", dtype, requires_grad)
@@ -78,7 +78,7 @@ def promote_to_tensor(
 
 
 def promote_to(x: Any, dtype: type[_Kind]) -> _Kind:
-    """Give ``x`` as another kind of object.
+    """Convert ``x`` to a tensor, an array or a float.
 
     Args:
         x: A tensor, an array, a number or a nested list of numbers.
@@ -89,8 +89,8 @@ def promote_to(x: Any, dtype: type[_Kind]) -> _Kind:
         ``x`` as that kind.
 
     Raises:
-        ShapeError: A float is asked for, and ``x`` has not exactly one element.
-        DataError: ``dtype`` is no such kind, or ``x`` holds something else than numbers.
+        ShapeError: ``dtype`` is float, and ``x`` does not have exactly one element.
+        DataError: ``dtype`` is not one of these, or ``x`` contains anything but numbers.
     """
     if dtype not in (Tensor, np.ndarray, float):
         raise DataError(
@@ -110,9 +110,9 @@ def promote_to(x: Any, dtype: type[_Kind]) -> _Kind:
 
 
 class Detached(dict[str, Any]):
-    """Values by name that have no graph, and that nobody changes: there is nothing to cut.
+    """Named values without a graph that do not change, so that `detached` need not copy them.
 
-    What is put in later is no such value.
+    Values added later are copied as usual.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -121,9 +121,9 @@ class Detached(dict[str, Any]):
 
 
 def detached(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Cut every tensor of a dict from its graph; anything else stays as it is.
+    """Detach every tensor of a dict from its graph; other values are left unchanged.
 
-    One that is not made anew by the computation, such as a parameter, is copied: it may change.
+    A tensor that the computation did not create, such as a parameter, is copied: it may change.
     """
     own = values.own if isinstance(values, Detached) else {}
     return {
@@ -138,7 +138,7 @@ def _cut(tensor: Tensor) -> Tensor:
 
 
 def graph_nodes(tensors: Iterable[Tensor]) -> Iterator[Any]:
-    """Walk the graphs of tensors, and give each node once; nothing is computed."""
+    """Yield each node in the autograd graphs of tensors once; nothing is computed."""
     seen: set[Any] = set()
     stack: list[Any] = [tensor.grad_fn for tensor in tensors]
     while stack:
@@ -151,7 +151,7 @@ def graph_nodes(tensors: Iterable[Tensor]) -> Iterator[Any]:
 
 
 def parts_of(value: object) -> list[Any] | None:
-    """Give the parts of a tuple, list, mapping or dataclass; ``None`` for anything else."""
+    """Return the elements of a tuple, list, mapping or dataclass; ``None`` for anything else."""
     if isinstance(value, tuple | list):
         return list(value)
     if isinstance(value, Mapping):
@@ -162,7 +162,7 @@ def parts_of(value: object) -> list[Any] | None:
 
 
 def describe(value: object) -> str:
-    """Say in a few words what ``value`` is, for the message of an error."""
+    """Describe a value in a few words, for error messages."""
     if isinstance(value, Tensor | np.ndarray):
         return f"a {_kind(value)} of shape {tuple(value.shape)} and dtype {value.dtype}"
     if isinstance(value, Mapping):

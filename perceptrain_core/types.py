@@ -1,4 +1,4 @@
-"""The contract, to be read in one sitting: what a loss is, and what flows through a run."""
+"""The contract: what a loss is, and the data that flows through a run."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from torch import Tensor, device, nn
 from torch.optim import Optimizer
 
-#: Data as a user has it: one tensor, or several that belong together row by row.
+#: Training data: one tensor, or several with matching rows.
 TData: TypeAlias = Tensor | tuple[Tensor, ...]
 
-#: What a loader gives: a tensor, ``(inputs, labels)``, or a dict of tensors for a PINN.
+#: One batch of a loader: a tensor, ``(inputs, labels)``, or a dict of tensors for a PINN.
 TBatch: TypeAlias = Tensor | tuple[Tensor, ...] | list[Tensor] | Mapping[str, Any]
 
-#: The named scalars that a loss returns beside its value: 0-dim tensors or numbers.
+#: The named scalars that a loss returns with its value: 0-dim tensors or numbers.
 Metrics: TypeAlias = dict[str, Any]
 
-#: Anything that gives batches when iterated.
+#: Any iterable of batches.
 Loader: TypeAlias = Iterable[Any]
 
 
 @runtime_checkable
 class LossFunction(Protocol):
-    """A loss: a function or an object called with a batch and a model.
+    """A loss: a function or object called with a batch and a model.
 
     It returns the loss, a 0-dim real tensor that reaches the parameters of the model when
     gradients are on, and a dict of named scalars: the terms of the loss, or anything worth
@@ -41,10 +41,10 @@ class LossFunction(Protocol):
 
 
 class SkipBatch(Exception):
-    """Raised by a loss, or what stands in front of it, when a batch is to be left out."""
+    """Raise this in a loss to skip the batch."""
 
 
-#: What one optimisation step gives: the detached loss and the metrics.
+#: The result of one optimization step: the detached loss and the metrics.
 StepResult: TypeAlias = tuple[Tensor, Metrics]
 
 #: ``optimize_step(model, optimizer, loss_fn, xs, device=None, dtype=None)``.
@@ -69,7 +69,7 @@ class TrainingStage(StrEnum):
 
 
 class ExperimentTrackingTool(StrEnum):
-    """The trackers that have a name of their own; any registered tracker's name works too."""
+    """The built-in trackers; the name of any registered tracker works too."""
 
     TENSORBOARD = "tensorboard"
     MLFLOW = "mlflow"
@@ -78,7 +78,7 @@ class ExperimentTrackingTool(StrEnum):
 
 
 class ExecutionType(StrEnum):
-    """How the processes of a run are started."""
+    """How the processes of a run are launched."""
 
     AUTO = "auto"
     TORCHRUN = "torchrun"
@@ -87,16 +87,16 @@ class ExecutionType(StrEnum):
 
 @dataclass
 class OptimizeResult:
-    """Where a run stands: what callbacks and criteria see after each step and epoch.
+    """The state of a run that callbacks and criteria see after each step and epoch.
 
     Attributes:
         iteration: The epoch, counted from 1; 0 before the first.
         model: The model in training.
-        optimizer: Its optimizer; for gradient-free training, that one.
+        optimizer: Its optimizer, or the gradient-free one.
         loss: The loss of the last batch, or the mean of the epoch at the end of one.
         metrics: The same for the metrics; at the end of an epoch, and of its validation, under
             ``train_NAME`` and ``val_NAME``.
-        extra: Room for callbacks to leave something for each other.
+        extra: Values that callbacks share with each other.
         rank: The rank of this process.
         device: The device of the model.
     """

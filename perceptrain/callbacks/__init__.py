@@ -1,4 +1,4 @@
-"""Callbacks."""
+"""The callback base class and the built-in callbacks."""
 
 from perceptrain.callbacks import saveload as saveload
 from perceptrain_core.callbacks import (

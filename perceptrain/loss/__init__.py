@@ -1,4 +1,4 @@
-"""Losses."""
+"""Kept for users of perceptrain 0.1.0, see `perceptrain.kept_paths`: losses."""
 
 from perceptrain.loss import loss as loss
 from perceptrain_core.losses import GradWeightedLoss, cross_entropy_loss, mse_loss

@@ -1,4 +1,4 @@
-"""The losses that come with Perceptrain."""
+"""Kept for users of perceptrain 0.1.0, see `perceptrain.kept_paths`: losses."""
 
 from perceptrain_core.losses import GradWeightedLoss, cross_entropy_loss, mse_loss
 from perceptrain_core.registry import get_loss

@@ -1,4 +1,4 @@
-"""``perceptrain check-plugin DISTRIBUTION``: does a plugin keep the contract?"""
+"""``perceptrain check-plugin DISTRIBUTION``: check a plugin against the contract."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from perceptrain_core.cli import output
 
 
 def check_plugin(
-    distribution: Annotated[str, typer.Argument(help="The name of the installed distribution.")],
+    distribution: Annotated[str, typer.Argument(help="The distribution of an installed plugin.")],
 ) -> None:
-    """Check that a plugin keeps the contract; exit code 1 if it does not."""
+    """Check a plugin against the contract. The exit code is 1 if a check fails."""
     from perceptrain_core.testing import run_checks
 
     with output.foreign_code():

@@ -1,4 +1,4 @@
-"""``perceptrain demo``: the main job on real data, in about a minute."""
+"""``perceptrain demo``: train on real data in about a minute."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from perceptrain_core.cli import output
 
 def demo(
     folder: Annotated[
-        Path, typer.Option("--dir", help="Where the pictures, runs and the table go.")
+        Path, typer.Option("--dir", help="The folder for the runs, plots and table.")
     ] = Path("runs/demo"),
 ) -> None:
-    """Find losses by name, train a classifier and a physics-informed network, and compare."""
+    """Train a classifier and a physics-informed network, and compare losses."""
     _require_extras()
     import torch
 

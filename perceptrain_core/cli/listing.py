@@ -1,4 +1,4 @@
-"""``perceptrain list-losses`` and its likes: one command for each kind of thing that has names."""
+"""``perceptrain list-losses``, ``list-models`` and so on: one command for each kind."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of a tabl
 
 
 def listing_of(kind: Kind) -> Callable[..., None]:
-    """Make the command that lists one kind of thing."""
+    """Return the command that lists the names of one kind."""
 
     def listing(
         pattern: Annotated[
             str | None,
             typer.Argument(
-                help="Only those that match, in any case: a glob such as 'a*' for the name, or a "
-                "part of the name or the summary. None that does: exit code 1.",
+                help="Part of a name or summary, or a glob for the name such as 'a*'; case is "
+                "ignored. The exit code is 1 if nothing matches.",
                 metavar="PATTERN",
                 show_default=False,
             ),
         ] = None,
         distribution: Annotated[
             str | None,
-            typer.Option("--from", help="Only those of this distribution.", metavar="DISTRIBUTION"),
+            typer.Option(
+                "--from", help="List only what this plugin offers.", metavar="DISTRIBUTION"
+            ),
         ] = None,
         json: Json = False,
     ) -> None:
@@ -50,12 +52,12 @@ def listing_of(kind: Kind) -> Callable[..., None]:
             asked = pattern is not None or distribution is not None
             raise typer.Exit(output.FAILED if asked else output.GOOD)
 
-    listing.__doc__ = f"List the {kind.plural} that are installed."
+    listing.__doc__ = f"List all {kind.plural}, built-in and from plugins."
     return listing
 
 
 def load_registry() -> Registry:
-    """Load all plugins; each that failed is a line on stderr."""
+    """Load all plugins, with one warning on stderr for each that failed."""
     from perceptrain_core.registry import registry
 
     with output.foreign_code():
@@ -67,12 +69,12 @@ def load_registry() -> Registry:
 
 
 def origin(entry: Entry) -> str:
-    """Who supplies it: the distribution and its version."""
+    """Return the distribution that offers an entry, with its version."""
     return " ".join(filter(None, (entry.distribution, entry.version)))
 
 
 def described(name: str, entry: Entry) -> dict[str, Any]:
-    """The JSON of an entry, under the name to use for it."""
+    """Return an entry as JSON, with the name to use for it."""
     return {
         "name": name,
         "qualified_name": entry.qualified_name,
@@ -84,7 +86,7 @@ def described(name: str, entry: Entry) -> dict[str, Any]:
 
 
 def target_text(entry: Entry) -> str:
-    """Where the target is, in the form of a reference."""
+    """Return the target as a reference."""
     target = entry.target
     if isinstance(target, str):
         return target
@@ -93,18 +95,15 @@ def target_text(entry: Entry) -> str:
 
 
 def installed(distribution: str) -> str:
-    """Give the one spelling of the name of a plugin that is installed, or raise."""
+    """Return the normalised name of an installed plugin; raise if it is not installed."""
     from perceptrain_core.registry import registry
-    from perceptrain_core.registry.messages import did_you_mean, listed
+    from perceptrain_core.registry.messages import not_installed, sentence
     from perceptrain_core.registry.selection import normalised
 
     wanted = normalised(distribution)
-    known = sorted({plugin.distribution for plugin in registry().plugins})
+    known = {plugin.distribution for plugin in registry().plugins}
     if wanted not in known:
-        raise UnknownNameError(
-            f"No plugin {distribution!r} is installed.{did_you_mean(wanted, known)} "
-            f"Installed plugins: {listed(known)}."
-        )
+        raise UnknownNameError(sentence(not_installed([distribution], known)))
     return wanted
 
 

@@ -1,7 +1,7 @@
-"""The one place where commands are registered.
+"""The command line: every command is registered here.
 
-A command is a function in a module of its own, which imports what it needs when it runs: listing
-losses must not wait for torch. So it is added with two lines, its import and its registration.
+Each command is a function in its own module and imports what it needs when it runs, so that
+listing losses does not import torch. To add one, import and register it below.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from perceptrain_core.version import __version__
 
 
 class _Group(TyperGroup):
-    """Tells of every error in a line or two; a traceback is for those who ask with ``--debug``."""
+    """Reports every error in one or two lines, and with ``--debug`` its traceback."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         try:
@@ -45,9 +45,9 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             super().invoke(ctx)
-            sys.stdout.flush()  # a closed pipe shows here, not when the interpreter ends
+            sys.stdout.flush()  # raise for a closed pipe here, not at exit
         except BrokenPipeError:
-            # The reader has what it wanted, as `| head` has; nothing is left to flush.
+            # The reader closed the pipe, as `| head` does: discard the rest.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(output.GOOD) from None
         except Exception as error:
@@ -57,7 +57,7 @@ class _Group(TyperGroup):
 
 
 def _is_typers(error: Exception) -> bool:
-    """Whether it is for typer: a usage error or an exit."""
+    """Whether typer handles it: a usage error or an exit."""
     return isinstance(error, typer.Abort) or hasattr(error, "exit_code")
 
 
@@ -84,7 +84,7 @@ def perceptrain(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Train PyTorch models with the right loss, each by its name."""
+    """Train PyTorch models with any loss, by name."""
     if ctx.invoked_subcommand is None:
         print(ctx.get_help())
 
@@ -103,7 +103,7 @@ app.command(rich_help_panel="Plugins")(new_plugin)
 def main() -> None:
     """Run the command line, and exit."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a summary may hold what an old terminal cannot show
+        if isinstance(stream, TextIOWrapper):  # a terminal may lack characters of a summary
             stream.reconfigure(errors="replace")
     app(prog_name="perceptrain")
 

@@ -1,4 +1,4 @@
-"""``perceptrain new-plugin NAME``: a plugin to start from, which installs and tests green."""
+"""``perceptrain new-plugin NAME``: create a plugin that installs and passes its tests."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _FILES = {
 
 
 def new_plugin(
-    name: Annotated[str, typer.Argument(help="Its name, such as robust-losses.")],
+    name: Annotated[str, typer.Argument(help="The name of the plugin, such as robust-losses.")],
     folder: Annotated[
-        Path, typer.Option("--dir", help="Where the folder of the plugin is made.")
+        Path, typer.Option("--dir", help="The folder in which to create it.")
     ] = Path(),
 ) -> None:
-    """Write a plugin with one loss: install it, run its tests, and go on from there."""
+    """Create a plugin with one loss and its tests, ready to install and extend."""
     distribution = _PREFIX + _checked(name)
     root = folder / distribution
     if root.exists() and any(root.iterdir() if root.is_dir() else [root]):
@@ -50,10 +50,10 @@ def write_plugin(root: Path, distribution: str) -> None:
     """Write the files of a plugin.
 
     Args:
-        root: Its folder, which is made.
+        root: Its folder, created if missing.
         distribution: The name of the distribution, "perceptrain-robust-losses".
     """
-    from importlib.resources import files  # which takes a while, and listings are not to wait
+    from importlib.resources import files  # slow to import, and listings do not need it
 
     module = distribution.replace("-", "_")
     words = {"distribution": distribution, "module": module, "name": _loss_name(distribution)}
@@ -72,13 +72,13 @@ def _checked(name: str) -> str:
     from perceptrain_core.errors import ConfigError
 
     raise ConfigError(
-        f"{name!r} is no name for a plugin; expected letters and digits with single dashes between "
-        f"them, such as robust-losses, which becomes {_PREFIX}robust-losses."
+        f"{name!r} is not a valid plugin name; expected letters and digits separated by single "
+        f"dashes, such as robust-losses, which becomes {_PREFIX}robust-losses."
     )
 
 
 def _loss_name(distribution: str) -> str:
-    """Name the loss after the plugin, for that is unlikely to be another's."""
+    """Name the loss after the plugin, which is unlikely to clash with another loss."""
     from perceptrain_core.registry import registry
 
     name = distribution.removeprefix(_PREFIX).replace("-", "_")

@@ -1,4 +1,4 @@
-"""What the commands write: results to stdout, everything else to stderr."""
+"""Output of the commands: results to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _wrapped(text: str, indent: int) -> list[str]:
     width = _terminal_width() - indent
     if width < _NARROWEST:
         return [text]
-    import textwrap  # only a person at a terminal waits for it
+    import textwrap  # needed only in a terminal
 
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
@@ -79,16 +79,16 @@ def note(text: str) -> None:
 
 @contextlib.contextmanager
 def foreign_code() -> Iterator[None]:
-    """Run the code of plugins: what it prints goes to stderr, for stdout is the command's."""
+    """Redirect what plugins print to stderr; stdout is for the results of the command."""
     with contextlib.redirect_stdout(sys.stderr):
         yield
 
 
 def report(error: Exception, *, debug: bool) -> int:
-    """Tell a person what went wrong.
+    """Report an error to the user.
 
     Args:
-        error: What a command raised.
+        error: The exception that a command raised.
         debug: Show the traceback too.
 
     Returns:
@@ -102,13 +102,13 @@ def report(error: Exception, *, debug: bool) -> int:
         note(f"Error: {error}")
     else:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        note(f"Unexpected error: {reason}\nRun 'perceptrain --debug ...' to see where it is.")
+        note(f"Unexpected error: {reason}\nRun 'perceptrain --debug ...' to see the traceback.")
     return WRONG_CALL if isinstance(error, _CALLERS_FAULT) else FAILED
 
 
 def report_usage(error: Any) -> int:
-    """Tell a person what is wrong with the call, as typer found it; gives the exit code."""
+    """Report a usage error found by typer, and return the exit code."""
     note(f"Error: {error.format_message()}")
     if error.ctx is not None:
-        note(f"Run '{error.ctx.command_path} --help' to see what it takes.")
+        note(f"Run '{error.ctx.command_path} --help' for usage.")
     return int(error.exit_code)

@@ -1,4 +1,4 @@
-"""``perceptrain plot``: pictures of a run."""
+"""``perceptrain plot``: plot the curves of a run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import typer
 def plot(
     folder: Annotated[
         Path,
-        typer.Argument(
-            metavar="RUN_FOLDER", help="The folder of a run.", exists=True, file_okay=False
-        ),
+        typer.Argument(metavar="RUN_FOLDER", help="The run folder.", exists=True, file_okay=False),
     ],
 ) -> None:
-    """Draw the curves of a run as curves.png in its folder."""
+    """Plot the curves of a run to curves.png in its folder."""
     from perceptrain_core.analysis.curves import plot_run
 
     print(plot_run(folder))

@@ -1,4 +1,4 @@
-"""``perceptrain plugins``: what is installed, what it provides, and what is broken."""
+"""``perceptrain plugins``: the installed plugins, what they provide, and which failed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def plugins(
     distribution: Annotated[
         str | None,
-        typer.Argument(help="Show this one alone, with all its names.", show_default=False),
+        typer.Argument(help="Show only this plugin, with all its names.", show_default=False),
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the plugins that are installed; exit code 1 if one of them failed."""
+    """List the installed plugins. The exit code is 1 if one failed to load."""
     from perceptrain_core.registry import registry
 
     with output.foreign_code():
@@ -40,7 +40,7 @@ def plugins(
 
 
 def _write_names(found: list[Plugin]) -> None:
-    """The names that can be written for what a distribution offers, and where each is."""
+    """Write the name, target and summary of everything that plugins offer."""
     from perceptrain_core.registry import KINDS, registry
 
     own = {entry for plugin in found for group in plugin.provides.values() for entry in group}

@@ -1,4 +1,4 @@
-"""``perceptrain show KIND NAME``: all there is to know about one name."""
+"""``perceptrain show KIND NAME``: everything about one name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def show(
-    kind: Annotated[str, typer.Argument(help="loss, model, optimizer, ... or its plural.")],
+    kind: Annotated[str, typer.Argument(help="The kind: loss, model, optimizer, ...")],
     name: Annotated[
-        str, typer.Argument(help="A name of a listing, or a reference such as ./my.py:fancy.")
+        str, typer.Argument(help="A name from a listing, or a reference such as ./my.py:fancy.")
     ],
     json: Json = False,
 ) -> None:
-    """Show what a name stands for: its options, where it is, and its documentation."""
+    """Show the options, documentation, source and plugin of a name."""
     from perceptrain_core.registry import registry
 
     with output.foreign_code():
@@ -56,7 +56,7 @@ def _facts(name: str, entry: Entry) -> dict[str, Any]:
 
 
 def _definition(target: Any) -> Any:
-    """The class or function that a person wrote: an object or a partial shows that of its own."""
+    """Return the class or function that defines a target; for an object, its class."""
     import functools
     import inspect
 
@@ -115,7 +115,7 @@ def _write(facts: dict[str, Any], source: str) -> None:
 
 def _write_options(options: list[dict[str, Any]] | None) -> None:
     if not options:
-        print("It takes no options." if options is not None else "Its options cannot be read.")
+        print("No options." if options is not None else "The options cannot be read.")
         return
     rows = [
         (o["name"], o["type"] or "", "(required)" if o["required"] else o["default"] or "")

@@ -1,4 +1,4 @@
-"""``perceptrain train``: the main job, from a file."""
+"""``perceptrain train``: train from a run file."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ def train(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="TABLE.KEY=VALUE", help="In place of what the file says; repeatable."
+            "--set", metavar="TABLE.KEY=VALUE", help="Override a value of the run file; repeatable."
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the newest good checkpoint.")
+        bool, typer.Option("--resume", help="Resume from the newest valid checkpoint.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Build everything, try one batch, write nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Build everything and try one batch, without writing files."
+        ),
     ] = False,
 ) -> None:
-    """Train a model from a run file, and leave a folder with all of it.
+    """Train a model from a run file, and save the results in a run folder.
 
-    With train.verbose=false only the folder is printed. Ctrl-C keeps what was reached; the exit
-    code is 130 then, as shells have it, and 143 where SIGTERM has stopped it.
+    With train.verbose=false, only the folder is printed. Ctrl-C stops the run and keeps its
+    results; the exit code is then 130, or 143 after SIGTERM.
     """
     from perceptrain_core.runs.build import build_run
     from perceptrain_core.runs.read import read_run_file
@@ -61,7 +64,7 @@ def train(
 
 
 def draw_curves(folder: Path) -> None:
-    """Draw the curves of a run folder; without matplotlib say what is missing."""
+    """Draw the curves of a run folder; without matplotlib, print a note."""
     from perceptrain_core.analysis.curves import plot_run
     from perceptrain_core.errors import MissingDependencyError
 
@@ -73,7 +76,7 @@ def draw_curves(folder: Path) -> None:
 
 @contextmanager
 def _warnings_as_notes() -> Iterator[None]:
-    """Show a warning as one line, without the place in the code that raised it."""
+    """Show warnings as one line, without the source line that raised them."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: output.note(
             f"Warning: {' '.join(str(message).split())}"

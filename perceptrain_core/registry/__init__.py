@@ -1,6 +1,6 @@
 """Names and plugins: from ``"dice_ce"`` to the loss that an installed package offers.
 
-Nothing here imports torch.
+Nothing in this package imports torch.
 """
 
 from perceptrain_core.registry.catalogue import Catalogue
@@ -16,8 +16,13 @@ from perceptrain_core.registry.lookup import (
     get_optimizer,
     get_tracker,
     get_weighting,
+    register_callback,
+    register_dataset,
     register_loss,
     register_model,
+    register_optimizer,
+    register_tracker,
+    register_weighting,
     registry,
 )
 from perceptrain_core.registry.plugin_registry import Registry
@@ -42,7 +47,12 @@ __all__ = [
     "hookimpl",
     "kind_of",
     "lazy_exports",
+    "register_callback",
+    "register_dataset",
     "register_loss",
     "register_model",
+    "register_optimizer",
+    "register_tracker",
+    "register_weighting",
     "registry",
 ]

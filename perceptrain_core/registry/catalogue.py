@@ -20,8 +20,8 @@ _TROUBLES_SHOWN = 10
 class Catalogue(Mapping[str, "Entry"]):
     """All entries of one kind by name.
 
-    Iteration gives each entry once, sorted, under the name to show for it: the short one where
-    that is enough, else the qualified one. Look-up takes both.
+    Iteration yields each entry once, sorted: under its short name where that is unambiguous, under
+    its qualified name otherwise. Look-up accepts both.
 
     Args:
         kind: The kind of the entries.
@@ -92,7 +92,7 @@ class Catalogue(Mapping[str, "Entry"]):
         lines += troubles[:_TROUBLES_SHOWN]
         if len(troubles) > _TROUBLES_SHOWN:
             more = len(troubles) - _TROUBLES_SHOWN
-            lines.append(f"And {more} plugins more: 'perceptrain plugins' has a line for each.")
+            lines.append(f"{more} more plugins failed or are blocked: run 'perceptrain plugins'.")
         return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Which plugins are installed. The only module that reads the metadata of distributions."""
+"""Discovery of installed plugins; the only module that reads the metadata of distributions."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _SECTION = f"[{GROUP}]"
 def find_sources(
     path: Sequence[str | os.PathLike[str]] | None, reserved: Collection[str]
 ) -> list[Source]:
-    """Find the plugins that are installed; nothing of them is imported.
+    """Find the installed plugins, without importing them.
 
     Args:
-        path: The folders to look in; by default those of ``sys.path``, without the working
+        path: The folders to search; by default those of ``sys.path``, without the working
             directory that an interactive session puts there as ``""``.
         reserved: Names that no distribution may have.
 
@@ -40,7 +40,7 @@ def find_sources(
         One source for each entry point, sorted by distribution and name. What is wrong with a
         distribution is in the ``error`` of its source.
     """
-    # For a folder that is not there, the zip file of the standard library say, zipfile is imported.
+    # A folder that does not exist, such as the standard library's zip, would import zipfile.
     folders = [os.fspath(f) for f in (sys.path if path is None else path) if os.path.exists(f)]
     requirements.cache_clear()
     installed = list(importlib_metadata.distributions(path=folders))
@@ -54,7 +54,7 @@ def find_sources(
             sources[name] = list(_read(name, owner, version, reserved))
         except Exception as error:
             unnamed.append(_broken(own[0], error))
-    # A folder without readable metadata beside a good one is what a failed uninstall leaves.
+    # A failed uninstall leaves a folder without readable metadata beside a good one.
     found = [source for group in sources.values() for source in group]
     found += {s.distribution: s for s in unnamed if s.distribution not in sources}.values()
     return sorted(found, key=lambda source: (source.distribution, source.name))
@@ -62,7 +62,7 @@ def find_sources(
 
 @functools.cache
 def requirements(distribution: str) -> Mapping[str, str]:
-    """Give the versions of what an installed distribution requires, extras apart.
+    """Return the installed versions of the requirements of a distribution, without extras.
 
     Args:
         distribution: Its name; one that is not installed requires nothing.
@@ -71,7 +71,7 @@ def requirements(distribution: str) -> Mapping[str, str]:
         The version of each requirement that is installed, by its name.
     """
     found = {}
-    # Metadata may be broken in many ways, and a record of versions must not end a run.
+    # Metadata may be broken in many ways, and recording versions must not stop a run.
     with contextlib.suppress(Exception):
         for line in importlib_metadata.requires(distribution) or ():
             name = normalised(_NOT_OF_NAME.split(line)[0])
@@ -82,7 +82,7 @@ def requirements(distribution: str) -> Mapping[str, str]:
 
 
 def _has_group(distribution: Distribution) -> bool:
-    """Whether it may be a plugin, at the price of reading one small file."""
+    """Whether a distribution may be a plugin; reads only one small file."""
     try:
         return _SECTION in (distribution.read_text("entry_points.txt") or "")
     except UnicodeDecodeError as error:
@@ -94,7 +94,7 @@ def _has_group(distribution: Distribution) -> bool:
 def _by_name(
     installed: Iterable[Distribution],
 ) -> tuple[dict[str, list[Distribution]], list[Source]]:
-    """Those that may be plugins by their names, and what is wrong with those that have none."""
+    """Return possible plugins by name, and a failed source for each without a name."""
     named: dict[str, list[Distribution]] = {}
     unnamed: list[Source] = []
     for distribution in installed:
@@ -108,7 +108,7 @@ def _by_name(
 
 
 def _by_folder_name(installed: Iterable[Distribution]) -> dict[str, list[Distribution]]:
-    """The distributions by the name that their folder has, ``NAME-VERSION.dist-info``."""
+    """Return distributions by the name in their folder's name, ``NAME-VERSION.dist-info``."""
     found: dict[str, list[Distribution]] = {}
     for distribution in installed:
         stem, _, _ = PurePath(str(distribution)).stem.partition("-")
@@ -117,7 +117,7 @@ def _by_folder_name(installed: Iterable[Distribution]) -> dict[str, list[Distrib
 
 
 def _owner(same: list[Distribution]) -> tuple[Distribution, str]:
-    """Which one an import of their name would come from, the first on the path; its version."""
+    """Return the distribution that an import would use, the first on the path, and its version."""
     versions: dict[Distribution, str] = {}
     for distribution in same:
         with contextlib.suppress(LookupError, OSError):

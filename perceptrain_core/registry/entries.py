@@ -1,6 +1,7 @@
-"""One name: what it is, who supplies it, and the thing itself once it is asked for.
+"""An entry of the registry: a name, where it comes from, and its target, imported on demand.
 
-A listing makes entries and never uses them, so what loads and calls a target is imported then.
+Listings create entries without loading them, so the code that loads and calls a target is imported
+only when it is needed.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ class Entry:
     """A name in the registry.
 
     Attributes:
-        kind: What it is, ``"loss"``.
+        kind: The kind, ``"loss"``.
         name: Its short name, ``"dice"``.
-        qualified_name: ``"perceptrain-segmentation/dice"``, which is always valid; for a
-            reference, the reference.
+        qualified_name: ``"perceptrain-segmentation/dice"``, always valid; for a reference, the
+            reference itself.
         summary: One line for the listings.
         target: ``"package.module:attribute"``, or the object itself.
-        distribution: Who supplies it; ``None`` for a reference.
+        distribution: The distribution that offers it; ``None`` for a reference.
         version: The version of the distribution, if it has one.
     """
 
@@ -57,7 +58,7 @@ class Entry:
         self._kind = kind
         self.name = name
         self.qualified_name = f"{distribution}/{name}" if distribution else name
-        # A line break would tear the columns of a listing.
+        # A line break would break the columns of a listing.
         self.summary = " ".join(summary.split())
         self.target = target
         self.distribution = distribution
@@ -70,7 +71,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """What it is, in the singular: ``"loss"``."""
+        """The kind in the singular, ``"loss"``."""
         return self._kind.singular
 
     def load(self) -> Any:
@@ -103,13 +104,13 @@ class Entry:
             ) from (error.__cause__ or error)
 
     def signature(self) -> Signature | None:
-        """The signature of the target (imported for it); ``None`` if it has none to be read."""
+        """Import the target and return its signature, or ``None`` if it has none."""
         from perceptrain_core.registry.options import signature_of
 
         return signature_of(self.load())
 
     def options(self) -> dict[str, Parameter]:
-        """The options of the target (imported for it), by name."""
+        """Import the target and return its options by name."""
         from perceptrain_core.registry.options import option_parameters
 
         target, signature = self.load(), self.signature()
@@ -119,13 +120,13 @@ class Entry:
         return option_parameters(signature, 0 if made else len(self._kind.leading))
 
     def build(self, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
-        """Load the target and call it, or bind its options; see ``options.build``."""
+        """Load the target, then call it or bind its options; see ``options.build``."""
         from perceptrain_core.registry.options import build
 
         return build(self._kind, f"The {self.kind} {self.name!r}", self.load(), args, options)
 
     def provenance(self) -> dict[str, str | None]:
-        """Who supplied it: ``name`` (qualified), ``distribution`` and ``version``."""
+        """Return the qualified ``name``, ``distribution`` and ``version``, for checkpoints."""
         return {
             "name": self.qualified_name,
             "distribution": self.distribution,

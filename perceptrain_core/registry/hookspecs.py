@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from types import ModuleType
 
 import pluggy
 
+from perceptrain_core.registry.kinds import KINDS, Kind
 from perceptrain_core.registry.specs import Spec
 
 PROJECT = "perceptrain"
 
-hookspec = pluggy.HookspecMarker(PROJECT)
-
 #: Marks a function of a plugin as a hook.
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-
-@hookspec
-def perceptrain_losses() -> Iterable[Spec]:
-    """Offer losses: functions ``(batch, model, *, options)``, or classes that make such."""
-    return ()
+_hookspec = pluggy.HookspecMarker(PROJECT)
 
 
-@hookspec
-def perceptrain_models() -> Iterable[Spec]:
-    """Offer models: called with the options, they give an ``nn.Module``."""
-    return ()
+def _spec_of(kind: Kind) -> Callable[[], Iterable[Spec]]:
+    def hook() -> Iterable[Spec]:
+        return ()
+
+    hook.__name__ = hook.__qualname__ = kind.hook
+    hook.__doc__ = f"Offer {kind.offers}."
+    return _hookspec(hook)
 
 
-@hookspec
-def perceptrain_weightings() -> Iterable[Spec]:
-    """Offer weightings of the terms of a loss: called with the options."""
-    return ()
-
-
-@hookspec
-def perceptrain_optimizers() -> Iterable[Spec]:
-    """Offer optimizers: called with the parameters, then the options."""
-    return ()
-
-
-@hookspec
-def perceptrain_callbacks() -> Iterable[Spec]:
-    """Offer callbacks: called with the options."""
-    return ()
-
-
-@hookspec
-def perceptrain_trackers() -> Iterable[Spec]:
-    """Offer experiment trackers: called with the options."""
-    return ()
-
-
-@hookspec
-def perceptrain_datasets() -> Iterable[Spec]:
-    """Offer data sets: called with the options."""
-    return ()
+#: The specifications of all hooks, for pluggy.
+HOOKSPECS = ModuleType("perceptrain_hookspecs")
+vars(HOOKSPECS).update({kind.hook: _spec_of(kind) for kind in KINDS})

@@ -1,6 +1,6 @@
-"""Loading one plugin: what its hooks offer, and why one of them cannot be used.
+"""Load one plugin: call its hooks, and record what they offer or why they failed.
 
-The hooks of a plugin are called one by one, so that one failure never reaches another.
+Hooks are called one by one, so that a failing hook does not affect the others.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterable, Iterator
 import pluggy
 
 from perceptrain_core.errors import InvalidSpecError, PerceptrainError
-from perceptrain_core.registry import hookspecs
 from perceptrain_core.registry.entries import Entry
+from perceptrain_core.registry.hookspecs import HOOKSPECS, PROJECT
 from perceptrain_core.registry.kinds import HOOKS, Kind
 from perceptrain_core.registry.messages import did_you_mean, one_line
 from perceptrain_core.registry.plugins import HEAVY, Plugin, Source, Status
@@ -24,12 +24,12 @@ from perceptrain_core.registry.specs import Spec
 
 
 def load_plugin(source: Source, taken: Collection[tuple[str, str]] = ()) -> Plugin:
-    """Import a plugin and ask its hooks what it offers; whatever fails ends in the record.
+    """Import a plugin and call its hooks; failures are recorded, not raised.
 
     Args:
-        source: Where it is.
-        taken: The names that other entry points of its distribution offer, each after its kind
-            in the plural.
+        source: Where it comes from.
+        taken: The names that other entry points of its distribution offer, as pairs of the
+            plural of the kind and the name.
 
     Returns:
         The record of the plugin.
@@ -63,7 +63,7 @@ def _load(source: Source, taken: Collection[tuple[str, str]]) -> Plugin:
 
 
 def refused_plugin(source: Source, reason: str, *, blocked: bool = False) -> Plugin:
-    """The record of a plugin that is not imported at all."""
+    """Return the record of a plugin that is not imported."""
     status: Status = "blocked" if blocked else "failed"
     return Plugin(source.distribution, source.version, source.module, status, reason)
 
@@ -74,10 +74,10 @@ def read_plugin(
     taken: Collection[tuple[str, str]] = (),
     import_ms: float = 0.0,
 ) -> Plugin:
-    """Ask the hooks of a module or object what it offers, as `load_plugin` does.
+    """Call the hooks of a module or object, as `load_plugin` does.
 
     Args:
-        source: Where it is from.
+        source: Where it comes from.
         namespace: The module or object with the hooks.
         taken: See `load_plugin`.
         import_ms: How long its import took.
@@ -107,7 +107,9 @@ def read_plugin(
             new = tuple(_entry(source, kind, spec) for spec in specs)
             provides[kind.plural] = provides.get(kind.plural, ()) + new
     if not hooks:
-        errors.append(f"it has no hooks: mark one of {_list(HOOKS)} with @hookimpl")
+        errors.append(
+            f"it has no hooks: mark a function named like one of {_list(HOOKS)} with @hookimpl"
+        )
     return _record(source, provides, errors, import_ms)
 
 
@@ -119,14 +121,14 @@ def _import(where: str) -> object:
 
 @functools.cache
 def _manager() -> pluggy.PluginManager:
-    """The one manager: as it holds one hook at a time, plugins cannot meet in it."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    """Return the shared manager, which holds one hook at a time."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(HOOKSPECS)
     return manager
 
 
 class _Alone:
-    """One hook by itself: the manager looks at every attribute, and here that is one."""
+    """A namespace with one hook, as pluggy inspects every attribute of a plugin."""
 
     def __init__(self, attribute: str, function: object) -> None:
         setattr(self, attribute, function)
@@ -136,7 +138,7 @@ class _Alone:
 
 
 def _hooks(namespace: object) -> Iterator[tuple[str, str]]:
-    """The attributes that are, or look like, hooks: their name and the name of the hook."""
+    """Yield attributes that are, or look like, hooks: attribute name and hook name."""
     for attribute in dir(namespace):
         if attribute.startswith("__"):
             continue
@@ -152,7 +154,7 @@ def _hooks(namespace: object) -> Iterator[tuple[str, str]]:
 def _kind(hook: str) -> Kind:
     if hook not in HOOKS:
         raise InvalidSpecError(
-            f"there is no such hook.{did_you_mean(hook, HOOKS)} The hooks are: {_list(HOOKS)}"
+            f"this hook does not exist.{did_you_mean(hook, HOOKS)} The hooks are: {_list(HOOKS)}"
         )
     return HOOKS[hook]
 
@@ -168,7 +170,7 @@ def _ask(namespace: object, attribute: str, kind: Kind) -> tuple[Spec, ...]:
         manager.register(alone)
     except pluggy.PluginValidationError as error:
         raise InvalidSpecError(
-            f"its signature {inspect.signature(function)} is impossible: "
+            f"its signature {inspect.signature(function)} is wrong: "
             f"the hooks ({_list(HOOKS)}) take no arguments"
         ) from error
     try:
@@ -194,7 +196,7 @@ def _claims(kind: Kind, specs: Iterable[Spec], names: set[tuple[str, str]]) -> s
     for spec in specs:
         claim = (kind.plural, spec.name)
         if claim in names or claim in claims:
-            raise InvalidSpecError(f"the name {spec.name!r} is there twice")
+            raise InvalidSpecError(f"the name {spec.name!r} is offered twice")
         claims.add(claim)
     return claims
 
@@ -225,7 +227,7 @@ def _record(
 
 
 def _reason(error: BaseException) -> str:
-    # Our own messages say all; those of others need the type ('KeyError: x').
+    # Our messages are complete; others need the type of the error ('KeyError: x').
     return " ".join(str(error).split()) if isinstance(error, PerceptrainError) else one_line(error)
 
 

@@ -1,4 +1,4 @@
-"""Names in one call: the default registry, and one function for each kind on it."""
+"""The default registry, with a look-up function and a decorator for each kind."""
 
 from __future__ import annotations
 
@@ -23,14 +23,11 @@ def _default() -> Registry:
 
 
 def registry(*, refresh: bool = False) -> Registry:
-    """Give the registry of this process.
+    """Return the registry of this process, always the same object.
 
     Args:
-        refresh: Look again for installed plugins, after an installation or when
-            ``PERCEPTRAIN_PLUGINS`` has changed. What scripts registered stays.
-
-    Returns:
-        The registry, always the same object.
+        refresh: Search for installed plugins again, after an installation or a change of
+            ``PERCEPTRAIN_PLUGINS``. Names registered by scripts are kept.
     """
     if refresh:
         _default().refresh()
@@ -40,35 +37,35 @@ def registry(*, refresh: bool = False) -> Registry:
 def get_loss(
     loss: str | Mapping[str, Any] | Callable[..., Any] | None = None, /, **options: Any
 ) -> LossFunction:
-    """Find a loss by its name.
+    """Return the loss with a name.
 
     Args:
         loss: A short or qualified name, a reference (``"package.module:attribute"``,
             ``"./file.py:attribute"``), a mapping ``{"name": ..., **options}``, or a callable,
-            which comes back as it is. ``None`` is ``"mse"``.
+            which is returned unchanged. ``None`` means ``"mse"``.
         **options: The options of the loss, checked against its signature.
 
     Returns:
-        The loss, called with a batch and a model.
+        The loss, a callable ``(batch, model)``.
 
     Raises:
         UnknownNameError: No loss has the name.
-        AmbiguousNameError: Several plugins have it.
+        AmbiguousNameError: Several plugins offer a loss with this short name.
         OptionError: An option is unknown or missing, or ``loss`` is none of the above.
-        TargetError: What has the name cannot be imported, or does not take a batch and a model.
+        TargetError: The target cannot be imported, or cannot be called with a batch and a model.
     """
     found: LossFunction = registry().resolve("loss", loss, (), options)
     return found
 
 
 def get_model(model: str | Mapping[str, Any] | nn.Module, /, **options: Any) -> nn.Module:
-    """Make a model by its name; like `get_loss`, and a model comes back as it is."""
+    """Build a model by its name; see `get_loss`. An object is returned unchanged."""
     found: nn.Module = registry().resolve("model", model, (), options)
     return found
 
 
 def get_weighting(weighting: str | Mapping[str, Any] | nn.Module, /, **options: Any) -> nn.Module:
-    """Make a weighting by its name; like `get_loss`, and a weighting comes back as it is."""
+    """Build a weighting by its name; see `get_loss`. An object is returned unchanged."""
     found: nn.Module = registry().resolve("weighting", weighting, (), options)
     return found
 
@@ -79,11 +76,11 @@ def get_optimizer(
     /,
     **options: Any,
 ) -> Optimizer:
-    """Make an optimizer by its name; like `get_loss`.
+    """Build an optimizer by its name; see `get_loss`.
 
     Args:
-        optimizer: A name, a reference, a mapping, a class, or an optimizer, which comes back as
-            it is.
+        optimizer: A name, a reference, a mapping, a class, or an optimizer, which is returned
+            unchanged.
         params: The parameters to optimize, or groups of them.
         **options: The options of the optimizer, such as ``lr``.
 
@@ -95,62 +92,63 @@ def get_optimizer(
 
 
 def get_callback(callback: Any, /, **options: Any) -> Any:
-    """Make a callback by its name; like `get_loss`, and a callback comes back as it is."""
+    """Build a callback by its name; see `get_loss`. An object is returned unchanged."""
     return registry().resolve("callback", callback, (), options)
 
 
 def get_tracker(tracker: Any, /, **options: Any) -> Any:
-    """Make a tracker by its name; like `get_loss`, and a tracker comes back as it is."""
+    """Build a tracker by its name; see `get_loss`. An object is returned unchanged."""
     return registry().resolve("tracker", tracker, (), options)
 
 
 def get_dataset(dataset: Any, /, **options: Any) -> Any:
-    """Make a data set by its name; like `get_loss`, and a data set comes back as it is."""
+    """Build a data set by its name; see `get_loss`. An object is returned unchanged."""
     return registry().resolve("dataset", dataset, (), options)
 
 
-@overload
-def register_loss(name: Target, /) -> Target: ...
-@overload
-def register_loss(
-    name: str | None = None, /, *, summary: str = ""
-) -> Callable[[Target], Target]: ...
-def register_loss(name: Any = None, /, *, summary: str = "") -> Any:
-    """Register a loss of a script or notebook: ``@register_loss("fancy")``.
+class Register:
+    """A decorator that registers a class or function of a script or notebook under a name.
+
+    Use it with a name, ``@register_loss("fancy")``, or without one, ``@register_loss``. From then
+    on the thing is ``"fancy"`` and ``"local/fancy"`` in this process. The decorator returns the
+    class or function unchanged.
 
     Args:
-        name: Its name; by default that of the function. One registered before under it is
-            replaced, as when a notebook's cell runs again.
-        summary: One line for the listings; by default the first of the docstring.
-
-    Returns:
-        A decorator that gives the function or class back unchanged. The loss is ``"fancy"`` and
-        ``"local/fancy"`` from then on, in this process.
+        name: The name; by default that of the function or class. Registering a name again
+            replaces what had it, as when a notebook cell runs twice.
+        summary: One line for the listings; by default the first line of the docstring.
 
     Raises:
-        InvalidSpecError: The name cannot be one, or belongs to a built-in.
+        InvalidSpecError: The name is invalid, or belongs to a built-in.
     """
-    return _register("loss", name, summary)
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __repr__(self) -> str:
+        return f"register_{self._kind}"
+
+    @overload
+    def __call__(self, target: Target, /) -> Target: ...
+    @overload
+    def __call__(
+        self, name: str | None = None, /, *, summary: str = ""
+    ) -> Callable[[Target], Target]: ...
+    def __call__(self, name: Any = None, /, *, summary: str = "") -> Any:
+        """Register a class or function, or return a decorator that does."""
+
+        def decorate(target: Target) -> Target:
+            own = getattr(target, "__name__", "") if name is None or name is target else name
+            _default().register(self._kind, own, target, summary)
+            return target
+
+        return decorate(name) if callable(name) else decorate
 
 
-@overload
-def register_model(name: Target, /) -> Target: ...
-@overload
-def register_model(
-    name: str | None = None, /, *, summary: str = ""
-) -> Callable[[Target], Target]: ...
-def register_model(name: Any = None, /, *, summary: str = "") -> Any:
-    """Register a model of a script or notebook; like `register_loss`."""
-    return _register("model", name, summary)
-
-
-def _register(kind: str, name: Any, summary: str) -> Any:
-    def decorate(target: Target) -> Target:
-        own = getattr(target, "__name__", "") if name is None else name
-        _default().register(kind, own, target, summary)
-        return target
-
-    if callable(name):
-        target, name = name, None
-        return decorate(target)
-    return decorate
+register_loss = Register("loss")
+register_model = Register("model")
+register_weighting = Register("weighting")
+register_optimizer = Register("optimizer")
+register_callback = Register("callback")
+register_tracker = Register("tracker")
+register_dataset = Register("dataset")

@@ -1,4 +1,4 @@
-"""Options: what a target takes, whether it was given that, and the call itself."""
+"""Options: check them against the signature of a target, and call the target."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Options = Mapping[str, Any]
 
 
 def build(kind: Kind, label: str, target: Any, args: Sequence[Any], options: Options) -> Any:
-    """Make of a target what was asked for: the options are checked first.
+    """Check the options, then call the target or bind the options to it.
 
     Args:
-        kind: What it is.
+        kind: The kind of the target.
         label: How to call it in messages, ``"The loss 'dice'"``.
         target: A class, a function, or for a loss any callable object.
-        args: What the framework passes first (the parameters, for an optimizer).
+        args: The arguments that the framework passes first (the parameters, for an optimizer).
         options: The options.
 
     Returns:
         For a loss, a callable ``(batch, model)``; for the other kinds, what the target returns.
 
     Raises:
-        OptionError: An option that the target does not take, or one that it needs is missing.
-        TargetError: The target is not callable, or cannot be called in the way of its kind.
+        OptionError: An option is unknown or missing.
+        TargetError: The target is not callable, or its signature does not fit its kind.
     """
     if not callable(target):
         raise TargetError(
@@ -64,17 +64,17 @@ def _build_loss(kind: Kind, label: str, target: Any, options: Options) -> Any:
     if hasattr(target, "state_dict"):
         # A partial would hide its parameters and state from the trainer.
         raise OptionError(
-            f"{label} is an object with state and takes no options ({', '.join(options)}): "
-            "pass them where it is made."
+            f"{label} is an object with state and accepts no options ({', '.join(options)}): "
+            "pass them where it is built."
         )
     return functools.partial(target, **options)
 
 
 def check(label: str, target: Any, leading: Sequence[str], options: Options) -> None:
-    """Raise unless ``target(*leading, **options)`` is a call that its signature allows.
+    """Raise unless the signature of ``target`` allows ``target(*leading, **options)``.
 
-    A target without a signature, as some written in C, is not checked. A target that accepts older
-    spellings of its options lists them in its attribute ``old_spellings``, old name to new name.
+    A target without a signature, such as some C functions, is not checked. A target that accepts
+    old spellings of its options lists them in its attribute ``old_spellings``, old name to new.
     """
     signature = signature_of(target)
     if signature is not None:
@@ -106,7 +106,7 @@ def _check_unknown(
 ) -> None:
     unknown = [name for name in options if name not in known]
     if any(p.kind is Parameter.VAR_KEYWORD for p in signature.parameters.values()):
-        # What is left are the arguments that the framework passes itself.
+        # With **kwargs, only the arguments that the framework passes itself are refused.
         taken = {n for n, p in signature.parameters.items() if p.kind in _BY_NAME}
         unknown = [name for name in unknown if name in taken]
     if not unknown:
@@ -118,7 +118,7 @@ def _check_unknown(
 
 
 def signature_of(target: Any) -> Signature | None:
-    """The signature of a callable, or ``None`` if it has none that can be read."""
+    """Return the signature of a callable, or ``None`` if it cannot be read."""
     try:
         return inspect.signature(target)
     except (ValueError, TypeError):
@@ -126,7 +126,7 @@ def signature_of(target: Any) -> Signature | None:
 
 
 def option_parameters(signature: Signature, leading: int) -> dict[str, Parameter]:
-    """The parameters that can be given as options: those by name, after the leading ones."""
+    """Return the parameters that can be options: those passed by name, after the leading ones."""
     parameters = list(signature.parameters.values())
     by_position = [p for p in parameters if p.kind in _BY_POSITION]
     taken = {p.name for p in by_position[:leading]}
@@ -138,7 +138,7 @@ def _takes(signature: Signature, leading: int) -> bool:
         signature.bind_partial(*(None,) * leading)
     except TypeError:
         return False
-    # One more that only a position can fill could never be given.
+    # A further positional-only parameter could never be filled.
     by_position = [p for p in signature.parameters.values() if p.kind in _BY_POSITION]
     return not any(
         p.kind is Parameter.POSITIONAL_ONLY and p.default is Parameter.empty

@@ -1,4 +1,4 @@
-"""Where things came from: the entry that supplied each, noted when it was resolved."""
+"""Which entry each resolved object came from, for provenance."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 class Origins:
-    """Remember the entry of a resolved thing for as long as the thing lives."""
+    """Remember the entry of each resolved object for as long as the object lives."""
 
     def __init__(self) -> None:
         # By identity: models and losses may define equality, or have no hash.
         self._noted: dict[int, tuple[weakref.ref[object], Entry]] = {}
 
     def note(self, thing: object, entry: Entry) -> None:
-        """Note that an entry supplied a thing; a tuple or a number cannot be remembered."""
+        """Remember the entry of an object; objects without weak references are skipped."""
         key = id(thing)
         try:
             reference = weakref.ref(thing, lambda _: self._noted.pop(key, None))
@@ -26,6 +26,6 @@ class Origins:
         self._noted[key] = (reference, entry)
 
     def find(self, thing: object) -> Entry | None:
-        """Give the entry that supplied a thing, or ``None``."""
+        """Return the entry that an object came from, or ``None``."""
         reference, entry = self._noted.get(id(thing), (None, None))
         return entry if reference is not None and reference() is thing else None

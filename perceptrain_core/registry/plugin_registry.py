@@ -1,4 +1,4 @@
-"""The registry: every name that a plugin offers, and the way from a name to the thing."""
+"""The registry: every name that plugins offer, and the look-up of names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from perceptrain_core.errors import InvalidSpecError
 from perceptrain_core.registry.catalogue import Catalogue
 from perceptrain_core.registry.entries import Entry
-from perceptrain_core.registry.kinds import KINDS, kind_of
+from perceptrain_core.registry.kinds import KINDS, Kind, kind_of
 from perceptrain_core.registry.loading import load_plugin, read_plugin, refused_plugin
 from perceptrain_core.registry.origins import Origins
 from perceptrain_core.registry.plugins import Plugin, Source
@@ -35,12 +35,21 @@ LOCAL = "local"
 class Registry:
     """All names that the installed plugins offer.
 
-    Nothing is looked for or imported before the first question.
+    Plugins are searched for and imported on first use.
 
     Args:
-        path: The folders in which distributions are looked for; by default ``sys.path``.
+        path: The folders in which to search for distributions; by default ``sys.path``.
         environ: The environment variables; by default those of the process.
     """
+
+    # One for each row of KINDS; the properties are added below the class.
+    losses: Catalogue
+    models: Catalogue
+    weightings: Catalogue
+    optimizers: Catalogue
+    callbacks: Catalogue
+    trackers: Catalogue
+    datasets: Catalogue
 
     def __init__(
         self,
@@ -62,59 +71,24 @@ class Registry:
         """All plugins: the built-in one, the installed ones sorted by name, then those added.
 
         Raises:
-            PluginSelectionError: ``PERCEPTRAIN_PLUGINS`` cannot be followed.
+            PluginSelectionError: ``PERCEPTRAIN_PLUGINS`` is invalid.
         """
         if self._stale:
             self._installed = self._load_installed()
             self._stale = False
         return (self._builtin, *self._installed, *self._added.values())
 
-    @property
-    def losses(self) -> Catalogue:
-        """The losses, by name."""
-        return self.catalogue("losses")
-
-    @property
-    def models(self) -> Catalogue:
-        """The models, by name."""
-        return self.catalogue("models")
-
-    @property
-    def weightings(self) -> Catalogue:
-        """The weightings of the terms of losses, by name."""
-        return self.catalogue("weightings")
-
-    @property
-    def optimizers(self) -> Catalogue:
-        """The optimizers, by name."""
-        return self.catalogue("optimizers")
-
-    @property
-    def callbacks(self) -> Catalogue:
-        """The callbacks, by name."""
-        return self.catalogue("callbacks")
-
-    @property
-    def trackers(self) -> Catalogue:
-        """The experiment trackers, by name."""
-        return self.catalogue("trackers")
-
-    @property
-    def datasets(self) -> Catalogue:
-        """The data sets, by name."""
-        return self.catalogue("datasets")
-
     def refresh(self) -> None:
-        """Look again for installed plugins. What is loaded, added or registered stays.
+        """Search for installed plugins again. Names loaded, added or registered before are kept.
 
-        Modules that are imported stay as they are: after an upgrade, start a new process.
+        Imported modules are not reloaded: after an upgrade, start a new process.
         """
         importlib.invalidate_caches()
         self._stale = True
         self._catalogues.clear()
 
     def catalogue(self, kind: str) -> Catalogue:
-        """All names of one kind.
+        """Return all names of one kind.
 
         Args:
             kind: ``"loss"`` or ``"losses"``, and so on.
@@ -124,7 +98,7 @@ class Registry:
 
         Raises:
             UnknownNameError: There is no such kind.
-            PluginSelectionError: ``PERCEPTRAIN_PLUGINS`` cannot be followed.
+            PluginSelectionError: ``PERCEPTRAIN_PLUGINS`` is invalid.
         """
         found = kind_of(kind)
         plural = found.plural
@@ -138,7 +112,7 @@ class Registry:
     def entry(
         self, kind: str, name: str, /, *, base: str | os.PathLike[str] | None = None
     ) -> Entry:
-        """Find what a name or a reference stands for, without importing it.
+        """Return the entry of a name or a reference, without importing its target.
 
         Args:
             kind: ``"loss"`` or ``"losses"``, and so on.
@@ -152,7 +126,7 @@ class Registry:
 
         Raises:
             UnknownNameError: Nothing of this kind has the name.
-            AmbiguousNameError: Several plugins have it.
+            AmbiguousNameError: Several plugins offer this short name.
         """
         if ":" in name:
             return Entry(kind_of(kind), name, name, base=base)
@@ -167,7 +141,7 @@ class Registry:
         base: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> Any:
-        """Find and make something of a kind; see `resolve`, which takes what this takes."""
+        """Resolve a name, with ``args`` and ``options`` spelled out; see `resolve`."""
         return self.resolve(kind, value, args, options, base=base)
 
     def resolve(
@@ -179,25 +153,25 @@ class Registry:
         *,
         base: str | os.PathLike[str] | None = None,
     ) -> Any:
-        """Find and make something of a kind.
+        """Find what a name stands for, and build it with the options.
 
         Args:
             kind: ``"loss"`` or ``"losses"``, and so on.
             value: A name; a reference; a mapping ``{"name": ..., **options}``; a class or a
-                function, used as the target of a name would be; or the finished thing, which
-                comes back as it is. ``None`` is the default of the kind, where it has one.
-            args: What is passed before the options: the parameters, for an optimizer.
-            options: The options; they win over those in the mapping.
+                function, used like the target of a name; or a finished object, which is
+                returned unchanged. ``None`` means the default of the kind, if it has one.
+            args: The arguments passed before the options: the parameters, for an optimizer.
+            options: The options; they override those in the mapping.
             base: The folder to which the path of a file is relative.
 
         Returns:
-            For a loss, a callable ``(batch, model)``; for the others, what the target gave.
+            For a loss, a callable ``(batch, model)``; for other kinds, what the target returns.
 
         Raises:
             UnknownNameError: Nothing of this kind has the name.
-            AmbiguousNameError: Several plugins have it.
+            AmbiguousNameError: Several plugins offer this short name.
             OptionError: An option is unknown or missing, or ``value`` is none of the above.
-            TargetError: What has the name cannot be imported, or does not fit its kind.
+            TargetError: The target cannot be imported, or does not fit its kind.
         """
         from perceptrain_core.registry.resolve_argument import split_mapping, use_given
 
@@ -215,7 +189,7 @@ class Registry:
         return use_given(found, value, args, options)
 
     def add_plugin(self, namespace: object, name: str | None = None) -> Plugin:
-        """Take a module or object with hooks as a plugin, without a distribution.
+        """Add a module or object with hooks as a plugin, without a distribution.
 
         Args:
             namespace: The module or object.
@@ -223,7 +197,7 @@ class Registry:
                 module or class. A plugin added before under this name is replaced.
 
         Returns:
-            Its record; look at ``status`` and ``error``.
+            Its record; see ``status`` and ``error``.
 
         Raises:
             InvalidSpecError: An installed distribution has the name.
@@ -242,11 +216,11 @@ class Registry:
     def register(
         self, kind: str, name: str, target: Callable[..., Any], summary: str = ""
     ) -> Entry:
-        """Register a class or function under ``local/NAME``; no plugin is looked for.
+        """Register a class or function as ``local/NAME``, without searching for plugins.
 
         Args:
             kind: ``"loss"`` or ``"losses"``, and so on.
-            name: Its short name. One registered before under this name is replaced.
+            name: Its short name. Registering a name again replaces it.
             target: The class or function.
             summary: One line for the listings; by default the first of its docstring.
 
@@ -254,7 +228,7 @@ class Registry:
             Its entry.
 
         Raises:
-            InvalidSpecError: The name cannot be one, or belongs to a built-in.
+            InvalidSpecError: The name is invalid, or belongs to a built-in.
         """
         found = kind_of(kind)
         spec = Spec(name, target, summary or _first_line(target))
@@ -268,13 +242,13 @@ class Registry:
         return entry
 
     def origin(self, thing: object) -> Entry | None:
-        """Find which entry supplied a thing, when it was resolved by its name or a reference.
+        """Return the entry that an object came from.
 
         Args:
-            thing: What a look-up gave: a function, a ``functools.partial``, an object.
+            thing: A function or object that a look-up returned.
 
         Returns:
-            Its entry; ``None`` for what did not come from a look-up.
+            Its entry; ``None`` for an object that did not come from a look-up.
         """
         return self._origins.find(thing)
 
@@ -283,7 +257,7 @@ class Registry:
         return load_plugin(_BUILTINS)
 
     def _load_installed(self) -> tuple[Plugin, ...]:
-        # Here, because it takes 10 ms to import and plugins import this package for Spec.
+        # Imported here: it takes 10 ms, and plugins import this package only for Spec.
         from perceptrain_core.registry.discovery import find_sources
 
         selection = read_selection(os.environ if self._environ is None else self._environ)
@@ -302,11 +276,21 @@ class Registry:
         return tuple(plugins)
 
     def _load(self, source: Source, taken: set[tuple[str, str]]) -> Plugin:
-        # One that worked is kept, so that its loaded targets are still known after a refresh.
+        # Keep a plugin that loaded, so that its imported targets survive a refresh.
         plugin = self._healthy.get(source) or load_plugin(source, taken)
         if plugin.status == "ok":
             self._healthy[source] = plugin
         return plugin
+
+
+def _names_of(kind: Kind) -> property:
+    return property(
+        lambda registry: registry.catalogue(kind.plural), doc=f"The {kind.plural}, by name."
+    )
+
+
+for _kind in KINDS:
+    setattr(Registry, _kind.plural, _names_of(_kind))
 
 
 def _name_of(namespace: object) -> str:

@@ -1,4 +1,4 @@
-"""The records of plugins: where one is, and what became of it."""
+"""Records of plugins: where each comes from, and whether it loaded."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "failed", "blocked"]
 
-#: Libraries that take long to import, so that the module with the hooks must not.
+#: Libraries that are slow to import; a plugin's module with the hooks must not import them.
 HEAVY = frozenset(
     ("PIL", "jax", "matplotlib", "numba", "numpy", "pandas", "pydantic", "scipy", "sklearn")
 ) | {"tensorflow", "torch"}
 
 
 class Source(NamedTuple):
-    """Where a plugin is: one entry point of one distribution.
+    """Where a plugin comes from: one entry point of one distribution.
 
     Attributes:
         distribution: The normalised name of the distribution.
         version: Its version.
         name: The name of the entry point.
         module: ``"package"`` or ``"package.module:attribute"``.
-        error: What is wrong with the metadata, if something is.
+        error: What is wrong with the metadata, if anything.
     """
 
     distribution: str
@@ -42,13 +42,13 @@ class Plugin(NamedTuple):
         distribution: The normalised name of the distribution.
         version: Its version, if it has one.
         module: The module with the hooks, as the entry point names it.
-        status: ``"ok"``, ``"failed"`` or ``"blocked"``. A failed plugin may offer something all
-            the same: what its healthy hooks returned.
+        status: ``"ok"``, ``"failed"`` or ``"blocked"``. A failed plugin still offers what its
+            other hooks returned.
         error: Why it failed or is blocked, in one line.
         import_ms: How long its import took, in milliseconds.
         provides: Its entries by the plural of their kind, ``{"losses": (...)}``.
-        heavy: The heavy libraries that its import brought along, which every listing then waits
-            for; none, for a plugin that keeps the contract.
+        heavy: The slow libraries that its import pulled in, which slow down every listing; none
+            for a plugin that keeps the contract.
     """
 
     distribution: str
@@ -68,7 +68,7 @@ class Plugin(NamedTuple):
         return f"The plugin {self.distribution}{version} {state}: {self.error}"
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """What it provides, as pairs of a kind in the plural and a short name."""
+        """Yield a pair for each name that it provides: the plural of the kind, and the name."""
         for plural, entries in self.provides.items():
             for entry in entries:
                 yield plural, entry.name

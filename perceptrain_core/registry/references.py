@@ -1,4 +1,4 @@
-"""References: ``"package.module:attribute"`` and ``"./file.py:attribute"``, and what they name."""
+"""References, ``"package.module:attribute"`` and ``"./file.py:attribute"``, and how they load."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from perceptrain_core.registry.messages import did_you_mean, one_line
 
 
 def load_reference(reference: str, base: str | os.PathLike[str] | None = None) -> object:
-    """Load what a reference names.
+    """Import the object that a reference names.
 
     Args:
         reference: ``"package.module:attribute"`` or ``"./file.py:attribute"``; the attribute
@@ -46,9 +46,9 @@ def load_reference(reference: str, base: str | os.PathLike[str] | None = None) -
 
 
 def loaded_files() -> list[ModuleType]:
-    """Give the modules that were loaded from a file that a reference named.
+    """Return the modules loaded from files by a reference.
 
-    No other process finds them by their names.
+    Other processes cannot import these by name.
     """
     modules = list(sys.modules.values())
     specs = [getattr(module, "__spec__", None) for module in modules]
@@ -86,7 +86,7 @@ def _load_module(reference: str, name: str, attribute: str, folder: Path) -> Mod
 def _load_file(reference: str, path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
-        raise TargetError(f"{reference!r}: there is no file {path}.")
+        raise TargetError(f"{reference!r}: the file {path} does not exist.")
     stat = path.stat()
     stamp = (stat.st_mtime_ns, stat.st_size)
     name = f"{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
@@ -125,8 +125,8 @@ def _run_file(name: str, path: Path, stamp: tuple[int, int]) -> ModuleType:
 class _FreshLoader(SourceFileLoader):
     """Compiles the source each time.
 
-    Cached bytecode knows the time of its source to the second only, so a file that was edited
-    and loaded twice within one would run as it was; and a person's folder stays clean.
+    Cached bytecode records the time of its source in whole seconds, so a file edited and loaded
+    twice within a second would run its old code. It would also leave files in the user's folder.
     """
 
     def get_code(self, fullname: str) -> CodeType:

@@ -1,4 +1,4 @@
-"""What someone gives instead of a name: a mapping, a class or function, or the finished thing."""
+"""Arguments that are not names: mappings, classes, functions, and finished objects."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PLAIN = (bool, int, float, complex, str, bytes, bytearray, list, tuple, set, fr
 def split_mapping(
     kind: Kind, given: Mapping[str, Any], options: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
-    """Split ``{"name": ..., **options}``.
+    """Split ``{"name": ..., **options}`` into the name and the options.
 
     Args:
-        kind: The kind of thing.
+        kind: The kind.
         given: The mapping.
-        options: Further options, which win over those in the mapping.
+        options: Further options, which override those in the mapping.
 
     Returns:
         The name and all options.
@@ -32,7 +32,7 @@ def split_mapping(
     """
     if "name" not in given:
         raise OptionError(
-            f"A mapping for a {kind.singular} needs a 'name' beside its options; "
+            f"A mapping for a {kind.singular} needs the key 'name' beside the options; "
             f"it has: {', '.join(map(str, given)) or 'nothing'}."
         )
     rest = {key: item for key, item in given.items() if key != "name"}
@@ -40,17 +40,17 @@ def split_mapping(
 
 
 def use_given(kind: Kind, given: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
-    """Make something of an object that is not a name.
+    """Use an object in place of a name.
 
     Args:
-        kind: The kind of thing.
-        given: A class or function, used as the target of a name would be; or the finished thing.
-        args: What is passed before the options.
+        kind: The kind.
+        given: A class or function, used like the target of a name; or a finished object.
+        args: The arguments passed before the options.
         options: The options.
 
     Returns:
-        The thing; one that is finished comes back as it is, and so does the function of a loss
-        without options.
+        What the class or function built. A finished object, or a loss function without options,
+        is returned unchanged.
 
     Raises:
         OptionError: An option is unknown or missing, or ``given`` cannot be of this kind.
@@ -58,16 +58,16 @@ def use_given(kind: Kind, given: Any, args: Sequence[Any], options: Mapping[str,
     is_loss = kind.singular == "loss"
     if given is None or (not callable(given) if is_loss else isinstance(given, _PLAIN)):
         raise OptionError(
-            f"{given!r} is no {kind.singular}: give a name, a reference 'module:attribute', "
-            "a mapping with a 'name', or the object itself."
+            f"{given!r} is not a valid {kind.singular}: pass a name, a reference "
+            "'module:attribute', a mapping with the key 'name', or the object itself."
         )
     label = f"The {kind.singular} {getattr(given, '__qualname__', type(given).__qualname__)!r}"
     if inspect.isclass(given) or (options if is_loss else _is_function(given)):
         return build(kind, label, given, args, options)
     if options and not is_loss:
         raise OptionError(
-            f"{label} is made already and takes no options ({', '.join(options)}): "
-            "pass them where it is made, or give the class."
+            f"{label} is already built and accepts no options ({', '.join(options)}): "
+            "pass them where it is built, or pass the class."
         )
     return given
 

@@ -1,4 +1,4 @@
-"""Which plugins may load: the environment variable ``PERCEPTRAIN_PLUGINS``."""
+"""The environment variable ``PERCEPTRAIN_PLUGINS``, which selects the plugins to load."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from perceptrain_core.errors import PluginSelectionError
-from perceptrain_core.registry.messages import did_you_mean, listed
+from perceptrain_core.registry.messages import not_installed
 
 VARIABLE = "PERCEPTRAIN_PLUGINS"
 _LONGEST = 100
@@ -15,7 +15,7 @@ BUILTIN_DISTRIBUTION = "perceptrain-core"
 
 
 def normalised(distribution: str) -> str:
-    """The one spelling of a distribution's name (PEP 503)."""
+    """Normalise the name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
@@ -34,7 +34,7 @@ class Selection(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The value for a message; a long one is cut."""
+        """The value as shown in messages, cut if it is long."""
         shown = repr(self.text)
         return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]} ..."
 
@@ -48,11 +48,7 @@ class Selection(NamedTuple):
         unknown = sorted(named.difference(installed))
         if not unknown:
             return
-        there = listed(sorted(set(installed)))
-        raise PluginSelectionError(
-            f"{VARIABLE}={self.shown}: no plugin {' or '.join(map(repr, unknown))} is installed."
-            f"{did_you_mean(unknown[0], installed)} Installed plugins: {there}."
-        )
+        raise PluginSelectionError(f"{VARIABLE}={self.shown}: {not_installed(unknown, installed)}")
 
 
 def read_selection(environ: Mapping[str, str]) -> Selection:
@@ -66,8 +62,8 @@ def read_selection(environ: Mapping[str, str]) -> Selection:
         ``b`` for ``"a,b"``, all but ``a`` for ``"-a"``.
 
     Raises:
-        PluginSelectionError: Names with and without a minus are mixed, or the built-ins are to
-            be blocked.
+        PluginSelectionError: Names with and without a minus are mixed, or the built-ins are
+            excluded.
     """
     text = environ.get(VARIABLE)
     if text is None:
@@ -77,7 +73,7 @@ def read_selection(environ: Mapping[str, str]) -> Selection:
     if minus and len(minus) < len(items):
         raise PluginSelectionError(
             f"{VARIABLE}={text!r} mixes names with and without a minus: "
-            "write 'a,b' to load only these, or '-a,-b' to load all but these."
+            "write 'a,b' to load only these plugins, or '-a,-b' to load all others."
         )
     names = frozenset(normalised(item.removeprefix("-").strip()) for item in items)
     if not minus:

@@ -1,4 +1,4 @@
-"""What a plugin offers, in one line each: a name, where the thing is, and a summary."""
+"""`Spec`: one thing that a plugin offers, with its name, target and summary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Spec:
     """One thing that a plugin offers.
 
     Args:
-        name: Its short name: lower-case letters, digits and underscores, a letter first.
+        name: The short name: lower-case letters, digits and underscores, starting with a letter.
         target: ``"package.module:attribute"``, imported only when the name is resolved, or the
             class or function itself.
         summary: One line for the listings.
@@ -42,11 +42,11 @@ class Spec:
 
 
 def check_name(name: object) -> None:
-    """Raise InvalidSpecError unless ``name`` can be a short name."""
+    """Raise InvalidSpecError unless ``name`` is a valid short name."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidSpecError(
-            f"{name!r} cannot be a name: write lower-case letters, digits and underscores, "
-            "a letter first, such as 'dice_ce'."
+            f"{name!r} cannot be a name: use lower-case letters, digits and underscores, "
+            "starting with a letter, such as 'dice_ce'."
         )
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.errors import RegistryError, UnknownNameError
 from perceptrain_core.registry import Entry, Plugin, Registry, kind_of
-from perceptrain_core.registry.messages import did_you_mean, one_line
+from perceptrain_core.registry.messages import not_installed, one_line, sentence
 from perceptrain_core.registry.options import check as check_signature
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
 from perceptrain_core.testing.checks import Check, require
@@ -117,11 +117,10 @@ class InstalledPlugin:
 
 
 def _unknown(distribution: str, plugins: Iterable[Plugin]) -> str:
-    names = dict.fromkeys(plugin.distribution for plugin in plugins)
+    installed = {plugin.distribution for plugin in plugins}
     return (
-        f"There is no plugin {distribution!r}.{did_you_mean(distribution, names)} Installed: "
-        f"{', '.join(names)}.\nA plugin is a distribution with an entry point in the group "
-        "'perceptrain'; install yours first, with pip install --editable."
+        f"{sentence(not_installed([distribution], installed))}\nA plugin is a distribution with an "
+        "entry point in the group 'perceptrain'; install yours first, with pip install --editable."
     )
 
 

@@ -33,6 +33,6 @@ def test_an_unknown_one_is_a_wrong_call(site):
     done = site.run("check-plugin", "acme-loses")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(
-        "Error: There is no plugin 'acme-loses'. Did you mean 'acme-losses'? "
+        "Error: No plugin 'acme-loses' is installed. Did you mean 'acme-losses'? "
     )
     assert "Traceback" not in done.stderr

@@ -62,7 +62,7 @@ def test_a_wrong_call_is_two_lines_and_exit_code_2(args, message):
     assert (result.exit_code, result.stdout) == (2, "")
     first, second = result.stderr.splitlines()
     assert first.startswith(f"Error: {message}")
-    assert "--help' to see what it takes" in second
+    assert "--help' for usage" in second
 
 
 def test_a_wrong_environment_variable_is_a_wrong_call(site):
@@ -80,7 +80,7 @@ def test_an_unexpected_error_is_two_lines_and_exit_code_1(monkeypatch):
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
         "Unexpected error: ZeroDivisionError: some reason",
-        "Run 'perceptrain --debug ...' to see where it is.",
+        "Run 'perceptrain --debug ...' to see the traceback.",
     ]
     result = invoke("--debug", "list-losses")
     assert result.exit_code == 1

@@ -72,7 +72,7 @@ def test_what_it_writes_is_clean(tmp_path: Path) -> None:
 def test_what_is_no_name(name: str, tmp_path: Path) -> None:
     done = run(*COMMAND, "new-plugin", "--dir", str(tmp_path), "--", name, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"Error: {name!r} is no name for a plugin; expected letters and digits" in done.stderr
+    assert f"Error: {name!r} is not a valid plugin name; expected letters and digits" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

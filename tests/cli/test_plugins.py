@@ -30,7 +30,7 @@ def test_each_plugin_is_a_row_with_its_state(site):
     assert rows["good"][4:] == ["ms", "2", "losses,", "1", "model"]
     assert rows["half"][2] == "failed"
     assert " ".join(rows["half"][5:]).startswith(
-        "1 loss; perceptrain_modles: there is no such hook"
+        "1 loss; perceptrain_modles: this hook does not exist"
     )
     assert rows["broken"][2] == "failed"
     assert "ZeroDivisionError: division by zero" in " ".join(rows["broken"])

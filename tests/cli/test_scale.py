@@ -97,7 +97,7 @@ def test_messages_stay_short(crowd: Site) -> None:
     assert "'crowd-000/shared' or 'crowd-100/shared' or 'crowd-200/shared'" in ambiguous.stderr
     blocked = crowd.run("show", "loss", "loss_123_4", PERCEPTRAIN_PLUGINS="")
     assert "is blocked" in blocked.stderr
-    assert "plugins more: 'perceptrain plugins' has a line for each" in blocked.stderr
+    assert "more plugins failed or are blocked: run 'perceptrain plugins'" in blocked.stderr
     assert len(blocked.stderr.splitlines()) < 15
     nobody = crowd.run("list-losses", "--from", "crowd-1234")
     assert nobody.returncode == 2

@@ -76,10 +76,10 @@ def test_objects_partials_and_what_is_compiled(site):
     assert (part["doc"], Path(part["file"]).name, part["line"]) == ("Scale it.", "odd.py", 5)
     assert "scale           (required)" in site.run("show", "loss", "part").stdout
     thing = site.run("show", "loss", "thing").stdout
-    assert "It takes no options.\n\nA thing.\n" in thing
+    assert "No options.\n\nA thing.\n" in thing
     compiled = site.run("show", "loss", "compiled").stdout
     assert "Source          not available" in compiled
-    assert "Its options cannot be read." in compiled
+    assert "The options cannot be read." in compiled
 
 
 def test_a_reference_to_a_file(site):

@@ -48,18 +48,21 @@ def test_the_target_is_not_imported(site):
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         ("import warnings; warnings.warn('loud')", "UserWarning: loud"),
         ("def __dir__(): raise OSError('hidden')", "OSError: hidden"),
-        ("x = 1", "it has no hooks: mark one of perceptrain_losses, perceptrain_models"),
+        (
+            "x = 1",
+            "it has no hooks: mark a function named like one of perceptrain_losses, ",
+        ),
         (
             f"{HEAD}@hookimpl\ndef perceptrain_loss(): return []",
-            "perceptrain_loss: there is no such hook. Did you mean 'perceptrain_losses'",
+            "perceptrain_loss: this hook does not exist. Did you mean 'perceptrain_losses'",
         ),
         (
             f"{HEAD}@hookimpl(specname='perceptrain_lossez')\ndef offer(): return []",
-            "offer: there is no such hook. Did you mean 'perceptrain_losses'",
+            "offer: this hook does not exist. Did you mean 'perceptrain_losses'",
         ),
         (
             f"{HEAD}@hookimpl\ndef perceptrain_losses(registry): return []",
-            "perceptrain_losses: its signature (registry) is impossible: the hooks "
+            "perceptrain_losses: its signature (registry) is wrong: the hooks "
             "(perceptrain_losses, perceptrain_models",
         ),
         ("def perceptrain_losses(): return []", "perceptrain_losses: it is not marked as a hook"),
@@ -86,7 +89,7 @@ def test_what_is_wrong_with_a_plugin_is_said_in_one_line(site, source, reason):
         ("return ['dice']", "it returned a list with 'dice', which is not a Spec"),
         ("return [Spec('Dice', 'm:f')]", "'Dice' cannot be a name"),
         ("return [Spec('dice', 'm.f')]", "'dice': the target 'm.f' is not of the form"),
-        ("return [Spec('dice', 'm:f'), Spec('dice', 'm:g')]", "the name 'dice' is there twice"),
+        ("return [Spec('dice', 'm:f'), Spec('dice', 'm:g')]", "the name 'dice' is offered twice"),
         ("yield Spec('dice', 'm:f'); raise RuntimeError('late')", "RuntimeError: late"),
     ],
 )
@@ -139,7 +142,7 @@ def test_two_entry_points_of_one_distribution_cannot_offer_one_name(site):
     site.distribution("pair", entry_points="[perceptrain]\na = one\nb = two\n")
     registry = site.registry()
     assert [plugin.status for plugin in registry.plugins] == ["ok", "ok", "failed"]
-    assert "the name 'dice' is there twice" in registry.plugins[2].error
+    assert "the name 'dice' is offered twice" in registry.plugins[2].error
     assert "one" in registry.losses
     assert "two" not in registry.losses
 

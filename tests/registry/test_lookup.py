@@ -15,8 +15,13 @@ from perceptrain_core.registry import (
     get_tracker,
     get_weighting,
     lookup,
+    register_callback,
+    register_dataset,
     register_loss,
     register_model,
+    register_optimizer,
+    register_tracker,
+    register_weighting,
     registry,
 )
 
@@ -78,6 +83,42 @@ def test_register_classes():
     assert registry().models["net"].summary == "A net."
 
 
+@pytest.mark.parametrize(
+    ("register", "get"),
+    [
+        (register_loss, get_loss),
+        (register_model, get_model),
+        (register_weighting, get_weighting),
+        (register_optimizer, lambda name, **options: get_optimizer(name, [], **options)),
+        (register_callback, get_callback),
+        (register_tracker, get_tracker),
+        (register_dataset, get_dataset),
+    ],
+    ids=repr,
+)
+def test_there_is_a_decorator_for_each_kind(register, get):
+    @register("named", summary="As said.")
+    @register()
+    @register
+    class own:
+        """Its docstring."""
+
+        def __init__(self, *params, width=1):
+            self.width = width
+
+        def __call__(self, batch, model): ...
+
+    kind = repr(register).removeprefix("register_")
+    catalogue = registry().catalogue(kind)
+    assert catalogue["named"].summary == "As said."
+    assert catalogue["local/own"].summary == "Its docstring."
+    for name in ("named", "own", "local/named"):
+        assert type(get(name, width=3)) is own
+        assert get(name, width=3).width == 3
+    with pytest.raises(InvalidSpecError, match="cannot be a name"):
+        register("No name")(own)
+
+
 def test_registering_what_cannot_be():
     with pytest.raises(InvalidSpecError, match="'Fancy' cannot be a name"):
         register_loss("Fancy")(print)
@@ -102,13 +143,13 @@ class Thing:
 def test_finished_things_come_back(get):
     thing = Thing()
     assert get(thing) is thing
-    with pytest.raises(OptionError, match="None is no "):
+    with pytest.raises(OptionError, match="None is not a "):
         get(None)
 
 
 def test_a_callable_comes_back():
     assert get_loss(print) is print
-    with pytest.raises(OptionError, match="123 is no loss"):
+    with pytest.raises(OptionError, match="123 is not a valid loss"):
         get_loss(123)
 
 

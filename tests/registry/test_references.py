@@ -105,7 +105,7 @@ def test_malformed_references(reference):
 
 
 def test_a_missing_file_says_where_it_was_looked_for(folder):
-    with pytest.raises(TargetError, match=f"'./no.py:x': there is no file {folder}/no.py"):
+    with pytest.raises(TargetError, match=f"'./no.py:x': the file {folder}/no.py does not exist"):
         load_reference("./no.py:x")
 
 

@@ -44,20 +44,20 @@ def test_a_callable_is_not_questioned():
 
 
 def test_a_finished_thing_takes_no_options():
-    with pytest.raises(OptionError, match=r"The model 'Thing' is made already .* \(size\)"):
+    with pytest.raises(OptionError, match=r"The model 'Thing' is already built .* \(size\)"):
         REGISTRY.get("model", Thing(), size=3)
 
 
 @pytest.mark.parametrize("kind", [kind.singular for kind in KINDS])
 @pytest.mark.parametrize("value", [123, 1.5, True, b"mse", ["mse"], {"mse"}])
 def test_what_is_nothing_of_the_kind(kind, value):
-    with pytest.raises(TypeError, match=f"is no {kind}: give a name, a reference"):
+    with pytest.raises(TypeError, match=f"is not a valid {kind}: pass a name, a reference"):
         REGISTRY.get(kind, value)
 
 
 @pytest.mark.parametrize("kind", [kind.singular for kind in KINDS if kind.default is None])
 def test_none_is_nothing(kind):
-    with pytest.raises(OptionError, match=f"None is no {kind}"):
+    with pytest.raises(OptionError, match=f"None is not a valid {kind}"):
         REGISTRY.get(kind, None)
 
 
@@ -74,7 +74,9 @@ def test_a_mapping_is_left_as_it_is():
 
 @pytest.mark.parametrize(("mapping", "has"), [({"scale": 2}, "scale"), ({}, "nothing")])
 def test_a_mapping_without_a_name(mapping, has):
-    with pytest.raises(OptionError, match=f"needs a 'name' beside its options; it has: {has}"):
+    with pytest.raises(
+        OptionError, match=f"needs the key 'name' beside the options; it has: {has}"
+    ):
         REGISTRY.get("loss", mapping)
 
 

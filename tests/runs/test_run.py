@@ -290,7 +290,7 @@ def test_text_labels_train_a_classifier(build, here):
         ("loss={name = 'huber', dleta = 2}", r"\[loss\]: .*dleta.*[Dd]id you mean 'delta'"),
         ("model.layer=[2, 1]", r"\[model\]: .*'layer'.*[Dd]id you mean 'layers'"),
         ("model.layers=[2, 'x']", r"\[model\]: "),
-        ("model='./none.py:Net'", r"\[model\]: .*there is no file"),
+        ("model='./none.py:Net'", r"\[model\]: .*the file .* does not exist"),
         ("optimizer.lr=-1", r"\[optimizer\]: ValueError: Invalid learning rate: -1"),
         ("optimizer.lrr=1", r"\[optimizer\]: .*'lrr'.*[Dd]id you mean 'lr'"),
         ("optimizer.name=sgdd", r"\[optimizer\]: .*[Dd]id you mean 'sgd'"),

@@ -156,7 +156,7 @@ def test_a_plugin_that_ends_the_process(site):
     [
         ("1 / 0\n", "The plugin acme 1.0 failed: ZeroDivisionError"),
         (offer("losses", "Spec('Bad-Name', 'x:y')"), "'Bad-Name' cannot be a name"),
-        (offer("lossse", "Spec('a', 'x:y')"), "there is no such hook. Did you mean"),
+        (offer("lossse", "Spec('a', 'x:y')"), "this hook does not exist. Did you mean"),
         (offer("losses"), "its hooks offer nothing: return a list of Spec"),
     ],
 )

@@ -89,7 +89,7 @@ class Mine(nn.Module):
         (Mine, LossContractError, r"The loss is the class Mine; pass Mine\(\.\.\.\), an object"),
         ("msee", UnknownNameError, "'mse'"),
         ({"name": "huber", "dleta": 1.0}, OptionError, "dleta(.|\n)*delta"),
-        ({"delta": 1.0}, OptionError, "needs a 'name'"),
+        ({"delta": 1.0}, OptionError, "needs the key 'name'"),
         (nn.MSELoss(reduction="none"), LossContractError, 'reduction="none"'),
     ],
 )

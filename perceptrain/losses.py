@@ -1,0 +1,43 @@
+"""The built-in loss functions, and wrappers that make losses of criteria and of other losses."""
+
+from perceptrain_core.losses import (
+    GradWeightedLoss,
+    WeightedLoss,
+    bce_with_logits_loss,
+    cosine_embedding_loss,
+    cross_entropy_loss,
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div_loss,
+    l1_loss,
+    mse_loss,
+    multi_margin_loss,
+    nll_loss,
+    poisson_nll_loss,
+    quantile_loss,
+    relative_l2_loss,
+    smooth_l1_loss,
+    soft_margin_loss,
+    supervised,
+)
+
+__all__ = [
+    "GradWeightedLoss",
+    "WeightedLoss",
+    "bce_with_logits_loss",
+    "cosine_embedding_loss",
+    "cross_entropy_loss",
+    "gaussian_nll_loss",
+    "huber_loss",
+    "kl_div_loss",
+    "l1_loss",
+    "mse_loss",
+    "multi_margin_loss",
+    "nll_loss",
+    "poisson_nll_loss",
+    "quantile_loss",
+    "relative_l2_loss",
+    "smooth_l1_loss",
+    "soft_margin_loss",
+    "supervised",
+]
