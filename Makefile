@@ -3,21 +3,42 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+DEMO_READY := $(VENV)/.demo
 READY := $(VENV)/.ready
+# pip compiles every file of a package; Python compiles the ones that are used, and keeps them.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
+unexport PYTHONDONTWRITEBYTECODE
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal tests $(wildcard plugins/*/tests)
+CHECKS := lint types layers docs
+# Two jobs: pytest, which shows its progress, and the checks one by one, each with its output whole.
+SIDE_BY_SIDE := $(MAKE) --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: demo test setup lint types layers tests docs pictures bench clean
+.PHONY: demo test test-all setup $(CHECKS) tests tests-all checks pictures bench clean
 
-demo: $(READY)
+demo: $(DEMO_READY)
 	$(BIN)/perceptrain demo
 
-test: lint types layers tests docs
+# All but the slow variants of tests.
+test: $(READY)
+	@$(SIDE_BY_SIDE) tests checks
+
+test-all: $(READY)
+	@$(SIDE_BY_SIDE) tests-all checks
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt perceptrain_core/version.py $(wildcard plugins/*/pyproject.toml)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]" $(PLUGINS:%=--editable "./%[test]")
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(DEMO_READY): pyproject.toml constraints.txt perceptrain_core/version.py | $(BIN)/python
+	$(PIP_INSTALL) --editable ".[demo]"
 	touch $@
+
+$(READY): pyproject.toml constraints.txt perceptrain_core/version.py $(PLUGINS:%=%/pyproject.toml) | $(BIN)/python
+	$(PIP_INSTALL) --editable ".[dev]" $(PLUGINS:%=--editable "./%[test]")
+	touch $(DEMO_READY) $@
+
+checks: $(CHECKS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -29,8 +50,12 @@ types: $(READY)
 layers: $(READY)
 	$(BIN)/lint-imports
 
+# The plus sign keeps the output of pytest from being held back until it ends.
 tests: $(READY)
-	$(BIN)/pytest -n 2 --dist worksteal tests $(wildcard plugins/*/tests)
+	+$(PYTEST) -m "not slow"
+
+tests-all: $(READY)
+	+$(PYTEST)
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site

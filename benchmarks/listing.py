@@ -122,6 +122,9 @@ def main() -> None:
     }
     for name, milliseconds in figures.items():
         print(f"{name:<20}{milliseconds:6.0f} ms   {beside[name]}".rstrip())
+    # Wide margins, as other programs may run beside.
+    if listing >= 2.5 * bare or more >= 2 * listing or plugins >= 2.5 * listing:
+        sys.exit("Listing has become slow.")
 
 
 if __name__ == "__main__":
