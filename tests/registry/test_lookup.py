@@ -94,7 +94,7 @@ def test_register_classes():
         (register_tracker, get_tracker),
         (register_dataset, get_dataset),
     ],
-    ids=repr,
+    ids=["loss", "model", "weighting", "optimizer", "callback", "tracker", "dataset"],
 )
 def test_there_is_a_decorator_for_each_kind(register, get):
     @register("named", summary="As said.")
