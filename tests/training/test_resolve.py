@@ -152,7 +152,7 @@ def test_no_config(make_net: Net) -> None:
 
 def test_something_that_is_no_tracker(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(tracking_tool="builtins:dict")
-    with pytest.raises(TrainingError, match="'builtins:dict' gave dict"):
+    with pytest.raises(TrainingError, match="'builtins:dict' returned dict"):
         trainer.fit()
 
 

@@ -189,7 +189,7 @@ def test_a_resume_with_another_weighting_is_refused(
     build: Callable[..., Run], changed: str
 ) -> None:
     build("train.max_iter=2").train()
-    with pytest.raises(ConfigError, match=r"other options in \[weighting\], and resuming"):
+    with pytest.raises(ConfigError, match=r"other options in \[weighting\]. A resumed run"):
         build(changed).train(resume=True)
     text = RUN.replace('[weighting]\nname = "grad_weighted"\nfixed_metric = "fit"\nevery = 2\n', "")
     with pytest.raises(ConfigError, match=r"other options in \[weighting\]"):
