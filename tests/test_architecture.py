@@ -22,6 +22,6 @@ def test_the_layers_are_those_that_are_checked() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     checked = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    block = PAGE.split("```text\n")[1].split("```")[0]
-    shown = [re.split(r"\s{2,}", line)[0] for line in block.splitlines()]
+    lines = re.findall(r"^ {4}(\S.*)$", PAGE, flags=re.MULTILINE)  # the only indented block
+    shown = [re.split(r"\s{2,}", line)[0] for line in lines]
     assert shown == checked
