@@ -103,13 +103,16 @@ class EarlyStopping(OncePerEpoch):
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
         """Start over; or stop at once if the resumed run had already been stopped."""
         super().begin_run(trainer, resumed)
-        if not resumed:
-            self._metric.reset()
-            self.best_epoch, self._best_weights = 0, None
-        if not resumed or self.counter < self.patience:  # patience may have been raised
+        if self.counter < self.patience:  # patience may have been raised
             self.stopped_epoch = None
-        elif self.stopped_epoch is not None:
+        if self.stopped_epoch is not None:
             self._stop(trainer)
+
+    def reset(self) -> None:
+        """Forget all values of the metric and the best weights."""
+        super().reset()
+        self._metric.reset()
+        self.best_epoch, self.stopped_epoch, self._best_weights = 0, None, None
 
     def end_run(self, trainer: TrainerContext) -> None:
         """Restore the best weights if ``restore_best`` is set.
@@ -117,8 +120,7 @@ class EarlyStopping(OncePerEpoch):
         Warns:
             UserWarning: The metric was never available.
         """
-        if trainer.current_epoch:
-            self._metric.warn_if_unseen(trainer.current_epoch)
+        self._metric.warn_if_unseen(trainer.current_epoch)
         super().end_run(trainer)
         if self._best_weights is not None:
             for name, module in _modules(trainer):
