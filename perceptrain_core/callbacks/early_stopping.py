@@ -30,11 +30,11 @@ class EarlyStopping(OncePerEpoch):
         called_every: The number of epochs between two checks.
         monitor: The metric, by its name in the history: ``"train_loss"``, ``"val_loss"``,
             ``"val_NAME"``, ...
-        patience: Stop after this number of consecutive values without an improvement.
+        patience: The number of consecutive values without an improvement after which to stop.
         mode: ``"min"`` if lower is better, ``"max"`` if higher is.
         delta: An improvement must exceed this.
-        restore_best: Restore the weights of the best epoch at the end of the fit, whether it was
-            stopped early or not. They are kept in memory and in checkpoints.
+        restore_best: Restore the weights of the best epoch at the end of the fit, whether or not
+            it was stopped early. They are kept in memory and saved in checkpoints.
 
     Attributes:
         best_value: The best value so far.
@@ -156,7 +156,7 @@ class EarlyStopping(OncePerEpoch):
 
 
 def _modules(trainer: TrainerContext) -> list[tuple[str, nn.Module]]:
-    """Return what is trained: the model, a loss that is a module, and the moving average."""
+    """Return the modules with weights: the model, the loss if it is one, and the average."""
     parts: dict[str, object] = {
         "model": trainer.model,
         "loss": trainer.loss_fn,
