@@ -40,9 +40,9 @@ class MLflowTracker(Tracker):
     of the root folder. The run has the name of its folder.
 
     The MLflow run starts with the first log call. Its id is saved in the file ``mlflow_run_id`` in
-    the run folder, so that a resumed run continues it. MLflow never deletes metrics:
-    values that were logged after the checkpoint stay in the history, before the new ones. The run
-    ends as ``FINISHED``, or as ``FAILED`` after an error.
+    the run folder, so that a resumed run continues it. MLflow never deletes metrics: values logged
+    after the checkpoint stay in the history, before the new ones. The run ends as ``FINISHED``, or
+    as ``FAILED`` after an error.
 
     The tracker changes no global state: no run becomes active, and MLflow's settings stay the same.
 
