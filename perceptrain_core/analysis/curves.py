@@ -31,17 +31,17 @@ def plot_run(folder: Path) -> Path:
         The path of the picture.
 
     Raises:
-        DataError: There are no metrics in the folder.
+        DataError: The folder has no metrics.
         MissingDependencyError: matplotlib is not installed.
     """
     history = read_metrics(folder / "metrics.csv")
     if not history:
-        raise DataError(f"{folder / 'metrics.csv'} has no rows yet: nothing to draw.")
+        raise DataError(f"{folder / 'metrics.csv'} has no rows yet, so there is nothing to draw.")
     return plot_curves(history, folder / "curves.png")
 
 
 def plot_curves(history: Sequence[Row], path: Path) -> Path:
-    """Draw the metrics of each epoch, and save the picture.
+    """Draw the metrics of each epoch, and save the figure.
 
     Args:
         history: See `draw_curves`.
@@ -62,10 +62,10 @@ def draw_curves(history: Sequence[Row], arrange: Arrangement | None = None) -> P
     """Draw the metrics of each epoch.
 
     Args:
-        history: A row per epoch, with ``train_NAME``, ``val_NAME``; a metric may be missing in
+        history: A row per epoch, with ``train_NAME`` and ``val_NAME``; a metric may be missing in
             some rows. Rows may have an ``epoch``; otherwise epochs count from 1.
-        arrange: The metrics of each panel, by its title; names that no row has are left out. By
-            default losses, accuracies, weights and other metrics have a panel each.
+        arrange: The metrics of each panel, by its title; names that no row has are ignored. By
+            default there is one panel each for losses, accuracies, weights and other metrics.
 
     Returns:
         The figure.
@@ -78,15 +78,15 @@ def draw_curves(history: Sequence[Row], arrange: Arrangement | None = None) -> P
     from perceptrain_core.analysis.picture import Picture
 
     if not history:
-        raise DataError("There is no epoch in the history yet: nothing to draw.")
-    there = metric_names(history)
-    panels = _panels(there) if arrange is None else _panels_of(arrange, there)
+        raise DataError("The history has no epochs yet, so there is nothing to draw.")
+    names = metric_names(history)
+    panels = _panels(names) if arrange is None else _panels_of(arrange, names)
     columns = len(panels) if len(panels) <= 3 else ceil(sqrt(len(panels)))
     rows = ceil(len(panels) / columns) if columns else 1
     figure = Picture(figsize=(5.2 * max(columns, 1), 3.8 * rows), layout="constrained")
-    for number, (title, names) in enumerate(panels.items(), start=1):
+    for number, (title, shown) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(rows, columns, number)
-        _draw(axes, title, names, history)
+        _draw(axes, title, shown, history)
     return figure
 
 
@@ -110,10 +110,10 @@ def metric_names(history: Sequence[Row]) -> list[str]:
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """Read a ``metrics.csv`` as a history, with the ``epoch`` of each row.
+    """Read a ``metrics.csv`` as a history whose rows have an ``epoch``.
 
     Raises:
-        DataError: The file does not exist, or does not hold metrics.
+        DataError: The file does not exist, or does not contain metrics.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -133,8 +133,8 @@ def _panels(names: Sequence[str]) -> dict[str, list[str]]:
     return {title: names for title, names in panels.items() if names}
 
 
-def _panels_of(arrange: Arrangement, there: Sequence[str]) -> dict[str, list[str]]:
-    panels = {title: [n for n in names if n in there] for title, names in arrange.items()}
+def _panels_of(arrange: Arrangement, available: Sequence[str]) -> dict[str, list[str]]:
+    panels = {title: [n for n in names if n in available] for title, names in arrange.items()}
     return {title: names for title, names in panels.items() if names}
 
 
@@ -148,7 +148,7 @@ def _panel(name: str) -> str:
 def _draw(axes: Any, title: str, names: list[str], history: Sequence[Row]) -> None:
     values: list[float] = []
     metrics = [name.partition("_")[2] for name in names]
-    # With several metrics, training and validation share the colour of the metric.
+    # With several metrics, the training and validation curves of a metric share its color.
     hues = list(dict.fromkeys(names if len(set(metrics)) == 1 else metrics))
     for name, metric in zip(names, metrics, strict=True):
         points = [
@@ -173,8 +173,8 @@ def _thinned(points: list[Point]) -> list[Point]:
     size = 2 * ceil(len(points) / _MAX_POINTS)
     if len(points) <= _MAX_POINTS:
         return points
-    stretches = (points[start : start + size] for start in range(0, len(points), size))
+    intervals = (points[start : start + size] for start in range(0, len(points), size))
     kept: list[Point] = []
-    for stretch in stretches:
-        kept += sorted({min(stretch, key=itemgetter(1)), max(stretch, key=itemgetter(1))})
+    for interval in intervals:
+        kept += sorted({min(interval, key=itemgetter(1)), max(interval, key=itemgetter(1))})
     return kept

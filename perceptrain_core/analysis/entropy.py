@@ -1,4 +1,4 @@
-"""The entropy of changes in a symbol sequence, and the bound it implies on their shares."""
+"""The entropy of changes in a symbol sequence, and the smallest frequency that it implies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def entropy_of_changes(deltas: Tensor, epsilon: Tensor) -> Tensor:
-    """Return the information content (0-dim) of slopes of shape ``(M,)`` for a threshold."""
+    """Return the information content (0-dim) of slopes of shape ``(M,)`` at a threshold."""
     symbols = (deltas > epsilon).long() - (deltas < -epsilon).long() + 1
     pairs = 3 * symbols[:-1] + symbols[1:]
     shares = torch.bincount(pairs, minlength=9).double() / len(pairs)
@@ -20,7 +20,7 @@ def entropy_of_changes(deltas: Tensor, epsilon: Tensor) -> Tensor:
 def smallest_share(content: float) -> float:
     """Solve ``content = 4 h(q) + 2 h(1/2 - 2q)`` for ``q`` in [0, 1/6], where it increases.
 
-    The result is 0 below the smallest value, ``log_6(2)``.
+    The result is 0 if ``content`` is below the smallest value, ``log_6(2)``.
     """
     low, high = 0.0, 1 / 6
     for _ in range(60):

@@ -1,4 +1,4 @@
-"""The metrics of a run, epoch by epoch."""
+"""The metrics of a run, one row per epoch."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 class History(list[Row]):
     """The metrics of each epoch: a list of dicts of floats, starting with epoch 1.
 
-    A row has ``train_loss``, ``train_NAME`` for each metric, and ``val_...`` in epochs with a
-    validation. Slices are plain lists.
+    A row has ``train_loss``, ``train_NAME`` for each metric, and in epochs with a validation
+    ``val_loss`` and ``val_NAME``. Slices are plain lists.
     """
 
     def to_dataframe(self) -> DataFrame:
         """Return a table with a row for each epoch and a column for each metric.
 
         Returns:
-            A pandas ``DataFrame`` of float64, indexed by ``epoch`` from 1; NaN where an epoch
-            does not have the metric.
+            A pandas ``DataFrame`` of float64, indexed by ``epoch`` from 1. Metrics that an epoch
+            does not have are NaN.
 
         Raises:
             MissingDependencyError: pandas is not installed.
@@ -41,19 +41,19 @@ class History(list[Row]):
         return pd.DataFrame(list(self), index=epochs, dtype="float64")
 
     def plot(self, path: str | Path | None = None) -> Figure:
-        """Draw the losses in one panel, and the other metrics in panels beside it.
+        """Draw the losses in one panel, and the other metrics in further panels.
 
         Validation curves are dashed. An axis is logarithmic if its values span more than a factor
         of 10.
 
         Args:
-            path: Also save the picture there; the suffix selects the format.
+            path: If set, also save the figure to this file; the suffix selects the format.
 
         Returns:
             A matplotlib figure, independent of pyplot; notebooks display it.
 
         Raises:
-            DataError: There is no epoch yet.
+            DataError: The history is empty.
             MissingDependencyError: matplotlib is not installed.
         """
         figure = draw_curves(self)

@@ -1,4 +1,4 @@
-"""How rough a loss landscape is, and how large its gradients: information content."""
+"""Information content of a loss landscape: its roughness, and bounds on the gradient norm."""
 
 from __future__ import annotations
 
@@ -26,32 +26,34 @@ class InformationContent:
     Perez-Salinas, Wang, Bonet-Monroig, "Analyzing variational quantum landscapes with information
     content", npj Quantum Information 10, 27 (2024), s41534-024-00819-8.
 
-    From the parameters of the model a walk takes ``M = variation_multiple * P`` steps of equal
-    length in directions that are uniform on the sphere. Each gives a slope ``delta_i = (L(i+1) -
-    L(i)) / |theta(i+1) - theta(i)|``, and for a threshold ``epsilon`` a symbol: ``+`` above
-    ``epsilon``, ``-`` below ``-epsilon``, else ``o``. With ``p_ab`` the share of ``a`` followed by
-    ``b`` among all pairs of neighbours, the information content is the entropy of changes::
+    The random walk starts at the parameters of the model. It has ``M = variation_multiple * P``
+    steps of equal length, with directions drawn uniformly from the sphere. Step ``i`` has the slope
+    ``delta_i = (L(i+1) - L(i)) / |theta(i+1) - theta(i)|``. A threshold ``epsilon`` turns each
+    slope into a symbol: ``+`` above ``epsilon``, ``-`` below ``-epsilon``, otherwise ``o``. Let
+    ``p_ab`` be the fraction of consecutive pairs in which ``a`` is followed by ``b``. The
+    information content is the entropy of the pairs that change::
 
         H(epsilon) = sum over a != b of h(p_ab),    h(p) = -p log_6(p)
 
-    The bounds are for ``g``, the norm of the gradient along the walk; ``Phi`` is the normal
-    distribution. A slope is the gradient in a random direction, nearly normal with variance
-    ``g**2 / P``, so that ``P(delta > epsilon) = 1 - Phi(epsilon sqrt(P) / g)``.
+    The bounds are on ``g``, the norm of the gradient along the walk. A slope is the derivative in a
+    random direction, approximately normal with variance ``g**2 / P``. With ``Phi`` the cumulative
+    distribution function of the standard normal, ``P(delta > epsilon) = 1 - Phi(epsilon sqrt(P) /
+    g)``.
 
     - Maximal information content ``H_M``, at ``epsilon_M``. Let ``q <= 1/6`` solve ``H_M = 4 h(q) +
-      2 h(1/2 - 2q)``. The right side is the largest entropy of six shares of which four add up to
-      ``4q``, and it grows with ``q``; so any four add up to at least ``4q``. Four of the six pairs
-      contain a given symbol, and each symbol is in two pairs at most: its share is at least
-      ``2q``. For ``+`` this reads ``1 - Phi(epsilon_M sqrt(P) / g) >= 2q``, for ``o`` it reads
-      ``2 Phi(epsilon_M sqrt(P) / g) - 1 >= 2q``, hence ::
+      2 h(1/2 - 2q)``. The right-hand side is the largest entropy of six fractions of which four sum
+      to ``4q``, and it increases with ``q``; so any four sum to at least ``4q``. Four of the six
+      pairs contain a given symbol, and each occurrence of a symbol is in at most two pairs, so the
+      symbol's fraction is at least ``2q``. For ``+`` this means ``1 - Phi(epsilon_M sqrt(P) / g) >=
+      2q``, for ``o`` it means ``2 Phi(epsilon_M sqrt(P) / g) - 1 >= 2q``. Therefore ::
 
           epsilon_M sqrt(P) / Phi^-1(1 - 2q)  <=  g  <=  epsilon_M sqrt(P) / Phi^-1(1/2 + q)
 
-      Where ``H_M <= log_6(2)`` there is no such ``q``, and the bounds are 0 and infinity.
-    - Sensitivity: the smallest ``epsilon_S`` with ``H(epsilon_S) <= eta <= 1/6``. As ``h(p) >= p``
-      for ``p <= 1/6``, the six shares add up to at most ``eta``; with independent and symmetric
-      steps ``p_++ = p_-- = p_+-``, at most ``eta`` each. So ``o`` has at least the share ``1 - 3
-      eta``, that is ``2 Phi(epsilon_S sqrt(P) / g) - 1 >= 1 - 3 eta``, hence ::
+      If ``H_M <= log_6(2)``, there is no such ``q``, and the bounds are 0 and infinity.
+    - Sensitivity: the smallest ``epsilon_S`` with ``H(epsilon_S) <= eta <= 1/6``. Since ``h(p) >=
+      p`` for ``p <= 1/6``, the six fractions sum to at most ``eta``. For independent, symmetric
+      steps ``p_++ = p_-- = p_+-``, so each is at most ``eta``. Therefore the fraction of ``o`` is
+      at least ``1 - 3 eta``: ``2 Phi(epsilon_S sqrt(P) / g) - 1 >= 1 - 3 eta``, which means ::
 
           g  <=  epsilon_S sqrt(P) / Phi^-1(1 - 3 eta / 2)
 
@@ -64,9 +66,9 @@ class InformationContent:
         loss_fn: ``loss_fn(batch, model) -> (loss, metrics)``, as in training.
         xs: The batch.
         epsilons: Thresholds to try: positive numbers, in any order.
-        variation_multiple: Steps of the walk for each parameter.
-        step_size: The length of a step. Slopes are finite differences: choose it small compared
-            with the curvature of the landscape, large compared with the rounding of the loss.
+        variation_multiple: The number of steps per parameter.
+        step_size: The length of a step. Slopes are finite differences, so choose a length that is
+            small on the scale of the landscape, but not so small that rounding dominates.
 
     Attributes:
         epsilons: The thresholds, a float64 tensor of shape ``(E,)``, ascending.
@@ -76,7 +78,7 @@ class InformationContent:
     Raises:
         ConfigError: A threshold, ``variation_multiple`` or ``step_size`` is not valid.
         TrainingError: The model has no trainable parameters.
-        LossContractError: The loss returned something else.
+        LossContractError: The loss did not return ``(loss, metrics)``.
         NonFiniteLossError: The loss is NaN or infinite somewhere on the walk.
     """
 
@@ -102,7 +104,7 @@ class InformationContent:
             bad = int(losses.isfinite().logical_not().sum())
             raise NonFiniteLossError(
                 f"The loss is NaN or infinite at {bad} of the {len(losses)} points of the walk; "
-                f"shorter steps than step_size={step_size} stay closer to the model."
+                f"decrease step_size={step_size} to stay closer to the model."
             )
         self.deltas = losses.diff() / step_size
         self.values = torch.stack(
@@ -118,13 +120,13 @@ class InformationContent:
         """Return the smallest threshold with an information content of at most ``eta``.
 
         Args:
-            eta: Above 0, at most 1/6.
+            eta: The sensitivity, above 0 and at most 1/6.
 
         Returns:
             The threshold; infinity if none is large enough.
 
         Raises:
-            ConfigError: ``eta`` is outside.
+            ConfigError: ``eta`` is out of range.
 
         Warns:
             UserWarning: No threshold is large enough.
@@ -135,15 +137,15 @@ class InformationContent:
         if len(enough):
             return float(enough[0])
         warnings.warn(
-            f"The information content is above eta={eta} at every threshold, the largest being "
-            f"{float(self.epsilons[-1]):.3g}: the bound is infinite. Try larger ones, up to "
+            f"The information content is above eta={eta} at every threshold up to "
+            f"{float(self.epsilons[-1]):.3g}, so the bound is infinite. Try thresholds up to "
             f"{float(self.deltas.abs().max()):.3g}.",
             stacklevel=2,
         )
         return inf
 
     def get_grad_norm_bounds_max_IC(self) -> tuple[float, float]:
-        """Return the lower and upper bound of the gradient norm from the maximal content."""
+        """Return lower and upper bounds on the gradient norm from the maximal content."""
         content, epsilon = self.max_IC()
         q = smallest_share(content)
         if q < 1e-9:
@@ -152,7 +154,7 @@ class InformationContent:
         return scale / quantile(1 - 2 * q), scale / quantile(0.5 + q)
 
     def get_grad_norm_bounds_sensitivity_IC(self, eta: float) -> float:
-        """Return the upper bound of the gradient norm from the sensitivity; see the class."""
+        """Return an upper bound on the gradient norm from the sensitivity; see the class."""
         scale = self.sensitivity_IC(eta) * sqrt(self._parameters)
         return scale / NormalDist().inv_cdf(1 - 1.5 * eta)
 
@@ -172,12 +174,12 @@ def _steps(variation_multiple: int, parameters: int) -> int:
         return variation_multiple * parameters
     raise ConfigError(
         f"variation_multiple={variation_multiple!r}: expected a whole number, the steps of the "
-        f"walk for each parameter, of which there are {parameters}; two steps is the least."
+        f"walk per parameter. There are {parameters} parameters; the walk needs at least two steps."
     )
 
 
 def _walk(start: Tensor, steps: int, step_size: float) -> Iterator[Tensor]:
-    """Yield the points of the walk, the start first, in tensors of shape ``(n, P)``."""
+    """Yield the points of the walk, beginning with the start, in tensors of shape ``(n, P)``."""
     position = start[None]
     yield position
     for first in range(0, steps, _POINTS_AT_ONCE):

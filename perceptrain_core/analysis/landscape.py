@@ -1,4 +1,4 @@
-"""The loss of a model as a function of its parameters alone, at many points at once."""
+"""The loss of a model as a function of its parameters, evaluated at many points at once."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ class Landscape:
     """Evaluate ``loss_fn(batch, model)`` for any parameters, without changing the model.
 
     ``torch.func.functional_call`` swaps in the parameters and copies of the buffers; the model is
-    in evaluation mode. ``torch.func.vmap`` evaluates many points at once. A loss that it cannot
-    transform (e.g. with derivatives, random numbers or data-dependent control flow), or for which
-    it returns another value at the first point, is evaluated point by point.
+    in evaluation mode. ``torch.func.vmap`` evaluates many points at once. Some losses are evaluated
+    point by point instead: those that ``vmap`` cannot transform (e.g. with derivatives, random
+    numbers or data-dependent control flow), and those for which it returns a different value at the
+    first point.
 
     Args:
         model: The model, with trainable parameters.
         loss_fn: The loss.
-        batch: The batch that the loss is evaluated on.
+        batch: The batch on which the loss is evaluated.
 
     Attributes:
         theta: The trainable parameters of the model, of shape ``(P,)``.
@@ -40,7 +41,7 @@ class Landscape:
         self.theta = get_parameters(model)
         if not len(self.theta):
             raise TrainingError(
-                f"{type(model).__name__} has no parameter with requires_grad: its loss has no "
+                f"{type(model).__name__} has no parameter with requires_grad, so its loss has no "
                 "landscape."
             )
         self.batched, self._compared = True, False
@@ -81,7 +82,7 @@ class Landscape:
 
     def _at(self, theta: Tensor) -> Tensor:
         parts = torch.split(theta, [shape.numel() for _, shape, _ in self._shapes])
-        # As parameters, since a loss may check which parameters are trained.
+        # Use nn.Parameter, since a loss may check which parameters are trained.
         values = {
             name: nn.Parameter(part.view(shape).to(dtype))
             for (name, shape, dtype), part in zip(self._shapes, parts, strict=True)
@@ -105,6 +106,6 @@ class _Loss(nn.Module):
         if isinstance(loss, Tensor) and loss.dim() == 0:
             return loss
         raise LossContractError(
-            f"The loss returned {describe(result)}; a loss is called as loss_fn(batch, model) and "
-            "returns (loss, metrics), the loss a 0-dim tensor."
+            f"The loss returned {describe(result)}; expected (loss, metrics) from "
+            "loss_fn(batch, model), with the loss a 0-dim tensor."
         )

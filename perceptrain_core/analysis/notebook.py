@@ -17,7 +17,7 @@ def in_notebook() -> bool:
 
 
 class NotebookOutput:
-    """An output below the cell that each `show` replaces."""
+    """An output below the cell; each call of `show` replaces it."""
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -26,7 +26,7 @@ class NotebookOutput:
         """Replace the output.
 
         Args:
-            data: The same content in one or several formats: ``text``, ``html``, ``png``.
+            data: The same content in one or more formats: ``text``, ``html``, ``png``.
         """
         display = import_module("IPython.display").display
         bundle = {_TYPES[form]: value for form, value in data.items()}

@@ -1,4 +1,4 @@
-"""A matplotlib figure without pyplot that notebooks can display."""
+"""A matplotlib figure that does not use pyplot, and that notebooks can display."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 
 class Picture(Figure):
-    """A figure made without pyplot: it needs no display and is freed when unused."""
+    """A figure that does not use pyplot: it needs no display and is freed when unused."""
 
     def png(self) -> bytes:
         """Return the picture as the bytes of a PNG file."""
@@ -17,5 +17,5 @@ class Picture(Figure):
         return file.getvalue()
 
     def _repr_png_(self) -> bytes:
-        """Display in a notebook, which by itself displays pyplot figures only."""
+        """Display in a notebook, which otherwise displays pyplot figures only."""
         return self.png()

@@ -1,4 +1,4 @@
-"""Callbacks: code that runs at stages of the training loop. Every file offers one callback."""
+"""Callbacks: code that runs at stages of the training loop. Each file has one callback."""
 
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext

@@ -32,7 +32,7 @@ class Callback:
             ``run_callback``.
         callback_condition: ``f(opt_result) -> bool``; run only if it returns true.
         modify_optimize_result: ``f(opt_result) -> opt_result``, applied to
-            ``trainer.opt_result`` before the run; or a dict that is added to its ``extra``.
+            ``trainer.opt_result`` before the callback runs; or a dict to add to its ``extra``.
 
     Raises:
         CallbackError: The stage is unknown, ``called_every`` is below 1, a function cannot be
@@ -41,7 +41,7 @@ class Callback:
 
     #: The stages that a subclass can run on.
     stages: ClassVar[frozenset[TrainingStage]] = frozenset(TrainingStage)
-    #: Whether it saves checkpoints; if so, it runs after the others, whose state it saves.
+    #: Whether it saves checkpoints. Such callbacks run last, to save the state of the others.
     saves_run: ClassVar[bool] = False
 
     def __init__(
@@ -108,7 +108,7 @@ class Callback:
         """Clean up after a fit that ended without an error, before the stage ``train_end``."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what must survive a resume: tensors, numbers, strings, lists and dicts of them."""
+        """Return the state to save: tensors, numbers, strings, and lists and dicts of these."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -42,5 +42,5 @@ class TrainerContext(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that a checkpoint must hold."""
+        """Return everything that a checkpoint saves."""
         ...

@@ -30,11 +30,11 @@ class EarlyStopping(OncePerEpoch):
         called_every: The number of epochs between two checks.
         monitor: The metric, by its name in the history: ``"train_loss"``, ``"val_loss"``,
             ``"val_NAME"``, ...
-        patience: Stop after this number of consecutive values without an improvement.
+        patience: The number of consecutive values without an improvement after which to stop.
         mode: ``"min"`` if lower is better, ``"max"`` if higher is.
         delta: An improvement must exceed this.
-        restore_best: Restore the weights of the best epoch at the end of the fit, whether it was
-            stopped early or not. They are kept in memory and in checkpoints.
+        restore_best: Restore the weights of the best epoch at the end of the fit, whether or not
+            it was stopped early. They are kept in memory and saved in checkpoints.
 
     Attributes:
         best_value: The best value so far.
@@ -103,13 +103,16 @@ class EarlyStopping(OncePerEpoch):
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
         """Start over; or stop at once if the resumed run had already been stopped."""
         super().begin_run(trainer, resumed)
-        if not resumed:
-            self._metric.reset()
-            self.best_epoch, self._best_weights = 0, None
-        if not resumed or self.counter < self.patience:  # patience may have been raised
+        if self.counter < self.patience:  # patience may have been raised
             self.stopped_epoch = None
-        elif self.stopped_epoch is not None:
+        if self.stopped_epoch is not None:
             self._stop(trainer)
+
+    def reset(self) -> None:
+        """Forget all values of the metric and the best weights."""
+        super().reset()
+        self._metric.reset()
+        self.best_epoch, self.stopped_epoch, self._best_weights = 0, None, None
 
     def end_run(self, trainer: TrainerContext) -> None:
         """Restore the best weights if ``restore_best`` is set.
@@ -117,8 +120,7 @@ class EarlyStopping(OncePerEpoch):
         Warns:
             UserWarning: The metric was never available.
         """
-        if trainer.current_epoch:
-            self._metric.warn_if_unseen(trainer.current_epoch)
+        self._metric.warn_if_unseen(trainer.current_epoch)
         super().end_run(trainer)
         if self._best_weights is not None:
             for name, module in _modules(trainer):
@@ -154,7 +156,7 @@ class EarlyStopping(OncePerEpoch):
 
 
 def _modules(trainer: TrainerContext) -> list[tuple[str, nn.Module]]:
-    """Return what is trained: the model, a loss that is a module, and the moving average."""
+    """Return the modules with weights: the model, the loss if it is one, and the average."""
     parts: dict[str, object] = {
         "model": trainer.model,
         "loss": trainer.loss_fn,

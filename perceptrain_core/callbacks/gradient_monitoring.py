@@ -16,12 +16,12 @@ from perceptrain_core.types import TrainingStage
 class GradientMonitoring(Callback):
     """Log the mean, standard deviation, maximum and minimum of each parameter's gradient.
 
-    They are named ``grad_PARAMETER_mean``, ``..._std``, ``..._max`` and ``..._min``, and each call
-    writes them to the tracker under the current epoch, with a single device read. On batch stages
-    they are also added to ``trainer.opt_result.metrics`` as unread 0-dim tensors, for the callbacks
-    that follow. They are not part of the history, nor of the metrics printed and written for an
-    epoch. Parameters without a gradient are left out. Large models have many parameters: choose
-    ``called_every`` accordingly.
+    They are named ``grad_PARAMETER_mean``, ``..._std``, ``..._max`` and ``..._min``. Each call logs
+    them to the tracker under the current epoch, with a single read from the device. On batch
+    stages, they are also added to ``trainer.opt_result.metrics`` as 0-dim tensors on the device,
+    where later callbacks can use them. They are not added to the history or to the metrics of an
+    epoch. Parameters without a gradient are skipped. For models with many parameters, choose a
+    larger ``called_every``.
 
     Args:
         on: ``"train_batch_end"``, or ``"train_epoch_end"`` for the last batch of an epoch.
@@ -56,7 +56,7 @@ class GradientMonitoring(Callback):
 def gradient_statistics(model: nn.Module) -> dict[str, Tensor]:
     """Return the statistics of each gradient, as detached 0-dim tensors on its device.
 
-    The standard deviation is that of the population, 0 for a single value.
+    ``std`` is the population standard deviation, 0 for a single value.
     """
     statistics: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():

@@ -23,26 +23,26 @@ FILE = "live.png"
 
 
 class LivePlotMetrics(Callback):
-    """Draw the curves so far: in place in a notebook, elsewhere as ``live.png``.
+    """Draw the curves so far: in a notebook as an output that is updated, elsewhere as a file.
 
-    The file is in the folder of the run and is replaced atomically. Drawing uses at most 5% of the
-    run time: calls that come too early for that are skipped, and the last picture, at the end of
-    the run, has every epoch.
+    The file is ``live.png`` in the folder of the run, replaced atomically. Drawing uses at most 5%
+    of the run time: calls that come too soon are skipped. The picture at the end of the run shows
+    every epoch.
 
     Args:
-        on: A stage other than a batch stage, since the history has a row per epoch.
+        on: Any stage except the batch stages, since the history has one row per epoch.
         called_every: The number of epochs between two pictures.
         arrange: The panels: a mapping of titles to lists of metrics, by their names in the history,
-            e.g. ``{"training": ["train_loss", "train_pde"]}``. By default losses, accuracies,
-            weights and other metrics have a panel each.
+            e.g. ``{"training": ["train_loss", "train_pde"]}``. By default there is one panel each
+            for losses, accuracies, weights and other metrics.
 
     Raises:
-        CallbackError: An argument is not valid, or a name cannot be that of a metric.
+        CallbackError: An argument is not valid, or a name in ``arrange`` cannot be a metric.
         MissingDependencyError: matplotlib is not installed.
     """
 
     stages = frozenset(stage for stage in TrainingStage if "batch" not in stage)
-    #: Seconds without a drawing for each second that the last drawing took.
+    #: Seconds to wait for each second that the last drawing took.
     PAUSE = 19.0
 
     def __init__(
@@ -63,12 +63,12 @@ class LivePlotMetrics(Callback):
         self._warned = False
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
-        """Start a new picture."""
+        """Start a new picture, and refuse validation metrics in a run without validations."""
         self._reset()
         wanted = [n for n in self._wanted() if n.startswith("val_")]
         if wanted and not trainer.config.val_every:
             raise CallbackError(
-                f"arrange names {', '.join(wanted)}, and this run has no validation: set "
+                f"arrange names {', '.join(wanted)}, but this run has no validation: set "
                 "val_every and pass validation data, or leave them out."
             )
 
@@ -92,7 +92,7 @@ class LivePlotMetrics(Callback):
             _replace(trainer.log_folder / FILE, png)
         else:
             self._output.show(png=png, text=f"<Curves of {len(trainer.history)} epochs>")
-        if self._drawn:  # the first drawing loads fonts and is no measure for the next
+        if self._drawn:  # the first drawing also loads fonts, so its time is not typical
             now = perf_counter()
             self._next = now + self.PAUSE * (now - start)
         self._drawn = len(trainer.history)
@@ -100,28 +100,28 @@ class LivePlotMetrics(Callback):
     def _wanted(self) -> list[str]:
         return [name for names in (self.arrange or {}).values() for name in names]
 
-    def _warn_of_unknown(self, there: list[str]) -> None:
-        """Warn once about metrics that the run does not have; the run goes on."""
-        validated = any(name.startswith("val_") for name in there)
+    def _warn_of_unknown(self, available: list[str]) -> None:
+        """Warn once about metrics that the run does not have."""
+        validated = any(name.startswith("val_") for name in available)
         unknown = [
             name
             for name in self._wanted()
-            if name not in there and (validated or not name.startswith("val_"))
+            if name not in available and (validated or not name.startswith("val_"))
         ]
         if not unknown or self._warned:
             return
         self._warned = True
-        close = [match for n in unknown for match in get_close_matches(n, there, n=1)]
+        close = [match for n in unknown for match in get_close_matches(n, available, n=1)]
         hint = f" Did you mean {', '.join(close)}?" if close else ""
         warnings.warn(
             f"LivePlotMetrics cannot draw {', '.join(unknown)}: the metrics of this run are "
-            f"{', '.join(there)}.{hint}",
+            f"{', '.join(available)}.{hint}",
             stacklevel=2,
         )
 
 
 def _checked(arrange: Any) -> dict[str, list[str]]:
-    expected = "arrange maps titles to lists of metrics, as {'training': ['train_loss']}"
+    expected = "arrange maps titles to lists of metrics, e.g. {'training': ['train_loss']}"
     if not isinstance(arrange, Mapping) or not arrange:
         raise CallbackError(f"{expected}; got {arrange!r:.80}.")
     for title, names in arrange.items():

@@ -18,18 +18,15 @@ from perceptrain_core.types import TrainingStage
 class LoadCheckpoint(Callback):
     """Load the model and the optimizer from a checkpoint when training starts.
 
-    The run is still a new one: it trains ``config.max_iter`` epochs and has its own history. To
-    continue a run as if it had never stopped, use ``fit(resume=True)``; this callback does nothing
-    in a resumed run.
+    The run is still a new run: it trains ``config.max_iter`` epochs and has its own history. To
+    continue an interrupted run exactly, use ``fit(resume=True)`` instead; in a resumed run this
+    callback does nothing.
 
     Args:
         on: ``"train_start"``.
         called_every: Ignored; accepted because every callback has it.
         path: A checkpoint, or a folder, whose newest readable checkpoint is loaded. By default the
             newest checkpoint in ``config.log_folder``, if there is one.
-
-    Attributes:
-        path: The argument.
 
     Raises:
         CallbackError: An argument is not valid.
@@ -49,10 +46,10 @@ class LoadCheckpoint(Callback):
         self.path = path
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Load it, unless the run is resumed.
+        """Load the checkpoint, unless the run is resumed.
 
         Raises:
-            CheckpointError: There is no checkpoint at ``path``, it cannot be read, or does not fit.
+            CheckpointError: There is no checkpoint at ``path``, or it cannot be read or loaded.
 
         Warns:
             UserWarning: ``path`` is ``None``, and the log folder has no checkpoint.

@@ -16,7 +16,7 @@ from perceptrain_core.types import TrainingStage
 class LogHyperparameters(Callback):
     """Log hyperparameters to the tracker when training starts.
 
-    The trainer always logs ``config.hyperparams``; this callback is for others.
+    The trainer always logs ``config.hyperparams``. Use this callback to log others.
 
     Args:
         called_every: Ignored; accepted because every callback has it.
@@ -37,7 +37,7 @@ class LogHyperparameters(Callback):
         self.hyperparams = hyperparams
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Log them, if there are any."""
+        """Log the hyperparameters, if there are any."""
         hyperparams = config.hyperparams if self.hyperparams is None else self.hyperparams
         if hyperparams:
             writer.log_hyperparams(hyperparams)

@@ -41,7 +41,7 @@ class LRSchedulerCosineAnnealing(LearningRateCallback):
         """Start over from the rates of the optimizer, unless the run is resumed.
 
         Raises:
-            CallbackError: All rates are 0, so the model would never learn anything.
+            CallbackError: All rates are 0, so the weights would never change.
         """
         super().begin_run(trainer, resumed)
         if not resumed and not any(self.rates(trainer)):
@@ -51,5 +51,5 @@ class LRSchedulerCosineAnnealing(LearningRateCallback):
             )
 
     def rate(self, current: float, initial: float) -> float:
-        """Return the rate of the cosine that starts at the initial rate."""
+        """Return the rate on the cosine."""
         return cosine_annealing(initial, self.position, self.t_max, self.min_lr)

@@ -21,7 +21,7 @@ class LRSchedulerCyclic(LearningRateCallback):
         called_every: The number of epochs (batches on a batch stage) between two calls.
         base_lr: The lowest rate.
         max_lr: The highest rate.
-        step_size: Epochs, or batches on a batch stage, from one to the other.
+        step_size: Epochs, or batches on a batch stage, from ``base_lr`` to ``max_lr``.
 
     Raises:
         CallbackError: An argument is not valid.
@@ -53,5 +53,5 @@ class LRSchedulerCyclic(LearningRateCallback):
             self.set_rates(trainer)
 
     def rate(self, current: float, initial: float) -> float:
-        """Return the rate of the triangle; the other rates have no influence."""
+        """Return the rate on the triangle; the arguments are ignored."""
         return triangle(self.position, self.base_lr, self.max_lr, self.step_size)

@@ -112,23 +112,21 @@ class LRSchedulerReduceOnPlateau(LearningRateCallback):
                 f"{self.best_value:.6g}; learning rate {changes}."
             )
 
-    def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
-        """Start over, unless the run is resumed."""
-        super().begin_run(trainer, resumed)
-        if not resumed:
-            self._metric.reset()
+    def reset(self) -> None:
+        """Start over: forget all values of the metric."""
+        super().reset()
+        self._metric.reset()
 
     def end_run(self, trainer: TrainerContext) -> None:
         """Warn if the metric was never available."""
-        if trainer.current_epoch:
-            self._metric.warn_if_unseen(trainer.current_epoch)
+        self._metric.warn_if_unseen(trainer.current_epoch)
         super().end_run(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the progress and the best value of the metric."""
-        return {**super().state_dict(), "metric": self._metric.state_dict()}
+        """Return the number of calls and the best value of the metric."""
+        return super().state_dict() | {"metric": self._metric.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the progress and the best value of the metric."""
+        """Restore what `state_dict` returned."""
         super().load_state_dict(state)
         self._metric.load_state_dict(state["metric"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from perceptrain_core.callbacks.support.learning_rate_callback import LearningRateCallback
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.option_checks import number_faults, refuse
-from perceptrain_core.schedules.rules import step_decay
 from perceptrain_core.types import TrainingStage
 
 
@@ -35,4 +34,4 @@ class LRSchedulerStepDecay(LearningRateCallback):
 
     def rate(self, current: float, initial: float) -> float:
         """Return the current rate times ``gamma``."""
-        return step_decay(current, self.gamma)
+        return current * self.gamma

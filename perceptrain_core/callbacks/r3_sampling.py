@@ -78,12 +78,12 @@ class R3Sampling(Callback):
         data = self.dataset
         points = data_to_device(data.features.clone(), trainer.opt_result.device, config.dtype)
         data.update(self._fitness(points, trainer.model))
-        if trainer.engine.world_size > 1:  # every process has drawn its own points
+        if trainer.engine.world_size > 1:  # use the points of the first process in all of them
             data.load_state_dict(trainer.engine.broadcast(data.state_dict()))
         if self.verbose and config.verbose:
             print(
                 f"Epoch {trainer.current_epoch}: R3 kept {data.n_retained} of {len(data)} points "
-                f"and drew {data.n_released} anew."
+                f"and resampled {data.n_released}."
             )
 
     def _fitness(self, points: Tensor, model: nn.Module) -> Tensor:

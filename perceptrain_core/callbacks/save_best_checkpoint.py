@@ -18,12 +18,12 @@ from perceptrain_core.types import TrainingStage
 class SaveBestCheckpoint(Callback):
     """Write ``checkpoint_best.pt`` whenever a validation is the best so far.
 
-    A validation is better if ``config.validation_criterion(val_loss, best_loss, val_epsilon)``
+    A validation is the best if ``config.validation_criterion(val_loss, best_loss, val_epsilon)``
     returns true; by default, if ``val_loss`` is lower by more than ``config.val_epsilon``.
 
     Args:
-        on: ``"train_epoch_end"`` or ``"train_end"``. ``"val_epoch_end"`` means the end of the
-            epoch that the validation belongs to, from where the run can be resumed.
+        on: ``"train_epoch_end"`` or ``"train_end"``. ``"val_epoch_end"`` is treated as
+            ``"train_epoch_end"``, since a run is resumed from the end of an epoch.
         called_every: The number of epochs between two checks; epochs without a validation are
             skipped.
         callback_condition: ``f(opt_result) -> bool``; check only if it returns true.
@@ -58,7 +58,7 @@ class SaveBestCheckpoint(Callback):
         """Write a checkpoint if the validation is the best so far.
 
         Raises:
-            CheckpointError: It cannot be written; the previous one is kept.
+            CheckpointError: The file cannot be written; the previous checkpoint is kept.
             NonFiniteLossError: A parameter is NaN or infinite; the previous checkpoint is kept.
         """
         val_loss = trainer.opt_result.metrics.get("val_loss")
@@ -68,7 +68,7 @@ class SaveBestCheckpoint(Callback):
         if criterion(float(val_loss), self.best_loss, config.val_epsilon):
             require_finite(trainer)
             self.best_loss = float(val_loss)
-            state = trainer.state_dict()  # collective: every process takes part, the first writes
+            state = trainer.state_dict()  # collective: all processes call it, only the first writes
             if trainer.opt_result.rank == 0:
                 write_file(trainer.log_folder / BEST, state)
 

@@ -18,9 +18,9 @@ from perceptrain_core.types import TrainingStage
 class SaveCheckpoint(Callback):
     """Write a checkpoint to the folder of the run, from which it can be resumed.
 
-    Its name is ``checkpoint_epoch_NNNNNN.pt``, with the number of complete epochs; within an epoch
-    (stage ``train_batch_end``) ``checkpoint_epoch_NNNNNN_batch_NNNNNNNNN.pt``, with the number of
-    batches since. The newest ``config.keep_checkpoints`` are kept.
+    The file is ``checkpoint_epoch_NNNNNN.pt``, with the number of completed epochs. Within an epoch
+    (stage ``train_batch_end``) it is ``checkpoint_epoch_NNNNNN_batch_NNNNNNNNN.pt``, with the
+    number of batches since then. The newest ``config.keep_checkpoints`` files are kept.
 
     Accepts the arguments of `Callback`; by default it runs at the end of every epoch.
     """
@@ -34,7 +34,7 @@ class SaveCheckpoint(Callback):
         """Save the run.
 
         Raises:
-            CheckpointError: It cannot be written; earlier checkpoints are kept.
+            CheckpointError: The file cannot be written; earlier checkpoints are kept.
             NonFiniteLossError: A parameter is NaN or infinite; earlier checkpoints are kept.
         """
         save_run(trainer)
@@ -48,7 +48,7 @@ def save_run(trainer: TrainerContext) -> Path:
         NonFiniteLossError: A parameter is NaN or infinite; earlier checkpoints are kept.
     """
     require_finite(trainer)
-    state = trainer.state_dict()  # collective: every process takes part, the first writes
+    state = trainer.state_dict()  # collective: all processes call it, only the first writes
     path = checkpoint_path(trainer.log_folder, state["epoch"], state["batch"])
     if trainer.opt_result.rank == 0:
         write_file(path, state)
@@ -68,6 +68,6 @@ def require_finite(trainer: TrainerContext) -> None:
     if name is not None:
         raise NonFiniteLossError(
             f"The parameter {name!r} is not finite in epoch {trainer.current_epoch}, although the "
-            "loss was: its gradient was not, as happens with a root or a norm at 0. No checkpoint "
-            "was written; earlier ones are intact."
+            "loss is: its gradient was NaN or infinite, as happens with a root or a norm at 0. No "
+            "checkpoint was written; earlier ones are intact."
         )

@@ -1,4 +1,4 @@
-"""Optimizers beside those of torch, each in a file of its own."""
+"""Optimizers that torch does not have, one per file."""
 
 from perceptrain_core.optimizers.adam_lbfgs import AdamLBFGS
 from perceptrain_core.optimizers.ask_tell import AskTell

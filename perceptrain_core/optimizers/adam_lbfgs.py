@@ -14,20 +14,20 @@ from perceptrain_core.option_checks import number_faults, refuse
 
 
 class AdamLBFGS(Optimizer):
-    """Adam for the first epochs, then L-BFGS; the usual way to train a PINN.
+    """Adam for the first epochs, then L-BFGS, as is common for PINNs.
 
-    Both are torch's own optimizers and take the same steps as on their own. The trainer calls
-    `begin_epoch`; call it yourself in a training loop of your own. ::
+    The steps are exactly those of ``torch.optim.Adam`` and ``torch.optim.LBFGS``. The trainer calls
+    `begin_epoch`; in your own training loop, call it yourself. ::
 
         optimizer = AdamLBFGS(model.parameters(), switch_epoch=100, adam_kwargs={"lr": 1e-3})
         for epoch in range(1, 201):
             optimizer.begin_epoch(epoch)
             optimizer.step(closure)
 
-    There is one parameter group, with the options of both. Its ``lr`` is that of the active
-    optimizer, so learning-rate schedules work. At the switch, ``lr`` becomes that of
-    ``lbfgs_kwargs``, and the moments of Adam are discarded. ``state_dict()`` holds the whole state,
-    including the epoch of the switch.
+    There is one parameter group, with the options of both. Its ``lr`` is the learning rate of the
+    active optimizer, so learning-rate schedules work. At the switch, ``lr`` is set to the one in
+    ``lbfgs_kwargs``, and the moments of Adam are discarded. ``state_dict()`` contains the whole
+    state, including ``switch_epoch``.
 
     Args:
         params: The parameters, or a list with one parameter group.
@@ -52,7 +52,7 @@ class AdamLBFGS(Optimizer):
         refuse("AdamLBFGS", [fault + meaning for fault in faults])
         adam = Adam(params, **(adam_kwargs or {}))
         lbfgs = LBFGS(adam.param_groups[0]["params"], **(lbfgs_kwargs or {}))
-        # State that checkpoints must hold lives in the group, like all options of an optimizer.
+        # Kept in the group, because checkpoints save it with the other options.
         own = {
             "switch_epoch": int(switch_epoch),
             "adam_lr": adam.param_groups[0]["lr"],
@@ -80,7 +80,7 @@ class AdamLBFGS(Optimizer):
         self._make_parts()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add the only parameter group.
+        """Add the parameter group; there can be only one.
 
         Raises:
             TrainingError: There is a parameter group already.
@@ -98,10 +98,10 @@ class AdamLBFGS(Optimizer):
         return bool(self.param_groups[0]["lbfgs_active"])
 
     def begin_epoch(self, epoch: int) -> None:
-        """Select the optimizer of an epoch; the first is 1.
+        """Select the optimizer of an epoch, counted from 1.
 
-        L-BFGS is active from epoch ``switch_epoch + 1``. A new training that starts at epoch 1
-        starts with Adam.
+        L-BFGS is active from epoch ``switch_epoch + 1``. Going back to epoch 1 switches back to
+        Adam.
         """
         group = self.param_groups[0]
         lbfgs_active = epoch > group["switch_epoch"]
@@ -127,9 +127,9 @@ class AdamLBFGS(Optimizer):
         active: Any = self._lbfgs if self.needs_closure else self._adam
         if closure is None and self.needs_closure:
             raise TrainingError(
-                "AdamLBFGS has switched to L-BFGS, which evaluates the loss several times a step: "
-                "call step(closure) with a function that clears the gradients, computes the loss, "
-                "calls its backward(), and returns it."
+                "AdamLBFGS has switched to L-BFGS, which evaluates the loss several times per "
+                "step: call step(closure) with a function that clears the gradients, computes the "
+                "loss, calls its backward(), and returns it."
             )
         loss: Tensor | None = active.step(closure)
         return loss

@@ -36,45 +36,45 @@ def scheduler_class(name: str) -> type[LRScheduler]:
         UnknownNameError: torch has no scheduler of this name.
     """
     names = scheduler_names()
-    found = names.get(name) or {item.__name__: item for item in names.values()}.get(name)
-    if found is None:
+    scheduler = names.get(name) or {item.__name__: item for item in names.values()}.get(name)
+    if scheduler is None:
         raise UnknownNameError(
             f"There is no learning-rate scheduler {name!r}.{did_you_mean(_snake_case(name), names)}"
             f" The schedulers of torch are: {', '.join(names)}; pass any other as a reference, "
             "'package.module:attribute'."
         )
-    return found
+    return scheduler
 
 
-def split_scheduler(given: Any) -> tuple[Any, dict[str, Any]]:
-    """Split a scheduler setting into the name, class or function, and the options.
+def split_scheduler(setting: Any) -> tuple[Any, dict[str, Any]]:
+    """Split a scheduler setting into its name, class or function, and its options.
 
     Raises:
-        OptionError: It is neither.
+        OptionError: The setting is not a scheduler.
     """
-    name, options = given, {}
-    if isinstance(given, Mapping) and "name" in given:
-        options = {key: value for key, value in given.items() if key != "name"}
-        name = given["name"]
+    name, options = setting, {}
+    if isinstance(setting, Mapping) and "name" in setting:
+        options = {key: value for key, value in setting.items() if key != "name"}
+        name = setting["name"]
     if isinstance(name, str) or callable(name):
         return name, options
     raise OptionError(
-        f"{given!r:.60} is not a learning-rate scheduler: pass a name, a mapping with a 'name' and "
-        "options, a reference 'package.module:attribute', or a function f(optimizer) that returns "
-        "one."
+        f"{setting!r:.60} is not a learning-rate scheduler: pass a name, a mapping with a 'name' "
+        "and options, a reference 'package.module:attribute', or a function f(optimizer) that "
+        "returns a scheduler."
     )
 
 
-def check_scheduler_names(given: Any) -> None:
+def check_scheduler_names(setting: Any) -> None:
     """Refuse unknown names, also among the parts of a combined scheduler.
 
-    A reference (with a colon) is not loaded before it is used.
+    References, which contain a colon, are not loaded.
 
     Raises:
         UnknownNameError: torch has no scheduler of this name.
         OptionError: A setting does not name a scheduler.
     """
-    name, options = split_scheduler(given)
+    name, options = split_scheduler(setting)
     if isinstance(name, str) and ":" not in name:
         scheduler_class(name)
     for part in scheduler_parts(options):

@@ -39,13 +39,13 @@ PER_BATCH = (OneCycleLR, CyclicLR)
 
 @dataclass(frozen=True)
 class SchedulerPlan:
-    """A scheduler that has been requested but not yet made.
+    """A scheduler that is checked but not yet created.
 
     Attributes:
         label: Its name in messages.
-        target: The class, or a function that returns the scheduler of an optimizer.
+        target: The class, or a function that takes the optimizer and returns the scheduler.
         options: Its options.
-        parts: The plans of the schedulers that it combines; ``None`` if it combines none.
+        parts: The plans of the schedulers that it combines; ``None`` for a single scheduler.
     """
 
     label: str
@@ -53,21 +53,18 @@ class SchedulerPlan:
     options: dict[str, Any]
     parts: tuple[SchedulerPlan, ...] | None
 
-    def is_one_of(self, *kinds: type) -> bool:
-        """Whether the target is one of these classes; false for a function."""
-        return isinstance(self.target, type) and issubclass(self.target, kinds)
-
     @property
     def per_batch(self) -> bool:
         """Whether it, or one of its parts, must be stepped after every batch."""
-        return self.is_one_of(*PER_BATCH) or any(part.per_batch for part in self.parts or ())
+        parts = self.parts or ()
+        return _is_class(self.target, *PER_BATCH) or any(part.per_batch for part in parts)
 
     def make(self, optimizer: Optimizer, steps: int | None) -> LRScheduler:
-        """Make the scheduler.
+        """Create the scheduler.
 
         Args:
             optimizer: Its rates are set to those of the first step.
-            steps: The number of steps that it will be stepped; ``None`` if unknown.
+            steps: How often it will be stepped; ``None`` if unknown.
 
         Raises:
             ConfigError: Its length is unknown.
@@ -75,26 +72,26 @@ class SchedulerPlan:
             TargetError: The target does not return a scheduler of this optimizer.
         """
         self._check_momentum(optimizer)
-        options = self._with_length(steps)
+        options = self._options_with_length(steps)
         try:
             if self.parts is None:
-                made = self.target(optimizer, **options)
+                scheduler = self.target(optimizer, **options)
             else:
                 lengths = self._lengths_of_parts(self.parts, steps)
                 parts = [p.make(optimizer, n) for p, n in zip(self.parts, lengths, strict=True)]
-                made = self.target(optimizer=optimizer, schedulers=parts, **options)
+                scheduler = self.target(optimizer=optimizer, schedulers=parts, **options)
         except PerceptrainError:
             raise
         except Exception as error:
-            raise OptionError(f"{self.label} cannot be made: {one_line(error)}") from error
-        if not isinstance(made, LRScheduler) or made.optimizer is not optimizer:
+            raise OptionError(f"{self.label} cannot be created: {one_line(error)}") from error
+        if not isinstance(scheduler, LRScheduler) or scheduler.optimizer is not optimizer:
             raise TargetError(
-                f"{self.label} returned {made!r:.60}; expected a "
+                f"{self.label} returned {scheduler!r:.60}; expected a "
                 "torch.optim.lr_scheduler.LRScheduler of the optimizer that it was called with."
             )
-        return made
+        return scheduler
 
-    def _with_length(self, steps: int | None) -> dict[str, Any]:
+    def _options_with_length(self, steps: int | None) -> dict[str, Any]:
         length = _length_option(self.target)
         if length is None or length in self.options or _OTHER_LENGTHS & self.options.keys():
             return self.options
@@ -108,44 +105,42 @@ class SchedulerPlan:
     def _lengths_of_parts(
         self, parts: Sequence[SchedulerPlan], steps: int | None
     ) -> list[int | None]:
-        if not self.is_one_of(SequentialLR):
+        if not _is_class(self.target, SequentialLR):
             return [steps] * len(parts)
         milestones = self.options["milestones"]
         if len(milestones) != len(parts) - 1:
             raise OptionError(
                 f"{self.label} has {len(parts)} schedulers and {len(milestones)} milestones; "
-                "expected one milestone between each two schedulers."
+                "expected one milestone between two schedulers."
             )
         spans = zip([0, *milestones], [*milestones, steps], strict=True)
         return [None if end is None else end - start for start, end in spans]
 
     def _check_momentum(self, optimizer: Optimizer) -> None:
-        signature = signature_of(self.target)
-        cycles = signature is not None and "cycle_momentum" in signature.parameters
-        if not cycles or not self.options.get("cycle_momentum", True):
-            return
-        if not {"momentum", "betas"} & optimizer.defaults.keys():
+        can_cycle = _is_class(self.target, OneCycleLR, CyclicLR)
+        cycles = can_cycle and self.options.get("cycle_momentum", True)
+        if cycles and not {"momentum", "betas"} & optimizer.defaults.keys():
             raise OptionError(
                 f"{self.label} cycles the momentum, and {type(optimizer).__name__} has none: pass "
                 "cycle_momentum=False, or use an optimizer with momentum or betas."
             )
 
 
-def read_plan(given: Any, extra: Sequence[str] = ()) -> SchedulerPlan:
+def read_plan(setting: Any, extra: Sequence[str] = ()) -> SchedulerPlan:
     """Find a scheduler and check its options.
 
     Args:
-        given: A name, a reference, a mapping with a ``name`` and options, a class, or a function
+        setting: A name, a reference, a mapping with a ``name`` and options, a class, or a function
             of the optimizer.
         extra: Options that are accepted besides the scheduler's own; ``"monitor"`` only for a
             scheduler that uses a metric.
 
     Raises:
         UnknownNameError: torch has no scheduler of this name.
-        OptionError: An option is unknown or missing, or ``given`` is none of the above.
+        OptionError: An option is unknown or missing, or ``setting`` is none of the above.
         TargetError: A reference cannot be loaded, or is not a class or function.
     """
-    name, options = split_scheduler(given)
+    name, options = split_scheduler(setting)
     target = name
     if isinstance(name, str):
         target = load_reference(name) if ":" in name else scheduler_class(name)
@@ -167,24 +162,24 @@ def _check_options(
     signature = signature_of(target)
     if signature is None:
         return
-    if isinstance(target, type) and not issubclass(target, ReduceLROnPlateau):
-        extra = [name for name in extra if name != "monitor"]
     known = dict(signature.parameters)
-    known.pop("last_epoch", None)  # runs are resumed by the state of the scheduler
-    if "optimizer" in known:  # not the first parameter of all schedulers
-        known["optimizer"] = Parameter("optimizer", Parameter.POSITIONAL_ONLY)
-    length = _length_option(target)
-    if length is not None:
-        known[length] = known[length].replace(default=None)
-    known |= {name: Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in extra}
+    known.pop("last_epoch", None)  # a run is resumed from the state of the scheduler
+    leading = () if known.pop("optimizer", None) else ("optimizer",)  # it may have another name
+    has_metric = not isinstance(target, type) or _is_class(target, ReduceLROnPlateau)
+    extra = [name for name in extra if name != "monitor" or has_metric]
+    for name in [*filter(None, [_length_option(target)]), *extra]:
+        known[name] = Parameter(name, Parameter.KEYWORD_ONLY, default=None)
     ordered = sorted(known.values(), key=lambda parameter: parameter.kind)
-    check_call(label, Signature(ordered), ("optimizer",), options)
+    check_call(label, Signature(ordered), leading, options)
+
+
+def _is_class(target: Callable[..., Any], *kinds: type) -> bool:
+    """Whether the target is one of these classes; false for a function."""
+    return isinstance(target, type) and issubclass(target, kinds)
 
 
 def _length_option(target: Callable[..., Any]) -> str | None:
-    if not isinstance(target, type):
-        return None
-    return next((name for kind, name in _LENGTHS.items() if issubclass(target, kind)), None)
+    return next((name for kind, name in _LENGTHS.items() if _is_class(target, kind)), None)
 
 
 def _loaded(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Run any scheduler of torch: made by name, stepped by the trainer, saved in checkpoints."""
+"""Use any scheduler of torch: created by name, stepped by the trainer, saved in checkpoints."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, SequentialLR
 
 from perceptrain_core.errors import CheckpointError, ConfigError, OptionError
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.schedules.monitored import awaits_validation, no_such_metric
 from perceptrain_core.schedules.plan import PER_BATCH, SchedulerPlan, read_plan
 from perceptrain_core.schedules.rates import begin_epoch, rate_groups, set_rate
 from perceptrain_core.schedules.scheduler_state import full_state, plain_state
 
 
 def make_schedule(
-    given: Any,
+    setting: Any,
     optimizer: Optimizer,
     *,
     epochs: int,
@@ -36,7 +36,7 @@ def make_schedule(
     the states of the optimizer and the schedule afterwards, in any order.
 
     Args:
-        given: A name (``"one_cycle"`` or ``"OneCycleLR"``), a reference, a mapping
+        setting: A name (``"one_cycle"`` or ``"OneCycleLR"``), a reference, a mapping
             ``{"name": ..., **options}``, a class, or a function ``f(optimizer)``. Every scheduler
             has the option ``interval``, ``"epoch"`` or ``"batch"`` (after each optimizer step);
             the default is what the documentation of torch says about the scheduler.
@@ -55,17 +55,17 @@ def make_schedule(
         ConfigError: The length is unknown, or too short for the run.
         TrainingError: The optimizer has no learning rates.
     """
-    plan = read_plan(given, extra=("interval", "monitor"))
+    plan = read_plan(setting, extra=("interval", "monitor"))
     interval, monitor = plan.options.pop("interval", None), plan.options.pop("monitor", None)
     if interval not in (None, "epoch", "batch"):
         raise OptionError(f"{plan.label}: interval must be 'epoch' or 'batch', not {interval!r}.")
-    _restart(optimizer)
+    _restore_initial_rates(optimizer)
     rates = [deepcopy(group["lr"]) for group in optimizer.param_groups]
     all_steps = None if steps_per_epoch is None else epochs * steps_per_epoch
     per_batch = plan.per_batch if interval is None else interval == "batch"
     scheduler = plan.make(optimizer, all_steps if per_batch else epochs)
-    _remember(optimizer, rates)
-    if interval is None:  # for a function, known only now
+    _save_initial_rates(optimizer, rates)
+    if interval is None:  # unknown for a function until it has returned the scheduler
         per_batch = _is_per_batch(scheduler)
     monitor = _check_monitor(plan, scheduler, monitor, per_batch, validates)
     # torch would warn about the order of calls when a resumed run starts with a scheduler step.
@@ -79,7 +79,7 @@ class Schedule:
 
     Args:
         label: How to call it in messages.
-        scheduler: The scheduler, just made.
+        scheduler: The scheduler, newly created.
         per_batch: Whether it steps after each optimizer step; else after each epoch.
         monitor: The metric that it monitors, or ``None``.
         steps: The number of scheduler steps of the run, if known.
@@ -133,7 +133,7 @@ class Schedule:
             row: The metrics of the epoch, under their names in the history.
 
         Raises:
-            ConfigError: The monitored metric is missing, and no validation can bring it.
+            ConfigError: The run does not have the monitored metric.
         """
         if self.per_batch:
             return
@@ -141,11 +141,8 @@ class Schedule:
             self.scheduler.step()
         elif self.monitor in row:
             self.scheduler.step(row[self.monitor])
-        elif not self.monitor.startswith("val_") or any(name.startswith("val_") for name in row):
-            raise ConfigError(
-                f"{self._label} monitors {self.monitor!r}, which this run does not have."
-                f"{did_you_mean(self.monitor, row)} Its metrics are: {', '.join(row)}."
-            )
+        elif not awaits_validation(self.monitor, row):
+            raise ConfigError(no_such_metric(self._label, self.monitor, row))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state in plain values; functions among the options are left out."""
@@ -157,10 +154,10 @@ class Schedule:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore a saved state and its options; functions are taken from this scheduler.
+        """Restore a saved state and its options, but keep the functions of this scheduler.
 
         Raises:
-            CheckpointError: See `check_state`; nothing has been changed then.
+            CheckpointError: See `check_state`; the schedule is then unchanged.
         """
         self.check_state(state)
         self.scheduler.load_state_dict(full_state(self.scheduler.state_dict(), state["scheduler"]))
@@ -187,7 +184,7 @@ class Schedule:
             )
 
 
-def _restart(optimizer: Optimizer) -> None:
+def _restore_initial_rates(optimizer: Optimizer) -> None:
     """Reset the rates to those before the first schedule of the optimizer."""
     groups = rate_groups(optimizer, "lr_scheduler")
     begin_epoch(optimizer, 1)
@@ -196,7 +193,7 @@ def _restart(optimizer: Optimizer) -> None:
         set_rate(group, group.pop("initial_lr", group["lr"]))
 
 
-def _remember(optimizer: Optimizer, rates: list[Any]) -> None:
+def _save_initial_rates(optimizer: Optimizer, rates: list[Any]) -> None:
     """Save the rates for the next schedule where torch does not (``reduce_on_plateau``)."""
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group.setdefault("initial_lr", rate)

@@ -18,7 +18,7 @@ def plain_state(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def full_state(own: Any, saved: Any) -> Any:
-    """Fill in what `plain_state` left out from the state of a newly made scheduler.
+    """Fill in what `plain_state` left out, using the state of a newly created scheduler.
 
     Args:
         own: The state of the new scheduler.

@@ -1,4 +1,4 @@
-"""Trackers: where the metrics, settings, pictures and models of a run are logged."""
+"""Trackers: they log the metrics, hyperparameters, figures and models of a run."""
 
 from perceptrain_core.trackers.base import Tracker, format_metrics
 from perceptrain_core.trackers.csv import CSVTracker

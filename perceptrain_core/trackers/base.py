@@ -15,10 +15,11 @@ from perceptrain_core.types import Loader, OptimizeResult
 
 
 class Tracker:
-    """Log a run. Every method does nothing unless a subclass overrides it.
+    """Base class of trackers: subclasses override the methods that they need.
 
-    The trainer opens the tracker when a run starts and closes it when the run ends, even after an
-    error. Trackers write below ``config.log_folder``, which is the folder of this run.
+    By default, `print_metrics` prints, and all other methods do nothing. The trainer opens the
+    tracker when a run starts and closes it when the run ends, even after an error. Trackers write
+    to ``config.log_folder``, the folder of this run.
     """
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
@@ -39,7 +40,7 @@ class Tracker:
         """Log the metrics of an epoch, named ``train_NAME`` and ``val_NAME``."""
 
     def print_metrics(self, result: OptimizeResult) -> None:
-        """Print the metrics of an epoch on one line, or several in a narrow terminal."""
+        """Print the metrics of an epoch on one line, or on several in a narrow terminal."""
         width = get_terminal_size().columns if sys.stdout.isatty() else None
         print(format_metrics(result, width))
 
@@ -52,7 +53,7 @@ class Tracker:
         iteration: int,
         plotting_functions: PlottingFunctions,
     ) -> None:
-        """Log pictures: each function returns a name and a matplotlib figure."""
+        """Log the figures; each function returns a name and a matplotlib figure."""
 
     def log_model(
         self,
@@ -65,11 +66,11 @@ class Tracker:
 
 
 def format_metrics(result: OptimizeResult, width: int | None = None) -> str:
-    """Format the epoch and its metrics, in columns that align from line to line.
+    """Format the epoch and its metrics, in columns that align between calls.
 
     Args:
         result: The result to format.
-        width: Break the text into lines if it is longer than this; by default it is one line.
+        width: Wrap the text if it is longer than this; by default it is one line.
     """
     head = f"epoch {result.iteration:>6}"
     values = {name: _number(value) for name, value in named_values(result).items()}
@@ -90,7 +91,7 @@ def _number(value: float) -> str:
 
 
 def named_values(result: OptimizeResult) -> dict[str, float]:
-    """Return the metrics as floats; on batch stages, where they lack the loss, after the loss."""
+    """Return the metrics as floats; on batch stages, preceded by the loss, which they lack."""
     values = {name: float(value) for name, value in result.metrics.items()}
     if result.loss is None or any(name.endswith("_loss") for name in values):
         return values

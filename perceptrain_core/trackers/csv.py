@@ -1,4 +1,4 @@
-"""The ``csv`` tracker: metrics as a CSV file, everything else as files beside it."""
+"""The ``csv`` tracker: metrics as a CSV file, everything else as files next to it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FILE = "metrics.csv"
 
 
 class CSVTracker(Tracker):
-    """Write ``metrics.csv``, ``hyperparams.json``, pictures as PNG and ``model.pt``.
+    """Write ``metrics.csv``, ``hyperparams.json``, figures as PNG files and ``model.pt``.
 
-    The CSV has a column ``epoch`` and one for each metric. A metric that appears later, e.g. of a
-    validation, adds a column; cells of epochs without it are empty. Each ``write`` appends a row,
-    which is in the file when it returns; on batch stages an epoch has many rows.
+    The CSV file has a column ``epoch`` and a column for each metric. A metric that first appears
+    later, such as a validation metric, adds a column, which is empty in the rows before. Each
+    `write` appends a row to the file before it returns. On batch stages, an epoch has many rows.
     """
 
     def __init__(self) -> None:
@@ -48,13 +48,13 @@ class CSVTracker(Tracker):
         return self._folder
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
-        """Keep existing rows up to this epoch; files are created when needed."""
+        """Set the folder. Rows after this epoch are dropped at the first `write`."""
         self._folder = Path(config.log_folder)
         self._columns = []
         self._iteration = iteration
 
     def close(self) -> None:
-        """Forget the folder; no file is open between two writes."""
+        """Forget the folder; no file stays open between writes."""
         self._folder = None
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
@@ -71,7 +71,7 @@ class CSVTracker(Tracker):
         (self.folder / "hyperparams.json").write_text(as_json(hyperparams), encoding="utf-8")
 
     def plot(self, model: nn.Module, iteration: int, plotting_functions: PlottingFunctions) -> None:
-        """Save each picture as ``NAME_EPOCH.png``."""
+        """Save each figure as ``NAME_EPOCH.png``."""
         for name, figure in figures(model, iteration, plotting_functions):
             figure.savefig(self.folder / picture_file(name, iteration))
 
@@ -92,7 +92,7 @@ class CSVTracker(Tracker):
         if fresh:  # drop rows after the checkpoint that the run is resumed from
             rows = [row for row in rows if int(row["epoch"]) <= self._iteration]
         self._columns += [name for name in names if name not in self._columns]
-        # If the run is killed meanwhile, the old table remains.
+        # The old table stays intact if the run is killed here.
         new = path.with_name(f"{FILE}.new")
         with new.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self._columns)
@@ -102,7 +102,7 @@ class CSVTracker(Tracker):
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Read the columns and complete rows of a table; a killed run may have cut the last one."""
+    """Read the columns and the complete rows; a killed run may leave an incomplete last row."""
     if not path.exists():
         return [], []
     text = path.read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""Make pictures one at a time, and close each after use."""
+"""Create figures one at a time, and close each after use."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PlottingFunctions: TypeAlias = tuple[Callable[[nn.Module, int], tuple[str, Any]]
 def figures(
     model: nn.Module, iteration: int, plotting_functions: PlottingFunctions
 ) -> Iterator[tuple[str, Any]]:
-    """Make each picture lazily, and close it before the next is made.
+    """Create each figure lazily, and close it before the next one is created.
 
     Yields:
         A name and a matplotlib figure.
 
     Raises:
-        TrainingError: A plotting function returned something else.
+        TrainingError: A plotting function did not return a name and a figure.
     """
     for function in plotting_functions:
         match function(model, iteration):
@@ -40,11 +40,11 @@ def figures(
 
 
 def picture_file(name: str, iteration: int) -> str:
-    """Return the file name of a picture, ``NAME_EPOCH.png``."""
+    """Return the file name of a figure, ``NAME_EPOCH.png``."""
     return re.sub(r"[/\\:]", "_", name) + f"_{iteration:06d}.png"
 
 
 def _close(figure: Any) -> None:
-    """Close a figure in pyplot, which would otherwise keep it forever."""
+    """Close a figure in pyplot, which otherwise keeps it in memory."""
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close(figure)

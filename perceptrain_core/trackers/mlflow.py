@@ -1,4 +1,4 @@
-"""The ``mlflow`` tracker: metrics, settings, pictures and the model as a run of MLflow."""
+"""The ``mlflow`` tracker: metrics, hyperparameters, figures and the model as an MLflow run."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _NAME_LIMIT, _VALUE_LIMIT = 250, 6000  # the limits of MLflow for names and para
 
 
 class MLflowTracker(Tracker):
-    """Log to MLflow: params, metrics by epoch, pictures and the weights as artifacts.
+    """Log to MLflow: params, metrics by epoch, and figures and weights as artifacts.
 
     By default, all runs share the store ``mlflow.db``, an SQLite file in ``config.root_folder``,
-    and the folder ``mlflow-artifacts`` beside it. View it with ``mlflow ui --backend-store-uri
+    and the folder ``mlflow-artifacts`` next to it. View it with ``mlflow ui --backend-store-uri
     sqlite:///runs/mlflow.db``. Set ``MLFLOW_TRACKING_URI`` or call ``mlflow.set_tracking_uri`` to
-    use another store. The experiment is named after ``MLFLOW_EXPERIMENT_NAME`` or else the root
-    folder, the run after its folder.
+    use another store. The name of the experiment is ``MLFLOW_EXPERIMENT_NAME``, by default the name
+    of the root folder. The run has the name of its folder.
 
     The MLflow run starts with the first log call. Its id is saved in the file ``mlflow_run_id`` in
     the run folder, so that a resumed run continues it. MLflow never deletes metrics: values logged
-    after the checkpoint stay in the history, before the ones that are logged again. The run ends
-    as ``FINISHED``, or as ``FAILED`` after an error.
+    after the checkpoint stay in the history, before the new ones. The run ends as ``FINISHED``, or
+    as ``FAILED`` after an error.
 
-    No global state is changed: no run becomes active, and MLflow's settings are left alone.
+    The tracker changes no global state: no run becomes active, and MLflow's settings stay the same.
 
     Raises:
         MissingDependencyError: MLflow, or a package that its local store needs, is not installed.
@@ -67,7 +67,7 @@ class MLflowTracker(Tracker):
         self._status = "FINISHED"
 
     def fail(self, error: BaseException) -> None:
-        """Let the run end as ``FAILED``."""
+        """Mark the run as ``FAILED``."""
         self._status = "FAILED"
 
     def close(self) -> None:
@@ -107,8 +107,8 @@ class MLflowTracker(Tracker):
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
         """Log the hyperparameters as params, nested ones as ``outer.inner``.
 
-        MLflow never changes a param and truncates long values; the artifact ``hyperparams.json``
-        has the latest values in full.
+        MLflow never changes a param, and long values are truncated. The artifact
+        ``hyperparams.json`` has the latest values in full.
         """
         from mlflow.entities import Param
 
@@ -124,7 +124,7 @@ class MLflowTracker(Tracker):
         client.log_text(run_id, as_json(hyperparams), "hyperparams.json")
 
     def plot(self, model: nn.Module, iteration: int, plotting_functions: PlottingFunctions) -> None:
-        """Save each picture as the artifact ``figures/NAME_EPOCH.png``."""
+        """Save each figure as the artifact ``figures/NAME_EPOCH.png``."""
         for name, figure in figures(model, iteration, plotting_functions):
             client, run_id = self.run()
             client.log_figure(run_id, figure, f"figures/{picture_file(name, iteration)}")
@@ -202,7 +202,7 @@ def _start_run(client: MlflowClient, experiment: str, root: Path, folder: Path) 
 
 
 def valid_name(name: str) -> str:
-    """Replace what MLflow does not allow in a name, such as brackets and ``..``."""
+    """Replace parts of a name that MLflow does not allow, such as brackets and ``..``."""
     name = re.sub(r"[^\w.\- :/]", "_", name)[:_NAME_LIMIT]
     if posixpath.normpath(name) != name or name.startswith(("/", ".")):
         name = ("_" + name.replace("/", "_"))[:_NAME_LIMIT]

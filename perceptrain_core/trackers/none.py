@@ -11,7 +11,7 @@ class NoTracker(Tracker):
 
 
 class SilentTracker(NoTracker):
-    """Print nothing either; used by all processes of a run except the first."""
+    """Log and print nothing; used by all processes of a run except the first."""
 
     def print_metrics(self, result: OptimizeResult) -> None:
         """Do nothing."""

@@ -17,7 +17,7 @@ from perceptrain_core.types import Loader, OptimizeResult
 class SeveralTrackers(Tracker):
     """Forward every call to several trackers, in order.
 
-    An error of one tracker is raised; all opened trackers are closed even so.
+    If a tracker raises an error, it is propagated, and all open trackers are still closed.
 
     Args:
         trackers: The trackers, at least one.
@@ -61,7 +61,7 @@ class SeveralTrackers(Tracker):
             tracker.log_hyperparams(hyperparams)
 
     def plot(self, model: nn.Module, iteration: int, plotting_functions: PlottingFunctions) -> None:
-        """Make each picture once, and log it to each tracker."""
+        """Create each figure once, and log it to each tracker."""
         for picture in figures(model, iteration, plotting_functions):
             for tracker in self.trackers:
                 tracker.plot(model, iteration, (lambda *_, picture=picture: picture,))

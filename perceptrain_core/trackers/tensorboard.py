@@ -1,4 +1,4 @@
-"""The ``tensorboard`` tracker: metrics, settings and pictures as event files."""
+"""The ``tensorboard`` tracker: metrics, hyperparameters and figures as event files."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TensorBoardTracker(Tracker):
         return self._writer
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
-        """Set the folder; later epochs of an earlier event file are purged."""
+        """Set the folder; epochs after this one are purged from earlier event files."""
         self._folder = Path(config.log_folder)
         self._purge_step = iteration + 1 if iteration else None
 
@@ -80,7 +80,7 @@ class TensorBoardTracker(Tracker):
         iteration: int,
         plotting_functions: PlottingFunctions,
     ) -> None:
-        """Add each picture."""
+        """Add each figure."""
         for name, figure in figures(model, iteration, plotting_functions):
             self.writer.add_figure(name, figure, iteration)
 
@@ -91,7 +91,7 @@ class TensorBoardTracker(Tracker):
         val_dataloader: Loader | None = None,
         test_dataloader: Loader | None = None,
     ) -> None:
-        """Save the weights as ``model.pt`` beside the event file; TensorBoard stores no models."""
+        """Save the weights as ``model.pt`` next to the event file."""
         torch.save(model.state_dict(), Path(self.writer.log_dir) / "model.pt")
 
 

@@ -1,4 +1,4 @@
-"""Events: at each stage the trainer's hook is called, then the callbacks that subscribed."""
+"""Events: at each stage, call the trainer's hook, then the callbacks of the stage."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _UNCOUNTED = {TrainingStage.TRAIN_START, TrainingStage.TRAIN_END}
 class Events:
     """Notify the trainer's hooks and the callbacks of each stage.
 
-    Callbacks that save the run are notified after all others, so that they save the state that the
-    others leave.
+    Callbacks that save the run are called after all others, so that they save the final state of
+    the others.
 
     Args:
         trainer: Its hooks are called, and callbacks receive it.
@@ -37,7 +37,7 @@ class Events:
             group = self._savers if callback.saves_run else self._listeners
             group.setdefault(callback.on, []).append(callback)
         overridden = {stage for stage in TrainingStage if _is_overridden(trainer, stage)}
-        #: The stages with a subscriber. The loop skips all others after one look-up.
+        #: The stages with a hook or a callback; the loop skips all others.
         self.stages = overridden | set(self._listeners) | set(self._savers)
 
     def notify(
@@ -47,10 +47,10 @@ class Events:
 
         Args:
             stage: The stage.
-            count: The epoch, or on batch stages the batch, counted from 1: in training over the
-                whole run, in validation and test over one pass.
+            count: The epoch, or on batch stages the batch, counted from 1. Training batches are
+                counted over the whole run, validation and test batches over one pass.
             arguments: Arguments of the hook.
-            savers: Whether callbacks that save the run are called too.
+            savers: Whether to call the callbacks that save the run, too.
         """
         if stage not in self.stages:
             return
@@ -62,7 +62,7 @@ class Events:
             self.notify_savers(stage, count)
 
     def notify_savers(self, stage: TrainingStage, count: int) -> None:
-        """Call the callbacks that save the run and are due."""
+        """Call the callbacks that save the run, if they are due."""
         self._run(self._savers.get(stage, ()), stage, count)
 
     def notify_batches(
@@ -71,12 +71,12 @@ class Events:
         batches: Sequence[tuple[int, Any]],
         prepare: Callable[[Any], None] = lambda batch: None,
     ) -> None:
-        """Notify of each batch of a step; callbacks that save the run come after the last one.
+        """Notify of each batch of a step, then call the callbacks that save the run.
 
         Args:
             stage: The stage.
-            batches: The count and the argument of the hook, for each batch.
-            prepare: Called with that argument before the hook.
+            batches: For each batch, its count and the argument of the hook.
+            prepare: Called with this argument before the hook.
         """
         for count, batch in batches:
             prepare(batch)

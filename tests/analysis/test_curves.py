@@ -101,7 +101,7 @@ def test_a_long_curve_keeps_its_extremes(length):
 
 
 def test_nothing_to_draw():
-    with pytest.raises(DataError, match="There is no epoch in the history yet"):
+    with pytest.raises(DataError, match="The history has no epochs yet"):
         draw([])
 
 

@@ -131,7 +131,7 @@ def test_lengths_are_epochs_however_often_the_rate_is_set(
 def test_curves_stay_between_their_ends(size: int, calls: int, low: float, span: float) -> None:
     cyclic = LRSchedulerCyclic("train_batch_end", 1, low, low + span, size)
     cosine = LRSchedulerCosineAnnealing("train_batch_end", 1, size, low)
-    cyclic.progress.calls = cosine.progress.calls = calls
+    cyclic.calls = cosine.calls = calls
     for rate in (cyclic.rate(9.0, 9.0), cosine.rate(9.0, low + span)):
         assert low - 1e-12 <= rate <= low + span + 1e-12
 

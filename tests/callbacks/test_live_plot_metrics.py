@@ -92,7 +92,7 @@ def test_a_name_that_the_run_does_not_have_is_told_once(
 
 def test_a_validation_that_does_not_come(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(callbacks=[LivePlotMetrics(arrange={"a": ["val_loss"]})])
-    with pytest.raises(CallbackError, match="arrange names val_loss, and this run has no valid"):
+    with pytest.raises(CallbackError, match="arrange names val_loss, but this run has no valid"):
         trainer.fit()
     assert not trainer.history
 

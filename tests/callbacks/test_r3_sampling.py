@@ -172,7 +172,7 @@ def test_verbose(
         verbose=verbose,
         progress=False,
     ).fit()
-    line = "Epoch 1: R3 kept 0 of 20 points and drew 20 anew.\n"
+    line = "Epoch 1: R3 kept 0 of 20 points and resampled 20.\n"
     assert capsys.readouterr().out == (line if verbose else "")
 
 

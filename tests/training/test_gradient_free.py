@@ -159,7 +159,7 @@ def test_a_checkpoint_of_the_other_kind(make: MakeTrainer) -> None:
     make(max_iter=1, checkpoint_every=1, log_folder="adam", optimizer=None).fit()
     with pytest.raises(CheckpointError, match="does not fit the optimizer"):
         make(log_folder="search", optimizer=None).fit(resume=True)
-    with pytest.raises(CheckpointError, match="of another optimizer"):
+    with pytest.raises(CheckpointError, match="belongs to another optimizer"):
         make(log_folder="adam").fit(resume=True)
 
 
@@ -328,7 +328,7 @@ def test_parameters_of_the_loss_must_be_in_the_search(make: MakeTrainer, make_ne
 
 
 def test_what_does_not_fit(make: MakeTrainer, make_net: Net) -> None:
-    with pytest.raises(TrainingError, match=r"searches for 5 numbers, and there are 33"):
+    with pytest.raises(TrainingError, match=r"searches for 5 numbers, but there are 33"):
         make(optimizer=ng.optimizers.CMA(parametrization=5, budget=10))
     with pytest.raises(TrainingError, match="made for another model"):
         make(optimizer=NevergradOptimizer(make_net().parameters(), "CMA"))

@@ -9,25 +9,28 @@ from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.once_per_epoch import OncePerEpoch
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
-from perceptrain_core.schedules.rates import rate_groups
-from perceptrain_core.schedules.rules import RuleProgress
+from perceptrain_core.schedules.rates import rate_groups, set_rate
 from perceptrain_core.types import TrainingStage
 
 
 class LearningRateCallback(OncePerEpoch):
     """Set the learning rate of every parameter group by a rule.
 
-    Subclasses override `rate`. A rule that uses the current rate can be combined with others of
-    its kind. A rule that follows a curve uses the initial rate; an optimizer can have one of these.
-    The initial rates are those at the first call of a run, and a resumed run keeps them.
+    Subclasses override `rate`. Rules that use the current rate can be combined. Rules that follow a
+    curve use the initial rate instead, so an optimizer can have only one of these.
 
     Args:
         on: The stage.
         called_every: The number of epochs (batches on a batch stage) between two calls.
 
+    Attributes:
+        calls: How often the rates have been set in this run.
+        initial_rates: The rate of each parameter group at the first call of the run; empty before
+            it. A resumed run keeps them.
+
     Raises:
-        CallbackError: The stage or the interval is not allowed, or, during the fit, the optimizer
-            has no learning rates.
+        CallbackError: The stage or ``called_every`` is not allowed, or, during the fit, the
+            optimizer has no learning rates.
     """
 
     stages: ClassVar[frozenset[TrainingStage]] = frozenset(
@@ -43,17 +46,8 @@ class LearningRateCallback(OncePerEpoch):
         self, on: TrainingStage | str = TrainingStage.TRAIN_EPOCH_END, called_every: int = 1
     ) -> None:
         super().__init__(on, called_every)
-        self.progress = RuleProgress()
-
-    @property
-    def calls(self) -> int:
-        """How often the rates have been set in this run."""
-        return self.progress.calls
-
-    @property
-    def initial_rates(self) -> list[float]:
-        """The initial rate of each parameter group; empty before the first call."""
-        return self.progress.initial_rates
+        self.calls = 0
+        self.initial_rates: list[float] = []
 
     @property
     def position(self) -> int:
@@ -75,27 +69,32 @@ class LearningRateCallback(OncePerEpoch):
 
     def set_rates(self, trainer: TrainerContext) -> None:
         """Set the rate of each parameter group by the rule."""
-        self.progress.apply(self._groups(trainer), self.rate)
+        current = self.rates(trainer)
+        # For a group that was added later, the initial rate is its rate now.
+        self.initial_rates += current[len(self.initial_rates) :]
+        rates = [self.rate(*both) for both in zip(current, self.initial_rates, strict=False)]
+        for group, rate in zip(self._groups(trainer), rates, strict=True):
+            set_rate(group, rate)
 
     def update(self, trainer: TrainerContext, config: TrainConfig) -> None:
         """Count the call and set the rates."""
-        self.progress.calls += 1
+        self.calls += 1
         self.set_rates(trainer)
 
-    def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
-        """Start over, unless the run is resumed."""
-        super().begin_run(trainer, resumed)
-        if not resumed:
-            self.progress.reset()
+    def reset(self) -> None:
+        """Start over: the next call records the initial rates."""
+        super().reset()
+        self.calls, self.initial_rates = 0, []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the progress of the rule."""
-        return {**super().state_dict(), "progress": self.progress.state_dict()}
+        """Return the number of calls and the initial rates."""
+        own = {"calls": self.calls, "initial_rates": list(self.initial_rates)}
+        return super().state_dict() | own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the progress of the rule."""
+        """Restore the number of calls and the initial rates."""
         super().load_state_dict(state)
-        self.progress.load_state_dict(state["progress"])
+        self.calls, self.initial_rates = state["calls"], list(state["initial_rates"])
 
     def _groups(self, trainer: TrainerContext) -> list[dict[str, Any]]:
         return rate_groups(trainer.optimizer, type(self).__name__, CallbackError)

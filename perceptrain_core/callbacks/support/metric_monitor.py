@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from math import inf, isinf
+from typing import Any
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
-from perceptrain_core.registry.messages import did_you_mean
-from perceptrain_core.schedules.plateau import WORST, Plateau
+from perceptrain_core.schedules.monitored import awaits_validation, no_such_metric
 from perceptrain_core.types import OptimizeResult, TrainingStage
 
 
-class MetricMonitor(Plateau):
-    """A `Plateau` whose values are a metric of the run.
+class MetricMonitor:
+    """Count the values of a metric since it last improved.
 
     Args:
         owner: The callback that monitors, for messages.
@@ -24,6 +24,8 @@ class MetricMonitor(Plateau):
         relative: Whether the margin is a fraction of the best value.
 
     Attributes:
+        best: The best value so far; infinite before the first.
+        since: The number of values since the best one.
         seen: Whether the metric has been available at least once.
 
     Raises:
@@ -35,21 +37,22 @@ class MetricMonitor(Plateau):
     ) -> None:
         if not isinstance(name, str):
             raise CallbackError(f"monitor must be the name of a metric, not {name!r}.")
-        if not isinstance(mode, str) or mode not in WORST:
+        if mode not in ("min", "max"):
             raise CallbackError(
                 f"mode must be 'min' (lower is better) or 'max' (higher is better), not {mode!r}."
             )
-        self.owner = owner
-        self.name = name
-        super().__init__(cast(Literal["min", "max"], mode), margin, relative)
+        self.owner, self.name = owner, name
+        self.mode, self.margin, self.relative = mode, margin, relative
+        self.reset()
 
     def reset(self) -> None:
         """Forget all values."""
-        super().reset()
+        self.best = inf if self.mode == "min" else -inf
+        self.since = 0
         self.seen = False
 
     def read(self, result: OptimizeResult, on: TrainingStage, config: TrainConfig) -> float | None:
-        """Return the value of the metric, or ``None`` if it may still come.
+        """Return the value of the metric, or ``None`` if it is not available yet.
 
         Raises:
             CallbackError: This run does not have the metric.
@@ -58,9 +61,22 @@ class MetricMonitor(Plateau):
         if self.name in metrics:
             self.seen = True
             return float(metrics[self.name])
-        if self.seen or self._may_come(metrics, on, config):
+        validates = bool(config.val_every)
+        awaited = validates and "epoch" in on and awaits_validation(self.name, metrics)
+        if self.seen or awaited:
             return None
-        raise CallbackError(self._unknown(metrics, config))
+        raise CallbackError(no_such_metric(self.owner, self.name, metrics, validates))
+
+    def is_improved_by(self, value: float) -> bool:
+        """Record a value, and return whether it is the best so far. NaN never is."""
+        scale = abs(self.best) if self.relative else 1.0
+        margin = 0.0 if isinf(self.best) else self.margin * scale  # the first value always improves
+        better = value < self.best - margin if self.mode == "min" else value > self.best + margin
+        if better:
+            self.best, self.since = value, 0
+        else:
+            self.since += 1
+        return better
 
     def warn_if_unseen(self, epochs: int) -> None:
         """Warn at the end of a run in which the metric was never available.
@@ -68,36 +84,20 @@ class MetricMonitor(Plateau):
         Warns:
             UserWarning: It was never available.
         """
-        if not self.seen:
+        if epochs and not self.seen:
             warnings.warn(
-                f"{self.owner} has done nothing: {self.name!r} was not available at any epoch when "
-                f"it looked, up to epoch {epochs}. Set val_every and called_every so that it is.",
+                f"{self.owner} has done nothing: {self.name!r} was not available at any of its "
+                f"checks up to epoch {epochs}. Choose val_every and called_every so that it is.",
                 stacklevel=2,
             )
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value, the values since, and whether the metric was available."""
-        return {**super().state_dict(), "seen": self.seen}
+        return {"best": self.best, "since": self.since, "seen": self.seen}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        super().load_state_dict(state)
-        self.seen = state["seen"]
-
-    def _may_come(self, metrics: Mapping[str, Any], on: TrainingStage, config: TrainConfig) -> bool:
-        """Whether a validation that has not run yet may bring the metric."""
-        validated = any(name.startswith("val_") for name in metrics)
-        waits = self.name.startswith("val_") and "epoch" in on
-        return waits and bool(config.val_every) and not validated
-
-    def _unknown(self, metrics: Mapping[str, Any], config: TrainConfig) -> str:
-        hint = did_you_mean(self.name, metrics)
-        if self.name.startswith("val_") and not config.val_every:
-            hint = " Set val_every and pass validation data to have validation metrics."
-        return (
-            f"{self.owner} monitors {self.name!r}, which this run does not have. "
-            f"Its metrics are: {', '.join(metrics) or 'none'}.{hint}"
-        )
+        self.best, self.since, self.seen = state["best"], state["since"], state["seen"]
 
 
 def _metrics(result: OptimizeResult, on: TrainingStage) -> Mapping[str, Any]:

@@ -14,8 +14,8 @@ from perceptrain_core.trackers.base import Tracker
 class OncePerEpoch(Callback):
     """On an epoch stage, run at most once per epoch, even if the stage is signalled twice.
 
-    This happens when a user calls ``validate`` during or after a fit, and when a run is resumed in
-    the middle of an epoch. Subclasses override `update` instead of ``run_callback``.
+    This happens when a user calls ``validate`` during or after a fit. Subclasses override `update`
+    instead of ``run_callback``, and extend `reset`.
     """
 
     last_epoch: int = 0
@@ -32,10 +32,14 @@ class OncePerEpoch(Callback):
         """Do the work; subclasses override this."""
         raise NotImplementedError
 
+    def reset(self) -> None:
+        """Discard the state of earlier runs."""
+        self.last_epoch = 0
+
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
-        """Start counting again, unless the run is resumed."""
+        """Reset the state, unless the run is resumed."""
         if not resumed:
-            self.last_epoch = 0
+            self.reset()
 
     def end_run(self, trainer: TrainerContext) -> None:
         """Ignore validations after the fit."""

@@ -1,4 +1,4 @@
-"""Make trackers by name."""
+"""Create trackers by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perceptrain_core.trackers.several import SeveralTrackers
 
 
 def get_writer(tracking_tool: str | Sequence[str] | None = None) -> Tracker:
-    """Make a tracker; call its ``open(config)`` before anything else.
+    """Create a tracker. Call its ``open(config)`` before other methods.
 
     Args:
         tracking_tool: ``"tensorboard"``, ``"mlflow"``, ``"csv"``, ``"none"``, a member of

@@ -1,1 +1,1 @@
-"""Gradient-free search with nevergrad (an extra)."""
+"""Gradient-free optimization with nevergrad, an optional dependency."""

@@ -1,4 +1,4 @@
-"""The most common algorithms of nevergrad, as optimizers with their own names."""
+"""The most common algorithms of nevergrad, as optimizers with names."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def _optimizer(algorithm: str, summary: str) -> _Algorithm:
     return make
 
 
-ngopt = _optimizer("NGOpt", "The algorithm that nevergrad selects for the size, budget and workers")
+ngopt = _optimizer("NGOpt", "The algorithm that nevergrad chooses for the size, budget and workers")
 cma = _optimizer("CMA", "Covariance matrix adaptation, for up to a few hundred parameters")
 de = _optimizer("DE", "Differential evolution")
-one_plus_one = _optimizer("OnePlusOne", "One parent and one child at a time, for a small budget")
-pso = _optimizer("PSO", "Particle swarm")
-tbpsa = _optimizer("TBPSA", "Population control, for noisy losses")
+one_plus_one = _optimizer("OnePlusOne", "One parent and one child at a time, for small budgets")
+pso = _optimizer("PSO", "Particle swarm optimization")
+tbpsa = _optimizer("TBPSA", "Evolution strategy with population control, for noisy losses")

@@ -21,48 +21,49 @@ from perceptrain_core.optimizers.nevergrad.package import (
 )
 from perceptrain_core.option_checks import number_faults, refuse
 
-#: Nevergrad accepts losses below 5e20 only; this replaces larger ones and NaN.
+#: Replaces NaN and larger losses, since nevergrad accepts only losses below 5e20.
 WORST = nextafter(5e20, 0.0)
 
-#: Makes the optimizer of nevergrad from the starting point and a generator.
+#: Creates the nevergrad optimizer from a starting point and a random generator.
 _Make: TypeAlias = Callable[[Tensor, np.random.RandomState], Any]
 
 
 class NevergradOptimizer:
     """Optimize parameters without gradients, with an algorithm of nevergrad.
 
-    Each candidate is evaluated on one batch, and losses on different batches are not comparable: so
-    use one batch with all the data. The best candidate is kept. ::
+    Each candidate is evaluated on one batch. Losses on different batches are not comparable, so use
+    a single batch with all data. At the end of each epoch and of the fit, the trainer loads the
+    best candidate into the model. ::
 
         optimizer = NevergradOptimizer(model.parameters(), "CMA", budget=2000, seed=0)
         Trainer(model, optimizer, TrainConfig(max_iter=2000)).fit(data)
 
-    The state of a nevergrad optimizer cannot be stored as plain values. Instead, `state_dict` holds
-    the starting point and the loss of every candidate (8 bytes each), and `load_state_dict` replays
-    the search without evaluating the model: one to four seconds per 1,000 candidates. NumPy's
-    global random state is neither used nor changed. A few algorithms (``"CmaFmin2"``) are seeded by
-    the clock and cannot be resumed.
+    A nevergrad optimizer cannot be saved as plain values. Instead, `state_dict` contains the
+    starting point and the loss of every candidate (8 bytes each), and `load_state_dict` replays the
+    search without evaluating the model, which takes one to four seconds per 1,000 candidates.
+    NumPy's global random state is neither used nor changed. A few algorithms, such as
+    ``"CmaFmin2"``, are seeded from the clock and cannot be resumed.
 
     Args:
         params: The parameters; those with ``requires_grad=False`` are ignored.
-        algorithm: A name in ``nevergrad.optimizers.registry``; or an optimizer made with nevergrad
-            for an array of as many numbers, of any shape. It starts at its own starting point, and
-            the other options must be left out.
-        budget: The total number of candidates; required by algorithms that choose their strategy
-            by it (``"NGOpt"``).
-        seed: The seed of the search; by default drawn from torch's generator at the first ``ask``.
-        sigma: The size of the first steps; by default 1, or a sixth of the range of ``bounds``.
+        algorithm: A name in ``nevergrad.optimizers.registry``; or a nevergrad optimizer for an
+            array with one number per parameter element, of any shape. Such an optimizer starts from
+            its own starting point, and the other options must not be set.
+        budget: The total number of candidates; required by algorithms that depend on it, such as
+            ``"NGOpt"``.
+        seed: The seed of the search; by default drawn from torch's generator at the first `ask`.
+        sigma: The initial step size; by default 1, or a sixth of the range of ``bounds``.
         bounds: The lower and upper bound of every parameter.
         num_workers: The number of parallel evaluations that nevergrad plans for. Candidates are
             still evaluated one at a time; some algorithms use larger populations.
 
     Attributes:
         params: The parameters.
-        search: The optimizer of nevergrad. Unless it was passed as ``algorithm``, it is ``None``
-            before the first ``ask``, since the search starts from the parameters at that time.
-        best: The best candidate so far, of shape ``(P,)`` and dtype float64; the first in a tie,
-            and ``None`` before one has a finite loss.
-        best_loss: Its loss; infinity before.
+        search: The nevergrad optimizer. Unless it was passed as ``algorithm``, it is ``None``
+            before the first `ask`, since the search starts from the parameters at that time.
+        best: The best candidate so far, of shape ``(P,)`` and dtype float64; the first one in a
+            tie. ``None`` until a candidate has a finite loss.
+        best_loss: The loss of ``best``; infinity if there is none.
 
     Raises:
         MissingDependencyError: Nevergrad is not installed.
@@ -88,8 +89,8 @@ class NevergradOptimizer:
         if is_of_nevergrad(algorithm):
             if (budget, seed, sigma, bounds, num_workers) != (None, None, None, None, 1):
                 raise ConfigError(
-                    f"{algorithm.name} is made already: set budget, seed, sigma, bounds and "
-                    "num_workers where you make it."
+                    f"{algorithm.name} is already built: set budget, seed, sigma, bounds and "
+                    "num_workers where you build it."
                 )
             self.search, self.algorithm = algorithm, str(algorithm.name)
             _check_size(algorithm, self._size)
@@ -133,12 +134,12 @@ class NevergradOptimizer:
         """Report the loss of the candidate that `ask` returned.
 
         Raises:
-            TrainingError: It is another candidate.
+            TrainingError: The candidate is not that one, or `tell` has been called already.
         """
         if self._pending is None or not torch.equal(candidate, _vector(self._pending)):
             raise TrainingError(
-                "The candidate is not the one that ask() returned last, or its loss has been "
-                "reported already: call tell() once after each ask()."
+                "The candidate is not the last one that ask() returned, or its loss has already "
+                "been reported: call tell() once after each ask()."
             )
         if isfinite(loss) and loss < self.best_loss:
             self.best, self.best_loss = candidate.clone(), loss
@@ -166,9 +167,9 @@ class NevergradOptimizer:
             state: What `state_dict` returned.
 
         Raises:
-            CheckpointError: The state belongs to another optimizer; a nevergrad optimizer of the
-                user has already been used otherwise; or the replayed candidates differ, e.g. with
-                another version of nevergrad.
+            CheckpointError: The state belongs to another optimizer; the user's nevergrad optimizer
+                has already been used for another run; or the replayed candidates differ, e.g.
+                because of another version of nevergrad.
         """
         self.check_state(state)
         if state["start"] is None:
@@ -180,7 +181,7 @@ class NevergradOptimizer:
             self.tell(self.ask(), loss)
         if state["last"] is not None and not _equal(self._last, state["last"]):
             raise CheckpointError(
-                f"{self.algorithm} proposes other candidates than when the checkpoint was "
+                f"{self.algorithm} does not propose the same candidates as when the checkpoint was "
                 "written: use the same versions of nevergrad and NumPy, and the same options."
             )
 
@@ -195,8 +196,8 @@ class NevergradOptimizer:
     def _restart(self, state: dict[str, Any]) -> None:
         if self._given is not None and self._given.num_ask:
             raise CheckpointError(
-                f"This {self.algorithm} has been used already, but not for the run of the "
-                "checkpoint: resume with a newly made one."
+                f"This {self.algorithm} has already been used for a run other than the one in the "
+                "checkpoint: resume with a new one."
             )
         self._reset()
         self._begin(state["start"], state["random"])
@@ -205,29 +206,29 @@ class NevergradOptimizer:
         """Refuse the state of another search.
 
         Raises:
-            CheckpointError: The algorithm or the number of parameters differs.
+            CheckpointError: The algorithm or the number of parameters is different.
         """
         own = {"algorithm": self.algorithm, "parameters": self._size}
         saved = {name: state.get(name) for name in own}
         if own != saved:
             raise CheckpointError(
-                f"The checkpoint is of another optimizer: {saved} saved, {own} here."
+                f"The checkpoint belongs to another optimizer: it has {saved}, expected {own}."
             )
 
     def _begin(self, start: Tensor, random: dict[str, Any] | None = None) -> None:
-        """Record the starting point and generator, and make the search if necessary."""
+        """Record the starting point and the generator, and create the search if necessary."""
         generator = self._generator()
         if random is not None:
             generator.set_state(_from_plain(random))
         self._start, self._random = start, _to_plain(generator)
-        # The stream for code that bypasses the generator is derived from it, but distinct.
+        # Code that bypasses the generator uses a separate stream, derived from it.
         self._ambient = np.random.RandomState(int(self._random["key"][-1]))
         if self._make is not None:
             with apart(self._ambient):
                 self.search = self._make(start, generator)
 
     def _generator(self) -> np.random.RandomState:
-        """The generator of the search, seeded from torch if there is no seed."""
+        """Return the generator of the search, seeded from torch if there is no seed."""
         seed = int(torch.randint(2**32, ())) if self._seed is None else self._seed
         own = np.random.RandomState(seed)
         if self._given is None:
@@ -246,8 +247,8 @@ def _maker(
 ) -> _Make:
     if not isinstance(algorithm, str):
         raise ConfigError(
-            f"algorithm={algorithm!r}: expected the name of an algorithm of nevergrad, or an "
-            "optimizer made of one: nevergrad.optimizers.NGOpt(parametrization=..., budget=...)."
+            f"algorithm={algorithm!r}: expected the name of a nevergrad algorithm, or a nevergrad "
+            "optimizer such as nevergrad.optimizers.NGOpt(parametrization=..., budget=...)."
         )
     cls = find_algorithm(algorithm)
     if budget is None:
@@ -257,7 +258,7 @@ def _maker(
         values = start.numpy()
         if bounds is not None and (values.min() < bounds[0] or values.max() > bounds[1]):
             raise TrainingError(
-                f"The search starts at the parameters, which lie between {values.min():.6g} and "
+                f"The search starts from the parameters, which range from {values.min():.6g} to "
                 f"{values.max():.6g}, outside bounds={bounds!r}: use bounds that contain them."
             )
         array = import_nevergrad().p.Array(init=values)
@@ -302,8 +303,8 @@ def _check_size(search: Any, size: int) -> None:
         search.parametrization, import_nevergrad().p.Array
     ):
         raise TrainingError(
-            f"{search.name} searches for {search.dimension} numbers, and there are {size} "
-            f"trainable parameters: make it with parametrization={size} (see num_parameters), or "
+            f"{search.name} searches for {search.dimension} numbers, but there are {size} "
+            f"trainable parameters: build it with parametrization={size} (see num_parameters), or "
             "with an Array of that size."
         )
 
@@ -312,11 +313,12 @@ def _trainable(params: Iterable[Tensor]) -> list[Tensor]:
     given = list(params)
     if not all(isinstance(p, Tensor) for p in given):
         raise TrainingError(
-            "A search accepts only plain parameters, model.parameters(): no names and no groups."
+            "NevergradOptimizer accepts plain parameters only, such as model.parameters(): no "
+            "names and no parameter groups."
         )
     trainable = [p for p in given if p.requires_grad]
     if not trainable:
-        raise TrainingError("There is no parameter with requires_grad: nothing can be trained.")
+        raise TrainingError("There is no parameter with requires_grad, so nothing can be trained.")
     return trainable
 
 

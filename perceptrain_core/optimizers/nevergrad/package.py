@@ -1,4 +1,4 @@
-"""Import nevergrad lazily, and keep it away from global state."""
+"""Import nevergrad lazily, and isolate it from global state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def import_nevergrad() -> Any:
         MissingDependencyError: Nevergrad is not installed.
     """
     try:
-        with apart(np.random.RandomState(0)):  # it draws random portfolios at import
+        with apart(np.random.RandomState(0)):  # it draws random numbers at import
             import nevergrad
             from nevergrad.optimization import metamodel, recaster
     except ModuleNotFoundError as error:
@@ -35,7 +35,7 @@ def import_nevergrad() -> Any:
     # Its surrogate models call float() on one-element arrays, which newer NumPy rejects.
     if _float_rejects_arrays():
         metamodel.float = lambda value: np.asarray(value).item()
-    # Its threads for third-party algorithms wait for the next loss, and would block the exit.
+    # Its threads for third-party algorithms wait for the next loss and would block the exit.
     if recaster._MessagingThread.daemon is Thread.daemon:
         recaster._MessagingThread.daemon = True
     return nevergrad
@@ -77,8 +77,8 @@ def find_algorithm(name: str) -> Any:
 def apart(generator: np.random.RandomState) -> Iterator[None]:
     """Let NumPy's global functions use a generator, and restore their state afterwards.
 
-    Much of nevergrad uses the global generator, whatever the seed of the search. It also evaluates
-    points at which its dependencies overflow; their warnings are suppressed.
+    Much of nevergrad uses the global generator, regardless of the seed of the search. Its
+    dependencies also warn about overflows at some candidates; these warnings are suppressed.
     """
     before = np.random.get_state()
     np.random.set_state(generator.get_state())
