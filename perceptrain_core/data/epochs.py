@@ -8,6 +8,7 @@ from typing import Any
 
 from perceptrain_core.data.loaders import is_infinite, length_of
 from perceptrain_core.errors import DataError
+from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.types import Loader
 
 
@@ -30,10 +31,9 @@ class Epochs:
     """
 
     def __init__(self, loader: Loader | None, limit: int | None = None, per_step: int = 1) -> None:
-        if limit is not None and (not isinstance(limit, int) or limit < 1):
-            raise DataError(
-                f"max_batches must be a whole number of at least 1, or None for all; not {limit!r}."
-            )
+        if limit is not None:
+            faults = number_faults({"max_batches": limit}, whole=True, at_least=1)
+            refuse("Trainer", [f"{fault}, or None for all" for fault in faults], DataError)
         self.loader: Loader = (None,) if loader is None else loader
         self.endless = is_infinite(loader)
         self._limit = per_step if self.endless else limit

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch.utils.data import Dataset
 
 from perceptrain_core.data.sampling import ProbaDist, check_proba_dist, draw_points
 from perceptrain_core.errors import DataError, ShapeError
+from perceptrain_core.option_checks import number_faults, refuse
 
 
 class R3Dataset(Dataset[Tensor]):
@@ -50,10 +50,9 @@ class R3Dataset(Dataset[Tensor]):
         self, proba_dist: ProbaDist, n_samples: int, release_threshold: float = 0.1
     ) -> None:
         check_proba_dist(proba_dist)
-        if isinstance(n_samples, bool) or not isinstance(n_samples, int) or n_samples < 1:
-            raise DataError(f"n_samples must be a whole number of at least 1, not {n_samples!r}.")
-        if not isinstance(release_threshold, int | float) or not isfinite(release_threshold):
-            raise DataError(f"release_threshold must be a number, not {release_threshold!r}.")
+        faults = number_faults({"n_samples": n_samples}, whole=True, at_least=1)
+        faults += number_faults({"release_threshold": release_threshold})
+        refuse("R3Dataset", faults, DataError)
         self.proba_dist = proba_dist
         self.n_samples = n_samples
         self.release_threshold = float(release_threshold)

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from perceptrain_core.data.position.endless_order import EndlessOrder
 from perceptrain_core.errors import DataError
+from perceptrain_core.option_checks import number_faults, refuse
 
 # Rows gathered at a time: many batches share one index_select, and memory stays bounded.
 _BLOCK_ROWS = 8192
@@ -163,5 +164,5 @@ def _check(tensors: tuple[Any, ...], batch_size: int) -> None:
         )
     if len(tensors[0]) == 0:
         raise DataError(f"The data are empty: shapes {shapes}. Give at least one row.")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise DataError(f"batch_size must be a whole number of at least 1, not {batch_size!r}.")
+    faults = number_faults({"batch_size": batch_size}, whole=True, at_least=1)
+    refuse("TensorLoader", faults, DataError)
