@@ -95,7 +95,7 @@ def _later_best(newest_first: list[Path]) -> tuple[Path, dict[str, Any]] | None:
     if len(newest_first) < 2 or newest_first[-1].name != BEST:
         return None
     match = _NUMBERED.fullmatch(newest_first[0].name)
-    with suppress(CheckpointError):  # whose turn to be told comes with the others
+    with suppress(CheckpointError):  # reported later, with the others
         state = read_file(newest_first[-1])
         if match and state.get("epoch", 0) > int(match[1]):
             return newest_first[-1], state
@@ -112,7 +112,7 @@ def newest_run_folder(config: TrainConfig) -> Path:
     base = base_folder(config)
     found = {base: list_checkpoints(base)}
     for folder in (path for path in base.glob("*/") if _OF_A_RUN.fullmatch(path.name)):
-        with suppress(CheckpointError):  # not open to us, so no run of ours
+        with suppress(CheckpointError):  # not readable, so not a run of this user
             found[folder] = list_checkpoints(folder)
     runs = {folder: max(map(_time_of, paths)) for folder, paths in found.items() if paths}
     return max(runs, key=lambda folder: runs[folder], default=base)
@@ -121,5 +121,5 @@ def newest_run_folder(config: TrainConfig) -> Path:
 def _time_of(path: Path) -> float:
     try:
         return path.lstat().st_mtime
-    except FileNotFoundError:  # another run, which is going on, has let it go
+    except FileNotFoundError:  # deleted meanwhile by another run
         return 0.0

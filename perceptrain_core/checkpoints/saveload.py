@@ -75,8 +75,8 @@ def load_model(
 ) -> nn.Module:
     """Load the weights of a model in place, as `load_checkpoint` does, to use it.
 
-    Of a run with averaged weights (``TrainConfig(ema=...)``) it takes those: they are what the
-    validations looked at. `load_checkpoint` takes those that the training goes on from.
+    If the run averaged its weights (``TrainConfig(ema=...)``), the averaged weights are loaded, as
+    used in validation. `load_checkpoint` loads the weights from which training resumes.
     """
     path, state = find_checkpoint(source)
     if "averaged_model" in state:

@@ -43,11 +43,11 @@ def _describe(fault: Any, known: list[str], prefix: str) -> str:
     return f"{where}: {message}{given}" if where else message
 
 
-def tells_every_fault(cls: Settings) -> Settings:
+def reports_every_fault(cls: Settings) -> Settings:
     """Make a validated dataclass raise one ``ConfigError`` that lists every fault."""
     known = [field.name for field in fields(cls)]
 
-    def told(method: Callable[..., None]) -> Callable[..., None]:
+    def reporting(method: Callable[..., None]) -> Callable[..., None]:
         @wraps(method)
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
             try:
@@ -59,5 +59,5 @@ def tells_every_fault(cls: Settings) -> Settings:
         return wrapper
 
     for name in ("__init__", "__setattr__"):
-        setattr(cls, name, told(getattr(cls, name)))
+        setattr(cls, name, reporting(getattr(cls, name)))
     return cls

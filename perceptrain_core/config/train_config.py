@@ -11,7 +11,7 @@ import torch
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
-from perceptrain_core.config.faults import tells_every_fault
+from perceptrain_core.config.faults import reports_every_fault
 from perceptrain_core.errors import RegistryError
 from perceptrain_core.registry import registry
 from perceptrain_core.schedules.names import check_scheduler_names
@@ -58,7 +58,7 @@ FloatDtype = Annotated[torch.dtype | None, BeforeValidator(_as_dtype)]
 _SETTINGS = ConfigDict(arbitrary_types_allowed=True, extra="forbid", validate_assignment=True)
 
 
-@tells_every_fault
+@reports_every_fault
 @dataclass(config=_SETTINGS)
 class TrainConfig:
     """Training settings. Every field has a default, and all faults are reported at once.

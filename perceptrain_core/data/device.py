@@ -1,4 +1,4 @@
-"""Moving a batch of any shape to a device, and its floating point tensors to a dtype."""
+"""Move a batch of any structure to a device, and its floating point tensors to a dtype."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ def data_to_device(
     dtype: torch.dtype | None = None,
     non_blocking: bool = False,
 ) -> Any:
-    """Move every tensor of a batch, which keeps its type and is not changed itself.
+    """Move every tensor of a batch to a device; the batch itself is not changed.
 
     Args:
         xs: A tensor, or tuples, lists, mappings, named tuples and dataclasses of tensors, nested
-            at will. Of other objects, one that has a method ``to`` is asked, ``xs.to(device)``,
-            and takes no ``dtype``; any other (``None``, strings, numbers) comes back as it is.
-        device: Where to; ``None`` leaves the tensors where they are.
-        dtype: For real floating point tensors only: integer labels and masks keep theirs.
-        non_blocking: Passed on to ``Tensor.to``; pinned memory is never waited for.
+            to any depth. Any other object with a method ``to`` is moved by ``xs.to(device)``,
+            without ``dtype``; the rest (``None``, strings, numbers) is returned unchanged.
+        device: The target device; ``None`` leaves the tensors where they are.
+        dtype: The dtype of real floating point tensors; integer labels and masks keep theirs.
+        non_blocking: Passed to ``Tensor.to``; copies from pinned memory never block.
 
     Returns:
-        The batch; a tensor that is in place already is not copied.
+        The batch, of the same type. A tensor that needs no move is not copied.
     """
     if isinstance(xs, Tensor):
-        # Asking costs a fraction of Tensor.to, and this runs for every tensor of every batch.
+        # These checks are much cheaper than Tensor.to, and run for every tensor of every batch.
         if dtype is not None and xs.is_floating_point() and xs.dtype != dtype:
             return xs.to(device=device, dtype=dtype, non_blocking=non_blocking or xs.is_pinned())
         if device is None or xs.device == device:
@@ -60,7 +60,7 @@ def data_to_device(
 
 def _moves_itself(xs: Any) -> bool:
     if isinstance(xs, dict | UserDict) or is_dataclass(xs):
-        return False  # all that there is to move can be seen from here
+        return False  # its fields or items are moved one by one
     return not isinstance(xs, type) and callable(getattr(xs, "to", None))
 
 
@@ -73,7 +73,7 @@ def _packed(xs: PackedSequence, device: Any, dtype: torch.dtype | None) -> Packe
 def _with_items(original: Mapping[Any, Any], moved: dict[Any, Any]) -> Any:
     if not isinstance(original, MutableMapping):
         return moved
-    # A copy, for what else it holds: the factory of a defaultdict, the encodings of a tokenizer.
+    # A copy keeps its other attributes: the factory of a defaultdict, the encodings of a tokenizer.
     same = copy(original)
     for key, value in moved.items():
         same[key] = value
@@ -83,7 +83,7 @@ def _with_items(original: Mapping[Any, Any], moved: dict[Any, Any]) -> Any:
 def _with_fields(original: Any, *where: Any) -> Any:
     same = copy(original)
     for name, value in _field_values(original):
-        # Around __init__, which may ask for other arguments, and the lock of a frozen one.
+        # Bypasses __init__, whose arguments may differ, and the check of frozen dataclasses.
         object.__setattr__(same, name, data_to_device(value, *where))
     return same
 

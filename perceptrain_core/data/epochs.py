@@ -1,4 +1,4 @@
-"""One epoch of a loader after another."""
+"""Split a loader into epochs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Any
 
 from perceptrain_core.data.loaders import is_infinite, length_of
 from perceptrain_core.errors import DataError
+from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.types import Loader
 
 
 class Epochs:
-    """Say which batches an epoch has.
+    """The batches of each epoch.
 
-    They are all that a loader gives; of an infinite loader those of one step, the next; without
-    data a single ``None``, for models that need none.
+    An epoch has all batches of a finite loader, and the next ``per_step`` batches of an infinite
+    one. Without data it has a single batch, ``None``, for models that need no data.
 
     Args:
         loader: The loader, or ``None``.
-        limit: At most so many batches in each epoch.
-        per_step: The batches of a step.
+        limit: The maximum number of batches in each epoch.
+        per_step: The number of batches in a step.
 
     Attributes:
         endless: Whether the loader is infinite.
@@ -30,10 +31,9 @@ class Epochs:
     """
 
     def __init__(self, loader: Loader | None, limit: int | None = None, per_step: int = 1) -> None:
-        if limit is not None and (not isinstance(limit, int) or limit < 1):
-            raise DataError(
-                f"max_batches must be a whole number of at least 1, or None for all; not {limit!r}."
-            )
+        if limit is not None:
+            faults = number_faults({"max_batches": limit}, whole=True, at_least=1)
+            refuse("Epochs", [f"{fault}, or None for all" for fault in faults], DataError)
         self.loader: Loader = (None,) if loader is None else loader
         self.endless = is_infinite(loader)
         self._limit = per_step if self.endless else limit
@@ -43,10 +43,10 @@ class Epochs:
         """Return the batches of the next epoch.
 
         Args:
-            after: Pass over so many first; not for an infinite loader.
+            after: The number of batches to skip first; ignored for an infinite loader.
 
         Raises:
-            StopIteration: There are fewer than that.
+            StopIteration: The loader has fewer batches.
         """
         if self.endless:
             return islice(self._stream(), self._limit)
@@ -55,15 +55,15 @@ class Epochs:
         return batches if self._limit is None else islice(batches, self._limit - after)
 
     def pass_over(self, number: int) -> None:
-        """Leave out the next batches of an infinite loader.
+        """Skip the next batches of an infinite loader.
 
         Raises:
-            StopIteration: It ends before.
+            StopIteration: The loader ends first.
         """
         _pass_over(self._stream(), number)
 
     def _stream(self) -> Iterator[Any]:
-        # It goes on from epoch to epoch, it never starts again.
+        # One iterator for all epochs: an infinite loader is never restarted.
         if self._endless is None:
             self._endless = iter(self.loader)
         return self._endless
@@ -72,7 +72,7 @@ class Epochs:
         """Return the first batch of the next epoch.
 
         Raises:
-            DataError: There is none.
+            DataError: The data have no batch.
         """
         for batch in self.batches():
             return batch

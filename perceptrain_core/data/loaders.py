@@ -1,4 +1,4 @@
-"""From what a user has in hand to a loader."""
+"""Create a loader from tensors, and ask a loader for its length."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def to_dataloader(
     drop_last: bool = False,
     generator: torch.Generator | None = None,
 ) -> DataLoader[Any]:
-    """Make a loader of tensors in memory.
+    """Return a loader of tensors in memory.
 
     Args:
         tensors: Tensors of shape ``(N, ...)`` with the same ``N``.
         batch_size: Rows in a batch.
         infinite: Never end; rows come in a new random order at each pass, all batches are full,
             and one epoch of training is one batch.
-        collate_fn: Makes a batch of a list of rows; with one, rows are taken one by one.
+        collate_fn: Builds a batch from a list of rows, which are then read one by one.
         shuffle: A new random order at each pass of a finite loader.
         drop_last: Leave out a last batch that is not full.
-        generator: Where random orders come from; torch's default generator if ``None``.
+        generator: The generator of random orders; torch's default generator if ``None``.
 
     Returns:
         A loader of tuples, one tensor of shape ``(batch_size, ...)`` for each tensor given.
@@ -69,7 +69,7 @@ def to_dataloader(
 
 
 def is_infinite(loader: Loader | None) -> bool:
-    """Whether a loader says that it never ends, so that one batch is one epoch.
+    """Whether a loader declares that it never ends, so that one step is one epoch.
 
     True for a loader, or a data set in it, with a true attribute ``infinite``, and for
     ``itertools.cycle``, ``count`` and endless ``repeat``.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 import torch
@@ -12,18 +11,19 @@ from torch.utils.data import Dataset
 
 from perceptrain_core.data.sampling import ProbaDist, check_proba_dist, draw_points
 from perceptrain_core.errors import DataError, ShapeError
+from perceptrain_core.option_checks import number_faults, refuse
 
 
 class R3Dataset(Dataset[Tensor]):
-    """Points of which an update keeps those that matter and draws the others anew.
+    """Points that an update resamples where their fitness is low.
 
     Daw, Bu, Wang, Perdikaris, Karpatne, "Mitigating propagation failures in physics-informed
     neural networks using retain-resample-release (R3) sampling", arXiv 2207.02338: points with a
     high fitness, usually the size of the residual there, are retained; the rest is released, and
-    as many are drawn from the distribution in their place. `R3Sampling` does it in
-    training, or call `update`.
+    as many are drawn from the distribution in their place. `R3Sampling` calls
+    `update` during training; or call it yourself.
 
-    An item is one point. Put the data set into a ``DataLoader``, give it to ``fit`` as it is, or
+    An item is one point. Put the data set into a ``DataLoader``, pass it to ``fit`` directly or
     in a dict of data: the epoch after an update trains on the new points. The tensor itself is
     changed, so that ``to_dataloader(dataset.features)`` sees them too. Workers of a
     ``DataLoader`` copy the points when an epoch starts, which is early enough; with
@@ -42,18 +42,17 @@ class R3Dataset(Dataset[Tensor]):
         n_released: Points that it drew anew.
 
     Raises:
-        DataError: There is nothing to draw from, ``n_samples`` is no whole number above 0, the
-            threshold is no finite number, or ``proba_dist`` gives no such tensor.
+        DataError: ``proba_dist`` is not a distribution or returns other points, ``n_samples`` is
+            not a positive integer, or the threshold is not a finite number.
     """
 
     def __init__(
         self, proba_dist: ProbaDist, n_samples: int, release_threshold: float = 0.1
     ) -> None:
         check_proba_dist(proba_dist)
-        if isinstance(n_samples, bool) or not isinstance(n_samples, int) or n_samples < 1:
-            raise DataError(f"n_samples must be a whole number of at least 1, not {n_samples!r}.")
-        if not isinstance(release_threshold, int | float) or not isfinite(release_threshold):
-            raise DataError(f"release_threshold must be a number, not {release_threshold!r}.")
+        faults = number_faults({"n_samples": n_samples}, whole=True, at_least=1)
+        faults += number_faults({"release_threshold": release_threshold})
+        refuse("R3Dataset", faults, DataError)
         self.proba_dist = proba_dist
         self.n_samples = n_samples
         self.release_threshold = float(release_threshold)
@@ -74,7 +73,7 @@ class R3Dataset(Dataset[Tensor]):
         return list(self.features[indices])
 
     def update(self, fitness_values: Tensor) -> None:
-        """Keep the points of high fitness, each in its row, and draw the others anew.
+        """Keep the points of high fitness, each in its row, and resample the others.
 
         Args:
             fitness_values: A number for each point, of shape ``(n_samples,)`` or
@@ -82,7 +81,7 @@ class R3Dataset(Dataset[Tensor]):
                 where it is NaN the point is released.
 
         Raises:
-            ShapeError: It has another shape, or is no tensor. Nothing is changed then.
+            ShapeError: It has another shape, or is not a tensor. Nothing is changed then.
             DataError: ``proba_dist`` gave other points than at the start. Nothing is changed then.
         """
         n = self.n_samples

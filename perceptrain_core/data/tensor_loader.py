@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from perceptrain_core.data.position.endless_order import EndlessOrder
 from perceptrain_core.errors import DataError
+from perceptrain_core.option_checks import number_faults, refuse
 
 # Rows gathered at a time: many batches share one index_select, and memory stays bounded.
 _BLOCK_ROWS = 8192
@@ -30,10 +31,10 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         infinite: Never end. Passes follow each other without a gap, each in a new random order
             (every row is seen before any is seen again), all batches are full, and one epoch of
             training is one batch.
-        drop_last: Leave out a last batch that is not full.
+        drop_last: Drop the last batch if it is not full.
         generator: Where random orders come from. By default from torch's default generator, of
             which an endless iteration takes one number only, when its first batch is asked for.
-        sampler: Gives the rows of each pass, in place of ``shuffle``.
+        sampler: Yields the rows of each pass; replaces ``shuffle``.
 
     Iterating gives tuples with one tensor of shape ``(batch_size, ...)`` for each tensor given.
     Without shuffling these are views of the data: do not change them in place.
@@ -80,21 +81,21 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         return self._endless(self._latest)
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the place of an infinite loader: that of the iterator most recently made of it.
+        """Return the position of an infinite loader: that of its most recent iterator.
 
         Returns:
-            Tensors and numbers; nothing before the first batch, and for a finite loader, which
-            starts anew at each pass.
+            Tensors and numbers. Empty before the first batch, and for a finite loader, which
+            restarts at each pass.
         """
         return (self._loaded or self._latest).state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next iterator that is made of an infinite loader go on from a place.
+        """Let the next iterator of an infinite loader continue from a saved position.
 
-        No batch before it is made again. ``batch_size`` may be another than it was.
+        Earlier batches are not built again. ``batch_size`` may differ from the saved one.
 
         Raises:
-            DataError: The place is one among another number of rows.
+            DataError: The position was saved for a different number of rows.
         """
         self._loaded = EndlessOrder(len(self.tensors[0]), self.generator, state)
 
@@ -163,5 +164,5 @@ def _check(tensors: tuple[Any, ...], batch_size: int) -> None:
         )
     if len(tensors[0]) == 0:
         raise DataError(f"The data are empty: shapes {shapes}. Give at least one row.")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise DataError(f"batch_size must be a whole number of at least 1, not {batch_size!r}.")
+    faults = number_faults({"batch_size": batch_size}, whole=True, at_least=1)
+    refuse("TensorLoader", faults, DataError)

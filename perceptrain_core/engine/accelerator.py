@@ -1,4 +1,4 @@
-"""The engines, for a custom training loop."""
+"""Devices and processes for a custom training loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from perceptrain_core.engine.choice import make_engine
 from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.engine.local import use_gpu
 from perceptrain_core.engine.protocol import Engine
-from perceptrain_core.errors import ConfigError, TrainingError
+from perceptrain_core.errors import TrainingError
+from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.parameters import parameters_of
 
 Value = TypeVar("Value")
@@ -39,11 +40,11 @@ class Accelerator:
 
     Args:
         nprocs: Processes that `distribute` starts. Under ``torchrun`` leave it at 1.
-        compute_setup: ``"cpu"``, ``"gpu"``, one for each process, or ``"auto"``.
-        log_setup: ``"cpu"`` or ``"auto"``: where `all_reduce_dict` leaves its tensors: on the
-            CPU, or on the device.
-        backend: Of ``torch.distributed``; ``"auto"`` is NCCL for GPUs, Gloo for CPUs.
-        dtype: For models and floating point data; ``None`` leaves them.
+        compute_setup: ``"cpu"``; ``"gpu"``, one per process; or ``"auto"``.
+        log_setup: ``"cpu"`` or ``"auto"``: whether `all_reduce_dict` returns its tensors on
+            the CPU or on the device.
+        backend: The backend of ``torch.distributed``; ``"auto"`` is NCCL for GPUs, Gloo for CPUs.
+        dtype: For models and floating point data; ``None`` keeps theirs.
 
     Raises:
         ConfigError: An argument is invalid.
@@ -57,18 +58,12 @@ class Accelerator:
         backend: str = "gloo",
         dtype: torch.dtype | None = None,
     ) -> None:
-        faults = {
-            f"nprocs={nprocs!r}: expected a whole number of at least 1": (
-                not isinstance(nprocs, int) or nprocs < 1
-            ),
-            f'compute_setup={compute_setup!r}: expected "cpu", "gpu" or "auto"': (
-                compute_setup not in ("cpu", "gpu", "auto")
-            ),
-            f'log_setup={log_setup!r}: expected "cpu" or "auto"': log_setup not in ("cpu", "auto"),
-        }
-        found = [text for text, wrong in faults.items() if wrong]
-        if found:
-            raise ConfigError("Accelerator: " + "; ".join(found) + ".")
+        faults = number_faults({"nprocs": nprocs}, whole=True, at_least=1)
+        if compute_setup not in ("cpu", "gpu", "auto"):
+            faults.append(f'compute_setup={compute_setup!r}: expected "cpu", "gpu" or "auto"')
+        if log_setup not in ("cpu", "auto"):
+            faults.append(f'log_setup={log_setup!r}: expected "cpu" or "auto"')
+        refuse("Accelerator", faults)
         self.nprocs = nprocs
         self.compute_setup = compute_setup
         self.log_setup = log_setup
@@ -77,7 +72,7 @@ class Accelerator:
         self._engine: Engine | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the engine: each process makes its own."""
+        """Leave out the engine: each process creates its own."""
         return {**vars(self), "_engine": None}
 
     @property
@@ -85,7 +80,7 @@ class Accelerator:
         """The engine of this process.
 
         Raises:
-            TrainingError: There is no such device or backend.
+            TrainingError: The device or backend is not available.
         """
         if self._engine is None:
             self._engine = make_engine(self.compute_setup, self.dtype, self.backend)
@@ -93,12 +88,12 @@ class Accelerator:
 
     @property
     def rank(self) -> int:
-        """The number of this process, from 0."""
+        """The rank of this process, counted from 0."""
         return self.engine.rank
 
     @property
     def world_size(self) -> int:
-        """How many processes there are."""
+        """The number of processes."""
         return self.engine.world_size
 
     @property
@@ -110,12 +105,12 @@ class Accelerator:
         """Prepare models, optimizers and loaders for this process.
 
         Args:
-            objects: A model comes back on the device, in several processes wrapped in
-                ``DistributedDataParallel``; an optimizer with its state there; a loader as the
-                share of this process. Anything else comes back as it is.
+            objects: A model is moved to the device, and wrapped in ``DistributedDataParallel`` if
+                there are several processes. The state of an optimizer is moved too. A loader is
+                replaced by this process's share. Anything else is returned unchanged.
 
         Returns:
-            What to use, in the same order: a tuple, or the thing itself if it is the only one.
+            The objects to use, in the same order; a tuple, unless there is only one object.
         """
         optimizers = [each for each in objects if isinstance(each, Optimizer)]
         models = [each for each in objects if isinstance(each, nn.Module)]
@@ -164,10 +159,10 @@ class Accelerator:
 
         Args:
             value: A tensor, or anything that can be pickled.
-            src: The process whose value it is.
+            src: The rank of the process.
 
         Raises:
-            TrainingError: There is no such process.
+            TrainingError: ``src`` is not the rank of a process.
         """
         if not 0 <= src < self.world_size:
             raise TrainingError(
@@ -176,21 +171,21 @@ class Accelerator:
         return self.engine.place(self.engine.gather(value)[src])  # type: ignore[no-any-return]
 
     def distribute(self, function: Callable[Parameters, Value]) -> Callable[Parameters, Value]:
-        """Let calls of a function run in ``nprocs`` processes; also as a decorator.
+        """Return a function that runs in ``nprocs`` processes when called; usable as a decorator.
 
-        Each process gets a copy of the arguments. With one process, or in one of several that
-        were started already, the function is just called.
+        Each process gets a copy of the arguments. With ``nprocs=1``, or inside one of several
+        processes that already run, the function is called directly.
 
         Returns:
-            A function that returns what it returned in the first process, and raises what it
-            raised in any.
+            A function that returns the result of the first process, and raises an error if any
+            process raises one.
         """
 
         @wraps(function)
         def distributed(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Value:
             if self.nprocs == 1 or self.world_size > 1:
                 return function(*args, **kwargs)
-            # The launcher takes a while to import, and few programs need it.
+            # Slow to import, and few programs need it.
             from perceptrain_core.engine.launch import run_in_processes
 
             if use_gpu(self.compute_setup):

@@ -1,4 +1,4 @@
-"""Which engine a run needs."""
+"""Choose the engine for a run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from perceptrain_core.engine.protocol import Engine
 def make_engine(
     compute_setup: str = "cpu", dtype: torch.dtype | None = None, backend: str = "auto"
 ) -> Engine:
-    """Make the engine for this process: alone, or one of several that work together.
+    """Create the engine of this process: for a single process, or for one of several.
 
     Args:
         compute_setup: ``"cpu"``, ``"gpu"``, or ``"auto"``.
-        dtype: For the model and floating point data; ``None`` leaves them.
-        backend: Of ``torch.distributed``; unused by a single process.
+        dtype: For the model and floating point data; ``None`` keeps theirs.
+        backend: The backend of ``torch.distributed``; unused by a single process.
 
     Raises:
-        TrainingError: There is no such device or backend.
+        TrainingError: The device or backend is not available.
     """
     if several_processes():
         return DistributedEngine(compute_setup, dtype, backend)

@@ -24,18 +24,18 @@ _LARGEST = 2**62
 
 
 class DistributedEngine(LocalEngine):
-    """Train in all processes of a group, this one among them.
+    """Train in all processes of a group, of which this is one.
 
-    ``torchrun``, or whatever else started the processes, has told each its place by environment
-    variables. The group is made here, unless it is there already.
+    Each process reads its rank from the environment variables set by ``torchrun`` or another
+    launcher. The process group is created here, unless it exists already.
 
     Args:
         compute_setup: ``"cpu"``; ``"gpu"``, one for each process of a machine; or ``"auto"``.
-        dtype: For the model and floating point data; ``None`` leaves them.
+        dtype: For the model and floating point data; ``None`` keeps theirs.
         backend: Of ``torch.distributed``; ``"auto"`` is NCCL for GPUs, Gloo for CPUs.
 
     Raises:
-        TrainingError: There is no GPU, or fewer than processes; or no such backend.
+        TrainingError: There are fewer GPUs than processes, or the backend is unknown.
     """
 
     def __init__(
@@ -51,13 +51,12 @@ class DistributedEngine(LocalEngine):
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
 
-    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> tuple[nn.Module, Any, Any]:
-        """Move the parts to the device; model and loss become those of the first process."""
+    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> None:
+        """Move the parts to the device, and copy the values of the first process to all."""
         super().prepare(model, optimizer, loss_fn)
         parts = (model, loss_fn, optimizer)
         parameters = [p.detach() for p in _trained(*parts)]
         _broadcast([*parameters, *buffers_of(*parts)])
-        return model, optimizer, loss_fn
 
     def shard(self, loader: Loader, even: bool) -> Loader:
         """Return this process's share of a loader, as `shard_loader` does."""
@@ -84,20 +83,20 @@ class DistributedEngine(LocalEngine):
         return values
 
     def broadcast(self, value: Value, src: int = 0) -> Value:
-        """Return the value of one process, by default the first, in all of them."""
+        """Return the value of process ``src`` in all processes."""
         holder = [value]
         dist.broadcast_object_list(holder, src=src)
         return holder[0]
 
     def _draw(self, generator: torch.Generator | None) -> int:
-        """Draw a number in every process, and return that of the first in all of them."""
+        """Draw a number in every process, and return the first process's number in all."""
         drawn = torch.randint(_LARGEST, (), generator=generator).to(self._scalars)
         dist.broadcast(drawn, src=0)
         return int(drawn.item())
 
     @property
     def _scalars(self) -> torch.device:
-        """Where single numbers are exchanged: NCCL alone knows no other than GPUs."""
+        """The device on which single numbers are exchanged: NCCL supports only GPUs."""
         return self.device if dist.get_backend() == "nccl" else torch.device("cpu")
 
 
@@ -109,7 +108,7 @@ def several_processes() -> bool:
 
 
 def require_gpus(processes: int) -> None:
-    """Check that each process of this machine can have a GPU of its own.
+    """Check that this machine has a GPU for each process.
 
     Raises:
         TrainingError: There are fewer.

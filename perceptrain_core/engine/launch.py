@@ -1,4 +1,4 @@
-"""A function run in several processes, started from the middle of a script."""
+"""Run a function in several processes, started from a script or a notebook."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 def run_in_processes(function: Callable[..., Result], nprocs: int, *args: Any) -> Result:
     """Call a function in new processes that ``torch.distributed`` connects.
 
-    Function and arguments go to each process as a copy, also lambdas and what a script or a
-    notebook defines. The script itself is not run again, so it needs no guard. Nothing of this
-    process changes: neither its environment nor its handlers of signals. The processes share the
-    threads that torch uses here, and end when this process does.
+    Each process gets a copy of the function and its arguments, including lambdas and anything
+    defined in a script or notebook. The script is not run again, so it needs no guard. The
+    environment and signal handlers of this process stay unchanged. The processes share the
+    threads that torch uses here, and end when this process ends.
 
     Args:
         function: Called in each process.
@@ -46,12 +46,12 @@ def run_in_processes(function: Callable[..., Result], nprocs: int, *args: Any) -
         args: Its arguments.
 
     Returns:
-        What it returned in the first process.
+        The result of the first process.
 
     Raises:
-        TrainingError: An argument cannot be copied, or a process died without a word.
-        KeyboardInterrupt: Ctrl-C, and the function did not return all the same.
-        Exception: What the function raised, in whichever process was first.
+        TrainingError: An argument cannot be pickled, or a process died without an error.
+        KeyboardInterrupt: Ctrl-C was pressed, and the function did not return.
+        Exception: The first error that the function raised in any process.
     """
     with tempfile.TemporaryDirectory(prefix="perceptrain-") as name:
         folder = Path(name)
@@ -89,7 +89,7 @@ def _pickled(*parts: Any) -> bytes:
         cloudpickle.register_pickle_by_value(module)
     file = io.BytesIO()
     try:
-        for part in parts:  # the second can be read only where the first has been heeded
+        for part in parts:  # reading the second requires the path set by the first
             cloudpickle.dump(part, file)
     except Exception as error:
         raise TrainingError(
@@ -105,7 +105,7 @@ def _pickled(*parts: Any) -> bytes:
 
 @contextmanager
 def _unchanged() -> Iterator[None]:
-    """Put back what the launcher changes in this process, and keep its log of failures silent."""
+    """Restore what the launcher changes in this process, and silence its log of failures."""
     environment = dict(os.environ)
     main = threading.current_thread() is threading.main_thread()
     handlers = {n: signal.getsignal(n) for s in _SIGNALS if (n := getattr(signal, s, None))}
@@ -126,7 +126,7 @@ def _unchanged() -> Iterator[None]:
 
 
 def _first_error(folder: Path, failed: ChildFailedError) -> BaseException:
-    """Give the error that a process left first: the others only missed that process."""
+    """Return the earliest error; those of the other processes follow from it."""
     left = sorted(folder.glob(f"{ERROR}*"), key=lambda path: path.stat().st_mtime_ns)
     for path in left:
         try:

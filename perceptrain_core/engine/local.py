@@ -33,8 +33,8 @@ class LocalEngine:
         self.device = torch.device("cuda" if use_gpu(compute_setup) else "cpu")
         self.dtype = dtype
 
-    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> tuple[nn.Module, Any, Any]:
-        """Move the model, the state of its optimizer, and the loss where it is a module."""
+    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> None:
+        """Move the model, the optimizer state, and the loss if it is a module."""
         before = [(p.device, p.dtype) for p in model.parameters()]
         model.to(device=self.device, dtype=self.dtype)
         if isinstance(loss_fn, nn.Module):
@@ -43,10 +43,9 @@ class LocalEngine:
         if moved and isinstance(optimizer, Optimizer) and optimizer.state:
             # Loading its own state casts it to the device and dtype of its parameters.
             optimizer.load_state_dict(optimizer.state_dict())
-        return model, optimizer, loss_fn
 
     def place(self, batch: Any) -> Any:
-        """Move a batch to the device; its floating point tensors take the dtype."""
+        """Move a batch to the device; and its floating point tensors to the dtype."""
         return data_to_device(batch, self.device, self.dtype)
 
     def shard(self, loader: Loader, even: bool) -> Loader:
@@ -68,7 +67,7 @@ class LocalEngine:
         """Return the value in a list."""
         return [value]
 
-    def broadcast(self, value: Value) -> Value:
+    def broadcast(self, value: Value, src: int = 0) -> Value:
         """Return the value."""
         return value
 
@@ -81,7 +80,7 @@ def use_gpu(compute_setup: str) -> bool:
     """
     if compute_setup == "gpu" and not torch.cuda.is_available():
         raise TrainingError(
-            'compute_setup="gpu", but torch finds no CUDA device. Use "auto" to take a GPU '
-            'only where there is one, or "cpu".'
+            'compute_setup="gpu", but torch finds no CUDA device. Use "auto" to use a GPU '
+            'only if there is one, or "cpu".'
         )
     return compute_setup != "cpu" and torch.cuda.is_available()

@@ -23,11 +23,13 @@ class Engine(Protocol):
     rank: int
     world_size: int
 
-    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> tuple[nn.Module, Any, Any]:
-        """Move model, optimizer and loss to the device, with equal values in all processes.
+    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> None:
+        """Move the parts to the device, in place, with equal values in all processes.
 
-        Returns:
-            The objects that the loop must use: the same ones, or wrappers.
+        Args:
+            model: The model.
+            optimizer: Any optimizer, or ``None``; only the state of torch's is moved.
+            loss_fn: The loss; it is moved if it is a module.
         """
         ...
 
@@ -65,6 +67,6 @@ class Engine(Protocol):
         """Return the value of each process, by rank."""
         ...
 
-    def broadcast(self, value: Value) -> Value:
-        """Return the value of the first process, in all of them."""
+    def broadcast(self, value: Value, src: int = 0) -> Value:
+        """Return the value of process ``src`` in all processes."""
         ...

@@ -20,10 +20,10 @@ TASK, RESULT, ERROR = "task.pkl", "result.pkl", "error-"
 
 
 def main(folder: Path, parent: int) -> int:
-    """Do the task of a folder, and leave there what came of it.
+    """Run the task in a folder, and write its result or error there.
 
     Args:
-        folder: Where the task is.
+        folder: The folder of the task.
         parent: The process that started this one.
 
     Returns:
@@ -47,20 +47,20 @@ def main(folder: Path, parent: int) -> int:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when the one that started it is gone, which may have been killed."""
+    """End this process when its parent has ended, even if the parent was killed."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
 
 
 def _portable(error: BaseException) -> BaseException:
-    """Give an error that another process can read: the same, where that can be."""
+    """Return an error that another process can unpickle: the same one if possible."""
     try:
         cloudpickle.loads(cloudpickle.dumps(error))
     except Exception:
-        told = TrainingError(f"{type(error).__name__}: {error}")
-        told.__notes__ = error.__notes__
-        return told
+        portable = TrainingError(f"{type(error).__name__}: {error}")
+        portable.__notes__ = error.__notes__
+        return portable
     return error
 
 
@@ -75,6 +75,6 @@ if __name__ == "__main__":
     leave_group()
     sys.stdout.flush()
     sys.stderr.flush()
-    # All is done and written. Were Python to take torch down in order, its threads that still wait
-    # for the other processes would abort this one now and then.
+    # The result is written. In an orderly shutdown, threads of torch that still wait for other
+    # processes would sometimes abort this one.
     os._exit(exit_code)

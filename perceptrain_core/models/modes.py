@@ -1,4 +1,4 @@
-"""Training or evaluation mode for a while, and then every submodule's own mode again."""
+"""Set training or evaluation mode temporarily, and restore the mode of every submodule."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import nn
 
 
 def training(*objects: Any) -> AbstractContextManager[None]:
-    """Put modules into training mode; objects that are no modules are passed over."""
+    """Put modules into training mode; other objects are ignored."""
     return _mode(True, objects)
 
 
 def evaluating(*objects: Any) -> AbstractContextManager[None]:
-    """Put modules into evaluation mode; objects that are no modules are passed over."""
+    """Put modules into evaluation mode; other objects are ignored."""
     return _mode(False, objects)
 
 

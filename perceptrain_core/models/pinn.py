@@ -21,7 +21,7 @@ class PINN(Model):
     """A network, and the equations that it must satisfy.
 
     Raissi, Perdikaris, Karniadakis, "Physics-informed neural networks", J. Comput. Phys. 378,
-    2019. Called with a dict of points it gives a dict of residuals, which a loss drives to
+    2019. Called with a dict of points, it returns a dict of residuals, which a loss drives to
     zero. ::
 
         def ode(t, u):  # u' = -u
@@ -112,7 +112,7 @@ class PINN(Model):
 
 
 def _points(name: str, value: Any) -> Tensor:
-    """Give points that record gradients, as an alias of those given."""
+    """Return an alias of the points that records gradients."""
     if not isinstance(value, Tensor) and isinstance(value, (tuple, list)) and len(value) == 1:
         (value,) = value
     if not isinstance(value, Tensor) or not value.is_floating_point():

@@ -1,4 +1,4 @@
-"""Bases for circuits as models; whatever library simulates them."""
+"""Base classes for quantum circuits as models, from any quantum library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class QuantumModel(Model):
     """A circuit with trainable parameters: the base of models from any quantum library.
 
     A subclass registers its parameters as ``nn.Parameter``, usually float64, and writes
-    ``expectation``, or ``forward``, or both. Nothing in the library asks for this base.
+    ``expectation``, or ``forward``, or both. The library does not require this base.
     """
 
     def expectation(self, inputs: Any) -> Tensor:
@@ -27,7 +27,7 @@ class QuantumModel(Model):
             the parameters.
 
         Raises:
-            NotImplementedError: The subclass has not written it.
+            NotImplementedError: The subclass does not implement it.
         """
         raise NotImplementedError(
             f"{type(self).__name__} has no expectation: write the method expectation(self, inputs) "
@@ -36,7 +36,7 @@ class QuantumModel(Model):
 
 
 class QNN(QuantumModel):
-    """A quantum neural network: what it gives for its inputs are expectation values.
+    """A quantum neural network, whose outputs are expectation values.
 
     A subclass writes ``expectation``; or ``forward`` alone, where that suits it better.
     """

@@ -24,6 +24,7 @@ from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.optimizers import NevergradOptimizer
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.optimizers.nevergrad.package import is_of_nevergrad
+from perceptrain_core.parameters import parameters_of
 from perceptrain_core.registry import get_callback, get_loss, get_optimizer
 from perceptrain_core.types import LossFunction
 
@@ -69,7 +70,7 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
         optimizer = get_optimizer(optimizer, model.parameters())
     if is_of_nevergrad(optimizer):
         optimizer = NevergradOptimizer(model.parameters(), optimizer)
-    owned = _parameters_of(optimizer)
+    owned = _owned_by(optimizer)
     own = list(model.parameters())
     if own and owned.isdisjoint(own):
         raise TrainingError(
@@ -80,9 +81,9 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
     return optimizer
 
 
-def _parameters_of(optimizer: Any) -> set[Tensor]:
+def _owned_by(optimizer: Any) -> set[Tensor]:
     if isinstance(optimizer, Optimizer):
-        return {p for group in optimizer.param_groups for p in group["params"]}
+        return set(parameters_of(optimizer))
     if is_search(optimizer):
         return set(optimizer.params)
     raise TrainingError(

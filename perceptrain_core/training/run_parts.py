@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.parameters import parameters_of
 from perceptrain_core.schedules.schedule import Schedule, make_schedule
 from perceptrain_core.training.steppers.choice import make_scaler
 from perceptrain_core.types import LossFunction
@@ -113,10 +114,8 @@ def extra_parameters(optimizer: Any, model: nn.Module, loss_fn: Any) -> list[nn.
     """
     if not isinstance(optimizer, Optimizer):
         return []
-    modules = [part for part in (model, loss_fn) if isinstance(part, nn.Module)]
-    known = {p for module in modules for p in module.parameters()}
-    every = [p for group in optimizer.param_groups for p in group["params"]]
-    return [p for p in every if isinstance(p, nn.Parameter) and p not in known]
+    known = set(parameters_of(model, loss_fn))
+    return [p for p in parameters_of(optimizer) if isinstance(p, nn.Parameter) and p not in known]
 
 
 def _plain_options(optimizer: Any) -> list[dict[str, Any]]:

@@ -117,7 +117,7 @@ def test_epoch_has_at_most_so_many_batches() -> None:
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_limit_below_one(limit: int) -> None:
-    with pytest.raises(DataError, match=f"number of at least 1, or None for all; not {limit}"):
+    with pytest.raises(DataError, match=f"={limit}: .*number of at least 1, or None for all"):
         Epochs([1], limit)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from perceptrain_core.errors import LossContractError
+from perceptrain_core.parameters import parameters_of
 from perceptrain_core.tensors import describe, graph_nodes
 
 _CONTRACT = "a loss is called as loss_fn(batch, model) and returns (loss, metrics)"
@@ -98,10 +99,9 @@ def warn_of_untrained(loss: Tensor, model: nn.Module, loss_fn: Any, optimizer: A
     Warns:
         UserWarning: A ``torch.nn.Parameter`` belongs to neither model, loss nor optimizer.
     """
-    groups = getattr(optimizer, "param_groups", None)
-    if groups is None:
+    if not hasattr(optimizer, "param_groups"):
         return
-    lost = untrained(loss, model, loss_fn, [p for group in groups for p in group["params"]])
+    lost = untrained(loss, model, loss_fn, parameters_of(optimizer))
     if lost:
         shapes = ", ".join(str(tuple(p.shape)) for p in lost)
         warnings.warn(
@@ -116,8 +116,7 @@ def untrained(
     loss: Tensor, model: nn.Module, loss_fn: Any, others: Iterable[Tensor] = ()
 ) -> list[nn.Parameter]:
     """Return the parameters that a loss depends on, except those of the modules and ``others``."""
-    modules = [part for part in (model, loss_fn) if isinstance(part, nn.Module)]
-    known = {p for module in modules for p in module.parameters()}.union(others)
+    known = {*parameters_of(model, loss_fn), *others}
     leaves = dict.fromkeys(_leaves(loss))
     return [p for p in leaves if isinstance(p, nn.Parameter) and p not in known]
 

@@ -16,6 +16,7 @@ from perceptrain_core.data import DictDataLoader
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.models.modes import training
 from perceptrain_core.optimizers.ask_tell import is_search
+from perceptrain_core.parameters import buffers_of, parameters_of
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import require_optimizer
 from perceptrain_core.training.contract.nonfinite_guard import LossGuard
@@ -99,10 +100,8 @@ def _keep_optimizer(undo: ExitStack, optimizer: Optimizer) -> None:
 
 def _keep_tensors(undo: ExitStack, parts: list[nn.Module], optimizer: Optimizer) -> None:
     """Copy parameters and buffers, and set gradients aside."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    parameters += [p for part in parts for p in part.parameters()]
-    buffers = [buffer for part in parts for buffer in part.buffers()]
-    for tensor in dict.fromkeys((*parameters, *buffers)):
+    parameters = parameters_of(optimizer, *parts)
+    for tensor in (*parameters, *buffers_of(*parts)):
         undo.callback(_copy, tensor, tensor.detach().clone())
     for parameter in parameters:
         undo.callback(setattr, parameter, "grad", parameter.grad)
