@@ -124,7 +124,7 @@ def perceptrain_weightings() -> list[Spec]:
         _weighting(
             "grad_norm_balance",
             "GradNormBalance",
-            "Inverse gradient norms, so that all terms pull equally hard (arXiv 2308.08468).",
+            "Weights inversely proportional to gradient norms (arXiv 2308.08468).",
         ),
         _weighting(
             "gradnorm",
@@ -132,7 +132,7 @@ def perceptrain_weightings() -> list[Spec]:
             "GradNorm: weights trained to balance the terms' training rates (arXiv 1711.02257).",
         ),
         _weighting(
-            "ntk", "NTK", "Inverse traces of the terms' neural tangent kernels (arXiv 2007.14527)."
+            "ntk", "NTK", "Weights from the traces of neural tangent kernels (arXiv 2007.14527)."
         ),
         _weighting(
             "relobralo",
@@ -152,7 +152,7 @@ def perceptrain_weightings() -> list[Spec]:
         _weighting(
             "uncertainty",
             "Uncertainty",
-            "Inverse of a learned variance of each term (arXiv 1705.07115).",
+            "Weights from a learned variance of each term (arXiv 1705.07115).",
         ),
         _weighting(
             "random",
