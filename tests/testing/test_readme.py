@@ -93,7 +93,7 @@ def test_a_readme_that_is_wrong(readme, old, new, fault):
     with pytest.raises(ConformanceError) as caught:
         check_readme(readme, "acme", shared_options=())
     title, *lines = str(caught.value).splitlines()
-    assert title == "The README of 'acme' is not true."
+    assert title == "The README of 'acme' is not correct."
     assert fault in "\n".join(lines)
 
 
