@@ -94,7 +94,7 @@ def test_nothing_to_train() -> None:
     [
         ("cosin", UnknownNameError, "'cosin'.*torch are: chained, .*, step;"),
         ("OneCycle", UnknownNameError, "Did you mean 'one_cycle'"),
-        ({"name": "step", "step_sise": 2}, OptionError, "'step_size'.*accepts: step_size, gamma, in"),
+        ({"name": "step", "step_sise": 2}, OptionError, "'step_size'.*accepts: step_size, gamma"),
         ({"name": "step", "step_size": 2, "last_epoch": 3}, OptionError, "'last_epoch'"),
         ({"name": "step", "step_size": 2, "monitor": "val_loss"}, OptionError, "'monitor'"),
         ("step", OptionError, "requires the option 'step_size'"),
