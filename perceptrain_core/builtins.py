@@ -24,10 +24,10 @@ def perceptrain_losses() -> list[Spec]:
         Spec(
             "grad_weighted",
             "perceptrain_core.losses.grad_weighted:GradWeightedLoss",
-            "Loss terms balanced by their gradients (arXiv 2001.04536). Batch: as the base loss.",
+            "Terms balanced by their gradients (arXiv 2001.04536). Batch: as for the base loss.",
         ),
         _loss("l1", "Mean absolute error.", _PAIR_OR_POINTS),
-        _loss("smooth_l1", "Smooth L1 loss: squared below beta, absolute above.", _PAIR_OR_POINTS),
+        _loss("smooth_l1", "Smooth L1 loss: squared below beta, linear above.", _PAIR_OR_POINTS),
         _loss("huber", "Huber loss: squared below delta, linear above.", _PAIR_OR_POINTS),
         _loss(
             "bce_with_logits",
@@ -103,7 +103,7 @@ def _searches() -> list[Spec]:
         _search("ngopt", "Nevergrad's automatic choice"),
         _search("one_plus_one", "(1+1) evolution strategy"),
         _search("pso", "Particle swarm optimization"),
-        _search("tbpsa", "Population control (TBPSA) for noisy losses"),
+        _search("tbpsa", "Test-based population-size adaptation for noisy losses"),
     ]
 
 
@@ -113,45 +113,51 @@ def _weighting(name: str, target: str, summary: str) -> Spec:
 
 @hookimpl
 def perceptrain_weightings() -> list[Spec]:
-    """Offer the built-in weightings of a loss's terms."""
+    """Offer the built-in weightings of loss terms."""
     return [
         _weighting("fixed", "Fixed", "Constant weights."),
         _weighting(
             "grad_weighted",
             "GradWeighted",
-            "Learning-rate annealing: largest over mean gradient (arXiv 2001.04536).",
+            "Learning-rate annealing: gradients balanced with a fixed term (arXiv 2001.04536).",
         ),
         _weighting(
             "grad_norm_balance",
             "GradNormBalance",
-            "Equal gradient norms for all terms (arXiv 2308.08468).",
+            "Weights inversely proportional to gradient norms (arXiv 2308.08468).",
         ),
         _weighting(
             "gradnorm",
             "GradNorm",
-            "GradNorm: weights trained to equalise training rates (arXiv 1711.02257).",
+            "GradNorm: weights trained to balance the terms' training rates (arXiv 1711.02257).",
         ),
         _weighting(
-            "ntk", "NTK", "Traces of the neural tangent kernel of each term (arXiv 2007.14527)."
+            "ntk", "NTK", "Weights from the traces of neural tangent kernels (arXiv 2007.14527)."
         ),
         _weighting(
             "relobralo",
             "ReLoBRaLo",
-            "Relative loss balancing with random lookback (arXiv 2110.09813).",
+            "Relative loss balancing: slow terms get more weight (arXiv 2110.09813).",
         ),
         _weighting(
             "softadapt",
             "SoftAdapt",
-            "Softmax of each term's recent rate of change (arXiv 1912.12355).",
+            "Softmax of the change of each term since the last update (arXiv 1912.12355).",
         ),
-        _weighting("dwa", "DWA", "Dynamic weight averaging of loss ratios (arXiv 1803.10704)."),
+        _weighting(
+            "dwa",
+            "DWA",
+            "Dynamic weight average: softmax of ratios of averages (arXiv 1803.10704).",
+        ),
         _weighting(
             "uncertainty",
             "Uncertainty",
-            "Learned uncertainty (variance) of each term (arXiv 1705.07115).",
+            "Weights from a learned variance of each term (arXiv 1705.07115).",
         ),
         _weighting(
-            "random", "RandomWeighting", "Random weights, redrawn at each step (arXiv 2111.10603)."
+            "random",
+            "RandomWeighting",
+            "Random weights, redrawn at each update (arXiv 2111.10603).",
         ),
     ]
 
@@ -161,9 +167,15 @@ def perceptrain_optimizers() -> list[Spec]:
     """Offer the optimizers of torch.optim and nevergrad, and Adam followed by L-BFGS."""
     return [
         *_searches(),
-        Spec("adadelta", "torch.optim:Adadelta", "Steps scaled by a window of past gradients."),
+        Spec(
+            "adadelta",
+            "torch.optim:Adadelta",
+            "Steps scaled by running averages of squared gradients and steps.",
+        ),
         Spec("adafactor", "torch.optim:Adafactor", "Adam with factored second moments."),
-        Spec("adagrad", "torch.optim:Adagrad", "Steps scaled by the sum of past gradients."),
+        Spec(
+            "adagrad", "torch.optim:Adagrad", "Steps scaled by the sum of squared past gradients."
+        ),
         Spec("adam", "torch.optim:Adam", "Adaptive moment estimation."),
         Spec(
             "adam_lbfgs",
@@ -173,15 +185,19 @@ def perceptrain_optimizers() -> list[Spec]:
         Spec("adamax", "torch.optim:Adamax", "Adam with the infinity norm."),
         Spec("adamw", "torch.optim:AdamW", "Adam with decoupled weight decay."),
         Spec("asgd", "torch.optim:ASGD", "Averaged stochastic gradient descent."),
-        Spec("lbfgs", "torch.optim:LBFGS", "Limited-memory quasi-Newton, for full batches."),
+        Spec("lbfgs", "torch.optim:LBFGS", "Limited-memory quasi-Newton method, for full batches."),
         Spec(
             "muon",
             "torch.optim:Muon",
-            "Orthogonalised momentum for 2D weights (torch 2.9 or later).",
+            "Orthogonalized momentum, for 2D weights only (torch 2.9 or later).",
         ),
         Spec("nadam", "torch.optim:NAdam", "Adam with Nesterov momentum."),
-        Spec("radam", "torch.optim:RAdam", "Adam with a rectified warm-up."),
-        Spec("rmsprop", "torch.optim:RMSprop", "Steps scaled by the root mean square gradient."),
+        Spec("radam", "torch.optim:RAdam", "Adam with a rectified adaptive learning rate."),
+        Spec(
+            "rmsprop",
+            "torch.optim:RMSprop",
+            "Steps scaled by a running average of squared gradients.",
+        ),
         Spec("rprop", "torch.optim:Rprop", "Steps by the sign of the gradient, for full batches."),
         Spec("sgd", "torch.optim:SGD", "Stochastic gradient descent, optionally with momentum."),
         Spec("sparse_adam", "torch.optim:SparseAdam", "Adam for sparse gradients."),
@@ -200,7 +216,7 @@ def perceptrain_callbacks() -> list[Spec]:
         Spec(
             "r3_sampling",
             "perceptrain_core.callbacks.r3_sampling:R3Sampling",
-            "Keep the worst points of an R3Dataset and resample the rest (arXiv 2207.02338).",
+            "Resample the points of an R3Dataset with small residuals (arXiv 2207.02338).",
         ),
         Spec(
             "write_metrics",
@@ -270,7 +286,7 @@ def perceptrain_callbacks() -> list[Spec]:
         Spec(
             "load_checkpoint",
             "perceptrain_core.callbacks.load_checkpoint:LoadCheckpoint",
-            "Load the weights of a checkpoint before training.",
+            "Load the model and the optimizer from a checkpoint before training.",
         ),
     ]
 

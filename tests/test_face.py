@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import pickle
+import pkgutil
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -119,6 +121,16 @@ def test_names_of_the_existing_package(module: str) -> None:
 
 def test_no_public_name_is_lost() -> None:
     assert {*PRIOR["perceptrain"].split(), *ADDED.split()} <= set(perceptrain.__all__)
+
+
+def test_the_reference_page_covers_every_public_name() -> None:
+    page = (FACE.parent / "docs" / "reference.md").read_text()
+    documented = set(re.findall(r"`(\w+)`", page))
+    for path in re.findall(r"^::: (\S+)", page, re.MULTILINE):
+        assert path.startswith("perceptrain.")
+        documented |= {path.rpartition(".")[2], *getattr(pkgutil.resolve_name(path), "__all__", ())}
+    assert set(perceptrain.__all__) <= documented
+    assert "perceptrain_core" not in page
 
 
 def test_kept_paths_lead_to_the_names_of_today() -> None:

@@ -22,7 +22,7 @@ def demo(
 
     from perceptrain_core.training.run_folder import unused
 
-    torch.set_num_threads(1)  # networks this small wait for a second thread more than they gain
+    torch.set_num_threads(1)  # more threads slow down networks this small
     folder = unused(folder)
     folder.mkdir(parents=True)
     _list_losses()
@@ -32,7 +32,7 @@ def demo(
     output.write_table(table[0], rows)
     with (folder / "summary.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(table)
-    print("\nThe errors are relative to the exact solution, in the L2 norm. Look at:")
+    print("\nErrors are relative L2 errors against the exact solution. Plots:")
     for path in sorted(folder.rglob("*.png")):
         print(f"  {path}")
 
@@ -52,7 +52,7 @@ def _require_extras() -> None:
 def _list_losses() -> None:
     from perceptrain_core.registry import registry
 
-    print("Losses that are installed (perceptrain list-losses):\n")
+    print("Installed losses (perceptrain list-losses):\n")
     losses = registry().losses
     output.write_table(("NAME", "SUMMARY"), [(n, losses[n].summary) for n in losses])
 
@@ -60,7 +60,7 @@ def _list_losses() -> None:
 def _digits(folder: Path) -> tuple[str, ...]:
     from perceptrain_core.cli.demo_digits import FILE, RUN, train_digits
 
-    print(f"\nHandwritten digits, as by: perceptrain train {folder / FILE}\n")
+    print(f"\nHandwritten digits, as in: perceptrain train {folder / FILE}\n")
     print("\n".join(f"    {line}" for line in RUN.splitlines()), end="\n\n")
     loss, result, seconds = train_digits(folder)
     return "digits", loss, f"{seconds:.1f}", result
@@ -73,9 +73,8 @@ def _helmholtz(folder: Path) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     solutions, histories = {}, {}
     for name, loss_fn in losses.items():
-        print(f"\nThe Helmholtz equation, two terms, with the loss {name}:\n")
+        print(f"\nThe Helmholtz equation, a loss with two terms, with {name}:\n")
         solutions[name], error, histories[name], seconds = solve(loss_fn)
-        result = f"error {error:.3g}"
-        rows.append(("helmholtz", name, f"{seconds:.1f}", result))
+        rows.append(("helmholtz", name, f"{seconds:.1f}", f"error {error:.3g}"))
     draw(solutions, histories, folder / "helmholtz.png")
     return rows

@@ -39,13 +39,13 @@ seed = 0
 
 
 def train_digits(folder: Path) -> tuple[str, str, float]:
-    """Train on four fifths of the images, and count the right answers on the others.
+    """Train on four fifths of the images, and compute the accuracy on the others.
 
     Args:
-        folder: Where the run file and the run go.
+        folder: The folder for the run file and the run folder.
 
     Returns:
-        The name of the loss, the result in words, and the seconds it took.
+        The name of the loss, the result as text, and the training time in seconds.
     """
     path = folder / FILE
     path.write_text(RUN, encoding="utf-8")
@@ -61,5 +61,5 @@ def train_digits(folder: Path) -> tuple[str, str, float]:
 
 def _accuracy(model: torch.nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> float:
     with torch.no_grad():
-        hits = model(inputs).argmax(dim=1) == labels
-    return float(hits.float().mean())
+        correct = model(inputs).argmax(dim=1) == labels
+    return float(correct.float().mean())

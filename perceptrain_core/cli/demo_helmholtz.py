@@ -1,9 +1,9 @@
-"""The second part of the demo: a differential equation whose two terms fight each other.
+"""The second part of the demo: a differential equation with two competing loss terms.
 
 The Helmholtz problem of arXiv 2001.04536 on a smaller scale: ``u_xx + u_yy + u = q`` on the square
 ``[-1, 1]^2`` with ``u = 0`` on its boundary, and ``q`` such that
-``u = sin(pi x) sin(2 pi y)``. The residual is large where the boundary term is small, so a plain
-sum of both hardly sees the boundary; annealed weights do.
+``u = sin(pi x) sin(2 pi y)``. The residual is much larger than the boundary term, so a plain sum
+of both hardly trains on the boundary. Annealed weights balance the two.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Points:
 
 
 class Standardized(nn.Module):
-    """A network that sees its inputs with deviation 1, as the paper's do."""
+    """A network that scales its inputs to standard deviation 1, as in the paper."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,18 +51,18 @@ class Standardized(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, points: Tensor) -> Tensor:
-        """Give ``u`` of shape ``(N, 1)`` at points of shape ``(N, 2)`` in the square."""
+        """Return ``u`` of shape ``(N, 1)`` at points of shape ``(N, 2)`` in the square."""
         u: Tensor = self.network(sqrt(3) * points)
         return u
 
 
 def exact(points: Tensor) -> Tensor:
-    """The solution, of shape ``(N, 1)``."""
+    """Return the exact solution, of shape ``(N, 1)``."""
     return torch.sin(pi * points[:, :1]) * torch.sin(2 * pi * points[:, 1:])
 
 
 def equation(points: Tensor, network: nn.Module) -> Tensor:
-    """The residual of the equation."""
+    """Return the residual of the equation."""
     u: Tensor = network(points)
     (gradient,) = torch.autograd.grad(u.sum(), points, create_graph=True)
     laplacian = torch.zeros_like(u)
@@ -75,17 +75,17 @@ def equation(points: Tensor, network: nn.Module) -> Tensor:
 
 
 def boundary(points: Tensor, network: nn.Module) -> Tensor:
-    """The residual of the boundary condition."""
+    """Return the residual of the boundary condition."""
     residual: Tensor = network(points)
     return residual
 
 
 def solve(loss_fn: Any) -> tuple[Tensor, float, list[dict[str, float]], float]:
-    """Train a network, the same and on the same points for every loss.
+    """Train a network with a loss; the seed makes the network and the points always the same.
 
     Returns:
-        The solution on a grid of shape ``(101, 101)``, its relative L2 error, the history of the
-        training, and the seconds it took.
+        The solution on a grid of shape ``(101, 101)``, its relative L2 error, the history, and
+        the training time in seconds.
     """
     torch.manual_seed(0)
     model = PINN(Standardized(), {"pde": equation, "boundary": boundary})
@@ -105,7 +105,7 @@ def solve(loss_fn: Any) -> tuple[Tensor, float, list[dict[str, float]], float]:
 def draw(
     solutions: dict[str, Tensor], histories: dict[str, list[dict[str, float]]], path: Path
 ) -> None:
-    """Draw the exact solution, the error of each other one, and the terms over the steps."""
+    """Plot the exact solution, the error with each loss, and the terms over the steps."""
     from matplotlib.figure import Figure
 
     truth = exact(_grid()).reshape(101, 101)
@@ -127,8 +127,8 @@ def draw(
     figure.savefig(path, dpi=110)
 
 
-def _image(figure: Any, axes: Any, values: Tensor, title: str, **colours: Any) -> None:
-    image = axes.imshow(values.T.numpy(), extent=(-1, 1, -1, 1), origin="lower", **colours)
+def _image(figure: Any, axes: Any, values: Tensor, title: str, **colors: Any) -> None:
+    image = axes.imshow(values.T.numpy(), extent=(-1, 1, -1, 1), origin="lower", **colors)
     axes.set(title=title, xlabel="x", ylabel="y")
     figure.colorbar(image, ax=axes, shrink=0.8)
 

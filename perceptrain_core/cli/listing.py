@@ -41,16 +41,16 @@ def listing_of(kind: Kind) -> Callable[..., None]:
         if distribution is not None:
             own = installed(distribution)
             entries = {name: e for name, e in entries.items() if e.distribution == own}
-        found = {name: entry for name, entry in entries.items() if _matches(entry, pattern)}
+        matches = {name: entry for name, entry in entries.items() if _matches(entry, pattern)}
         if json:
-            output.write_json([described(name, entry) for name, entry in found.items()])
-        elif found:
-            rows = [(name, origin(entry), entry.summary) for name, entry in found.items()]
+            output.write_json([described(name, entry) for name, entry in matches.items()])
+        elif matches:
+            rows = [(name, origin(entry), entry.summary) for name, entry in matches.items()]
             output.write_table(("NAME", "FROM", "SUMMARY"), rows)
-        if not found:
-            output.note(_nothing(kind, pattern, entries, distribution))
-            asked = pattern is not None or distribution is not None
-            raise typer.Exit(output.FAILED if asked else output.GOOD)
+        if not matches:
+            output.note(_no_matches(kind, pattern, entries, distribution))
+            filtered = pattern is not None or distribution is not None
+            raise typer.Exit(output.FAILED if filtered else output.GOOD)
 
     listing.__doc__ = f"List all {kind.plural}, built-in and from plugins."
     return listing
@@ -74,7 +74,7 @@ def origin(entry: Entry) -> str:
 
 
 def described(name: str, entry: Entry) -> dict[str, Any]:
-    """Return an entry as JSON, with the name to use for it."""
+    """Return the JSON object of an entry, under the name that a listing shows."""
     return {
         "name": name,
         "qualified_name": entry.qualified_name,
@@ -90,8 +90,8 @@ def target_text(entry: Entry) -> str:
     target = entry.target
     if isinstance(target, str):
         return target
-    named = target if hasattr(target, "__qualname__") else type(target)
-    return f"{named.__module__}:{named.__qualname__}"
+    definition = target if hasattr(target, "__qualname__") else type(target)
+    return f"{definition.__module__}:{definition.__qualname__}"
 
 
 def installed(distribution: str) -> str:
@@ -118,7 +118,7 @@ def _matches(entry: Entry, pattern: str | None) -> bool:
     return any(wanted in text.lower() for text in (entry.qualified_name, entry.summary))
 
 
-def _nothing(
+def _no_matches(
     kind: Kind, pattern: str | None, entries: Mapping[str, Entry], distribution: str | None
 ) -> str:
     if not entries and distribution:

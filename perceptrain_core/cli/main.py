@@ -37,7 +37,7 @@ class _Group(TyperGroup):
             output.note("Aborted.")
             code = output.FAILED
         except Exception as error:
-            if not _is_typers(error):
+            if not _belongs_to_typer(error):
                 raise
             code = output.report_usage(error)
         sys.exit(code)
@@ -51,13 +51,13 @@ class _Group(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(output.GOOD) from None
         except Exception as error:
-            if _is_typers(error):
+            if _belongs_to_typer(error):
                 raise
             raise typer.Exit(output.report(error, debug=ctx.params["debug"])) from None
 
 
-def _is_typers(error: Exception) -> bool:
-    """Whether typer handles it: a usage error or an exit."""
+def _belongs_to_typer(error: Exception) -> bool:
+    """Whether an error is a usage error or an exit, which typer handles."""
     return isinstance(error, typer.Abort) or hasattr(error, "exit_code")
 
 
@@ -69,8 +69,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"perceptrain {__version__}")
         raise typer.Exit
 
@@ -103,7 +103,7 @@ app.command(rich_help_panel="Plugins")(new_plugin)
 def main() -> None:
     """Run the command line, and exit."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal may lack characters of a summary
+        if isinstance(stream, TextIOWrapper):  # a terminal may not support every character
             stream.reconfigure(errors="replace")
     app(prog_name="perceptrain")
 

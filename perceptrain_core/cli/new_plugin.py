@@ -12,7 +12,7 @@ import typer
 _PREFIX = "perceptrain-"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
-#: Each file of the plugin, by its template; ``$module`` stands for the name of the package.
+#: The files of a plugin and their templates; ``$module`` is replaced by the package name.
 _FILES = {
     "pyproject.toml": "pyproject.toml",
     "README.md": "README.md",
@@ -36,7 +36,7 @@ def new_plugin(
         from perceptrain_core.errors import ConfigError
 
         raise ConfigError(
-            f"{root} exists already; nothing was written. Choose another name, or another folder "
+            f"{root} already exists; nothing was written. Choose another name, or another folder "
             "with --dir."
         )
     write_plugin(root, distribution)
@@ -56,19 +56,19 @@ def write_plugin(root: Path, distribution: str) -> None:
     from importlib.resources import files  # slow to import, and listings do not need it
 
     module = distribution.replace("-", "_")
-    words = {"distribution": distribution, "module": module, "name": _loss_name(distribution)}
+    values = {"distribution": distribution, "module": module, "name": _loss_name(distribution)}
     templates = files("perceptrain_core.cli") / "plugin_template"
     for target, source in _FILES.items():
-        path = root / Template(target).substitute(words)
+        path = root / Template(target).substitute(values)
         path.parent.mkdir(parents=True, exist_ok=True)
         text = (templates / f"{source}.template").read_text(encoding="utf-8") if source else ""
-        path.write_text(Template(text).substitute(words), encoding="utf-8")
+        path.write_text(Template(text).substitute(values), encoding="utf-8")
 
 
 def _checked(name: str) -> str:
-    plain = re.sub(r"[._-]+", "-", name.strip().lower()).removeprefix(_PREFIX)
-    if _NAME.fullmatch(plain) and plain != "core":
-        return plain
+    short = re.sub(r"[._-]+", "-", name.strip().lower()).removeprefix(_PREFIX)
+    if _NAME.fullmatch(short) and short != "core":
+        return short
     from perceptrain_core.errors import ConfigError
 
     raise ConfigError(
@@ -78,7 +78,7 @@ def _checked(name: str) -> str:
 
 
 def _loss_name(distribution: str) -> str:
-    """Name the loss after the plugin, which is unlikely to clash with another loss."""
+    """Return a name for the loss, after the plugin, so that it differs from built-in names."""
     from perceptrain_core.registry import registry
 
     name = distribution.removeprefix(_PREFIX).replace("-", "_")

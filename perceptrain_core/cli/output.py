@@ -17,9 +17,11 @@ from perceptrain_core.errors import (
     UnknownNameError,
 )
 
+#: Exit codes.
 GOOD, FAILED, WRONG_CALL = 0, 1, 2
 
-_CALLERS_FAULT = (
+#: Errors that exit with WRONG_CALL: the command line or the run file must be corrected.
+_WRONG_CALLS = (
     AmbiguousNameError,
     ConfigError,
     OptionError,
@@ -33,7 +35,7 @@ _NARROWEST = 24
 def write_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write aligned columns.
 
-    In a terminal the last column is wrapped at its width; elsewhere each row is one line.
+    In a terminal, the last column is wrapped to fit the width; otherwise each row is one line.
 
     Args:
         headers: The names of the columns.
@@ -61,7 +63,7 @@ def _wrapped(text: str, indent: int) -> list[str]:
 def _terminal_width() -> int:
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns
-    except (OSError, ValueError):  # a pipe, a file, or no real stream at all
+    except (OSError, ValueError):  # a pipe, a file, or a stream without a file number
         return 0
 
 
@@ -103,7 +105,7 @@ def report(error: Exception, *, debug: bool) -> int:
     else:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         note(f"Unexpected error: {reason}\nRun 'perceptrain --debug ...' to see the traceback.")
-    return WRONG_CALL if isinstance(error, _CALLERS_FAULT) else FAILED
+    return WRONG_CALL if isinstance(error, _WRONG_CALLS) else FAILED
 
 
 def report_usage(error: Any) -> int:

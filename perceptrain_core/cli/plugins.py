@@ -1,4 +1,4 @@
-"""``perceptrain plugins``: the installed plugins, what they provide, and which failed."""
+"""``perceptrain plugins``: the installed plugins, what they offer, and which failed."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def plugins(
     from perceptrain_core.registry import registry
 
     with output.foreign_code():
-        found = list(registry().plugins)
+        shown = list(registry().plugins)
     if distribution is not None:
         wanted = installed(distribution)
-        found = [plugin for plugin in found if plugin.distribution == wanted]
+        shown = [plugin for plugin in shown if plugin.distribution == wanted]
     if json:
-        output.write_json([_facts(plugin) for plugin in found])
+        output.write_json([_facts(plugin) for plugin in shown])
     else:
         headers = ("DISTRIBUTION", "VERSION", "STATUS", "IMPORT", "PROVIDES")
-        output.write_table(headers, map(_row, found))
+        output.write_table(headers, map(_row, shown))
         if distribution is not None:
-            _write_names(found)
-    if any(plugin.status == "failed" for plugin in found):
+            _write_names(shown)
+    if any(plugin.status == "failed" for plugin in shown):
         raise typer.Exit(output.FAILED)
 
 
-def _write_names(found: list[Plugin]) -> None:
+def _write_names(plugins: list[Plugin]) -> None:
     """Write the name, target and summary of everything that plugins offer."""
     from perceptrain_core.registry import KINDS, registry
 
-    own = {entry for plugin in found for group in plugin.provides.values() for entry in group}
+    own = {entry for plugin in plugins for group in plugin.provides.values() for entry in group}
     rows = [
         (kind.singular, name, target_text(entry), entry.summary)
         for kind in KINDS

@@ -40,7 +40,7 @@ def _facts(name: str, entry: Entry) -> dict[str, Any]:
     target = entry.load()
     file, line = _place(target)
     signature = entry.signature()
-    rest = (
+    extra = (
         [p for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD] if signature else []
     )
     return {
@@ -50,7 +50,7 @@ def _facts(name: str, entry: Entry) -> dict[str, Any]:
         "line": line,
         "options": None
         if signature is None
-        else [_option(parameter) for parameter in [*entry.options().values(), *rest]],
+        else [_option(parameter) for parameter in [*entry.options().values(), *extra]],
         "doc": inspect.cleandoc(_definition(target).__doc__ or ""),
     }
 
@@ -71,7 +71,7 @@ def _place(target: Any) -> tuple[str | None, int | None]:
     definition = inspect.unwrap(_definition(target))
     try:
         return inspect.getsourcefile(definition), inspect.getsourcelines(definition)[1]
-    except (OSError, TypeError):  # compiled, or made in a session
+    except (OSError, TypeError):  # compiled, or defined in an interactive session
         return None, None
 
 

@@ -43,20 +43,20 @@ def train(
     from perceptrain_core.runs.build import build_run
     from perceptrain_core.runs.read import read_run_file
 
-    with _warnings_as_notes():
+    with _one_line_warnings():
         run = build_run(read_run_file(run_file, overrides or []), run_file)
         verbose = run.trainer.config.verbose
         if verbose:
-            _describe(run)
+            _write_parts(run)
         if dry_run:
-            _try(run, verbose)
+            _try_one_batch(run, verbose)
             return
         folder = run.train(resume)
         results = run.test() if run.splits.test is not None else {}
     if run.trainer.history:
         draw_curves(folder)
     if verbose:
-        _conclude(results, _short(folder))
+        _write_results(results, _short(folder))
     else:
         print(_short(folder))
     if run.trainer.stop_signal is not None:
@@ -64,19 +64,19 @@ def train(
 
 
 def draw_curves(folder: Path) -> None:
-    """Draw the curves of a run folder; without matplotlib, print a note."""
+    """Plot the curves of a run to its folder; without matplotlib, print a note."""
     from perceptrain_core.analysis.curves import plot_run
     from perceptrain_core.errors import MissingDependencyError
 
     try:
         plot_run(folder)
     except MissingDependencyError as error:
-        output.note(f"No picture of the curves. {error}")
+        output.note(f"The curves were not plotted. {error}")
 
 
 @contextmanager
-def _warnings_as_notes() -> Iterator[None]:
-    """Show warnings as one line, without the source line that raised them."""
+def _one_line_warnings() -> Iterator[None]:
+    """Show each warning as one line, without the source line that issued it."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: output.note(
             f"Warning: {' '.join(str(message).split())}"
@@ -84,26 +84,26 @@ def _warnings_as_notes() -> Iterator[None]:
         yield
 
 
-def _try(run: Run, verbose: bool) -> None:
+def _try_one_batch(run: Run, verbose: bool) -> None:
     results = run.try_one_batch()
     if verbose:
         output.write_table(("METRIC", "ONE BATCH"), _rows(results))
-        print("\nDry run: everything fits together; nothing was written.")
+        print("\nDry run passed: one batch was evaluated, no files were written.")
 
 
-def _conclude(results: dict[str, float], folder: Path) -> None:
+def _write_results(results: dict[str, float], folder: Path) -> None:
     print()
     if results:
         output.write_table(("METRIC", "TEST DATA"), _rows(results))
         print()
-    print(f"Everything of this run is in {folder}")
+    print(f"The results of this run are in {folder}")
 
 
 def _rows(results: dict[str, float]) -> list[tuple[str, str]]:
     return [(name, f"{value:.6g}") for name, value in results.items()]
 
 
-def _describe(run: Run) -> None:
+def _write_parts(run: Run) -> None:
     from perceptrain_core.models import num_parameters
 
     trainer, table = run.trainer, run.run_file
@@ -128,7 +128,7 @@ def _without_folder(name: str) -> str:
 
 def _supplier(entry: dict[str, str] | None) -> str:
     if entry is None or "distribution" not in entry:
-        return "of your own"
+        return "your own"
     return f"from {entry['distribution']} {entry.get('version', '')}".rstrip()
 
 

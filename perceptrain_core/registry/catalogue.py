@@ -1,4 +1,4 @@
-"""All names of one kind, as a mapping."""
+"""`Catalogue`: all names of one kind, as a mapping."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class Catalogue(Mapping[str, "Entry"]):
     Args:
         kind: The kind of the entries.
         entries: The entries.
-        plugins: All plugins, for the message about an unknown name.
+        plugins: All plugins; the error for an unknown name lists those that did not load.
     """
 
     def __init__(self, kind: Kind, entries: Iterable[Entry], plugins: Iterable[Plugin]) -> None:
         self._kind = kind
         self._plugins = plugins
         self._qualified = {entry.qualified_name: entry for entry in entries}
-        claims: dict[str, list[Entry]] = {}
+        same_name: dict[str, list[Entry]] = {}
         for entry in self._qualified.values():
-            claims.setdefault(entry.name, []).append(entry)
+            same_name.setdefault(entry.name, []).append(entry)
         self._ambiguous = {}
         self._short = {}
-        for name, claimants in claims.items():
-            winner = _winner(claimants)
-            if winner is None:
-                self._ambiguous[name] = claimants
+        for name, candidates in same_name.items():
+            owner = _owner(candidates)
+            if owner is None:
+                self._ambiguous[name] = candidates
             else:
-                self._short[name] = winner
+                self._short[name] = owner
         shown = {
             entry.name if self._short.get(entry.name) is entry else qualified: entry
             for qualified, entry in self._qualified.items()
@@ -96,15 +96,15 @@ class Catalogue(Mapping[str, "Entry"]):
         return "\n".join(lines)
 
 
-def _winner(claimants: list[Entry]) -> Entry | None:
-    builtin = [entry for entry in claimants if entry.distribution == BUILTIN_DISTRIBUTION]
-    if builtin:
-        return builtin[0]
-    return claimants[0] if len(claimants) == 1 else None
+def _owner(candidates: list[Entry]) -> Entry | None:
+    """Return the entry that a short name stands for: the only one, or the built-in."""
+    if len(candidates) == 1:
+        return candidates[0]
+    return next((e for e in candidates if e.distribution == BUILTIN_DISTRIBUTION), None)
 
 
 def _reference_hint(name: str) -> str:
     if name.endswith(".py"):
-        return f" To name something in a file, write '{name}:NAME'."
+        return f" To refer to a class or function in a file, write '{name}:NAME'."
     module, dot, attribute = name.rpartition(".")
-    return f" To name something in a module, write '{module}:{attribute}'." if dot else ""
+    return f" To refer to an attribute of a module, write '{module}:{attribute}'." if dot else ""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from importlib_metadata import Distribution
 
 GROUP = "perceptrain"
-_NOT_OF_NAME = re.compile(r"[^A-Za-z0-9._-]")  # where the name of a requirement ends
-_OF_EXTRA = re.compile(r";.*\bextra\b")
+_END_OF_NAME = re.compile(r"[^A-Za-z0-9._-]")  # of a requirement, "torch>=2.6"
+_EXTRA = re.compile(r";.*\bextra\b")
 _SECTION = f"[{GROUP}]"
 
 
@@ -34,30 +34,31 @@ def find_sources(
     Args:
         path: The folders to search; by default those of ``sys.path``, without the working
             directory that an interactive session puts there as ``""``.
-        reserved: Names that no distribution may have.
+        reserved: Names that a distribution must not have.
 
     Returns:
-        One source for each entry point, sorted by distribution and name. What is wrong with a
-        distribution is in the ``error`` of its source.
+        One source for each entry point, sorted by distribution and name. If a distribution is
+        broken, the ``error`` of its source says why.
     """
-    # A folder that does not exist, such as the standard library's zip, would import zipfile.
+    # For a missing path, such as the standard library's zip, importlib_metadata imports zipfile.
     folders = [os.fspath(f) for f in (sys.path if path is None else path) if os.path.exists(f)]
     requirements.cache_clear()
     installed = list(importlib_metadata.distributions(path=folders))
-    named, unnamed = _by_name(installed)
-    same = _by_folder_name(installed)
-    place = {distribution: number for number, distribution in enumerate(installed)}
+    named, broken = _by_name(installed)
+    same_folder_name = _by_folder_name(installed)
+    position = {distribution: number for number, distribution in enumerate(installed)}
     sources: dict[str, list[Source]] = {}
     for name, own in named.items():
         try:
-            owner, version = _owner(sorted({*own, *same.get(name, ())}, key=place.__getitem__))
+            candidates = {*own, *same_folder_name.get(name, ())}
+            owner, version = _owner(sorted(candidates, key=position.__getitem__))
             sources[name] = list(_read(name, owner, version, reserved))
         except Exception as error:
-            unnamed.append(_broken(own[0], error))
-    # A failed uninstall leaves a folder without readable metadata beside a good one.
-    found = [source for group in sources.values() for source in group]
-    found += {s.distribution: s for s in unnamed if s.distribution not in sources}.values()
-    return sorted(found, key=lambda source: (source.distribution, source.name))
+            broken.append(_broken(own[0], error))
+    # A failed uninstall may leave a broken folder beside a good one, so report only the others.
+    result = [source for group in sources.values() for source in group]
+    result += {s.distribution: s for s in broken if s.distribution not in sources}.values()
+    return sorted(result, key=lambda source: (source.distribution, source.name))
 
 
 @functools.cache
@@ -65,20 +66,20 @@ def requirements(distribution: str) -> Mapping[str, str]:
     """Return the installed versions of the requirements of a distribution, without extras.
 
     Args:
-        distribution: Its name; one that is not installed requires nothing.
+        distribution: Its name. If it is not installed, the result is empty.
 
     Returns:
-        The version of each requirement that is installed, by its name.
+        The version of each installed requirement, by name.
     """
-    found = {}
-    # Metadata may be broken in many ways, and recording versions must not stop a run.
+    versions = {}
+    # Recording versions must not stop a run, and metadata may be broken in many ways.
     with contextlib.suppress(Exception):
         for line in importlib_metadata.requires(distribution) or ():
-            name = normalised(_NOT_OF_NAME.split(line)[0])
-            if not _OF_EXTRA.search(line):
+            name = normalised(_END_OF_NAME.split(line)[0])
+            if not _EXTRA.search(line):
                 with contextlib.suppress(Exception):
-                    found[name] = importlib_metadata.version(name)
-    return found
+                    versions[name] = importlib_metadata.version(name)
+    return versions
 
 
 def _has_group(distribution: Distribution) -> bool:
@@ -94,47 +95,47 @@ def _has_group(distribution: Distribution) -> bool:
 def _by_name(
     installed: Iterable[Distribution],
 ) -> tuple[dict[str, list[Distribution]], list[Source]]:
-    """Return possible plugins by name, and a failed source for each without a name."""
+    """Return possible plugins by name, and a failed source for each whose name is unreadable."""
     named: dict[str, list[Distribution]] = {}
-    unnamed: list[Source] = []
+    broken: list[Source] = []
     for distribution in installed:
         try:
             if _has_group(distribution):
                 name = normalised(_metadata(distribution, "Name"))
                 named.setdefault(name, []).append(distribution)
         except Exception as error:
-            unnamed.append(_broken(distribution, error))
-    return named, unnamed
+            broken.append(_broken(distribution, error))
+    return named, broken
 
 
 def _by_folder_name(installed: Iterable[Distribution]) -> dict[str, list[Distribution]]:
-    """Return distributions by the name in their folder's name, ``NAME-VERSION.dist-info``."""
-    found: dict[str, list[Distribution]] = {}
+    """Return distributions by the first part of their folder, ``NAME-VERSION.dist-info``."""
+    by_name: dict[str, list[Distribution]] = {}
     for distribution in installed:
         stem, _, _ = PurePath(str(distribution)).stem.partition("-")
-        found.setdefault(normalised(stem), []).append(distribution)
-    return found
+        by_name.setdefault(normalised(stem), []).append(distribution)
+    return by_name
 
 
-def _owner(same: list[Distribution]) -> tuple[Distribution, str]:
+def _owner(candidates: list[Distribution]) -> tuple[Distribution, str]:
     """Return the distribution that an import would use, the first on the path, and its version."""
     versions: dict[Distribution, str] = {}
-    for distribution in same:
+    for distribution in candidates:
         with contextlib.suppress(LookupError, OSError):
             versions[distribution] = _metadata(distribution, "Version")
     if not versions:
         raise LookupError("no Version in METADATA")
     owner, *others = versions
     if others:
-        # Two versions in one folder: the order in which the folder lists them must not decide.
+        # Of several versions in one folder, take the newest: folders are listed in any order.
         folder = str(owner.locate_file(""))
-        beside = [d for d in versions if str(d.locate_file("")) == folder]
-        owner = max(beside, key=lambda distribution: _order(versions[distribution]))
+        same_folder = [d for d in versions if str(d.locate_file("")) == folder]
+        owner = max(same_folder, key=lambda distribution: _order(versions[distribution]))
     return owner, versions[owner]
 
 
 def _order(version: str) -> list[tuple[int, int, str]]:
-    """Sort 1.10 after 1.9, and 1.0 after 1.0rc1."""
+    """Return a key that sorts 1.10 after 1.9, and 1.0 after 1.0rc1."""
     parts = re.findall(r"\d+|[a-z]+", version.lower())
     return [(2, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts] + [(1, 0, "")]
 
@@ -143,7 +144,7 @@ def _read(
     name: str, distribution: Distribution, version: str, reserved: Collection[str]
 ) -> Iterator[Source]:
     if name in reserved:
-        yield Source(name, version, error=f"the name {name!r} is taken: rename the distribution")
+        yield Source(name, version, error=f"the name {name!r} is reserved: rename the distribution")
         return
     try:
         points = dict.fromkeys(p for p in distribution.entry_points if p.group == GROUP)
@@ -158,7 +159,7 @@ def _read(
         except ValueError:
             reason = (
                 f"the entry point '{point.name} = {point.value}' is malformed: "
-                "'package.module' was expected"
+                "expected 'package.module'"
             )
             yield Source(name, version, point.name, point.value, error=reason)
 
@@ -170,8 +171,8 @@ def _broken(distribution: Distribution, error: Exception) -> Source:
 
 
 def _metadata(distribution: Distribution, field: str) -> str:
-    """Read one field of the head of METADATA: a scan, as the email parser takes 15 ms to import."""
-    # The head ends with an empty line; a README of many pages may follow.
+    """Read one field of METADATA, without the email parser, which takes 15 ms to import."""
+    # The fields end at the first empty line; a long README may follow.
     head, _, _ = _text(distribution).partition("\n\n")
     for line in head.splitlines():
         key, _, value = line.partition(":")
@@ -183,6 +184,6 @@ def _metadata(distribution: Distribution, field: str) -> str:
 def _text(distribution: Distribution) -> str:
     try:
         text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    except UnicodeDecodeError as error:  # of the README, most often, which nobody needs here
+    except UnicodeDecodeError as error:  # usually in the README, which is not used here
         text = error.object.decode(errors="replace")
     return text.removeprefix("\ufeff")

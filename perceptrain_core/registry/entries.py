@@ -1,7 +1,6 @@
 """An entry of the registry: a name, where it comes from, and its target, imported on demand.
 
-Listings create entries without loading them, so the code that loads and calls a target is imported
-only when it is needed.
+Listings need no target, so the modules that load and call targets are imported only when used.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class Entry:
             The target: a class, a function, or a callable object.
 
         Raises:
-            TargetError: The target cannot be imported; the reason is its cause.
+            TargetError: The target cannot be imported; ``__cause__`` is the original error.
         """
         if self._loaded is None:
             self._loaded = (self._import(),)
@@ -116,8 +115,9 @@ class Entry:
         target, signature = self.load(), self.signature()
         if signature is None:
             return {}
-        made = self.kind == "loss" and isinstance(target, type)
-        return option_parameters(signature, 0 if made else len(self._kind.leading))
+        # A loss class is built with options only; its objects are called with batch and model.
+        is_loss_class = self.kind == "loss" and isinstance(target, type)
+        return option_parameters(signature, 0 if is_loss_class else len(self._kind.leading))
 
     def build(self, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """Load the target, then call it or bind its options; see ``options.build``."""

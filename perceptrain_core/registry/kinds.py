@@ -40,7 +40,7 @@ KINDS = (
     Kind(
         "loss",
         "losses",
-        "losses: functions ``(batch, model, *, options)``, or classes whose objects are called so",
+        "losses: functions ``(batch, model, *, options)``, or classes with such a ``__call__``",
         leading=("batch", "model"),
         default="mse",
     ),
@@ -57,7 +57,7 @@ KINDS = (
     Kind("dataset", "datasets", "data sets: called with the options"),
 )
 
-#: The kind of each hook.
+#: The kind of each hook, by the name of the hook.
 HOOKS = {kind.hook: kind for kind in KINDS}
 
 _BY_NAME = {name: kind for kind in KINDS for name in (kind.singular, kind.plural)}

@@ -12,14 +12,14 @@ from threading import RLock
 from types import ModuleType
 from typing import Any
 
-#: Held while ``__import__`` is replaced, so that two packages restore it in the right order.
+#: Held while ``__import__`` is replaced, so that two threads restore it in the right order.
 _REPLACING = RLock()
 
 
 class LazyReference(str):
-    """What a lazy export is inside its package: its reference, ``"package.module:attribute"``.
+    """The value of a lazy export inside its package: ``"package.module:attribute"``.
 
-    So a `Spec` accepts it as a target. An attribute of it is a reference too.
+    It is a string, so a `Spec` accepts it as a target. Its attributes are references too.
     """
 
     __slots__ = ()
@@ -36,15 +36,15 @@ class LazyReference(str):
 
 
 class _LazyModule(ModuleType):
-    """A module that loads a lazy export whenever it is accessed from outside."""
+    """A module whose lazy exports are imported when they are accessed from outside."""
 
     def __getattribute__(self, name: str) -> Any:
         value = super().__getattribute__(name)
         return value.load() if isinstance(value, LazyReference) else value
 
 
-class _Home:
-    """Stands for a module in ``from module import name``, without importing it."""
+class _Placeholder:
+    """Replaces the module in ``from module import name``; its attributes are references."""
 
     def __init__(self, module: str) -> None:
         self._module = module
@@ -57,8 +57,8 @@ class _Home:
 def lazy_exports(package: str) -> Iterator[None]:
     """Make the imports in a ``with`` block lazy, and export their names from a package.
 
-    For the ``__init__.py`` of a plugin, which must not import torch. Type checkers and editors see
-    ordinary imports; ``as`` marks the names as exported, which `mypy --strict` requires:
+    Use it in the ``__init__.py`` of a plugin, which must not import torch. Type checkers and
+    editors see ordinary imports; ``as`` marks a name as exported, which `mypy --strict` requires:
 
         with lazy_exports(__name__):
             from perceptrain_robust.losses.cauchy import CauchyLoss as CauchyLoss
@@ -88,14 +88,14 @@ def lazy_exports(package: str) -> Iterator[None]:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
-        if globals is not namespace:  # another module, imported by another thread
+        if globals is not namespace:  # an import in another thread
             return original(name, globals, locals, fromlist or (), level)
         if not fromlist or "*" in fromlist:
             raise ImportError(
                 f"{package}: only 'from module import name' can be lazy; move the import of "
                 f"{name!r} out of the block of lazy_exports."
             )
-        return _Home(resolve_name("." * level + name, namespace["__package__"]))
+        return _Placeholder(resolve_name("." * level + name, namespace["__package__"]))
 
     with _REPLACING:
         original = builtins.__import__

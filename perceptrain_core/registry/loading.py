@@ -28,8 +28,8 @@ def load_plugin(source: Source, taken: Collection[tuple[str, str]] = ()) -> Plug
 
     Args:
         source: Where it comes from.
-        taken: The names that other entry points of its distribution offer, as pairs of the
-            plural of the kind and the name.
+        taken: The names that earlier entry points of its distribution offer, as pairs of the
+            plural of the kind and the name. Offering one again is an error.
 
     Returns:
         The record of the plugin.
@@ -39,13 +39,13 @@ def load_plugin(source: Source, taken: Collection[tuple[str, str]] = ()) -> Plug
     before = HEAVY & sys.modules.keys()
     plugin = _load(source, taken)
     heavy = (HEAVY & sys.modules.keys()) - before
-    if before:  # rarely so, and never in a listing whose plugins are light
+    if before:  # already imported, so look for them in the module instead
         heavy |= before & _libraries_of(source.module)
     return plugin._replace(heavy=tuple(sorted(heavy)))
 
 
 def _libraries_of(module: str) -> set[str]:
-    """The libraries that show in a module: one that is imported already costs it nothing now."""
+    """Return the top-level packages whose modules or objects a module has as attributes."""
     own = vars(sys.modules.get(module.partition(":")[0], object)).values()
     names = (getattr(v, "__name__" if inspect.ismodule(v) else "__module__", None) for v in own)
     return {name.partition(".")[0] for name in names if isinstance(name, str)}
@@ -80,7 +80,7 @@ def read_plugin(
         source: Where it comes from.
         namespace: The module or object with the hooks.
         taken: See `load_plugin`.
-        import_ms: How long its import took.
+        import_ms: How long its import took, in milliseconds.
 
     Returns:
         The record of the plugin.
@@ -97,18 +97,19 @@ def read_plugin(
     for attribute, hook in hooks:
         try:
             kind = _kind(hook)
-            specs = _ask(namespace, attribute, kind)
-            names |= _claims(kind, specs, names)
+            specs = _call_hook(namespace, attribute, kind)
+            names |= _new_names(kind, specs, names)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             errors.append(f"{attribute}: {_reason(error)}")
         else:
-            new = tuple(_entry(source, kind, spec) for spec in specs)
-            provides[kind.plural] = provides.get(kind.plural, ()) + new
+            entries = tuple(_entry(source, kind, spec) for spec in specs)
+            provides[kind.plural] = provides.get(kind.plural, ()) + entries
     if not hooks:
         errors.append(
-            f"it has no hooks: mark a function named like one of {_list(HOOKS)} with @hookimpl"
+            "it has no hooks: define one of these functions, decorated with @hookimpl: "
+            f"{', '.join(HOOKS)}"
         )
     return _record(source, provides, errors, import_ms)
 
@@ -121,14 +122,14 @@ def _import(where: str) -> object:
 
 @functools.cache
 def _manager() -> pluggy.PluginManager:
-    """Return the shared manager, which holds one hook at a time."""
+    """Return the plugin manager of pluggy, in which one hook at a time is registered."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(HOOKSPECS)
     return manager
 
 
-class _Alone:
-    """A namespace with one hook, as pluggy inspects every attribute of a plugin."""
+class _SingleHook:
+    """A namespace with one hook; pluggy would register every hook of the plugin at once."""
 
     def __init__(self, attribute: str, function: object) -> None:
         setattr(self, attribute, function)
@@ -138,7 +139,7 @@ class _Alone:
 
 
 def _hooks(namespace: object) -> Iterator[tuple[str, str]]:
-    """Yield attributes that are, or look like, hooks: attribute name and hook name."""
+    """Yield each attribute that is a hook or is named like one, with the name of the hook."""
     for attribute in dir(namespace):
         if attribute.startswith("__"):
             continue
@@ -154,29 +155,30 @@ def _hooks(namespace: object) -> Iterator[tuple[str, str]]:
 def _kind(hook: str) -> Kind:
     if hook not in HOOKS:
         raise InvalidSpecError(
-            f"this hook does not exist.{did_you_mean(hook, HOOKS)} The hooks are: {_list(HOOKS)}"
+            f"this hook does not exist.{did_you_mean(hook, HOOKS)} "
+            f"The hooks are: {', '.join(HOOKS)}"
         )
     return HOOKS[hook]
 
 
-def _ask(namespace: object, attribute: str, kind: Kind) -> tuple[Spec, ...]:
+def _call_hook(namespace: object, attribute: str, kind: Kind) -> tuple[Spec, ...]:
     """Call one hook through pluggy, which checks its signature."""
     manager = _manager()
     function = getattr(namespace, attribute)
-    alone = _Alone(attribute, function)
-    if manager.parse_hookimpl_opts(alone, attribute) is None:
-        raise InvalidSpecError("it is not marked as a hook: put @hookimpl above it")
+    single = _SingleHook(attribute, function)
+    if manager.parse_hookimpl_opts(single, attribute) is None:
+        raise InvalidSpecError("it is not marked as a hook: decorate it with @hookimpl")
     try:
-        manager.register(alone)
+        manager.register(single)
     except pluggy.PluginValidationError as error:
         raise InvalidSpecError(
             f"its signature {inspect.signature(function)} is wrong: "
-            f"the hooks ({_list(HOOKS)}) take no arguments"
+            f"the hooks ({', '.join(HOOKS)}) take no arguments"
         ) from error
     try:
         results = getattr(manager.hook, kind.hook)()
     finally:
-        manager.unregister(alone)
+        manager.unregister(single)
     # pluggy leaves out a hook that returned None.
     return _specs(results[0] if results else None)
 
@@ -191,14 +193,16 @@ def _specs(result: object) -> tuple[Spec, ...]:
     return specs
 
 
-def _claims(kind: Kind, specs: Iterable[Spec], names: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    claims: set[tuple[str, str]] = set()
+def _new_names(
+    kind: Kind, specs: Iterable[Spec], names: set[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    new: set[tuple[str, str]] = set()
     for spec in specs:
-        claim = (kind.plural, spec.name)
-        if claim in names or claim in claims:
+        name = (kind.plural, spec.name)
+        if name in names | new:
             raise InvalidSpecError(f"the name {spec.name!r} is offered twice")
-        claims.add(claim)
-    return claims
+        new.add(name)
+    return new
 
 
 def _entry(source: Source, kind: Kind, spec: Spec) -> Entry:
@@ -227,13 +231,9 @@ def _record(
 
 
 def _reason(error: BaseException) -> str:
-    # Our messages are complete; others need the type of the error ('KeyError: x').
+    # The messages of this library are complete; others need their type ('KeyError: x').
     return " ".join(str(error).split()) if isinstance(error, PerceptrainError) else one_line(error)
 
 
 def _since(start: float) -> float:
     return (time.perf_counter() - start) * 1e3
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names)

@@ -51,7 +51,7 @@ def get_loss(
     Raises:
         UnknownNameError: No loss has the name.
         AmbiguousNameError: Several plugins offer a loss with this short name.
-        OptionError: An option is unknown or missing, or ``loss`` is none of the above.
+        OptionError: An option is unknown or missing, or ``loss`` has the wrong type.
         TargetError: The target cannot be imported, or cannot be called with a batch and a model.
     """
     found: LossFunction = registry().resolve("loss", loss, (), options)
@@ -109,13 +109,13 @@ def get_dataset(dataset: Any, /, **options: Any) -> Any:
 class Register:
     """A decorator that registers a class or function of a script or notebook under a name.
 
-    Use it with a name, ``@register_loss("fancy")``, or without one, ``@register_loss``. From then
-    on the thing is ``"fancy"`` and ``"local/fancy"`` in this process. The decorator returns the
-    class or function unchanged.
+    Use it with a name, ``@register_loss("fancy")``, or without one, ``@register_loss``. Look-ups
+    in this process then find ``"fancy"`` and ``"local/fancy"``. The decorator returns the class or
+    function unchanged.
 
     Args:
-        name: The name; by default that of the function or class. Registering a name again
-            replaces what had it, as when a notebook cell runs twice.
+        name: The name; by default the name of the function or class. Registering a name again
+            replaces the earlier object, as when a notebook cell runs twice.
         summary: One line for the listings; by default the first line of the docstring.
 
     Raises:

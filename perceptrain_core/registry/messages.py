@@ -22,24 +22,24 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         A sentence with a leading space, ready to be appended; empty if no name is close.
     """
     known = list(known)
-    # HuberLoss, huber-loss and huber mean the same.
+    # Let HuberLoss and huber-loss suggest huber.
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
-    wishes = dict.fromkeys((name, snake, snake.removesuffix("_loss")))
-    close = [wish for wish in wishes if wish in known]
-    for wish in wishes:
-        longer = [own for own in known if wish and _has_part(own, wish)]
-        close += longer or difflib.get_close_matches(wish, known, n=3)
+    spellings = dict.fromkeys((name, snake, snake.removesuffix("_loss")))
+    close = [spelling for spelling in spellings if spelling in known]
+    for spelling in spellings:
+        longer = [each for each in known if spelling and _has_part(each, spelling)]
+        close += longer or difflib.get_close_matches(spelling, known, n=3)
         if close:
             return f" Did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?"
     return ""
 
 
-def _has_part(name: str, wish: str) -> bool:
-    return f"_{wish}_".replace("-", "_") in f"_{name}_".replace("-", "_")
+def _has_part(name: str, part: str) -> bool:
+    return f"_{part}_".replace("-", "_") in f"_{name}_".replace("-", "_")
 
 
 def listed(names: Collection[str]) -> str:
-    """Join names with commas; a long list is cut, and the rest counted."""
+    """Join names with commas; a long list is cut, as in ``"a, b and 7 more"``."""
     if not names:
         return "none"
     more = len(names) - _SHOWN
@@ -47,7 +47,7 @@ def listed(names: Collection[str]) -> str:
 
 
 def not_installed(distributions: Sequence[str], installed: Collection[str]) -> str:
-    """Say that no plugin with one of these names is installed, and which plugins are."""
+    """Return a message that no plugin has one of these names, with the installed plugins."""
     return (
         f"no plugin {' or '.join(map(repr, distributions))} is installed."
         f"{did_you_mean(distributions[0], installed)} "
@@ -56,7 +56,7 @@ def not_installed(distributions: Sequence[str], installed: Collection[str]) -> s
 
 
 def sentence(text: str) -> str:
-    """Start a text with a capital letter."""
+    """Capitalize the first letter of a text."""
     return text[:1].upper() + text[1:]
 
 

@@ -1,4 +1,4 @@
-"""Options: check them against the signature of a target, and call the target."""
+"""Options: check them against the signature of a target, and build the target with them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from perceptrain_core.registry.messages import did_you_mean
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
+#: Values that cannot be a model, an optimizer, a callback or a data set.
+_PLAIN = (bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset)
+
 Options = Mapping[str, Any]
 
 
@@ -23,9 +26,9 @@ def build(kind: Kind, label: str, target: Any, args: Sequence[Any], options: Opt
 
     Args:
         kind: The kind of the target.
-        label: How to call it in messages, ``"The loss 'dice'"``.
+        label: Its name in messages, ``"The loss 'dice'"``.
         target: A class, a function, or for a loss any callable object.
-        args: The arguments that the framework passes first (the parameters, for an optimizer).
+        args: The arguments passed before the options: the parameters, for an optimizer.
         options: The options.
 
     Returns:
@@ -46,6 +49,55 @@ def build(kind: Kind, label: str, target: Any, args: Sequence[Any], options: Opt
     return target(*args, **options)
 
 
+def build_from_object(kind: Kind, value: Any, args: Sequence[Any], options: Options) -> Any:
+    """Build a class or function as `build` does; return any other object unchanged.
+
+    A loss function without options is returned unchanged too, whatever its signature.
+
+    Raises:
+        OptionError: An option is unknown or missing, the object does not accept options, or it
+            cannot be of this kind.
+    """
+    is_loss = kind.singular == "loss"
+    if value is None or (not callable(value) if is_loss else isinstance(value, _PLAIN)):
+        raise OptionError(
+            f"{value!r} is not a valid {kind.singular}: pass a name, a reference "
+            "'module:attribute', a mapping with the key 'name', or the object itself."
+        )
+    label = f"The {kind.singular} {getattr(value, '__qualname__', type(value).__qualname__)!r}"
+    is_function = inspect.isroutine(value) or isinstance(value, functools.partial)
+    if inspect.isclass(value) or (options if is_loss else is_function):
+        return build(kind, label, value, args, options)
+    if options and not is_loss:
+        raise OptionError(
+            f"{label} is already built and accepts no options ({', '.join(options)}): "
+            "pass them where it is built, or pass the class."
+        )
+    return value
+
+
+def split_mapping(
+    kind: Kind, mapping: Mapping[str, Any], options: Options
+) -> tuple[Any, dict[str, Any]]:
+    """Split ``{"name": ..., **options}`` into the name and the options.
+
+    Args:
+        kind: The kind of the thing named.
+        mapping: The mapping, which is not changed.
+        options: Further options, which override those in the mapping.
+
+    Raises:
+        OptionError: The mapping has no name.
+    """
+    if "name" not in mapping:
+        raise OptionError(
+            f"A mapping for a {kind.singular} needs the key 'name' beside the options; "
+            f"it has: {', '.join(map(str, mapping)) or 'nothing'}."
+        )
+    rest = {key: value for key, value in mapping.items() if key != "name"}
+    return mapping["name"], {**rest, **options}
+
+
 def _build_loss(kind: Kind, label: str, target: Any, options: Options) -> Any:
     if inspect.isclass(target):
         check(label, target, (), options)
@@ -55,14 +107,14 @@ def _build_loss(kind: Kind, label: str, target: Any, options: Options) -> Any:
                 f"{label} makes a {type(loss).__name__}, which is not callable. "
                 "Expected: __call__(self, batch, model) -> (loss, metrics)."
             )
-        # An nn.Module takes any arguments here, so a torch criterion passes: it is wrapped later.
+        # nn.Module.__call__ accepts anything, so a torch criterion passes: it is wrapped later.
         check(label, loss, kind.leading, {})
         return loss
     check(label, target, kind.leading, options)
     if not options:
         return target
     if hasattr(target, "state_dict"):
-        # A partial would hide its parameters and state from the trainer.
+        # A partial would hide the object's parameters and state from the trainer.
         raise OptionError(
             f"{label} is an object with state and accepts no options ({', '.join(options)}): "
             "pass them where it is built."
@@ -73,8 +125,8 @@ def _build_loss(kind: Kind, label: str, target: Any, options: Options) -> Any:
 def check(label: str, target: Any, leading: Sequence[str], options: Options) -> None:
     """Raise unless the signature of ``target`` allows ``target(*leading, **options)``.
 
-    A target without a signature, such as some C functions, is not checked. A target that accepts
-    old spellings of its options lists them in its attribute ``old_spellings``, old name to new.
+    A target without a signature, such as some C functions, is not checked. A target may map old
+    names of its options to new ones in its attribute ``old_spellings``.
     """
     signature = signature_of(target)
     if signature is not None:
@@ -85,7 +137,7 @@ def check(label: str, target: Any, leading: Sequence[str], options: Options) -> 
 
 def check_call(label: str, signature: Signature, leading: Sequence[str], options: Options) -> None:
     """Raise unless a signature allows the call ``(*leading, **options)``."""
-    if not _takes(signature, len(leading)):
+    if not _accepts(signature, len(leading)):
         raise TargetError(
             f"{label} has the signature {signature}, which cannot be called as "
             f"({', '.join((*leading, '**options'))})."
@@ -98,7 +150,7 @@ def check_call(label: str, signature: Signature, leading: Sequence[str], options
         if parameter.default is Parameter.empty and name not in options
     ]
     if missing:
-        raise OptionError(f"{label} needs {_options(missing)}, which {_was(missing)} not given.")
+        raise OptionError(f"{label} requires {_options(missing)}.")
 
 
 def _check_unknown(
@@ -106,14 +158,14 @@ def _check_unknown(
 ) -> None:
     unknown = [name for name in options if name not in known]
     if any(p.kind is Parameter.VAR_KEYWORD for p in signature.parameters.values()):
-        # With **kwargs, only the arguments that the framework passes itself are refused.
-        taken = {n for n, p in signature.parameters.items() if p.kind in _BY_NAME}
-        unknown = [name for name in unknown if name in taken]
+        # **kwargs accepts any option, except the arguments that the framework passes first.
+        named = {n for n, p in signature.parameters.items() if p.kind in _BY_NAME}
+        unknown = [name for name in unknown if name in named]
     if not unknown:
         return
-    takes = f"It takes: {', '.join(known)}." if known else "It takes none."
     raise OptionError(
-        f"{label} does not take {_options(unknown)}.{did_you_mean(unknown[0], known)} {takes}"
+        f"{label} does not accept {_options(unknown)}.{did_you_mean(unknown[0], known)} "
+        f"It accepts{': ' + ', '.join(known) if known else ' none'}."
     )
 
 
@@ -129,16 +181,16 @@ def option_parameters(signature: Signature, leading: int) -> dict[str, Parameter
     """Return the parameters that can be options: those passed by name, after the leading ones."""
     parameters = list(signature.parameters.values())
     by_position = [p for p in parameters if p.kind in _BY_POSITION]
-    taken = {p.name for p in by_position[:leading]}
-    return {p.name: p for p in parameters if p.kind in _BY_NAME and p.name not in taken}
+    first = {p.name for p in by_position[:leading]}
+    return {p.name: p for p in parameters if p.kind in _BY_NAME and p.name not in first}
 
 
-def _takes(signature: Signature, leading: int) -> bool:
+def _accepts(signature: Signature, leading: int) -> bool:
     try:
         signature.bind_partial(*(None,) * leading)
     except TypeError:
         return False
-    # A further positional-only parameter could never be filled.
+    # Nothing could fill a further positional-only parameter.
     by_position = [p for p in signature.parameters.values() if p.kind in _BY_POSITION]
     return not any(
         p.kind is Parameter.POSITIONAL_ONLY and p.default is Parameter.empty
@@ -148,7 +200,3 @@ def _takes(signature: Signature, leading: int) -> bool:
 
 def _options(names: Sequence[str]) -> str:
     return f"the option{'s'[: len(names) > 1]} {', '.join(map(repr, names))}"
-
-
-def _was(names: Sequence[str]) -> str:
-    return "were" if len(names) > 1 else "was"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
 import os
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +16,6 @@ from perceptrain_core.registry.catalogue import Catalogue
 from perceptrain_core.registry.entries import Entry
 from perceptrain_core.registry.kinds import KINDS, Kind, kind_of
 from perceptrain_core.registry.loading import load_plugin, read_plugin, refused_plugin
-from perceptrain_core.registry.origins import Origins
 from perceptrain_core.registry.plugins import Plugin, Source
 from perceptrain_core.registry.selection import (
     BUILTIN_DISTRIBUTION,
@@ -25,7 +26,7 @@ from perceptrain_core.registry.selection import (
 from perceptrain_core.registry.specs import Spec
 from perceptrain_core.version import __version__
 
-# By name only: the built-ins stand above the registry, and load as any plugin does.
+# Named, not imported: the built-ins are a layer above the registry, and load like any plugin.
 _BUILTINS = Source(BUILTIN_DISTRIBUTION, __version__, "builtins", "perceptrain_core.builtins")
 
 #: The distribution of what scripts and notebooks register.
@@ -61,7 +62,8 @@ class Registry:
         self._added: dict[str, Plugin] = {}
         self._local: dict[str, dict[str, Entry]] = {kind.plural: {} for kind in KINDS}
         self._healthy: dict[Source, Plugin] = {}
-        self._origins = Origins()
+        # By identity: models and losses may define equality, or have no hash.
+        self._origins: dict[int, tuple[weakref.ref[object], Entry]] = {}
         self._installed: tuple[Plugin, ...] = ()
         self._stale = True
         self._catalogues: dict[str, Catalogue] = {}
@@ -79,7 +81,7 @@ class Registry:
         return (self._builtin, *self._installed, *self._added.values())
 
     def refresh(self) -> None:
-        """Search for installed plugins again. Names loaded, added or registered before are kept.
+        """Search for installed plugins again, and keep names that were added or registered.
 
         Imported modules are not reloaded: after an upgrade, start a new process.
         """
@@ -100,13 +102,13 @@ class Registry:
             UnknownNameError: There is no such kind.
             PluginSelectionError: ``PERCEPTRAIN_PLUGINS`` is invalid.
         """
-        found = kind_of(kind)
-        plural = found.plural
+        row = kind_of(kind)
+        plural = row.plural
         if plural not in self._catalogues:
             plugins = self.plugins
             entries = [entry for plugin in plugins for entry in plugin.provides.get(plural, ())]
             entries += self._local[plural].values()
-            self._catalogues[plural] = Catalogue(found, entries, plugins)
+            self._catalogues[plural] = Catalogue(row, entries, plugins)
         return self._catalogues[plural]
 
     def entry(
@@ -153,13 +155,13 @@ class Registry:
         *,
         base: str | os.PathLike[str] | None = None,
     ) -> Any:
-        """Find what a name stands for, and build it with the options.
+        """Look up a name, and build its target with the options.
 
         Args:
             kind: ``"loss"`` or ``"losses"``, and so on.
-            value: A name; a reference; a mapping ``{"name": ..., **options}``; a class or a
-                function, used like the target of a name; or a finished object, which is
-                returned unchanged. ``None`` means the default of the kind, if it has one.
+            value: A name; a reference; a mapping ``{"name": ..., **options}``; a class or
+                function, used like the target of a name; or an object that is already built,
+                which is returned unchanged. ``None`` means the default of the kind, if it has one.
             args: The arguments passed before the options: the parameters, for an optimizer.
             options: The options; they override those in the mapping.
             base: The folder to which the path of a file is relative.
@@ -170,34 +172,34 @@ class Registry:
         Raises:
             UnknownNameError: Nothing of this kind has the name.
             AmbiguousNameError: Several plugins offer this short name.
-            OptionError: An option is unknown or missing, or ``value`` is none of the above.
+            OptionError: An option is unknown or missing, or ``value`` has the wrong type.
             TargetError: The target cannot be imported, or does not fit its kind.
         """
-        from perceptrain_core.registry.resolve_argument import split_mapping, use_given
+        from perceptrain_core.registry.options import build_from_object, split_mapping
 
-        found = kind_of(kind)
+        row = kind_of(kind)
         options = options or {}
         if isinstance(value, Mapping):
-            value, options = split_mapping(found, value, options)
+            value, options = split_mapping(row, value, options)
         if value is None:
-            value = found.default
-        if isinstance(value, str):
-            entry = self.entry(kind, value, base=base)
-            made = entry.build(args, options)
-            self._origins.note(made, entry)
-            return made
-        return use_given(found, value, args, options)
+            value = row.default
+        if not isinstance(value, str):
+            return build_from_object(row, value, args, options)
+        entry = self.entry(kind, value, base=base)
+        built = entry.build(args, options)
+        self._remember(built, entry)
+        return built
 
     def add_plugin(self, namespace: object, name: str | None = None) -> Plugin:
         """Add a module or object with hooks as a plugin, without a distribution.
 
         Args:
             namespace: The module or object.
-            name: The name in front of the slash of its qualified names; by default that of the
-                module or class. A plugin added before under this name is replaced.
+            name: The first part of its qualified names, before the slash; by default the name
+                of the module or class. Adding a plugin again under this name replaces it.
 
         Returns:
-            Its record; see ``status`` and ``error``.
+            Its record, whose ``status`` and ``error`` show whether the hooks worked.
 
         Raises:
             InvalidSpecError: An installed distribution has the name.
@@ -222,7 +224,7 @@ class Registry:
             kind: ``"loss"`` or ``"losses"``, and so on.
             name: Its short name. Registering a name again replaces it.
             target: The class or function.
-            summary: One line for the listings; by default the first of its docstring.
+            summary: One line for the listings; by default the first line of its docstring.
 
         Returns:
             Its entry.
@@ -230,15 +232,15 @@ class Registry:
         Raises:
             InvalidSpecError: The name is invalid, or belongs to a built-in.
         """
-        found = kind_of(kind)
+        row = kind_of(kind)
         spec = Spec(name, target, summary or _first_line(target))
-        if (found.plural, name) in self._builtin.names():
+        if (row.plural, name) in self._builtin.names():
             raise InvalidSpecError(
-                f"The {found.singular} {name!r} is a built-in and keeps its name: choose another."
+                f"The {row.singular} {name!r} is a built-in and keeps its name: choose another."
             )
-        entry = Entry(found, name, target, spec.summary, distribution=LOCAL)
-        self._local[found.plural][name] = entry
-        self._catalogues.pop(found.plural, None)
+        entry = Entry(row, name, target, spec.summary, distribution=LOCAL)
+        self._local[row.plural][name] = entry
+        self._catalogues.pop(row.plural, None)
         return entry
 
     def origin(self, thing: object) -> Entry | None:
@@ -248,9 +250,17 @@ class Registry:
             thing: A function or object that a look-up returned.
 
         Returns:
-            Its entry; ``None`` for an object that did not come from a look-up.
+            Its entry; ``None`` for an object that did not come from a look-up, or that does not
+            support weak references.
         """
-        return self._origins.find(thing)
+        reference, entry = self._origins.get(id(thing), (None, None))
+        return entry if reference is not None and reference() is thing else None
+
+    def _remember(self, thing: object, entry: Entry) -> None:
+        key = id(thing)
+        with contextlib.suppress(TypeError):  # it has no weak references
+            reference = weakref.ref(thing, lambda _: self._origins.pop(key, None))
+            self._origins[key] = (reference, entry)
 
     @functools.cached_property
     def _builtin(self) -> Plugin:
@@ -263,7 +273,7 @@ class Registry:
         selection = read_selection(os.environ if self._environ is None else self._environ)
         sources = find_sources(self._path, {BUILTIN_DISTRIBUTION, LOCAL, *self._added})
         selection.check({source.distribution for source in sources})
-        reason = f"{VARIABLE}={selection.shown} does not let it load"
+        reason = f"{VARIABLE}={selection.shown} excludes it"
         plugins = []
         taken: dict[str, set[tuple[str, str]]] = {}
         for source in sources:
@@ -276,7 +286,7 @@ class Registry:
         return tuple(plugins)
 
     def _load(self, source: Source, taken: set[tuple[str, str]]) -> Plugin:
-        # Keep a plugin that loaded, so that its imported targets survive a refresh.
+        # Reuse plugins that loaded, so that their imported targets survive a refresh.
         plugin = self._healthy.get(source) or load_plugin(source, taken)
         if plugin.status == "ok":
             self._healthy[source] = plugin
@@ -298,7 +308,7 @@ def _name_of(namespace: object) -> str:
 
 
 def _first_line(target: Callable[..., Any]) -> str:
-    # An object without a docstring shows that of its class, as functools.partial does.
+    # Other objects, such as functools.partial, have the docstring of their class.
     if not (inspect.isclass(target) or inspect.isroutine(target)):
         return ""
     return (target.__doc__ or "").strip().partition("\n")[0]

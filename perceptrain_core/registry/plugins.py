@@ -1,4 +1,4 @@
-"""Records of plugins: where each comes from, and whether it loaded."""
+"""Records of plugins: where each one comes from, and whether it loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "failed", "blocked"]
 
-#: Libraries that are slow to import; a plugin's module with the hooks must not import them.
+#: Libraries that are slow to import: the module with a plugin's hooks must not import them.
 HEAVY = frozenset(
     ("PIL", "jax", "matplotlib", "numba", "numpy", "pandas", "pydantic", "scipy", "sklearn")
 ) | {"tensorflow", "torch"}
@@ -47,8 +47,7 @@ class Plugin(NamedTuple):
         error: Why it failed or is blocked, in one line.
         import_ms: How long its import took, in milliseconds.
         provides: Its entries by the plural of their kind, ``{"losses": (...)}``.
-        heavy: The slow libraries that its import pulled in, which slow down every listing; none
-            for a plugin that keeps the contract.
+        heavy: The slow libraries that it imports when it loads, which slow down every listing.
     """
 
     distribution: str
@@ -62,13 +61,13 @@ class Plugin(NamedTuple):
 
     @property
     def trouble(self) -> str:
-        """One line on a plugin that failed or is blocked, for messages about missing names."""
+        """Why the plugin failed or is blocked, as one line for error messages."""
         version = f" {self.version}" if self.version else ""
         state = "is blocked" if self.status == "blocked" else "failed"
         return f"The plugin {self.distribution}{version} {state}: {self.error}"
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Yield a pair for each name that it provides: the plural of the kind, and the name."""
+        """Yield each name that it provides, as a pair of the plural of the kind and the name."""
         for plural, entries in self.provides.items():
             for entry in entries:
                 yield plural, entry.name

@@ -1,4 +1,4 @@
-"""References, ``"package.module:attribute"`` and ``"./file.py:attribute"``, and how they load."""
+"""Load references: ``"package.module:attribute"`` and ``"./file.py:attribute"``."""
 
 from __future__ import annotations
 
@@ -24,24 +24,21 @@ def load_reference(reference: str, base: str | os.PathLike[str] | None = None) -
         base: The folder to which the path of a file is relative; by default the working
             directory.
 
-    Returns:
-        The object.
-
     Raises:
         TargetError: The reference is malformed, there is no such module, file or attribute, or
-            running the module failed (then the failure is the cause).
+            the module raised an error, which is then the cause.
     """
-    where, _, attribute = reference.rpartition(":")
-    if not where or not all(part.isidentifier() for part in attribute.split(".")):
+    source, _, attribute = reference.rpartition(":")
+    if not source or not all(part.isidentifier() for part in attribute.split(".")):
         raise TargetError(
             f"{reference!r} is not a reference: write 'package.module:attribute' or "
             "'./file.py:attribute'."
         )
     folder = Path(base or "")
-    if _names_file(where):
-        module = _load_file(reference, folder / Path(where).expanduser())
+    if source.endswith(".py") or "/" in source or os.sep in source:
+        module = _load_file(reference, folder / Path(source).expanduser())
     else:
-        module = _load_module(reference, where, attribute, folder)
+        module = _load_module(reference, source, attribute, folder)
     return _attribute(reference, module, attribute)
 
 
@@ -50,14 +47,11 @@ def loaded_files() -> list[ModuleType]:
 
     Other processes cannot import these by name.
     """
-    modules = list(sys.modules.values())
-    specs = [getattr(module, "__spec__", None) for module in modules]
-    loaders = [getattr(spec, "loader", None) for spec in specs]
-    return [m for m, each in zip(modules, loaders, strict=True) if isinstance(each, _FreshLoader)]
-
-
-def _names_file(where: str) -> bool:
-    return where.endswith(".py") or "/" in where or os.sep in where
+    return [
+        module
+        for module in list(sys.modules.values())
+        if isinstance(getattr(getattr(module, "__spec__", None), "loader", None), _FreshLoader)
+    ]
 
 
 def _load_module(reference: str, name: str, attribute: str, folder: Path) -> ModuleType:
@@ -66,7 +60,7 @@ def _load_module(reference: str, name: str, attribute: str, folder: Path) -> Mod
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # The module itself or a package above it is missing; anything else is missing inside.
+        # Unless the module itself or a package above it is missing, an import inside it failed.
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise _failure(reference, error) from error
         file = Path(*name.split(".")).with_suffix(".py")
@@ -74,8 +68,8 @@ def _load_module(reference: str, name: str, attribute: str, folder: Path) -> Mod
         if (folder / file).is_file():
             hint = f" For the file {file}, write './{file.as_posix()}:{attribute}'."
         raise TargetError(
-            f"{reference!r}: there is no module {error.name!r}. Install what provides it, "
-            f"or correct the name.{hint}"
+            f"{reference!r}: there is no module {error.name!r}. Install the package that contains "
+            f"it, or correct the name.{hint}"
         ) from error
     except (PerceptrainError, KeyboardInterrupt):
         raise
@@ -109,7 +103,7 @@ def _run_file(name: str, path: Path, stamp: tuple[int, int]) -> ModuleType:
     spec.loader_state = stamp
     module = module_from_spec(spec)
     before = sys.modules.get(name)
-    # pickle and inspect find the module of a function by its name.
+    # pickle and inspect look up the module of a function in sys.modules.
     sys.modules[name] = module
     try:
         loader.exec_module(module)
@@ -123,10 +117,10 @@ def _run_file(name: str, path: Path, stamp: tuple[int, int]) -> ModuleType:
 
 
 class _FreshLoader(SourceFileLoader):
-    """Compiles the source each time.
+    """Compiles the source at every load, without cached bytecode.
 
-    Cached bytecode records the time of its source in whole seconds, so a file edited and loaded
-    twice within a second would run its old code. It would also leave files in the user's folder.
+    The cache records when a file changed in whole seconds, so a file that is edited and loaded
+    twice within a second would run its old code. It also leaves files in the user's folder.
     """
 
     def get_code(self, fullname: str) -> CodeType:
@@ -135,21 +129,21 @@ class _FreshLoader(SourceFileLoader):
 
 
 def _attribute(reference: str, module: ModuleType, attribute: str) -> object:
-    found: object = module
+    value: object = module
     for part in attribute.split("."):
         try:
-            found = getattr(found, part)
+            value = getattr(value, part)
         except AttributeError as error:
-            where = getattr(found, "__name__", type(found).__name__)
+            owner = getattr(value, "__name__", type(value).__name__)
             raise TargetError(
-                f"{reference!r}: {where} has no attribute {part!r}."
-                f"{did_you_mean(part, (name for name in dir(found) if name[0] != '_'))}"
+                f"{reference!r}: {owner} has no attribute {part!r}."
+                f"{did_you_mean(part, (name for name in dir(value) if name[0] != '_'))}"
             ) from error
         except PerceptrainError:
             raise
-        except Exception as error:  # a module that imports its attributes lazily
+        except Exception as error:  # from a module that imports its attributes lazily
             raise _failure(reference, error) from error
-    return found
+    return value
 
 
 def _failure(reference: str, error: BaseException) -> TargetError:

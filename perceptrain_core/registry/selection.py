@@ -11,6 +11,8 @@ from perceptrain_core.registry.messages import not_installed
 
 VARIABLE = "PERCEPTRAIN_PLUGINS"
 _LONGEST = 100
+
+#: The distribution of the built-ins.
 BUILTIN_DISTRIBUTION = "perceptrain-core"
 
 
@@ -52,7 +54,7 @@ class Selection(NamedTuple):
 
 
 def read_selection(environ: Mapping[str, str]) -> Selection:
-    """Read which plugins may load from the environment.
+    """Read from the environment which plugins may load.
 
     Args:
         environ: The environment variables.

@@ -14,8 +14,14 @@ from torch import nn
 
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.testing.checks import require_all, strays
-from perceptrain_core.testing.trial_case import changes, leaves, seen, through_a_file, whole_numbers
+from perceptrain_core.testing.checks import require_all, stray_files
+from perceptrain_core.testing.trial_case import (
+    changes,
+    counters,
+    leaves,
+    observed,
+    saved_and_loaded,
+)
 from perceptrain_core.training import Trainer
 
 _EPOCHS = 4
@@ -24,15 +30,15 @@ _EPOCHS = 4
 def check_callback(callback: Callback, *, changes_model: bool = False) -> None:
     """Check that a callback keeps the contract, in short runs with training and validation.
 
-    The callback must work in two fits in a row. Its state must be plain and restorable from a
-    checkpoint, and a resumed run must end in the same state as an uninterrupted one. It must not
-    change the model, its mode or the random seed, or write outside the run folder. The checks work
-    on copies, in a temporary folder.
+    The callback must work in two fits in a row. Its state must survive a checkpoint, and a resumed
+    run must end in the same state as an uninterrupted one. It must not change the model, its mode
+    or the random seed, or write outside the run folder. The checks work on copies, in a temporary
+    folder.
 
     Args:
         callback: The callback, before its first run.
-        changes_model: Whether the callback is meant to change the model, for example by loading
-            weights. If so, changes are not checked.
+        changes_model: Skip the check that the model does not change, for a callback that is meant
+            to change it, for example by loading weights.
 
     Raises:
         ConformanceError: A check failed; the message lists every fault.
@@ -91,18 +97,18 @@ def _run_faults(callback: Callback) -> Iterator[str]:
 
 
 def _change_faults(callback: Callback) -> Iterator[str]:
-    """Find what a call changes in the model and the random numbers, on which others rely."""
+    """Report changes of the model or of the random numbers, which other code relies on."""
     faults: list[str] = []
     randoms: list[bytes] = []
     used = copy.deepcopy(callback)
     run = used.run_callback
 
     def watched(trainer: Any, config: TrainConfig, writer: Any) -> Any:
-        before = _seen_of(trainer.model)
+        before = _observed_model(trainer.model)
         torch.manual_seed(len(randoms))
         result = run(trainer, config, writer)
         randoms.append(torch.get_rng_state().numpy().tobytes())
-        faults.extend(changes(before, _seen_of(trainer.model)))
+        faults.extend(changes(before, _observed_model(trainer.model)))
         return result
 
     used.run_callback = watched  # type: ignore[method-assign]
@@ -110,29 +116,29 @@ def _change_faults(callback: Callback) -> Iterator[str]:
         _Run(used, folder).fit()
     yield from dict.fromkeys(faults)
     if len(randoms) > 1 and len(set(randoms)) == 1:
-        yield "it seeds torch's global random numbers: leave that to the run"
+        yield "it seeds torch's global random numbers: only the run may do that"
 
 
-def _seen_of(model: nn.Module) -> dict[str, dict[str, Any]]:
-    found = {"the training mode of the model": seen(model.training)}
+def _observed_model(model: nn.Module) -> dict[str, dict[str, Any]]:
+    mode = {"the training mode of the model": observed(model.training)}
     parameters = model.named_parameters()
-    return found | {f"the parameter {n!r}": {"": p.detach().clone()} for n, p in parameters}
+    return mode | {f"the parameter {n!r}": {"": p.detach().clone()} for n, p in parameters}
 
 
 def _place_faults(callback: Callback) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         _Run(copy.deepcopy(callback), folder).fit()
-    yield from strays()
+    yield from stray_files()
 
 
 def _state_faults(callback: Callback) -> Iterator[str]:
     used = copy.deepcopy(callback)
     with tempfile.TemporaryDirectory() as folder:
         _Run(used, folder).fit()
-    state = through_a_file(used.state_dict())
+    state = saved_and_loaded(used.state_dict())
     fresh = copy.deepcopy(callback)
     fresh.load_state_dict(state)
-    yield from changes(_seen(state), _seen(fresh.state_dict()))
+    yield from changes(_observed_state(state), _observed_state(fresh.state_dict()))
 
 
 def _resume_faults(callback: Callback) -> Iterator[str]:
@@ -144,10 +150,10 @@ def _resume_faults(callback: Callback) -> Iterator[str]:
         resumed = _Run(after, folder).fit(resume=True).history
     if list(history) != list(resumed):
         yield "a resumed run has a different history from an uninterrupted one"
-    for change in changes(_seen(whole.state_dict()), _seen(after.state_dict())):
+    for change in changes(_observed_state(whole.state_dict()), _observed_state(after.state_dict())):
         yield f"after a resume {change}: save in state_dict what the next epochs need"
-    counts = whole_numbers(after)
-    for name, count in whole_numbers(whole).items():
+    counts = counters(after)
+    for name, count in counters(whole).items():
         if counts.get(name) != count:
             yield (
                 f"after a resume its {name} is {counts.get(name)}, and {count} in an uninterrupted "
@@ -155,8 +161,8 @@ def _resume_faults(callback: Callback) -> Iterator[str]:
             )
 
 
-def _seen(state: Any) -> Any:
-    return {name: seen(value) for name, value in leaves(state, "state_dict()")}
+def _observed_state(state: Any) -> Any:
+    return {name: observed(value) for name, value in leaves(state, "state_dict()")}
 
 
 _CHANGES = "does not change the model or the random numbers"

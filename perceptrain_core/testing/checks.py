@@ -15,7 +15,7 @@ from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.errors import ConformanceError, LossContractError
 from perceptrain_core.registry.messages import one_line
 
-#: Files that do not belong to the subject: of this library, of torch, of Python itself.
+#: Files of this library, of torch and NumPy, and of Python itself, not of the subject.
 _OTHERS = re.compile(
     r"^<|perceptrain_core|site-packages.(torch|numpy)\W|\Wlib\Wpython3[^/]*\W(?!site-packages)"
 )
@@ -47,7 +47,7 @@ def run_check(name: str, find: Callable[[Any], Iterator[str]], subject: Any) -> 
         faults.extend(find(subject))
     except LossContractError as error:
         faults.append(str(error))
-    except Exception as error:  # whatever the subject, or a copy of it, raises
+    except Exception as error:  # anything that the subject, or a copy of it, raises
         faults.append(f"it raised {one_line(error)}{_place(error)}")
     return Check(name, tuple(dict.fromkeys(faults)))
 
@@ -65,10 +65,10 @@ def require_all(
     kind: tuple[str, Callable[[Any], Iterator[str]]],
     checks: Mapping[str, Callable[[Any], Iterator[str]]],
 ) -> None:
-    """Run the checks of a subject; if it is of the wrong kind, only the first one.
+    """Run the checks of a subject and raise if any failed; stop if it is of the wrong kind.
 
     Args:
-        subject: What to check.
+        subject: The object to check.
         label: Its name in messages.
         kind: The name and the function of the first check.
         checks: The other checks by name.
@@ -76,16 +76,16 @@ def require_all(
     Raises:
         ConformanceError: A check failed; the message lists every fault.
     """
-    with kept_random_state(), own_folder():
+    with kept_random_state(), temporary_folder():
         first = run_check(*kind, subject)
         others = {} if first.faults else checks
-        found = [first, *(run_check(name, find, subject) for name, find in others.items())]
-    require(label, found)
+        results = [first, *(run_check(name, find, subject) for name, find in others.items())]
+    require(label, results)
 
 
 @contextlib.contextmanager
-def own_folder() -> Iterator[None]:
-    """Work in a temporary folder, so that no files are left behind."""
+def temporary_folder() -> Iterator[None]:
+    """Change to a temporary working directory, which is removed on exit."""
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -95,15 +95,15 @@ def own_folder() -> Iterator[None]:
             os.chdir(before)
 
 
-def strays() -> Iterator[str]:
-    """Report files in the working directory, where there should be none, and remove them."""
+def stray_files() -> Iterator[str]:
+    """Report and remove files in the working directory, which should be empty."""
     for path in sorted(Path.cwd().rglob("*")):
         if path.is_file():
-            yield elsewhere(path)
+            yield describe_stray(path)
             path.unlink()
 
 
-def elsewhere(path: Path) -> str:
+def describe_stray(path: Path) -> str:
     """Describe a file outside the run folder."""
     return f"it wrote {path.name} outside the run folder, config.log_folder"
 

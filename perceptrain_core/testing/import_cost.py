@@ -1,4 +1,4 @@
-"""The check that a plugin imports no heavy library: a listing loads all plugins."""
+"""The check that a plugin imports no heavy library, since every listing loads all plugins."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from perceptrain_core.testing.checks import Check
 
 _NAME = "imports lightly"
 _MOST_MS = 1000
-_MOST_MODULES = 300  # a library of this size takes longer to import than the whole listing
+_MOST_MODULES = 300  # importing more takes longer than the rest of a listing
 
-# Import what any listing imports first; then load the plugin, whose hooks may import too.
+# Import what every listing imports, then measure what loading the plugin adds.
 _PROBE = """
 import contextlib, io, json, logging, os, sys, warnings
 sys.path[:] = json.loads(sys.argv[1])

@@ -18,11 +18,11 @@ from perceptrain_core.testing.side_effects import graph_faults, process_faults
 from perceptrain_core.testing.trial_case import (
     Case,
     changes,
+    counters,
     leaves,
+    observed,
     same,
-    seen,
-    through_a_file,
-    whole_numbers,
+    saved_and_loaded,
 )
 from perceptrain_core.training.contract.loss_contract import (
     check_gradient,
@@ -31,7 +31,7 @@ from perceptrain_core.training.contract.loss_contract import (
 )
 from perceptrain_core.training.contract.nonfinite_errors import find_nonfinite
 
-# Relative to the numbers that a sum of many terms in each dtype can be trusted to.
+# Accuracy that a sum of many terms in each dtype can be expected to have.
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
 _STEPS = 5
 _MIXED_DEVICES = re.compile("the same device|not on the expected device")
@@ -44,7 +44,7 @@ def check_loss(loss_fn: Callable[..., Any], batch: Any, model: nn.Module) -> Non
     parameters. It must work without gradients, in float64, on another device and with a wrapped
     model, return the same result for the same random seed, and store its state, if any, in
     ``state_dict``. It must not change its inputs or the settings of the process, or keep a graph
-    other than its own. The checks work on copies: the loss, the batch, the model and the random
+    alive after the step. The checks work on copies: the loss, the batch, the model and the random
     state are left unchanged.
 
     Args:
@@ -204,7 +204,7 @@ def _device_faults(case: Case) -> Iterator[str]:
     try:
         loss, _ = moved.evaluate(train=False, grad=True)
     except Exception as error:
-        # Many losses need numbers; only mixed devices, outside of the model, are a fault.
+        # Many losses need numbers, so only mixing devices outside the model is a fault.
         if _MIXED_DEVICES.search(str(error)) and not inside:
             yield (
                 f"with the model and the batch on another device it raised {one_line(error)}; make "
@@ -228,17 +228,20 @@ def _state_faults(case: Case) -> Iterator[str]:
     used, fresh = case.copy(), case.copy()
     for _ in range(_STEPS):
         used.step_on(case.batch)
-        used.disturb_parameters()  # or every step would leave the same state
+        used.disturb_parameters()  # otherwise every step would leave the same state
     saves = hasattr(case.loss_fn, "state_dict") and hasattr(case.loss_fn, "load_state_dict")
     if saves:
-        state = through_a_file(used.loss_fn.state_dict())  # type: ignore[attr-defined]
+        state = saved_and_loaded(used.loss_fn.state_dict())  # type: ignore[attr-defined]
         fresh.loss_fn.load_state_dict(state)  # type: ignore[attr-defined]
         restored = fresh.loss_fn.state_dict()  # type: ignore[attr-defined]
         yield from changes(
-            *({n: seen(v) for n, v in leaves(item, "state_dict()")} for item in (state, restored))
+            *(
+                {n: observed(v) for n, v in leaves(item, "state_dict()")}
+                for item in (state, restored)
+            )
         )
-    counts = whole_numbers(fresh.loss_fn)
-    for name, number in whole_numbers(used.loss_fn).items():
+    counts = counters(fresh.loss_fn)
+    for name, number in counters(used.loss_fn).items():
         if counts.get(name) != number:
             yield (
                 f"its {name} is {number} after {_STEPS} steps, and {counts.get(name)} in a resumed "

@@ -1,4 +1,4 @@
-"""Checks of one name of a plugin, with the case that its author writes for it."""
+"""Checks of one name of a plugin, with the batch, model and options of its author's case."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ def name_of_check(entry: Entry) -> str:
 
 
 def check_name(entry: Entry, cases: Cases | None = None) -> None:
-    """Build what a name stands for, and check it: with ``check_loss`` for a loss, and so on.
+    """Build the target of a name and check it: with ``check_loss`` for a loss, and so on.
 
-    Models, optimizers and data sets have no check of their own, and are only built. A loss without
-    a batch in its case is checked on eight random rows with two inputs and one label.
+    Models, optimizers and data sets are only built. A loss whose case has no arguments is checked
+    on eight random rows with two inputs and one label.
 
     Args:
         entry: The entry in the registry.
-        cases: Returns, for a kind and a name, ``options`` to build it with and the other arguments
-            of its check, such as ``batch`` and ``model``. None, or an empty mapping: the defaults.
+        cases: Returns for a kind and a name the ``options`` to build it with, and the arguments of
+            its check, such as ``batch`` and ``model``. An empty mapping means the defaults.
 
     Raises:
         ConformanceError: A check failed; the message lists every fault.

@@ -33,9 +33,9 @@ _OF_TORCH = ("the default dtype", "the default device", "the gradient mode")
 def check_plugin(distribution: str) -> None:
     """Check that an installed plugin keeps the contract.
 
-    The plugin must load without importing a heavy library. Its names must differ from those of the
-    built-ins and of other installed plugins, and each needs a summary. Targets must be importable
-    and callable in the way of their kind, and the names in ``__all__`` must be importable.
+    The plugin must load without importing a heavy library. Its names must differ from the names of
+    the built-ins and of other installed plugins, and each needs a summary. Targets must be
+    importable and callable as their kind requires, and the names in ``__all__`` must be importable.
 
     Args:
         distribution: The name of the distribution, ``"perceptrain-robust"``.
@@ -70,7 +70,7 @@ class InstalledPlugin:
 
     Attributes:
         registry: A new registry of all installed plugins.
-        entries: Everything that the plugin offers.
+        entries: The entries of all names that the plugin offers.
 
     Raises:
         UnknownNameError: No such plugin is installed.
@@ -86,7 +86,7 @@ class InstalledPlugin:
             raise UnknownNameError(_unknown(distribution, plugins))
         groups = (group for plugin in self.plugins for group in plugin.provides.values())
         self.entries: list[Entry] = [entry for group in groups for entry in group]
-        self._taken = _owners(plugins, self.plugins)
+        self._owners = _owners(plugins, self.plugins)
         modules = [sys.modules.get(p.module.partition(":")[0]) for p in self.plugins]
         self._exports = [(m, name) for m in modules for name in getattr(m, "__all__", ())]
 
@@ -98,7 +98,7 @@ class InstalledPlugin:
         }
         if self.entries:
             for name, find in {
-                "has names of its own": lambda entry: _name_fault(entry, self._taken),
+                "has names of its own": lambda entry: _name_fault(entry, self._owners),
                 "has a summary for each name": _summary_fault,
                 "has targets that can be imported": _import_fault,
                 "has targets that can be called": _call_fault,
@@ -171,8 +171,8 @@ def _summary_fault(entry: Entry) -> str | None:
     length = len(entry.summary)
     if 0 < length <= _LONGEST_SUMMARY:
         return None
-    seen = f"a summary of {length} characters" if length else "no summary"
-    return f"{_label(entry)} has {seen}: write one line of at most {_LONGEST_SUMMARY} characters"
+    found = f"a summary of {length} characters" if length else "no summary"
+    return f"{_label(entry)} has {found}: write one line of at most {_LONGEST_SUMMARY} characters"
 
 
 def _import_fault(entry: Entry) -> str | None:
@@ -219,7 +219,7 @@ def _call_fault(entry: Entry) -> str | None:
 
 
 def _kind_fault(entry: Entry, target: Any) -> str | None:
-    """Return what shows that a target is of another kind, if anything does."""
+    """Return why a target looks like another kind, if it does."""
     signature = entry.signature()
     names = list(signature.parameters)[:2] if signature else []
     base = _BASES.get(entry.kind)
@@ -246,6 +246,6 @@ def _objects_fault(label: str, target: type, leading: tuple[str, ...]) -> str | 
 
 
 def _calls(target: type) -> Iterator[object]:
-    # nn.Module.__call__ takes anything and hands it to forward.
+    # nn.Module.__call__ accepts anything and passes it to forward.
     name = "forward" if issubclass(target, nn.Module) else "__call__"
     return (vars(base)[name] for base in target.__mro__ if name in vars(base))

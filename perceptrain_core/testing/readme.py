@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.registry import KINDS, Entry, Registry
-from perceptrain_core.testing.checks import own_folder, require, run_check
+from perceptrain_core.testing.checks import require, run_check, temporary_folder
 from perceptrain_core.testing.plugin import InstalledPlugin
 
 _BLOCK = "```{}\n(.*?)^ *```"
@@ -43,10 +43,10 @@ def check_readme(
     *,
     shared_options: Collection[str] | None = None,
 ) -> Readme:
-    """Check that the README of a plugin is true.
+    """Check that the README of a plugin is correct.
 
-    - The Python blocks run, one after the other with the same variables, in a temporary folder.
-    - The model, loss, weighting and callbacks that a TOML block (a run file) names can be built.
+    - The Python blocks run in order, with the same variables, in a temporary folder.
+    - The model, loss, weighting and callbacks named in a TOML block (a run file) can be built.
     - The table rows that start with a kind and a name, ``| loss | `dice` | `DiceLoss` | ...``, list
       exactly the names that the plugin offers. A third cell in backquotes is the target.
     - Options in these rows, in the form ```margin=0.5```, have that default.
@@ -55,8 +55,8 @@ def check_readme(
     Args:
         path: The README.
         distribution: The name of the installed plugin, ``"perceptrain-robust"``.
-        shared_options: Options that the rows leave out; each row must list all others. By default
-            rows need not list any.
+        shared_options: Options that the rows may omit; each row must list all others. By default,
+            rows need not list any option.
 
     Returns:
         What the Python blocks printed, their variables, and the run files.
@@ -71,9 +71,9 @@ def check_readme(
     printed, namespace = io.StringIO(), {"__name__": "readme"}
 
     def run_faults(text: str) -> Iterator[str]:
-        with own_folder(), contextlib.redirect_stdout(printed):
+        with temporary_folder(), contextlib.redirect_stdout(printed):
             for line, code in _blocks("python", text):
-                # Empty lines before it, so that a traceback shows the line of the README.
+                # Leading empty lines make tracebacks show the line in the README.
                 exec(compile("\n" * line + code, str(path), "exec"), namespace)
         yield from ()
 
@@ -91,14 +91,14 @@ def check_readme(
         "has links to files that exist": link_faults,
     }
     with kept_random_state():
-        found = [run_check(name, find, text) for name, find in checks.items()]
-    require(f"The README of {distribution!r}", found, "is not true")
+        results = [run_check(name, find, text) for name, find in checks.items()]
+    require(f"The README of {distribution!r}", results, "is not correct")
     runs = tuple(tomllib.loads(code) for _, code in _blocks("toml", text))
     return Readme(printed.getvalue(), namespace, runs)
 
 
 def _blocks(language: str, text: str) -> Iterator[tuple[int, str]]:
-    """The blocks of code in a language, each after the number of lines before it."""
+    """Yield each code block in a language, with the number of lines before it."""
     for match in re.finditer(_BLOCK.format(language), text, re.DOTALL | re.MULTILINE):
         yield text.count("\n", 0, match.start(1)), match[1]
 
@@ -149,14 +149,14 @@ def _option_faults(
     for name, value in stated.items():
         if name not in options:
             yield f"{label} has no option {name!r}"
-        elif not _is(value, options[name].default):
+        elif not _equals(value, options[name].default):
             yield f"{label} has {name}={options[name].default!r} by default, not {value}"
     if shared_options is not None:
         for name in options.keys() - stated.keys() - set(shared_options):
             yield f"the row of {label} does not list the option {name!r}"
 
 
-def _is(text: str, value: Any) -> bool:
+def _equals(text: str, value: Any) -> bool:
     try:
         return bool(literal_eval(text) == value)
     except (ValueError, SyntaxError):

@@ -13,7 +13,7 @@ import torch
 
 
 def settings() -> dict[str, Any]:
-    """Return each setting under a description of it."""
+    """Return the value of each setting, by its description."""
     return {
         "the default dtype": torch.get_default_dtype(),
         "the default device": torch.get_default_device(),

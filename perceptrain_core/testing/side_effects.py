@@ -19,10 +19,10 @@ from perceptrain_core.testing.trial_case import Case
 
 
 def graph_faults(case: Case) -> Iterator[str]:
-    """Find metrics with a graph of their own, and results that outlive the step."""
+    """Report metrics with a separate graph, and results that are kept after the step."""
     used = case.copy()
     loss, metrics = used.step_on(case.batch)
-    for name in _strangers(loss, metrics, used.model):
+    for name in _separate_graphs(loss, metrics, used.model):
         yield (
             f"the metric {name!r} has a graph that is not part of the loss's: detach it, or, if it "
             "is a term to be weighted, compute the loss from it"
@@ -31,11 +31,11 @@ def graph_faults(case: Case) -> Iterator[str]:
         yield "it returns the same dict of metrics each time: return a new one"
     del loss, metrics
     for name in _alive(_evaluated(used, case.batch)):
-        yield f"it keeps {name} with its graph after the step: detach what it keeps"
+        yield f"it keeps {name} with its graph after the step: detach tensors that it stores"
 
 
 def process_faults(case: Case) -> Iterator[str]:
-    """Find settings of the process that the loss changes, and random numbers that it seeds."""
+    """Report settings of the process that the loss changes, and random numbers that it seeds."""
     draws, changed = [], set()
     for seed in (1, 2):
         used, before = case.copy(), settings()
@@ -56,24 +56,24 @@ def process_faults(case: Case) -> Iterator[str]:
         if draws[0][name] == draws[1][name]:
             yield (
                 f"it seeds the global random numbers of {name}: draw from a generator of its own, "
-                "or leave the seed to the run"
+                "or leave seeding to the run"
             )
 
 
-def _strangers(loss: Tensor, metrics: dict[str, Any], model: nn.Module) -> list[str]:
+def _separate_graphs(loss: Tensor, metrics: dict[str, Any], model: nn.Module) -> list[str]:
     """List the metrics whose graph is not part of the loss, and that are not terms of a sum."""
     graphs = {n: v for n, v in metrics.items() if isinstance(v, Tensor) and v.grad_fn is not None}
     nodes = set(graph_nodes([loss]))
-    beside = [name for name, value in graphs.items() if value.grad_fn not in nodes]
-    if not beside:
+    separate = [name for name, value in graphs.items() if value.grad_fn not in nodes]
+    if not separate:
         return []
     gradients = torch.stack([_gradient(value, model) for value in graphs.values()], dim=1)
     whole = _gradient(loss, model).unsqueeze(1)
     shares = torch.linalg.lstsq(gradients, whole, driver="gelsd").solution
     if (gradients @ shares - whole).norm() > 1e-3 * whole.norm():
-        return beside
+        return separate
     sizes = dict(zip(graphs, (gradients * shares.T).norm(dim=0), strict=True))
-    return [name for name in beside if sizes[name] <= 1e-3 * whole.norm()]
+    return [name for name in separate if sizes[name] <= 1e-3 * whole.norm()]
 
 
 def _gradient(value: Tensor, model: nn.Module) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.testing.checks import elsewhere, require_all, strays
+from perceptrain_core.testing.checks import describe_stray, require_all, stray_files
 from perceptrain_core.trackers.base import Tracker
 
 _ROWS = [{"train_loss": 1.0 / epoch, "val_loss": 2.0 / epoch} for epoch in (1, 2, 3)]
@@ -26,9 +26,9 @@ def check_tracker(tracker: Tracker) -> None:
     """Check that a tracker keeps the contract.
 
     The tracker must accept metrics, including new ones in later epochs, hyperparameters and a
-    model. It must close its files even after an error, continue them when a run resumes, and work
-    for a second run. It must not change its arguments, write outside the run folder, or print
-    anything unasked. The checks work on copies, in a temporary folder.
+    model. It must close its files even after an error, append to them when a run resumes, and work
+    for a second run. It must not change its arguments, write outside the run folder, or print,
+    except in ``print_metrics``. The checks work on copies, in a temporary folder.
 
     Args:
         tracker: The tracker, before it is opened.
@@ -61,7 +61,7 @@ def _use(tracker: Tracker, folder: str, start: int = 0) -> None:
         for epoch, row in enumerate(_ROWS, start=start + 1):
             tracker.write(epoch, row)
         tracker.write(start + len(_ROWS) + 1, {"train_loss": 0.1, "train_new": 3.0})
-        tracker.write(start + len(_ROWS) + 1, {"norm": 2.0})  # of a callback
+        tracker.write(start + len(_ROWS) + 1, {"norm": 2.0})  # as a callback does
         tracker.plot(nn.Linear(2, 1), 1, ())
         tracker.log_model(nn.Linear(2, 1))
 
@@ -127,8 +127,8 @@ def _place_faults(tracker: Tracker) -> Iterator[str]:
             _use(used, folder)
         for path in Path(folder).iterdir():
             if path.name != "run":
-                yield elsewhere(path)
-    yield from strays()
+                yield describe_stray(path)
+    yield from stray_files()
     if printed.getvalue():
         yield f"it printed {printed.getvalue().splitlines()[0]!r}; only print_metrics may print"
 

@@ -1,4 +1,4 @@
-"""A loss, a batch and a model to try: copies of them, and what an evaluation changes."""
+"""A loss with the batch and the model it is checked on, and what an evaluation changes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Case:
         """Cast the floating-point numbers of the model, the batch and the loss."""
         for module in (self.model, self.loss_fn):
             if isinstance(module, nn.Module):
-                module._apply(_widest)  # type: ignore[no-untyped-call]
+                module._apply(_widened)  # type: ignore[no-untyped-call]
         self.batch = data_to_device(self.batch, dtype=torch.float64)
 
     def to_device(self, device: str) -> None:
@@ -82,10 +82,10 @@ class Case:
         hooks = {
             f"the hooks of {n or 'the model'}": _hooks(m) for n, m in self.model.named_modules()
         }
-        found = tensors | modes | hooks
+        values = tensors | modes | hooks
         if state and hasattr(self.loss_fn, "state_dict"):
-            found |= dict(leaves(self.loss_fn.state_dict(), "the state of the loss"))
-        return {name: seen(value) for name, value in found.items()}
+            values |= dict(leaves(self.loss_fn.state_dict(), "the state of the loss"))
+        return {name: observed(value) for name, value in values.items()}
 
     def mark_gradients(self) -> None:
         """Set the ``.grad`` of every parameter, so that changes to it are detected."""
@@ -93,8 +93,8 @@ class Case:
             parameter.grad = torch.full_like(parameter, 0.5)
 
 
-def _widest(tensor: Tensor) -> Tensor:
-    if tensor.is_complex():  # Module.double leaves complex numbers as they are
+def _widened(tensor: Tensor) -> Tensor:
+    if tensor.is_complex():  # Module.double does not convert complex numbers
         return tensor.to(torch.complex128)
     return tensor.double() if tensor.is_floating_point() else tensor
 
@@ -103,8 +103,8 @@ def _hooks(module: nn.Module) -> int:
     return sum(len(hooks) for name, hooks in vars(module).items() if name.endswith("_hooks"))
 
 
-def seen(value: Any) -> dict[str, Any]:
-    """Return the properties of a value that an evaluation could change, with a description."""
+def observed(value: Any) -> dict[str, Any]:
+    """Return the properties of a value that an evaluation could change, by description."""
     if not isinstance(value, Tensor):
         return {"": value}
     # Reading .grad of a tensor that is not a leaf warns.
@@ -116,7 +116,7 @@ def seen(value: Any) -> dict[str, Any]:
     }
 
 
-def through_a_file(state: Any) -> Any:
+def saved_and_loaded(state: Any) -> Any:
     """Save a state and load it as a checkpoint does, without unpickling code."""
     file = io.BytesIO()
     torch.save(state, file)
@@ -124,7 +124,7 @@ def through_a_file(state: Any) -> Any:
     return torch.load(file, weights_only=True)
 
 
-def whole_numbers(thing: object) -> dict[str, int]:
+def counters(thing: object) -> dict[str, int]:
     """Return the integer attributes of an object, which are usually counters."""
     return {n: v for n, v in getattr(thing, "__dict__", {}).items() if type(v) is int}
 

@@ -14,7 +14,7 @@ from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.support.terms import named_terms
 from perceptrain_core.models import FFNN, PINN
 from perceptrain_core.testing.checks import Check, require, run_check
-from perceptrain_core.testing.trial_case import Case, changes, leaves, seen, through_a_file
+from perceptrain_core.testing.trial_case import Case, changes, leaves, observed, saved_and_loaded
 from perceptrain_core.weightings import Weighting
 from perceptrain_core.weightings.base import weighted_sum
 
@@ -158,7 +158,7 @@ def _change_faults(case: Case) -> Iterator[str]:
 
 def _state(case: Case) -> dict[str, Any]:
     state = case.loss_fn.state_dict()  # type: ignore[attr-defined]
-    return {name: seen(value) for name, value in leaves(state, "the state")}
+    return {name: observed(value) for name, value in leaves(state, "the state")}
 
 
 def _vanish_faults(case: Case) -> Iterator[str]:
@@ -195,7 +195,7 @@ def _float64_faults(case: Case) -> Iterator[str]:
 def _state_faults(case: Case) -> Iterator[str]:
     used, fresh = case.copy(), case.copy()
     list(_descend(used))
-    state = through_a_file(used.loss_fn.state_dict())  # type: ignore[attr-defined]
+    state = saved_and_loaded(used.loss_fn.state_dict())  # type: ignore[attr-defined]
     fresh.loss_fn.load_state_dict(state)  # type: ignore[attr-defined]
     fresh.model = copy.deepcopy(used.model)
     after, restored = ([_weights(m) for m in _descend(c)] for c in (used, fresh))

@@ -69,7 +69,7 @@ def test_weighted_terms_halve_the_error_at_least(demo):
 
 
 def test_the_pictures_are_there(demo):
-    paths = [demo.root / line.strip() for line in demo.text.split("Look at:\n")[1].splitlines()]
+    paths = [demo.root / line.strip() for line in demo.text.split("Plots:\n")[1].splitlines()]
     assert {p.relative_to(demo.folder) for p in paths} == {
         Path("helmholtz.png"),
         Path("digits/curves.png"),

@@ -83,5 +83,5 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "perceptrain-robust" / "mine.txt").write_text("mine")
     done = run(*COMMAND, "new-plugin", "robust", folder=tmp_path)
     assert done.returncode == 2
-    assert "perceptrain-robust exists already; nothing was written." in done.stderr
+    assert "perceptrain-robust already exists; nothing was written." in done.stderr
     assert [path.name for path in (tmp_path / "perceptrain-robust").iterdir()] == ["mine.txt"]

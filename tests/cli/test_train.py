@@ -103,7 +103,7 @@ def test_a_run_leaves_all_of_it(train, here):
     data = "data code.py:rows train 28 rows, val 8 rows, test 4 rows"
     assert lines[4].split() == data.split()
     assert sum(line.startswith("epoch ") for line in lines) == 10
-    assert lines[-1] == "Everything of this run is in runs/run"
+    assert lines[-1] == "The results of this run are in runs/run"
     assert any(line.startswith("test_loss  ") for line in lines)
 
 
@@ -111,7 +111,7 @@ def test_a_second_run_goes_beside_the_first(here):
     for name in ("run", "run/run-2", "run/run-3"):
         result = invoke("train", "run.toml", "--set", "train.max_iter=1")
         assert result.exit_code == 0
-        assert result.stdout.endswith(f"Everything of this run is in runs/{name}\n")
+        assert result.stdout.endswith(f"The results of this run are in runs/{name}\n")
 
 
 def test_a_resumed_run_is_bit_identical(train, here):
@@ -140,7 +140,7 @@ def test_a_dry_run_leaves_nothing(train, here):
     done = train("--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(here.rglob("*")) == before
-    assert done.stdout.endswith("Dry run: everything fits together; nothing was written.\n")
+    assert done.stdout.endswith("Dry run passed: one batch was evaluated, no files were written.\n")
     assert [line.split()[0] for line in done.stdout.splitlines()[7:9]] == ["train_loss", "val_loss"]
 
 
@@ -158,7 +158,7 @@ def test_without_matplotlib_a_note_says_so(site, here):
     done = site.run_fresh("train", "run.toml", "--set", "train.max_iter=1")
     assert done.returncode == 0
     (line,) = done.stderr.splitlines()
-    assert line.startswith("No picture of the curves. ")
+    assert line.startswith("The curves were not plotted. ")
     assert line.endswith('pip install "perceptrain-core[plot]".')
     assert (here / "runs" / "run" / "model.pt").is_file()
     assert not list(here.rglob("*.png"))
@@ -250,7 +250,7 @@ def test_ctrl_c_keeps_what_was_reached(here, site):
         process.kill()
     assert (process.returncode, stderr) == (130, "")
     assert "Interrupted in epoch " in stdout
-    assert stdout.endswith("Everything of this run is in runs/run\n")
+    assert stdout.endswith("The results of this run are in runs/run\n")
     done = len(epochs(metrics.parent))
     assert done >= 5
     assert {"model.pt", "curves.png", "test.json"} <= {p.name for p in metrics.parent.iterdir()}

@@ -95,6 +95,6 @@ def test_broken_and_blocked_plugins_are_named_one_a_line(site):
     with pytest.raises(UnknownNameError) as caught:
         registry.losses["dice"]
     assert str(caught.value).splitlines()[2:] == [
-        "The plugin shut 1.0 is blocked: PERCEPTRAIN_PLUGINS='-shut' does not let it load",
+        "The plugin shut 1.0 is blocked: PERCEPTRAIN_PLUGINS='-shut' excludes it",
         "The plugin sick 0.3 failed: ModuleNotFoundError: No module named 'no_such_thing'",
     ]

@@ -144,7 +144,7 @@ def test_reserved_names(site, name):
     site.distribution(name, entry_points=GOOD)
     plugin = site.registry().plugins[1]
     assert plugin.status == "failed"
-    assert "is taken: rename the distribution" in plugin.error
+    assert "is reserved: rename the distribution" in plugin.error
 
 
 def test_the_working_directory_is_not_searched(site, monkeypatch):

@@ -50,7 +50,8 @@ def test_the_target_is_not_imported(site):
         ("def __dir__(): raise OSError('hidden')", "OSError: hidden"),
         (
             "x = 1",
-            "it has no hooks: mark a function named like one of perceptrain_losses, ",
+            "it has no hooks: define one of these functions, decorated with @hookimpl: "
+            "perceptrain_losses, ",
         ),
         (
             f"{HEAD}@hookimpl\ndef perceptrain_loss(): return []",

@@ -163,7 +163,7 @@ def test_optimizers_of_torch():
     assert get_optimizer(optimizer, params) is optimizer
     assert isinstance(get_optimizer(torch.optim.SGD, params, lr=1), torch.optim.SGD)
     assert registry().origin(optimizer).qualified_name == "perceptrain-core/adamw"
-    with pytest.raises(OptionError, match=r"'adam' does not take the option 'learn'.*It takes: lr"):
+    with pytest.raises(OptionError, match=r"'adam' does not accept the option 'learn'.*s: lr"):
         get_optimizer("adam", params, learn=1)
 
 

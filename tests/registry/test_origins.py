@@ -1,9 +1,8 @@
+"""Which entry an object came from."""
+
 import gc
 
-from perceptrain_core.registry import Entry, kind_of
-from perceptrain_core.registry.origins import Origins
-
-ENTRY = Entry(kind_of("loss"), "dice", "math:sqrt", distribution="seg")
+from perceptrain_core.registry import Registry
 
 
 class Equal:
@@ -13,22 +12,27 @@ class Equal:
         return True
 
 
-def test_things_are_known_by_identity():
-    origins, thing = Origins(), Equal()
-    origins.note(thing, ENTRY)
-    assert origins.find(thing) is ENTRY
-    assert origins.find(Equal()) is None
+def make(target):
+    registry = Registry(path=[], environ={})
+    registry.register("callback", "thing", target)
+    return registry, registry.get("callback", "thing")
+
+
+def test_objects_are_known_by_identity():
+    registry, thing = make(Equal)
+    assert registry.origin(thing) is registry.entry("callback", "thing")
+    assert registry.origin(Equal()) is None
 
 
 def test_nothing_is_kept_alive():
-    origins, thing = Origins(), Equal()
-    origins.note(thing, ENTRY)
+    registry, thing = make(Equal)
+    assert registry._origins
     del thing
     gc.collect()
-    assert not origins._noted
+    assert not registry._origins
 
 
-def test_what_cannot_be_remembered_is_passed_over():
-    origins = Origins()
-    origins.note((1, 2), ENTRY)
-    assert origins.find((1, 2)) is None
+def test_objects_without_weak_references_are_skipped():
+    registry, thing = make(lambda: (1, 2))
+    assert thing == (1, 2)
+    assert registry.origin(thing) is None

@@ -82,7 +82,7 @@ def test_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         schedule = make_schedule(given, optimizer, epochs=3, steps_per_epoch=4)
         schedule.step_epoch({})
         assert optimizer.param_groups[0]["lr"] == pytest.approx(0.2 / factor)
-    with pytest.raises(OptionError, match="It takes: base, interval, monitor"):
+    with pytest.raises(OptionError, match="It accepts: base, interval, monitor"):
         make_schedule({"name": "./rates.py:mine", "b": 1}, sgd(), epochs=3, steps_per_epoch=4)
 
 

@@ -120,7 +120,8 @@ def test_a_plugin_that_fails_in_two_processes(site, run):
 def test_an_unknown_plugin(run):
     done = run("--perceptrain-plugin", "perceptrain-cor")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "There is no plugin 'perceptrain-cor'. Did you mean 'perceptrain-core'" in done.stderr
+    message = "No plugin 'perceptrain-cor' is installed. Did you mean 'perceptrain-core'"
+    assert message in done.stderr
 
 
 def test_without_the_option_it_costs_nothing(run):

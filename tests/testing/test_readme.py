@@ -84,7 +84,7 @@ def test_a_readme_that_is_true(readme):
         (", `power=2`", "", "the row of the loss 'near' does not list the option 'power'"),
         ("picture.png", "gone.png", "it links to gone.png, which does not exist"),
         ('name = "far"', 'name = "fa"', "There is no loss 'fa'"),
-        ('mode = "sum"', "modes = 1", "does not take the option 'modes'"),
+        ('mode = "sum"', "modes = 1", "does not accept the option 'modes'"),
         ("found += 1", "found += x", "NameError: name 'x' is not defined (README.md, line 13)"),
     ],
 )
@@ -93,7 +93,7 @@ def test_a_readme_that_is_wrong(readme, old, new, fault):
     with pytest.raises(ConformanceError) as caught:
         check_readme(readme, "acme", shared_options=())
     title, *lines = str(caught.value).splitlines()
-    assert title == "The README of 'acme' is not true."
+    assert title == "The README of 'acme' is not correct."
     assert fault in "\n".join(lines)
 
 

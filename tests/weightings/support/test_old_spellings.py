@@ -78,7 +78,7 @@ def test_several_old_spellings_at_once() -> None:
 
 
 def test_a_required_option_is_named_by_its_current_name() -> None:
-    with pytest.raises(OptionError, match="needs the option 'fixed_metric'"):
+    with pytest.raises(OptionError, match="requires the option 'fixed_metric'"):
         get_weighting("grad_weighted")
-    with pytest.raises(OptionError, match="does not take the option 'alpah'"):
+    with pytest.raises(OptionError, match="does not accept the option 'alpah'"):
         get_weighting("relobralo", alpah=0.3)
