@@ -115,6 +115,7 @@ def test_other_imports_are_refused(folder: Path, line: str) -> None:
     assert builtins.__import__ is original
 
 
+@pytest.mark.slow  # mypy without its cache; `make types` checks the plugins, which use it
 def test_type_checkers_see_the_classes(folder: Path) -> None:
     user = "from lazy_package import Part\nreveal_type(Part.make)\nPart(1)\n"
     (folder / "user.py").write_text(user)
