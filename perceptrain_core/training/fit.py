@@ -145,6 +145,8 @@ class Fit:
         finally:
             self._evaluates_average = False
             self.guard.release()
+            # Wrappers of several processes must not outlive the process group.
+            self.stepper.loss_fn = self.guard
             load_best_candidate(self.parts.optimizer)
         self._finish(resumable)
 

@@ -141,12 +141,14 @@ def test_it_works_compiled_and_under_ddp(model, batch, tmp_path):
     init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
         wrapped = DistributedDataParallel(model)
-        residuals = wrapped(batch)
-        residuals["second"].sum().backward()
+        wrapped(batch)["second"].sum().backward()
         assert model.nn.a.grad is not None
         with torch.no_grad():
             torch.testing.assert_close(wrapped(batch), expected)
     finally:
+        # Before the group: the last reference to it must not be dropped by the wrapper, which would
+        # join the group's threads while it holds the interpreter's lock.
+        del wrapped
         destroy_process_group()
 
 
