@@ -123,7 +123,7 @@ def _reason(error: Exception) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
     if not lines[0].startswith("Weights only load failed"):
         return lines[0]
-    # torch goes on with advice to run the code in the file; what it refused is in the middle.
+    # torch's message advises to run the code in the file; what it refused is in the middle.
     refused = re.search(r"(?:GLOBAL|class|global) (\S+)", str(error))
     what = f" ({refused[1]})" if refused else ""
     return (

@@ -57,7 +57,7 @@ def load_checkpoint(
         The model, the optimizer, and the epoch of the checkpoint.
 
     Raises:
-        CheckpointError: There is none, it cannot be read, or it does not fit the model or the
+        CheckpointError: There is no checkpoint, it cannot be read, or it does not fit the model or
             optimizer; then both are as they were.
     """
     path, state = find_checkpoint(source)
@@ -90,7 +90,7 @@ def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
     """Read a checkpoint, or the newest good one of a folder.
 
     Raises:
-        CheckpointError: There is none, or none that can be read.
+        CheckpointError: There is no checkpoint that can be read.
     """
     path = Path(source)
     if not path.is_dir():

@@ -35,7 +35,7 @@ def _describe(fault: Any, known: list[str], prefix: str) -> str:
     if fault["type"] in _UNKNOWN:
         close = get_close_matches(path[-1], known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"allowed are {', '.join(known)}"
-        return f"{where}: there is no such setting; {hint}"
+        return f"{where}: unknown setting; {hint}"
     message = fault["msg"]
     own = message.removeprefix("Value error, ")
     message = own if own != message else message[0].lower() + message[1:]

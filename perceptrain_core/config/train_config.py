@@ -230,7 +230,7 @@ class TrainConfig:
                 _check_name("callbacks", name)
             elif not hasattr(item, "run_callback"):
                 raise ValueError(
-                    f"{item!r:.60} is no callback: give Callback objects, names, or mappings with "
-                    "a name; a function is wrapped by Callback(on=..., callback=f)"
+                    f"{item!r:.60} is not a callback: pass Callback objects, names, or mappings "
+                    "with a name; a function is wrapped by Callback(on=..., callback=f)"
                 )
         return value

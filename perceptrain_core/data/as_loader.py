@@ -23,7 +23,7 @@ def as_loader(data: Any, batch_size: int, shuffle: bool, role: str = "train") ->
     Args:
         data: A loader or any other iterable of batches, which comes back as it is. A tensor, a
             NumPy array or a tuple of such, of shape ``(N, ...)``. A dict of these or of loaders,
-            which gives dicts of batches; rows of tensors of one length stay together. A data
+            which yields dicts of batches; rows of tensors of one length stay together. A data
             set: iterable, or map-style, which is one of torch, one with ``__getitems__``, or one
             with ``__len__`` and ``__getitem__`` that has no ``__iter__``.
         batch_size: Rows in a batch, where a loader has to be made.
@@ -31,7 +31,7 @@ def as_loader(data: Any, batch_size: int, shuffle: bool, role: str = "train") ->
         role: Named in messages: ``train``, ``val`` or ``test``.
 
     Raises:
-        DataError: Nothing that gives batches, or a loader or tensor without a single row.
+        DataError: The data yield no batches, or are a loader or tensor without a row.
     """
     rows = _rows(data)
     if rows is not None:
@@ -82,7 +82,7 @@ def _may_give_batches(data: Any) -> bool:
     if isinstance(data, tuple | list) and any(isinstance(p, DataLoader | Dataset) for p in data):
         return False
     parts = data if isinstance(data, tuple) else (data,)
-    if any(hasattr(part, "to_numpy") for part in parts):  # a data frame gives its columns
+    if any(hasattr(part, "to_numpy") for part in parts):  # a data frame yields its column names
         return False
     return isinstance(data, Iterable) and not isinstance(data, str | bytes | type)
 
@@ -96,7 +96,7 @@ def _advice(data: Any) -> str:
             return f" It holds {parts}: convert them, x.to_numpy()."
         return (
             f" It holds {parts}: pass one for training and one for validation, fit(train, val); "
-            "a dict of loaders gives batches of several at once."
+            "a dict of loaders yields batches of several at once."
         )
     return " Convert it, x.to_numpy()." if hasattr(data, "to_numpy") else ""
 
@@ -112,7 +112,7 @@ def _check_data_set(data: Any, role: str) -> None:
 
 def _check_not_empty(data: Any, role: str) -> None:
     if isinstance(getattr(data, "dataset", data), IterableDataset):
-        return  # what it says of its length may be a guess; the first epoch tells
+        return  # its length may be a guess; the first epoch shows
     if length_of(data) != 0:
         return
     name, rows = type(data).__name__, length_of(getattr(data, "dataset", None))

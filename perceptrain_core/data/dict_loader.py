@@ -20,16 +20,16 @@ class DictDataLoader:
     """Yield dicts of batches, as a PINN expects: ``{"pde": points, "boundary": points}``.
 
     An epoch covers the longest of the loaders; the shorter ones start again. It is infinite only
-    if all of them are; beside finite ones, infinite loaders just go on.
+    if all of them are; infinite loaders beside finite ones just continue.
 
     ``state_dict`` and ``load_state_dict`` keep the places of those that have such: an infinite
-    loader then goes on from there, and a finite one starts anew, as it does in each epoch. Of an
+    loader then continues from there, and a finite one restarts, as in each epoch. Of an
     infinite loader that has none the batches are counted, and passed over to find the place.
 
     Args:
         dataloaders: A loader for each name.
 
-    Iterating gives ``{name: batch}``; a batch that is a tuple or list of one tensor is that tensor.
+    Iterating yields ``{name: batch}``; a tuple or list of one tensor becomes that tensor.
 
     Raises:
         DataError: No loaders, or something that cannot be iterated.
@@ -38,7 +38,7 @@ class DictDataLoader:
     def __init__(self, dataloaders: Mapping[str, Loader]) -> None:
         if not isinstance(dataloaders, Mapping) or not dataloaders:
             raise DataError(
-                "DictDataLoader takes a mapping of names to loaders, e.g. "
+                "DictDataLoader requires a mapping of names to loaders, e.g. "
                 f'DictDataLoader({{"pde": loader}}); got {type(dataloaders).__name__}.'
             )
         for name, loader in dataloaders.items():
@@ -83,7 +83,7 @@ class DictDataLoader:
             yield {name: _unwrap(parts[name]) for name in self.dataloaders}
 
     def _begin_endless(self) -> None:
-        """Start what never ends, once: it goes on from epoch to epoch."""
+        """Start the infinite loaders once; they continue from epoch to epoch."""
         for name, loader in self.dataloaders.items():
             if is_infinite(loader) and name not in self._endless:
                 self._endless[name] = (
@@ -95,7 +95,7 @@ class DictDataLoader:
         return {name: place.state_dict() for name, place in self._places().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next iteration go on from the places that `state_dict` gave.
+        """Let the next iteration continue from the positions of `state_dict`.
 
         Raises:
             DataError: They are those of other loaders, or a loader ends before its place.
@@ -154,7 +154,7 @@ class NamedLoader:
 
 
 class _Seeds:
-    """Seeds of torch for what starts again in the midst of an epoch, all known at its start.
+    """Torch seeds for loaders that restart inside an epoch, all known at its start.
 
     So the order of the data does not depend on what the model draws meanwhile.
     """
@@ -164,7 +164,7 @@ class _Seeds:
 
     @contextmanager
     def next(self) -> Iterator[None]:
-        """Let torch draw from the next seed for a while."""
+        """Seed torch with the next seed inside a ``with`` block."""
         self._seed = (self._seed + 1) % 2**63
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(self._seed)

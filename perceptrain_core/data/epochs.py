@@ -76,7 +76,7 @@ class Epochs:
         """
         for batch in self.batches():
             return batch
-        raise DataError("The data gave no batch: they are empty or used up.")
+        raise DataError("The data yielded no batch: they are empty or used up.")
 
     def count(self) -> int | None:
         """Return the number of batches in an epoch, or ``None`` if it is unknown."""

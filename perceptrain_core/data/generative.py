@@ -13,7 +13,7 @@ from perceptrain_core.data.sampling import ProbaDist, check_proba_dist, draw_poi
 
 
 class GenerativeIterableDataset(IterableDataset[Any]):
-    """Draw a fresh point each time, for ever.
+    """Draw a new point each time, without end.
 
     A ``DataLoader`` makes batches of them, and one batch counts as an epoch of training; ``fit``
     takes the data set as it is, too. Nothing is drawn before it is needed, so that a resumed run

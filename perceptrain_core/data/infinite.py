@@ -13,15 +13,15 @@ from perceptrain_core.data.tensor_loader import TensorLoader
 
 
 class InfiniteTensorDataset(IterableDataset[tuple[Tensor, ...]]):
-    """Give rows of the tensors for ever, each pass in a new random order.
+    """Yield rows of the tensors without end, each pass in a new random order.
 
-    Put it into a ``DataLoader`` to get batches; ``to_dataloader(..., infinite=True)`` gives the
+    Put it into a ``DataLoader`` to get batches; ``to_dataloader(..., infinite=True)`` returns the
     same batches faster. Workers share the rows of each pass among them.
 
     Args:
         tensors: Tensors of shape ``(N, ...)`` with the same ``N``.
         generator: Where the orders come from, but in workers, which the ``DataLoader`` seeds. By
-            default from torch's default generator, of which an iteration takes one number only.
+            default from torch's default generator, of which an iteration draws a single number.
 
     Raises:
         DataError: No tensors, empty ones, or unequal lengths.

@@ -27,7 +27,7 @@ class R3Dataset(Dataset[Tensor]):
     in a dict of data: the epoch after an update trains on the new points. The tensor itself is
     changed, so that ``to_dataloader(dataset.features)`` sees them too. Workers of a
     ``DataLoader`` copy the points when an epoch starts, which is early enough; with
-    ``persistent_workers=True`` they would keep their first copy for ever: leave it off.
+    ``persistent_workers=True`` they would keep their first copy: leave it off.
 
     Args:
         proba_dist: ``proba_dist(n)`` draws ``n`` points, a tensor of shape ``(n, d)``; or an
@@ -39,7 +39,7 @@ class R3Dataset(Dataset[Tensor]):
         features: The points, a tensor of shape ``(n_samples, d)``, of the dtype and on the
             device that they are drawn with.
         n_retained: Points that the latest update kept; all of them before the first.
-        n_released: Points that it drew anew.
+        n_released: Points that it resampled.
 
     Raises:
         DataError: ``proba_dist`` is not a distribution or returns other points, ``n_samples`` is
@@ -82,7 +82,7 @@ class R3Dataset(Dataset[Tensor]):
 
         Raises:
             ShapeError: It has another shape, or is not a tensor. Nothing is changed then.
-            DataError: ``proba_dist`` gave other points than at the start. Nothing is changed then.
+            DataError: ``proba_dist`` returned points of another shape. Nothing is changed then.
         """
         n = self.n_samples
         if not isinstance(fitness_values, Tensor) or fitness_values.shape not in {(n,), (n, 1)}:
@@ -102,7 +102,7 @@ class R3Dataset(Dataset[Tensor]):
         points = draw_points(self.proba_dist, n)
         if points.shape[1:] != self.features.shape[1:]:
             raise DataError(
-                f"proba_dist({n}) gave points of shape {tuple(points.shape[1:])}; at the start "
+                f"proba_dist({n}) returned points of shape {tuple(points.shape[1:])}; at the start "
                 f"they had the shape {tuple(self.features.shape[1:])}."
             )
         return points.to(self.features)

@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 
 from perceptrain_core.errors import DataError
 
-#: ``proba_dist(n)`` gives ``n`` points, a tensor of shape ``(n, d)``.
+#: ``proba_dist(n)`` returns ``n`` points, a tensor of shape ``(n, d)``.
 ProbaDist: TypeAlias = Callable[[int], Tensor] | Distribution
 
 
@@ -37,10 +37,10 @@ def draw_points(proba_dist: ProbaDist, n: int) -> Tensor:
 
     Returns:
         A tensor of shape ``(n, d)``, without a graph, of the dtype and on the device that it was
-        drawn with. Whatever follows the first dimension is left as the function gives it.
+        drawn with. Whatever follows the first dimension is left as the function returns it.
 
     Raises:
-        DataError: The function gave something else.
+        DataError: The function returned something else.
     """
     if isinstance(proba_dist, Distribution):
         drawn = proba_dist.sample((n,))
@@ -49,7 +49,7 @@ def draw_points(proba_dist: ProbaDist, n: int) -> Tensor:
     if not isinstance(points, Tensor) or points.dim() == 0 or len(points) != n:
         shape = f" of shape {tuple(points.shape)}" if isinstance(points, Tensor) else ""
         raise DataError(
-            f"proba_dist({n}) gave a {type(points).__name__}{shape}; expected a tensor of shape "
-            f"({n}, d), a row for each point."
+            f"proba_dist({n}) returned a {type(points).__name__}{shape}; expected a tensor of "
+            f"shape ({n}, d), a row for each point."
         )
     return points.detach()

@@ -32,9 +32,9 @@ _SETTINGS = (
 
 
 def shard_loader(loader: Loader, rank: int, world_size: int, even: bool, draw: Draw) -> Loader:
-    """Give the share of a process; it has to be iterated in all processes at the same time.
+    """Return the share of a process; all processes have to iterate at the same time.
 
-    In training all shares have the same number of batches: rows are dealt out where a loader tells
+    In training all shares have the same number of batches: rows are dealt out where a loader shows
     what they are, and a few come twice where they do not divide evenly. Else whole batches are. In
     a validation whole batches are dealt out always, each to one process.
 
@@ -110,7 +110,7 @@ def _remade(loader: DataLoader[Any], **order: Any) -> DataLoader[Any]:
 
 
 class _Reordered:
-    """A loader whose sampler takes a new seed at each pass, the same in all processes."""
+    """A loader whose sampler gets a new seed at each pass, the same in all processes."""
 
     def __init__(
         self, loader: Loader, sampler: Any, generator: torch.Generator | None, draw: Draw
@@ -151,7 +151,7 @@ class _DealtBatches(Sampler[list[int]]):
 
 
 class _Dealt:
-    """The share of the batches that any loader gives; those of the others are passed over."""
+    """The share of the batches of any loader; batches of other processes are skipped."""
 
     def __init__(self, loader: Loader, rank: int, world_size: int, even: bool) -> None:
         self.loader: Any = loader

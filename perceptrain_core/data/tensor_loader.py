@@ -33,10 +33,10 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             training is one batch.
         drop_last: Drop the last batch if it is not full.
         generator: Where random orders come from. By default from torch's default generator, of
-            which an endless iteration takes one number only, when its first batch is asked for.
+            of which an endless iteration draws a single number, at its first batch.
         sampler: Yields the rows of each pass; replaces ``shuffle``.
 
-    Iterating gives tuples with one tensor of shape ``(batch_size, ...)`` for each tensor given.
+    Iterating yields tuples with one tensor of shape ``(batch_size, ...)`` per given tensor.
     Without shuffling these are views of the data: do not change them in place.
 
     Raises:

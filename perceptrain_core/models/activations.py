@@ -38,7 +38,7 @@ def activation_factory(
         A function without arguments.
 
     Raises:
-        ConfigError: It is none of these.
+        ConfigError: It is something else.
     """
     if isinstance(activation, nn.Module):
         return lambda: activation

@@ -72,7 +72,7 @@ class FFNN(Model):
             Outputs of shape ``(..., output_size)``, in the same dtype.
 
         Raises:
-            DataError: ``x`` is no tensor, or its dtype is not that of the parameters.
+            DataError: ``x`` is not a tensor, or its dtype is not that of the parameters.
             ShapeError: Its last dimension is not ``input_size``.
         """
         y = x
@@ -87,7 +87,7 @@ class FFNN(Model):
         return y
 
     def _misfit(self, x: Any) -> PerceptrainError | None:
-        """Say why ``x`` cannot be an input, if it cannot."""
+        """Explain why ``x`` cannot be an input; empty if it can."""
         if not isinstance(x, Tensor):
             return DataError(
                 f"FFNN got {describe(x)}; expected a tensor of shape (..., {self.input_size}). "
@@ -112,7 +112,7 @@ def _advice(x: object) -> str:
     if isinstance(x, Mapping):
         return "A dict of points is for a PINN: PINN(nn=model, equations={...})."
     if isinstance(x, (tuple, list)):
-        return "A batch (inputs, labels) is for a loss, which gives the model the inputs alone."
+        return "A batch (inputs, labels) is for a loss, which passes only the inputs to the model."
     return "Convert it first, for example with perceptrain.numpy_to_tensor."
 
 

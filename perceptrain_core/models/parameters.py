@@ -40,7 +40,7 @@ def set_parameters(model: nn.Module, theta: Any) -> None:
     if values.shape != (sum(sizes),):
         raise ShapeError(
             f"theta is {describe(values)}; expected shape ({sum(sizes)},), one number for each "
-            f"trainable parameter of {type(model).__name__}, as get_parameters gives."
+            f"trainable parameter of {type(model).__name__}, as get_parameters returns."
         )
     with torch.no_grad():
         for parameter, part in zip(parameters, torch.split(values, sizes), strict=True):

@@ -67,8 +67,8 @@ class PINN(Model):
             residuals are detached.
 
         Raises:
-            DataError: The batch is no dict, its keys are not those of the equations, its values
-                are no tensors of floats, or an equation returned no tensor.
+            DataError: The batch is not a dict, its keys are not those of the equations, its values
+                are not float tensors, or an equation did not return a tensor.
         """
         if not isinstance(x, Mapping) or x.keys() != self.equations.keys():
             raise DataError(self._misfit(x))
@@ -106,7 +106,7 @@ class PINN(Model):
         advice = (
             "To evaluate the network itself, call model.nn(x)."
             if isinstance(x, Tensor)
-            else "DictDataLoader gives such batches."
+            else "DictDataLoader yields such batches."
         )
         return f"PINN got {describe(x)}; {wanted}, one for each equation. {advice}"
 

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 @runtime_checkable
 class AskTell(Protocol):
-    """A search that proposes values for the parameters and is told the loss of each proposal.
+    """A search that proposes values for the parameters and receives the loss of each proposal.
 
     Any library can implement it. A candidate is a vector of shape ``(P,)``, one number per element
     of ``params``, in their order.

@@ -191,8 +191,8 @@ def test_state_is_saved_with_the_run(make_trainer: MakeTrainer) -> None:
     [
         (PrintMetrics, r"pass PrintMetrics\(\.\.\.\), not the class"),
         (nothing, "a function is wrapped by Callback"),
-        (123, "123 is no callback: give Callback objects, names, or mappings"),
-        (None, "None is no callback"),
+        (123, "123 is not a callback: pass Callback objects, names, or mappings"),
+        (None, "None is not a callback"),
     ],
 )
 def test_no_callback_is_refused_when_the_settings_or_the_trainer_are_made(

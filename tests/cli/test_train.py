@@ -188,7 +188,7 @@ def test_a_loss_that_is_nan_names_the_term(train, here):
         (["none.toml"], "The run file none.toml cannot be read"),
         (["."], "Is a directory"),
         (["run.toml", "--set", "nonsense"], "expected TABLE.KEY=VALUE"),
-        (["run.toml", "--set", "optimzer.lr=1"], "optimzer: there is no such setting; did you"),
+        (["run.toml", "--set", "optimzer.lr=1"], "optimzer: unknown setting; did you"),
         (["run.toml", "--set", "loss=msee"], "run.toml, [loss]: "),
         (["run.toml", "--set", "optimizer.lr=-1"], "[optimizer]: ValueError: Invalid learning"),
         (["run.toml", "--set", "train.max_iter=-1"], "max_iter: input should be greater"),

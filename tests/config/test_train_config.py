@@ -142,9 +142,9 @@ def test_fault(settings: dict[str, Any], message: str) -> None:
 
 
 def test_unknown_setting_says_what_was_meant() -> None:
-    with pytest.raises(ConfigError, match="max_itr: there is no such setting; did you mean 'max_i"):
+    with pytest.raises(ConfigError, match="max_itr: unknown setting; did you mean 'max_i"):
         TrainConfig(max_itr=3)
-    with pytest.raises(ConfigError, match="zzz: there is no such setting; allowed are max_iter, "):
+    with pytest.raises(ConfigError, match="zzz: unknown setting; allowed are max_iter, "):
         TrainConfig(zzz=3)
 
 

@@ -66,7 +66,7 @@ def test_all_infinite_is_infinite() -> None:
 
 @pytest.mark.parametrize("given_", [{}, None, [1], "ab"])
 def test_no_loaders(given_: Any) -> None:
-    with pytest.raises(DataError, match="takes a mapping of names to loaders"):
+    with pytest.raises(DataError, match="requires a mapping of names to loaders"):
         DictDataLoader(given_)
 
 

@@ -93,5 +93,5 @@ def test_resumed_run_draws_what_the_whole_one_draws(
 def test_what_cannot_be() -> None:
     with pytest.raises(DataError, match="proba_dist is of type float"):
         GenerativeIterableDataset(0.5)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match=r"proba_dist\(1\) gave a Tensor of shape \(2,\)"):
+    with pytest.raises(DataError, match=r"proba_dist\(1\) returned a Tensor of shape \(2,\)"):
         next(iter(GenerativeIterableDataset(lambda n: torch.rand(2))))

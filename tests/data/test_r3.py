@@ -161,8 +161,8 @@ def test_fitness_of_another_shape_is_refused(fitness: Any, given: str) -> None:
     ("options", "message"),
     [
         ({"proba_dist": torch.rand(3, 2)}, "proba_dist is of type Tensor"),
-        ({"proba_dist": lambda n: torch.rand(n + 1, 2)}, r"proba_dist\(4\) gave .*\(5, 2\)"),
-        ({"proba_dist": lambda n: [0.0] * n}, r"proba_dist\(4\) gave a list"),
+        ({"proba_dist": lambda n: torch.rand(n + 1, 2)}, r"proba_dist\(4\) returned .*\(5, 2\)"),
+        ({"proba_dist": lambda n: [0.0] * n}, r"proba_dist\(4\) returned a list"),
         ({"n_samples": 0}, "n_samples=0: expected a whole number of at least 1"),
         ({"n_samples": 2.5}, "n_samples=2.5: expected a whole number of at least 1"),
         ({"release_threshold": float("nan")}, "release_threshold=nan: expected a number"),

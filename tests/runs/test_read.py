@@ -216,7 +216,7 @@ def test_faults_of_train_name_the_table_and_the_file(read):
         train_config(run, Path("run.toml"))
     message = str(caught.value)
     assert message.startswith("run.toml, [train]: ")
-    assert "max_itr: there is no such setting; did you mean 'max_iter'?" in message
+    assert "max_itr: unknown setting; did you mean 'max_iter'?" in message
     assert "batch_size: input should be greater than or equal to 1, not 0" in message
     assert "tracking_tool: " in message
     assert "'csv'" in message

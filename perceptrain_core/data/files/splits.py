@@ -23,7 +23,7 @@ class Splits:
     test: Any = None
 
     def describe(self) -> str:
-        """Say in a few words how much there is."""
+        """Describe the number of rows of each split."""
         parts = {"train": self.train, "val": self.val, "test": self.test}
         return ", ".join(
             f"{role} {_amount(part)}" for role, part in parts.items() if part is not None
@@ -31,7 +31,7 @@ class Splits:
 
 
 def as_splits(data: Any) -> Splits:
-    """Tell what a data set function returned.
+    """Return the splits for the result of a data set function.
 
     Args:
         data: Splits as they are; one tensor of rows, a tuple or list of them, or a dict of
@@ -39,13 +39,13 @@ def as_splits(data: Any) -> Splits:
             loaders, for training, validation and test.
 
     Raises:
-        DataError: It is none of these.
+        DataError: It is something else.
     """
     if isinstance(data, Splits):
         return data
     parts = tuple(data) if isinstance(data, tuple | list) else (data,)
     if any(isinstance(part, np.ndarray) for part in parts):
-        raise DataError("A data set gave NumPy arrays: make tensors of them, torch.from_numpy.")
+        raise DataError("A data set returned NumPy arrays: convert them with torch.from_numpy.")
     if isinstance(data, tuple | list) and _are_tensors(parts):
         return Splits(parts)
     present = [part for part in parts[1:] if part is not None]
@@ -53,7 +53,7 @@ def as_splits(data: Any) -> Splits:
         return Splits(*parts)
     given = " of ".join(dict.fromkeys([type(data).__name__, *(type(p).__name__ for p in parts)]))
     raise DataError(
-        f"A data set gave {given}; expected a tuple of tensors (inputs, labels), a dict of "
+        f"A data set returned {given}; expected a tuple of tensors (inputs, labels), a dict of "
         "points, a loader, or (train, val, test) loaders."
     )
 
@@ -68,7 +68,7 @@ def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: 
         seed: The same seed chooses the same rows.
 
     Raises:
-        DataError: The training data are no tensors, are split already, or too few.
+        DataError: The training data are not tensors, are already split, or are too few.
     """
     if not val_fraction and not test_fraction:
         return splits
@@ -97,7 +97,7 @@ def standardize(splits: Splits) -> Splits:
     """Scale each input to mean 0 and deviation 1 over the training rows; constant ones to 0.
 
     Raises:
-        DataError: The data are no tensors of rows, or the inputs no floats.
+        DataError: The data are not tensors of rows, or the inputs are not floats.
     """
     parts = {role: getattr(splits, role) for role in ("train", "val", "test")}
     rows = {role: _tensors(part) or () for role, part in parts.items() if part is not None}

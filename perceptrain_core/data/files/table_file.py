@@ -91,7 +91,7 @@ def _read_csv(path: Path, names: Sequence[str]) -> Columns:
         header = [name.strip() for name in next(reader, [])]
         _check_names(path, names, header)
         rows = []
-        for row in filter(None, reader):  # an empty line, as at the end, is no row
+        for row in filter(None, reader):  # an empty line, such as the last, is not a row
             if len(row) != len(header):
                 raise DataError(
                     f"{path}, line {reader.line_num}: expected {len(header)} values, as in the "
@@ -134,11 +134,11 @@ def _stack(path: Path, columns: Columns, names: Sequence[str]) -> NDArray[np.flo
 
 def _float_column(where: str, column: Column) -> NDArray[np.float32]:
     if column.dtype.kind not in "fiubUSO":
-        raise DataError(f"{where} holds {column.dtype}, which are no numbers.")
+        raise DataError(f"{where} holds {column.dtype}; expected numbers.")
     if column.dtype.kind in "USO":
         for row, value in enumerate(column.tolist(), start=1):
             if not _is_number(value):
-                raise DataError(f"{where}: {value!r} in row {row} is no number.")
+                raise DataError(f"{where}: {value!r} in row {row} is not a number.")
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found below
         numbers = column.reshape(len(column), -1).astype(np.float32)
     finite = np.isfinite(numbers).all(axis=1)
@@ -151,7 +151,7 @@ def _class_numbers(path: Path, name: str, columns: Columns) -> NDArray[np.int64]
     values = columns[name].tolist()
     for row, value in enumerate(values, start=1):
         if value is None or value == "" or value != value or isinstance(value, list):
-            raise DataError(f"{path}, column {name!r}: {value!r} in row {row} is no class.")
+            raise DataError(f"{path}, column {name!r}: {value!r} in row {row} is not a class.")
     _, numbers = np.unique(values, return_inverse=True)
     return numbers.astype(np.int64)
 

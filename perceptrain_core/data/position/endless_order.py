@@ -14,7 +14,7 @@ from perceptrain_core.errors import DataError
 class EndlessOrder:
     """The numbers of the rows, pass after pass, each pass in a new random order.
 
-    One generator gives all the orders, so that they follow from where it stood at the start.
+    One generator draws all orders, so its initial state determines them.
 
     Args:
         rows: How many rows there are.

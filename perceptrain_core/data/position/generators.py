@@ -22,7 +22,7 @@ def loader_random_state(data: Any) -> list[tuple[str, Any]]:
     of NumPy (``Generator`` and ``RandomState``) and of Python (``random.Random``).
 
     Args:
-        data: A loader, or whatever else a user gives as data.
+        data: A loader, or other data that a user passes.
 
     Returns:
         The kind and the state of each, in values that a checkpoint can hold.
@@ -37,7 +37,7 @@ def set_loader_random_state(data: Any, saved: list[tuple[str, Any]]) -> None:
 
     Args:
         data: The loader.
-        saved: What `loader_random_state` gave.
+        saved: From `loader_random_state`.
     """
     generators = _generators_of(data)
     if [_kind(g) for g in generators] == [kind for kind, _ in saved]:
@@ -52,13 +52,13 @@ def epoch_listeners(data: Any) -> list[Callable[[int], None]]:
     ``set_epoch``, and give the same order again and again unless it is called.
 
     Args:
-        data: A loader, or whatever else a user gives as data.
+        data: A loader, or other data that a user passes.
 
     Returns:
         Functions to be called with the epoch, counted from 0.
     """
-    told = (getattr(part, "set_epoch", None) for part in parts_of(data))
-    return [listener for listener in told if callable(listener)]
+    found = (getattr(part, "set_epoch", None) for part in parts_of(data))
+    return [listener for listener in found if callable(listener)]
 
 
 def parts_of(data: Any) -> list[Any]:

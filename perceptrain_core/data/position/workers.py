@@ -10,10 +10,10 @@ from perceptrain_core.data.position.generators import parts_of
 
 
 def workers_started(data: Any) -> list[bool]:
-    """Say of each loader with ``persistent_workers`` whether it has started them.
+    """Return for each loader with ``persistent_workers`` whether it has started them.
 
     Args:
-        data: A loader, or whatever else a user gives as data.
+        data: A loader, or other data that a user passes.
     """
     return [loader._iterator is not None for loader in _with_workers(data)]
 
@@ -26,7 +26,7 @@ def start_workers(data: Any, started: list[bool]) -> None:
 
     Args:
         data: The loader.
-        started: What `workers_started` gave.
+        started: From `workers_started`.
     """
     for loader, was in zip(_with_workers(data), started, strict=False):
         if not was:

@@ -61,14 +61,14 @@ def test_data_sets_generators_and_splits():
     ],
 )
 def test_anything_else_is_refused(data, given):
-    with pytest.raises(DataError, match=f"gave {given}; expected a tuple of tensors"):
+    with pytest.raises(DataError, match=f"returned {given}; expected a tuple of tensors"):
         as_splits(data)
 
 
 def test_arrays_are_refused_with_advice():
     x = np.zeros((3, 1))
     for data in (x, (x, x), (table(3)[0], x)):
-        with pytest.raises(DataError, match=r"NumPy arrays: make tensors of them, torch.from_nu"):
+        with pytest.raises(DataError, match=r"NumPy arrays: convert them with torch.from_nu"):
             as_splits(data)
 
 

@@ -75,7 +75,7 @@ def test_numbers_are_classes_only_if_asked_for(csv):
 
 
 def test_text_is_no_number_where_classes_are_ruled_out(csv):
-    with pytest.raises(DataError, match=r"column 'y': 'cat' in row 1 is no number"):
+    with pytest.raises(DataError, match=r"column 'y': 'cat' in row 1 is not a number"):
         read_table(csv("x,y\n1,cat\n"), ["x"], ["y"], classes=False)
 
 
@@ -89,13 +89,13 @@ def test_quotes_line_ends_and_empty_lines(csv):
     [
         ("x,y\n1,2\n3\n", r"line 3: expected 2 values, as in the header, not 1\."),
         ('x,y\n"a\nb",2\n3,4,5\n', r"line 4: expected 2 values"),
-        ("x,y\n1,2\nabc,3\n", "column 'x': 'abc' in row 2 is no number"),
-        ("x,y\n1,2\n,3\n", "column 'x': '' in row 2 is no number"),
+        ("x,y\n1,2\nabc,3\n", "column 'x': 'abc' in row 2 is not a number"),
+        ("x,y\n1,2\n,3\n", "column 'x': '' in row 2 is not a number"),
         ("x,y\n1,2\nnan,3\n", "column 'x': row 2 is not a finite number"),
         ("x,y\n1,2\n2,inf\n", "column 'y': row 2 is not a finite number"),
         ("x,y\n1e300,2\n", "column 'x': row 1 is not a finite number"),
-        ("x,y\n1,0.5\n2,\n", "column 'y': '' in row 2 is no number"),  # not two classes
-        ("x,y\n1,a\n2,\n", "column 'y': '' in row 2 is no class"),
+        ("x,y\n1,0.5\n2,\n", "column 'y': '' in row 2 is not a number"),  # not two classes
+        ("x,y\n1,a\n2,\n", "column 'y': '' in row 2 is not a class"),
         ("x,Y\n1,2\n", r"has no column 'y'; did you mean 'Y'\?|it has x, Y"),
         ("x,x,y\n1,2,3\n", "has several columns 'x'"),
         ("x,y\n", "has no rows"),
@@ -152,9 +152,9 @@ def test_parquet_decimals_are_numbers(parquet):
     ("columns", "message"),
     [
         ({"x": [1.0, None], "y": [1, 2]}, "column 'x': row 2 is not a finite number"),
-        ({"x": [True, None], "y": [1, 2]}, "column 'x': None in row 2 is no number"),
-        ({"x": [1, 2], "y": ["a", None]}, "column 'y': None in row 2 is no class"),
-        ({"x": [datetime(2020, 1, 1)] * 2, "y": [1, 2]}, "'x' holds datetime64.* no numbers"),
+        ({"x": [True, None], "y": [1, 2]}, "column 'x': None in row 2 is not a number"),
+        ({"x": [1, 2], "y": ["a", None]}, "column 'y': None in row 2 is not a class"),
+        ({"x": [datetime(2020, 1, 1)] * 2, "y": [1, 2]}, "'x' holds datetime64.*expected numbers"),
         ({"xx": [1], "y": [2]}, "no column 'x'; did you mean 'xx'"),
     ],
 )
@@ -192,7 +192,7 @@ def test_npz_classes(npz):
     path = npz(x=[1, 2, 3], y=["b", "a", "b"], n=[7, 7, 3], m=[[1], [2], [3]])
     assert read_table(path, ["x"], ["y"])[1].tolist() == [1, 0, 1]
     assert read_table(path, ["x"], ["n"], classes=True)[1].tolist() == [1, 1, 0]
-    with pytest.raises(DataError, match=r"column 'm': \[1\] in row 1 is no class"):
+    with pytest.raises(DataError, match=r"column 'm': \[1\] in row 1 is not a class"):
         read_table(path, ["x"], ["m"], classes=True)
 
 
@@ -202,7 +202,7 @@ def test_npz_classes(npz):
         ({"x": [1, 2], "y": [1]}, "differ in length: {'x': 2, 'y': 1}"),
         ({"x": 1, "y": [1, 2]}, "differ in length"),
         ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "has no rows"),
-        ({"x": [1j], "y": [1]}, "'x' holds complex128, which are no numbers"),
+        ({"x": [1j], "y": [1]}, "'x' holds complex128; expected numbers"),
         ({"x": [[1, 2], [3, np.nan]], "y": [1, 2]}, "'x': row 2 is not a finite number"),
     ],
 )
