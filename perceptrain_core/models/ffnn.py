@@ -87,7 +87,7 @@ class FFNN(Model):
         return y
 
     def _misfit(self, x: Any) -> PerceptrainError | None:
-        """Explain why ``x`` cannot be an input; empty if it can."""
+        """Return why ``x`` cannot be an input, or ``None`` if it can."""
         if not isinstance(x, Tensor):
             return DataError(
                 f"FFNN got {describe(x)}; expected a tensor of shape (..., {self.input_size}). "

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import resolve_name
+from operator import attrgetter
 from threading import RLock
 from types import ModuleType
 from typing import Any
@@ -32,7 +33,7 @@ class LazyReference(str):
     def load(self) -> Any:
         """Import the module, and return the attribute."""
         module, _, attribute = self.partition(":")
-        return getattr(import_module(module), attribute)
+        return attrgetter(attribute)(import_module(module))
 
 
 class _LazyModule(ModuleType):

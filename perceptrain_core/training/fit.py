@@ -12,7 +12,7 @@ from perceptrain_core.errors import DataError
 from perceptrain_core.schedules.rates import begin_epoch
 from perceptrain_core.training.averages import Averages, Row, reduce_result, reduce_row
 from perceptrain_core.training.context import TrainingContext
-from perceptrain_core.training.contract.choice import make_guard
+from perceptrain_core.training.contract.choice import make_guard, require_optimizer
 from perceptrain_core.training.contract.nonfinite_errors import report_skipped
 from perceptrain_core.training.determinism import seed_run
 from perceptrain_core.training.evaluation import Evaluation
@@ -61,6 +61,7 @@ class Fit:
         batches: int | None = None,
         saved_mid_epoch: bool = False,
     ) -> None:
+        require_optimizer(trainer.optimizer)
         self.trainer = trainer
         self.config = config = trainer.config
         self.engine = engine = trainer.engine
@@ -87,7 +88,7 @@ class Fit:
             parts.optimizer,
             self.guard,
             trainer.optimize_step,
-            engine.device,
+            engine,
             parts.grad_scaler,
         )
         self._evaluates_average = False

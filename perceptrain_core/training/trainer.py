@@ -325,6 +325,7 @@ class Trainer(TrainerHooks, Trials):
         outcome.load(fit.parts, self.run_state, self.train_dataloader)
 
     def _new_fit(self, train: Epochs, val: Epochs | None, batches: int | None) -> Fit:
+        self._fit = None  # until the new one is complete
         self.run_state = self._new_state()
         self.callbacks = resolve.resolve_callbacks(self.config, self._named_callbacks)
         self.engine.prepare(self.model, self.optimizer, self.loss_fn)

@@ -86,7 +86,7 @@ class Weighting(nn.Module):
         )
         self.every = int(every)
         self.momentum = momentum
-        self.min_weight = -inf if min_weight is None else min_weight
+        self.min_weight = self._lower = -inf if min_weight is None else min_weight
         self.max_weight = inf if max_weight is None else max_weight
         self.eps = eps
         self.names = tuple(dict.fromkeys((*self.fixed_metric, *names, *weights)))
@@ -174,8 +174,8 @@ class Weighting(nn.Module):
         if self.momentum:
             new = torch.lerp(new, old if previous is None else previous, self.momentum)
         new = torch.where(new.isfinite(), new, old)
-        if self.min_weight > -inf or self.max_weight < inf:
-            new = new.clamp(self.min_weight, self.max_weight)
+        if self._lower > -inf or self.max_weight < inf:
+            new = new.clamp(self._lower, self.max_weight)
         self._store(names, new)
         return dict(self.weights)
 
@@ -183,7 +183,7 @@ class Weighting(nn.Module):
         """Smooth and bound one new weight, as `replace` does for tensors."""
         old = self.number(name)
         new = old + (1 - self.momentum) * (new - old)
-        return min(max(new if isfinite(new) else old, self.min_weight), self.max_weight)
+        return min(max(new if isfinite(new) else old, self._lower), self.max_weight)
 
     def _store(self, names: Sequence[str], new: Tensor) -> None:
         pairs = zip(names, new.unbind(), strict=True)

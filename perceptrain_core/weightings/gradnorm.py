@@ -61,7 +61,7 @@ class GradNorm(Weighting):
         super().__init__(every, initial, faults=number_faults(numbers, at_least=0))
         self.asymmetry = asymmetry
         self.lr = lr
-        self.least = min_weight  # not the bound of the base class, which applies after the scaling
+        self.min_weight = min_weight  # applied before the scaling, so not by the base class
         self.parameter_names = parameters
 
     def target(self, terms: Terms, grads: Gradients) -> Tensor:
@@ -72,7 +72,7 @@ class GradNorm(Weighting):
         old = self.present(names, norms[0])
         slope = self._slope(old, norms, self._rates(names, losses))
         usable = slope.isfinite().all()
-        moved = (old - self.lr * self._direction(names, slope, usable)).clamp(min=self.least)
+        moved = (old - self.lr * self._direction(names, slope, usable)).clamp(min=self.min_weight)
         return torch.where(usable, moved * (old.sum() / moved.sum()), old)
 
     def _rates(self, names: Sequence[str], losses: Tensor) -> Tensor:

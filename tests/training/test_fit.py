@@ -259,3 +259,11 @@ def test_fit_inside_a_fit_of_the_same_trainer(make_trainer: MakeTrainer) -> None
 def test_validation_data_that_nobody_will_look_at(make_trainer: MakeTrainer, rows: Any) -> None:
     with pytest.warns(UserWarning, match="val_every=0, so nothing is validated"):
         make_trainer().fit(rows, rows)
+
+
+@pytest.mark.parametrize("setting", [{"precision": "fp16"}, {"lr_scheduler": "exponential"}])
+def test_no_optimizer_is_refused_first(make_trainer: MakeTrainer, setting: dict[str, Any]) -> None:
+    trainer = make_trainer(**setting)
+    trainer.optimizer = None
+    with pytest.raises(TrainingError, match="Training needs an optimizer"):
+        trainer.fit()

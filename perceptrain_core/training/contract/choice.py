@@ -35,11 +35,7 @@ def make_guard(
         optimizer: The optimizer.
         where: Returns the position in the run, for messages.
         signals: The signals that stop the run.
-
-    Raises:
-        TrainingError: There is no optimizer.
     """
-    require_optimizer(optimizer)
     policy = config.on_nonfinite
     if is_search(optimizer):
         return CandidateGuard(loss_fn, policy, where)

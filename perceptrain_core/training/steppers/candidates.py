@@ -18,7 +18,7 @@ from perceptrain_core.optimizers.ask_tell import AskTell, is_search, write_vecto
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, begin_step
 from perceptrain_core.training.steppers.custom import CustomStepper
-from perceptrain_core.types import LossFunction, OptimizeStep, StepResult
+from perceptrain_core.types import LossFunction, OptimizeStep, SkipBatch, StepResult
 
 #: Settings that only mean something for gradient-based training.
 _GRADIENT_SETTINGS = ("accumulate", "ema", "grad_clip", "grad_clip_value", "lr_scheduler")
@@ -68,10 +68,19 @@ class CandidateStepper(CustomStepper):
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Try a candidate; if its batch is skipped, it ranks last."""
-        results, tried = super().take(batches)
+        results, tried = self._try(batches)
         if not tried:
             self.optimizer.tell(self.optimizer.ask(), nan)
         return results, tried
+
+    def _try(self, batches: Sequence[Any]) -> StepOutcome:
+        if self.function is not ask_tell_step:
+            return super().take(batches)
+        parts = self.model, self.optimizer, self.loss_fn
+        try:
+            return [ask_tell_step(*parts, batches[0], self.device, self.dtype)], True
+        except SkipBatch:
+            return [None], False
 
     def report_skipped(self, epoch: int) -> None:
         """Warn if no candidate had a finite loss; once there is one, bad ones are expected."""

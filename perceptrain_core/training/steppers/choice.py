@@ -9,6 +9,7 @@ from torch import nn
 from torch.amp import GradScaler
 
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.engine import Engine
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.training.steppers.base import Stepper
@@ -26,7 +27,7 @@ def make_stepper(
     optimizer: Any,
     loss_fn: LossFunction,
     step: OptimizeStep,
-    device: torch.device,
+    engine: Engine,
     scaler: GradScaler | None = None,
 ) -> Stepper:
     """Choose how steps are taken: along gradients, by trying candidates, or by a user's function.
@@ -37,14 +38,14 @@ def make_stepper(
         optimizer: An optimizer of torch, or a search (`AskTell`).
         loss_fn: The loss as the loop calls it.
         step: The trainer's ``optimize_step``; anything but the default is a user's function.
-        device: Where batches are moved.
+        engine: Its device and dtype are those of the batches.
         scaler: Scales half-precision gradients.
 
     Raises:
         TrainingError: A user's function is combined with settings that only the built-in step
             implements, or gradients would be clipped that a line search needs as they are.
     """
-    parts = model, optimizer, loss_fn, device, config.dtype
+    parts = model, optimizer, loss_fn, engine.device, engine.dtype
     if is_search(optimizer):
         return CandidateStepper(*parts) if step is optimize_step else CandidateStepper(*parts, step)
     clips = config.grad_clip is not None or config.grad_clip_value is not None

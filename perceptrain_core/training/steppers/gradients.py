@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +40,18 @@ class GradientStepper(Stepper):
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""
         begin_step(self.loss_fn)
-        results = self.backward(batches)
+        results = self.backward(self.moved(batches))
         return results, any(results) and self._update()
 
-    def backward(self, batches: Sequence[Any]) -> list[StepResult | None]:
+    def moved(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """Move each batch to the device when it is needed."""
+        return (data_to_device(batch, self.device, self.dtype) for batch in batches)
+
+    def backward(self, batches: Iterable[Any]) -> list[StepResult | None]:
         """Set ``.grad`` of the parameters to the mean gradient of the batches.
+
+        Args:
+            batches: Batches on the device.
 
         Returns:
             The result of each batch, ``None`` for a skipped one.
@@ -53,9 +60,7 @@ class GradientStepper(Stepper):
         results: list[StepResult | None] = []
         for batch in batches:
             try:
-                loss, metrics = self.loss_fn(
-                    data_to_device(batch, self.device, self.dtype), self.model
-                )
+                loss, metrics = self.loss_fn(batch, self.model)
             except SkipBatch:
                 results.append(None)
                 continue
@@ -65,7 +70,7 @@ class GradientStepper(Stepper):
             results.append((loss.detach(), detached(metrics)))
         if self.scaler is not None and any(results):
             self.scaler.unscale_(self.optimizer)
-        if len(batches) > 1:
+        if len(results) > 1:
             self._average(sum(result is not None for result in results))
         return results
 
@@ -105,10 +110,11 @@ class ClosureStepper(GradientStepper):
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Call ``optimizer.step`` with a closure."""
         begin_step(self.loss_fn)
+        moved = list(self.moved(batches))
         first: list[StepResult | None] = []
 
         def closure() -> Tensor:
-            counted = [batches[n] for n, result in enumerate(first) if result] or batches
+            counted = [moved[n] for n, result in enumerate(first) if result] or moved
             results = self.backward(counted)
             if not any(results) or (first and not all(results)):
                 raise SkipBatch
@@ -125,19 +131,14 @@ class ClosureStepper(GradientStepper):
 
 
 @dataclass
-class AdaptiveStepper(GradientStepper):
+class AdaptiveStepper(ClosureStepper):
     """Take a gradient step or a closure step, whichever the optimizer needs at the moment."""
-
-    def __post_init__(self) -> None:
-        self._closure = ClosureStepper(
-            self.model, self.optimizer, self.loss_fn, self.device, self.dtype
-        )
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Ask the optimizer, and step."""
         if needs_closure(self.optimizer):
-            return self._closure.take(batches)
-        return super().take(batches)
+            return super().take(batches)
+        return GradientStepper.take(self, batches)
 
 
 def clear_gradients(optimizer: Optimizer) -> None:

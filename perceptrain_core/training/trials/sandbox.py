@@ -68,7 +68,7 @@ def sandbox(trainer: TrainingContext, data: Any) -> Iterator[tuple[Step, DataPos
     guard = LossGuard(loss_fn, "raise", lambda: "in a trial", optimizer)
     scaler = make_scaler(config, optimizer, engine.device)
     stepper = make_stepper(
-        config, trainer.model, optimizer, guard, trainer.optimize_step, engine.device, scaler
+        config, trainer.model, optimizer, guard, trainer.optimize_step, engine, scaler
     )
 
     def step(batches: list[Any]) -> float:
