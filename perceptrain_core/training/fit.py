@@ -13,7 +13,6 @@ from perceptrain_core.schedules.rates import begin_epoch
 from perceptrain_core.training.averages import Averages, Row, reduce_result, reduce_row
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
-from perceptrain_core.training.contract.nonfinite_errors import report_skipped
 from perceptrain_core.training.determinism import seed_run
 from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.hooks import losses_of
@@ -24,7 +23,6 @@ from perceptrain_core.training.resume.checkpoint_state import find_run, restore_
 from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.training.run_parts import make_parts
 from perceptrain_core.training.session import Session
-from perceptrain_core.training.steppers.candidates import CandidateStepper, load_best_candidate
 from perceptrain_core.training.steppers.choice import make_stepper
 from perceptrain_core.training.stop_signals import StopSignals
 from perceptrain_core.types import StepResult
@@ -148,7 +146,7 @@ class Fit:
             self.guard.release()
             # Wrappers of several processes must not outlive the process group.
             self.stepper.loss_fn = self.guard
-            load_best_candidate(self.parts.optimizer)
+            self.stepper.settle()
         self._finish(resumable)
 
     def _train(self) -> None:
@@ -218,8 +216,8 @@ class Fit:
                 "iterator that can be used only once."
             )
         if skipped := batches - self.averages.batches:
-            self._report_skipped(skipped, batches)
-        load_best_candidate(self.parts.optimizer)
+            self.stepper.report_skipped(skipped, batches, epoch)
+        self.stepper.settle()
         row = reduce_row(self.engine, self.averages.means(), self.config.all_reduce_metrics)
         if self.val is not None and epoch % self.config.val_every == 0:
             evaluation = Evaluation(self.trainer, self._events, self.evaluated_model)
@@ -264,12 +262,6 @@ class Fit:
     def _show_epoch(self, row: Row) -> None:
         """Show callbacks the averages of an epoch."""
         self.state.opt_result.loss, self.state.opt_result.metrics = row["train_loss"], row
-
-    def _report_skipped(self, skipped: int, batches: int) -> None:
-        if isinstance(self.stepper, CandidateStepper):
-            self.stepper.report_skipped(self.state.current_epoch)
-        else:
-            report_skipped(skipped, batches, self.state.current_epoch, self.parts.model)
 
     def _is_finished(self) -> bool:
         criterion = self.config.trainstop_criterion

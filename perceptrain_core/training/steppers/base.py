@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
+from perceptrain_core.training.contract.nonfinite_errors import report_skipped
 from perceptrain_core.types import LossFunction, StepResult
 
 #: The result of each batch, ``None`` for a skipped one; and whether the parameters were updated.
@@ -45,6 +46,16 @@ class Stepper(ABC):
             For each batch the detached loss and metrics from before the update, ``None`` if it was
             skipped; and whether the parameters were updated.
         """
+
+    def settle(self) -> None:  # noqa: B027 - most steppers have nothing to do
+        """Leave the model with its best parameters, after an epoch and at the end of a fit.
+
+        Along gradients these are the parameters that it has.
+        """
+
+    def report_skipped(self, skipped: int, batches: int, epoch: int) -> None:
+        """Warn of the skipped batches of an epoch; raise if no batch is left."""
+        report_skipped(skipped, batches, epoch, self.model)
 
 
 def begin_step(loss_fn: Any) -> None:

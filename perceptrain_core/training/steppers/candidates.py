@@ -14,7 +14,7 @@ from torch import nn
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.device import data_to_device
 from perceptrain_core.errors import ConfigError
-from perceptrain_core.optimizers.ask_tell import AskTell, is_search, write_vector
+from perceptrain_core.optimizers.ask_tell import AskTell, write_vector
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, begin_step
 from perceptrain_core.training.steppers.custom import CustomStepper
@@ -82,7 +82,12 @@ class CandidateStepper(CustomStepper):
         except SkipBatch:
             return [None], False
 
-    def report_skipped(self, epoch: int) -> None:
+    def settle(self) -> None:
+        """Write the best candidate so far to the model."""
+        if self.optimizer.best is not None:
+            write_vector(self.optimizer.params, self.optimizer.best)
+
+    def report_skipped(self, skipped: int, batches: int, epoch: int) -> None:
         """Warn if no candidate had a finite loss; once there is one, bad ones are expected."""
         if self.optimizer.best is None:
             warnings.warn(
@@ -90,12 +95,6 @@ class CandidateStepper(CustomStepper):
                 "the search starts.",
                 stacklevel=2,
             )
-
-
-def load_best_candidate(optimizer: Any) -> None:
-    """Write the best candidate so far to the model, if the optimizer is a search."""
-    if is_search(optimizer) and optimizer.best is not None:
-        write_vector(optimizer.params, optimizer.best)
 
 
 def check_search_settings(config: TrainConfig) -> None:
