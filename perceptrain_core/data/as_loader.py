@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from perceptrain_core.data.dict_loader import DictDataLoader, NamedLoader
-from perceptrain_core.data.loaders import length_of
+from perceptrain_core.data.support.loader_length import length_of
 from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.errors import DataError
 from perceptrain_core.tensors import promote_to_tensor

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from perceptrain_core.data.loaders import is_infinite
 from perceptrain_core.data.position.replayed_iterator import ReplayedIterator
+from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch.distributions import Distribution
 from torch.utils.data import IterableDataset
 
-from perceptrain_core.data.sampling import ProbaDist, check_proba_dist, draw_points
+from perceptrain_core.data.support.sampling import ProbaDist, check_proba_dist, draw_points
 
 
 class GenerativeIterableDataset(IterableDataset[Any]):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from perceptrain_core.data.sampling import ProbaDist, check_proba_dist, draw_points
+from perceptrain_core.data.support.sampling import ProbaDist, check_proba_dist, draw_points
 from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.option_checks import number_faults, refuse
 

@@ -10,10 +10,10 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from perceptrain_core.data.device import data_to_device
-from perceptrain_core.data.sharding import shard_loader
+from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.local import LocalEngine, use_gpu
+from perceptrain_core.engine.sharding import shard_loader
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.parameters import buffers_of, parameters_of
 from perceptrain_core.types import Loader, LossFunction

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from perceptrain_core.data.device import data_to_device
+from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.types import Loader, LossFunction
 

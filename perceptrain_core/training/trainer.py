@@ -90,6 +90,7 @@ class Trainer(TrainerHooks, Trials):
         RegistryError: A name is unknown, or its options do not fit.
         LossContractError: ``loss_fn`` cannot be called.
         ConfigError: The weighting does not fit.
+        DataError: ``max_batches`` is not a positive integer.
     """
 
     history = StateAttribute[History]()
@@ -133,7 +134,7 @@ class Trainer(TrainerHooks, Trials):
         self.optimize_step = check_step_function(optimize_step)
         if max_batches is not None:
             faults = number_faults({"max_batches": max_batches}, whole=True, at_least=1)
-            refuse("Trainer", faults, DataError)
+            refuse("Trainer", [f"{fault}, or None for all" for fault in faults], DataError)
         self.max_batches = max_batches
         self._named_callbacks: dict[int, tuple[Any, Callback]] = {}
         self.callbacks = resolve.resolve_callbacks(config, self._named_callbacks)

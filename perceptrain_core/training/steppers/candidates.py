@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.data.device import data_to_device
+from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.errors import ConfigError
 from perceptrain_core.optimizers.ask_tell import AskTell, write_vector
 from perceptrain_core.tensors import detached

@@ -17,7 +17,7 @@ from torch.utils.data import (
 )
 
 from perceptrain_core.data.dict_loader import DictDataLoader
-from perceptrain_core.data.loaders import is_infinite
+from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.types import Loader
 
