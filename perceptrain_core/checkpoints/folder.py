@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from perceptrain_core.checkpoints.file import read_file
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.user_warnings import warn_user
 
 BEST = "checkpoint_best.pt"
 #: What a run calls its folder, if the settings do not: by a number, or by the time.
@@ -84,7 +84,7 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         try:
             return path, read_file(path)
         except CheckpointError as error:
-            warnings.warn(f"{error} Trying the one before it.", stacklevel=2)
+            warn_user(f"{error} Trying the one before it.")
     if candidates:
         raise CheckpointError(f"None of the {len(candidates)} checkpoints in {folder} can be read.")
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from perceptrain_core.checkpoints.differences import find_conversions, find_diff
 from perceptrain_core.checkpoints.file import read_file, write_file
 from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.user_warnings import warn_user
 
 
 def write_checkpoint(
@@ -120,7 +120,7 @@ def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
     for part in sorted(targets, key=lambda part: isinstance(targets[part], nn.Module | Optimizer)):
         target = targets[part]
         for line in find_conversions(target, state[part]):
-            warnings.warn(f"{path.name}, {part}: {line}.", stacklevel=3)
+            warn_user(f"{path.name}, {part}: {line}.")
         try:
             target.load_state_dict(state[part])
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -33,7 +34,7 @@ class LocalEngine:
         self.device = torch.device("cuda" if use_gpu(compute_setup) else "cpu")
         self.dtype = dtype
 
-    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> None:
+    def prepare(self, model: nn.Module, optimizer: object, loss_fn: object) -> None:
         """Move the model, the optimizer state, and the loss if it is a module."""
         before = [(p.device, p.dtype) for p in model.parameters()]
         model.to(device=self.device, dtype=self.dtype)
@@ -52,11 +53,11 @@ class LocalEngine:
         """Return the loader: this process gets all of it."""
         return loader
 
-    def join(self, step_loss: LossFunction, parts: list[Any]) -> LossFunction:
+    def join(self, step_loss: LossFunction, parts: Sequence[object]) -> LossFunction:
         """Return the loss itself."""
         return step_loss
 
-    def align(self, *modules: Any) -> None:
+    def align(self, *modules: object) -> None:
         """Do nothing."""
 
     def any(self, flag: bool) -> bool:

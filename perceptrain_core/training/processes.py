@@ -99,7 +99,7 @@ def engine_for(config: TrainConfig) -> Engine:
     return engine
 
 
-def run_fit(
+def launch_fit(
     config: TrainConfig, engine: Engine, optimizer: Any, fit: Callable[[], FitOutcome]
 ) -> FitOutcome:
     """Run a fit in ``config.nprocs`` new processes.

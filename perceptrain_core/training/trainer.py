@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
@@ -31,7 +30,7 @@ from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.fit import Fit
 from perceptrain_core.training.hooks import TrainerHooks
-from perceptrain_core.training.processes import FitOutcome, engine_for, run_fit
+from perceptrain_core.training.processes import FitOutcome, engine_for, launch_fit
 from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
 from perceptrain_core.training.run_folder import new_run_folder
@@ -42,6 +41,7 @@ from perceptrain_core.training.steppers.optimize_step import optimize_step as de
 from perceptrain_core.training.trials.methods import Trials
 from perceptrain_core.training.use_grad import SetUseGrad, check_use_grad
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
+from perceptrain_core.user_warnings import warn_user
 
 
 class Trainer(TrainerHooks, Trials):
@@ -181,10 +181,9 @@ class Trainer(TrainerHooks, Trials):
         if val_dataloader is not None:
             self.val_dataloader = val_dataloader
             if not self.config.val_every:
-                warnings.warn(
+                warn_user(
                     "Validation data were passed, but val_every=0, so nothing is validated. Set "
-                    "val_every=1 to validate after every epoch.",
-                    stacklevel=2,
+                    "val_every=1 to validate after every epoch."
                 )
         if self._session is not None:
             raise TrainingError(
@@ -321,7 +320,7 @@ class Trainer(TrainerHooks, Trials):
         sent = copy(self)
         sent._fit = None  # holds open files and running loaders
         task = partial(_fit_in_process, sent, resume)
-        outcome = run_fit(self.config, self.engine, self.optimizer, task)
+        outcome = launch_fit(self.config, self.engine, self.optimizer, task)
         fit = self._new_fit(Epochs(None), None, outcome.batches)
         outcome.load(fit.parts, self.run_state, self.train_dataloader)
 
