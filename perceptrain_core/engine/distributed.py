@@ -1,4 +1,4 @@
-"""Several processes, each on a device of its own, on the parts of ``torch.distributed``."""
+"""Several processes, each on its own device, connected by ``torch.distributed``."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class LocalEngine:
             optimizer.load_state_dict(optimizer.state_dict())
 
     def place(self, batch: Any) -> Any:
-        """Move a batch to the device; and its floating point tensors to the dtype."""
+        """Move a batch to the device, and its floating point tensors to the dtype."""
         return data_to_device(batch, self.device, self.dtype)
 
     def shard(self, loader: Loader, even: bool) -> Loader:

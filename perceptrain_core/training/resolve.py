@@ -74,8 +74,8 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
     own = list(model.parameters())
     if own and owned.isdisjoint(own):
         raise TrainingError(
-            f"The optimizer has none of the parameters of {type(model).__name__}: it was made "
-            "for another model. Create it for this one: Adam(model.parameters(), ...)."
+            f"The optimizer has none of the parameters of {type(model).__name__}: it was "
+            "created for another model. Create it for this one: Adam(model.parameters(), ...)."
         )
     _add_loss_parameters(optimizer, loss_fn, owned)
     return optimizer
@@ -117,8 +117,9 @@ def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]
 
     Args:
         config: The settings.
-        made: The callbacks created from names so far, by their place in the list, with what named
-            each: a name becomes an object once, so that its state can be read after the fit.
+        made: The setting and the callback for each position in ``config.callbacks``, from earlier
+            calls. A callback is created from its name only once, so that its state can be read
+            after the fit.
 
     Raises:
         CallbackError: An item is not a callback.
