@@ -129,14 +129,17 @@ def test_folder_without_checkpoints(tmp_path: Path, make_net: Net) -> None:
         load_model(tmp_path / "missing.pt", make_net())
 
 
-def test_truncated_newest_gives_the_older_one_not_fresh_weights(
-    tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net
+@pytest.mark.parametrize("missing", range(1, 1500, 100))
+def test_truncated_newest_falls_back_to_the_one_before(
+    tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net, missing: int
 ) -> None:
     write_checkpoint(tmp_path, *trained, 1)
-    newest = write_checkpoint(tmp_path, *trained, 2)
-    newest.write_bytes(newest.read_bytes()[:100])
+    newest = write_checkpoint(tmp_path, make_net(), None, 2)
+    newest.write_bytes(newest.read_bytes()[:-missing])
     model = make_net()
+    optimizer = Adam(model.parameters())
     with pytest.warns(UserWarning, match=r"000002\.pt is damaged"):
-        _, _, epoch = load_checkpoint(tmp_path, model)
+        _, _, epoch = load_checkpoint(tmp_path, model, optimizer)
     assert epoch == 1
     assert same(model.state_dict(), trained[0].state_dict())
+    assert same(optimizer.state_dict(), trained[1].state_dict())
