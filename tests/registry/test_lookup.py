@@ -135,24 +135,6 @@ def test_the_decorator_gives_back_what_it_got_from_objects_too():
     assert register_loss("quiet")(loss) is loss
 
 
-class Thing:
-    """Anything that is not a name."""
-
-
-@pytest.mark.parametrize("get", [get_model, get_weighting, get_callback, get_tracker, get_dataset])
-def test_finished_things_come_back(get):
-    thing = Thing()
-    assert get(thing) is thing
-    with pytest.raises(OptionError, match="None is not a "):
-        get(None)
-
-
-def test_a_callable_comes_back():
-    assert get_loss(print) is print
-    with pytest.raises(OptionError, match="123 is not a valid loss"):
-        get_loss(123)
-
-
 def test_optimizers_of_torch():
     import torch
 

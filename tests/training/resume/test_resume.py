@@ -159,19 +159,6 @@ def test_path_without_a_checkpoint(make_trainer: MakeTrainer, here: Path) -> Non
         make_trainer().fit(resume=here)
 
 
-def test_damaged_newest_is_passed_over_with_a_warning(make_trainer: MakeTrainer) -> None:
-    """Never fresh weights with the state of an optimizer that was trained."""
-    first = make_trainer(max_iter=4, checkpoint_every=1)
-    first.fit()
-    newest = first.log_folder / "checkpoint_epoch_000004.pt"
-    newest.write_bytes(newest.read_bytes()[:500])
-    again = make_trainer(max_iter=4, checkpoint_every=1)
-    with pytest.warns(UserWarning, match=r"000004\.pt is damaged"):
-        again.fit(resume=True)
-    assert again.history == first.history
-    assert_same(state(again), state(first))
-
-
 def test_none_can_be_read_is_no_fresh_start(make_trainer: MakeTrainer) -> None:
     first = make_trainer(checkpoint_every=1)
     first.fit()
