@@ -161,12 +161,7 @@ SERIES = [
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("stage", ["train_epoch_end", "val_epoch_end"])
 def test_plateau(
-    scripted: MakeTrainer,
-    make_net: Any,
-    values: list[float],
-    patience: int,
-    mode: str,
-    stage: str,
+    scripted: MakeTrainer, make_net: Any, values: list[float], patience: int, mode: str, stage: str
 ) -> None:
     schedule = LRSchedulerReduceOnPlateau(
         stage, 1, "val_loss", patience, mode, gamma=0.3, threshold=1e-4, min_lr=0.001
@@ -303,9 +298,7 @@ def test_checkpoint_of_the_users_own_that_comes_first(make_two_groups: MakeTrain
     assert [group["lr"] for group in resumed.optimizer.param_groups] == [0.025, 0.00625]
 
 
-def test_a_resumed_run_takes_the_schedule_from_its_checkpoint(
-    make_two_groups: MakeTrainer,
-) -> None:
+def test_a_resumed_run_takes_the_schedule_from_its_checkpoint(make_two_groups: MakeTrainer) -> None:
     """Not from the object, which may have gone on meanwhile."""
     schedule = LRSchedulerCosineAnnealing("train_epoch_end", 1, t_max=8)
     settings = {"checkpoint_every": 1, "keep_checkpoints": 0, "callbacks": [schedule]}

@@ -158,10 +158,7 @@ def test_resumed_run_is_bit_identical(make_trainer: MakeTrainer, stop: int) -> N
 
 @pytest.mark.parametrize("verbose", [True, False])
 def test_verbose(
-    make_trainer: MakeTrainer,
-    data: R3Dataset,
-    capsys: pytest.CaptureFixture[str],
-    verbose: bool,
+    make_trainer: MakeTrainer, data: R3Dataset, capsys: pytest.CaptureFixture[str], verbose: bool
 ) -> None:
     r3 = R3Sampling(data, lambda points, model: (points > 2).float(), verbose=True)
     make_trainer(

@@ -121,11 +121,7 @@ def test_collate_fn_makes_the_batches(infinite: bool) -> None:
         ((torch.zeros(3), torch.zeros(4)), {}, r"first dimension.*\(3,\), \(4,\)"),
         ((torch.tensor(1.0),), {}, "first dimension"),
         (([1, 2],), {}, "Expected tensors, got list. Convert it first"),
-        (
-            ((torch.zeros(3), torch.zeros(3)),),
-            {},
-            r"one by one: to_dataloader\(\*data\)",
-        ),
+        (((torch.zeros(3), torch.zeros(3)),), {}, r"one by one: to_dataloader\(\*data\)"),
         ((torch.zeros(3), 5), {}, r"got int. Options are given by their names, .*batch_size=5\)"),
         ((torch.zeros(3),), {"batch_size": 0}, "batch_size=0: .*at least 1"),
         ((torch.zeros(3),), {"batch_size": True}, "batch_size=True: .*at least 1"),

@@ -225,10 +225,7 @@ def test_a_loss_by_name():
         ({"eps": -1}, "eps=-1"),
         ({"denominator": "both"}, "denominator='both': expected \"weighted\" or"),
         ({"parameters": "some"}, "parameters='some'"),
-        (
-            {"metric_weights": {"bc": -1.0}},
-            "weight of 'bc'=-1.0: expected a number of at least 0",
-        ),
+        ({"metric_weights": {"bc": -1.0}}, "weight of 'bc'=-1.0: expected a number of at least 0"),
         ({"metric_weights": {"bc": float("nan")}}, "weight of 'bc'=nan"),
         ({"metric_weights": {"pde": 2.0}}, "weight of 'pde' is 2.0: expected 1"),
         ({"momentum": -1, "every": -1}, "every=-1.*; momentum=-1"),

@@ -98,10 +98,7 @@ CASES: dict[str, tuple[dict[str, Any], Make]] = {
         {"lr_lambda": [half, lambda step: 0.9]},
         of(lr_scheduler.MultiplicativeLR, lr_lambda=[half, lambda step: 0.9]),
     ),
-    "sequential": (
-        {"schedulers": PARTS, "milestones": [4]},
-        two_parts(lr_scheduler.SequentialLR),
-    ),
+    "sequential": ({"schedulers": PARTS, "milestones": [4]}, two_parts(lr_scheduler.SequentialLR)),
     "chained": ({"schedulers": PARTS}, two_parts(lr_scheduler.ChainedScheduler)),
 }
 GIVEN = {name: ({"name": name, **options}, make) for name, (options, make) in CASES.items()}

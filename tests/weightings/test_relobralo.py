@@ -48,8 +48,7 @@ def test_how_often_it_looks_back(step):
 
 
 @given(
-    st.lists(st.tuples(*[st.floats(1e-6, 1e6)] * 3), min_size=2, max_size=6),
-    st.floats(1e-3, 1e3),
+    st.lists(st.tuples(*[st.floats(1e-6, 1e6)] * 3), min_size=2, max_size=6), st.floats(1e-3, 1e3)
 )
 def test_sum_and_scale(values, scale):
     found = []

@@ -77,9 +77,7 @@ def test_folder_of_the_run_that_becomes_a_file(make_trainer: MakeTrainer, here: 
             Path("runs").write_text("")
 
     trainer = make_trainer(
-        max_iter=5,
-        checkpoint_every=1,
-        callbacks=[Callback("train_epoch_end", callback=replace)],
+        max_iter=5, checkpoint_every=1, callbacks=[Callback("train_epoch_end", callback=replace)]
     )
     with pytest.raises(CheckpointError, match=r"000002\.pt could not be written"):
         trainer.fit()
