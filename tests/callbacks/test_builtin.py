@@ -17,6 +17,8 @@ from perceptrain.callbacks import SaveBestCheckpoint, SaveCheckpoint
 from perceptrain.errors import CallbackError
 from perceptrain_core.checkpoints.file import read_file
 
+from ..shared import same
+
 MakeTrainer = Callable[..., Trainer]
 
 
@@ -162,8 +164,7 @@ def test_log_model(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(log_model=True)
     trainer.fit()
     state = torch.load(trainer.log_folder / "model.pt", weights_only=True)
-    pairs = zip(state.values(), trainer.model.state_dict().values(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
+    assert same(state, trainer.model.state_dict())
 
 
 def test_the_best_is_saved_at_the_end_of_an_epoch_only() -> None:

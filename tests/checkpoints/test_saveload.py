@@ -18,6 +18,8 @@ from perceptrain import (
 )
 from perceptrain.errors import CheckpointError
 
+from ..shared import same
+
 Rows = tuple[Tensor, Tensor]
 Net = Callable[..., nn.Module]
 
@@ -29,16 +31,6 @@ def trained(rows: Rows, make_net: Net) -> tuple[nn.Module, Adam]:
     for _ in range(3):
         default_optimize_step(model, optimizer, mse_loss, rows)
     return model, optimizer
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
 
 
 @pytest.mark.parametrize("as_folder", [True, False])

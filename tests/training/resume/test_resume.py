@@ -15,33 +15,13 @@ from perceptrain import Callback, Trainer, to_dataloader, write_checkpoint
 from perceptrain.callbacks import EarlyStopping, SaveBestCheckpoint, SaveCheckpoint
 from perceptrain.errors import CheckpointError
 
+from ...shared import noisy_net, same
+
 MakeTrainer = Callable[..., Trainer]
-
-
-def noisy_net() -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        return nn.Sequential(
-            nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 1)
-        )
 
 
 def state(trainer: Trainer) -> dict[str, Any]:
     return {"model": trainer.model.state_dict(), "optimizer": trainer.optimizer.state_dict()}
-
-
-def assert_same(a: Any, b: Any) -> None:
-    if isinstance(a, dict):
-        assert a.keys() == b.keys()
-        for key in a:
-            assert_same(a[key], b[key])
-    elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b)
-    elif isinstance(a, list):
-        for left, right in zip(a, b, strict=True):
-            assert_same(left, right)
-    else:
-        assert a == b
 
 
 def own_generator() -> torch.Generator:
@@ -89,7 +69,7 @@ def test_resumed_run_is_bit_identical_to_one_that_was_never_stopped(
     torch.rand(99)  # another process starts with other random numbers
     resumed = trainer(7, "parts")
     resumed.fit(resume=True)
-    assert_same(state(whole), state(resumed))
+    assert same(state(whole), state(resumed))
     assert whole.history == resumed.history
     assert len(resumed.history) == 7
     assert resumed.global_step == whole.global_step
@@ -259,7 +239,7 @@ def test_what_is_put_back_at_the_end_is_not_what_a_run_goes_on_from(
     trainer(2, "parts").fit()
     again = trainer(4, "parts")
     again.fit(resume=True)
-    assert_same(state(whole), state(again))
+    assert same(state(whole), state(again))
     assert whole.history == again.history
 
 
