@@ -53,36 +53,6 @@ def test_register_and_get():
     assert get_loss("local/fancy", scale=3)(0, 0) == 3
 
 
-def test_register_by_the_name_of_the_function():
-    @register_loss
-    def plain(batch, model): ...
-
-    @register_loss()
-    def called(batch, model): ...
-
-    @register_loss(summary="As said.")
-    def summed(batch, model):
-        """Not this."""
-
-    losses = registry().losses
-    assert get_loss("plain") is plain
-    assert get_loss("called") is called
-    assert losses["summed"].summary == "As said."
-
-
-def test_register_classes():
-    @register_model("net")
-    class Net:
-        """A net."""
-
-        def __init__(self, width=1):
-            self.width = width
-
-    assert get_model("net", width=3).width == 3
-    assert isinstance(Net(), Net)
-    assert registry().models["net"].summary == "A net."
-
-
 @pytest.mark.parametrize(
     ("register", "get"),
     [

@@ -145,14 +145,6 @@ def test_dict_of_tensors(make_trainer: MakeTrainer, linear: nn.Module) -> None:
         assert set(trainer.history[0]) == {"train_loss", "train_a", "train_b"}
 
 
-@pytest.mark.parametrize("empty", [[], (torch.zeros(0, 1),), TensorDataset(torch.zeros(0, 1))])
-def test_empty_data(make_trainer: MakeTrainer, linear: nn.Module, empty: Any) -> None:
-    with pytest.raises(DataError, match="empty"):
-        make_trainer(data=empty, model=linear).fit()
-    with pytest.raises(DataError, match="empty"):
-        make_trainer(val=empty, val_every=1, data=(X, X), model=linear).fit()
-
-
 def test_empty_iterable_without_length(make_trainer: MakeTrainer, linear: nn.Module) -> None:
     class Empty(IterableDataset):  # type: ignore[type-arg]
         def __iter__(self) -> Any:

@@ -81,6 +81,9 @@ class Lengthless(Dataset):  # type: ignore[type-arg]
         (np.zeros((0, 1)), r"empty: shapes \(0, 1\)"),
         ({}, "the dict has length 0"),
         ((), "the tuple has length 0"),
+        ([], "empty"),
+        ((torch.zeros(0, 1),), "empty"),
+        (TensorDataset(torch.zeros(0, 1)), "empty"),
     ],
 )
 def test_data_that_cannot_work(make_trainer: MakeTrainer, data: Any, message: str) -> None:

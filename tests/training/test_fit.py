@@ -68,15 +68,6 @@ def test_equals_a_loop_written_by_hand(
     assert [row["train_loss"] for row in trainer.history] == pytest.approx(means, rel=1e-6)
 
 
-def test_same_seed_same_run(make_trainer: MakeTrainer) -> None:
-    runs = [make_trainer(model=noisy_net(), shuffle=True, seed=3, max_iter=3) for _ in range(2)]
-    for trainer in runs:
-        trainer.fit()
-        torch.rand(5)
-    assert runs[0].history == runs[1].history
-    assert same(runs[0].model, runs[1].model)
-
-
 def test_plain_tensors_are_shuffled_for_training(make_trainer: MakeTrainer) -> None:
     runs = [make_trainer(shuffle=shuffle, seed=3) for shuffle in (False, True)]
     for trainer in runs:
