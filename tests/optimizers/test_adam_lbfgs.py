@@ -161,24 +161,6 @@ def test_trainer_switches(make_trainer: Callable[..., Trainer], make_net: Net, h
     assert same(ours, theirs)
 
 
-@pytest.mark.parametrize("stop", [2, 3, 4, 6])
-def test_resumed_run_is_bit_identical(
-    make_trainer: Callable[..., Trainer], make_net: Net, here: Path, stop: int
-) -> None:
-    def trained(epochs: int, folder: str, resume: bool = False) -> Trainer:
-        model = make_net()
-        settings = {"max_iter": epochs, "checkpoint_every": 1, "log_folder": folder, "seed": 2}
-        trainer = make_trainer(model=model, optimizer=make(model), batch_size=10, **settings)
-        trainer.fit(resume=resume)
-        return trainer
-
-    whole = trained(8, "whole")
-    trained(stop, "parts")
-    resumed = trained(8, "parts", resume=True)
-    assert resumed.history == whole.history
-    assert same(resumed.model, whole.model)
-
-
 def test_new_training_begins_with_adam_again(
     make_trainer: Callable[..., Trainer], make_net: Net, here: Path
 ) -> None:

@@ -116,12 +116,6 @@ def test_generator_can_be_gone_through_once(make_trainer: MakeTrainer, linear: n
     assert len(trainer.history) == 1
 
 
-def test_one_epoch_of_a_generator(make_trainer: MakeTrainer, linear: nn.Module) -> None:
-    trainer = make_trainer(data=((p, p) for p in X.split(5)), model=linear, max_iter=1)
-    trainer.fit()
-    assert trainer.global_step == 4
-
-
 @pytest.mark.parametrize(("batch_size", "steps"), [(1, 20), (7, 3), (20, 1), (64, 1)])
 def test_batch_size_is_used_for_plain_tensors(
     make_trainer: MakeTrainer, linear: nn.Module, batch_size: int, steps: int

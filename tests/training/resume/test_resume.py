@@ -125,13 +125,6 @@ def test_nothing_to_resume(make_trainer: MakeTrainer) -> None:
     assert len(trainer.history) == 2
 
 
-def test_a_fresh_run_warns_of_nothing(
-    make_trainer: MakeTrainer, recwarn: pytest.WarningsRecorder
-) -> None:
-    make_trainer(checkpoint_every=1).fit()
-    assert not recwarn.list
-
-
 def test_path_without_a_checkpoint(make_trainer: MakeTrainer, here: Path) -> None:
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         make_trainer().fit(resume="missing.pt")
@@ -162,12 +155,6 @@ def test_changed_model_is_told_and_not_touched(
     with pytest.raises(CheckpointError, match=r"weight: shape \(9, 2\) here, \(8, 2\) saved"):
         trainer.fit(resume=True)
     assert all(map(torch.equal, before, trainer.model.parameters()))
-
-
-def test_changed_optimizer_is_told(make_trainer: MakeTrainer) -> None:
-    make_trainer(checkpoint_every=1).fit()
-    with pytest.raises(CheckpointError, match="does not fit the optimizer"):
-        make_trainer(optimizer="sgd").fit(resume=True)
 
 
 def test_model_without_a_run(make_trainer: MakeTrainer, here: Path) -> None:
