@@ -1,4 +1,4 @@
-"""Read a metric of a run, and compare it with its best value so far."""
+"""Base of callbacks that compare a metric of the run with its best value so far."""
 
 from __future__ import annotations
 
@@ -7,97 +7,115 @@ from collections.abc import Mapping
 from math import inf, isinf
 from typing import Any
 
+from perceptrain_core.callbacks.context import TrainerContext
+from perceptrain_core.callbacks.support.once_per_epoch import OncePerEpoch
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.schedules.monitored import awaits_validation, no_such_metric
 from perceptrain_core.types import OptimizeResult, TrainingStage
 
 
-class MetricMonitor:
+class MetricCallback(OncePerEpoch):
     """Count the values of a metric since it last improved.
 
     Args:
-        owner: The callback that monitors, for messages.
-        name: The metric: ``"train_loss"``, ``"val_loss"``, ``"train_NAME"``, ...
+        on: The stage.
+        called_every: The number of epochs (batches on a batch stage) between two calls.
+        monitor: The metric: ``"train_loss"``, ``"val_loss"``, ``"train_NAME"``, ...
         mode: ``"min"`` if lower is better, ``"max"`` if higher is.
         margin: A value must be better than the best by more than this.
         relative: Whether the margin is a fraction of the best value.
 
     Attributes:
-        best: The best value so far; infinite before the first.
-        since: The number of values since the best one.
+        best_value: The best value so far; infinite before the first.
+        counter: The number of values since the best one.
         seen: Whether the metric has been available at least once.
 
     Raises:
-        CallbackError: ``mode`` or ``name`` is not valid.
+        CallbackError: An argument is not valid.
     """
 
     def __init__(
-        self, owner: str, name: str, mode: str, margin: float, relative: bool = False
+        self,
+        on: TrainingStage | str,
+        called_every: int,
+        monitor: str,
+        mode: str,
+        margin: float,
+        relative: bool = False,
     ) -> None:
-        if not isinstance(name, str):
-            raise CallbackError(f"monitor must be the name of a metric, not {name!r}.")
+        super().__init__(on, called_every)
+        if not isinstance(monitor, str):
+            raise CallbackError(f"monitor must be the name of a metric, not {monitor!r}.")
         if mode not in ("min", "max"):
             raise CallbackError(
                 f"mode must be 'min' (lower is better) or 'max' (higher is better), not {mode!r}."
             )
-        self.owner, self.name = owner, name
-        self.mode, self.margin, self.relative = mode, margin, relative
+        self.monitor, self.mode = monitor, mode
+        self._margin, self._relative = margin, relative
         self.reset()
 
     def reset(self) -> None:
         """Forget all values."""
-        self.best = inf if self.mode == "min" else -inf
-        self.since = 0
+        super().reset()
+        self.best_value = inf if self.mode == "min" else -inf
+        self.counter = 0
         self.seen = False
 
-    def read(self, result: OptimizeResult, on: TrainingStage, config: TrainConfig) -> float | None:
+    def read(self, trainer: TrainerContext, config: TrainConfig) -> float | None:
         """Return the value of the metric, or ``None`` if it is not available yet.
 
         Raises:
             CallbackError: This run does not have the metric.
         """
-        metrics = _metrics(result, on)
-        if self.name in metrics:
+        metrics = _metrics(trainer.opt_result, self.on)
+        if self.monitor in metrics:
             self.seen = True
-            return float(metrics[self.name])
+            return float(metrics[self.monitor])
         validates = bool(config.val_every)
-        awaited = validates and "epoch" in on and awaits_validation(self.name, metrics)
+        awaited = validates and "epoch" in self.on and awaits_validation(self.monitor, metrics)
         if self.seen or awaited:
             return None
-        raise CallbackError(no_such_metric(self.owner, self.name, metrics, validates))
+        owner = type(self).__name__
+        raise CallbackError(no_such_metric(owner, self.monitor, metrics, validates))
 
     def is_improved_by(self, value: float) -> bool:
         """Record a value, and return whether it is the best so far. NaN never is."""
-        scale = abs(self.best) if self.relative else 1.0
-        margin = 0.0 if isinf(self.best) else self.margin * scale  # the first value always improves
-        better = value < self.best - margin if self.mode == "min" else value > self.best + margin
+        best = self.best_value
+        scale = abs(best) if self._relative else 1.0
+        margin = 0.0 if isinf(best) else self._margin * scale  # the first value always improves
+        better = value < best - margin if self.mode == "min" else value > best + margin
         if better:
-            self.best, self.since = value, 0
+            self.best_value, self.counter = value, 0
         else:
-            self.since += 1
+            self.counter += 1
         return better
 
-    def warn_if_unseen(self, epochs: int) -> None:
-        """Warn at the end of a run in which the metric was never available.
+    def end_run(self, trainer: TrainerContext) -> None:
+        """Warn if the metric was never available.
 
         Warns:
             UserWarning: It was never available.
         """
-        if epochs and not self.seen:
+        if trainer.current_epoch and not self.seen:
             warnings.warn(
-                f"{self.owner} has done nothing: {self.name!r} was not available at any of its "
-                f"checks up to epoch {epochs}. Choose val_every and called_every so that it is.",
+                f"{type(self).__name__} has done nothing: {self.monitor!r} was not available at "
+                f"any of its checks up to epoch {trainer.current_epoch}. Choose val_every and "
+                "called_every so that it is.",
                 stacklevel=2,
             )
+        super().end_run(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value, the values since, and whether the metric was available."""
-        return {"best": self.best, "since": self.since, "seen": self.seen}
+        own = {"best_value": self.best_value, "counter": self.counter, "seen": self.seen}
+        return super().state_dict() | own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self.best, self.since, self.seen = state["best"], state["since"], state["seen"]
+        super().load_state_dict(state)
+        self.best_value, self.counter = state["best_value"], state["counter"]
+        self.seen = state["seen"]
 
 
 def _metrics(result: OptimizeResult, on: TrainingStage) -> Mapping[str, Any]:
