@@ -36,7 +36,7 @@ class TermGradients:
             that would be sparse, or if the parameters differ in dtype or device.
     """
 
-    names: Sequence[str]
+    names: tuple[str, ...]
     matrix: Tensor
     parameters: Sequence[Tensor]
     used: Sequence[bool]
@@ -132,7 +132,7 @@ def term_gradients(
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(matrix)
         matrix /= distributed.get_world_size()
-    return TermGradients(list(terms), matrix, parameters, used, batch, model, exact)
+    return TermGradients(tuple(terms), matrix, parameters, used, batch, model, exact)
 
 
 def outside_autocast(device: torch.device) -> AbstractContextManager[Any]:
