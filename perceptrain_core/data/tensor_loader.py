@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from perceptrain_core.data.graphs import as_leaves
 from perceptrain_core.data.position.endless_order import EndlessOrder
 from perceptrain_core.errors import DataError
 from perceptrain_core.option_checks import number_faults, refuse
@@ -33,8 +34,11 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             training is one batch.
         drop_last: Drop the last batch if it is not full.
         generator: Where random orders come from. By default from torch's default generator, of
-            of which an endless iteration draws a single number, at its first batch.
+            which an endless iteration draws a single number, at its first batch.
         sampler: Yields the rows of each pass; replaces ``shuffle``.
+
+    A tensor that was computed from others with ``requires_grad``, as ``2 * points``, is detached
+    from them, and still requires gradients; one that was computed from a parameter is not.
 
     Iterating yields tuples with one tensor of shape ``(batch_size, ...)`` per given tensor.
     Without shuffling these are views of the data: do not change them in place.
@@ -55,6 +59,7 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         sampler: Iterable[int] | None = None,
     ) -> None:
         _check(tensors, batch_size)
+        tensors = as_leaves(tensors)
         super().__init__(
             TensorDataset(*tensors),
             batch_size=batch_size,
