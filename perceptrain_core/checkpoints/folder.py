@@ -10,6 +10,7 @@ from typing import Any
 
 from perceptrain_core.checkpoints.file import read_file
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.config.run_folder import RunFolder, named_folder
 from perceptrain_core.errors import CheckpointError
 
 BEST = "checkpoint_best.pt"
@@ -104,11 +105,16 @@ def _later_best(newest_first: list[Path]) -> tuple[Path, dict[str, Any]] | None:
 
 def base_folder(config: TrainConfig) -> Path:
     """The folder that the settings name; its runs are in it, or in folders below it."""
-    return config.root_folder / config.log_folder
+    return config.root_folder / named_folder(config.log_folder)
 
 
 def newest_run_folder(config: TrainConfig) -> Path:
-    """Return the folder that a resume continues: the one with the newest checkpoint."""
+    """Return the folder that a resume continues: the one with the newest checkpoint.
+
+    Settings that were used for a run show its folder, and continue that run if it has checkpoints.
+    """
+    if isinstance(config.log_folder, RunFolder) and list_checkpoints(config.log_folder):
+        return Path(config.log_folder)
     base = base_folder(config)
     found = {base: list_checkpoints(base)}
     for folder in (path for path in base.glob("*/") if _OF_A_RUN.fullmatch(path.name)):

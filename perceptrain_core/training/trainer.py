@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.config.run_folder import show_run_folder
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError, TrainingError
@@ -323,6 +324,7 @@ class Trainer(TrainerHooks, Trials):
         outcome = run_fit(self.config, self.engine, self.optimizer, task)
         fit = self._new_fit(Epochs(None), None, outcome.batches)
         outcome.load(fit.parts, self.run_state, self.train_dataloader)
+        show_run_folder(self.config, self.log_folder)
 
     def _new_fit(self, train: Epochs, val: Epochs | None, batches: int | None) -> Fit:
         self._fit = None  # until the new one is complete
