@@ -17,6 +17,7 @@ from perceptrain_core.errors import TrainingError
 from perceptrain_core.models.modes import training
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.parameters import buffers_of, parameters_of
+from perceptrain_core.schedules.rates import begin_epoch
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import require_optimizer
 from perceptrain_core.training.contract.nonfinite_guard import LossGuard
@@ -83,6 +84,7 @@ def sandbox(trainer: TrainingContext, data: Any) -> Iterator[tuple[Step, DataPos
         undo.callback(position.restore_generators, position.generators_state())
         parts = [part for part in (trainer.model, trainer.loss_fn) if isinstance(part, nn.Module)]
         _keep_optimizer(undo, optimizer)
+        begin_epoch(optimizer, max(1, trainer.current_epoch))
         _keep_tensors(undo, parts, optimizer)
         _keep_states(undo, parts, trainer.loss_fn)
         undo.callback(guard.release)
