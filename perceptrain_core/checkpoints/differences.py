@@ -21,6 +21,21 @@ def find_differences(target: Any, saved: Any) -> list[str]:
     return []
 
 
+def renamed(target: Any, saved: Any) -> Any:
+    """Return the saved state of a module under the names of today.
+
+    A module whose parameters had other names has ``rename_saved(state, prefix)``, which renames
+    them in place.
+    """
+    if not isinstance(target, nn.Module):
+        return saved
+    state = dict(saved)
+    for prefix, module in target.named_modules():
+        if hasattr(module, "rename_saved"):
+            module.rename_saved(state, f"{prefix}." if prefix else "")
+    return state
+
+
 def find_conversions(target: Any, saved: Any) -> list[str]:
     """Return one line for each dtype conversion that loading a module's state makes."""
     if not isinstance(target, nn.Module):

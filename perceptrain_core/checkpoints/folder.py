@@ -16,6 +16,8 @@ from perceptrain_core.errors import CheckpointError
 BEST = "checkpoint_best.pt"
 #: What a run calls its folder, if the settings do not: by a number, or by the time.
 _OF_A_RUN = re.compile(r"run-\d+|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?")
+#: The files of perceptrain 0.1.0.
+_OLDER = re.compile(r"model_.+_ckpt_.+\.pt")
 _NUMBERED = re.compile(r"checkpoint_epoch_(\d+)(?:_batch_(\d+))?\.pt")
 
 
@@ -66,6 +68,23 @@ def rotate(written: Path, keep: int) -> None:
             ) from error
 
 
+def refuse_older(path: Path) -> None:
+    """Refuse a checkpoint of perceptrain 0.1.0, or a folder of them.
+
+    Raises:
+        CheckpointError: It is one, or holds one.
+    """
+    files = [path] if path.is_file() else path.glob("model_*.pt")
+    older = sorted(file.name for file in files if _OLDER.fullmatch(file.name))
+    if older:
+        raise CheckpointError(
+            f"{path} is from perceptrain 0.1.0 ({older[-1]}), whose checkpoints this version does "
+            "not read. Load the model with that version, save its weights with "
+            'torch.save(model.state_dict(), "weights.pt"), and load them here with '
+            'model.load_state_dict(torch.load("weights.pt", weights_only=True)).'
+        )
+
+
 def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """Read the newest checkpoint that can be read.
 
@@ -73,7 +92,7 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         Its path and state, or ``None`` if the folder has no checkpoints.
 
     Raises:
-        CheckpointError: There are some, and none can be read.
+        CheckpointError: There are some, and none can be read; or they are from perceptrain 0.1.0.
 
     Warns:
         UserWarning: For each damaged checkpoint that is skipped.
@@ -88,6 +107,7 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
             warnings.warn(f"{error} Trying the one before it.", stacklevel=2)
     if candidates:
         raise CheckpointError(f"None of the {len(candidates)} checkpoints in {folder} can be read.")
+    refuse_older(folder)
     return None
 
 

@@ -11,7 +11,7 @@ from torch.nn import Module, ModuleList
 
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.models.base import Model
-from perceptrain_core.tensors import describe
+from perceptrain_core.tensors import describe, only_tensor
 
 #: ``equation(points, network) -> residual``.
 Equation: TypeAlias = Callable[[Tensor, Module], Tensor]
@@ -113,8 +113,7 @@ class PINN(Model):
 
 def _points(name: str, value: Any) -> Tensor:
     """Return an alias of the points that records gradients."""
-    if not isinstance(value, Tensor) and isinstance(value, (tuple, list)) and len(value) == 1:
-        (value,) = value
+    value = only_tensor(value)
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise DataError(
             f"The points for {name!r} are {describe(value)}; expected a tensor of floats of shape "
