@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from perceptrain_core.types import Metrics, StepResult
@@ -52,6 +53,35 @@ class TrainerHooks:
 
     def on_test_batch_end(self, loss_metrics: StepResult) -> None:
         """Called after each batch of a test, with its loss and metrics."""
+
+
+#: Methods that trainers of perceptrain 0.1.0 had, and what to use instead.
+_NEVER_CALLED = {
+    "run_train_batch": (
+        "To change the step, pass optimize_step=f to the trainer; to act around a step, override "
+        "on_train_batch_start and on_train_batch_end"
+    ),
+    "run_validation": (
+        "To act around a validation, override on_val_epoch_start and on_val_epoch_end, or "
+        "on_val_batch_start and on_val_batch_end; to report other values, return them as metrics "
+        "of the loss"
+    ),
+}
+
+
+def warn_of_methods_never_called(trainer: type) -> None:
+    """Warn of methods by which a subclass may mean to change the training.
+
+    Warns:
+        UserWarning: For each.
+    """
+    for name, advice in _NEVER_CALLED.items():
+        if hasattr(trainer, name):
+            warnings.warn(
+                f"fit never calls {trainer.__name__}.{name}. {advice}. If the method is for your "
+                "own use, rename it.",
+                stacklevel=3,
+            )
 
 
 def losses_of(history: list[dict[str, float]], prefix: str) -> Losses:

@@ -31,7 +31,7 @@ from perceptrain_core.training.averages import Row
 from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.fit import Fit
-from perceptrain_core.training.hooks import TrainerHooks
+from perceptrain_core.training.hooks import TrainerHooks, warn_of_methods_never_called
 from perceptrain_core.training.processes import FitOutcome, engine_for, run_fit
 from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
@@ -123,6 +123,7 @@ class Trainer(TrainerHooks, Trials):
                 f"config must be a TrainConfig, got {resolve.describe_argument(config)}; the order "
                 "is Trainer(model, optimizer, config, loss_fn)."
             )
+        warn_of_methods_never_called(type(self))
         self.config = config
         self.model = resolve.resolve_model(model)
         self.loss_fn: LossFunction = resolve.resolve_loss(loss_fn, weighting)
