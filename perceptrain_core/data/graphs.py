@@ -33,10 +33,14 @@ def as_leaves(xs: Any, *owners: object) -> Any:
 def _has_graph(xs: Any) -> bool:
     if isinstance(xs, Tensor):
         return xs.grad_fn is not None
-    if type(xs) is dict:  # the common kinds first: this runs for every batch
-        return any(map(_has_graph, xs.values()))
-    parts = xs if type(xs) in (tuple, list) else parts_of(xs)
-    return parts is not None and any(map(_has_graph, parts))
+    # The common kinds first, and no calls for their tensors: this runs for every batch.
+    kind = type(xs)
+    known = kind is tuple or kind is list
+    parts = xs if known else xs.values() if kind is dict else parts_of(xs)
+    for part in parts or ():
+        if part.grad_fn is not None if isinstance(part, Tensor) else _has_graph(part):
+            return True
+    return False
 
 
 def _detach(xs: Any, trained: set[Tensor]) -> Any:

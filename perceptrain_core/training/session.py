@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from perceptrain_core.callbacks.support.writer import get_writer
-from perceptrain_core.config.run_folder import show_run_folder
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.none import SilentTracker
 from perceptrain_core.training.context import TrainingContext
@@ -30,9 +29,7 @@ class Session:
 @contextmanager
 def open_session(trainer: TrainingContext) -> Iterator[Session]:
     """Open the tracker of a run for the length of a fit, a validation or a test."""
-    folder = trainer.log_folder
-    config = replace(trainer.config, log_folder=folder)
-    show_run_folder(trainer.config, folder)
+    config = replace(trainer.config, log_folder=trainer.log_folder)
     first = trainer.engine.rank == 0
     tracker = get_writer(config.tracking_tool) if first else SilentTracker()
     session = Session(tracker, Events(trainer, config, tracker))

@@ -315,6 +315,7 @@ class Trainer(TrainerHooks, Trials):
         with deterministic_algorithms(self.config.deterministic):
             fit = self._new_fit(train, val, train.count())
             fit.start(resume)
+            show_run_folder(self.config, self.log_folder)
             with self._open_session() as session, training(self.model, self.loss_fn):
                 fit.run(session)
 

@@ -92,6 +92,7 @@ def test_the_settings_show_the_folder_of_the_latest_run(
     other = replace(trainer.config, max_iter=1)
     Trainer(trainer.model, trainer.optimizer, other, "mse", trainer.train_dataloader).fit()
     assert other.log_folder == here / "runs/a/run-4"
+    Trainer(trainer.model, None, trainer.config).validate(trainer.train_dataloader)
     assert trainer.config.log_folder == here / "runs/a/run-3"
 
 
