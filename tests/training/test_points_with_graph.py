@@ -62,7 +62,7 @@ def test_the_fit_is_that_of_points_without_a_graph(
     assert histories[0] == histories[1]
 
 
-def test_a_pinn_and_a_search_of_lbfgs(make_trainer: MakeTrainer) -> None:
+def test_a_pinn_with_lbfgs(make_trainer: MakeTrainer) -> None:
     def decay(t: Tensor, u: nn.Module) -> Tensor:
         (slope,) = torch.autograd.grad(u(t).sum(), t, create_graph=True)
         return slope + u(t)
