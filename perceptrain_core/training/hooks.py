@@ -73,7 +73,7 @@ def warn_of_methods_never_called(trainer: type) -> None:
     """Warn of methods by which a subclass may mean to change the training.
 
     Warns:
-        UserWarning: For each.
+        UserWarning: For each such method.
     """
     for name, advice in _NEVER_CALLED.items():
         if hasattr(trainer, name):
