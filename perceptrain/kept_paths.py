@@ -5,14 +5,19 @@ right. To remove a path, delete its module and its row here and in ``__init__.py
 """
 
 KEPT_PATHS = {
+    "perceptrain.callbacks.callback": "perceptrain.callbacks",
     "perceptrain.callbacks.saveload": "perceptrain",
+    "perceptrain.callbacks.writer_registry": "perceptrain.callbacks",
     "perceptrain.config": "perceptrain",
     "perceptrain.information": "perceptrain",
+    "perceptrain.information.information_content": "perceptrain",
     "perceptrain.loss": "perceptrain.losses",
     "perceptrain.loss.loss": "perceptrain.losses",
     "perceptrain.optimize_step": "perceptrain",
+    "perceptrain.optimizers.adam_lbfgs": "perceptrain.optimizers",
     "perceptrain.parameters": "perceptrain",
     "perceptrain.stages": "perceptrain",
     "perceptrain.train_utils": "perceptrain",
+    "perceptrain.train_utils.accelerator": "perceptrain",
     "perceptrain.trainer": "perceptrain",
 }

@@ -161,6 +161,13 @@ def parts_of(value: object) -> list[Any] | None:
     return None
 
 
+def only_tensor(value: Any) -> Any:
+    """Return the tensor of a tuple or list of one, such as a batch without labels, or the value."""
+    if isinstance(value, Tensor) or not isinstance(value, tuple | list) or len(value) != 1:
+        return value
+    return value[0] if isinstance(value[0], Tensor) else value
+
+
 def describe(value: object) -> str:
     """Describe a value in a few words, for error messages."""
     if isinstance(value, Tensor | np.ndarray):

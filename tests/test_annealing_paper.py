@@ -36,7 +36,8 @@ def test_annealing_beats_the_plain_sum(script: dict[str, Any]) -> None:
     assert plain["error"] / annealed["error"] > 3
     assert annealed["error"] < 0.1
     assert annealed["seconds"] < 1.5 * plain["seconds"]
-    assert annealed["weights"].keys() == {"boundary"}
+    assert annealed["weights"].keys() == {"pde", "boundary"}
+    assert annealed["weights"]["pde"] == 1
     assert 10 < annealed["weights"]["boundary"] < 1000
 
 

@@ -39,6 +39,8 @@ PRIOR = {
         "GradientMonitoring LRSchedulerStepDecay LRSchedulerCyclic LRSchedulerCosineAnnealing "
         "LRSchedulerReduceOnPlateau R3Sampling get_writer"
     ),
+    "perceptrain.callbacks.callback": "Callback PrintMetrics SaveCheckpoint EarlyStopping",
+    "perceptrain.callbacks.writer_registry": "get_writer",
     "perceptrain.callbacks.saveload": "load_checkpoint write_checkpoint load_model",
     "perceptrain.config": "TrainConfig",
     "perceptrain.trainer": "Trainer",
@@ -48,8 +50,11 @@ PRIOR = {
     "perceptrain.stages": "TrainingStage",
     "perceptrain.types": "TBatch TData LossFunction ExperimentTrackingTool ExecutionType",
     "perceptrain.optimizers": "AdamLBFGS",
+    "perceptrain.optimizers.adam_lbfgs": "AdamLBFGS",
     "perceptrain.information": "InformationContent",
+    "perceptrain.information.information_content": "InformationContent",
     "perceptrain.train_utils": "Accelerator",
+    "perceptrain.train_utils.accelerator": "Accelerator",
 }
 
 #: The public names that those scripts do not know.

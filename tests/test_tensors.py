@@ -68,6 +68,10 @@ def test_promote_to_tensor_leaves_a_tensor_alone():
     assert alias.data_ptr() == x.data_ptr()
     assert promote_to_tensor(x, dtype=torch.float64).dtype is torch.float64
     assert promote_to_tensor(2.0).shape == ()
+    number = promote_to_tensor(1.2345, requires_grad=True)
+    (number * number).backward()
+    assert number.grad == 2 * torch.tensor(1.2345)
+    assert not promote_to_tensor(1.2345).requires_grad
     y = torch.ones(2, requires_grad=True)
     assert promote_to_tensor(y, requires_grad=True) is y
 

@@ -1,6 +1,8 @@
 """The callback base class and the built-in callbacks."""
 
+from perceptrain.callbacks import callback as callback
 from perceptrain.callbacks import saveload as saveload
+from perceptrain.callbacks import writer_registry as writer_registry
 from perceptrain_core.callbacks import (
     Callback,
     EarlyStopping,

@@ -6,13 +6,17 @@ from pathlib import Path
 
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
-from perceptrain_core.checkpoints.folder import list_checkpoints, newest_run_folder
-from perceptrain_core.checkpoints.saveload import load_checkpoint
+from perceptrain_core.checkpoints.folder import newest_run_folder
+from perceptrain_core.checkpoints.saveload import (
+    find_checkpoint,
+    load_checkpoint,
+    restore,
+    training_parts,
+)
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import TrainingStage
-from perceptrain_core.user_warnings import warn_user
 
 
 class LoadCheckpoint(Callback):
@@ -56,9 +60,10 @@ class LoadCheckpoint(Callback):
         """
         if trainer.current_epoch or trainer.global_step:
             return
-        # Not from `config`, whose log_folder is the new folder of this run.
-        source = newest_run_folder(trainer.config) if self.path is None else Path(self.path)
-        if self.path is None and not list_checkpoints(source):
-            warn_user(f"Nothing to load: no checkpoint in {source}. Starting from scratch.")
+        if self.path is None:
+            # Not from `config`, whose log_folder is the new folder of this run.
+            source = newest_run_folder(trainer.config)
+            load_checkpoint(source, trainer.model, trainer.optimizer)
             return
-        load_checkpoint(source, trainer.model, trainer.optimizer)
+        path, state = find_checkpoint(self.path)
+        restore(path, state, training_parts(trainer.model, trainer.optimizer))

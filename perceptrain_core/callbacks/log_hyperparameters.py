@@ -19,17 +19,24 @@ class LogHyperparameters(Callback):
     The trainer always logs ``config.hyperparams``. Use this callback to log others.
 
     Args:
-        called_every: Ignored; accepted because every callback has it.
+        called_every: The number of epochs between two calls; ignored at the start and the end of
+            training.
         hyperparams: What to log; by default ``config.hyperparams``.
+        on: ``"train_start"``, or any other stage except the batch stages.
 
     Raises:
         CallbackError: An argument is not valid.
     """
 
-    stages = frozenset({TrainingStage.TRAIN_START})
+    stages = frozenset(stage for stage in TrainingStage if "batch" not in stage)
 
-    def __init__(self, called_every: int = 1, hyperparams: Mapping[str, Any] | None = None) -> None:
-        super().__init__(TrainingStage.TRAIN_START, called_every)
+    def __init__(
+        self,
+        called_every: int = 1,
+        hyperparams: Mapping[str, Any] | None = None,
+        on: TrainingStage | str = TrainingStage.TRAIN_START,
+    ) -> None:
+        super().__init__(on, called_every)
         if hyperparams is not None and not isinstance(hyperparams, Mapping):
             raise CallbackError(
                 f"hyperparams must be a mapping of names to values, not {hyperparams!r}."

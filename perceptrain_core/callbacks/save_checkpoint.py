@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from perceptrain_core.callbacks.base import Callback
+from perceptrain_core.callbacks.base import Callback, CallbackFunction, Condition, Modifier
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import checkpoint_path, rotate
@@ -22,13 +22,27 @@ class SaveCheckpoint(Callback):
     (stage ``train_batch_end``) it is ``checkpoint_epoch_NNNNNN_batch_NNNNNNNNN.pt``, with the
     number of batches since then. The newest ``config.keep_checkpoints`` files are kept.
 
-    Accepts the arguments of `Callback`; by default it runs at the end of every epoch.
+    Accepts the arguments of `Callback`; by default it runs at the end of every epoch. With
+    ``"val_epoch_end"`` it runs at the end of every epoch with a validation, since a run is resumed
+    from the end of an epoch.
     """
 
     stages = frozenset(
         {TrainingStage.TRAIN_BATCH_END, TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END}
     )
     saves_run = True
+
+    def __init__(
+        self,
+        on: TrainingStage | str = TrainingStage.TRAIN_EPOCH_END,
+        called_every: int = 1,
+        callback: CallbackFunction | None = None,
+        callback_condition: Condition | None = None,
+        modify_optimize_result: Modifier | None = None,
+    ) -> None:
+        self._after_validation = on == TrainingStage.VAL_EPOCH_END
+        on = TrainingStage.TRAIN_EPOCH_END if self._after_validation else on
+        super().__init__(on, called_every, callback, callback_condition, modify_optimize_result)
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
         """Save the run.
@@ -37,7 +51,8 @@ class SaveCheckpoint(Callback):
             CheckpointError: The file cannot be written; earlier checkpoints are kept.
             NonFiniteLossError: A parameter is NaN or infinite; earlier checkpoints are kept.
         """
-        save_run(trainer)
+        if not self._after_validation or "val_loss" in trainer.opt_result.metrics:
+            save_run(trainer)
 
 
 def save_run(trainer: TrainerContext) -> Path:

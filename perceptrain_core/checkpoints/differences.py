@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,6 +20,21 @@ def find_differences(target: Any, saved: Any) -> list[str]:
     if isinstance(target, Optimizer):
         return _optimizer_differences(target, saved)
     return []
+
+
+def renamed(target: Any, saved: Any) -> Any:
+    """Return the saved state of a module under the names of today.
+
+    A module whose parameters had other names has ``rename_saved(state, prefix)``, which renames
+    them in place.
+    """
+    if not isinstance(target, nn.Module) or not isinstance(saved, dict):
+        return saved
+    state = copy(saved)  # with the versions that torch saves beside the tensors
+    for prefix, module in target.named_modules():
+        if hasattr(module, "rename_saved"):
+            module.rename_saved(state, f"{prefix}." if prefix else "")
+    return state
 
 
 def find_conversions(target: Any, saved: Any) -> list[str]:

@@ -9,12 +9,15 @@ from typing import Any
 
 from perceptrain_core.checkpoints.file import read_file
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.config.run_folder import RunFolder, named_folder
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.user_warnings import warn_user
 
 BEST = "checkpoint_best.pt"
 #: The names of run folders that the settings do not name: a number, or the time.
 _OF_A_RUN = re.compile(r"run-\d+|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?")
+#: The files of perceptrain 0.1.0.
+_OLDER = re.compile(r"model_.+_ckpt_.+\.pt")
 _NUMBERED = re.compile(r"checkpoint_epoch_(\d+)(?:_batch_(\d+))?\.pt")
 
 
@@ -65,6 +68,23 @@ def rotate(written: Path, keep: int) -> None:
             ) from error
 
 
+def refuse_older(path: Path) -> None:
+    """Refuse a checkpoint of perceptrain 0.1.0, or a folder of them.
+
+    Raises:
+        CheckpointError: It is one, or holds one.
+    """
+    files = [path] if path.is_file() else path.glob("model_*.pt")
+    older = sorted(file.name for file in files if _OLDER.fullmatch(file.name))
+    if older:
+        raise CheckpointError(
+            f"{path} is from perceptrain 0.1.0 ({older[-1]}), whose checkpoints this version does "
+            "not read. Load the model with that version, save its weights with "
+            'torch.save(model.state_dict(), "weights.pt"), and load them here with '
+            'model.load_state_dict(torch.load("weights.pt", weights_only=True)).'
+        )
+
+
 def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """Read the newest checkpoint that can be read.
 
@@ -72,7 +92,8 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         Its path and state, or ``None`` if the folder has no checkpoints.
 
     Raises:
-        CheckpointError: There are checkpoints, but none can be read.
+        CheckpointError: There are checkpoints, but none can be read; or they are from perceptrain
+            0.1.0.
 
     Warns:
         UserWarning: For each damaged checkpoint that is skipped.
@@ -87,6 +108,7 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
             warn_user(f"{error} Trying the one before it.")
     if candidates:
         raise CheckpointError(f"None of the {len(candidates)} checkpoints in {folder} can be read.")
+    refuse_older(folder)
     return None
 
 
@@ -104,11 +126,16 @@ def _later_best(newest_first: list[Path]) -> tuple[Path, dict[str, Any]] | None:
 
 def base_folder(config: TrainConfig) -> Path:
     """Return the folder that the settings name; runs are in it or in its subfolders."""
-    return config.root_folder / config.log_folder
+    return config.root_folder / named_folder(config.log_folder)
 
 
 def newest_run_folder(config: TrainConfig) -> Path:
-    """Return the folder that a resume continues: the one with the newest checkpoint."""
+    """Return the folder that a resume continues: the one with the newest checkpoint.
+
+    Settings that were used for a run show its folder, and continue that run if it has checkpoints.
+    """
+    if isinstance(config.log_folder, RunFolder) and list_checkpoints(config.log_folder):
+        return Path(config.log_folder)
     base = base_folder(config)
     found = {base: list_checkpoints(base)}
     for folder in (path for path in base.glob("*/") if _OF_A_RUN.fullmatch(path.name)):

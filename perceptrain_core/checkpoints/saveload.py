@@ -9,9 +9,13 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from perceptrain_core.checkpoints.differences import find_conversions, find_differences
+from perceptrain_core.checkpoints.differences import (
+    find_conversions,
+    find_differences,
+    renamed,
+)
 from perceptrain_core.checkpoints.file import read_file, write_file
-from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest
+from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest, refuse_older
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.user_warnings import warn_user
 
@@ -40,7 +44,7 @@ def write_checkpoint(
 
 
 def load_checkpoint(
-    source: Path | str,
+    folder: Path | str,
     model: nn.Module,
     optimizer: Optimizer | None = None,
     device: torch.device | str | None = None,
@@ -48,37 +52,55 @@ def load_checkpoint(
     """Load a model, and an optimizer if one is given, in place.
 
     Args:
-        source: A checkpoint, or a folder, whose newest readable checkpoint is loaded.
+        folder: A folder, whose newest readable checkpoint is loaded; or a checkpoint.
         model: Receives the weights.
         optimizer: Receives its state.
         device: Where to move the model to; ``None`` leaves it.
 
     Returns:
-        The model, the optimizer, and the epoch of the checkpoint.
+        The model, the optimizer, and the epoch of the checkpoint. The epoch is 0 if the folder has
+        no checkpoint, or does not exist; a loop of your own then starts from the beginning.
 
     Raises:
-        CheckpointError: There is no checkpoint, it cannot be read, or it does not fit the model or
+        CheckpointError: The checkpoint does not exist, cannot be read, or does not fit the model or
             optimizer; then both are unchanged.
+
+    Warns:
+        UserWarning: The folder has no checkpoint; the model and the optimizer are unchanged.
     """
-    path, state = find_checkpoint(source)
-    targets: dict[str, Any] = {"model": model}
-    if optimizer is not None:
-        targets["optimizer"] = optimizer
-    restore(path, state, targets)
+    found, iteration = _read(Path(folder)), 0
+    if found is None:
+        warn_user(f"Nothing to load: no checkpoint in {folder}. Starting from scratch.")
+    else:
+        path, state = found
+        restore(path, state, training_parts(model, optimizer))
+        iteration = int(state.get("epoch", 0))
     if device is not None:
         model.to(device)
-    return model, optimizer, int(state.get("epoch", 0))
+    return model, optimizer, iteration
 
 
 def load_model(
-    source: Path | str, model: nn.Module, device: torch.device | str | None = None
+    folder: Path | str, model: nn.Module, device: torch.device | str | None = None
 ) -> nn.Module:
-    """Load the weights of a model in place, to use the model; see `load_checkpoint`.
+    """Load the weights of a model in place, to use it.
 
     If the run averaged its weights (``TrainConfig(ema=...)``), the averaged weights are loaded, as
-    used in validation. `load_checkpoint` loads the weights from which training resumes.
+    used in validation. `load_checkpoint` loads the weights from which training resumes, and also
+    returns the epoch: ``model, _, epoch = load_checkpoint(folder, model)``.
+
+    Args:
+        folder: A folder, whose newest readable checkpoint is loaded; or a checkpoint.
+        model: The model to load the weights into.
+        device: Where to move the model to; ``None`` leaves it.
+
+    Returns:
+        The model, and not a pair of model and epoch as in perceptrain 0.1.0.
+
+    Raises:
+        CheckpointError: There is no checkpoint, it cannot be read, or it does not fit the model.
     """
-    path, state = find_checkpoint(source)
+    path, state = find_checkpoint(folder)
     if "averaged_model" in state:
         averaged = state["averaged_model"].items()
         state["model"] = {k[7:]: value for k, value in averaged if k.startswith("module.")}
@@ -92,13 +114,25 @@ def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
     Raises:
         CheckpointError: There is no checkpoint that can be read.
     """
-    path = Path(source)
-    if not path.is_dir():
-        return path, read_file(path)
-    found = read_newest(path)
+    found = _read(Path(source))
     if found is None:
-        raise CheckpointError(f"There are no checkpoints in {path}.")
+        raise CheckpointError(f"There are no checkpoints in {source}.")
     return found
+
+
+def training_parts(model: nn.Module, optimizer: Any) -> dict[str, Any]:
+    """Return the parts to restore for training: the model, and the optimizer unless ``None``."""
+    return {"model": model} if optimizer is None else {"model": model, "optimizer": optimizer}
+
+
+def _read(path: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Read a checkpoint, or the newest of a folder; ``None`` if there is no such folder or file."""
+    if path.is_dir():
+        return read_newest(path)
+    if not path.exists() and path.suffix != ".pt":
+        return None
+    refuse_older(path)
+    return path, read_file(path)
 
 
 def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
@@ -115,6 +149,7 @@ def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
     Warns:
         UserWarning: Saved weights have another dtype, and are converted.
     """
+    state = {part: renamed(targets.get(part), saved) for part, saved in state.items()}
     require_fit(path, state, targets)
     # Parts that could not be compared come first: only these can still raise.
     for part in sorted(targets, key=lambda part: isinstance(targets[part], nn.Module | Optimizer)):

@@ -80,7 +80,9 @@ class TrainConfig:
         root_folder: The parent folder of all runs.
         create_subfolder_per_run: Create a subfolder for each run, named after the time.
         log_folder: The folder of the run, below ``root_folder``. A second run with the same
-            folder writes to its subfolder ``run-2``, unless it resumes the first.
+            folder writes to its subfolder ``run-2``, unless it resumes the first. When a fit
+            starts, this becomes the absolute path of its folder, ``trainer.log_folder``; further
+            runs with the same settings still start from the folder that you named.
         checkpoint_best_only: Keep a single checkpoint, that of the best validation so far.
         validation_criterion: ``f(val_loss, best_loss, val_epsilon) -> bool``, True if a validation
             is the best so far. By default, it must be lower by more than ``val_epsilon``.

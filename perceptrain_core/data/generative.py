@@ -9,7 +9,12 @@ from typing import Any
 from torch.distributions import Distribution
 from torch.utils.data import IterableDataset
 
-from perceptrain_core.data.support.sampling import ProbaDist, check_proba_dist, draw_points
+from perceptrain_core.data.support.sampling import (
+    ProbaDist,
+    check_proba_dist,
+    distribution_of,
+    draw_points,
+)
 
 
 class GenerativeIterableDataset(IterableDataset[Any]):
@@ -27,8 +32,8 @@ class GenerativeIterableDataset(IterableDataset[Any]):
     Args:
         proba_dist: ``proba_dist(n)`` draws ``n`` points, a tensor of shape ``(n, d)``; an item is
             one point, of shape ``(d,)``. Or an object of ``torch.distributions``. Or a function
-            without arguments, which returns an item: a point or, for a
-            ``DataLoader(..., batch_size=None)``, a whole batch.
+            without arguments, such as ``Normal(0.0, 1.0).sample``, which returns an item: a point
+            or, for a ``DataLoader(..., batch_size=None)``, a whole batch.
 
     Raises:
         DataError: ``proba_dist`` is neither a function nor a distribution; or, while iterating,
@@ -49,8 +54,8 @@ class GenerativeIterableDataset(IterableDataset[Any]):
 
 
 def _takes_a_number(proba_dist: Any) -> bool:
-    if isinstance(proba_dist, Distribution):
-        return True
+    if distribution_of(proba_dist) is not None:
+        return isinstance(proba_dist, Distribution)  # its method sample counts with a shape
     try:
         inspect.signature(proba_dist).bind(1)
     except ValueError:  # some built-in functions have no signature

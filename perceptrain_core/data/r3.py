@@ -33,7 +33,7 @@ class R3Dataset(Dataset[Tensor]):
         proba_dist: ``proba_dist(n)`` draws ``n`` points, a tensor of shape ``(n, d)``; or an
             object of ``torch.distributions``.
         n_samples: The number of points; updates do not change it.
-        release_threshold: Points whose fitness is below it are released.
+        release_threshold: Points whose fitness is below it are released; at least 0.
 
     Attributes:
         features: The points, a tensor of shape ``(n_samples, d)``, of the dtype and on the
@@ -44,7 +44,7 @@ class R3Dataset(Dataset[Tensor]):
     Raises:
         DataError: ``proba_dist`` is neither a function nor a distribution, or returns something
             other than points; ``n_samples`` is not a positive integer; or the threshold is not a
-            finite number.
+            finite number of at least 0.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class R3Dataset(Dataset[Tensor]):
     ) -> None:
         check_proba_dist(proba_dist)
         faults = number_faults({"n_samples": n_samples}, whole=True, at_least=1)
-        faults += number_faults({"release_threshold": release_threshold})
+        faults += number_faults({"release_threshold": release_threshold}, at_least=0)
         refuse("R3Dataset", faults, DataError)
         self.proba_dist = proba_dist
         self.n_samples = n_samples

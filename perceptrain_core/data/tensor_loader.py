@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from perceptrain_core.data.position.endless_order import EndlessOrder
+from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.errors import DataError
 from perceptrain_core.option_checks import number_faults, refuse
 
@@ -36,6 +37,9 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             infinite loader draws only one number, at its first batch.
         sampler: Yields the rows of each pass; replaces ``shuffle``.
 
+    A tensor that was computed from others with ``requires_grad``, as ``2 * points``, is detached
+    from them, and still requires gradients; one that was computed from a parameter is not.
+
     Iterating yields tuples with one tensor of shape ``(batch_size, ...)`` per given tensor.
     Without shuffling these are views of the data: do not change them in place.
 
@@ -55,6 +59,7 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         sampler: Iterable[int] | None = None,
     ) -> None:
         _check(tensors, batch_size)
+        tensors = as_leaves(tensors)
         super().__init__(
             TensorDataset(*tensors),
             batch_size=batch_size,

@@ -63,8 +63,9 @@ class WeightedLoss(nn.Module):
 
     @property
     def metric_weights(self) -> dict[str, float]:
-        """The current weights by term name, as numbers."""
-        return {name: float(weight) for name, weight in self._weights.items()}
+        """The current weights by term name, as numbers; 1 for a fixed term."""
+        fixed = dict.fromkeys(getattr(self.weighting, "fixed_metric", ()), 1.0)
+        return fixed | {name: float(weight) for name, weight in self._weights.items()}
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the state that a checkpoint saves: the weights and the number of steps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,14 @@ from torch import Tensor, nn
 from perceptrain_core.errors import ConfigError, DataError, PerceptrainError, ShapeError
 from perceptrain_core.models.activations import activation_factory
 from perceptrain_core.models.base import Model
-from perceptrain_core.tensors import describe
+from perceptrain_core.tensors import describe, only_tensor
+from perceptrain_core.user_warnings import warn_user
+
+_OTHER_DEFAULT = (
+    "These weights are from the FFNN of perceptrain 0.1.0, whose default activation is GELU; this "
+    "network has tanh. If they were trained with the default, load them into "
+    'FFNN(layers, activation_function="gelu").'
+)
 
 
 class FFNN(Model):
@@ -25,6 +33,9 @@ class FFNN(Model):
         layers: The sizes of the input, of each hidden layer and of the output; at least two.
         activation_function: A module that all layers share, such as ``nn.Tanh()``; or a class or
             a name, such as "tanh", "relu", "gelu" or "silu", from which each layer gets its own.
+
+    Weights that the FFNN of perceptrain 0.1.0 saved, as ``nn.0.weight`` and so on, can be loaded.
+    Its default activation is GELU: load weights trained with it into ``FFNN(layers, "gelu")``.
 
     Attributes:
         layers: The sizes, a tuple.
@@ -46,6 +57,7 @@ class FFNN(Model):
         for inputs, outputs in pairwise(self.layers):
             modules += [nn.Linear(inputs, outputs), activation()]
         self.network = nn.Sequential(*modules[:-1])
+        self.register_load_state_dict_pre_hook(_rename_saved)  # type: ignore[no-untyped-call]
 
     @property
     def activation_function(self) -> nn.Module | None:
@@ -66,7 +78,8 @@ class FFNN(Model):
         """Evaluate the network.
 
         Args:
-            x: Inputs of shape ``(..., input_size)``, in the dtype of the parameters.
+            x: Inputs of shape ``(..., input_size)``, in the dtype of the parameters; or a tuple or
+                list of one such tensor, the batch of a loader without labels.
 
         Returns:
             Outputs of shape ``(..., output_size)``, in the same dtype.
@@ -75,6 +88,7 @@ class FFNN(Model):
             DataError: ``x`` is not a tensor, or its dtype is not that of the parameters.
             ShapeError: Its last dimension is not ``input_size``.
         """
+        x = only_tensor(x)
         y = x
         try:
             for module in self.network:
@@ -85,6 +99,29 @@ class FFNN(Model):
                 raise
             raise reason from error
         return y
+
+    def rename_saved(self, state: dict[str, Any], prefix: str) -> None:
+        """Rename weights that the FFNN of perceptrain 0.1.0 saved.
+
+        Args:
+            state: The state of this module or of one around it, changed in place.
+            prefix: The path of this module in the state, such as ``"nn."``.
+
+        Warns:
+            UserWarning: There are such weights, and this network has the default activation.
+        """
+        pattern = re.compile(rf"{re.escape(prefix)}nn\.(\d+)\.(\w+)")
+        found = [match for name in state if (match := pattern.fullmatch(name))]
+        if not found:
+            return
+        saved = sorted({int(match[1]) for match in found})
+        own = [number for number, each in enumerate(self.network) if [*each.parameters()]]
+        places = dict(zip(saved, own, strict=False)) if len(saved) == len(own) else {}
+        for match in found:
+            place = places.get(int(match[1]), match[1])
+            state[f"{prefix}network.{place}.{match[2]}"] = state.pop(match[0])
+        if isinstance(self.activation_function, nn.Tanh):
+            warn_user(_OTHER_DEFAULT)
 
     def _misfit(self, x: Any) -> PerceptrainError | None:
         """Return why ``x`` cannot be an input, or ``None`` if it can."""
@@ -106,6 +143,10 @@ class FFNN(Model):
                 f"for its layers are {list(self.layers)}. {_reshape(x, self.input_size)}"
             )
         return None
+
+
+def _rename_saved(module: FFNN, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    module.rename_saved(state, prefix)
 
 
 def _advice(x: object) -> str:

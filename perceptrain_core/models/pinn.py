@@ -11,7 +11,8 @@ from torch.nn import Module, ModuleList
 
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.models.base import Model
-from perceptrain_core.tensors import describe
+from perceptrain_core.tensors import describe, only_tensor
+from perceptrain_core.user_warnings import warn_user
 
 #: ``equation(points, network) -> residual``.
 Equation: TypeAlias = Callable[[Tensor, Module], Tensor]
@@ -69,6 +70,10 @@ class PINN(Model):
         Raises:
             DataError: The batch is not a dict, its keys are not those of the equations, its values
                 are not float tensors, or an equation did not return a tensor.
+
+        Warns:
+            UserWarning: The residual at N points has the shape ``(N, N)``, as if two terms were
+                broadcast.
         """
         if not isinstance(x, Mapping) or x.keys() != self.equations.keys():
             raise DataError(self._misfit(x))
@@ -85,12 +90,15 @@ class PINN(Model):
     def _residuals(self, x: Mapping[str, Any]) -> dict[str, Tensor]:
         residuals = {}
         for name, equation in self.equations.items():
-            residual = equation(_points(name, x[name]), self.nn)
+            points = _points(name, x[name])
+            residual = equation(points, self.nn)
             if not isinstance(residual, Tensor):
                 raise DataError(
                     f"The equation {name!r} returned {describe(residual)}; expected its residual, "
                     "a tensor. torch.autograd.grad returns a tuple: take its first element."
                 )
+            if residual.dim() == 2 and points.dim() and residual.shape == (len(points),) * 2:
+                _warn_of_broadcast(name, len(points))
             residuals[name] = residual
         return residuals
 
@@ -111,10 +119,20 @@ class PINN(Model):
         return f"PINN got {describe(x)}; {wanted}, one for each equation. {advice}"
 
 
+def _warn_of_broadcast(name: str, n: int) -> None:
+    if n == 1:
+        return
+    warn_user(
+        f"The equation {name!r} returned a residual of shape ({n}, {n}) for {n} points. Torch "
+        f"broadcasts a term of shape ({n}, 1) and one of shape ({n},) to that: give all terms the "
+        f"shape ({n}, 1), with term.unsqueeze(-1) or by keeping a column as x[:, :1]. Ignore this "
+        f"if each point has {n} residuals.",
+    )
+
+
 def _points(name: str, value: Any) -> Tensor:
     """Return an alias of the points that records gradients."""
-    if not isinstance(value, Tensor) and isinstance(value, (tuple, list)) and len(value) == 1:
-        (value,) = value
+    value = only_tensor(value)
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise DataError(
             f"The points for {name!r} are {describe(value)}; expected a tensor of floats of shape "

@@ -11,13 +11,15 @@ from torch.optim.optimizer import ParamsT
 
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.user_warnings import warn_user
 
 
 class AdamLBFGS(Optimizer):
     """Adam for the first epochs, then L-BFGS, as is common for PINNs.
 
     The steps are exactly those of ``torch.optim.Adam`` and ``torch.optim.LBFGS``. The trainer calls
-    `begin_epoch`; in your own training loop, call it yourself. ::
+    `begin_epoch`; in your own training loop, call it yourself. If `begin_epoch` is never called,
+    each step counts as an epoch, and the switch causes a warning. ::
 
         optimizer = AdamLBFGS(model.parameters(), switch_epoch=100, adam_kwargs={"lr": 1e-3})
         for epoch in range(1, 201):
@@ -31,7 +33,7 @@ class AdamLBFGS(Optimizer):
 
     Args:
         params: The parameters, or a list with one parameter group.
-        switch_epoch: The number of epochs with Adam; 0 means L-BFGS from the start.
+        switch_epoch: The number of epochs with Adam, by default 100; 0 means L-BFGS from the start.
         adam_kwargs: Options of ``torch.optim.Adam``.
         lbfgs_kwargs: Options of ``torch.optim.LBFGS``.
 
@@ -43,7 +45,7 @@ class AdamLBFGS(Optimizer):
     def __init__(
         self,
         params: ParamsT,
-        switch_epoch: int,
+        switch_epoch: int = 100,
         adam_kwargs: Mapping[str, Any] | None = None,
         lbfgs_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
@@ -58,10 +60,11 @@ class AdamLBFGS(Optimizer):
             "adam_lr": adam.param_groups[0]["lr"],
             "lbfgs_lr": lbfgs.defaults["lr"],
             "lbfgs_active": False,
+            "counted_steps": 0,  # None once begin_epoch was called
         }
         super().__init__(adam.param_groups, {**lbfgs.defaults, **adam.defaults, **own})
         self._make_parts()
-        self.begin_epoch(1)
+        self._select(1)
 
     def _make_parts(self) -> None:
         """Make Adam and L-BFGS share the parameter group and the state of this optimizer."""
@@ -103,13 +106,32 @@ class AdamLBFGS(Optimizer):
         L-BFGS is active from epoch ``switch_epoch + 1``. Going back to epoch 1 switches back to
         Adam.
         """
+        self.param_groups[0]["counted_steps"] = None
+        self._select(epoch)
+
+    def _select(self, epoch: int) -> bool:
+        """Select the optimizer of an epoch; return whether it has changed."""
         group = self.param_groups[0]
         lbfgs_active = epoch > group["switch_epoch"]
         if lbfgs_active == group["lbfgs_active"]:
-            return
+            return False
         group["lbfgs_active"] = lbfgs_active
         group["lr"] = group["lbfgs_lr"] if lbfgs_active else group["adam_lr"]
         self.state.clear()
+        return True
+
+    def _count_step(self) -> None:
+        """Count a step as an epoch in a loop that does not call `begin_epoch`."""
+        group = self.param_groups[0]
+        if group["counted_steps"] is None:
+            return
+        group["counted_steps"] += 1
+        if self._select(group["counted_steps"]):
+            warn_user(
+                f"AdamLBFGS switches to L-BFGS after {group['switch_epoch']} steps: begin_epoch "
+                "was never called, so each step counted as an epoch. To count epochs, call "
+                "optimizer.begin_epoch(epoch) at the start of each one, counted from 1.",
+            )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Tensor | None:  # type: ignore[override]
         """Take one step.
@@ -123,7 +145,11 @@ class AdamLBFGS(Optimizer):
 
         Raises:
             TrainingError: L-BFGS is active and there is no closure.
+
+        Warns:
+            UserWarning: This step switches to L-BFGS, and `begin_epoch` was never called.
         """
+        self._count_step()
         active: Any = self._lbfgs if self.needs_closure else self._adam
         if closure is None and self.needs_closure:
             raise TrainingError(

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.config.run_folder import named_folder
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.trackers.csv import FILE as METRICS
 from perceptrain_core.trackers.csv import read_table
@@ -52,6 +53,7 @@ def complete_tables(
 def _train_table(config: TrainConfig) -> dict[str, Any]:
     values = {field.name: getattr(config, field.name) for field in fields(config)}
     del values["resume"]  # repeating a run starts it afresh
+    values["log_folder"] = named_folder(config.log_folder)  # in a folder of its own
     texts = {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
     table: dict[str, Any] = {
         name: value for name, value in texts.items() if isinstance(value, _TOML_SCALARS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from perceptrain_core.types import Metrics, StepResult
+from perceptrain_core.user_warnings import warn_user
 
 Losses = list[tuple[float, dict[str, float]]]
 
@@ -52,6 +53,34 @@ class TrainerHooks:
 
     def on_test_batch_end(self, loss_metrics: StepResult) -> None:
         """Called after each batch of a test, with its loss and metrics."""
+
+
+#: Methods that trainers of perceptrain 0.1.0 had, and what to use instead.
+_NEVER_CALLED = {
+    "run_train_batch": (
+        "To change the step, pass optimize_step=f to the trainer; to act around a step, override "
+        "on_train_batch_start and on_train_batch_end"
+    ),
+    "run_validation": (
+        "To act around a validation, override on_val_epoch_start and on_val_epoch_end, or "
+        "on_val_batch_start and on_val_batch_end; to report other values, return them as metrics "
+        "of the loss"
+    ),
+}
+
+
+def warn_of_methods_never_called(trainer: type) -> None:
+    """Warn of methods by which a subclass may mean to change the training.
+
+    Warns:
+        UserWarning: For each such method.
+    """
+    for name, advice in _NEVER_CALLED.items():
+        if hasattr(trainer, name):
+            warn_user(
+                f"fit never calls {trainer.__name__}.{name}. {advice}. If the method is for your "
+                "own use, rename it.",
+            )
 
 
 def losses_of(history: list[dict[str, float]], prefix: str) -> Losses:

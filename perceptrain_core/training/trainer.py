@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.config.run_folder import show_run_folder
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError, TrainingError
@@ -29,7 +30,7 @@ from perceptrain_core.training.averages import Row
 from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.fit import Fit
-from perceptrain_core.training.hooks import TrainerHooks
+from perceptrain_core.training.hooks import TrainerHooks, warn_of_methods_never_called
 from perceptrain_core.training.processes import FitOutcome, engine_for, launch_fit
 from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
@@ -123,6 +124,7 @@ class Trainer(TrainerHooks, Trials):
                 f"config must be a TrainConfig, got {resolve.describe_argument(config)}; the order "
                 "is Trainer(model, optimizer, config, loss_fn)."
             )
+        warn_of_methods_never_called(type(self))
         self.config = config
         self.model = resolve.resolve_model(model)
         self.loss_fn: LossFunction = resolve.resolve_loss(loss_fn, weighting)
@@ -313,6 +315,7 @@ class Trainer(TrainerHooks, Trials):
         with deterministic_algorithms(self.config.deterministic):
             fit = self._new_fit(train, val, train.count())
             fit.start(resume)
+            show_run_folder(self.config, self.log_folder)
             with self._open_session() as session, training(self.model, self.loss_fn):
                 fit.run(session)
 
@@ -323,6 +326,7 @@ class Trainer(TrainerHooks, Trials):
         outcome = launch_fit(self.config, self.engine, self.optimizer, task)
         fit = self._new_fit(Epochs(None), None, outcome.batches)
         outcome.load(fit.parts, self.run_state, self.train_dataloader)
+        show_run_folder(self.config, self.log_folder)
 
     def _new_fit(self, train: Epochs, val: Epochs | None, batches: int | None) -> Fit:
         self._fit = None  # until the new one is complete

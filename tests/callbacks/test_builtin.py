@@ -172,3 +172,17 @@ def test_pictures_are_made_in_evaluation_mode(make_trainer: MakeTrainer) -> None
     trainer = make_trainer(max_iter=2, plot_every=1, plotting_functions=(picture,))
     trainer.fit()
     assert modes == [False, False]
+
+
+def test_checkpoints_at_validations_are_saved_at_the_end_of_their_epochs(
+    make_trainer: MakeTrainer, rows: Any
+) -> None:
+    save = SaveCheckpoint(on="val_epoch_end")
+    trainer = make_trainer(max_iter=5, val=rows, val_every=2, callbacks=[save])
+    trainer.fit()
+    names = sorted(path.name for path in trainer.log_folder.glob("*.pt"))
+    assert names == ["checkpoint_epoch_000002.pt", "checkpoint_epoch_000004.pt"]
+    whole = trainer.history
+    resumed = make_trainer(max_iter=5, val=rows, val_every=2, callbacks=[save])
+    resumed.fit(resume=True)
+    assert resumed.history == whole

@@ -12,7 +12,7 @@ import torch
 
 from perceptrain import Trainer
 from perceptrain.callbacks import LogHyperparameters, LogModelTracker, get_writer
-from perceptrain.errors import RegistryError, TrainingError
+from perceptrain.errors import CallbackError, RegistryError, TrainingError
 from perceptrain.types import ExperimentTrackingTool
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.trackers import CSVTracker, NoTracker, TensorBoardTracker, Tracker
@@ -34,6 +34,20 @@ def test_hyperparameters_of_the_settings(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(callbacks=[LogHyperparameters(1)], hyperparams={"lr": 0.1})
     trainer.fit()
     assert hyperparams(trainer) == {"lr": 0.1}
+
+
+@pytest.mark.parametrize("on", ["train_start", "train_end", "val_epoch_end"])
+def test_hyperparameters_at_a_stage(make_trainer: MakeTrainer, rows: Any, on: str) -> None:
+    depth = {"depth": 1}
+    callbacks = [
+        LogHyperparameters(on=on, called_every=1, hyperparams=depth),
+        Callback("train_epoch_start", callback=lambda *_: depth.update(depth=depth["depth"] + 1)),
+    ]
+    trainer = make_trainer(val=rows, val_every=2, max_iter=3, callbacks=callbacks)
+    trainer.fit()
+    assert hyperparams(trainer) == {"depth": {"train_start": 1, "val_epoch_end": 3}.get(on, 4)}
+    with pytest.raises(CallbackError, match="LogHyperparameters cannot run on 'train_batch_end'"):
+        LogHyperparameters(on="train_batch_end")
 
 
 def test_no_hyperparameters(make_trainer: MakeTrainer) -> None:

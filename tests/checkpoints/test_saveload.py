@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
 
 from perceptrain import (
+    FFNN,
     default_optimize_step,
     load_checkpoint,
     load_model,
@@ -17,6 +19,7 @@ from perceptrain import (
     write_checkpoint,
 )
 from perceptrain.errors import CheckpointError
+from perceptrain_core.checkpoints.file import write_file
 
 from ..shared import same
 
@@ -135,3 +138,66 @@ def test_truncated_newest_falls_back_to_the_one_before(
     assert epoch == 1
     assert same(model.state_dict(), trained[0].state_dict())
     assert same(optimizer.state_dict(), trained[1].state_dict())
+
+
+@pytest.mark.parametrize("name", ["empty", "not there", "empty as text"])
+def test_a_loop_of_ones_own_starts_without_a_checkpoint(
+    tmp_path: Path, trained: tuple[nn.Module, Adam], name: str
+) -> None:
+    folder = tmp_path / "runs"
+    if name != "not there":
+        folder.mkdir()
+    model, optimizer = trained
+    before = [p.clone() for p in model.parameters()], copy.deepcopy(optimizer.state_dict())
+    given: Any = str(folder) if name == "empty as text" else folder
+    with pytest.warns(UserWarning, match="Nothing to load: no checkpoint in .*runs") as seen:
+        found = load_checkpoint(folder=given, model=model, optimizer=optimizer)
+    assert seen[0].filename == __file__
+    assert found == (model, optimizer, 0)
+    assert same(([*model.parameters()], optimizer.state_dict()), before)
+    write_checkpoint(folder, model, optimizer, 3)
+    assert load_checkpoint(given, model, optimizer)[2] == 3
+
+
+def test_what_was_named_must_be_there(tmp_path: Path, make_net: Net) -> None:
+    with pytest.raises(CheckpointError, match=r"There is no checkpoint at .*none\.pt"):
+        load_checkpoint(tmp_path / "none.pt", make_net())
+    with pytest.raises(CheckpointError, match="There are no checkpoints in"):
+        load_model(tmp_path, make_net())  # a model without its weights is of no use
+    (tmp_path / "checkpoint_epoch_000001.pt").write_bytes(b"half")
+    with (
+        pytest.warns(UserWarning, match="is damaged"),
+        pytest.raises(CheckpointError, match="None of the 1 checkpoints"),
+    ):
+        load_checkpoint(tmp_path, make_net())
+
+
+def test_checkpoints_of_the_older_package_are_recognized(tmp_path: Path, make_net: Net) -> None:
+    model = make_net()
+    paths = [tmp_path / f"model_FFNN_ckpt_{number:03}_device_cpu.pt" for number in (2, 10)]
+    for path in paths:
+        torch.save(("FFNN", model.state_dict()), path)
+    (tmp_path / "model_notes.pt").touch()
+    load: Callable[..., Any]
+    for source in (tmp_path, *paths):
+        for load in (load_checkpoint, load_model):
+            with pytest.raises(CheckpointError, match=r"perceptrain 0\.1\.0 \(model_FFNN_ckpt"):
+                load(source, model)
+    write_checkpoint(tmp_path, model, None, 4)
+    assert load_checkpoint(tmp_path, model)[2] == 4
+    for path in (*paths, tmp_path / "checkpoint_epoch_000004.pt"):
+        path.unlink()
+    with pytest.warns(UserWarning, match="Nothing to load"):
+        load_checkpoint(tmp_path, model)
+
+
+def test_weights_under_older_names(tmp_path: Path) -> None:
+    older = nn.Sequential(nn.Linear(2, 4), nn.GELU(), nn.Linear(4, 1))
+    saved = {f"nn.{name}": value for name, value in older.state_dict().items()}
+    write_file(tmp_path / "checkpoint_epoch_000003.pt", {"epoch": 3, "model": saved})
+    model = FFNN([2, 4, 1], "gelu")
+    assert load_checkpoint(tmp_path, model)[2] == 3
+    x = torch.randn(5, 2)
+    assert torch.equal(model(x), older(x))
+    with pytest.raises(CheckpointError, match="does not fit the model"):
+        load_checkpoint(tmp_path, FFNN([2, 5, 1], "gelu"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Uniform
+from torch.distributions import Normal, Uniform
 from torch.utils.data import DataLoader
 
 from perceptrain import Trainer
@@ -43,6 +43,17 @@ def test_function_that_makes_whole_batches() -> None:
     dataset = GenerativeIterableDataset(lambda: {"pde": torch.rand(7, 2)})
     batch = next(iter(DataLoader(dataset, batch_size=None)))
     assert batch["pde"].shape == (7, 2)
+
+
+def test_the_sample_method_of_a_distribution() -> None:
+    for dist in (Normal(0.0, 1.0), Uniform(torch.zeros(2), 1.0)):
+        torch.manual_seed(3)
+        expected = torch.stack([dist.sample() for _ in range(4)])
+        torch.manual_seed(3)
+        data = GenerativeIterableDataset(dist.sample)
+        assert torch.equal(torch.stack([*islice(data, 4)]), expected)
+        batch = next(iter(DataLoader(data, batch_size=4)))
+        assert batch.shape == expected.shape
 
 
 def test_workers_draw_their_own() -> None:

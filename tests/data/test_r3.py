@@ -30,7 +30,7 @@ class Counter:
 
 @given(
     fitness=st.lists(st.floats(width=32), min_size=1, max_size=12),
-    threshold=st.floats(-2, 2),
+    threshold=st.floats(0, 2),
     column=st.booleans(),
 )
 def test_points_at_or_above_the_threshold_stay_and_the_rest_is_new(
@@ -101,6 +101,8 @@ def test_next_epoch_has_the_new_points(kind: str) -> None:
     [
         (Normal(0.0, 1.0), (6, 1)),
         (Uniform(torch.zeros(3), torch.ones(3)), (6, 3)),
+        (Normal(0.0, 1.0).sample, (6, 1)),
+        (Normal(torch.zeros(2), 1.0).rsample, (6, 2)),
         (lambda n: torch.rand(n, 2, requires_grad=True) * 2, (6, 2)),
     ],
 )
@@ -166,6 +168,7 @@ def test_fitness_of_another_shape_is_refused(fitness: Any, given: str) -> None:
         ({"n_samples": 0}, "n_samples=0: expected a whole number of at least 1"),
         ({"n_samples": 2.5}, "n_samples=2.5: expected a whole number of at least 1"),
         ({"release_threshold": float("nan")}, "release_threshold=nan: expected a number"),
+        ({"release_threshold": -1}, "release_threshold=-1: expected a number of at least 0"),
         ({"release_threshold": "0.1"}, "release_threshold='0.1': expected a number"),
     ],
 )

@@ -95,7 +95,8 @@ def test_the_older_form_and_the_short_form():
     assert older.alpha == 0.9
     older(1.0, Two())
     assert weights == {"bc": 3.0}
-    assert older.metric_weights == pytest.approx({"bc": 0.3 + 0.9 * 4 / 3, "ic": 0.1 + 0.9 * 3})
+    expected = {"pde": 1.0, "bc": 0.3 + 0.9 * 4 / 3, "ic": 0.1 + 0.9 * 3}
+    assert older.metric_weights == pytest.approx(expected)
     assert GradWeightedLoss(None, linear, None, weights, "pde").alpha == 0.1
     assert GradWeightedLoss(fixed_metric="pde").loss_fn is mse_loss
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from perceptrain_core.data import to_dataloader
 from perceptrain_core.errors import ConfigError, DataError, ShapeError
-from perceptrain_core.models import FFNN, Model, num_parameters
+from perceptrain_core.models import FFNN, PINN, Model, num_parameters
 from perceptrain_core.models.activations import ACTIVATIONS
 
 
@@ -111,3 +112,57 @@ def test_other_errors_pass():
 def test_autocast_works():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert FFNN([2, 4, 1])(torch.ones(3, 2)).dtype is torch.bfloat16
+
+
+def older(activation):
+    """A network as the FFNN of perceptrain 0.1.0 names its parameters, and its state."""
+    layers = nn.Sequential(
+        nn.Linear(2, 4), activation, nn.Linear(4, 4), activation, nn.Linear(4, 1)
+    )
+    return layers, {f"nn.{name}": value for name, value in layers.state_dict().items()}
+
+
+def test_older_weights_load_where_the_activation_is_named():
+    layers, state = older(nn.GELU())
+    model = FFNN([2, 4, 4, 1], "gelu")
+    model.load_state_dict(state)
+    x = torch.randn(3, 2)
+    assert torch.equal(model(x), layers(x))
+    assert "nn.0.weight" in state
+    pinn = PINN(FFNN([2, 4, 4, 1], nn.GELU), {"pde": lambda x, u: u(x)})
+    pinn.load_state_dict({f"nn.{name}": value for name, value in state.items()})
+    assert torch.equal(pinn.nn(x), layers(x))
+
+
+def test_older_weights_and_the_default_activation():
+    layers, state = older(nn.Tanh())
+    model = FFNN([2, 4, 4, 1])
+    with pytest.warns(UserWarning, match="default activation is GELU; this network has tanh"):
+        model.load_state_dict(state)
+    x = torch.randn(3, 2)
+    assert torch.equal(model(x), layers(x))
+
+
+def test_older_weights_without_activations_between():
+    layers, _ = older(nn.GELU())
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    state = {
+        f"nn.{n}.{k}": v for n, each in enumerate(linear) for k, v in each.state_dict().items()
+    }
+    model = FFNN([2, 4, 4, 1], "gelu")
+    model.load_state_dict(state)
+    x = torch.randn(3, 2)
+    assert torch.equal(model(x), layers(x))
+
+
+def test_weights_that_do_not_fit_are_named():
+    _, state = older(nn.GELU())
+    with pytest.raises(RuntimeError, match=r"network\.4\.weight"):
+        FFNN([2, 4, 1], "gelu").load_state_dict(state)
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_batch_of_a_loader_without_labels(kind):
+    model, x = FFNN([2, 4, 1]), torch.randn(6, 2)
+    (batch,) = to_dataloader(x, batch_size=6)
+    assert torch.equal(model(kind(batch)), model(x))

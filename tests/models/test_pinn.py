@@ -201,3 +201,20 @@ def test_equations_by_reference(tmp_path):
 def test_a_network_by_name():
     model = PINN({"name": "ffnn", "layers": [1, 3, 1]}, {"start": start})
     assert model.nn.layers == (1, 3, 1)
+
+
+@pytest.mark.parametrize("context", [torch.enable_grad, torch.no_grad])
+def test_terms_that_broadcast_are_reported(context):
+    def broadcast(t, network):
+        return network(t) - t[:, 0]
+
+    model = PINN(FFNN([1, 4, 1]), {"ode": broadcast})
+    with context(), pytest.warns(UserWarning, match=r"'ode' .*\(6, 6\) for 6 points.*unsqueeze"):
+        assert model({"ode": torch.rand(6, 1)})["ode"].shape == (6, 6)
+    assert model({"ode": torch.rand(1, 1)})["ode"].shape == (1, 1)  # the same at a single point
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 5])
+def test_several_residuals_at_each_point(outputs):
+    model = PINN(FFNN([2, outputs]), {"system": lambda x, network: network(x)})
+    assert model({"system": torch.rand(4, 2)})["system"].shape == (4, outputs)

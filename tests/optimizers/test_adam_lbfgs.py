@@ -77,6 +77,43 @@ def test_lbfgs_without_a_closure_says_what_it_needs(make_net: Net) -> None:
         optimizer.step()
 
 
+def test_a_loop_that_never_begins_an_epoch_counts_steps(
+    rows: Rows, make_net: Net, here: Path
+) -> None:
+    counted, named, resumed = make_net(), make_net(), make_net()
+    optimizer, other, again = make(counted), make(named), make(resumed)
+    losses = []
+    for number in range(1, 7):
+        other.begin_epoch(number)
+        losses.append(step(named, other, rows))
+    for number in range(1, 4):
+        assert torch.equal(step(counted, optimizer, rows), losses[number - 1])
+    load_checkpoint(write_checkpoint(here, counted, optimizer, 3), resumed, again)
+    for model, each in [(counted, optimizer), (resumed, again)]:
+        with pytest.warns(UserWarning, match="after 3 steps: begin_epoch was never called") as seen:
+            found = [step(model, each, rows) for _ in range(3)]
+        assert len(seen) == 1
+        assert seen[0].filename == __file__
+        assert torch.stack(found).equal(torch.stack(losses[3:]))
+        assert same(list(model.parameters()), list(named.parameters()))
+
+
+def test_the_default_switch(make_net: Net) -> None:
+    optimizer = AdamLBFGS(make_net().parameters())
+    for epoch, lbfgs in [(100, False), (101, True)]:
+        optimizer.begin_epoch(epoch)
+        assert optimizer.needs_closure == lbfgs
+
+
+def test_a_trial_before_the_fit_stays_with_adam(
+    make_trainer: Callable[..., Trainer], make_net: Net, here: Path
+) -> None:
+    model = make_net()
+    trainer = make_trainer(model=model, optimizer=make(model, 2), options={"max_batches": 1})
+    assert len(trainer.overfit_batch(steps=5).losses) == 5  # the switch would be a warning
+    assert trainer.optimizer.param_groups[0]["counted_steps"] == 0
+
+
 @pytest.mark.parametrize("taken", [0, 2, 3, 5])
 def test_state_is_whole(rows: Rows, make_net: Net, here: Path, taken: int) -> None:
     whole = make_net()

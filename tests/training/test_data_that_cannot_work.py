@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDataset
 
-from perceptrain import Trainer, to_dataloader
+from perceptrain import FFNN, Trainer, to_dataloader
 from perceptrain.errors import DataError
 
 MakeTrainer = Callable[..., Trainer]
@@ -155,3 +155,14 @@ def test_rows_that_are_dicts_need_a_loss_that_knows_the_names(
         return F.mse_loss(model(batch[inputs]), batch[labels]), {}
 
     make_trainer(loss_fn, data=data, model=linear()).fit()
+
+
+def test_a_loss_that_does_not_unpack_a_batch_without_labels(make_trainer: MakeTrainer) -> None:
+    def loss_fn(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+        return model(batch).square().mean(), {}
+
+    trainer = make_trainer(loss_fn, data=to_dataloader(X, batch_size=5), model=linear())
+    for notes in notes_of(trainer, TypeError):
+        assert "The batch is a tuple of 1 element, as loaders of one tensor yield." in notes
+        assert "unpack it there: (x,) = batch." in notes
+    make_trainer(loss_fn, data=to_dataloader(X, batch_size=5), model=FFNN([1, 4, 1])).fit()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from perceptrain import Trainer
+from perceptrain import Callback, Trainer
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -74,12 +77,37 @@ def test_absolute_folder(make_trainer: MakeTrainer, tmp_path_factory: Any) -> No
     assert (folder / "metrics.csv").exists()
 
 
-def test_callbacks_are_told_the_folder_and_the_users_config_stays(
+def test_the_settings_show_the_folder_of_the_latest_run(
     make_trainer: MakeTrainer, here: Path
 ) -> None:
-    trainer = make_trainer(write_every=1)
-    trainer.fit()
-    assert trainer.config.log_folder == Path("./")
+    trainer = make_trainer(write_every=1, log_folder="a")
+    seen = []
+    trainer.config.callbacks = [
+        Callback("train_start", callback=lambda *_: seen.append(trainer.config.log_folder))
+    ]
+    for folder in ("runs/a", "runs/a/run-2", "runs/a/run-3"):
+        trainer.fit()
+        assert trainer.config.log_folder == trainer.log_folder == seen.pop() == here / folder
+        assert "metrics.csv" in os.listdir(trainer.config.log_folder)
+    other = replace(trainer.config, max_iter=1)
+    Trainer(trainer.model, trainer.optimizer, other, "mse", trainer.train_dataloader).fit()
+    assert other.log_folder == here / "runs/a/run-4"
+    Trainer(trainer.model, None, trainer.config).validate(trainer.train_dataloader)
+    assert trainer.config.log_folder == here / "runs/a/run-3"
+
+
+def test_settings_that_show_a_run_resume_it(make_trainer: MakeTrainer, here: Path) -> None:
+    first = make_trainer(checkpoint_every=1)
+    first.fit()
+    later = make_trainer(checkpoint_every=1)
+    later.fit()
+    assert later.log_folder == here / "runs/run-2"
+    first.config.max_iter = 3
+    first.fit(resume=True)
+    assert first.log_folder == first.config.log_folder == here / "runs"
+    assert first.current_epoch == 3
+    saved = torch.load(here / "runs/checkpoint_epoch_000003.pt", weights_only=True)
+    assert saved["config"]["log_folder"] == "."
 
 
 def test_settings_of_the_user(make_trainer: MakeTrainer, here: Path) -> None:

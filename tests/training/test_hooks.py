@@ -187,3 +187,19 @@ def test_a_metric_of_a_callback_is_a_number_of_the_epoch(make_trainer: MakeTrain
     header, *rows = (trainer.log_folder / "metrics.csv").read_text().splitlines()
     assert "norm" in header.split(",")
     assert len(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("run_train_batch", "pass optimize_step=f"),
+        ("run_validation", "override on_val_epoch_start"),
+    ],
+)
+def test_methods_that_fit_never_calls_are_named(
+    make_trainer: MakeTrainer, name: str, advice: str
+) -> None:
+    kind = type("Mine", (Trainer,), {name: lambda self, *_: None})
+    with pytest.warns(UserWarning, match=rf"fit never calls Mine\.{name}\. .*{advice}") as seen:
+        make_trainer(kind=kind)
+    assert len(seen) == 1

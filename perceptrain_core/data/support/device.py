@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import UserDict
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from copy import copy
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -52,9 +52,9 @@ def data_to_device(
         moved = {
             key: data_to_device(value, device, dtype, non_blocking) for key, value in xs.items()
         }
-        return moved if type(xs) is dict else _with_items(xs, moved)
+        return moved if type(xs) is dict else with_items(xs, moved)
     if is_dataclass(xs) and not isinstance(xs, type):
-        return _with_fields(xs, device, dtype, non_blocking)
+        return with_fields(xs, lambda value: data_to_device(value, device, dtype, non_blocking))
     return xs
 
 
@@ -70,21 +70,23 @@ def _packed(xs: PackedSequence, device: Any, dtype: torch.dtype | None) -> Packe
     return xs if device is None else xs.to(device)
 
 
-def _with_items(original: Mapping[Any, Any], moved: dict[Any, Any]) -> Any:
+def with_items(original: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+    """Return a mapping of the same type with other items, or a dict if it cannot be changed."""
     if not isinstance(original, MutableMapping):
-        return moved
+        return items
     # A copy keeps its other attributes: the factory of a defaultdict, the encodings of a tokenizer.
     same = copy(original)
-    for key, value in moved.items():
+    for key, value in items.items():
         same[key] = value
     return same
 
 
-def _with_fields(original: Any, *where: Any) -> Any:
+def with_fields(original: Any, convert: Callable[[Any], Any]) -> Any:
+    """Return a copy of a dataclass object with every field converted."""
     same = copy(original)
     for name, value in _field_values(original):
         # Bypasses __init__, whose arguments may differ, and the check of frozen dataclasses.
-        object.__setattr__(same, name, data_to_device(value, *where))
+        object.__setattr__(same, name, convert(value))
     return same
 
 

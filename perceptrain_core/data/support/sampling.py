@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from torch import Tensor
 from torch.distributions import Distribution
@@ -27,12 +27,19 @@ def check_proba_dist(proba_dist: Any) -> None:
         )
 
 
+def distribution_of(proba_dist: Any) -> Distribution | None:
+    """Return the distribution that something is, or that it is a method ``sample`` of, if any."""
+    if getattr(proba_dist, "__name__", "") in ("sample", "rsample"):
+        proba_dist = getattr(proba_dist, "__self__", None)
+    return proba_dist if isinstance(proba_dist, Distribution) else None
+
+
 def draw_points(proba_dist: ProbaDist, n: int) -> Tensor:
     """Draw points.
 
     Args:
-        proba_dist: A function ``n -> points``, or a distribution of torch; a distribution of
-            numbers returns points with one coordinate.
+        proba_dist: A function ``n -> points``, or a distribution of torch or its method
+            ``sample``; a distribution of numbers returns points with one coordinate.
         n: How many, at least 1.
 
     Returns:
@@ -42,10 +49,11 @@ def draw_points(proba_dist: ProbaDist, n: int) -> Tensor:
     Raises:
         DataError: The function returned something else.
     """
-    if isinstance(proba_dist, Distribution):
-        drawn = proba_dist.sample((n,))
+    distribution = distribution_of(proba_dist)
+    if distribution is not None:
+        drawn = distribution.sample((n,))
         return drawn.unsqueeze(-1) if drawn.dim() == 1 else drawn
-    points: Any = proba_dist(n)
+    points = cast(Callable[[int], Any], proba_dist)(n)
     if not isinstance(points, Tensor) or points.dim() == 0 or len(points) != n:
         shape = f" of shape {tuple(points.shape)}" if isinstance(points, Tensor) else ""
         raise DataError(

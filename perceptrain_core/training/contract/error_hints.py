@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import PerceptrainError
-from perceptrain_core.tensors import describe, parts_of
+from perceptrain_core.tensors import describe, only_tensor, parts_of
 
 _PLAIN = (Number, str, bytes, np.ndarray, type(None))
 
@@ -31,6 +31,11 @@ def add_hints(error: Exception, batch: Any, model: nn.Module) -> None:
         error.add_note(
             f"The batch is {describe(batch)}, without a tensor in it. Numbers, lists and arrays "
             "must be converted with torch.as_tensor(data), or in the collate_fn of a DataLoader."
+        )
+    if type(batch) in (tuple, list) and only_tensor(batch) is not batch:
+        error.add_note(
+            f"The batch is {describe(batch)}, as loaders of one tensor yield. If the loss needs "
+            "the tensor, unpack it there: (x,) = batch."
         )
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
     batch_dtypes = _floats(tensors)

@@ -19,6 +19,7 @@ from perceptrain_core.checkpoints.folder import (
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.checkpoints.saveload import find_checkpoint, require_fit, restore
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.config.run_folder import named_folder
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.registry.messages import one_line
@@ -255,4 +256,5 @@ def plain_config(config: TrainConfig) -> dict[str, Any]:
     """
     names = [field.name for field in fields(config) if field.name != "callbacks"]
     values = {name: getattr(config, name) for name in names}
+    values["log_folder"] = named_folder(config.log_folder)
     return {name: v if isinstance(v, _PLAIN) else str(v) for name, v in values.items()}

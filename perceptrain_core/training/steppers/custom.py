@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.contract.loss_contract import check_result
@@ -35,8 +36,9 @@ class CustomStepper(Stepper):
         """
         begin_step(self.loss_fn)
         parts = self.model, self.optimizer, self.loss_fn
+        batch = as_leaves(batches[0], self.optimizer)
         try:
-            result = self.function(*parts, batches[0], device=self.device, dtype=self.dtype)
+            result = self.function(*parts, batch, device=self.device, dtype=self.dtype)
         except SkipBatch:
             return [None], False
         check_result(result)

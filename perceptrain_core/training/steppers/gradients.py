@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim import Optimizer
 
 from perceptrain_core.data.support.device import data_to_device
+from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
 from perceptrain_core.training.steppers.closures import needs_closure, step_or_undo
@@ -44,8 +45,9 @@ class GradientStepper(Stepper):
         return results, any(results) and self._update()
 
     def moved(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """Move each batch to the device when it is needed."""
-        return (data_to_device(batch, self.device, self.dtype) for batch in batches)
+        """Move each batch to the device when it is needed; see `as_leaves` for its graphs."""
+        for batch in batches:
+            yield data_to_device(as_leaves(batch, self.optimizer), self.device, self.dtype)
 
     def backward(self, batches: Iterable[Any]) -> list[StepResult | None]:
         """Set ``.grad`` of the parameters to the mean gradient of the batches.

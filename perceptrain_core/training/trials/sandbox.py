@@ -23,6 +23,7 @@ from perceptrain_core.training.contract.nonfinite_guard import LossGuard
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.training.run_data import make_epochs
+from perceptrain_core.training.steppers.base import begin_epoch
 from perceptrain_core.training.steppers.choice import make_scaler, make_stepper
 
 #: Takes a step on some batches, and returns the mean of their losses from before it.
@@ -83,6 +84,7 @@ def sandbox(trainer: TrainingContext, data: Any) -> Iterator[tuple[Step, DataPos
         undo.callback(position.restore_generators, position.generators_state())
         parts = [part for part in (trainer.model, trainer.loss_fn) if isinstance(part, nn.Module)]
         _keep_optimizer(undo, optimizer)
+        begin_epoch(optimizer, max(1, trainer.current_epoch))
         _keep_tensors(undo, parts, optimizer)
         _keep_states(undo, parts, trainer.loss_fn)
         undo.callback(guard.release)

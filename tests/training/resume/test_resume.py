@@ -132,6 +132,18 @@ def test_path_without_a_checkpoint(make_trainer: MakeTrainer, here: Path) -> Non
         make_trainer().fit(resume=here)
 
 
+@pytest.mark.parametrize("resume", [True, "runs"])
+def test_checkpoints_of_the_older_package_are_not_passed_over(
+    make_trainer: MakeTrainer, here: Path, resume: Any
+) -> None:
+    (here / "runs").mkdir()
+    (here / "runs" / "model_FFNN_ckpt_003_device_cpu.pt").touch()
+    trainer = make_trainer()
+    with pytest.raises(CheckpointError, match=r"runs is from perceptrain 0\.1\.0 .*weights\.pt"):
+        trainer.fit(resume=resume)
+    assert not trainer.history
+
+
 def test_none_can_be_read_is_no_fresh_start(make_trainer: MakeTrainer) -> None:
     first = make_trainer(checkpoint_every=1)
     first.fit()

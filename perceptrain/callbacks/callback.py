@@ -1,0 +1,41 @@
+"""Kept for users of perceptrain 0.1.0, see `perceptrain.kept_paths`: callbacks."""
+
+from perceptrain_core.callbacks import (
+    Callback,
+    EarlyStopping,
+    GradientMonitoring,
+    LivePlotMetrics,
+    LoadCheckpoint,
+    LogHyperparameters,
+    LogModelTracker,
+    LRSchedulerCosineAnnealing,
+    LRSchedulerCyclic,
+    LRSchedulerReduceOnPlateau,
+    LRSchedulerStepDecay,
+    PrintMetrics,
+    R3Sampling,
+    SaveBestCheckpoint,
+    SaveCheckpoint,
+    WriteMetrics,
+    WritePlots,
+)
+
+__all__ = [
+    "Callback",
+    "EarlyStopping",
+    "GradientMonitoring",
+    "LivePlotMetrics",
+    "LoadCheckpoint",
+    "LogHyperparameters",
+    "LogModelTracker",
+    "LRSchedulerCosineAnnealing",
+    "LRSchedulerCyclic",
+    "LRSchedulerReduceOnPlateau",
+    "LRSchedulerStepDecay",
+    "PrintMetrics",
+    "R3Sampling",
+    "SaveBestCheckpoint",
+    "SaveCheckpoint",
+    "WriteMetrics",
+    "WritePlots",
+]
