@@ -40,6 +40,42 @@ class LossFunction(Protocol):
         ...
 
 
+#: What a mean is taken over: a number of rows, labels or elements, or the sum of their weights.
+Count: TypeAlias = float | Tensor
+
+
+class Counted(dict[str, Any]):
+    """Metrics that say what the loss and they are means over.
+
+    The mean over an epoch weights each batch by its count, so that it is the mean over the data
+    set, however this is split into batches; accumulated gradients are weighted in the same way.
+    Without it a batch counts with its number of rows.
+
+    Args:
+        metrics: The named scalars.
+        count: For the loss and the metrics, what they are means over: the number of labels that
+            count, for instance, as a number or a 0-dim tensor. A mapping has counts by name, with
+            ``"loss"`` for the loss; the rest counts by rows. ``None`` if they are sums, which
+            add up.
+        terms: If the loss is the weighted sum of some metrics, with counts of their own, their
+            weights by name. Its mean is then the weighted sum of their means.
+
+    Attributes:
+        count: As given.
+        terms: As given.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, Any],
+        count: Count | Mapping[str, Count | None] | None,
+        terms: Mapping[str, Count] | None = None,
+    ) -> None:
+        super().__init__(metrics)
+        self.count = count
+        self.terms = terms
+
+
 class SkipBatch(Exception):
     """Raise this in a loss to skip the batch."""
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -45,4 +45,4 @@ def bce_with_logits_loss(
         pos_weight=weight_like(pos_weight, outputs),
         reduction=reduction,
     )
-    return loss, {}
+    return loss, over(outputs.numel(), reduction)

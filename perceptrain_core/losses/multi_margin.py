@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
 from perceptrain_core.losses.support.classes import class_indices, class_loss
-from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
 from perceptrain_core.types import Metrics, TBatch
 
 
@@ -51,4 +51,4 @@ def multi_margin_loss(
         weight=weight_like(weight, outputs),
         reduction=reduction,
     )
-    return loss, {}
+    return loss, over(labels.numel(), reduction)

@@ -12,7 +12,7 @@ from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import detached
-from perceptrain_core.training.averages import Averages, Row, means_of, rows_of
+from perceptrain_core.training.averages import Averages, Row, means_of
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.error_hints import add_hints
 from perceptrain_core.training.contract.loss_contract import check_result
@@ -20,6 +20,16 @@ from perceptrain_core.training.events import Events
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.types import Metrics, StepResult
 from perceptrain_core.types import TrainingStage as Stage
+
+
+class TestRows(list[Row]):
+    """A row for each batch of a test.
+
+    Attributes:
+        means: The averages over the test data, ``test_loss`` and ``test_NAME``.
+    """
+
+    means: Row
 
 
 class Evaluation:
@@ -67,19 +77,21 @@ class Evaluation:
         self._events.notify(Stage.VAL_EPOCH_END, epoch, row)
         return row
 
-    def test(self, test: Epochs) -> list[Row]:
+    def test(self, test: Epochs) -> TestRows:
         """Return one row per batch of the test data."""
-        rows = []
+        rows, whole = TestRows(), Averages("test")
         for batch in self._batches(test, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
             averages = Averages("test")
             averages.add(*batch)
+            whole.add(*batch)
             rows.append(averages.means())
+        rows.means = whole.means()
         return rows
 
     def _batches(
         self, epochs: Epochs, start: Stage, end: Stage
-    ) -> Iterator[tuple[Tensor, Metrics, int]]:
-        """Yield the loss, the metrics and the number of rows of each batch."""
+    ) -> Iterator[tuple[Tensor, Metrics, Any]]:
+        """Yield the loss and the metrics of each batch, and the batch."""
         trainer = self._trainer
         with evaluating(self._model, trainer.loss_fn), torch.no_grad():
             for number, batch in enumerate(epochs.batches(), start=1):
@@ -90,7 +102,7 @@ class Evaluation:
                 trainer.opt_result.loss, trainer.opt_result.metrics = result
                 self._events.notify(end, number, result)
                 loss, metrics = result
-                yield loss.detach(), detached(metrics), rows_of(batch)
+                yield loss.detach(), detached(metrics), batch
 
     def _call_loss(self, batch: Any) -> StepResult:
         try:

@@ -10,7 +10,7 @@ from perceptrain_core.callbacks.save_checkpoint import save_run
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.schedules.rates import begin_epoch
-from perceptrain_core.training.averages import Averages, Row, reduce_result, reduce_row
+from perceptrain_core.training.averages import Averages, Row, means_of, reduce_result
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
 from perceptrain_core.training.determinism import seed_run
@@ -192,9 +192,9 @@ class Fit:
             if starts:
                 events.notify_batches(Stage.TRAIN_BATCH_START, list(enumerate(batches, first)))
             results, stepped = take_step(batches)
-            taken = [(n, result) for n, result in enumerate(results, first) if result is not None]
-            for _, result in taken:
-                averages.add(*result)
+            for batch, result in zip(batches, results, strict=True):
+                if result is not None:
+                    averages.add(*result, batch)
             if stepped:
                 state.global_step += 1
                 if schedule is not None:
@@ -202,6 +202,7 @@ class Fit:
                 if averaged is not None:
                     averaged.update_parameters(self.parts.model)
             if ends:
+                taken = [(n, result) for n, result in enumerate(results, first) if result]
                 events.notify_batches(Stage.TRAIN_BATCH_END, taken, self._show_batch)
             bar.batch(state.current_epoch, position.batch, per_epoch)
             if self.signals.received:
@@ -218,7 +219,7 @@ class Fit:
         if skipped := batches - self.averages.batches:
             self.stepper.report_skipped(skipped, batches, epoch)
         self.stepper.settle()
-        row = reduce_row(self.engine, self.averages.means(), self.config.all_reduce_metrics)
+        row = means_of(self.engine.gather(self.averages.totals()), "train")
         if self.val is not None and epoch % self.config.val_every == 0:
             evaluation = Evaluation(self.trainer, self._events, self.evaluated_model)
             row |= evaluation.validate(self.val, epoch, row)

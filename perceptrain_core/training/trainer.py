@@ -28,7 +28,7 @@ from perceptrain_core.schedules.schedule import Schedule
 from perceptrain_core.training import resolve
 from perceptrain_core.training.averages import Row
 from perceptrain_core.training.determinism import deterministic_algorithms
-from perceptrain_core.training.evaluation import Evaluation
+from perceptrain_core.training.evaluation import Evaluation, TestRows
 from perceptrain_core.training.fit import Fit
 from perceptrain_core.training.hooks import TrainerHooks
 from perceptrain_core.training.processes import FitOutcome, engine_for, run_fit
@@ -69,8 +69,8 @@ class Trainer(TrainerHooks, Trials):
 
     Attributes:
         history: A dict per epoch: ``train_loss``, ``train_NAME`` for each metric, and ``val_...``
-            in epochs with a validation, as floats. Training averages are over batches, validation
-            averages over rows.
+            in epochs with a validation, as floats. Averages are over the rows of the data, or
+            whatever the loss is a mean over (`Counted`).
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps so far.
         batches_seen: Training batches so far, including skipped ones.
@@ -205,7 +205,7 @@ class Trainer(TrainerHooks, Trials):
             val_dataloader: Used instead of the data passed before.
 
         Returns:
-            ``val_loss`` and ``val_NAME`` for each metric: averages over the rows.
+            ``val_loss`` and ``val_NAME`` for each metric: averages over the data.
 
         Raises:
             DataError: There are no validation data.
@@ -215,14 +215,15 @@ class Trainer(TrainerHooks, Trials):
         with self._evaluation() as evaluation:
             return evaluation.validate(val, self.current_epoch)
 
-    def test(self, test_dataloader: Any = None) -> list[Row]:
+    def test(self, test_dataloader: Any = None) -> TestRows:
         """Evaluate the loss on the test data, in evaluation mode and without gradients.
 
         Args:
             test_dataloader: Used instead of the data passed before.
 
         Returns:
-            ``test_loss`` and ``test_NAME`` for each metric, one row per batch.
+            ``test_loss`` and ``test_NAME`` for each metric, one row per batch; the attribute
+            ``means`` of the list has the averages over the test data.
 
         Raises:
             DataError: There are no test data.
