@@ -72,7 +72,7 @@ class Counted(dict[str, Any]):
         terms: Mapping[str, Count] | None = None,
     ) -> None:
         super().__init__(metrics)
-        self.count = count
+        self.count = dict(count) if isinstance(count, Mapping) else count
         self.terms = terms
 
 

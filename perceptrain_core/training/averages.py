@@ -11,7 +11,14 @@ from torch import Tensor
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import LossContractError
 from perceptrain_core.tensors import describe
-from perceptrain_core.training.counts import Counts, by_term, count_of, counts_of, source_of
+from perceptrain_core.training.counts import (
+    Counts,
+    by_term,
+    count_of,
+    counts_of,
+    rows_of,
+    source_of,
+)
 from perceptrain_core.types import Counted, Metrics, StepResult
 
 #: Averages by name, ``train_loss`` and so on.
@@ -41,15 +48,18 @@ class Averages:
         # loop does. An epoch rarely has more than two groups.
         self._groups: dict[Any, tuple[dict[str, Any], dict[str, int]]] = {}
         self._closed: Totals = ({}, {})
-        self._terms: dict[str, Any] = {}
+        self._terms: Mapping[str, Any] = {}
 
     def add(self, loss: Tensor, metrics: Metrics, batch: Any = None) -> None:
         """Add the detached loss and metrics of one batch."""
         self.batches += 1
-        if isinstance(metrics, Counted) and metrics.terms:
-            self._terms = dict(metrics.terms)
-        counts, values = counts_of(metrics, batch), {"loss": loss, **metrics}
-        key = tuple(counts.items()) if isinstance(counts, dict) else counts
+        values = {"loss": loss, **metrics}
+        counts: Any = metrics.count if type(metrics) is Counted else rows_of(batch)
+        key = counts
+        if type(counts) is not int:  # an integer, the usual case, is its own key
+            counts = counts_of(metrics, batch)
+            key = tuple(counts.items()) if isinstance(counts, dict) else counts
+            self._terms = getattr(metrics, "terms", None) or self._terms
         if key in self._groups:
             _add_to(self._groups[key], values)
         elif _on_device(counts):
@@ -57,9 +67,7 @@ class Averages:
         else:
             if len(self._groups) == _MOST_GROUPS:
                 self._closed, self._groups = self._add_groups(), {}
-            # In double precision, so that the sum of many batches is as exact as each.
-            precise = {n: v.double() if isinstance(v, Tensor) else v for n, v in values.items()}
-            self._groups[key] = precise, dict.fromkeys(values, 1)
+            self._groups[key] = values, dict.fromkeys(values, 1)
 
     def means(self) -> Row:
         """Return the average of the loss and of each metric, as floats.
@@ -67,7 +75,16 @@ class Averages:
         Raises:
             LossContractError: A metric is not a scalar.
         """
+        if self.batches == 1 and len(self._groups) == 1:  # as in each epoch of many PINNs
+            ((values, _),) = self._groups.values()
+            return {f"{self.prefix}_{n}": _number(n, value) for n, value in values.items()}
         return means_of([self.totals()], self.prefix)
+
+    def means_everywhere(self, engine: Engine) -> Row:
+        """Return the averages over the batches of all processes."""
+        if engine.world_size == 1:
+            return self.means()
+        return means_of(engine.gather(self.totals()), self.prefix)
 
     def totals(self) -> Totals:
         """Return the totals, as numbers.
@@ -107,7 +124,7 @@ class Averages:
             "batches": self.batches,
             "groups": self._groups,
             "closed": self._closed,
-            "terms": self._terms,
+            "terms": dict(self._terms),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -120,6 +137,9 @@ def _add_to(group: tuple[dict[str, Any], dict[str, int]], values: dict[str, Any]
     sums, batches = group
     for name, value in values.items():
         if name in sums:
+            if batches[name] == 1 and isinstance(value, Tensor):
+                # In double precision, so that the sum of many batches is as exact as each.
+                value = value.double()
             sums[name] = sums[name] + value
             batches[name] += 1
         else:

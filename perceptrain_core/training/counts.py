@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor
 
+from perceptrain_core.data.dict_loader import PartlyRepeated
 from perceptrain_core.tensors import parts_of
 from perceptrain_core.types import Count, Counted, Metrics
 
@@ -27,9 +28,10 @@ def counts_of(metrics: Metrics, batch: Any) -> Counts:
     """
     if not isinstance(metrics, Counted):
         return rows_of(batch)
-    if not isinstance(metrics.count, Mapping):
-        return _number(metrics.count)
-    counts = {name: _number(count) for name, count in metrics.count.items()}
+    count = metrics.count
+    if not isinstance(count, Mapping):
+        return _number(count)
+    counts = {name: _number(one) for name, one in count.items()}
     terms = metrics.terms or ()
     rest: Any = sum(counts[name] for name in terms) if terms else rows_of(batch)
     return dict.fromkeys(("loss", *metrics), rest) | counts
@@ -63,6 +65,18 @@ def by_term(values: Mapping[str, Any], terms: Mapping[str, Any] | None) -> dict[
     parts = {("loss", name): values[name] * w for name, w in terms.items() if name in values}
     others = {name: value for name, value in values.items() if name != "loss"}
     return {**others, **parts, ("loss", ""): values["loss"] - sum(parts.values())}
+
+
+def without_repeated(metrics: Metrics, batch: Any) -> Metrics:
+    """Return metrics in which the terms of parts that an evaluation has seen do not count again.
+
+    A term belongs to the part of the batch that has its name.
+    """
+    repeated = batch.repeated if isinstance(batch, PartlyRepeated) else ()
+    if not repeated or not isinstance(metrics, Counted) or not isinstance(metrics.count, Mapping):
+        return metrics
+    count = metrics.count | {name: 0 for name in metrics.count if name in repeated}
+    return Counted(metrics, count, metrics.terms)
 
 
 def loss_count(metrics: Metrics, batch: Any) -> Count | None:

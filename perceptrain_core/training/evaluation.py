@@ -12,10 +12,11 @@ from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import detached
-from perceptrain_core.training.averages import Averages, Row, means_of
+from perceptrain_core.training.averages import Averages, Row
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.error_hints import add_hints
 from perceptrain_core.training.contract.loss_contract import check_result
+from perceptrain_core.training.counts import without_repeated
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.types import Metrics, StepResult
@@ -71,7 +72,7 @@ class Evaluation:
                 "The validation data returned no batch: they are empty, or an iterator that is "
                 "used up."
             )
-        row = means_of(self._engine.gather(averages.totals()), "val")
+        row = averages.means_everywhere(self._engine)
         result = self._trainer.opt_result
         result.loss, result.metrics = row["val_loss"], {**(trained or {}), **row}
         self._events.notify(Stage.VAL_EPOCH_END, epoch, row)
@@ -102,7 +103,7 @@ class Evaluation:
                 trainer.opt_result.loss, trainer.opt_result.metrics = result
                 self._events.notify(end, number, result)
                 loss, metrics = result
-                yield loss.detach(), detached(metrics), batch
+                yield loss.detach(), without_repeated(detached(metrics), batch), batch
 
     def _call_loss(self, batch: Any) -> StepResult:
         try:

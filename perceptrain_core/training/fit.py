@@ -10,7 +10,7 @@ from perceptrain_core.callbacks.save_checkpoint import save_run
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.schedules.rates import begin_epoch
-from perceptrain_core.training.averages import Averages, Row, means_of, reduce_result
+from perceptrain_core.training.averages import Averages, Row, reduce_result
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
 from perceptrain_core.training.determinism import seed_run
@@ -219,7 +219,7 @@ class Fit:
         if skipped := batches - self.averages.batches:
             self.stepper.report_skipped(skipped, batches, epoch)
         self.stepper.settle()
-        row = means_of(self.engine.gather(self.averages.totals()), "train")
+        row = self.averages.means_everywhere(self.engine)
         if self.val is not None and epoch % self.config.val_every == 0:
             evaluation = Evaluation(self.trainer, self._events, self.evaluated_model)
             row |= evaluation.validate(self.val, epoch, row)

@@ -18,6 +18,7 @@ from perceptrain import (
     FFNN,
     PINN,
     Callback,
+    Counted,
     GradWeightedLoss,
     TrainConfig,
     Trainer,
@@ -85,6 +86,15 @@ def terms(batch: Any, model: nn.Module) -> Any:
     return fit + size, {"fit": fit, "size": size}
 
 
+def masked(batch: Any, model: nn.Module) -> Any:
+    """A mean over some rows, of which each process has another number."""
+    x, y = batch
+    mask = y > -0.6
+    number = mask.sum()
+    errors = (model(x) - y).where(mask, 0.0)
+    return errors.square().sum() / number, Counted({"mae": errors.abs().sum() / number}, number)
+
+
 LOSSES: dict[str, Callable[[], Any]] = {
     "several_calls": lambda: several_calls,
     "derivative": lambda: derivative,
@@ -93,6 +103,7 @@ LOSSES: dict[str, Callable[[], Any]] = {
     "weighted_by_gradients": lambda: GradWeightedLoss(
         unweighted_loss_function=terms, fixed_metric="fit", every=2
     ),
+    "masked": lambda: masked,
     "learned_variances": lambda: WeightedLoss(terms, "uncertainty"),
 }
 

@@ -224,6 +224,19 @@ def test_each_term_is_a_mean_over_its_own_points(weighting: str | None, batch_si
     assert trainer.validate(points(batch_size)) == pytest.approx(trainer.validate(points(15)))
 
 
+def test_points_that_a_validation_sees_twice_count_once() -> None:
+    x = torch.arange(9.0, dtype=torch.float64)[:, None].expand(9, 2)
+    parts = {"inner": torch.cat([x, x]), "edge": x}
+
+    def validated(batch_size: int) -> dict[str, float]:
+        loaders = {n: to_dataloader(p, batch_size=batch_size) for n, p in parts.items()}
+        trainer = Trainer(pinn(), None, TrainConfig(verbose=False, tracking_tool="none"))
+        return trainer.validate(DictDataLoader(loaders))
+
+    # In batches of 4 the edge ends after 3 batches, and the inner points after 5.
+    assert validated(4) == pytest.approx(validated(18))
+
+
 @pytest.mark.parametrize("loss", ["mse", nn.L1Loss()])
 def test_accumulated_terms_are_means_over_their_own_points(loss: Any) -> None:
     def trained(batch_size: int, accumulate: int) -> Tensor:
