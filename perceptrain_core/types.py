@@ -31,6 +31,10 @@ class LossFunction(Protocol):
     gradients are on, and a dict of named scalars: the terms of the loss, or anything worth
     logging. They are logged as ``train_NAME``, ``val_NAME`` and ``test_NAME``.
 
+    Means over several batches are weighted by their rows, unless the metrics are `Counted`. A loss
+    that compares the rows of a batch with each other, as contrastive ones do, is no mean over rows;
+    it has a true attribute ``whole_batch``, and the trainer warns where batches are split.
+
     A loss that is an ``nn.Module`` with parameters is trained with the model; one that has
     ``state_dict`` and ``load_state_dict`` is saved in checkpoints.
     """

@@ -133,8 +133,8 @@ class TrainConfig:
             checkpoint in the log folder, a path from that file or folder.
         dtype: Floating point dtype of the model and the floating point data, e.g.
             ``torch.float64`` or ``"float64"``; ``None`` converts nothing.
-        all_reduce_metrics: Average the training loss and metrics over the processes; by default the
-            first process reports its own. Validation always covers all rows.
+        all_reduce_metrics: Average the loss and metrics of each training batch over the processes;
+            by default the first process reports its own. The figures of an epoch always cover all.
 
     Raises:
         ConfigError: A value is invalid; the message lists every fault.

@@ -13,6 +13,7 @@ from perceptrain_core.schedules.rates import begin_epoch
 from perceptrain_core.training.averages import Averages, Row, reduce_result
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
+from perceptrain_core.training.contract.split_batches import warn_of_split_batches
 from perceptrain_core.training.determinism import seed_run
 from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.hooks import losses_of
@@ -113,7 +114,9 @@ class Fit:
                 self._announce_resume(path)
         for callback in self.parts.callbacks:
             callback.begin_run(self.trainer, resumed=callback in restored)
-        if self.engine.world_size > 1:
+        processes = self.engine.world_size
+        warn_of_split_batches(self.parts.loss_fn, self.config.accumulate, processes)
+        if processes > 1:
             check_supports_processes(self.parts.optimizer)
         parts = [self.parts.model, self.parts.loss_fn, self.parts.optimizer]
         self.stepper.loss_fn = self.engine.join(self.guard, parts)
