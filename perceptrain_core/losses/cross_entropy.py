@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from perceptrain_core.errors import ConfigError
 from perceptrain_core.losses.support.batches import labelled
 from perceptrain_core.losses.support.classes import class_loss, class_targets, label_count, mean_nll
+from perceptrain_core.losses.support.domains import check_classes, check_weights
 from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
 from perceptrain_core.types import Count, Counted, Metrics, TBatch
 
@@ -48,12 +50,17 @@ def cross_entropy_loss(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ConfigError(f"label_smoothing={label_smoothing}: expected a share from 0 to 1.")
     outputs, labels = class_targets(*labelled(batch, model))
+    check_classes(outputs, labels)
+    weights = weight_like(weight, outputs)
+    check_weights(weight=weights)
     loss, count = class_loss(
         _cross_entropy,
         outputs,
         labels,
-        weight=weight_like(weight, outputs),
+        weight=weights,
         ignore_index=ignore_index,
         label_smoothing=label_smoothing,
         reduction=reduction,

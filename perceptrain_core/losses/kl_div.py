@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
+from perceptrain_core.losses.support.domains import check_divergence
 from perceptrain_core.losses.support.options import check_reduction, over
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
@@ -35,6 +36,7 @@ def kl_div_loss(
     """
     check_reduction(reduction, _REDUCTIONS)
     outputs, labels = same_shape(*labelled(batch, model))
+    check_divergence(outputs, labels, log_target)
     if reduction == "mean":  # torch warns about its own default, so compute the mean here
         total = F.kl_div(outputs, labels, reduction="sum", log_target=log_target)
         return total / outputs.numel(), over(outputs.numel(), reduction)

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
 from perceptrain_core.losses.support.classes import class_indices, class_loss, label_count, mean_nll
+from perceptrain_core.losses.support.domains import check_log_probabilities, check_weights
 from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
 from perceptrain_core.types import Metrics, TBatch
 
@@ -39,11 +40,14 @@ def nll_loss(
     """
     check_reduction(reduction)
     outputs, labels = class_indices(*labelled(batch, model))
+    check_log_probabilities(outputs, labels)
+    weights = weight_like(weight, outputs)
+    check_weights(weight=weights)
     loss, count = class_loss(
         _nll,
         outputs,
         labels,
-        weight=weight_like(weight, outputs),
+        weight=weights,
         ignore_index=ignore_index,
         reduction=reduction,
     )

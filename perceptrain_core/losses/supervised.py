@@ -12,6 +12,7 @@ from perceptrain_core.errors import DataError, LossContractError
 from perceptrain_core.losses.support.batches import RESIDUAL_LOSSES, predict, split_batch
 from perceptrain_core.losses.support.criterion_arguments import (
     Fit,
+    check_domain,
     counted,
     fit_for,
     is_mean,
@@ -64,6 +65,7 @@ class SupervisedLoss(nn.Module):
             inputs, labels = split_batch(batch) if self._labels else (batch, None)
             outputs = model(inputs)
         arguments = self._fit(outputs, labels)
+        check_domain(self.criterion, arguments)
         loss = self._evaluate(arguments, outputs)
         if not isinstance(loss, Tensor) or loss.ndim:
             raise LossContractError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from perceptrain_core.training.events import Events
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.types import Metrics, StepResult
 from perceptrain_core.types import TrainingStage as Stage
+from perceptrain_core.value_checks import checking_values
 
 
 class TestRows(list[Row]):
@@ -97,7 +99,9 @@ class Evaluation:
         with evaluating(self._model, trainer.loss_fn), torch.no_grad():
             for number, batch in enumerate(epochs.batches(), start=1):
                 self._events.notify(start, number, batch)
-                result = self._call_loss(self._engine.place(batch))
+                placed = self._engine.place(batch)
+                with checking_values() if number == 1 else nullcontext():
+                    result = self._call_loss(placed)
                 if number == 1:
                     check_result(result)
                 trainer.opt_result.loss, trainer.opt_result.metrics = result

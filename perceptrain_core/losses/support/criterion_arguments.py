@@ -12,9 +12,17 @@ from torch.nn import functional as F
 from perceptrain_core.errors import DataError
 from perceptrain_core.losses.support.batches import RESIDUAL_LOSSES
 from perceptrain_core.losses.support.classes import class_indices, class_targets, label_count
+from perceptrain_core.losses.support.domains import (
+    check_binary,
+    check_classes,
+    check_counts,
+    check_log_probabilities,
+    check_signs,
+)
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import Counted, Metrics
+from perceptrain_core.value_checks import values_are_checked
 
 #: ``fit(outputs, labels)`` returns the arguments of a criterion.
 Fit: TypeAlias = Callable[[Any, Any], tuple[Any, ...]]
@@ -61,6 +69,15 @@ def _option(criterion: Callable[..., Any], name: str, default: Any) -> Any:
     plain = getattr(criterion, "_orig_mod", criterion)
     keywords = getattr(plain, "keywords", {})  # functools.partial
     return keywords[name] if name in keywords else getattr(plain, name, default)
+
+
+def check_domain(criterion: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Check the values of outputs and labels of a known criterion, on the first batch."""
+    if not values_are_checked():
+        return
+    for known, check in _DOMAINS:
+        if _is_one_of(criterion, known):
+            check(*arguments)
 
 
 def _is_one_of(criterion: Callable[..., Any], known: tuple[Any, ...]) -> bool:
@@ -132,6 +149,16 @@ _ELEMENTWISE = (
 )
 _CLASSES = (nn.CrossEntropyLoss, F.cross_entropy, nn.NLLLoss, F.nll_loss)
 _INDICES = (nn.NLLLoss, nn.MultiMarginLoss, F.nll_loss, F.multi_margin_loss)
+_DOMAINS: tuple[tuple[tuple[Any, ...], Callable[..., None]], ...] = (
+    (
+        (nn.BCEWithLogitsLoss, F.binary_cross_entropy_with_logits),
+        check_binary,
+    ),
+    ((nn.SoftMarginLoss, F.soft_margin_loss), check_signs),
+    ((nn.PoissonNLLLoss, F.poisson_nll_loss), check_counts),
+    ((nn.NLLLoss, F.nll_loss), check_log_probabilities),
+    ((nn.CrossEntropyLoss, F.cross_entropy), check_classes),
+)
 _TRIPLET = (
     *(nn.TripletMarginLoss, nn.TripletMarginWithDistanceLoss),
     *(F.triplet_margin_loss, F.triplet_margin_with_distance_loss),

@@ -17,6 +17,7 @@ from perceptrain_core.training.contract.loss_contract import (
 )
 from perceptrain_core.training.contract.nonfinite_errors import find_nonfinite, nonfinite_error
 from perceptrain_core.types import LossFunction, Metrics, SkipBatch
+from perceptrain_core.value_checks import checking_values
 
 
 class LossGuard:
@@ -65,7 +66,8 @@ class LossGuard:
 
     def _call_first(self, batch: Any, model: nn.Module) -> Any:
         try:
-            result = self.loss_fn(batch, model)
+            with checking_values():
+                result = self.loss_fn(batch, model)
         except Exception as error:
             add_hints(error, batch, model)
             if isinstance(error, TypeError | AttributeError):
