@@ -14,6 +14,7 @@ from perceptrain_core.training.averages import Averages, Row, reduce_result
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
 from perceptrain_core.training.contract.split_batches import warn_of_split_batches
+from perceptrain_core.training.contract.standstill import StandstillWatch
 from perceptrain_core.training.determinism import seed_run
 from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.hooks import losses_of
@@ -112,6 +113,8 @@ class Fit:
                 self._show_epoch(self.state.history[-1])
             if self.config.verbose:
                 self._announce_resume(path)
+        watched = None if self.engine.rank else self.parts.optimizer
+        self.watch = StandstillWatch(watched, self.state.global_step)
         for callback in self.parts.callbacks:
             callback.begin_run(self.trainer, resumed=callback in restored)
         processes = self.engine.world_size
@@ -186,6 +189,7 @@ class Fit:
             self.parts.schedule,
             self.parts.averaged_model,
         )
+        watch = self.watch
         starts = Stage.TRAIN_BATCH_START in events.stages
         ends = Stage.TRAIN_BATCH_END in events.stages
         per_epoch = position.epochs.count()
@@ -204,6 +208,8 @@ class Fit:
                     schedule.step_batch()
                 if averaged is not None:
                     averaged.update_parameters(self.parts.model)
+                if state.global_step >= watch.next:
+                    watch.look(state.global_step, next(filter(None, results))[0])
             if ends:
                 taken = [(n, result) for n, result in enumerate(results, first) if result]
                 events.notify_batches(Stage.TRAIN_BATCH_END, taken, self._show_batch)

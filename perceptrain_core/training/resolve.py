@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,6 +80,27 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
         )
     _add_loss_parameters(optimizer, loss_fn, owned)
     return optimizer
+
+
+def warn_of_left_out(model: nn.Module, optimizer: Any) -> None:
+    """Warn if an optimizer has only some of the parameters of a model that require gradients.
+
+    Warns:
+        UserWarning: Some are left out.
+    """
+    if optimizer is None:
+        return
+    owned = _owned_by(optimizer)
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    left_out = [name for name, parameter in trainable.items() if parameter not in owned]
+    if left_out:
+        names = ", ".join(map(repr, left_out[:3])) + (", ..." if len(left_out) > 3 else "")
+        warnings.warn(
+            f"The optimizer does not have {len(left_out)} of the {len(trainable)} parameters of "
+            f"{type(model).__name__} that require gradients, {names}: they are not trained. Pass "
+            "it model.parameters(); or set requires_grad=False on those that are to stay.",
+            stacklevel=3,
+        )
 
 
 def _owned_by(optimizer: Any) -> set[Tensor]:

@@ -35,7 +35,7 @@ from perceptrain_core.training.processes import FitOutcome, engine_for, run_fit
 from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
 from perceptrain_core.training.run_folder import new_run_folder
-from perceptrain_core.training.run_state import RunState, StateAttribute
+from perceptrain_core.training.run_state import PartAttribute, RunState, StateAttribute
 from perceptrain_core.training.session import Session, join_session, open_session
 from perceptrain_core.training.steppers.custom import check_step_function
 from perceptrain_core.training.steppers.optimize_step import optimize_step as default_optimize_step
@@ -101,6 +101,14 @@ class Trainer(TrainerHooks, Trials):
     interrupted = StateAttribute[bool]()
     stop_signal = StateAttribute[str | None]()
 
+    model = PartAttribute[nn.Module](lambda trainer, model: resolve.resolve_model(model))
+    loss_fn = PartAttribute[LossFunction](lambda trainer, loss_fn: resolve.resolve_loss(loss_fn))
+    optimizer = PartAttribute[Any](
+        lambda trainer, optimizer: resolve.resolve_optimizer(
+            optimizer, trainer.model, trainer.loss_fn
+        )
+    )
+
     set_use_grad = SetUseGrad()
     _expects_gradients: bool | None = None
 
@@ -123,9 +131,9 @@ class Trainer(TrainerHooks, Trials):
                 "is Trainer(model, optimizer, config, loss_fn)."
             )
         self.config = config
-        self.model = resolve.resolve_model(model)
-        self.loss_fn: LossFunction = resolve.resolve_loss(loss_fn, weighting)
-        self.optimizer = resolve.resolve_optimizer(optimizer, self.model, self.loss_fn)
+        self.model = model
+        self.loss_fn = resolve.resolve_loss(loss_fn, weighting)
+        self.optimizer = optimizer
         self.engine: Engine = engine_for(config)
         self.train_dataloader = train_dataloader
         self.val_dataloader = val_dataloader
@@ -190,6 +198,8 @@ class Trainer(TrainerHooks, Trials):
                 "This trainer is already at work: fit cannot be called from inside its own fit, "
                 "validation or test. Create another trainer for that."
             )
+        self.optimizer = self.optimizer  # for the model and the loss that may be new
+        resolve.warn_of_left_out(self.model, self.optimizer)
         config = self.config
         resume = config.resume if resume is None else resume
         if self.engine.world_size < config.nprocs:
@@ -265,7 +275,7 @@ class Trainer(TrainerHooks, Trials):
     def _optimizing_with(self, optimizer: Any, use_grad: bool) -> Iterator[None]:
         before = self.optimizer, self._expects_gradients, self.provenance
         if optimizer is not None:
-            self.optimizer = resolve.resolve_optimizer(optimizer, self.model, self.loss_fn)
+            self.optimizer = optimizer
             others = {part: e for part, e in self.provenance.items() if part != "optimizer"}
             self.provenance = others | provenance({"optimizer": self.optimizer})
         self._expects_gradients = use_grad

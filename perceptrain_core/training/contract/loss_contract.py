@@ -59,6 +59,11 @@ def _check_metrics(metrics: Any) -> None:
     for name, value in metrics.items():
         if not isinstance(name, str):
             raise LossContractError(f"Metric names must be strings, got {name!r}.")
+        if name == "loss":
+            raise LossContractError(
+                "A metric is named 'loss', which is the name of the loss itself in the history. "
+                "Give it another name."
+            )
         if not (isinstance(value, Tensor) and value.dim() == 0) and not _is_number(value):
             raise LossContractError(
                 f"The metric {name!r} must be a number or a 0-dim tensor, got {describe(value)}."
