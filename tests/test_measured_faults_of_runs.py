@@ -210,7 +210,7 @@ def test_10_data_that_do_not_fit_are_refused(make_trainer: MakeTrainer, case: st
 
 def test_10_the_optimizer_of_another_model_is_refused(make_trainer: MakeTrainer) -> None:
     other = torch.optim.Adam(nn.Linear(2, 1).parameters())
-    with pytest.raises(TrainingError, match="it was made for another model"):
+    with pytest.raises(TrainingError, match="it was created for another model"):
         make_trainer(optimizer=other)
 
 

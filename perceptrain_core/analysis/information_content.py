@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from math import inf, sqrt
 from statistics import NormalDist
@@ -16,6 +15,7 @@ from perceptrain_core.analysis.entropy import entropy_of_changes, smallest_share
 from perceptrain_core.analysis.landscape import Landscape
 from perceptrain_core.errors import ConfigError, NonFiniteLossError
 from perceptrain_core.types import LossFunction
+from perceptrain_core.user_warnings import warn_user
 
 _POINTS_AT_ONCE = 128
 
@@ -136,11 +136,10 @@ class InformationContent:
         enough = self.epsilons[self.values <= eta]
         if len(enough):
             return float(enough[0])
-        warnings.warn(
+        warn_user(
             f"The information content is above eta={eta} at every threshold up to "
             f"{float(self.epsilons[-1]):.3g}, so the bound is infinite. Try thresholds up to "
-            f"{float(self.deltas.abs().max()):.3g}.",
-            stacklevel=2,
+            f"{float(self.deltas.abs().max()):.3g}."
         )
         return inf
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +17,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import TrainingStage
+from perceptrain_core.user_warnings import warn_user
 
 FILE = "live.png"
 
@@ -113,10 +113,9 @@ class LivePlotMetrics(Callback):
         self._warned = True
         close = [match for n in unknown for match in get_close_matches(n, available, n=1)]
         hint = f" Did you mean {', '.join(close)}?" if close else ""
-        warnings.warn(
+        warn_user(
             f"LivePlotMetrics cannot draw {', '.join(unknown)}: the metrics of this run are "
-            f"{', '.join(available)}.{hint}",
-            stacklevel=2,
+            f"{', '.join(available)}.{hint}"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from perceptrain_core.callbacks.base import Callback
@@ -13,6 +12,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import TrainingStage
+from perceptrain_core.user_warnings import warn_user
 
 
 class LoadCheckpoint(Callback):
@@ -59,8 +59,6 @@ class LoadCheckpoint(Callback):
         # Not from `config`, whose log_folder is the new folder of this run.
         source = newest_run_folder(trainer.config) if self.path is None else Path(self.path)
         if self.path is None and not list_checkpoints(source):
-            warnings.warn(
-                f"Nothing to load: no checkpoint in {source}. Starting from scratch.", stacklevel=2
-            )
+            warn_user(f"Nothing to load: no checkpoint in {source}. Starting from scratch.")
             return
         load_checkpoint(source, trainer.model, trainer.optimizer)

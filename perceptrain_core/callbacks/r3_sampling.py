@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.data.device import data_to_device
 from perceptrain_core.data.r3 import R3Dataset
+from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.option_checks import check_callable

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.trackers.base import Tracker
+from perceptrain_core.user_warnings import warn_user
 
 
 class WritePlots(Callback):
@@ -24,10 +23,9 @@ class WritePlots(Callback):
             UserWarning: There are no plotting functions.
         """
         if not trainer.config.plotting_functions:
-            warnings.warn(
+            warn_user(
                 "There is nothing to plot: pass TrainConfig(plotting_functions=(f,)), with "
-                "f(model, iteration) -> (name, figure).",
-                stacklevel=2,
+                "f(model, iteration) -> (name, figure)."
             )
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:

@@ -44,7 +44,7 @@ def _module_differences(module: nn.Module, saved: Mapping[str, Any]) -> list[str
 
 def _optimizer_differences(optimizer: Optimizer, saved: Mapping[str, Any]) -> list[str]:
     if "param_groups" not in saved:
-        return ["the state is not that of an optimizer of torch"]
+        return ["the state does not belong to an optimizer of torch"]
     own, there = optimizer.param_groups, saved["param_groups"]
     lines = []
     if (mine := [len(g["params"]) for g in own]) != (theirs := [len(g["params"]) for g in there]):

@@ -22,12 +22,12 @@ def write_file(path: Path, state: dict[str, Any]) -> Path:
     """Write a state under a temporary name, flush it to the disk, and rename it.
 
     Args:
-        path: Where it goes; its folder is made if it is missing.
+        path: The file; its folder is created if it is missing.
         state: Tensors, numbers, strings, and lists, tuples and dicts of them.
 
     Raises:
-        CheckpointError: It cannot be written (a full disk, no permission), or it holds what could
-            not be read back; what was there stays.
+        CheckpointError: The file cannot be written (full disk, no permission), or the state could
+            not be loaded again; then an existing file is kept.
     """
     temporary = temporary_path(path)
     try:
@@ -43,7 +43,7 @@ def write_file(path: Path, state: dict[str, Any]) -> Path:
     except Exception as error:
         raise CheckpointError(
             f"The checkpoint {path} could not be written: {_first_cause(error)}. "
-            "Earlier checkpoints are as they were."
+            "Earlier checkpoints are unchanged."
         ) from error
     finally:
         with suppress(OSError):
@@ -55,8 +55,8 @@ def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     """Read a state; nothing in the file is executed.
 
     Raises:
-        CheckpointError: There is no such file, it cannot be read, it is damaged, or it is
-            something else.
+        CheckpointError: The file does not exist, cannot be read, is damaged, or is not a
+            checkpoint.
     """
     try:
         path.open("rb").close()
@@ -101,10 +101,10 @@ def _check_readable(path: Path) -> None:
 
 
 def _check_sums(path: Path) -> None:
-    """Raise if any bit is wrong; torch does not verify checksums."""
+    """Raise if a checksum is wrong; torch does not verify them."""
     with zipfile.ZipFile(path) as archive:
         if wrong := archive.testzip():
-            raise zipfile.BadZipFile(f"{wrong} is not what was written")
+            raise zipfile.BadZipFile(f"{wrong} has the wrong checksum")
 
 
 def _first_cause(error: BaseException) -> BaseException:
@@ -123,7 +123,7 @@ def _reason(error: Exception) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
     if not lines[0].startswith("Weights only load failed"):
         return lines[0]
-    # torch's message advises to run the code in the file; what it refused is in the middle.
+    # torch's message recommends running the code in the file; the refused name is inside it.
     refused = re.search(r"(?:GLOBAL|class|global) (\S+)", str(error))
     what = f" ({refused[1]})" if refused else ""
     return (

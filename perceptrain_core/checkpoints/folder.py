@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 from perceptrain_core.checkpoints.file import read_file
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.user_warnings import warn_user
 
 BEST = "checkpoint_best.pt"
-#: What a run calls its folder, if the settings do not: by a number, or by the time.
+#: The names of run folders that the settings do not name: a number, or the time.
 _OF_A_RUN = re.compile(r"run-\d+|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?")
 _NUMBERED = re.compile(r"checkpoint_epoch_(\d+)(?:_batch_(\d+))?\.pt")
 
@@ -60,7 +60,7 @@ def rotate(written: Path, keep: int) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise CheckpointError(
-                f"{written.name} is written, but the old checkpoint {path} cannot be deleted: "
+                f"{written.name} was written, but the old checkpoint {path} cannot be deleted: "
                 f"{error.strerror}. Delete it yourself, or set keep_checkpoints=0."
             ) from error
 
@@ -72,7 +72,7 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         Its path and state, or ``None`` if the folder has no checkpoints.
 
     Raises:
-        CheckpointError: There are some, and none can be read.
+        CheckpointError: There are checkpoints, but none can be read.
 
     Warns:
         UserWarning: For each damaged checkpoint that is skipped.
@@ -84,14 +84,14 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         try:
             return path, read_file(path)
         except CheckpointError as error:
-            warnings.warn(f"{error} Trying the one before it.", stacklevel=2)
+            warn_user(f"{error} Trying the one before it.")
     if candidates:
         raise CheckpointError(f"None of the {len(candidates)} checkpoints in {folder} can be read.")
     return None
 
 
 def _later_best(newest_first: list[Path]) -> tuple[Path, dict[str, Any]] | None:
-    """Read the best checkpoint, if it is of a later epoch than the newest of the others."""
+    """Read the best checkpoint, if its epoch is later than that of every other checkpoint."""
     if len(newest_first) < 2 or newest_first[-1].name != BEST:
         return None
     match = _NUMBERED.fullmatch(newest_first[0].name)
@@ -103,7 +103,7 @@ def _later_best(newest_first: list[Path]) -> tuple[Path, dict[str, Any]] | None:
 
 
 def base_folder(config: TrainConfig) -> Path:
-    """The folder that the settings name; its runs are in it, or in folders below it."""
+    """Return the folder that the settings name; runs are in it or in its subfolders."""
     return config.root_folder / config.log_folder
 
 

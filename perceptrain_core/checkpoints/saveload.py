@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from perceptrain_core.checkpoints.differences import find_conversions, find_diff
 from perceptrain_core.checkpoints.file import read_file, write_file
 from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.user_warnings import warn_user
 
 
 def write_checkpoint(
@@ -22,7 +22,7 @@ def write_checkpoint(
     """Write a model and its optimizer to ``checkpoint_epoch_NNNNNN.pt`` in a folder.
 
     Args:
-        folder: Made if it is missing.
+        folder: Created if it is missing.
         model: Its ``state_dict`` is saved.
         optimizer: Its ``state_dict`` is saved, unless ``None``.
         iteration: The epoch, part of the file's name.
@@ -31,7 +31,7 @@ def write_checkpoint(
         The path of the file.
 
     Raises:
-        CheckpointError: It cannot be written.
+        CheckpointError: The file cannot be written.
     """
     state: dict[str, Any] = {"epoch": int(iteration), "model": model.state_dict()}
     if optimizer is not None:
@@ -48,9 +48,9 @@ def load_checkpoint(
     """Load a model, and an optimizer if one is given, in place.
 
     Args:
-        source: A checkpoint, or a folder: then its newest one that can be read.
-        model: Takes the weights.
-        optimizer: Takes its state.
+        source: A checkpoint, or a folder, whose newest readable checkpoint is loaded.
+        model: Receives the weights.
+        optimizer: Receives its state.
         device: Where to move the model to; ``None`` leaves it.
 
     Returns:
@@ -58,7 +58,7 @@ def load_checkpoint(
 
     Raises:
         CheckpointError: There is no checkpoint, it cannot be read, or it does not fit the model or
-            optimizer; then both are as they were.
+            optimizer; then both are unchanged.
     """
     path, state = find_checkpoint(source)
     targets: dict[str, Any] = {"model": model}
@@ -73,7 +73,7 @@ def load_checkpoint(
 def load_model(
     source: Path | str, model: nn.Module, device: torch.device | str | None = None
 ) -> nn.Module:
-    """Load the weights of a model in place, as `load_checkpoint` does, to use it.
+    """Load the weights of a model in place, to use the model; see `load_checkpoint`.
 
     If the run averaged its weights (``TrainConfig(ema=...)``), the averaged weights are loaded, as
     used in validation. `load_checkpoint` loads the weights from which training resumes.
@@ -87,7 +87,7 @@ def load_model(
 
 
 def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
-    """Read a checkpoint, or the newest good one of a folder.
+    """Read a checkpoint, or the newest readable one in a folder.
 
     Raises:
         CheckpointError: There is no checkpoint that can be read.
@@ -102,25 +102,25 @@ def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
 
 
 def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
-    """Load parts of a checkpoint into the objects that they belong to: all, or none.
+    """Load parts of a checkpoint into the objects that they belong to: all or none.
 
     Args:
         path: Named in messages.
-        state: What the checkpoint holds.
+        state: The content of the checkpoint.
         targets: The object for each part, e.g. ``{"model": model, "optimizer": optimizer}``.
 
     Raises:
         CheckpointError: A part is missing, or an object differs from the one that was saved.
 
     Warns:
-        UserWarning: Weights are of another dtype than they were, and are converted.
+        UserWarning: Saved weights have another dtype, and are converted.
     """
     require_fit(path, state, targets)
-    # Those that could not be compared come first: only they can still refuse.
+    # Parts that could not be compared come first: only these can still raise.
     for part in sorted(targets, key=lambda part: isinstance(targets[part], nn.Module | Optimizer)):
         target = targets[part]
         for line in find_conversions(target, state[part]):
-            warnings.warn(f"{path.name}, {part}: {line}.", stacklevel=3)
+            warn_user(f"{path.name}, {part}: {line}.")
         try:
             target.load_state_dict(state[part])
         except Exception as error:
@@ -139,6 +139,6 @@ def require_fit(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> N
         differences = find_differences(target, state[part])
         if differences:
             listed = "".join(f"\n  {line}" for line in differences)
-            raise CheckpointError(f"{path} does not fit the {part} that was given:{listed}")
+            raise CheckpointError(f"{path} does not fit the {part}:{listed}")
         if hasattr(target, "check_state"):  # it knows best, and raises its own error
             target.check_state(state[part])

@@ -54,7 +54,7 @@ def reports_every_fault(cls: Settings) -> Settings:
                 method(self, *args, **kwargs)
             except ValidationError as error:
                 faults = "\n".join(f"  {line}" for line in describe_faults(error, known))
-                raise ConfigError(f"{cls.__name__} cannot be made of this:\n{faults}") from None
+                raise ConfigError(f"{cls.__name__} is invalid:\n{faults}") from None
 
         return wrapper
 

@@ -1,14 +1,15 @@
 """Data: loaders for tensors in memory, data sets, and moving batches to a device."""
 
 from perceptrain_core.data.as_loader import as_loader
-from perceptrain_core.data.device import data_to_device
 from perceptrain_core.data.dict_loader import DictDataLoader
-from perceptrain_core.data.epochs import Epochs
 from perceptrain_core.data.generative import GenerativeIterableDataset
 from perceptrain_core.data.infinite import InfiniteTensorDataset
-from perceptrain_core.data.loaders import is_infinite, to_dataloader
 from perceptrain_core.data.r3 import R3Dataset
+from perceptrain_core.data.support.device import data_to_device
+from perceptrain_core.data.support.epochs import Epochs
+from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.data.tensor_loader import TensorLoader
+from perceptrain_core.data.to_dataloader import to_dataloader
 
 __all__ = [
     "DictDataLoader",

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from perceptrain_core.data.dict_loader import DictDataLoader, NamedLoader
-from perceptrain_core.data.loaders import length_of
+from perceptrain_core.data.support.loader_length import length_of
 from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.errors import DataError
 from perceptrain_core.tensors import promote_to_tensor
@@ -21,17 +21,17 @@ def as_loader(data: Any, batch_size: int, shuffle: bool, role: str = "train") ->
     """Return a loader for any data that ``fit`` accepts.
 
     Args:
-        data: A loader or any other iterable of batches, which comes back as it is. A tensor, a
-            NumPy array or a tuple of such, of shape ``(N, ...)``. A dict of these or of loaders,
-            which yields dicts of batches; rows of tensors of one length stay together. A data
-            set: iterable, or map-style, which is one of torch, one with ``__getitems__``, or one
-            with ``__len__`` and ``__getitem__`` that has no ``__iter__``.
-        batch_size: Rows in a batch, where a loader has to be made.
-        shuffle: Whether such a loader shuffles.
+        data: A loader or any other iterable of batches, which is returned unchanged. A tensor, a
+            NumPy array or a tuple of them, of shape ``(N, ...)``. A dict of these or of loaders,
+            which yields dicts of batches; tensors of the same length are shuffled together. A
+            data set, iterable or map-style: a ``Dataset`` of torch, an object with
+            ``__getitems__``, or one with ``__len__`` and ``__getitem__`` but no ``__iter__``.
+        batch_size: Rows in a batch, if a loader has to be created.
+        shuffle: Whether that loader shuffles.
         role: Named in messages: ``train``, ``val`` or ``test``.
 
     Raises:
-        DataError: The data yield no batches, or are a loader or tensor without a row.
+        DataError: The data cannot yield batches, or are empty.
     """
     rows = _rows(data)
     if rows is not None:
@@ -46,7 +46,7 @@ def as_loader(data: Any, batch_size: int, shuffle: bool, role: str = "train") ->
     if not _may_give_batches(data):
         raise DataError(
             f"The {role} data are of type {type(data).__name__}; expected a DataLoader or another "
-            "iterable of batches, a tensor or NumPy array, a tuple or dict of such, or a Dataset."
+            "iterable of batches, a tensor or NumPy array, a tuple or dict of them, or a Dataset."
             f"{_advice(data)}"
         )
     _check_not_empty(data, role)
@@ -54,7 +54,7 @@ def as_loader(data: Any, batch_size: int, shuffle: bool, role: str = "train") ->
 
 
 def _rows(data: Any) -> tuple[Tensor, ...] | None:
-    """Tensors and arrays of rows as tensors, if that is what the data are."""
+    """Return the data as tensors if they are tensors or arrays of rows, else ``None``."""
     parts = data if isinstance(data, tuple) else (data,)
     if not parts or not all(isinstance(part, Tensor | np.ndarray) for part in parts):
         return None
@@ -64,7 +64,7 @@ def _rows(data: Any) -> tuple[Tensor, ...] | None:
 def _named(data: Mapping[str, Any], batch_size: int, shuffle: bool, role: str) -> Loader:
     tensors = [rows[0] for part in data.values() if (rows := _rows(part)) and len(rows) == 1]
     if len(tensors) == len(data) and len({len(tensor) for tensor in tensors if tensor.ndim}) == 1:
-        # One order for all: what looks like a row may be one.
+        # One order for all: tensors of the same length may hold the parts of the same rows.
         return NamedLoader(data, TensorLoader(*tensors, batch_size=batch_size, shuffle=shuffle))
     return DictDataLoader(
         {name: as_loader(part, batch_size, shuffle, role) for name, part in data.items()}
@@ -105,20 +105,21 @@ def _check_data_set(data: Any, role: str) -> None:
     if not isinstance(data, IterableDataset) and length_of(data) is None:
         raise DataError(
             f"The {role} data set {type(data).__name__} has no __len__, so its rows cannot be "
-            "counted. Give it one; or make it an IterableDataset, with __iter__."
+            "counted. Implement __len__, or make it an IterableDataset with __iter__."
         )
     _check_not_empty(data, role)
 
 
 def _check_not_empty(data: Any, role: str) -> None:
     if isinstance(getattr(data, "dataset", data), IterableDataset):
-        return  # its length may be a guess; the first epoch shows
+        return  # its length may be wrong; the first epoch will show
     if length_of(data) != 0:
         return
     name, rows = type(data).__name__, length_of(getattr(data, "dataset", None))
     if rows and getattr(data, "drop_last", False):
         raise DataError(
-            f"The {role} data are empty: the {name} has {rows} rows, which fill no batch of "
-            f"{data.batch_size}, and drop_last=True. Make the batches smaller, or keep the last."
+            f"The {role} data are empty: the {name} has {rows} rows, fewer than "
+            f"batch_size={data.batch_size}, and drop_last=True drops a batch that is not full. Use "
+            "a smaller batch_size, or drop_last=False."
         )
     raise DataError(f"The {role} data are empty: the {name} has length 0.")

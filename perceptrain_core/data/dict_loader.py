@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from perceptrain_core.data.loaders import is_infinite
 from perceptrain_core.data.position.replayed_iterator import ReplayedIterator
+from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
 
@@ -19,12 +19,13 @@ _END = object()
 class DictDataLoader:
     """Yield dicts of batches, as a PINN expects: ``{"pde": points, "boundary": points}``.
 
-    An epoch covers the longest of the loaders; the shorter ones start again. It is infinite only
-    if all of them are; infinite loaders beside finite ones just continue.
+    An epoch lasts until the longest finite loader ends; shorter ones restart when they end, and
+    infinite ones continue in the next epoch. If all loaders are infinite, so is this one.
 
-    ``state_dict`` and ``load_state_dict`` keep the places of those that have such: an infinite
-    loader then continues from there, and a finite one restarts, as in each epoch. Of an
-    infinite loader that has none the batches are counted, and passed over to find the place.
+    ``state_dict`` and ``load_state_dict`` save and restore the positions of all loaders that have
+    these methods. An infinite loader continues from its position; a finite one restarts, as in
+    each epoch. The batches of an infinite loader without these methods are counted, and skipped
+    to restore its position.
 
     Args:
         dataloaders: A loader for each name.
@@ -32,7 +33,7 @@ class DictDataLoader:
     Iterating yields ``{name: batch}``; a tuple or list of one tensor becomes that tensor.
 
     Raises:
-        DataError: No loaders, or something that cannot be iterated.
+        DataError: There are no loaders, or one of them cannot be iterated.
     """
 
     def __init__(self, dataloaders: Mapping[str, Loader]) -> None:
@@ -53,7 +54,7 @@ class DictDataLoader:
         return all(is_infinite(loader) for loader in self.dataloaders.values())
 
     def __len__(self) -> int:
-        """Batches in an epoch: those of the longest finite loader."""
+        """The number of batches in an epoch, that of the longest finite loader."""
         if self.infinite:
             raise TypeError("an infinite loader has no length")
         return max(
@@ -78,7 +79,7 @@ class DictDataLoader:
                 with seeds.next() if seeds else nullcontext():
                     finite[name] = iter(self.dataloaders[name])
                     parts[name] = _first(name, finite[name])
-            # Last, so that the end of an epoch loses none of their batches.
+            # Last, so that no batch of an infinite loader is lost at the end of an epoch.
             parts |= {name: _first(name, iterator) for name, iterator in self._endless.items()}
             batch = {name: _unwrap(parts[name]) for name in self.dataloaders}
             repeated = [name for name in names if name not in unfinished]
@@ -100,13 +101,14 @@ class DictDataLoader:
         """Let the next iteration continue from the positions of `state_dict`.
 
         Raises:
-            DataError: They are those of other loaders, or a loader ends before its place.
+            DataError: The positions belong to other loaders, or a loader ends before its position.
         """
         places = self._places()
         if state.keys() != places.keys():
             raise DataError(
-                f"The saved places are of the loaders {', '.join(state) or 'none'}; those with "
-                f"a place here are {', '.join(places) or 'none'}."
+                f"The saved positions belong to the loaders {', '.join(state) or 'none'}; here the "
+                f"loaders with a position are {', '.join(places) or 'none'}. Use the loaders that "
+                "the positions were saved from."
             )
         self._endless = {}
         for name, place in places.items():
@@ -120,12 +122,12 @@ class DictDataLoader:
             return ReplayedIterator(self.dataloaders[name], place)
         except StopIteration:
             raise DataError(
-                f"The loader {name!r} has fewer batches than the {place['taken']} that had been "
-                "taken of it: give the one that the place was saved of."
+                f"The loader {name!r} has fewer batches than the {place['taken']} that were used "
+                "when its position was saved: use the loader that the position was saved from."
             ) from None
 
     def _places(self) -> dict[str, Any]:
-        """All that can say where it is."""
+        """Return the loaders and iterators that have a position, by name."""
         return {
             name: loader
             if _is_stateful(loader)
@@ -171,7 +173,7 @@ class NamedLoader:
 class _Seeds:
     """Torch seeds for loaders that restart inside an epoch, all known at its start.
 
-    So the order of the data does not depend on what the model draws meanwhile.
+    This way, the order of the data does not depend on the random numbers that the model draws.
     """
 
     def __init__(self) -> None:

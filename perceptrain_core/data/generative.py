@@ -1,4 +1,4 @@
-"""Points without end, each drawn when it is asked for."""
+"""Points without end, drawn on demand."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from typing import Any
 from torch.distributions import Distribution
 from torch.utils.data import IterableDataset
 
-from perceptrain_core.data.sampling import ProbaDist, check_proba_dist, draw_points
+from perceptrain_core.data.support.sampling import ProbaDist, check_proba_dist, draw_points
 
 
 class GenerativeIterableDataset(IterableDataset[Any]):
     """Draw a new point each time, without end.
 
-    A ``DataLoader`` makes batches of them, and one batch counts as an epoch of training; ``fit``
-    takes the data set as it is, too. Nothing is drawn before it is needed, so that a resumed run
-    draws what the uninterrupted one would have drawn.
+    A ``DataLoader`` collects points into batches, and one batch counts as an epoch of training;
+    ``fit`` also accepts the data set itself. Points are drawn only when they are needed, so a
+    resumed run draws the same points as an uninterrupted one.
 
-    With workers each draws its own points, as long as they come from the default generators of
-    torch, NumPy or Python, which a ``DataLoader`` seeds apart; a generator object inside
-    ``proba_dist`` is copied to every worker, and all draw the same.
+    Each worker of a ``DataLoader`` draws different points if ``proba_dist`` uses the default
+    generators of torch, NumPy or Python, which the ``DataLoader`` seeds differently in each
+    worker. A generator object inside ``proba_dist`` is copied to every worker, so all workers draw
+    the same points.
 
     Args:
         proba_dist: ``proba_dist(n)`` draws ``n`` points, a tensor of shape ``(n, d)``; an item is
-            one, of shape ``(d,)``. Or an object of ``torch.distributions``. Or a function without
-            arguments: an item is what it returns, a point or, in a
+            one point, of shape ``(d,)``. Or an object of ``torch.distributions``. Or a function
+            without arguments, which returns an item: a point or, for a
             ``DataLoader(..., batch_size=None)``, a whole batch.
 
     Raises:
-        DataError: There is nothing to draw from; while iterating, ``proba_dist(1)`` does not give
-            a tensor with one row.
+        DataError: ``proba_dist`` is neither a function nor a distribution; or, while iterating,
+            ``proba_dist(1)`` does not return a tensor with one row.
     """
 
     #: A loader of this data set counts one batch as an epoch.
@@ -52,7 +53,7 @@ def _takes_a_number(proba_dist: Any) -> bool:
         return True
     try:
         inspect.signature(proba_dist).bind(1)
-    except ValueError:  # some built-in functions do not tell
+    except ValueError:  # some built-in functions have no signature
         return True
     except TypeError:
         return False

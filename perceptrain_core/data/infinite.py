@@ -1,4 +1,4 @@
-"""Rows of tensors without end, every row before any is seen again."""
+"""Rows of tensors without end, in a new random order in each pass."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class InfiniteTensorDataset(IterableDataset[tuple[Tensor, ...]]):
 
     Args:
         tensors: Tensors of shape ``(N, ...)`` with the same ``N``.
-        generator: Where the orders come from, but in workers, which the ``DataLoader`` seeds. By
-            default from torch's default generator, of which an iteration draws a single number.
+        generator: Draws the random orders, except in workers, which the ``DataLoader`` seeds. By
+            default a private generator, which each iteration seeds with one number from torch's
+            default generator.
 
     Raises:
         DataError: No tensors, empty ones, or unequal lengths.
@@ -31,7 +32,7 @@ class InfiniteTensorDataset(IterableDataset[tuple[Tensor, ...]]):
     infinite = True
 
     def __init__(self, *tensors: Tensor, generator: torch.Generator | None = None) -> None:
-        TensorLoader(*tensors)  # the same demands, checked in one place
+        TensorLoader(*tensors)  # the same checks, in one place
         self.tensors = tensors
         self.generator = generator
 

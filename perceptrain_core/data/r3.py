@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from perceptrain_core.data.sampling import ProbaDist, check_proba_dist, draw_points
+from perceptrain_core.data.support.sampling import ProbaDist, check_proba_dist, draw_points
 from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.option_checks import number_faults, refuse
 
 
 class R3Dataset(Dataset[Tensor]):
-    """Points that an update resamples where their fitness is low.
+    """Points of which an update resamples those with a low fitness.
 
     Daw, Bu, Wang, Perdikaris, Karpatne, "Mitigating propagation failures in physics-informed
     neural networks using retain-resample-release (R3) sampling", arXiv 2207.02338: points with a
@@ -32,7 +32,7 @@ class R3Dataset(Dataset[Tensor]):
     Args:
         proba_dist: ``proba_dist(n)`` draws ``n`` points, a tensor of shape ``(n, d)``; or an
             object of ``torch.distributions``.
-        n_samples: The number of points, always.
+        n_samples: The number of points; updates do not change it.
         release_threshold: Points whose fitness is below it are released.
 
     Attributes:
@@ -42,8 +42,9 @@ class R3Dataset(Dataset[Tensor]):
         n_released: Points that it resampled.
 
     Raises:
-        DataError: ``proba_dist`` is not a distribution or returns other points, ``n_samples`` is
-            not a positive integer, or the threshold is not a finite number.
+        DataError: ``proba_dist`` is neither a function nor a distribution, or returns something
+            other than points; ``n_samples`` is not a positive integer; or the threshold is not a
+            finite number.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class R3Dataset(Dataset[Tensor]):
         self.proba_dist = proba_dist
         self.n_samples = n_samples
         self.release_threshold = float(release_threshold)
-        # A copy, for the points change in place and what was drawn may be the caller's own tensor.
+        # A copy, because updates change it in place, and the caller may own what was drawn.
         self.features = draw_points(proba_dist, n_samples).clone()
         self.n_retained, self.n_released = n_samples, 0
 
@@ -81,8 +82,8 @@ class R3Dataset(Dataset[Tensor]):
                 where it is NaN the point is released.
 
         Raises:
-            ShapeError: It has another shape, or is not a tensor. Nothing is changed then.
-            DataError: ``proba_dist`` returned points of another shape. Nothing is changed then.
+            ShapeError: The fitness is not a tensor of this shape; then nothing is changed.
+            DataError: ``proba_dist`` returned points of another shape; then nothing is changed.
         """
         n = self.n_samples
         if not isinstance(fitness_values, Tensor) or fitness_values.shape not in {(n,), (n, 1)}:
@@ -119,13 +120,13 @@ class R3Dataset(Dataset[Tensor]):
         """Restore the points in place.
 
         Raises:
-            ShapeError: They are others in number or shape. Nothing is changed then.
+            ShapeError: The saved points have another shape; then nothing is changed.
         """
         saved = state["features"]
         if saved.shape != self.features.shape:
             raise ShapeError(
                 f"The saved points have the shape {tuple(saved.shape)}, this data set's "
-                f"{tuple(self.features.shape)}: make it with the n_samples of the saved one."
+                f"{tuple(self.features.shape)}: create it with the same n_samples."
             )
         with torch.no_grad():
             self.features.copy_(saved)

@@ -21,8 +21,8 @@ _BLOCK_BATCHES = 64
 class TensorLoader(DataLoader[tuple[Tensor, ...]]):
     """Batches of tensors whose first dimensions agree, cut by slicing.
 
-    A ``DataLoader`` in all but the way its batches are made: the same attributes and length,
-    several times faster for small batches, no workers.
+    It has the attributes and the length of a ``DataLoader``, but slices its batches: it is several
+    times faster for small batches, and has no workers.
 
     Args:
         tensors: One or more tensors of shape ``(N, ...)``, of any dtype and on any device.
@@ -32,8 +32,8 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             (every row is seen before any is seen again), all batches are full, and one epoch of
             training is one batch.
         drop_last: Drop the last batch if it is not full.
-        generator: Where random orders come from. By default from torch's default generator, of
-            of which an endless iteration draws a single number, at its first batch.
+        generator: Draws the random orders; by default torch's default generator, from which an
+            infinite loader draws only one number, at its first batch.
         sampler: Yields the rows of each pass; replaces ``shuffle``.
 
     Iterating yields tuples with one tensor of shape ``(batch_size, ...)`` per given tensor.
@@ -68,7 +68,7 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         self.shuffle = shuffle
         self.infinite = infinite
         self._rows = batch_size
-        # A batch that reaches back to the data has to have a graph of its own.
+        # If the data require gradients, each batch needs its own graph.
         self._alone = any(tensor.requires_grad for tensor in tensors)
         self._latest = EndlessOrder(len(tensors[0]), generator)
         self._loaded: EndlessOrder | None = None
@@ -100,7 +100,7 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         self._loaded = EndlessOrder(len(self.tensors[0]), self.generator, state)
 
     def __len__(self) -> int:
-        """The batches of one pass; an infinite loader has no length."""
+        """The number of batches in one pass; an infinite loader has no length."""
         if self.infinite:
             raise TypeError("an infinite loader has no length")
         return super().__len__()
@@ -140,22 +140,22 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
 
 def _advice(given: Any) -> str:
     if isinstance(given, int):
-        return f"Options are given by their names, as in to_dataloader(x, y, batch_size={given!r})."
+        return f"Pass options by name, as in to_dataloader(x, y, batch_size={given!r})."
     if isinstance(given, tuple | list) and any(isinstance(part, Tensor) for part in given):
-        return "Give them one by one: to_dataloader(*data)."
+        return "Pass them one by one: to_dataloader(*data)."
     return "Convert it first, e.g. with torch.as_tensor(data) or perceptrain.numpy_to_tensor(data)."
 
 
 def _check(tensors: tuple[Any, ...], batch_size: int) -> None:
     if not tensors:
-        raise DataError("No data: give at least one tensor, e.g. to_dataloader(x, y).")
+        raise DataError("No data: pass at least one tensor, e.g. to_dataloader(x, y).")
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise DataError(f"Expected tensors, got {type(tensor).__name__}. {_advice(tensor)}")
         if tensor.layout is not torch.strided or tensor.is_nested:
             raise DataError(
                 "A sparse or nested tensor cannot be cut into batches. Make it dense, x.to_dense() "
-                "or x.to_padded_tensor(0.0), or give a list of batches."
+                "or x.to_padded_tensor(0.0), or pass a list of batches."
             )
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
     if any(tensor.dim() == 0 or len(tensor) != len(tensors[0]) for tensor in tensors):
@@ -163,6 +163,6 @@ def _check(tensors: tuple[Any, ...], batch_size: int) -> None:
             f"The tensors must agree in their first dimension, the rows; their shapes: {shapes}."
         )
     if len(tensors[0]) == 0:
-        raise DataError(f"The data are empty: shapes {shapes}. Give at least one row.")
+        raise DataError(f"The data are empty: shapes {shapes}. Pass at least one row.")
     faults = number_faults({"batch_size": batch_size}, whole=True, at_least=1)
     refuse("TensorLoader", faults, DataError)

@@ -149,7 +149,7 @@ class Accelerator:
         gathered = self.engine.gather(own)
         if any(each.keys() != own.keys() for each in gathered):
             names = "; ".join(", ".join(each) or "none" for each in gathered)
-            raise TrainingError(f"The processes have values of different names: {names}.")
+            raise TrainingError(f"The processes have values with different names: {names}.")
         device = "cpu" if self.log_setup == "cpu" else self.device
         means = {n: sum(each[n] for each in gathered) / len(gathered) for n in own}
         return {name: torch.tensor(mean, device=device) for name, mean in means.items()}

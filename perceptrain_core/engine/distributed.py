@@ -1,19 +1,20 @@
-"""Several processes, each on a device of its own, on the parts of ``torch.distributed``."""
+"""Several processes, each on its own device, connected by ``torch.distributed``."""
 
 from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
-from perceptrain_core.data.device import data_to_device
-from perceptrain_core.data.sharding import shard_loader
+from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.local import LocalEngine, use_gpu
+from perceptrain_core.engine.sharding import shard_loader
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.parameters import buffers_of, parameters_of
 from perceptrain_core.types import Count, Loader, LossFunction
@@ -51,7 +52,7 @@ class DistributedEngine(LocalEngine):
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
 
-    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> None:
+    def prepare(self, model: nn.Module, optimizer: object, loss_fn: object) -> None:
         """Move the parts to the device, and copy the values of the first process to all."""
         super().prepare(model, optimizer, loss_fn)
         parts = (model, loss_fn, optimizer)
@@ -62,11 +63,11 @@ class DistributedEngine(LocalEngine):
         """Return this process's share of a loader, as `shard_loader` does."""
         return shard_loader(loader, self.rank, self.world_size, even, self._draw)
 
-    def join(self, step_loss: LossFunction, parts: list[Any]) -> LossFunction:
+    def join(self, step_loss: LossFunction, parts: Sequence[object]) -> LossFunction:
         """Return a loss whose gradients are averaged over all processes."""
         return JointLoss(step_loss, _trained(*parts), buffers_of(*parts))
 
-    def align(self, *modules: Any) -> None:
+    def align(self, *modules: object) -> None:
         """Copy the buffers of the first process to all processes."""
         _broadcast(buffers_of(*modules))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from perceptrain_core.data.device import data_to_device
+from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.types import Count, Loader, LossFunction
 
@@ -33,7 +34,7 @@ class LocalEngine:
         self.device = torch.device("cuda" if use_gpu(compute_setup) else "cpu")
         self.dtype = dtype
 
-    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> None:
+    def prepare(self, model: nn.Module, optimizer: object, loss_fn: object) -> None:
         """Move the model, the optimizer state, and the loss if it is a module."""
         before = [(p.device, p.dtype) for p in model.parameters()]
         model.to(device=self.device, dtype=self.dtype)
@@ -45,18 +46,18 @@ class LocalEngine:
             optimizer.load_state_dict(optimizer.state_dict())
 
     def place(self, batch: Any) -> Any:
-        """Move a batch to the device; and its floating point tensors to the dtype."""
+        """Move a batch to the device, and its floating point tensors to the dtype."""
         return data_to_device(batch, self.device, self.dtype)
 
     def shard(self, loader: Loader, even: bool) -> Loader:
         """Return the loader: this process gets all of it."""
         return loader
 
-    def join(self, step_loss: LossFunction, parts: list[Any]) -> LossFunction:
+    def join(self, step_loss: LossFunction, parts: Sequence[object]) -> LossFunction:
         """Return the loss itself."""
         return step_loss
 
-    def align(self, *modules: Any) -> None:
+    def align(self, *modules: object) -> None:
         """Do nothing."""
 
     def any(self, flag: bool) -> bool:

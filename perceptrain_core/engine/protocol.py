@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -23,7 +24,7 @@ class Engine(Protocol):
     rank: int
     world_size: int
 
-    def prepare(self, model: nn.Module, optimizer: Any, loss_fn: Any) -> None:
+    def prepare(self, model: nn.Module, optimizer: object, loss_fn: object) -> None:
         """Move the parts to the device, in place, with equal values in all processes.
 
         Args:
@@ -46,7 +47,7 @@ class Engine(Protocol):
         """
         ...
 
-    def join(self, step_loss: LossFunction, parts: list[Any]) -> LossFunction:
+    def join(self, step_loss: LossFunction, parts: Sequence[object]) -> LossFunction:
         """Return a loss whose gradients are averaged over all processes.
 
         Args:
@@ -55,7 +56,7 @@ class Engine(Protocol):
         """
         ...
 
-    def align(self, *modules: Any) -> None:
+    def align(self, *modules: object) -> None:
         """Copy buffers, such as the averages of a BatchNorm, from the first process to all."""
         ...
 

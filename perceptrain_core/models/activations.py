@@ -38,7 +38,7 @@ def activation_factory(
         A function without arguments.
 
     Raises:
-        ConfigError: It is something else.
+        ConfigError: ``activation`` is none of these.
     """
     if isinstance(activation, nn.Module):
         return lambda: activation

@@ -8,6 +8,6 @@ from torch import nn
 class Model(nn.Module):
     """An ``nn.Module``, under the name that the library's own models share.
 
-    Nothing in the library asks for it: any ``nn.Module`` can be trained. Derive from it, and
-    write ``forward``, where a common base is handy.
+    The library does not require it: any ``nn.Module`` can be trained. Subclass it and implement
+    ``forward`` if you want a common base class.
     """

@@ -19,19 +19,19 @@ class FFNN(Model):
     """A feed-forward neural network: linear layers with an activation between them.
 
     ``FFNN([2, 16, 16, 1])`` maps tensors of shape ``(..., 2)`` to ``(..., 1)``; there is
-    no activation after the last layer. Weights start as torch starts ``nn.Linear``.
+    no activation after the last layer. Weights are initialized by ``nn.Linear``.
 
     Args:
-        layers: The sizes: of the input, of each hidden layer, of the output; two at least.
-        activation_function: A module that all layers share, such as ``nn.Tanh()``; or a class, or
-            a name such as "tanh", "relu", "gelu", "silu", and each layer gets one of its own.
+        layers: The sizes of the input, of each hidden layer and of the output; at least two.
+        activation_function: A module that all layers share, such as ``nn.Tanh()``; or a class or
+            a name, such as "tanh", "relu", "gelu" or "silu", from which each layer gets its own.
 
     Attributes:
         layers: The sizes, a tuple.
         network: The layers, an ``nn.Sequential``.
 
     Raises:
-        ConfigError: The sizes or the activation cannot be.
+        ConfigError: The sizes or the activation are invalid.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class FFNN(Model):
 
     @property
     def activation_function(self) -> nn.Module | None:
-        """The activation after the first layer; None where there is a single layer."""
+        """The activation after the first layer; ``None`` if there is only one layer."""
         return self.network[1] if len(self.network) > 1 else None
 
     @property

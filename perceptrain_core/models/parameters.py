@@ -32,7 +32,7 @@ def set_parameters(model: nn.Module, theta: Any) -> None:
         theta: A tensor, array or list of shape ``(P,)``, in the order of ``get_parameters``.
 
     Raises:
-        ShapeError: It has another shape. Nothing is changed then.
+        ShapeError: ``theta`` has another shape; then nothing is changed.
     """
     values = promote_to_tensor(theta).detach()
     parameters = _trainable(model)

@@ -30,16 +30,16 @@ class PINN(Model):
 
         model = PINN(FFNN([1, 16, 1]), {"ode": ode, "start": lambda t, u: u(t) - 1})
 
-    The points record gradients inside the equations, in validation and under ``torch.no_grad``
-    or ``torch.inference_mode`` too; the tensors that were given are not changed. To evaluate the
+    Inside the equations the points require gradients, even in validation and under
+    ``torch.no_grad`` or ``torch.inference_mode``; your tensors are not changed. To evaluate the
     network itself, call ``model.nn(x)``.
 
     Args:
         nn: The network; or a registered model as a mapping, ``{"name": "ffnn", "layers": [2, 8,
             1]}``.
-        equations: By name, ``equation(points, network) -> residual``; or a reference to one,
-            ``"./file.py:function"``. The parameters of an equation that is a module are trained
-            too, as an inverse problem needs.
+        equations: A function ``equation(points, network) -> residual`` for each name; or a
+            reference to one, ``"./file.py:function"``. The parameters of an equation that is a
+            module are trained too, as in an inverse problem.
 
     Raises:
         ConfigError: There is no network or no equation, or one cannot be called.
@@ -63,8 +63,8 @@ class PINN(Model):
                 of one tensor counts as that tensor.
 
         Returns:
-            For each equation its residual, of whatever shape it returns. Where gradients are off
-            residuals are detached.
+            The residual of each equation, in the shape that the equation returns; detached if
+            gradients are disabled.
 
         Raises:
             DataError: The batch is not a dict, its keys are not those of the equations, its values
@@ -118,7 +118,7 @@ def _points(name: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise DataError(
             f"The points for {name!r} are {describe(value)}; expected a tensor of floats of shape "
-            "(N, d), for derivatives are taken with respect to them."
+            "(N, d), because derivatives are taken with respect to it."
         )
     if value.requires_grad:
         return value

@@ -12,8 +12,8 @@ from perceptrain_core.models.base import Model
 class QuantumModel(Model):
     """A circuit with trainable parameters: the base of models from any quantum library.
 
-    A subclass registers its parameters as ``nn.Parameter``, usually float64, and writes
-    ``expectation``, or ``forward``, or both. The library does not require this base.
+    A subclass registers its parameters as ``nn.Parameter``, usually float64, and implements
+    ``expectation``, ``forward``, or both. The library does not require this base.
     """
 
     def expectation(self, inputs: Any) -> Tensor:
@@ -30,15 +30,15 @@ class QuantumModel(Model):
             NotImplementedError: The subclass does not implement it.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} has no expectation: write the method expectation(self, inputs) "
-            "-> Tensor of real values of shape (N, number of observables), or write forward."
+            f"{type(self).__name__} has no expectation: implement expectation(self, inputs) "
+            "-> Tensor of real values of shape (N, number of observables), or override forward."
         )
 
 
 class QNN(QuantumModel):
     """A quantum neural network, whose outputs are expectation values.
 
-    A subclass writes ``expectation``; or ``forward`` alone, where that suits it better.
+    A subclass implements ``expectation``, or overrides ``forward``.
     """
 
     def forward(self, inputs: Any) -> Tensor:

@@ -37,10 +37,3 @@ def set_rate(group: dict[str, Any], rate: float | Tensor) -> None:
         group["lr"].fill_(rate)
     else:
         group["lr"] = rate
-
-
-def begin_epoch(optimizer: Any, epoch: int) -> None:
-    """Call ``optimizer.begin_epoch(epoch)`` if the optimizer has such a method."""
-    begin = getattr(optimizer, "begin_epoch", None)
-    if begin is not None:
-        begin(epoch)

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, SequentialL
 from perceptrain_core.errors import CheckpointError, ConfigError, OptionError
 from perceptrain_core.schedules.monitored import awaits_validation, no_such_metric
 from perceptrain_core.schedules.plan import PER_BATCH, SchedulerPlan, read_plan
-from perceptrain_core.schedules.rates import begin_epoch, rate_groups, set_rate
+from perceptrain_core.schedules.rates import rate_groups, set_rate
 from perceptrain_core.schedules.scheduler_state import full_state, plain_state
 
 
@@ -187,7 +187,6 @@ class Schedule:
 def _restore_initial_rates(optimizer: Optimizer) -> None:
     """Reset the rates to those before the first schedule of the optimizer."""
     groups = rate_groups(optimizer, "lr_scheduler")
-    begin_epoch(optimizer, 1)
     for group in groups:
         # With an initial_lr, torch resumes: CyclicLR would not start at its base.
         set_rate(group, group.pop("initial_lr", group["lr"]))

@@ -1,4 +1,4 @@
-"""The trainer as the modules of this room see it."""
+"""What the modules of ``training`` use of the trainer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from perceptrain_core.types import OptimizeStep
 
 
 class TrainingContext(TrainerContext, Protocol):
-    """What a fit and an evaluation use of the trainer, beside what callbacks see of it.
+    """What a fit and an evaluation use of the trainer, in addition to what callbacks use.
 
     Attributes:
         run_state: The counters and the history.

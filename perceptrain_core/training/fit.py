@@ -9,7 +9,6 @@ from torch import nn
 from perceptrain_core.callbacks.save_checkpoint import save_run
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
-from perceptrain_core.schedules.rates import begin_epoch
 from perceptrain_core.training.averages import Averages, Row, reduce_result
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
@@ -25,6 +24,7 @@ from perceptrain_core.training.resume.checkpoint_state import find_run, restore_
 from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.training.run_parts import make_parts
 from perceptrain_core.training.session import Session
+from perceptrain_core.training.steppers.base import begin_epoch
 from perceptrain_core.training.steppers.choice import make_stepper
 from perceptrain_core.training.stop_signals import StopSignals
 from perceptrain_core.types import StepResult

@@ -11,8 +11,8 @@ from torch import nn
 
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.data.device import data_to_device
 from perceptrain_core.data.position.generators import loader_random_state, set_loader_random_state
+from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.engine import Engine, make_engine
 from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.errors import TrainingError
@@ -99,7 +99,7 @@ def engine_for(config: TrainConfig) -> Engine:
     return engine
 
 
-def run_fit(
+def launch_fit(
     config: TrainConfig, engine: Engine, optimizer: Any, fit: Callable[[], FitOutcome]
 ) -> FitOutcome:
     """Run a fit in ``config.nprocs`` new processes.

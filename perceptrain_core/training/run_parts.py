@@ -18,6 +18,7 @@ from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.schedules.schedule import Schedule, make_schedule
+from perceptrain_core.training.steppers.base import begin_epoch
 from perceptrain_core.training.steppers.choice import make_scaler
 from perceptrain_core.types import LossFunction
 
@@ -136,6 +137,7 @@ def _averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:
 def _schedule(config: TrainConfig, optimizer: Any, batches: int | None) -> Schedule | None:
     if config.lr_scheduler is None:
         return None
+    begin_epoch(optimizer, 1)  # the schedule starts from the rates of the first epoch
     return make_schedule(
         config.lr_scheduler,
         optimizer,

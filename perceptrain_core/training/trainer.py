@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
@@ -20,10 +19,9 @@ from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
-from perceptrain_core.errors import DataError, TrainingError
+from perceptrain_core.errors import TrainingError
 from perceptrain_core.models.modes import training
 from perceptrain_core.optimizers.ask_tell import is_search
-from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.schedules.schedule import Schedule
 from perceptrain_core.training import resolve
 from perceptrain_core.training.averages import Row
@@ -31,7 +29,7 @@ from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluation import Evaluation, TestRows
 from perceptrain_core.training.fit import Fit
 from perceptrain_core.training.hooks import TrainerHooks
-from perceptrain_core.training.processes import FitOutcome, engine_for, run_fit
+from perceptrain_core.training.processes import FitOutcome, engine_for, launch_fit
 from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
 from perceptrain_core.training.run_folder import new_run_folder
@@ -42,6 +40,7 @@ from perceptrain_core.training.steppers.optimize_step import optimize_step as de
 from perceptrain_core.training.trials.methods import Trials
 from perceptrain_core.training.use_grad import SetUseGrad, check_use_grad
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
+from perceptrain_core.user_warnings import warn_user
 
 
 class Trainer(TrainerHooks, Trials):
@@ -90,6 +89,7 @@ class Trainer(TrainerHooks, Trials):
         RegistryError: A name is unknown, or its options do not fit.
         LossContractError: ``loss_fn`` cannot be called.
         ConfigError: The weighting does not fit.
+        DataError: ``max_batches`` is not a positive integer.
     """
 
     history = StateAttribute[History]()
@@ -108,6 +108,8 @@ class Trainer(TrainerHooks, Trials):
             optimizer, trainer.model, trainer.loss_fn
         )
     )
+
+    max_batches = PartAttribute[int | None](lambda trainer, limit: resolve.check_limit(limit))
 
     set_use_grad = SetUseGrad()
     _expects_gradients: bool | None = None
@@ -139,9 +141,6 @@ class Trainer(TrainerHooks, Trials):
         self.val_dataloader = val_dataloader
         self.test_dataloader = test_dataloader
         self.optimize_step = check_step_function(optimize_step)
-        if max_batches is not None:
-            faults = number_faults({"max_batches": max_batches}, whole=True, at_least=1)
-            refuse("Trainer", faults, DataError)
         self.max_batches = max_batches
         self._named_callbacks: dict[int, tuple[Any, Callback]] = {}
         self.callbacks = resolve.resolve_callbacks(config, self._named_callbacks)
@@ -188,10 +187,9 @@ class Trainer(TrainerHooks, Trials):
         if val_dataloader is not None:
             self.val_dataloader = val_dataloader
             if not self.config.val_every:
-                warnings.warn(
+                warn_user(
                     "Validation data were passed, but val_every=0, so nothing is validated. Set "
-                    "val_every=1 to validate after every epoch.",
-                    stacklevel=2,
+                    "val_every=1 to validate after every epoch."
                 )
         if self._session is not None:
             raise TrainingError(
@@ -331,7 +329,7 @@ class Trainer(TrainerHooks, Trials):
         sent = copy(self)
         sent._fit = None  # holds open files and running loaders
         task = partial(_fit_in_process, sent, resume)
-        outcome = run_fit(self.config, self.engine, self.optimizer, task)
+        outcome = launch_fit(self.config, self.engine, self.optimizer, task)
         fit = self._new_fit(Epochs(None), None, outcome.batches)
         outcome.load(fit.parts, self.run_state, self.train_dataloader)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf, isfinite, nan
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.user_warnings import warn_user
 from perceptrain_core.weightings.support.term_gradients import TermGradients
 
 #: The terms by name, 0-dim tensors.
@@ -128,6 +128,7 @@ class Weighting(nn.Module):
         if isinstance(new, Tensor):
             return self.replace(tuple(terms), new)
         if new is not None:
+            # Not by `replace`: on a CPU its tensor operations add up to 3% to a small step.
             like = next(iter(terms.values()))
             numbers = [self._limited(*pair) for pair in zip(terms, new, strict=True)]
             self._store(tuple(terms), like.new_tensor(numbers))
@@ -197,10 +198,9 @@ class Weighting(nn.Module):
         held = [n for n in names if n in self.weights and float(self.weights[n]) >= bound]
         if held and not self._warned:
             self._warned = True
-            warnings.warn(
+            warn_user(
                 f"The weight of {', '.join(held)} is held at max_weight={self.max_weight:g}. "
-                f"{self.advice}",
-                stacklevel=2,
+                f"{self.advice}"
             )
 
     def ratio(self, numerator: float, denominators: Sequence[float]) -> list[float]:

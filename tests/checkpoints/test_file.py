@@ -92,7 +92,7 @@ def test_full_disk_is_an_error_and_leaves_the_old_file(
         patched.setattr(where, name, failure)
         with pytest.raises(CheckpointError, match="No space left on device") as caught:
             write_file(path, {"epoch": 2})
-    assert "Earlier checkpoints are as they were" in str(caught.value)
+    assert "Earlier checkpoints are unchanged" in str(caught.value)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["a.pt"]
 

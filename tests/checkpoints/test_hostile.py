@@ -166,7 +166,7 @@ def test_something_else_under_the_name_of_a_checkpoint(tmp_path: Path, kind: str
 def test_old_one_that_cannot_be_deleted(tmp_path: Path) -> None:
     (tmp_path / "checkpoint_epoch_000001.pt").mkdir()
     path = write_file(tmp_path / "checkpoint_epoch_000002.pt", {})
-    with pytest.raises(CheckpointError, match=r"000002\.pt is written, but the old .*deleted"):
+    with pytest.raises(CheckpointError, match=r"000002\.pt was written, but the old .*deleted"):
         rotate(path, 1)
 
 

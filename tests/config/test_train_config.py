@@ -153,7 +153,7 @@ def test_all_faults_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         TrainConfig(**faults)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "TrainConfig cannot be made of this:"
+    assert lines[0] == "TrainConfig is invalid:"
     assert {line.strip().partition(":")[0] for line in lines[1:]} == set(faults)
 
 

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from perceptrain import DictDataLoader, InfiniteTensorDataset, to_dataloader
 from perceptrain.errors import DataError
-from perceptrain_core.data import Epochs, TensorLoader, as_loader
+from perceptrain_core.data import TensorLoader, as_loader, is_infinite
 
 X = torch.arange(10.0).reshape(10, 1)
 
@@ -89,39 +89,7 @@ def test_no_data(nothing: Any) -> None:
         as_loader(nothing, 4, False, "val")
 
 
-def test_epoch_of_a_finite_loader_is_all_its_batches() -> None:
-    epochs = Epochs([1, 2, 3])
-    assert [list(epochs.batches()) for _ in range(2)] == [[1, 2, 3]] * 2
-    assert epochs.count() == 3
-
-
-def test_epoch_of_an_infinite_loader_is_its_next_batch() -> None:
-    epochs = Epochs(to_dataloader(torch.arange(4), infinite=True), limit=3)
-    taken = [int(batch[0]) for _ in range(4) for batch in epochs.batches()]
-    assert sorted(taken) == [0, 1, 2, 3]
-    assert epochs.count() == 1
-
-
-def test_epoch_without_data_is_one_batch_of_nothing() -> None:
-    assert list(Epochs(None).batches()) == [None]
-    assert Epochs(None).count() == 1
-
-
-def test_epoch_has_at_most_so_many_batches() -> None:
-    assert list(Epochs([1, 2, 3], limit=2).batches()) == [1, 2]
-    assert Epochs([1, 2, 3], limit=2).count() == 2
-    assert Epochs([1, 2, 3], limit=9).count() == 3
-    assert Epochs(iter([1, 2, 3]), limit=2).count() == 2
-    assert Epochs(iter([1, 2, 3])).count() is None
-
-
-@pytest.mark.parametrize("limit", [0, -1])
-def test_limit_below_one(limit: int) -> None:
-    with pytest.raises(DataError, match=f"={limit}: .*number of at least 1, or None for all"):
-        Epochs([1], limit)
-
-
 def test_infinite_data_set_as_data() -> None:
     loader = as_loader(InfiniteTensorDataset(X), 4, True)
     assert [len(batch[0]) for batch in islice(loader, 5)] == [4] * 5
-    assert Epochs(loader).count() == 1
+    assert is_infinite(loader)

@@ -116,7 +116,7 @@ def test_collate_fn_makes_the_batches(infinite: bool) -> None:
 @pytest.mark.parametrize(
     ("tensors", "options", "message"),
     [
-        ((), {}, "No data: give at least one tensor"),
+        ((), {}, "No data: pass at least one tensor"),
         ((torch.zeros(0, 2),), {}, r"empty: shapes \(0, 2\)"),
         ((torch.zeros(3), torch.zeros(4)), {}, r"first dimension.*\(3,\), \(4,\)"),
         ((torch.tensor(1.0),), {}, "first dimension"),
@@ -126,7 +126,7 @@ def test_collate_fn_makes_the_batches(infinite: bool) -> None:
             {},
             r"one by one: to_dataloader\(\*data\)",
         ),
-        ((torch.zeros(3), 5), {}, r"got int. Options are given by their names, .*batch_size=5\)"),
+        ((torch.zeros(3), 5), {}, r"got int. Pass options by name, .*batch_size=5\)"),
         ((torch.zeros(3),), {"batch_size": 0}, "batch_size=0: .*at least 1"),
         ((torch.zeros(3),), {"batch_size": True}, "batch_size=True: .*at least 1"),
         ((torch.zeros(3),), {"batch_size": 2.0}, "batch_size=2.0: .*at least 1"),

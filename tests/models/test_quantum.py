@@ -32,5 +32,5 @@ def test_forward_alone_is_enough():
 
 
 def test_what_is_missing_is_said():
-    with pytest.raises(NotImplementedError, match="QNN has no expectation: write the method"):
+    with pytest.raises(NotImplementedError, match="QNN has no expectation: implement"):
         QNN()(torch.ones(1))

@@ -96,6 +96,7 @@ def test_adam_then_lbfgs() -> None:
         return parameter.square().sum() / 2
 
     for _ in range(2):
+        optimizer.begin_epoch(1)
         schedule = make_schedule(
             {"name": "exponential", "gamma": 0.5}, optimizer, epochs=4, steps_per_epoch=1
         )
@@ -111,8 +112,8 @@ def test_adam_then_lbfgs() -> None:
 def test_a_warm_up_begins_low_in_every_fit_of_adam_then_lbfgs() -> None:
     optimizer = AdamLBFGS([nn.Parameter(torch.ones(2))], 1, {"lr": 0.3})
     for _ in range(2):
-        make_schedule("linear", optimizer, epochs=4, steps_per_epoch=1)
         optimizer.begin_epoch(1)
+        make_schedule("linear", optimizer, epochs=4, steps_per_epoch=1)
         assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1)
         optimizer.begin_epoch(2)
 

@@ -81,7 +81,7 @@ class Lengthless(Dataset):  # type: ignore[type-arg]
         (Lengthless(), "data set Lengthless has no __len__.*or make it an IterableDataset"),
         (np.array(["a", "b"]), "cannot become a tensor"),
         (X.to_sparse(), "sparse or nested tensor cannot be cut into batches"),
-        (to_dataloader(X, Y, batch_size=50, drop_last=True), "20 rows, which fill no batch of 50"),
+        (to_dataloader(X, Y, batch_size=50, drop_last=True), "20 rows, fewer than batch_size=50"),
         (loader(ROWS, batch_size=50, drop_last=True), "20 rows, .* and drop_last=True"),
         (loader(ROWS, sampler=SubsetRandomSampler([])), "the DataLoader has length 0"),
         (Rowless(), "the Rowless has length 0"),

@@ -330,7 +330,7 @@ def test_parameters_of_the_loss_must_be_in_the_search(make: MakeTrainer, make_ne
 def test_what_does_not_fit(make: MakeTrainer, make_net: Net) -> None:
     with pytest.raises(TrainingError, match=r"searches for 5 numbers, but there are 33"):
         make(optimizer=ng.optimizers.CMA(parametrization=5, budget=10))
-    with pytest.raises(TrainingError, match="made for another model"):
+    with pytest.raises(TrainingError, match="created for another model"):
         make(optimizer=NevergradOptimizer(make_net().parameters(), "CMA"))
     with pytest.raises(TrainingError, match="or the name of one; got the class Never"):
         make(optimizer=NevergradOptimizer)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from perceptrain import WeightedLoss, registry
 from perceptrain_core.checkpoints.file import read_file, write_file
+from perceptrain_core.weightings.base import Gradients, Terms, Weighting
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "fixed": {"weights": {"a": 2.0, "b": 0.5}},
@@ -162,3 +163,27 @@ def test_float32_terms_have_float32_weights(name: str) -> None:
     loss.backward()
     assert loss.dtype is torch.float32
     assert {value.dtype for value in metrics.values()} == {torch.float32}
+
+
+class Numbers(Weighting):
+    """Return the same weights as numbers or as a tensor."""
+
+    def __init__(self, as_tensor: bool, **options: Any) -> None:
+        super().__init__(initial={"a": 2.0}, max_weight=2.5, min_weight=0.5, **options)
+        self.as_tensor = as_tensor
+
+    def target(self, terms: Terms, grads: Gradients) -> Tensor | list[float]:
+        new = [10.0, 0.01, float("nan"), 1.25]
+        return next(iter(terms.values())).new_tensor(new) if self.as_tensor else new
+
+
+@pytest.mark.filterwarnings("ignore:The weight of a")
+@pytest.mark.parametrize("momentum", [0.0, 0.75, 1.0])
+def test_numbers_and_tensors_are_smoothed_and_bounded_alike(momentum: float) -> None:
+    terms = {name: torch.ones((), dtype=torch.float64) for name in "abcd"}
+    pair = [Numbers(as_tensor, momentum=momentum) for as_tensor in (False, True)]
+    for _ in range(3):
+        first, second = (each.update(terms, lambda: None) for each in pair)  # type: ignore[arg-type, return-value]
+        assert {n: float(w) for n, w in first.items()} == pytest.approx(
+            {n: float(w) for n, w in second.items()}, rel=1e-12
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from math import inf, isinf
 from typing import Any
@@ -11,6 +10,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.schedules.monitored import awaits_validation, no_such_metric
 from perceptrain_core.types import OptimizeResult, TrainingStage
+from perceptrain_core.user_warnings import warn_user
 
 
 class MetricMonitor:
@@ -85,10 +85,9 @@ class MetricMonitor:
             UserWarning: It was never available.
         """
         if epochs and not self.seen:
-            warnings.warn(
+            warn_user(
                 f"{self.owner} has done nothing: {self.name!r} was not available at any of its "
-                f"checks up to epoch {epochs}. Choose val_every and called_every so that it is.",
-                stacklevel=2,
+                f"checks up to epoch {epochs}. Choose val_every and called_every so that it is."
             )
 
     def state_dict(self) -> dict[str, Any]:

@@ -34,12 +34,12 @@ def as_splits(data: Any) -> Splits:
     """Return the splits for the result of a data set function.
 
     Args:
-        data: Splits as they are; one tensor of rows, a tuple or list of them, or a dict of
-            points, which are all for training; one loader; or a tuple or list of two or three
+        data: ``Splits``, which are returned unchanged; a tensor of rows, a tuple or list of them,
+            a dict of points, or a loader, all for training; or a tuple or list of two or three
             loaders, for training, validation and test.
 
     Raises:
-        DataError: It is something else.
+        DataError: The data are none of these.
     """
     if isinstance(data, Splits):
         return data
@@ -62,7 +62,7 @@ def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: 
     """Set rows aside for validation and test, at random.
 
     Args:
-        splits: With tensors as training data, and nothing yet where rows are to go.
+        splits: Tensors as training data; no validation or test data.
         val_fraction: The share of the rows for validation.
         test_fraction: The share of the rows for test.
         seed: The same seed chooses the same rows.
@@ -85,7 +85,7 @@ def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: 
     if val + test >= rows or (val_fraction and not val) or (test_fraction and not test):
         raise DataError(
             f"{rows} rows cannot be split with val_fraction={val_fraction} and "
-            f"test_fraction={test_fraction}: each part needs a row at least."
+            f"test_fraction={test_fraction}: each part needs at least one row."
         )
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
     parts = torch.split(order, [rows - val - test, val, test])
@@ -94,7 +94,7 @@ def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: 
 
 
 def standardize(splits: Splits) -> Splits:
-    """Scale each input to mean 0 and deviation 1 over the training rows; constant ones to 0.
+    """Scale inputs to mean 0 and standard deviation 1 over the training rows; constants to 0.
 
     Raises:
         DataError: The data are not tensors of rows, or the inputs are not floats.
@@ -117,7 +117,7 @@ def standardize(splits: Splits) -> Splits:
 
 
 def _tensors(data: Any) -> tuple[Tensor, ...] | None:
-    """The tensors of rows, if that is what the data are."""
+    """Return the data as a tuple of tensors, or ``None`` if they are something else."""
     tensors = (data,) if isinstance(data, Tensor) else data
     return tensors if _are_tensors(tensors) else None
 

@@ -26,20 +26,20 @@ def read_table(
 
     Args:
         path: ``.csv`` (with a header line), ``.parquet`` or ``.npz`` (arrays of one length).
-        inputs: The columns that are inputs, in this order. An NPZ array of shape ``(N, d)`` gives
-            ``d`` inputs.
-        labels: The columns that are labels.
-        classes: Whether the label is a class: one column, whose values are numbered in sorted
-            order. By default it is one if its values are text, and none of them a number.
+        inputs: The input columns, in this order. An NPZ array of shape ``(N, d)`` counts as ``d``
+            inputs.
+        labels: The label columns.
+        classes: Whether the labels are classes: a single column, whose values are numbered in
+            sorted order. By default, true for a single column of text without numbers.
 
     Returns:
         Inputs of shape ``(N, inputs)``, float32; labels of shape ``(N, labels)``, float32, or
         ``(N,)``, int64, for classes.
 
     Raises:
-        DataError: There is no such file or column, it cannot be read, or a value is missing or no
-            finite number.
-        MissingDependencyError: A Parquet file without pyarrow.
+        DataError: The file or a column does not exist, the file cannot be read, or a value is
+            missing or not a finite number.
+        MissingDependencyError: The file is a Parquet file, and pyarrow is not installed.
     """
     columns = _read(path, list(dict.fromkeys([*inputs, *labels])))
     x = _stack(path, columns, inputs)
@@ -48,7 +48,7 @@ def read_table(
     if not classes:
         return torch.from_numpy(x), torch.from_numpy(_stack(path, columns, labels))
     if len(labels) != 1:
-        raise DataError(f"{path}: classes are one label, not {len(labels)}: {', '.join(labels)}.")
+        raise DataError(f"{path}: classes need a single label column, not {', '.join(labels)}.")
     return torch.from_numpy(x), torch.from_numpy(_class_numbers(path, labels[0], columns))
 
 
@@ -63,7 +63,7 @@ def _read(path: Path, names: Sequence[str]) -> Columns:
         columns = reader(path, names)
     except PerceptrainError:
         raise
-    except Exception as error:  # each format has errors of its own
+    except Exception as error:  # each format has its own errors
         raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -79,7 +79,7 @@ def _check_names(path: Path, names: Sequence[str], known: Iterable[str]) -> None
         if known.count(name) == 1:
             continue
         if name in known:
-            raise DataError(f"{path} has several columns {name!r}: give each a name of its own.")
+            raise DataError(f"{path} has several columns {name!r}: rename them.")
         close = get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known) or 'none'}."
         raise DataError(f"{path} has no column {name!r}; {hint}")
@@ -102,7 +102,7 @@ def _read_csv(path: Path, names: Sequence[str]) -> Columns:
 
 
 def _numbers(values: list[str]) -> Column:
-    """Numbers where all values are such, else text."""
+    """Return numbers if all values are numbers, else text."""
     try:
         return np.array(values, dtype=np.float64)
     except ValueError:
@@ -139,7 +139,7 @@ def _float_column(where: str, column: Column) -> NDArray[np.float32]:
         for row, value in enumerate(column.tolist(), start=1):
             if not _is_number(value):
                 raise DataError(f"{where}: {value!r} in row {row} is not a number.")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and found below
+    with np.errstate(over="ignore"):  # too large for float32: infinite, and found below
         numbers = column.reshape(len(column), -1).astype(np.float32)
     finite = np.isfinite(numbers).all(axis=1)
     if not finite.all():

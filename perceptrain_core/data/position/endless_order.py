@@ -18,15 +18,15 @@ class EndlessOrder:
 
     Args:
         rows: How many rows there are.
-        generator: Where the orders come from. If ``None``, a private one, seeded from torch's
-            default generator when the first order is drawn, which takes nothing more of that.
+        generator: Draws the orders. If ``None``, a private generator, seeded with one number from
+            torch's default generator when the first order is drawn.
         place: Where to start, from `state_dict`; at the beginning if it is empty.
 
     Attributes:
         taken: Rows used of the current order; the caller updates it.
 
     Raises:
-        DataError: The place is one among another number of rows.
+        DataError: The place was saved for a different number of rows.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class EndlessOrder:
         self._place = dict(place or {})
         if self._place.get("rows", rows) != rows:
             raise DataError(
-                f"The saved place is one among {self._place['rows']} rows, and this loader has "
-                f"{rows}. Load it into a loader of the same data."
+                f"The saved position is for data with {self._place['rows']} rows, and this loader "
+                f"has {rows}. Load it into a loader of the same data."
             )
         self._rows = rows
         self._generator = generator

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from perceptrain_core.data.support.loader_length import length_of
+
 
 def fingerprint(data: Any, name: str = "") -> dict[str, Any]:
     """Return a loader's length, rows, batch size and sampler type.
@@ -19,16 +21,9 @@ def fingerprint(data: Any, name: str = "") -> dict[str, Any]:
         return {what: value for part in parts_summary for what, value in part.items()}
     sampler = getattr(data, "sampler", None)
     summary = {
-        "batches": _length(data),
-        "rows": _length(getattr(data, "dataset", None)),
+        "batches": length_of(data),
+        "rows": length_of(getattr(data, "dataset", None)),
         "batch_size": getattr(data, "batch_size", None),
         "order": None if sampler is None else type(sampler).__name__,
     }
     return {f"{name}{what}": value for what, value in summary.items() if value is not None}
-
-
-def _length(data: Any) -> int | None:
-    try:
-        return len(data)
-    except (TypeError, NotImplementedError):
-        return None

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Where loaders, samplers and data sets hold one, or several, of their kind.
+# Attributes in which loaders, samplers and data sets hold one, or several, of their kind.
 _ONE = ("loader", "dataloader", "batch_sampler", "sampler", "dataset")
 _SEVERAL = ("dataloaders", "datasets")
 
@@ -33,7 +33,7 @@ def loader_random_state(data: Any) -> list[tuple[str, Any]]:
 def set_loader_random_state(data: Any, saved: list[tuple[str, Any]]) -> None:
     """Restore the state of a loader's own generators.
 
-    Where the loader has others than the saved ones, it is another loader, and nothing is changed.
+    If the loader has other generators, it is a different loader, and nothing is changed.
 
     Args:
         data: The loader.
@@ -49,7 +49,7 @@ def epoch_listeners(data: Any) -> list[Callable[[int], None]]:
     """Return the ``set_epoch`` methods of the parts of a loader that shuffle by epoch number.
 
     ``DistributedSampler`` and the iterable data sets of Hugging Face have a method
-    ``set_epoch``, and give the same order again and again unless it is called.
+    ``set_epoch``, and repeat the same order unless it is called.
 
     Args:
         data: A loader, or other data that a user passes.
@@ -62,10 +62,10 @@ def epoch_listeners(data: Any) -> list[Callable[[int], None]]:
 
 
 def parts_of(data: Any) -> list[Any]:
-    """The loader and all that it is made of, each once, outer ones first."""
+    """Return a loader and the objects inside it, each once, outer ones first."""
     parts: dict[int, Any] = {}
     waiting = _several(data) if isinstance(data, Mapping) else [data]
-    for part in waiting:  # which grows meanwhile
+    for part in waiting:  # which grows during the loop
         if part is None or isinstance(part, Tensor) or id(part) in parts:
             continue
         parts[id(part)] = part
@@ -125,14 +125,14 @@ def _numpy_state(generator: np.random.Generator | np.random.RandomState) -> Mapp
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists; the numbers in them may be too large for a tensor."""
+    """Convert arrays to lists, because their numbers may be too large for a tensor."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _like(template: Any, value: Any) -> Any:
-    """The lists as arrays again, where the template has them."""
+    """Convert lists back to arrays, where the template has arrays."""
     if isinstance(template, Mapping):
         return {key: _like(item, value[key]) for key, item in template.items()}
     return np.asarray(value, dtype=template.dtype) if isinstance(template, np.ndarray) else value

@@ -15,9 +15,10 @@ from perceptrain_core.types import Loader
 class ReplayedIterator:
     """Iterate over an endless loader and count its batches, to restore the position later.
 
-    The place is found by going over the loader from its start. So the random numbers of torch that
-    it draws are its own, from one seed that is taken of torch's default generator at its first
-    batch, and do not depend on what others draw meanwhile; those of Python and NumPy are not.
+    A position is restored by iterating over the loader again from its start. The loader must
+    therefore draw the same random numbers again: torch's come from a private state, seeded with one
+    number from torch's default generator at the first batch. Those of Python and NumPy are not
+    reproduced.
 
     Args:
         loader: The loader.
@@ -31,7 +32,7 @@ class ReplayedIterator:
         self._loader = loader
         self._batches: Iterator[Any] | None = None
         self._start: dict[str, Any] = {}
-        self._own: Tensor  # where the random numbers of the loader stand
+        self._own: Tensor  # the random state of the loader
         self._taken = 0
         if place:
             set_loader_random_state(loader, place["generators"])

@@ -1,4 +1,4 @@
-"""Workers that stay from epoch to epoch, whose start draws from the random generators once."""
+"""Persistent workers of a loader; starting them draws a random number."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def workers_started(data: Any) -> list[bool]:
 
 
 def start_workers(data: Any, started: list[bool]) -> None:
-    """Start those workers that had been started, and stop the others.
+    """Start the workers that had been started, and stop the others.
 
-    A loader draws their seed when it starts them and never again, so with other workers it would
-    draw another number at its next epoch. What they draw themselves is not put back.
+    A loader draws a seed for its workers when it starts them, and not again. So that its next epoch
+    draws as many random numbers as in the saved run, its workers must be in the same state. The
+    random state inside the workers is not restored.
 
     Args:
         data: The loader.

@@ -5,12 +5,12 @@ Torch computes a number for any of them, and trains on nonsense.
 
 from __future__ import annotations
 
-import warnings
 from math import inf
 
 from torch import Tensor
 
 from perceptrain_core.errors import ConfigError, DataError
+from perceptrain_core.user_warnings import warn_user
 from perceptrain_core.value_checks import check_range, values_are_checked
 
 _TOLERANCE = 1e-2  # of sums of probabilities, which may be in half precision
@@ -111,10 +111,9 @@ def check_classes(outputs: Tensor, labels: Tensor) -> None:
             "or use mse for numbers."
         )
     if outputs.shape[dim] > 1 and _are_probabilities(outputs.detach(), dim):
-        warnings.warn(
+        warn_user(
             "The model's outputs add up to 1, as probabilities do; cross_entropy expects logits. "
             "Leave out the model's softmax, or training will be slow.",
-            stacklevel=2,
         )
 
 

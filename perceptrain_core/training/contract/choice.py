@@ -55,6 +55,6 @@ def require_optimizer(optimizer: Any) -> None:
     """
     if optimizer is None:
         raise TrainingError(
-            "Training needs an optimizer, and this trainer was made with None: pass one, e.g. "
+            "Training needs an optimizer, and this trainer has optimizer=None: pass one, e.g. "
             "Trainer(model, Adam(model.parameters(), lr=1e-3), config)."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from perceptrain_core.errors import LossContractError
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.tensors import describe, graph_nodes
+from perceptrain_core.user_warnings import warn_user
 
 _CONTRACT = "a loss is called as loss_fn(batch, model) and returns (loss, metrics)"
 
@@ -109,11 +109,10 @@ def warn_of_untrained(loss: Tensor, model: nn.Module, loss_fn: Any, optimizer: A
     lost = untrained(loss, model, loss_fn, parameters_of(optimizer))
     if lost:
         shapes = ", ".join(str(tuple(p.shape)) for p in lost)
-        warnings.warn(
+        warn_user(
             f"The loss depends on {len(lost)} untrained parameter(s), of shape {shapes}: "
             "neither the model nor the optimizer has them. Make each an attribute of the model, "
-            "model.k = k, before creating the optimizer, or pass it to the optimizer.",
-            stacklevel=2,
+            "model.k = k, before creating the optimizer, or pass it to the optimizer."
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.errors import NonFiniteLossError
 from perceptrain_core.models.parameters import nonfinite_parameter
+from perceptrain_core.user_warnings import warn_user
 
 
 def find_nonfinite(loss: Tensor, metrics: dict[str, Any]) -> str:
@@ -52,10 +52,9 @@ def report_skipped(skipped: int, batches: int, epoch: int, model: nn.Module) -> 
             f"The loss was NaN or infinite in all {batches} batches of epoch {epoch}, so all were "
             f"skipped. {ruined or 'Check the data, or lower the learning rate.'}"
         )
-    warnings.warn(
+    warn_user(
         f"Epoch {epoch}: {skipped} of {batches} batches had a loss that was NaN or infinite, and "
-        f"were skipped. {ruined}".rstrip(),
-        stacklevel=2,
+        f"were skipped. {ruined}".rstrip()
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
+
+from perceptrain_core.user_warnings import warn_user
 
 
 def warn_of_split_batches(loss_fn: Any, accumulate: int, world_size: int) -> None:
@@ -22,18 +23,16 @@ def warn_of_split_batches(loss_fn: Any, accumulate: int, world_size: int) -> Non
         return
     name = getattr(loss, "__name__", type(loss).__name__)
     if accumulate > 1:
-        warnings.warn(
+        warn_user(
             f"{name} compares the rows of a batch with each other, and accumulate={accumulate} "
             "splits a step into batches that are compared one by one: this is another loss than "
             "that of one large batch. Use a larger batch_size instead.",
-            stacklevel=2,
         )
     if world_size > 1 and not getattr(loss, "gather", False):
         gather = " Its option gather=True compares them all." if hasattr(loss, "gather") else ""
-        warnings.warn(
+        warn_user(
             f"{name} compares the rows of a batch with each other, and each of the {world_size} "
             f"processes only has its own: this is another loss than that of one process.{gather}",
-            stacklevel=2,
         )
 
 

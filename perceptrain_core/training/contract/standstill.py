@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from perceptrain_core.parameters import parameters_of
+from perceptrain_core.user_warnings import warn_user
 
 _ENOUGH = 9  # checks in a row: ten looks
 
@@ -83,7 +83,7 @@ class StandstillWatch:
 
     def _warn(self, message: str) -> None:
         self._parameters = []  # once
-        warnings.warn(message, stacklevel=2)
+        warn_user(message)
 
 
 def _check_after(step: int) -> int:

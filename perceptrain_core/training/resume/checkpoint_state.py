@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -35,6 +34,7 @@ from perceptrain_core.training.resume.compatibility import (
 from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.training.run_parts import OPTIONAL_PARTS, RunParts
 from perceptrain_core.training.run_state import RunState
+from perceptrain_core.user_warnings import warn_user
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -143,10 +143,11 @@ def restore_trained(parts: RunParts, state: RunState, path: Path, saved: dict[st
     state.history = History(saved["history"])
 
 
-def _refuse_missing(path: Path, names: Iterable[str]) -> None:
-    for name in names:
+def _refuse_missing(path: Path, names: Container[str]) -> None:
+    missing = [part for name, part in OPTIONAL_PARTS.items() if name in names]
+    if missing:
         raise CheckpointError(
-            f"{path} holds the state of {OPTIONAL_PARTS[name]}, which this run does not have: "
+            f"{path} holds the state of {' and '.join(missing)}, which this run does not have: "
             "resume with the loss and settings that the run was started with, or start a new run "
             "from its weights with load_checkpoint."
         )
@@ -211,7 +212,7 @@ def _read_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dic
     folder = newest_run_folder(config)
     found = read_newest(folder)
     if found is None:
-        warnings.warn(f"Nothing to resume: no checkpoint in {folder}. Starting.", stacklevel=4)
+        warn_user(f"Nothing to resume: no checkpoint in {folder}. Starting.")
     return found
 
 

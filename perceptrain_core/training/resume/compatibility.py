@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION
 from perceptrain_core.training.resume.data_position import DataPosition
+from perceptrain_core.user_warnings import warn_user
 
 #: The parts that every run has; others may be added on resuming.
 _PARTS = ("model", "loss", "optimizer", "weighting")
@@ -156,4 +156,4 @@ def _changed(then: Mapping[str, Any], now: Mapping[str, Any], names: Iterable[st
 
 def _warn(path: Path, what: str, lines: list[str]) -> None:
     if lines:
-        warnings.warn(f"{path.name} {what}; {'; '.join(lines)}.", stacklevel=5)
+        warn_user(f"{path.name} {what}; {'; '.join(lines)}.")

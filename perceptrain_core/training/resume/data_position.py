@@ -8,7 +8,6 @@ from typing import Any
 
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.data import DictDataLoader, Epochs
-from perceptrain_core.data.loaders import is_infinite
 from perceptrain_core.data.position.fingerprint import fingerprint
 from perceptrain_core.data.position.generators import (
     epoch_listeners,
@@ -16,6 +15,7 @@ from perceptrain_core.data.position.generators import (
     set_loader_random_state,
 )
 from perceptrain_core.data.position.workers import start_workers, workers_started
+from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.errors import CheckpointError
 
 

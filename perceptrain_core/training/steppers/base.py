@@ -63,3 +63,10 @@ def begin_step(loss_fn: Any) -> None:
     begin = getattr(loss_fn, "begin_step", None)
     if begin is not None:
         begin()
+
+
+def begin_epoch(optimizer: Any, epoch: int) -> None:
+    """Call ``optimizer.begin_epoch(epoch)``, if the optimizer has it, before an epoch."""
+    begin = getattr(optimizer, "begin_epoch", None)
+    if begin is not None:
+        begin(epoch)

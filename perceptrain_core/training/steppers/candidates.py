@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import nan
@@ -12,13 +11,14 @@ import torch
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.data.device import data_to_device
+from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.errors import ConfigError
 from perceptrain_core.optimizers.ask_tell import AskTell, write_vector
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, begin_step
 from perceptrain_core.training.steppers.custom import CustomStepper
-from perceptrain_core.types import LossFunction, OptimizeStep, SkipBatch, StepResult
+from perceptrain_core.types import LossFunction, SkipBatch, StepResult
+from perceptrain_core.user_warnings import warn_user
 
 #: Settings that only mean something for gradient-based training.
 _GRADIENT_SETTINGS = ("accumulate", "ema", "grad_clip", "grad_clip_value", "lr_scheduler")
@@ -61,10 +61,8 @@ class CandidateStepper(CustomStepper):
     """Try one candidate on the batch of each step.
 
     Args:
-        function: Tries a candidate; called like `ask_tell_step`.
+        function: Tries a candidate: `ask_tell_step`, or a user's function called like it.
     """
-
-    function: OptimizeStep = ask_tell_step
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Try a candidate; if its batch is skipped, it ranks last."""
@@ -90,10 +88,9 @@ class CandidateStepper(CustomStepper):
     def report_skipped(self, skipped: int, batches: int, epoch: int) -> None:
         """Warn if no candidate had a finite loss; once there is one, bad ones are expected."""
         if self.optimizer.best is None:
-            warnings.warn(
+            warn_user(
                 f"Epoch {epoch}: no candidate so far has a finite loss. Check the data, and where "
-                "the search starts.",
-                stacklevel=2,
+                "the search starts."
             )
 
 

@@ -13,7 +13,7 @@ from perceptrain_core.engine import Engine
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.training.steppers.base import Stepper
-from perceptrain_core.training.steppers.candidates import CandidateStepper
+from perceptrain_core.training.steppers.candidates import CandidateStepper, ask_tell_step
 from perceptrain_core.training.steppers.closures import may_need_closure, needs_closure
 from perceptrain_core.training.steppers.custom import CustomStepper
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
@@ -47,7 +47,8 @@ def make_stepper(
     """
     parts = model, optimizer, loss_fn, engine.device, engine.dtype
     if is_search(optimizer):
-        return CandidateStepper(*parts) if step is optimize_step else CandidateStepper(*parts, step)
+        function = ask_tell_step if step is optimize_step else step
+        return CandidateStepper(*parts, function=function)
     clips = config.grad_clip is not None or config.grad_clip_value is not None
     if clips and not hasattr(optimizer, "needs_closure") and needs_closure(optimizer):
         raise TrainingError(
@@ -65,7 +66,7 @@ def make_stepper(
             "accumulate, grad_clip, grad_clip_value and fp16 only work with the built-in "
             "optimize_step; implement them in your own, or leave out one or the other."
         )
-    return CustomStepper(*parts, step)
+    return CustomStepper(*parts, function=step)
 
 
 def make_scaler(config: TrainConfig, optimizer: Any, device: torch.device) -> GradScaler | None:

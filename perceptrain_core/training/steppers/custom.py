@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
-from perceptrain_core.training.steppers.optimize_step import optimize_step
 from perceptrain_core.types import OptimizeStep, SkipBatch
 
 _SIGNATURE = "optimize_step(model, optimizer, loss_fn, xs, device=None, dtype=None)"
@@ -26,7 +25,7 @@ class CustomStepper(Stepper):
             the loss and the metrics.
     """
 
-    function: OptimizeStep = optimize_step
+    function: OptimizeStep = field(kw_only=True)
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Call the function, and check and detach what it returns.

@@ -11,7 +11,7 @@ from torch.amp import GradScaler
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim import Optimizer
 
-from perceptrain_core.data.device import data_to_device
+from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
 from perceptrain_core.training.steppers.closures import needs_closure, step_or_undo

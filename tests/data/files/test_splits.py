@@ -95,7 +95,7 @@ def test_the_parts_are_a_partition(rows, val, test, seed):
     sizes = round(rows * val), round(rows * test)
     fit = sum(sizes) < rows and (sizes[0] or not val) and (sizes[1] or not test)
     if not fit:
-        with pytest.raises(DataError, match=f"{rows} rows cannot be split .* a row at least"):
+        with pytest.raises(DataError, match=f"{rows} rows cannot be split .* at least one row"):
             split_rows(Splits(table(rows)), val, test, seed)
         return
     splits = split_rows(Splits(table(rows)), val, test, seed)

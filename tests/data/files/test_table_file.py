@@ -70,7 +70,7 @@ def test_numbers_are_classes_only_if_asked_for(csv):
     path = csv("x,y\n1,5\n2,3\n3,5\n")
     assert read_table(path, ["x"], ["y"])[1].tolist() == [[5], [3], [5]]
     assert read_table(path, ["x"], ["y"], classes=True)[1].tolist() == [1, 0, 1]
-    with pytest.raises(DataError, match="classes are one label, not 2: x, y"):
+    with pytest.raises(DataError, match="classes need a single label column, not x, y"):
         read_table(path, ["x"], ["x", "y"], classes=True)
 
 

@@ -161,7 +161,7 @@ def test_nothing_of_the_default_generator_is_taken_to_go_on() -> None:
 def test_a_place_among_other_rows() -> None:
     loader = endless(5, 2)
     next(iter(loader))
-    with pytest.raises(DataError, match="one among 5 rows, and this loader has 6"):
+    with pytest.raises(DataError, match="data with 5 rows, and this loader has 6"):
         endless(6, 2).load_state_dict(loader.state_dict())
 
 
@@ -192,7 +192,8 @@ def test_dict_of_loaders_goes_on_from_their_places(finite: bool) -> None:
         other.load_state_dict(state)
         assert [go(other), go(other)] == expected
     with pytest.raises(
-        DataError, match=r"places are of the loaders a.*those with a place here are"
+        DataError,
+        match="belong to the loaders a; here the loaders with a position are a, b",
     ):
         make().load_state_dict({"a": state["a"]})
 
@@ -231,5 +232,5 @@ def test_an_endless_loader_that_ends_before_its_place() -> None:
 
     loader = DictDataLoader({"a": [1, 2, 3], "b": Ending(4)})
     list(loader)
-    with pytest.raises(DataError, match="'b' has fewer batches than the 3 that had been taken"):
+    with pytest.raises(DataError, match="'b' has fewer batches than the 3 that were used"):
         DictDataLoader({"a": [1, 2, 3], "b": Ending(2)}).load_state_dict(loader.state_dict())

@@ -122,6 +122,13 @@ def test_average_come_or_gone(make_trainer: MakeTrainer, first: float | None) ->
     refused(make_trainer(ema=0.9 if first is None else None), message)
 
 
+def test_all_parts_that_are_missing_are_named(make_trainer: MakeTrainer) -> None:
+    make_trainer(checkpoint_every=1, ema=0.9, lr_scheduler="cosine_annealing").fit()
+    refused(
+        make_trainer(), r"state of an averaged model \(ema\) and a learning-rate scheduler, which"
+    )
+
+
 def test_loss_with_a_state_and_without(make_trainer: MakeTrainer) -> None:
     make_trainer(Weighing(), checkpoint_every=1).fit()
     with pytest.warns(UserWarning, match="loss: Weighing then, Stubborn now"):

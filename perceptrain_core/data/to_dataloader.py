@@ -1,10 +1,8 @@
-"""Create a loader from tensors, and ask a loader for its length."""
+"""Create a loader from tensors in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count, cycle, repeat
-from operator import length_hint
 from typing import Any
 
 import torch
@@ -13,7 +11,6 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from perceptrain_core.data.infinite import InfiniteTensorDataset
 from perceptrain_core.data.tensor_loader import TensorLoader
-from perceptrain_core.types import Loader
 
 
 def to_dataloader(
@@ -66,26 +63,3 @@ def to_dataloader(
         generator=generator,
         collate_fn=collate_fn,
     )
-
-
-def is_infinite(loader: Loader | None) -> bool:
-    """Whether a loader declares that it never ends, so that one step is one epoch.
-
-    True for a loader, or a data set in it, with a true attribute ``infinite``, and for
-    ``itertools.cycle``, ``count`` and endless ``repeat``.
-    """
-    if getattr(loader, "infinite", False):
-        return True
-    if getattr(getattr(loader, "dataset", None), "infinite", False):
-        return True
-    if isinstance(loader, repeat):
-        return length_hint(loader, -1) < 0
-    return isinstance(loader, (cycle, count))
-
-
-def length_of(data: Any) -> int | None:
-    """Return the length of a loader or data set, or ``None`` if it has none."""
-    try:
-        return len(data)
-    except (TypeError, NotImplementedError):
-        return None

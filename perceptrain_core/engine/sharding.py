@@ -17,14 +17,14 @@ from torch.utils.data import (
 )
 
 from perceptrain_core.data.dict_loader import DictDataLoader
-from perceptrain_core.data.loaders import is_infinite
+from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.types import Loader
 
 #: Draws a number from a generator (``None`` is torch's own), the same in all processes.
 Draw: TypeAlias = Callable[[torch.Generator | None], int]
 
-# What a DataLoader is made of, apart from the order of its rows.
+# The arguments of a DataLoader, apart from the order of its rows.
 _SETTINGS = (
     *("num_workers", "collate_fn", "pin_memory", "timeout", "worker_init_fn", "generator"),
     *("multiprocessing_context", "prefetch_factor", "persistent_workers"),
@@ -32,22 +32,23 @@ _SETTINGS = (
 
 
 def shard_loader(loader: Loader, rank: int, world_size: int, even: bool, draw: Draw) -> Loader:
-    """Return the share of a process; all processes have to iterate at the same time.
+    """Return the share of a process; all processes must iterate at the same time.
 
-    In training all shares have the same number of batches: rows are dealt out where a loader shows
-    what they are, and a few come twice where they do not divide evenly. Else whole batches are. In
-    a validation whole batches are dealt out always, each to one process.
+    In training, all shares have the same number of batches. The rows are distributed if they can be
+    read from the loader, otherwise whole batches. If they cannot be shared evenly, a few are
+    repeated, or with ``drop_last`` left out. In validation, whole batches are distributed, each to
+    exactly one process.
 
     Args:
-        loader: A loader, the same in all processes. One whose rows a ``DistributedSampler``
-            chooses comes back with the order made new at each pass.
-        rank: The number of this process, from 0.
+        loader: A loader, the same in all processes. If it uses a ``DistributedSampler``, that
+            sampler is kept, and gets a new order in each pass.
+        rank: The rank of this process, counted from 0.
         world_size: The number of processes.
-        even: Whether all need the same number of batches: in training.
-        draw: Where the random order of a pass comes from.
+        even: Whether all shares must have the same number of batches, as in training.
+        draw: Draws the seed of the random order of a pass.
     """
     if type(loader) is DictDataLoader:
-        # In a validation the parts stay side by side as they are, and whole batches are dealt out.
+        # In validation the loaders stay whole, and their dicts of batches are distributed.
         place = (rank, world_size) if even else (0, 1)
         parts = loader.dataloaders.items()
         shares = DictDataLoader({n: shard_loader(p, *place, True, draw) for n, p in parts})
@@ -69,7 +70,7 @@ def shard_loader(loader: Loader, rank: int, world_size: int, even: bool, draw: D
 def _knows_its_rows(loader: DataLoader[Any]) -> bool:
     if is_infinite(loader) or isinstance(loader.dataset, IterableDataset):
         return False
-    # A subclass may make its batches in another way.
+    # A subclass may build its batches in another way.
     known = type(loader) in (DataLoader, TensorLoader)
     return known and (hasattr(loader.batch_sampler, "__len__") or _has_plain_order(loader))
 
@@ -77,7 +78,7 @@ def _knows_its_rows(loader: DataLoader[Any]) -> bool:
 def _has_plain_order(loader: DataLoader[Any]) -> bool:
     sampler: Any = loader.sampler
     if loader.batch_sampler is not None and loader.batch_size is None:
-        return False  # the batches are of a user's own making
+        return False  # a batch sampler of the user
     if isinstance(loader, TensorLoader) or type(sampler) is SequentialSampler:
         return True
     rows = len(loader.dataset)  # type: ignore[arg-type]
@@ -129,7 +130,7 @@ class _Reordered:
 
 
 class _DealtBatches(Sampler[list[int]]):
-    """The share of the batches that a batch sampler makes; no row of the others is loaded."""
+    """The share of the batches of a batch sampler; rows of other shares are never loaded."""
 
     def __init__(self, batches: Any, rank: int, world_size: int, even: bool) -> None:
         self.batches = batches
@@ -140,7 +141,7 @@ class _DealtBatches(Sampler[list[int]]):
         self._seed = seed
 
     def __iter__(self) -> Iterator[list[int]]:
-        # All processes have to agree on the order, and each has random numbers of its own.
+        # All processes must use the same order, but their random states differ.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
             order = list(self.batches)
@@ -167,7 +168,7 @@ class _Dealt:
 
 
 def _deal(batches: Any, rank: int, world_size: int, even: bool) -> Iterator[Any]:
-    """Take a batch of each round; in a last round that is not full, batches are shared."""
+    """Yield one batch of each round; if the last round is not full, its batches are repeated."""
     stream = iter(batches)
     while round_ := list(islice(stream, world_size)):
         if rank < len(round_):

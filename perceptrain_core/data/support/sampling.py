@@ -15,10 +15,10 @@ ProbaDist: TypeAlias = Callable[[int], Tensor] | Distribution
 
 
 def check_proba_dist(proba_dist: Any) -> None:
-    """Refuse what no points can be drawn from.
+    """Check that points can be drawn from an object.
 
     Raises:
-        DataError: It is neither a function nor a distribution of torch.
+        DataError: The object is neither a function nor a distribution of torch.
     """
     if not callable(proba_dist) and not isinstance(proba_dist, Distribution):
         raise DataError(
@@ -31,8 +31,8 @@ def draw_points(proba_dist: ProbaDist, n: int) -> Tensor:
     """Draw points.
 
     Args:
-        proba_dist: A function ``n -> points``, or a distribution of torch; one of numbers gives
-            points of one coordinate.
+        proba_dist: A function ``n -> points``, or a distribution of torch; a distribution of
+            numbers returns points with one coordinate.
         n: How many, at least 1.
 
     Returns:

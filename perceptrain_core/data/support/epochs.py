@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from perceptrain_core.data.loaders import is_infinite, length_of
+from perceptrain_core.data.support.loader_length import is_infinite, length_of
 from perceptrain_core.errors import DataError
-from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.types import Loader
 
 
@@ -20,20 +19,14 @@ class Epochs:
 
     Args:
         loader: The loader, or ``None``.
-        limit: The maximum number of batches in each epoch.
+        limit: The maximum number of batches in each epoch, at least 1; all if ``None``.
         per_step: The number of batches in a step.
 
     Attributes:
         endless: Whether the loader is infinite.
-
-    Raises:
-        DataError: The limit is below 1.
     """
 
     def __init__(self, loader: Loader | None, limit: int | None = None, per_step: int = 1) -> None:
-        if limit is not None:
-            faults = number_faults({"max_batches": limit}, whole=True, at_least=1)
-            refuse("Epochs", [f"{fault}, or None for all" for fault in faults], DataError)
         self.loader: Loader = (None,) if loader is None else loader
         self.endless = is_infinite(loader)
         self._limit = per_step if self.endless else limit

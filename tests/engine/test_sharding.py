@@ -24,7 +24,7 @@ from torch.utils.data import (
 )
 
 from perceptrain.data import DictDataLoader, InfiniteTensorDataset, to_dataloader
-from perceptrain_core.data.sharding import shard_loader
+from perceptrain_core.engine.sharding import shard_loader
 
 ROWS = torch.arange(24.0).reshape(-1, 1)
 

@@ -1,0 +1,1 @@
+"""What several loaders and data sets share: none of these modules is one itself."""
