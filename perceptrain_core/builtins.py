@@ -5,6 +5,8 @@ It is loaded like any other plugin. It imports no torch: targets are imported on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from perceptrain_core.registry import Spec, hookimpl
 
 _PAIR = "Batch: (inputs, labels)."
@@ -69,21 +71,25 @@ def perceptrain_losses() -> list[Spec]:
     ]
 
 
+def _specs(folder: str, summaries: Mapping[str, str]) -> list[Spec]:
+    """Make a spec for each ``"name:Class"``, the class in the file NAME.py of the folder."""
+    module = f"perceptrain_core.{folder}"
+    return [
+        Spec(target.partition(":")[0], f"{module}.{target}", summary)
+        for target, summary in summaries.items()
+    ]
+
+
 @hookimpl
 def perceptrain_models() -> list[Spec]:
     """Offer the built-in models."""
-    return [
-        Spec(
-            "ffnn",
-            "perceptrain_core.models.ffnn:FFNN",
-            "Feed-forward network: dense layers with an activation between them.",
-        ),
-        Spec(
-            "pinn",
-            "perceptrain_core.models.pinn:PINN",
-            "Physics-informed network: a dict of points in, a dict of residuals out.",
-        ),
-    ]
+    return _specs(
+        "models",
+        {
+            "ffnn:FFNN": "Feed-forward network: dense layers with an activation between them.",
+            "pinn:PINN": "Physics-informed network: a dict of points in, a dict of residuals out.",
+        },
+    )
 
 
 def _search(name: str, summary: str) -> Spec:
@@ -107,59 +113,36 @@ def _searches() -> list[Spec]:
     ]
 
 
-def _weighting(name: str, target: str, summary: str) -> Spec:
-    return Spec(name, f"perceptrain_core.weightings.{name}:{target}", summary)
-
-
 @hookimpl
 def perceptrain_weightings() -> list[Spec]:
     """Offer the built-in weightings of loss terms."""
-    return [
-        _weighting("fixed", "Fixed", "Constant weights."),
-        _weighting(
-            "grad_weighted",
-            "GradWeighted",
-            "Learning-rate annealing: gradients balanced with a fixed term (arXiv 2001.04536).",
-        ),
-        _weighting(
-            "grad_norm_balance",
-            "GradNormBalance",
-            "Weights inversely proportional to gradient norms (arXiv 2308.08468).",
-        ),
-        _weighting(
-            "gradnorm",
-            "GradNorm",
-            "GradNorm: weights trained to balance the terms' training rates (arXiv 1711.02257).",
-        ),
-        _weighting(
-            "ntk", "NTK", "Weights from the traces of neural tangent kernels (arXiv 2007.14527)."
-        ),
-        _weighting(
-            "relobralo",
-            "ReLoBRaLo",
-            "Relative loss balancing: slow terms get more weight (arXiv 2110.09813).",
-        ),
-        _weighting(
-            "softadapt",
-            "SoftAdapt",
-            "Softmax of the change of each term since the last update (arXiv 1912.12355).",
-        ),
-        _weighting(
-            "dwa",
-            "DWA",
-            "Dynamic weight average: softmax of ratios of averages (arXiv 1803.10704).",
-        ),
-        _weighting(
-            "uncertainty",
-            "Uncertainty",
-            "Weights from a learned variance of each term (arXiv 1705.07115).",
-        ),
-        _weighting(
-            "random",
-            "RandomWeighting",
-            "Random weights, redrawn at each update (arXiv 2111.10603).",
-        ),
-    ]
+    return _specs(
+        "weightings",
+        {
+            "fixed:Fixed": "Constant weights.",
+            "grad_weighted:GradWeighted": (
+                "Learning-rate annealing: gradients balanced with a fixed term (arXiv 2001.04536)."
+            ),
+            "grad_norm_balance:GradNormBalance": (
+                "Weights inversely proportional to gradient norms (arXiv 2308.08468)."
+            ),
+            "gradnorm:GradNorm": (
+                "GradNorm: weights trained to balance the terms' training rates (arXiv 1711.02257)."
+            ),
+            "ntk:NTK": "Weights from the traces of neural tangent kernels (arXiv 2007.14527).",
+            "relobralo:ReLoBRaLo": (
+                "Relative loss balancing: slow terms get more weight (arXiv 2110.09813)."
+            ),
+            "softadapt:SoftAdapt": (
+                "Softmax of the change of each term since the last update (arXiv 1912.12355)."
+            ),
+            "dwa:DWA": "Dynamic weight average: softmax of ratios of averages (arXiv 1803.10704).",
+            "uncertainty:Uncertainty": (
+                "Weights from a learned variance of each term (arXiv 1705.07115)."
+            ),
+            "random:RandomWeighting": "Random weights, redrawn at each update (arXiv 2111.10603).",
+        },
+    )
 
 
 @hookimpl
@@ -207,107 +190,63 @@ def perceptrain_optimizers() -> list[Spec]:
 @hookimpl
 def perceptrain_callbacks() -> list[Spec]:
     """Offer the built-in callbacks."""
-    return [
-        Spec(
-            "print_metrics",
-            "perceptrain_core.callbacks.print_metrics:PrintMetrics",
-            "Print the loss and the metrics.",
-        ),
-        Spec(
-            "r3_sampling",
-            "perceptrain_core.callbacks.r3_sampling:R3Sampling",
-            "Resample the points of an R3Dataset with small residuals (arXiv 2207.02338).",
-        ),
-        Spec(
-            "write_metrics",
-            "perceptrain_core.callbacks.write_metrics:WriteMetrics",
-            "Log the loss and the metrics to the tracker.",
-        ),
-        Spec(
-            "save_checkpoint",
-            "perceptrain_core.callbacks.save_checkpoint:SaveCheckpoint",
-            "Save a checkpoint of the run.",
-        ),
-        Spec(
-            "save_best_checkpoint",
-            "perceptrain_core.callbacks.save_best_checkpoint:SaveBestCheckpoint",
-            "Save a checkpoint whenever validation improves.",
-        ),
-        Spec(
-            "write_plots",
-            "perceptrain_core.callbacks.write_plots:WritePlots",
-            "Log the figures of config.plotting_functions to the tracker.",
-        ),
-        Spec(
-            "live_plot_metrics",
-            "perceptrain_core.callbacks.live_plot_metrics:LivePlotMetrics",
-            "Plot metrics during training, in a notebook or to live.png.",
-        ),
-        Spec(
-            "early_stopping",
-            "perceptrain_core.callbacks.early_stopping:EarlyStopping",
-            "Stop training when a metric stops improving.",
-        ),
-        Spec(
-            "lr_scheduler_step_decay",
-            "perceptrain_core.callbacks.lr_scheduler_step_decay:LRSchedulerStepDecay",
-            "Multiply the learning rate by a factor at regular intervals.",
-        ),
-        Spec(
-            "lr_scheduler_cyclic",
-            "perceptrain_core.callbacks.lr_scheduler_cyclic:LRSchedulerCyclic",
-            "Cycle the learning rate between two values.",
-        ),
-        Spec(
-            "lr_scheduler_cosine_annealing",
-            "perceptrain_core.callbacks.lr_scheduler_cosine_annealing:LRSchedulerCosineAnnealing",
-            "Decrease the learning rate along half a cosine.",
-        ),
-        Spec(
-            "lr_scheduler_reduce_on_plateau",
-            "perceptrain_core.callbacks.lr_scheduler_reduce_on_plateau:LRSchedulerReduceOnPlateau",
-            "Reduce the learning rate when a metric stops improving.",
-        ),
-        Spec(
-            "gradient_monitoring",
-            "perceptrain_core.callbacks.gradient_monitoring:GradientMonitoring",
-            "Log gradient statistics of every parameter to the tracker.",
-        ),
-        Spec(
-            "log_hyperparameters",
-            "perceptrain_core.callbacks.log_hyperparameters:LogHyperparameters",
-            "Log hyperparameters to the tracker.",
-        ),
-        Spec(
-            "log_model_tracker",
-            "perceptrain_core.callbacks.log_model_tracker:LogModelTracker",
-            "Log the model to the tracker.",
-        ),
-        Spec(
-            "load_checkpoint",
-            "perceptrain_core.callbacks.load_checkpoint:LoadCheckpoint",
-            "Load the model and the optimizer from a checkpoint before training.",
-        ),
-    ]
+    return _specs(
+        "callbacks",
+        {
+            "print_metrics:PrintMetrics": "Print the loss and the metrics.",
+            "r3_sampling:R3Sampling": (
+                "Resample the points of an R3Dataset with small residuals (arXiv 2207.02338)."
+            ),
+            "write_metrics:WriteMetrics": "Log the loss and the metrics to the tracker.",
+            "save_checkpoint:SaveCheckpoint": "Save a checkpoint of the run.",
+            "save_best_checkpoint:SaveBestCheckpoint": (
+                "Save a checkpoint whenever validation improves."
+            ),
+            "write_plots:WritePlots": (
+                "Log the figures of config.plotting_functions to the tracker."
+            ),
+            "live_plot_metrics:LivePlotMetrics": (
+                "Plot metrics during training, in a notebook or to live.png."
+            ),
+            "early_stopping:EarlyStopping": "Stop training when a metric stops improving.",
+            "lr_scheduler_step_decay:LRSchedulerStepDecay": (
+                "Multiply the learning rate by a factor at regular intervals."
+            ),
+            "lr_scheduler_cyclic:LRSchedulerCyclic": "Cycle the learning rate between two values.",
+            "lr_scheduler_cosine_annealing:LRSchedulerCosineAnnealing": (
+                "Decrease the learning rate along half a cosine."
+            ),
+            "lr_scheduler_reduce_on_plateau:LRSchedulerReduceOnPlateau": (
+                "Reduce the learning rate when a metric stops improving."
+            ),
+            "gradient_monitoring:GradientMonitoring": (
+                "Log gradient statistics of every parameter to the tracker."
+            ),
+            "log_hyperparameters:LogHyperparameters": "Log hyperparameters to the tracker.",
+            "log_model_tracker:LogModelTracker": "Log the model to the tracker.",
+            "load_checkpoint:LoadCheckpoint": (
+                "Load the model and the optimizer from a checkpoint before training."
+            ),
+        },
+    )
 
 
 @hookimpl
 def perceptrain_trackers() -> list[Spec]:
     """Offer the built-in trackers."""
-    return [
-        Spec("csv", "perceptrain_core.trackers.csv:CSVTracker", "Write metrics to a CSV file."),
-        Spec(
-            "mlflow",
-            "perceptrain_core.trackers.mlflow:MLflowTracker",
-            "Log to MLflow, in a local SQLite store or on a server (extra: mlflow).",
-        ),
-        Spec("none", "perceptrain_core.trackers.none:NoTracker", "No tracking."),
-        Spec(
-            "tensorboard",
-            "perceptrain_core.trackers.tensorboard:TensorBoardTracker",
-            "Write event files for TensorBoard (extra: tensorboard).",
-        ),
-    ]
+    return _specs(
+        "trackers",
+        {
+            "csv:CSVTracker": "Write metrics to a CSV file.",
+            "mlflow:MLflowTracker": (
+                "Log to MLflow, in a local SQLite store or on a server (extra: mlflow)."
+            ),
+            "none:NoTracker": "No tracking.",
+            "tensorboard:TensorBoardTracker": (
+                "Write event files for TensorBoard (extra: tensorboard)."
+            ),
+        },
+    )
 
 
 @hookimpl

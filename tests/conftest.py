@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakSet
@@ -24,6 +25,12 @@ settings.load_profile("perceptrain")
 torch.set_num_threads(1)
 
 
+def pytest_collection_finish() -> None:
+    """Leave what is imported by now out of garbage collections, which many tests ask for."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def forks() -> Iterator[ForkServer]:
     """Start processes that need not import torch."""
@@ -44,6 +51,8 @@ def loaders_with_workers() -> Iterator[WeakSet[Any]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataloader, "_MultiProcessingDataLoaderIter", Seen)
+        # What a test drops before its end does not wait so long either.
+        patch.setattr(dataloader._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
         yield seen
 
 

@@ -211,12 +211,13 @@ assert random.getstate() == drawn
 """
 
 NEUTRAL = """
-import logging, os, random
-import torch
-environment, drawn = dict(os.environ), torch.get_rng_state()
+import logging, os, sys
+import numpy, torch
+environment, drawn, modules = dict(os.environ), torch.get_rng_state(), set(sys.modules)
 import perceptrain
 for name in perceptrain.__all__:
     getattr(perceptrain, name)
+assert len(set(sys.modules) - modules) < 700
 assert torch.get_default_dtype() is torch.float32
 assert torch.is_grad_enabled() and torch.equal(torch.get_rng_state(), drawn)
 assert not logging.root.handlers and logging.root.level == logging.WARNING

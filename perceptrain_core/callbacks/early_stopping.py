@@ -9,8 +9,7 @@ from typing import Any
 from torch import nn
 
 from perceptrain_core.callbacks.context import TrainerContext
-from perceptrain_core.callbacks.support.metric_monitor import MetricMonitor
-from perceptrain_core.callbacks.support.once_per_epoch import OncePerEpoch
+from perceptrain_core.callbacks.support.metric_callback import MetricCallback
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.option_checks import number_faults, refuse
@@ -19,7 +18,7 @@ from perceptrain_core.types import TrainingStage
 Weights = dict[str, dict[str, Any]]
 
 
-class EarlyStopping(OncePerEpoch):
+class EarlyStopping(MetricCallback):
     """Stop training when a metric has not improved for ``patience`` checks.
 
     The metric is checked at the end of every ``called_every``-th epoch. Epochs without it, such as
@@ -48,6 +47,8 @@ class EarlyStopping(OncePerEpoch):
     """
 
     stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.VAL_EPOCH_END})
+    stopped_epoch: int | None
+    _best_weights: Weights | None
 
     def __init__(
         self,
@@ -59,29 +60,13 @@ class EarlyStopping(OncePerEpoch):
         delta: float = 0.0,
         restore_best: bool = False,
     ) -> None:
-        super().__init__(on, called_every)
+        super().__init__(on, called_every, monitor, mode, delta)
         faults = number_faults({"patience": patience}, whole=True, at_least=1)
         faults += number_faults({"delta": delta}, at_least=0)
         refuse(type(self).__name__, faults, CallbackError)
-        self.monitor = monitor
         self.patience = int(patience)
-        self.mode = mode
         self.delta = float(delta)
         self.restore_best = restore_best
-        self.best_epoch = 0
-        self.stopped_epoch: int | None = None
-        self._metric = MetricMonitor(type(self).__name__, monitor, mode, self.delta)
-        self._best_weights: Weights | None = None
-
-    @property
-    def best_value(self) -> float:
-        """The best value so far; infinite before the first."""
-        return self._metric.best
-
-    @property
-    def counter(self) -> int:
-        """The number of values since the best one."""
-        return self._metric.since
 
     def update(self, trainer: TrainerContext, config: TrainConfig) -> None:
         """Check the metric, and stop if it has not improved for long enough.
@@ -89,10 +74,10 @@ class EarlyStopping(OncePerEpoch):
         Raises:
             CallbackError: The run does not have the metric.
         """
-        value = self._metric.read(trainer.opt_result, self.on, config)
+        value = self.read(trainer, config)
         if value is None:
             return
-        if self._metric.is_improved_by(value):
+        if self.is_improved_by(value):
             self.best_epoch = trainer.current_epoch
             if self.restore_best:
                 self._best_weights = {n: deepcopy(m.state_dict()) for n, m in _modules(trainer)}
@@ -111,7 +96,6 @@ class EarlyStopping(OncePerEpoch):
     def reset(self) -> None:
         """Forget all values of the metric and the best weights."""
         super().reset()
-        self._metric.reset()
         self.best_epoch, self.stopped_epoch, self._best_weights = 0, None, None
 
     def end_run(self, trainer: TrainerContext) -> None:
@@ -120,7 +104,6 @@ class EarlyStopping(OncePerEpoch):
         Warns:
             UserWarning: The metric was never available.
         """
-        self._metric.warn_if_unseen(trainer.current_epoch)
         super().end_run(trainer)
         if self._best_weights is not None:
             for name, module in _modules(trainer):
@@ -132,7 +115,6 @@ class EarlyStopping(OncePerEpoch):
         """Return the best value, its epoch and weights, and the values since."""
         return {
             **super().state_dict(),
-            "metric": self._metric.state_dict(),
             "best_epoch": self.best_epoch,
             "stopped_epoch": self.stopped_epoch,
             "best_weights": self._best_weights,
@@ -141,7 +123,6 @@ class EarlyStopping(OncePerEpoch):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         super().load_state_dict(state)
-        self._metric.load_state_dict(state["metric"])
         self.best_epoch = state["best_epoch"]
         self.stopped_epoch = state["stopped_epoch"]
         self._best_weights = state["best_weights"] if self.restore_best else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import cos, pi
+
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.learning_rate_callback import LearningRateCallback
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.option_checks import number_faults, refuse
-from perceptrain_core.schedules.rules import cosine_annealing
 from perceptrain_core.types import TrainingStage
 
 
@@ -52,4 +53,5 @@ class LRSchedulerCosineAnnealing(LearningRateCallback):
 
     def rate(self, current: float, initial: float) -> float:
         """Return the rate on the cosine."""
-        return cosine_annealing(initial, self.position, self.t_max, self.min_lr)
+        phase = pi * self.position / self.t_max
+        return self.min_lr + (initial - self.min_lr) * (1 + cos(phase)) / 2

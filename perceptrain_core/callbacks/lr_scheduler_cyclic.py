@@ -6,7 +6,6 @@ from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.learning_rate_callback import LearningRateCallback
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.option_checks import number_faults, refuse
-from perceptrain_core.schedules.rules import triangle
 from perceptrain_core.types import TrainingStage
 
 
@@ -54,4 +53,5 @@ class LRSchedulerCyclic(LearningRateCallback):
 
     def rate(self, current: float, initial: float) -> float:
         """Return the rate on the triangle; the arguments are ignored."""
-        return triangle(self.position, self.base_lr, self.max_lr, self.step_size)
+        phase = self.position % (2 * self.step_size) / self.step_size
+        return self.base_lr + (self.max_lr - self.base_lr) * (1 - abs(1 - phase))

@@ -11,6 +11,7 @@ import inspect
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
+from types import ModuleType
 
 import pluggy
 
@@ -128,16 +129,6 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
-class _SingleHook:
-    """A namespace with one hook; pluggy would register every hook of the plugin at once."""
-
-    def __init__(self, attribute: str, function: object) -> None:
-        setattr(self, attribute, function)
-
-    def __dir__(self) -> list[str]:
-        return list(vars(self))
-
-
 def _hooks(namespace: object) -> Iterator[tuple[str, str]]:
     """Yield each attribute that is a hook or is named like one, with the name of the hook."""
     for attribute in dir(namespace):
@@ -165,7 +156,9 @@ def _call_hook(namespace: object, attribute: str, kind: Kind) -> tuple[Spec, ...
     """Call one hook through pluggy, which checks its signature."""
     manager = _manager()
     function = getattr(namespace, attribute)
-    single = _SingleHook(attribute, function)
+    # pluggy would register every hook of the plugin at once, so this one gets its own namespace.
+    single = ModuleType(attribute)
+    setattr(single, attribute, function)
     if manager.parse_hookimpl_opts(single, attribute) is None:
         raise InvalidSpecError("it is not marked as a hook: decorate it with @hookimpl")
     try:

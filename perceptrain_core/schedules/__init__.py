@@ -1,5 +1,5 @@
-"""Learning rates: schedulers of torch by name, and the rules of the ``lr_scheduler_*`` callbacks.
+"""Learning rates: schedulers of torch by name.
 
-`schedule` runs a scheduler of torch, `rules` has the formulas of the callbacks, and `rates` reads
-and sets the rates of an optimizer. Nothing else in the package changes a learning rate.
+`schedule` runs a scheduler of torch, and `rates` reads and sets the rates of an optimizer. The
+``lr_scheduler_*`` callbacks set them too, each by its own rule.
 """

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -44,25 +43,6 @@ def test_write_every(make_trainer: MakeTrainer, rows: Any) -> None:
     for row in found:
         wanted = {name: str(v) for name, v in trainer.history[int(row["epoch"]) - 1].items()}
         assert {name: v for name, v in row.items() if v and name != "epoch"} == wanted
-
-
-def test_plot_every(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    from matplotlib.figure import Figure
-
-    seen: list[Any] = []
-
-    def draw(model: nn.Module, iteration: int) -> tuple[str, Figure]:
-        seen.append((model, iteration))
-        return "fit", Figure((1, 1))
-
-    trainer = make_trainer(max_iter=4, plot_every=2, plotting_functions=(draw,))
-    trainer.fit()
-    assert seen == [(trainer.model, 2), (trainer.model, 4)]
-    assert sorted(p.name for p in trainer.log_folder.iterdir()) == [
-        "fit_000002.png",
-        "fit_000004.png",
-    ]
 
 
 @pytest.mark.parametrize(("keep", "left"), [(3, [4, 6, 8]), (1, [8]), (0, [2, 4, 6, 8])])
@@ -156,14 +136,6 @@ def test_checkpoints_come_after_all_other_callbacks(make_trainer: MakeTrainer) -
     trainer.fit()
     assert not seen
     assert trainer.callbacks[-1] is save
-
-
-def test_log_model(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer(log_model=True)
-    trainer.fit()
-    state = torch.load(trainer.log_folder / "model.pt", weights_only=True)
-    pairs = zip(state.values(), trainer.model.state_dict().values(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_the_best_is_saved_at_the_end_of_an_epoch_only() -> None:

@@ -23,6 +23,8 @@ from perceptrain.callbacks import (
 from perceptrain.errors import CallbackError
 from perceptrain_core.checkpoints.folder import checkpoint_path
 
+from ..shared import same
+
 MakeTrainer = Callable[..., Trainer]
 Rates = list[list[float]]
 
@@ -58,7 +60,7 @@ def truth(kind: Any, steps: int, **options: Any) -> Rates:
     return rates
 
 
-def same(found: Rates, expected: Rates) -> None:
+def close(found: Rates, expected: Rates) -> None:
     assert len(found) == len(expected)
     for left, right in zip(found, expected, strict=True):
         assert left == pytest.approx(right, rel=1e-12, abs=1e-15)
@@ -71,8 +73,8 @@ STAGES = [("train_epoch_end", 12), ("train_batch_end", 12 * BATCHES)]
 @pytest.mark.parametrize("every", [1, 3])
 def test_step_decay(make_two_groups: MakeTrainer, stage: str, steps: int, every: int) -> None:
     found = rates_of(make_two_groups, LRSchedulerStepDecay(stage, every, 0.7))
-    same(found, truth(lr_scheduler.StepLR, steps, step_size=every, gamma=0.7))
-    same(found, [[lr * 0.7 ** (n // every) for lr in (0.2, 0.05)] for n in range(1, steps + 1)])
+    close(found, truth(lr_scheduler.StepLR, steps, step_size=every, gamma=0.7))
+    close(found, [[lr * 0.7 ** (n // every) for lr in (0.2, 0.05)] for n in range(1, steps + 1)])
 
 
 @pytest.mark.parametrize(("stage", "steps"), STAGES)
@@ -80,7 +82,7 @@ def test_cosine_annealing(make_two_groups: MakeTrainer, stage: str, steps: int) 
     """It does not compound on its own output, and rises again after t_max."""
     schedule = LRSchedulerCosineAnnealing(stage, 1, 8, 0.01)
     found = rates_of(make_two_groups, schedule)
-    same(found, truth(lr_scheduler.CosineAnnealingLR, steps, T_max=8, eta_min=0.01))
+    close(found, truth(lr_scheduler.CosineAnnealingLR, steps, T_max=8, eta_min=0.01))
     assert found[7] == pytest.approx([0.01, 0.01])
     assert schedule.initial_rates == [0.2, 0.05]
 
@@ -99,14 +101,14 @@ def test_cosine_annealing_does_not_start_from_0(make_trainer: MakeTrainer) -> No
 def test_cyclic(make_two_groups: MakeTrainer, stage: str, steps: int) -> None:
     found = rates_of(make_two_groups, LRSchedulerCyclic(stage, 1, 0.01, 0.1, 5))
     options = {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 5, "cycle_momentum": False}
-    same(found, truth(lr_scheduler.CyclicLR, steps, **options))
+    close(found, truth(lr_scheduler.CyclicLR, steps, **options))
 
 
 def test_cyclic_starts_at_the_base(make_two_groups: MakeTrainer) -> None:
     note, rates = recorder("train_batch_start")
     schedule = LRSchedulerCyclic("train_batch_end", 1, base_lr=0.01, max_lr=0.1, step_size=2)
     make_two_groups(callbacks=[note, schedule], max_iter=1).fit()
-    same(rates, [[0.01] * 2, [0.055] * 2, [0.1] * 2, [0.055] * 2])
+    close(rates, [[0.01] * 2, [0.055] * 2, [0.1] * 2, [0.055] * 2])
 
 
 @pytest.mark.parametrize("stage", ["train_epoch_start", "train_batch_start"])
@@ -122,9 +124,9 @@ def test_lengths_are_epochs_however_often_the_rate_is_set(
 ) -> None:
     found = rates_of(make_two_groups, LRSchedulerCosineAnnealing("train_epoch_end", every, 12))
     held = [n // every * every for n in range(1, 13)]
-    same(found, [[lr * (1 + cos(pi * n / 12)) / 2 for lr in (0.2, 0.05)] for n in held])
+    close(found, [[lr * (1 + cos(pi * n / 12)) / 2 for lr in (0.2, 0.05)] for n in held])
     found = rates_of(make_two_groups, LRSchedulerCyclic("train_epoch_end", every, 0.0, 1.0, 6))
-    same(found, [[1 - abs(1 - n % 12 / 6)] * 2 for n in held])
+    close(found, [[1 - abs(1 - n % 12 / 6)] * 2 for n in held])
 
 
 @given(st.integers(1, 50), st.integers(0, 200), st.floats(0, 1), st.floats(1e-6, 1))
@@ -141,7 +143,7 @@ def test_step_decay_and_plateau_work_together(make_two_groups: MakeTrainer) -> N
     step = LRSchedulerStepDecay("train_epoch_end", 1, 0.5)
     note, rates = recorder("train_epoch_end")
     make_two_groups(loss_fn=flat, callbacks=[plateau, step, note], max_iter=3).fit()
-    same(rates, [[0.1, 0.025], [0.005, 0.00125], [0.00025, 0.0000625]])
+    close(rates, [[0.1, 0.025], [0.005, 0.00125], [0.00025, 0.0000625]])
 
 
 def flat(batch: Any, model: nn.Module) -> Any:
@@ -161,12 +163,7 @@ SERIES = [
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("stage", ["train_epoch_end", "val_epoch_end"])
 def test_plateau(
-    scripted: MakeTrainer,
-    make_net: Any,
-    values: list[float],
-    patience: int,
-    mode: str,
-    stage: str,
+    scripted: MakeTrainer, make_net: Any, values: list[float], patience: int, mode: str, stage: str
 ) -> None:
     schedule = LRSchedulerReduceOnPlateau(
         stage, 1, "val_loss", patience, mode, gamma=0.3, threshold=1e-4, min_lr=0.001
@@ -277,20 +274,9 @@ def test_resumed_run_has_the_same_rates_and_weights(
     _, before = run(stop, "parts")
     resumed, after = run(7, "parts", resume=True)
     assert before + after == expected
-    assert_same(whole.optimizer.state_dict(), resumed.optimizer.state_dict())
-    assert_same(whole.model.state_dict(), resumed.model.state_dict())
+    assert same(whole.optimizer.state_dict(), resumed.optimizer.state_dict())
+    assert same(whole.model.state_dict(), resumed.model.state_dict())
     assert whole.callbacks[0].state_dict() == resumed.callbacks[0].state_dict()
-
-
-def assert_same(left: Any, right: Any) -> None:
-    if isinstance(left, dict):
-        assert left.keys() == right.keys()
-        left, right = list(left.values()), list(right.values())
-    if isinstance(left, list):
-        for pair in zip(left, right, strict=True):
-            assert_same(*pair)
-    else:
-        assert torch.equal(left, right) if isinstance(left, torch.Tensor) else left == right
 
 
 def test_checkpoint_of_the_users_own_that_comes_first(make_two_groups: MakeTrainer) -> None:
@@ -303,9 +289,7 @@ def test_checkpoint_of_the_users_own_that_comes_first(make_two_groups: MakeTrain
     assert [group["lr"] for group in resumed.optimizer.param_groups] == [0.025, 0.00625]
 
 
-def test_a_resumed_run_takes_the_schedule_from_its_checkpoint(
-    make_two_groups: MakeTrainer,
-) -> None:
+def test_a_resumed_run_takes_the_schedule_from_its_checkpoint(make_two_groups: MakeTrainer) -> None:
     """Not from the object, which may have gone on meanwhile."""
     schedule = LRSchedulerCosineAnnealing("train_epoch_end", 1, t_max=8)
     settings = {"checkpoint_every": 1, "keep_checkpoints": 0, "callbacks": [schedule]}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from perceptrain import TrainConfig, Trainer
+from perceptrain import Trainer
 from perceptrain.callbacks import LogHyperparameters, LogModelTracker, get_writer
 from perceptrain.errors import RegistryError, TrainingError
 from perceptrain.types import ExperimentTrackingTool
@@ -72,14 +72,6 @@ def test_model_with_its_data(
 )
 def test_get_writer(tool: Any, kind: type[Tracker]) -> None:
     assert type(get_writer(tool)) is kind
-
-
-def test_a_writer_works_by_itself(tmp_path: Path) -> None:
-    writer = get_writer("csv")
-    writer.open(TrainConfig(log_folder=tmp_path), iteration=0)
-    writer.write(1, {"train_loss": 0.5})
-    writer.close()
-    assert (tmp_path / "metrics.csv").read_text().split() == ["epoch,train_loss", "1,0.5"]
 
 
 def test_no_such_writer() -> None:

@@ -13,6 +13,8 @@ from perceptrain.callbacks import R3Sampling
 from perceptrain.data import R3Dataset
 from perceptrain.errors import CallbackError, ShapeError
 
+from ..shared import same
+
 MakeTrainer = Callable[..., Trainer]
 
 
@@ -152,16 +154,12 @@ def test_resumed_run_is_bit_identical(make_trainer: MakeTrainer, stop: int) -> N
     resumed, again = trained(7, "parts", resume=True)
     assert torch.equal(points.features, again.features)
     assert resumed.history == whole.history
-    pairs = zip(whole.model.parameters(), resumed.model.parameters(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
+    assert same(whole.model, resumed.model)
 
 
 @pytest.mark.parametrize("verbose", [True, False])
 def test_verbose(
-    make_trainer: MakeTrainer,
-    data: R3Dataset,
-    capsys: pytest.CaptureFixture[str],
-    verbose: bool,
+    make_trainer: MakeTrainer, data: R3Dataset, capsys: pytest.CaptureFixture[str], verbose: bool
 ) -> None:
     r3 = R3Sampling(data, lambda points, model: (points > 2).float(), verbose=True)
     make_trainer(

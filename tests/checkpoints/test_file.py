@@ -122,14 +122,6 @@ def test_file_has_the_mode_of_any_file(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
-def test_truncated_file(tmp_path: Path, share: float) -> None:
-    path = write_file(tmp_path / "a.pt", {"weights": torch.randn(1000)})
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(CheckpointError, match=r"a\.pt is damaged, or not a checkpoint"):
-        read_file(path)
-
-
 @given(content=st.binary(max_size=200))
 def test_random_bytes(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "random.pt"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from perceptrain.errors import CheckpointError
 from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import (
     BEST,
@@ -77,21 +76,3 @@ def test_a_best_one_of_a_later_epoch_is_the_newest(folder: Path) -> None:
     found = read_newest(folder)
     assert found is not None
     assert found[0].name == BEST
-
-
-def test_damaged_newest_is_named_and_the_one_before_it_is_used(folder: Path) -> None:
-    checkpoint_path(folder, 999_999).write_bytes(b"not any more")
-    with pytest.warns(UserWarning, match=r"checkpoint_epoch_999999\.pt is damaged.*one before it"):
-        found = read_newest(folder)
-    assert found is not None
-    assert found[0] == checkpoint_path(folder, 10)
-
-
-def test_none_can_be_read(folder: Path) -> None:
-    for path in list_checkpoints(folder):
-        path.write_bytes(b"")
-    with (
-        pytest.warns(UserWarning, match="is damaged"),
-        pytest.raises(CheckpointError, match="None of the 4 checkpoints in"),
-    ):
-        read_newest(folder)

@@ -18,6 +18,8 @@ from perceptrain import (
 )
 from perceptrain.errors import CheckpointError
 
+from ..shared import same
+
 Rows = tuple[Tensor, Tensor]
 Net = Callable[..., nn.Module]
 
@@ -29,16 +31,6 @@ def trained(rows: Rows, make_net: Net) -> tuple[nn.Module, Adam]:
     for _ in range(3):
         default_optimize_step(model, optimizer, mse_loss, rows)
     return model, optimizer
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
 
 
 @pytest.mark.parametrize("as_folder", [True, False])
@@ -129,14 +121,17 @@ def test_folder_without_checkpoints(tmp_path: Path, make_net: Net) -> None:
         load_model(tmp_path / "missing.pt", make_net())
 
 
-def test_truncated_newest_gives_the_older_one_not_fresh_weights(
-    tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net
+@pytest.mark.parametrize("missing", range(1, 1500, 100))
+def test_truncated_newest_falls_back_to_the_one_before(
+    tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net, missing: int
 ) -> None:
     write_checkpoint(tmp_path, *trained, 1)
-    newest = write_checkpoint(tmp_path, *trained, 2)
-    newest.write_bytes(newest.read_bytes()[:100])
+    newest = write_checkpoint(tmp_path, make_net(), None, 2)
+    newest.write_bytes(newest.read_bytes()[:-missing])
     model = make_net()
+    optimizer = Adam(model.parameters())
     with pytest.warns(UserWarning, match=r"000002\.pt is damaged"):
-        _, _, epoch = load_checkpoint(tmp_path, model)
+        _, _, epoch = load_checkpoint(tmp_path, model, optimizer)
     assert epoch == 1
     assert same(model.state_dict(), trained[0].state_dict())
+    assert same(optimizer.state_dict(), trained[1].state_dict())

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from perceptrain_core.cli.main import app
 
 from ..forked import ForkServer
+from ..shared import install_plugin
 
 MAIN = ["-m", "perceptrain_core.cli.main"]
 COMMAND = [sys.executable, *MAIN]
@@ -34,12 +35,7 @@ class Site:
 
     def plugin(self, name: str, source: str, version: str = "1.0") -> None:
         self.names.append(name)
-        module = name.replace("-", "_")
-        (self.root / f"{module}.py").write_text(source)
-        info = self.root / f"{module}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[perceptrain]\nmain = {module}\n")
+        install_plugin(self.root, name, source, version)
 
     def environ(self, **extra: str) -> dict[str, str]:
         # Only these: whatever else is installed beside the tests must not matter.

@@ -28,8 +28,11 @@ def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("given", "distribution", "loss"),
     [
-        ("robust", "perceptrain-robust", "robust"),
-        ("very-robust-losses2", "perceptrain-very-robust-losses2", "very_robust_losses2"),
+        pytest.param("robust", "perceptrain-robust", "robust", marks=pytest.mark.slow),
+        pytest.param(
+            *("very-robust-losses2", "perceptrain-very-robust-losses2", "very_robust_losses2"),
+            marks=pytest.mark.slow,
+        ),
         ("perceptrain_Huber", "perceptrain-huber", "huber_loss"),  # huber is a built-in
     ],
 )

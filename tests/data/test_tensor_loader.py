@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import timeit
-from itertools import islice
 from statistics import median
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
@@ -71,17 +70,6 @@ def test_a_pass_is_in_order_by_default() -> None:
     assert torch.equal(torch.cat([b for (b,) in to_dataloader(x, batch_size=3)]), x)
 
 
-@given(rows=sizes, batch=sizes, passes=st.integers(1, 4))
-def test_infinite_sees_every_row_before_any_twice(rows: int, batch: int, passes: int) -> None:
-    _, y = table(rows)
-    loader = to_dataloader(y, batch_size=batch, infinite=True)
-    needed = -(-rows * passes // batch)
-    batches = [one for (one,) in islice(loader, needed)]
-    assert all(len(one) == batch for one in batches)
-    order = torch.cat(batches)[: rows * passes].reshape(passes, rows)
-    assert torch.equal(order.sort(dim=1).values, y.expand(passes, -1))
-
-
 def test_infinite_loader_has_no_length() -> None:
     loader = to_dataloader(torch.zeros(3), infinite=True)
     with pytest.raises(TypeError, match="infinite"):
@@ -121,11 +109,7 @@ def test_collate_fn_makes_the_batches(infinite: bool) -> None:
         ((torch.zeros(3), torch.zeros(4)), {}, r"first dimension.*\(3,\), \(4,\)"),
         ((torch.tensor(1.0),), {}, "first dimension"),
         (([1, 2],), {}, "Expected tensors, got list. Convert it first"),
-        (
-            ((torch.zeros(3), torch.zeros(3)),),
-            {},
-            r"one by one: to_dataloader\(\*data\)",
-        ),
+        (((torch.zeros(3), torch.zeros(3)),), {}, r"one by one: to_dataloader\(\*data\)"),
         ((torch.zeros(3), 5), {}, r"got int. Pass options by name, .*batch_size=5\)"),
         ((torch.zeros(3),), {"batch_size": 0}, "batch_size=0: .*at least 1"),
         ((torch.zeros(3),), {"batch_size": True}, "batch_size=True: .*at least 1"),
@@ -146,15 +130,3 @@ def test_batches_are_cut_much_faster_than_rows_are_collated() -> None:
         slow = timeit.timeit(lambda: list(theirs), number=1)
         ratios.append(slow / timeit.timeit(lambda: list(ours), number=1))
     assert median(ratios) > 2
-
-
-@settings(max_examples=20)
-@given(batch=st.integers(1, 5))
-def test_an_infinite_loader_costs_no_more_per_step_when_the_data_are_large(batch: int) -> None:
-    # One order of the rows serves a whole pass; it is not drawn again at each step.
-    loader = iter(to_dataloader(torch.arange(1000), batch_size=batch, infinite=True))
-    next(loader)
-    state = torch.get_rng_state()
-    for _ in range(1000 // batch - 1):
-        next(loader)
-    assert torch.equal(torch.get_rng_state(), state)

@@ -61,12 +61,7 @@ def test_it_is_the_criterion_of_the_outputs_and_labels(criterion, labels):
             torch.ones(5, 3),
             lambda: nn.MarginRankingLoss()(X, Y, torch.ones(5, 3)),
         ),
-        (
-            nn.GaussianNLLLoss(),
-            (X, Y.abs()),
-            Y,
-            lambda: nn.GaussianNLLLoss()(X, Y, Y.abs()),
-        ),
+        (nn.GaussianNLLLoss(), (X, Y.abs()), Y, lambda: nn.GaussianNLLLoss()(X, Y, Y.abs())),
     ],
 )
 def test_a_tuple_of_outputs_comes_before_the_labels(criterion, outputs, labels, expected):

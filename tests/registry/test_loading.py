@@ -43,6 +43,7 @@ def test_the_target_is_not_imported(site):
     [
         ("import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("class Odd(BaseException): ...\nraise Odd('at import')", "Odd: at import"),
         ("1/0", "ZeroDivisionError: division by zero"),
         ("def broken(:", "SyntaxError:"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),

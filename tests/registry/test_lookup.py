@@ -53,36 +53,6 @@ def test_register_and_get():
     assert get_loss("local/fancy", scale=3)(0, 0) == 3
 
 
-def test_register_by_the_name_of_the_function():
-    @register_loss
-    def plain(batch, model): ...
-
-    @register_loss()
-    def called(batch, model): ...
-
-    @register_loss(summary="As said.")
-    def summed(batch, model):
-        """Not this."""
-
-    losses = registry().losses
-    assert get_loss("plain") is plain
-    assert get_loss("called") is called
-    assert losses["summed"].summary == "As said."
-
-
-def test_register_classes():
-    @register_model("net")
-    class Net:
-        """A net."""
-
-        def __init__(self, width=1):
-            self.width = width
-
-    assert get_model("net", width=3).width == 3
-    assert isinstance(Net(), Net)
-    assert registry().models["net"].summary == "A net."
-
-
 @pytest.mark.parametrize(
     ("register", "get"),
     [
@@ -133,24 +103,6 @@ def test_registering_what_cannot_be():
 def test_the_decorator_gives_back_what_it_got_from_objects_too():
     loss = functools.partial(print, end="")
     assert register_loss("quiet")(loss) is loss
-
-
-class Thing:
-    """Anything that is not a name."""
-
-
-@pytest.mark.parametrize("get", [get_model, get_weighting, get_callback, get_tracker, get_dataset])
-def test_finished_things_come_back(get):
-    thing = Thing()
-    assert get(thing) is thing
-    with pytest.raises(OptionError, match="None is not a "):
-        get(None)
-
-
-def test_a_callable_comes_back():
-    assert get_loss(print) is print
-    with pytest.raises(OptionError, match="123 is not a valid loss"):
-        get_loss(123)
 
 
 def test_optimizers_of_torch():

@@ -98,10 +98,7 @@ CASES: dict[str, tuple[dict[str, Any], Make]] = {
         {"lr_lambda": [half, lambda step: 0.9]},
         of(lr_scheduler.MultiplicativeLR, lr_lambda=[half, lambda step: 0.9]),
     ),
-    "sequential": (
-        {"schedulers": PARTS, "milestones": [4]},
-        two_parts(lr_scheduler.SequentialLR),
-    ),
+    "sequential": ({"schedulers": PARTS, "milestones": [4]}, two_parts(lr_scheduler.SequentialLR)),
     "chained": ({"schedulers": PARTS}, two_parts(lr_scheduler.ChainedScheduler)),
 }
 GIVEN = {name: ({"name": name, **options}, make) for name, (options, make) in CASES.items()}
@@ -201,20 +198,6 @@ def test_every_scheduler_of_torch_is_here() -> None:
 
 @pytest.mark.parametrize("kind", [sgd, adam, tensor_rates])
 @pytest.mark.parametrize("case", GIVEN)
-def test_equals_torch(case: str, kind: Callable[[], Optimizer]) -> None:
-    given, scheduler = fresh(case)
-    optimizer = kind()
-    schedule = make(given, optimizer)
-    found = [seen(optimizer)]
-    for number in range(STEPS):
-        optimizer.step()
-        step(schedule, number)
-        found.append(seen(optimizer))
-    assert found == truth(kind(), scheduler)
-
-
-@pytest.mark.parametrize("kind", [sgd, adam, tensor_rates])
-@pytest.mark.parametrize("case", GIVEN)
 def test_a_run_that_is_resumed_at_every_step(
     case: str, kind: Callable[[], Optimizer], tmp_path: Path
 ) -> None:
@@ -238,7 +221,7 @@ def test_a_run_that_is_resumed_at_every_step(
 
 @pytest.mark.parametrize("kind", [sgd, adam, tensor_rates])
 @pytest.mark.parametrize("case", GIVEN)
-def test_two_fits_in_a_row_have_one_schedule(case: str, kind: Callable[[], Optimizer]) -> None:
+def test_each_of_two_fits_equals_torch(case: str, kind: Callable[[], Optimizer]) -> None:
     scheduler = GIVEN[case][1]
     optimizer = kind()
     for _ in range(2):

@@ -11,11 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from perceptrain.errors import (
-    CheckpointError,
-    ConfigError,
-    OptionError,
-)
+from perceptrain.errors import CheckpointError, ConfigError, OptionError
 from perceptrain.optimizers import AdamLBFGS
 from perceptrain_core.schedules.schedule import Schedule, make_schedule
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from ..shared import install_plugin
 from .losses import ROWS
 
 HEAD = "from perceptrain import Spec, hookimpl\n"
@@ -27,12 +28,8 @@ class Site:
         importlib.invalidate_caches()
 
     def plugin(self, name: str, source: str, version: str = "1.0") -> None:
-        module = name.replace("-", "_")
-        self.module(module, HEAD + source)
-        info = self.root / f"{module}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[perceptrain]\nmain = {module}\n")
+        install_plugin(self.root, name, HEAD + source, version)
+        importlib.invalidate_caches()
 
 
 @pytest.fixture

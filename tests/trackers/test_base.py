@@ -58,11 +58,7 @@ def test_a_number_takes_eleven_characters(value: float) -> None:
 numbers = st.floats(-1e9, 1e9, width=32)
 
 
-@given(
-    epoch=st.integers(0, 999_999),
-    values=st.lists(numbers, min_size=2, max_size=2),
-    val=numbers,
-)
+@given(epoch=st.integers(0, 999_999), values=st.lists(numbers, min_size=2, max_size=2), val=numbers)
 def test_columns_stay_where_they_are(epoch: int, values: list[float], val: float) -> None:
     a, b = (
         format_metrics(result(e, train_loss=v, **more))

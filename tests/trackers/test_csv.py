@@ -177,13 +177,6 @@ def test_no_picture(tracker: CSVTracker, given: Any) -> None:
         tracker.plot(nn.Linear(1, 1), 1, (draw,))
 
 
-def test_model(tracker: CSVTracker) -> None:
-    model = nn.Linear(2, 1)
-    tracker.log_model(model)
-    state = torch.load(tracker.folder / "model.pt", weights_only=True)
-    assert torch.equal(state["weight"], model.weight)
-
-
 @pytest.mark.parametrize("closed", [False, True])
 def test_not_open(tmp_path: Path, closed: bool) -> None:
     tracker = CSVTracker()

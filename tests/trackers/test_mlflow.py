@@ -150,14 +150,6 @@ def test_another_process_finds_all_of_a_run(
     torch.testing.assert_close(state, trainer.model.state_dict(), rtol=0, atol=0)
 
 
-def test_nothing_is_written_unless_asked(make: MakeTrainer, rows: Any, here: Path) -> None:
-    trainer = make(write_every=0, root_folder="runs", val=rows, test=rows, val_every=1)
-    trainer.fit()
-    trainer.validate()
-    trainer.test()
-    assert list(here.iterdir()) == []
-
-
 GLOBALS = """
 import logging, os, sys
 import torch

@@ -16,6 +16,8 @@ from perceptrain import OptimizeResult, TrainConfig, Trainer
 from perceptrain.callbacks import get_writer
 from perceptrain_core.trackers import CSVTracker, SeveralTrackers, TensorBoardTracker, Tracker
 
+from ..shared import install_plugin
+
 MakeTrainer = Callable[..., Trainer]
 
 pytest.importorskip("tensorboard")
@@ -243,12 +245,8 @@ for tool in ("odd", ["csv", "odd"]):
 
 
 def test_tracker_of_a_plugin(python: Callable[..., str], here: Path) -> None:
-    (here / "perceptrain_lines.py").write_text(PLUGIN)
+    install_plugin(here, "perceptrain-lines", PLUGIN)
     (here / "lines_tracker.py").write_text(TRACKER)
-    info = here / "perceptrain_lines-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: perceptrain-lines\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[perceptrain]\nlines = perceptrain_lines\n")
     printed = python(USE, PERCEPTRAIN_PLUGINS="perceptrain-lines").splitlines()
     assert [line.split()[:2] for line in printed[:2]] == [["epoch", "1"], ["epoch", "2"]]
     assert printed[2:5] == ["1 train_loss", "2 train_loss", ""]

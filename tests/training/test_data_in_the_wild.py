@@ -217,33 +217,6 @@ def test_rows_of_a_dict_of_tensors_stay_together(make_trainer: MakeTrainer) -> N
     assert sorted(seen) == X[:, 0].tolist()
 
 
-def test_what_is_no_float_keeps_its_dtype(make_trainer: MakeTrainer) -> None:
-    batch = {
-        "x": X,
-        "classes": torch.zeros(20, dtype=torch.int64),
-        "mask": torch.ones(20, 1, dtype=torch.bool),
-        "waves": torch.zeros(20, 1, dtype=torch.complex64),
-        "rare": X.to_sparse(),
-        "names": ["a"] * 20,
-        "nothing": None,
-    }
-
-    def loss_fn(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
-        kinds = {name: part.dtype for name, part in batch.items() if isinstance(part, Tensor)}
-        assert kinds == {
-            "x": torch.float64,
-            "classes": torch.int64,
-            "mask": torch.bool,
-            "waves": torch.complex64,
-            "rare": torch.float64,
-        }
-        assert batch["rare"].is_sparse
-        assert batch["names"] == ["a"] * 20
-        return model(batch["x"]).square().mean(), {}
-
-    make_trainer(loss_fn, data=[batch], model=linear(), dtype=torch.float64).fit()
-
-
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_inputs_that_record_gradients(make_trainer: MakeTrainer, shuffle: bool) -> None:
     def loss_fn(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
@@ -255,16 +228,6 @@ def test_inputs_that_record_gradients(make_trainer: MakeTrainer, shuffle: bool) 
     trainer = make_trainer(loss_fn, data=(x, Y), model=linear(), shuffle=shuffle)
     trainer.fit()
     assert trainer.global_step == 8
-
-
-def test_no_data_at_all(make_trainer: MakeTrainer) -> None:
-    def loss_fn(batch: None, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
-        assert batch is None
-        return model(X).square().mean(), {}
-
-    trainer = make_trainer(loss_fn, data=None, model=linear())
-    trainer.fit()
-    assert trainer.global_step == 2
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -116,12 +116,6 @@ def test_generator_can_be_gone_through_once(make_trainer: MakeTrainer, linear: n
     assert len(trainer.history) == 1
 
 
-def test_one_epoch_of_a_generator(make_trainer: MakeTrainer, linear: nn.Module) -> None:
-    trainer = make_trainer(data=((p, p) for p in X.split(5)), model=linear, max_iter=1)
-    trainer.fit()
-    assert trainer.global_step == 4
-
-
 @pytest.mark.parametrize(("batch_size", "steps"), [(1, 20), (7, 3), (20, 1), (64, 1)])
 def test_batch_size_is_used_for_plain_tensors(
     make_trainer: MakeTrainer, linear: nn.Module, batch_size: int, steps: int
@@ -143,14 +137,6 @@ def test_dict_of_tensors(make_trainer: MakeTrainer, linear: nn.Module) -> None:
         trainer.fit()
         assert trainer.global_step == 8
         assert set(trainer.history[0]) == {"train_loss", "train_a", "train_b"}
-
-
-@pytest.mark.parametrize("empty", [[], (torch.zeros(0, 1),), TensorDataset(torch.zeros(0, 1))])
-def test_empty_data(make_trainer: MakeTrainer, linear: nn.Module, empty: Any) -> None:
-    with pytest.raises(DataError, match="empty"):
-        make_trainer(data=empty, model=linear).fit()
-    with pytest.raises(DataError, match="empty"):
-        make_trainer(val=empty, val_every=1, data=(X, X), model=linear).fit()
 
 
 def test_empty_iterable_without_length(make_trainer: MakeTrainer, linear: nn.Module) -> None:

@@ -10,12 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import (
-    DataLoader,
-    Dataset,
-    SubsetRandomSampler,
-    TensorDataset,
-)
+from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDataset
 
 from perceptrain import Trainer, to_dataloader
 from perceptrain.errors import DataError
@@ -71,10 +66,7 @@ class Lengthless(Dataset):  # type: ignore[type-arg]
         (Frame(), r"of type Frame; expected .* Convert it, x.to_numpy\(\)"),
         ((Frame(), X), r"of type tuple; .* It holds Frame and Tensor: convert them"),
         ([loader(ROWS), loader(ROWS)], r"It holds DataLoader: .* fit\(train, val\)"),
-        (
-            (ROWS, Lengthless()),
-            r"It holds TensorDataset and Lengthless: pass one for training",
-        ),
+        ((ROWS, Lengthless()), r"It holds TensorDataset and Lengthless: pass one for training"),
         (Lengthless, "of type type; .* Call it, and pass what it returns"),
         (lambda: loader(ROWS), "of type function; .* Call it"),
         ("rows.csv", "of type str; expected a DataLoader"),
@@ -89,6 +81,9 @@ class Lengthless(Dataset):  # type: ignore[type-arg]
         (np.zeros((0, 1)), r"empty: shapes \(0, 1\)"),
         ({}, "the dict has length 0"),
         ((), "the tuple has length 0"),
+        ([], "empty"),
+        ((torch.zeros(0, 1),), "empty"),
+        (TensorDataset(torch.zeros(0, 1)), "empty"),
     ],
 )
 def test_data_that_cannot_work(make_trainer: MakeTrainer, data: Any, message: str) -> None:

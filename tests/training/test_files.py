@@ -17,7 +17,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("tool", ["csv", "tensorboard", "none"])
+@pytest.mark.parametrize("tool", ["csv", "mlflow", "tensorboard", "none"])
 def test_nothing_is_written_unless_asked(
     make_trainer: MakeTrainer, rows: Any, here: Path, tool: str
 ) -> None:

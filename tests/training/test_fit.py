@@ -15,17 +15,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from perceptrain import Callback, TrainConfig, Trainer, to_dataloader
 from perceptrain.errors import TrainingError
 
+from ..shared import noisy_net, same
+
 MakeTrainer = Callable[..., Trainer]
 Net = Callable[..., nn.Module]
 Rows = tuple[Tensor, Tensor]
-
-
-def noisy_net() -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        return nn.Sequential(
-            nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 1)
-        )
 
 
 def by_hand(model: nn.Module, optimizer: Optimizer, loader: Any, epochs: int) -> list[float]:
@@ -50,12 +44,6 @@ def by_hand(model: nn.Module, optimizer: Optimizer, loader: Any, epochs: int) ->
     return means
 
 
-def assert_same(a: nn.Module, b: nn.Module) -> None:
-    ours, theirs = a.state_dict(), b.state_dict()
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize(
     ("kind", "options"),
@@ -76,17 +64,8 @@ def test_equals_a_loop_written_by_hand(
     config = TrainConfig(max_iter=4, seed=7, verbose=False)
     trainer = Trainer(ours, kind(ours.parameters(), **options), config, "mse", loader)
     assert trainer.fit() == (ours, trainer.optimizer)
-    assert_same(ours, theirs)
+    assert same(ours, theirs)
     assert [row["train_loss"] for row in trainer.history] == pytest.approx(means, rel=1e-6)
-
-
-def test_same_seed_same_run(make_trainer: MakeTrainer) -> None:
-    runs = [make_trainer(model=noisy_net(), shuffle=True, seed=3, max_iter=3) for _ in range(2)]
-    for trainer in runs:
-        trainer.fit()
-        torch.rand(5)
-    assert runs[0].history == runs[1].history
-    assert_same(runs[0].model, runs[1].model)
 
 
 def test_plain_tensors_are_shuffled_for_training(make_trainer: MakeTrainer) -> None:
@@ -207,7 +186,7 @@ def test_step_of_a_user(make_trainer: MakeTrainer) -> None:
     theirs.fit()
     assert seen == [(torch.device("cpu"), torch.float32)] * 8
     assert ours.history == theirs.history
-    assert_same(ours.model, theirs.model)
+    assert same(ours.model, theirs.model)
 
 
 def test_float64_by_one_setting(make_trainer: MakeTrainer) -> None:

@@ -27,6 +27,8 @@ from perceptrain.optimizers import AskTell, NevergradOptimizer
 from perceptrain_core.losses import mse_loss
 from perceptrain_core.training.steppers.candidates import check_search_settings
 
+from ..shared import same
+
 MakeTrainer = Callable[..., Trainer]
 Net = Callable[..., nn.Module]
 CMA = {"name": "cma", "seed": 1}
@@ -48,11 +50,6 @@ def make(make_trainer: MakeTrainer) -> MakeTrainer:
         )
 
     return made
-
-
-def same(one: nn.Module, other: nn.Module) -> bool:
-    pairs = zip(one.parameters(), other.parameters(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_a_search_made_with_nevergrad(make: MakeTrainer, make_net: Net) -> None:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from perceptrain import Callback, Trainer
 
 from ..forked import ForkServer
+from ..shared import same
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -68,8 +69,7 @@ def test_interrupted_run_can_be_resumed(make_trainer: MakeTrainer) -> None:
         again.fit(resume=True)
     assert not again.interrupted
     assert again.history == whole.history
-    pairs = zip(whole.model.parameters(), again.model.parameters(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
+    assert same(whole.model, again.model)
 
 
 def test_the_midst_of_a_step_is_no_place_to_go_on_from(make_trainer: MakeTrainer) -> None:

@@ -75,7 +75,7 @@ def test_what_the_processes_trained_comes_back(
     assert "Warning" not in err
     assert "module." not in str(list(trainer.state_dict()["model"]))
 
-    # Nothing of this process is as it was not before, and it trains on alone.
+    # This process has not changed, and it trains on alone.
     assert dict(os.environ) == environment
     assert list(map(signal.getsignal, (2, 15))) == handlers
     trainer.config.nprocs, trainer.config.max_iter = 1, 4

@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from rich.console import Console
 from rich.file_proxy import FileProxy
 
+from perceptrain import Trainer
 from perceptrain_core.training import progress_bar
 from perceptrain_core.training.progress_bar import (
     ProgressBar,
@@ -23,6 +25,8 @@ from perceptrain_core.training.progress_bar import (
     clock,
     make_bar,
 )
+
+from ..forked import ForkServer
 
 ROW = {"train_loss": 0.5, "val_loss": 0.125, "train_more": 7.0}
 
@@ -121,6 +125,18 @@ def test_no_bar_without_a_place_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(make_bar(True, 3)) is ProgressBar  # the bar of an outer fit is there
 
 
+@pytest.mark.parametrize("verbose", [True, False])
+def test_verbose_decides_on_the_bar(
+    make_trainer: Callable[..., Trainer],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verbose: bool,
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    make_trainer(verbose=verbose).fit()
+    assert ("epoch 2/2" in "".join(capsys.readouterr())) is verbose
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.4, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00"), (2e5, "2 d 07:33:20")],
@@ -141,14 +157,15 @@ Trainer(model, "adam", config).fit((torch.rand(10, 1), torch.rand(10, 1)))
 """
 
 
-def test_a_fit_in_a_terminal_and_in_a_pipe(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", FIT]
-    piped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+def test_a_fit_in_a_terminal_and_in_a_pipe(tmp_path: Path, forks: ForkServer) -> None:
+    piped = forks.run("-c", FIT, cwd=tmp_path)
+    piped.check_returncode()
     assert piped.stdout == "note 1\nnote 2\nnote 3\n"
     assert piped.stderr == "aside\n" * 3
 
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    command = [sys.executable, "-c", FIT]
     started = subprocess.run(
         command, cwd=tmp_path, env=environment, stdout=theirs, stderr=subprocess.PIPE, check=True
     )

@@ -137,8 +137,7 @@ def test_optimizer_by_name(make_trainer: MakeTrainer, optimizer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "message"),
-    [(nn.Linear, "got the class Linear"), ("ffnn", "got str"), (3, "got int")],
+    ("model", "message"), [(nn.Linear, "got the class Linear"), ("ffnn", "got str"), (3, "got int")]
 )
 def test_no_model(make_net: Net, model: Any, message: str) -> None:
     with pytest.raises(TrainingError, match=f"model must be a torch.nn.Module object, {message}"):

@@ -25,9 +25,7 @@ def terms(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 @pytest.mark.parametrize(
-    "weighting",
-    ["relobralo", {"name": "relobralo"}, ReLoBRaLo],
-    ids=["name", "mapping", "object"],
+    "weighting", ["relobralo", {"name": "relobralo"}, ReLoBRaLo], ids=["name", "mapping", "object"]
 )
 def test_is_the_same_as_a_weighted_loss(make_trainer: MakeTrainer, weighting: Any) -> None:
     torch.manual_seed(3)

@@ -30,7 +30,7 @@ def step() -> Step:
         def grads() -> TermGradients:
             matrix = torch.tensor([*(rows or {}).values()], dtype=torch.float64)
             parameter = nn.Parameter(torch.zeros(matrix.shape[1], dtype=torch.float64))
-            return TermGradients([*(rows or {})], matrix, [parameter], [True])
+            return TermGradients((*(rows or {}),), matrix, [parameter], [True])
 
         values = {name: number(value) for name, value in terms.items()}
         weights = weighting.update(values, no_gradients if rows is None else grads)

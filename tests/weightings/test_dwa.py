@@ -4,7 +4,6 @@ from math import exp
 
 import pytest
 
-from perceptrain.errors import ConfigError
 from perceptrain_core.weightings.dwa import DWA
 
 
@@ -28,8 +27,3 @@ def test_a_term_that_is_not_in_every_batch_has_the_average_of_those_where_it_is(
         weights = step(weighting, terms)
     shares = [exp(1 / 2), exp(0.5 / 2)]
     assert [*weights.values()] == pytest.approx([2 * s / sum(shares) for s in shares])
-
-
-def test_options_that_cannot_be():
-    with pytest.raises(ConfigError, match=r"temperature=0: .*; window=0: expected a whole number"):
-        DWA(0, temperature=0)

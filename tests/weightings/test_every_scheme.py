@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from perceptrain import WeightedLoss, registry
+from perceptrain import WeightedLoss, get_weighting, registry
+from perceptrain.errors import ConfigError
 from perceptrain_core.checkpoints.file import read_file, write_file
 from perceptrain_core.weightings.base import Gradients, Terms, Weighting
 
@@ -76,6 +77,35 @@ BATCHES: list[dict[str, float | None]] = [
     {"a": 1.0, "b": 1.0, "c": None},
     {"a": 2.0, "b": 1.0, "c": 1.5},
 ]
+
+
+BAD_OPTIONS: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "dwa",
+        {"window": 0, "temperature": 0},
+        "temperature=0: .*; window=0: expected a whole number",
+    ),
+    (
+        *("grad_norm_balance", {"momentum": 2, "eps": -1}),
+        "momentum=2: expected a number of at least 0 and of at most 1; eps=-1",
+    ),
+    (
+        *("gradnorm", {"asymmetry": -1, "lr": float("nan")}),
+        "asymmetry=-1: expected a number of at least 0; lr=nan",
+    ),
+    ("ntk", {"max_weight": -1, "chunk": 0}, "chunk=0: expected a whole number .*; max_weight=-1: "),
+    (
+        *("relobralo", {"momentum": 2, "look_back": -1, "temperature": 0}),
+        "look_back=-1: .*; temperature=0: .*; momentum=2: exp",
+    ),
+    ("softadapt", {"beta": "x"}, "beta='x'"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "message"), BAD_OPTIONS)
+def test_bad_options_are_refused(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        get_weighting(name, **options)
 
 
 def test_all_are_here() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from perceptrain.errors import ConfigError
 from perceptrain_core.weightings.grad_norm_balance import GradNormBalance
 
 ROWS = {"a": [3.0, 4.0], "b": [0.0, 1.0], "c": [4.0, 0.0]}
@@ -41,10 +40,3 @@ def test_a_weight_that_runs_away_is_held(step):
     with pytest.warns(UserWarning, match="weight of b is held at max_weight=7"):
         assert step(weighting, TERMS, ROWS)["b"] == 7
     step(weighting, TERMS, ROWS)  # once is enough
-
-
-def test_options_that_cannot_be():
-    with pytest.raises(
-        ConfigError, match=r"momentum=2: expected a number of at least 0 and of at most 1; eps=-1"
-    ):
-        GradNormBalance(2, eps=-1)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from perceptrain import FFNN, WeightedLoss
-from perceptrain.errors import ConfigError, TrainingError
+from perceptrain.errors import TrainingError
 from perceptrain_core.weightings.gradnorm import GradNorm
 
 ROWS = {"a": [3.0, 4.0], "b": [0.0, 1.0]}
@@ -107,8 +107,3 @@ def test_the_gradients_of_some_parameters(step):
         TrainingError, match=r"called 'layer9'; expected names of parameters of FFNN: network\.0"
     ):
         WeightedLoss(loss, GradNorm(parameters="layer9"))(None, model)
-
-
-def test_options_that_cannot_be():
-    with pytest.raises(ConfigError, match=r"asymmetry=-1: expected a number of at least 0; lr=nan"):
-        GradNorm(-1, lr=float("nan"))

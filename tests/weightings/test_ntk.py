@@ -103,11 +103,6 @@ def test_residuals_without_a_gradient_keep_their_weight_and_small_ones_are_held(
         WeightedLoss(squares, NTK(residuals=scaled(1e-3), max_weight=50))(batch, Line())
 
 
-def test_options_that_cannot_be():
-    with pytest.raises(ConfigError, match=r"chunk=0: expected a whole number .*; max_weight=-1: "):
-        NTK(max_weight=-1, chunk=0)
-
-
 def test_residuals_by_a_reference_and_a_model_that_cannot_take_the_batch(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text("def twice(batch, model):\n    return {'x': 2 * model.p}\n")

@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perceptrain.errors import ConfigError
 from perceptrain_core.weightings.relobralo import ReLoBRaLo
 
 
@@ -48,8 +47,7 @@ def test_how_often_it_looks_back(step):
 
 
 @given(
-    st.lists(st.tuples(*[st.floats(1e-6, 1e6)] * 3), min_size=2, max_size=6),
-    st.floats(1e-3, 1e3),
+    st.lists(st.tuples(*[st.floats(1e-6, 1e6)] * 3), min_size=2, max_size=6), st.floats(1e-3, 1e3)
 )
 def test_sum_and_scale(values, scale):
     found = []
@@ -62,8 +60,3 @@ def test_sum_and_scale(values, scale):
         found.append([weight.item() for weight in weights.values()])
         assert sum(found[-1]) == pytest.approx(3)
     assert found[0] == pytest.approx(found[1], rel=1e-6, abs=1e-9)
-
-
-def test_options_that_cannot_be():
-    with pytest.raises(ConfigError, match=r"look_back=-1: .*; temperature=0: .*; momentum=2: exp"):
-        ReLoBRaLo(2, look_back=-1, temperature=0)

@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perceptrain.errors import ConfigError
 from perceptrain_core.weightings.softadapt import SoftAdapt
 
 BEFORE, NOW = {"a": 4.0, "b": 1.0}, {"a": 2.0, "b": 2.0}  # changes of -2 and +1
@@ -47,8 +46,3 @@ def test_the_sum_is_1_and_the_normalized_variant_knows_no_scale(scale, values):
 
 def _tensors(terms):
     return {name: torch.tensor(value, dtype=torch.float64) for name, value in terms.items()}
-
-
-def test_options_that_cannot_be():
-    with pytest.raises(ConfigError, match="beta='x'"):
-        SoftAdapt("x")

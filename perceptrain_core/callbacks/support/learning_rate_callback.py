@@ -1,4 +1,4 @@
-"""The base of the learning-rate callbacks: when a rule of ``schedules`` is applied."""
+"""The base of the learning-rate callbacks."""
 
 from __future__ import annotations
 

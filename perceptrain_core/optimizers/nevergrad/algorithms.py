@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
 
 from torch import Tensor
 
 from perceptrain_core.optimizers.nevergrad.optimizer import NevergradOptimizer
 
 
-class _Algorithm(Protocol):
-    def __call__(
-        self,
-        params: Iterable[Tensor],
-        budget: int | None = None,
-        seed: int | None = None,
-        sigma: float | None = None,
-        bounds: tuple[float, float] | None = None,
-        num_workers: int = 1,
-    ) -> NevergradOptimizer: ...
-
-
-def _optimizer(algorithm: str, summary: str) -> _Algorithm:
+def _optimizer(algorithm: str, summary: str) -> Callable[..., NevergradOptimizer]:
     def make(
         params: Iterable[Tensor],
         budget: int | None = None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import compress
 from typing import Any
@@ -20,6 +21,7 @@ from torch.autograd.variable import Variable
 from perceptrain_core.errors import TrainingError
 
 
+@dataclass(eq=False)
 class TermGradients:
     """The gradients of K terms with respect to P numbers, the elements of the parameters.
 
@@ -34,23 +36,13 @@ class TermGradients:
             that would be sparse, or if the parameters differ in dtype or device.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        matrix: Tensor,
-        parameters: Sequence[Tensor],
-        used: Sequence[bool],
-        batch: Any = None,
-        model: Any = None,
-        exact: bool = True,
-    ) -> None:
-        self.names = tuple(names)
-        self.matrix = matrix
-        self.parameters = tuple(parameters)
-        self.used = tuple(used)
-        self.batch = batch
-        self.model = model
-        self.exact = exact
+    names: tuple[str, ...]
+    matrix: Tensor
+    parameters: Sequence[Tensor]
+    used: Sequence[bool]
+    batch: Any = None
+    model: Any = None
+    exact: bool = True
 
     def __getitem__(self, name: str) -> Tensor:
         """Return the gradient of a term, of shape ``(P,)``."""
@@ -82,14 +74,11 @@ class TermGradients:
             raise TrainingError(_no_match(which, self.model))
         sizes = [p.numel() for p in self.parameters]
         columns = torch.split(self.matrix, sizes, dim=1)
-        return TermGradients(
-            self.names,
-            torch.cat([*compress(columns, kept)], dim=1),
-            [*compress(self.parameters, kept)],
-            [*compress(self.used, kept)],
-            self.batch,
-            self.model,
-            self.exact,
+        return replace(
+            self,
+            matrix=torch.cat([*compress(columns, kept)], dim=1),
+            parameters=[*compress(self.parameters, kept)],
+            used=[*compress(self.used, kept)],
         )
 
     def _kept(self, which: str | Sequence[str]) -> list[bool]:
@@ -143,7 +132,7 @@ def term_gradients(
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(matrix)
         matrix /= distributed.get_world_size()
-    return TermGradients(list(terms), matrix, parameters, used, batch, model, exact)
+    return TermGradients(tuple(terms), matrix, parameters, used, batch, model, exact)
 
 
 def outside_autocast(device: torch.device) -> AbstractContextManager[Any]:

@@ -106,8 +106,7 @@ def test_weights(name: str, kind: type[Exception], weights: Any, message: str) -
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
-    [("sinkhorn", {"reach": 1.0}), ("gaussian_mmd", {}), ("laplacian_mmd", {})],
+    ("name", "options"), [("sinkhorn", {"reach": 1.0}), ("gaussian_mmd", {}), ("laplacian_mmd", {})]
 )
 def test_total_weights_may_differ_where_that_means_something(
     name: str, options: dict[str, Any]

@@ -26,6 +26,7 @@ def test_the_readme_is_true() -> None:
     assert callback.problem.relative_l2(parts["model"], 5) > 0
 
 
+@pytest.mark.slow
 def test_the_example_leaves_a_picture(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "helmholtz.py"))["main"]
     picture = tmp_path / "helmholtz.png"

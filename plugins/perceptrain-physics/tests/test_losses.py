@@ -11,13 +11,7 @@ from torch import Tensor, nn
 
 from perceptrain import FFNN, PINN, PerceptrainError, TrainConfig, Trainer, WeightedLoss, get_loss
 from perceptrain.testing import check_loss
-from perceptrain_physics import (
-    CausalLoss,
-    Heat,
-    ResidualAttentionLoss,
-    SelfAdaptiveLoss,
-    laplacian,
-)
+from perceptrain_physics import CausalLoss, Heat, ResidualAttentionLoss, SelfAdaptiveLoss, laplacian
 
 SIZES = {"pde": 12, "start": 5}
 

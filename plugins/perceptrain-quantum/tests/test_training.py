@@ -63,6 +63,7 @@ def slope(points: Tensor, net: nn.Module) -> Tensor:  # u'(0) = 0
     return second(net, points)[1]
 
 
+@pytest.mark.slow  # the test of the README solves one too
 def test_it_solves_an_equation_inside_a_pinn() -> None:
     network = get_model("qnn", n_qubits=2, depth=2)
     model = PINN(network, {"ode": oscillation, "start": start, "slope": slope})

@@ -84,12 +84,7 @@ def test_describe():
 # Rows set aside
 
 
-@given(
-    st.integers(1, 60),
-    st.floats(0, 0.6),
-    st.floats(0, 0.6),
-    st.integers(0, 2**32),
-)
+@given(st.integers(1, 60), st.floats(0, 0.6), st.floats(0, 0.6), st.integers(0, 2**32))
 def test_the_parts_are_a_partition(rows, val, test, seed):
     assume(val or test)
     sizes = round(rows * val), round(rows * test)
@@ -129,8 +124,7 @@ def test_a_tensor_alone_can_be_split():
 
 
 @pytest.mark.parametrize(
-    "splits",
-    [Splits({"ode": torch.ones(9, 1)}), Splits([1]), Splits(table(9), val=table(2))],
+    "splits", [Splits({"ode": torch.ones(9, 1)}), Splits([1]), Splits(table(9), val=table(2))]
 )
 def test_what_cannot_be_split(splits):
     with pytest.raises(DataError, match="or are split already"):

@@ -81,6 +81,7 @@ def test_the_start_decides_the_whole_order(own: bool, collate_fn: Any) -> None:
 
 
 def test_one_number_is_taken_of_the_default_generator() -> None:
+    """A step costs no new order of the rows, however many there are."""
     torch.manual_seed(4)
     iterator = iter(endless(5, 2))
     untouched = torch.get_rng_state()

@@ -44,7 +44,7 @@ def test_images_and_a_single_row():
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [
-        (LABELS.float(), DataError, r"float32 of shape \(4,\); .* int64 .*probably cast"),
+        (LABELS.float(), DataError, r"float32 of shape \(4,\); .* int64 .*keep class labels int64"),
         (LABELS.double().unsqueeze(-1), DataError, r"float64 .* expected class indices"),
         (LABELS.unsqueeze(-1), ShapeError, r"labels\.squeeze\(-1\)"),
         (torch.eye(3)[LABELS].long(), ShapeError, r"labels\.argmax\(1\)"),

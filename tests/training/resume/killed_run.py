@@ -24,13 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from perceptrain import (
-    Callback,
-    DictDataLoader,
-    TrainConfig,
-    Trainer,
-    to_dataloader,
-)
+from perceptrain import Callback, DictDataLoader, TrainConfig, Trainer, to_dataloader
 from perceptrain.callbacks import (
     EarlyStopping,
     LRSchedulerCosineAnnealing,
@@ -150,12 +144,7 @@ def make(
             "checkpoint_every": 1,
             "keep_checkpoints": 3,
             "val_every": 2 if val is not None else 0,
-            "callbacks": [
-                report,
-                *(usual if callbacks is None else callbacks),
-                stopping,
-                saving,
-            ],
+            "callbacks": [report, *(usual if callbacks is None else callbacks), stopping, saving],
             **settings,
         }
     )

@@ -133,10 +133,7 @@ def test_loss_with_a_state_and_without(make_trainer: MakeTrainer) -> None:
     make_trainer(Weighing(), checkpoint_every=1).fit()
     with pytest.warns(UserWarning, match="loss: Weighing then, Stubborn now"):
         refused(make_trainer(Stubborn()), r"does not fit the loss: 'temperature'")
-    refused(
-        make_trainer(lambda b, m: (m(b[0]).mean(), {})),
-        "state of a loss, which this run does",
-    )
+    refused(make_trainer(lambda b, m: (m(b[0]).mean(), {})), "state of a loss, which this run does")
     make_trainer(Weighing().forward, checkpoint_every=1).fit()
     refused(make_trainer(Weighing()), "holds no loss; it holds")
 

@@ -15,33 +15,13 @@ from perceptrain import Callback, Trainer, to_dataloader, write_checkpoint
 from perceptrain.callbacks import EarlyStopping, SaveBestCheckpoint, SaveCheckpoint
 from perceptrain.errors import CheckpointError
 
+from ...shared import noisy_net, same
+
 MakeTrainer = Callable[..., Trainer]
-
-
-def noisy_net() -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        return nn.Sequential(
-            nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 1)
-        )
 
 
 def state(trainer: Trainer) -> dict[str, Any]:
     return {"model": trainer.model.state_dict(), "optimizer": trainer.optimizer.state_dict()}
-
-
-def assert_same(a: Any, b: Any) -> None:
-    if isinstance(a, dict):
-        assert a.keys() == b.keys()
-        for key in a:
-            assert_same(a[key], b[key])
-    elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b)
-    elif isinstance(a, list):
-        for left, right in zip(a, b, strict=True):
-            assert_same(left, right)
-    else:
-        assert a == b
 
 
 def own_generator() -> torch.Generator:
@@ -89,7 +69,7 @@ def test_resumed_run_is_bit_identical_to_one_that_was_never_stopped(
     torch.rand(99)  # another process starts with other random numbers
     resumed = trainer(7, "parts")
     resumed.fit(resume=True)
-    assert_same(state(whole), state(resumed))
+    assert same(state(whole), state(resumed))
     assert whole.history == resumed.history
     assert len(resumed.history) == 7
     assert resumed.global_step == whole.global_step
@@ -145,31 +125,11 @@ def test_nothing_to_resume(make_trainer: MakeTrainer) -> None:
     assert len(trainer.history) == 2
 
 
-def test_a_fresh_run_warns_of_nothing(
-    make_trainer: MakeTrainer, recwarn: pytest.WarningsRecorder
-) -> None:
-    make_trainer(checkpoint_every=1).fit()
-    assert not recwarn.list
-
-
 def test_path_without_a_checkpoint(make_trainer: MakeTrainer, here: Path) -> None:
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         make_trainer().fit(resume="missing.pt")
     with pytest.raises(CheckpointError, match="There are no checkpoints in"):
         make_trainer().fit(resume=here)
-
-
-def test_damaged_newest_is_passed_over_with_a_warning(make_trainer: MakeTrainer) -> None:
-    """Never fresh weights with the state of an optimizer that was trained."""
-    first = make_trainer(max_iter=4, checkpoint_every=1)
-    first.fit()
-    newest = first.log_folder / "checkpoint_epoch_000004.pt"
-    newest.write_bytes(newest.read_bytes()[:500])
-    again = make_trainer(max_iter=4, checkpoint_every=1)
-    with pytest.warns(UserWarning, match=r"000004\.pt is damaged"):
-        again.fit(resume=True)
-    assert again.history == first.history
-    assert_same(state(again), state(first))
 
 
 def test_none_can_be_read_is_no_fresh_start(make_trainer: MakeTrainer) -> None:
@@ -195,12 +155,6 @@ def test_changed_model_is_told_and_not_touched(
     with pytest.raises(CheckpointError, match=r"weight: shape \(9, 2\) here, \(8, 2\) saved"):
         trainer.fit(resume=True)
     assert all(map(torch.equal, before, trainer.model.parameters()))
-
-
-def test_changed_optimizer_is_told(make_trainer: MakeTrainer) -> None:
-    make_trainer(checkpoint_every=1).fit()
-    with pytest.raises(CheckpointError, match="does not fit the optimizer"):
-        make_trainer(optimizer="sgd").fit(resume=True)
 
 
 def test_model_without_a_run(make_trainer: MakeTrainer, here: Path) -> None:
@@ -272,7 +226,7 @@ def test_what_is_put_back_at_the_end_is_not_what_a_run_goes_on_from(
     trainer(2, "parts").fit()
     again = trainer(4, "parts")
     again.fit(resume=True)
-    assert_same(state(whole), state(again))
+    assert same(state(whole), state(again))
     assert whole.history == again.history
 
 

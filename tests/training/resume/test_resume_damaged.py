@@ -14,6 +14,8 @@ import torch
 from perceptrain import Callback, Trainer
 from perceptrain.errors import CheckpointError
 
+from ...shared import same
+
 MakeTrainer = Callable[..., Trainer]
 
 
@@ -61,8 +63,7 @@ def test_the_one_before_is_used_and_nothing_is_executed(
     with pytest.warns(UserWarning, match=r"000004\.pt .* Trying the one before it"):
         resumed.fit(resume=True)
     assert resumed.history == whole.history
-    pairs = zip(resumed.model.parameters(), whole.model.parameters(), strict=True)
-    assert all(torch.equal(*pair) for pair in pairs)
+    assert same(resumed.model, whole.model)
     with pytest.raises(CheckpointError, match=r"000004\.pt"):
         make_trainer().fit(resume=newest)
     assert not (here / "executed").exists()
@@ -77,9 +78,7 @@ def test_folder_of_the_run_that_becomes_a_file(make_trainer: MakeTrainer, here: 
             Path("runs").write_text("")
 
     trainer = make_trainer(
-        max_iter=5,
-        checkpoint_every=1,
-        callbacks=[Callback("train_epoch_end", callback=replace)],
+        max_iter=5, checkpoint_every=1, callbacks=[Callback("train_epoch_end", callback=replace)]
     )
     with pytest.raises(CheckpointError, match=r"000002\.pt could not be written"):
         trainer.fit()

@@ -24,15 +24,9 @@ from perceptrain import Callback, DictDataLoader, InfiniteTensorDataset, Trainer
 from perceptrain.callbacks import LRSchedulerCosineAnnealing, SaveCheckpoint
 from perceptrain.errors import CheckpointError
 
+from ...shared import noisy_net, same
+
 MakeTrainer = Callable[..., Trainer]
-
-
-def noisy_net() -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        return nn.Sequential(
-            nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 1)
-        )
 
 
 class Augmented(TensorDataset):
@@ -119,10 +113,7 @@ def trainer_of(
 
 
 def assert_same(a: Trainer, b: Trainer) -> None:
-    for left, right in zip(
-        a.model.state_dict().values(), b.model.state_dict().values(), strict=True
-    ):
-        assert torch.equal(left, right)
+    assert same(a.model, b.model)
     assert a.history == b.history
     assert (a.global_step, a.batches_seen) == (b.global_step, b.batches_seen)
     assert a.optimizer.param_groups[0]["lr"] == b.optimizer.param_groups[0]["lr"]

@@ -13,6 +13,8 @@ from perceptrain import default_optimize_step as optimize_step
 from perceptrain_core.optimizers import AdamLBFGS
 from perceptrain_core.training.steppers.closures import needs_closure
 
+from ...shared import same
+
 Rows = tuple[Tensor, Tensor]
 Net = Callable[..., nn.Module]
 
@@ -44,8 +46,7 @@ def test_equals_a_loop_written_by_hand(
         loss, metrics = optimize_step(ours, mine, loss_fn, rows)
         assert torch.equal(loss, before)
         assert torch.equal(metrics["root"], before.sqrt())
-    pairs = zip(ours.parameters(), theirs.parameters(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
+    assert same(ours, theirs)
 
 
 @pytest.mark.parametrize("kind", [Adam, LBFGS])
@@ -203,5 +204,4 @@ def test_goes_on_after_a_step_that_gave_up_as_if_it_had_not_been(
     for _ in range(3):
         expected, _ = optimize_step(nets[0], straight, loss_fn, rows)
         assert torch.equal(optimize_step(nets[1], failing, loss_fn, rows)[0], expected)
-    pairs = zip(nets[0].parameters(), nets[1].parameters(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
+    assert same(nets[0], nets[1])
