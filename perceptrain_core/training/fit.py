@@ -167,9 +167,10 @@ class Fit:
                 self._train_epoch(bar)
                 if not self.signals.received:
                     row = self._end_epoch()
-                    bar.epoch(epoch, row)
-                    if self._is_finished():
-                        break
+                    if row is not None:
+                        bar.epoch(epoch, row)
+                        if self._is_finished():
+                            break
                 if self.signals.received:
                     self._stop(self.signals.received)
                     break
@@ -218,7 +219,11 @@ class Fit:
                 break
         self.guard.poll()
 
-    def _end_epoch(self) -> Row:
+    def _stop_requested(self) -> bool:
+        return self.signals.received is not None
+
+    def _end_epoch(self) -> Row | None:
+        """End an epoch; return its row of the history, ``None`` if a signal cut it short."""
         epoch, batches = self.state.current_epoch, self.position.batch
         if batches == 0:
             raise DataError(
@@ -230,8 +235,12 @@ class Fit:
         self.stepper.settle()
         row = self.averages.means_everywhere(self.engine)
         if self.val is not None and epoch % self.config.val_every == 0:
-            evaluation = Evaluation(self.trainer, self._events, self.evaluated_model)
+            evaluation = Evaluation(
+                self.trainer, self._events, self.evaluated_model, self._stop_requested
+            )
             row |= evaluation.validate(self.val, epoch, row)
+            if self._stop_requested():
+                return None
         self.position.end_epoch()
         self.state.history.append(row)
         if self.parts.schedule is not None:

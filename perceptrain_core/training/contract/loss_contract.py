@@ -95,6 +95,15 @@ def check_gradient(loss: Tensor, model: nn.Module) -> None:
         )
 
 
+def no_graph(where: str) -> str:
+    """Describe a loss that is a constant on one batch, after the first was not."""
+    return (
+        f"The loss {where} has no graph: it does not depend on the parameters, as a constant that "
+        "is returned for some batches. Raise perceptrain.SkipBatch for a batch that does not "
+        "count, or return 0 * model(...).sum()."
+    )
+
+
 def warn_of_untrained(loss: Tensor, model: nn.Module, loss_fn: Any, optimizer: Any) -> None:
     """Warn if the loss depends on parameters that are not trained.
 

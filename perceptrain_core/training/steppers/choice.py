@@ -59,8 +59,9 @@ def make_stepper(
         )
     if step is optimize_step:
         total = engine.total if engine.world_size > 1 else None
+        skip = config.on_nonfinite == "skip"
         clipping = config.grad_clip, config.grad_clip_value
-        return AdaptiveStepper(*parts, *clipping, scaler, total, engine.world_size)
+        return AdaptiveStepper(*parts, *clipping, scaler, total, engine.world_size, skip)
     if config.accumulate > 1 or clips or scaler is not None:
         raise TrainingError(
             "accumulate, grad_clip, grad_clip_value and fp16 only work with the built-in "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.amp import GradScaler
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
@@ -34,6 +35,7 @@ class GradientStepper(Stepper):
             whose gradients overflow.
         total: Returns the sum of a count over several processes.
         world_size: The number of processes.
+        skip_nonfinite: Skip a step whose gradients are NaN or infinite, at the cost of their norm.
     """
 
     max_norm: float | None = None
@@ -41,12 +43,15 @@ class GradientStepper(Stepper):
     scaler: GradScaler | None = None
     total: Callable[[Count], Count] | None = None
     world_size: int = 1
+    skip_nonfinite: bool = False
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""
         begin_step(self.loss_fn)
         results = self.backward(self.moved(batches), len(batches), is_uneven(batches))
-        return results, any(results) and self._update()
+        if not any(results) or not self._may_step():
+            return [None] * len(batches), False
+        return results, self._update()
 
     def moved(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Move each batch to the device when it is needed."""
@@ -109,6 +114,14 @@ class GradientStepper(Stepper):
         scaled = loss if self.scaler is None else self.scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
 
+    def _may_step(self) -> bool:
+        """Whether the gradients are finite, if that matters; a scaler checks its own."""
+        if not self.skip_nonfinite or self.scaler is not None:
+            return True
+        gradients = [p.grad for p in self._parameters() if p.grad is not None]
+        norms = torch._foreach_norm(gradients)
+        return bool(torch.stack([norm.double() for norm in norms]).isfinite().all())
+
     def _update(self) -> bool:
         if self.max_norm is not None:
             clip_grad_norm_(self._parameters(), self.max_norm)
@@ -145,7 +158,7 @@ class ClosureStepper(GradientStepper):
         def closure() -> Tensor:
             counted = [moved[n] for n, result in enumerate(first) if result] or moved
             results = self.backward(counted, len(counted), uneven)
-            if not any(results) or (first and not all(results)):
+            if not any(results) or (first and not all(results)) or not self._may_step():
                 raise SkipBatch
             if not first:
                 first.extend(results)
