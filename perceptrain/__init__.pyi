@@ -56,6 +56,7 @@ from perceptrain_core.tensors import promote_to as promote_to
 from perceptrain_core.tensors import promote_to_tensor as promote_to_tensor
 from perceptrain_core.trackers import Tracker as Tracker
 from perceptrain_core.training.trainer import Trainer as Trainer
+from perceptrain_core.types import Counted as Counted
 from perceptrain_core.types import LossFunction as LossFunction
 from perceptrain_core.types import OptimizeResult as OptimizeResult
 from perceptrain_core.types import SkipBatch as SkipBatch

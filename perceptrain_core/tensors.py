@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from perceptrain_core.errors import DataError, ShapeError
+from perceptrain_core.types import Counted
 
 _Kind = TypeVar("_Kind", bound=Tensor | np.ndarray | float)
 
@@ -113,11 +114,16 @@ class Detached(dict[str, Any]):
     """Named values without a graph that do not change, so that `detached` need not copy them.
 
     Values added later are copied as usual.
+
+    Args:
+        values: The values.
+        like: What they are made from; if it is `Counted`, they are means over the same.
     """
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], like: Mapping[str, Any]) -> None:
         super().__init__(values)
         self.own = dict(values)
+        self.like = like
 
 
 def detached(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,11 +131,12 @@ def detached(values: Mapping[str, Any]) -> dict[str, Any]:
 
     A tensor that the computation did not create, such as a parameter, is copied: it may change.
     """
-    own = values.own if isinstance(values, Detached) else {}
-    return {
+    own, like = (values.own, values.like) if isinstance(values, Detached) else ({}, values)
+    cut = {
         name: _cut(v) if isinstance(v, Tensor) and own.get(name) is not v else v
         for name, v in values.items()
     }
+    return Counted(cut, like.count, like.terms) if isinstance(like, Counted) else cut
 
 
 def _cut(tensor: Tensor) -> Tensor:

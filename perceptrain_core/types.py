@@ -31,6 +31,10 @@ class LossFunction(Protocol):
     gradients are on, and a dict of named scalars: the terms of the loss, or anything worth
     logging. They are logged as ``train_NAME``, ``val_NAME`` and ``test_NAME``.
 
+    Means over several batches are weighted by their rows, unless the metrics are `Counted`. A loss
+    that compares the rows of a batch with each other, as contrastive ones do, is no mean over rows;
+    it has a true attribute ``whole_batch``, and the trainer warns where batches are split.
+
     A loss that is an ``nn.Module`` with parameters is trained with the model; one that has
     ``state_dict`` and ``load_state_dict`` is saved in checkpoints.
     """
@@ -38,6 +42,42 @@ class LossFunction(Protocol):
     def __call__(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
         """Evaluate the loss of ``model`` on ``batch``."""
         ...
+
+
+#: What a mean is taken over: a number of rows, labels or elements, or the sum of their weights.
+Count: TypeAlias = float | Tensor
+
+
+class Counted(dict[str, Any]):
+    """Metrics that say what the loss and they are means over.
+
+    The mean over an epoch weights each batch by its count, so that it is the mean over the data
+    set, however this is split into batches; accumulated gradients are weighted in the same way.
+    Without it a batch counts with its number of rows.
+
+    Args:
+        metrics: The named scalars.
+        count: For the loss and the metrics, what they are means over: the number of labels that
+            count, for instance, as a number or a 0-dim tensor. A mapping has counts by name, with
+            ``"loss"`` for the loss; the rest counts by rows. ``None`` if they are sums, which
+            add up.
+        terms: If the loss is the weighted sum of some metrics, with counts of their own, their
+            weights by name. Its mean is then the weighted sum of their means.
+
+    Attributes:
+        count: As given.
+        terms: As given.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, Any],
+        count: Count | Mapping[str, Count | None] | None,
+        terms: Mapping[str, Count] | None = None,
+    ) -> None:
+        super().__init__(metrics)
+        self.count = dict(count) if isinstance(count, Mapping) else count
+        self.terms = terms
 
 
 class SkipBatch(Exception):

@@ -125,8 +125,9 @@ class TrainConfig:
             and ``grad_clip_value`` in its Adam steps only.
         grad_clip_value: Maximum absolute value of each gradient element, applied after
             ``grad_clip``.
-        ema: Decay of an exponential moving average of the weights, such as 0.999. Validation and
-            test use the averaged weights, and the trained model has them at the end.
+        ema: Decay of an exponential moving average of the weights, such as 0.999; at step n at most
+            ``(1 + n) / (10 + n)``, so that short trainings forget their initial weights. Validation
+            and test use the averaged weights, and the trained model has them at the end.
         precision: ``"full"``, or ``"bf16"`` or ``"fp16"`` to evaluate the loss under
             ``torch.autocast``; with ``"fp16"`` the gradients are scaled (``torch.amp.GradScaler``).
             The parameters keep their dtype.
@@ -135,8 +136,8 @@ class TrainConfig:
             checkpoint in the log folder, a path from that file or folder.
         dtype: Floating point dtype of the model and the floating point data, e.g.
             ``torch.float64`` or ``"float64"``; ``None`` converts nothing.
-        all_reduce_metrics: Average the training loss and metrics over the processes; by default the
-            first process reports its own. Validation always covers all rows.
+        all_reduce_metrics: Average the loss and metrics of each training batch over the processes;
+            by default the first process reports its own. The figures of an epoch always cover all.
 
     Raises:
         ConfigError: A value is invalid; the message lists every fault.

@@ -81,7 +81,9 @@ class DictDataLoader:
                     parts[name] = _first(name, finite[name])
             # Last, so that no batch of an infinite loader is lost at the end of an epoch.
             parts |= {name: _first(name, iterator) for name, iterator in self._endless.items()}
-            yield {name: _unwrap(parts[name]) for name in self.dataloaders}
+            batch = {name: _unwrap(parts[name]) for name in self.dataloaders}
+            repeated = [name for name in names if name not in unfinished]
+            yield PartlyRepeated(batch, repeated) if repeated else batch
 
     def _begin_endless(self) -> None:
         """Start the infinite loaders once; they continue from epoch to epoch."""
@@ -133,6 +135,19 @@ class DictDataLoader:
             for name, loader in self.dataloaders.items()
             if _is_stateful(loader) or is_infinite(loader)
         }
+
+
+class PartlyRepeated(dict[str, Any]):
+    """A batch with parts of loaders that have started again in this epoch.
+
+    Args:
+        batch: The parts by name.
+        repeated: The names of these parts, which an evaluation has counted already.
+    """
+
+    def __init__(self, batch: Mapping[str, Any], repeated: Iterable[str]) -> None:
+        super().__init__(batch)
+        self.repeated = frozenset(repeated)
 
 
 class NamedLoader:

@@ -17,7 +17,7 @@ from perceptrain_core.engine.local import LocalEngine, use_gpu
 from perceptrain_core.engine.sharding import shard_loader
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.parameters import buffers_of, parameters_of
-from perceptrain_core.types import Loader, LossFunction
+from perceptrain_core.types import Count, Loader, LossFunction
 
 Value = TypeVar("Value")
 
@@ -76,6 +76,13 @@ class DistributedEngine(LocalEngine):
         found = torch.tensor(int(flag), device=self._scalars)
         dist.all_reduce(found, op=dist.ReduceOp.MAX)
         return bool(found.item())
+
+    def total(self, count: Count) -> Count:
+        """Return the sum of a count over all processes; on a GPU as a tensor, which is not read."""
+        total = torch.tensor(count) if not isinstance(count, torch.Tensor) else count
+        total = total.detach().to(self._scalars, torch.float64, copy=True)
+        dist.all_reduce(total)
+        return total.item() if total.device.type == "cpu" else total
 
     def gather(self, value: Value) -> list[Value]:
         """Return the value of each process, by rank, with tensors on the CPU."""

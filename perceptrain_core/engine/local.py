@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.types import Loader, LossFunction
+from perceptrain_core.types import Count, Loader, LossFunction
 
 Value = TypeVar("Value")
 
@@ -63,6 +63,10 @@ class LocalEngine:
     def any(self, flag: bool) -> bool:
         """Return the flag."""
         return flag
+
+    def total(self, count: Count) -> Count:
+        """Return the count."""
+        return count
 
     def gather(self, value: Value) -> list[Value]:
         """Return the value in a list."""

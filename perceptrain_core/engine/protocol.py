@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import nn
 
-from perceptrain_core.types import Loader, LossFunction
+from perceptrain_core.types import Count, Loader, LossFunction
 
 Value = TypeVar("Value")
 
@@ -62,6 +62,10 @@ class Engine(Protocol):
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is true in any process."""
+        ...
+
+    def total(self, count: Count) -> Count:
+        """Return the sum of a count over all processes; on a GPU as a tensor."""
         ...
 
     def gather(self, value: Value) -> list[Value]:

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.support.domains import check_binary, check_weights
+from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -38,11 +39,14 @@ def bce_with_logits_loss(
     """
     check_reduction(reduction)
     outputs, labels = same_shape(*labelled(batch, model))
+    check_binary(outputs, labels)
+    weights = weight_like(weight, outputs), weight_like(pos_weight, outputs)
+    check_weights(weight=weights[0], pos_weight=weights[1])
     loss = F.binary_cross_entropy_with_logits(
         outputs,
         labels,
-        weight=weight_like(weight, outputs),
-        pos_weight=weight_like(pos_weight, outputs),
+        weight=weights[0],
+        pos_weight=weights[1],
         reduction=reduction,
     )
-    return loss, {}
+    return loss, over(outputs.numel(), reduction)

@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.losses.support.batches import split_batch
-from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.domains import check_signs
+from perceptrain_core.losses.support.options import check_reduction, over
 from perceptrain_core.losses.support.shapes import require_tensor, same_shape
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import Metrics, TBatch
@@ -51,4 +52,6 @@ def cosine_embedding_loss(
             f"{tuple(labels.shape)}; expected one label, 1 or -1, for each pair: labels of shape "
             f"{tuple(first.shape[:-1])}."
         )
-    return F.cosine_embedding_loss(first, second, labels, margin=margin, reduction=reduction), {}
+    check_signs(first, labels)
+    loss = F.cosine_embedding_loss(first, second, labels, margin=margin, reduction=reduction)
+    return loss, over(labels.numel(), reduction)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from perceptrain_core.errors import ConfigError
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.classes import class_loss, class_targets
-from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
-from perceptrain_core.types import Metrics, TBatch
+from perceptrain_core.losses.support.classes import class_loss, class_targets, label_count, mean_nll
+from perceptrain_core.losses.support.domains import check_classes, check_weights
+from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
+from perceptrain_core.types import Count, Counted, Metrics, TBatch
+
+#: Lower precision is left to `F.cross_entropy`, which autocast converts.
+_EXACT = (torch.float32, torch.float64)
 
 
 def cross_entropy_loss(
@@ -44,23 +50,60 @@ def cross_entropy_loss(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ConfigError(f"label_smoothing={label_smoothing}: expected a share from 0 to 1.")
     outputs, labels = class_targets(*labelled(batch, model))
-    loss = class_loss(
-        F.cross_entropy,
+    check_classes(outputs, labels)
+    weights = weight_like(weight, outputs)
+    check_weights(weight=weights)
+    loss, count = class_loss(
+        _cross_entropy,
         outputs,
         labels,
-        weight=weight_like(weight, outputs),
+        weight=weights,
         ignore_index=ignore_index,
         label_smoothing=label_smoothing,
         reduction=reduction,
     )
-    return loss, {"accuracy": _accuracy(outputs, labels, ignore_index)} if accuracy else {}
+    if not accuracy:
+        return loss, over(count, reduction)
+    share, counted = _accuracy(outputs, labels, ignore_index)
+    counts = {"loss": None if reduction == "sum" else count, "accuracy": counted}
+    return loss, Counted({"accuracy": share}, counts)
 
 
-def _accuracy(outputs: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
+def _cross_entropy(
+    outputs: Tensor,
+    labels: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    label_smoothing: float,
+    reduction: str,
+) -> tuple[Tensor, Count]:
+    """Return the loss, and what it is a mean over."""
+    indices = not labels.is_floating_point()
+    plain = indices and outputs.ndim <= 2 and reduction == "mean" and not label_smoothing
+    if plain and outputs.dtype in _EXACT:
+        return mean_nll(outputs.log_softmax(-1), labels, weight, ignore_index)
+    loss = F.cross_entropy(
+        outputs,
+        labels,
+        weight=weight,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )
+    if indices:
+        return loss, label_count(labels, weight, ignore_index)
+    return loss, labels.numel() // labels.shape[min(1, labels.ndim - 1)]
+
+
+def _accuracy(outputs: Tensor, labels: Tensor, ignore_index: int) -> tuple[Tensor, Count]:
+    """Return the share of right predictions, and the number of labels that it is a share of."""
     dim = 1 if outputs.ndim > 1 else 0
     hits = outputs.detach().argmax(dim)
     if labels.is_floating_point():
-        return (hits == labels.argmax(dim)).to(outputs.dtype).mean()
+        return (hits == labels.argmax(dim)).to(outputs.dtype).mean(), hits.numel()
     counted = labels != ignore_index
-    return ((hits == labels) & counted).sum().to(outputs.dtype) / counted.sum()
+    number = counted.sum()
+    return ((hits == labels) & counted).sum().to(outputs.dtype) / number, number

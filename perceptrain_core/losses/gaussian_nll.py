@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from perceptrain_core.errors import DataError
 from perceptrain_core.losses.support.batches import split_batch
-from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.options import check_reduction, over
 from perceptrain_core.losses.support.shapes import require_tensor, same_shape
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import Metrics, TBatch
@@ -55,7 +55,7 @@ def gaussian_nll_loss(
     loss = F.gaussian_nll_loss(
         mean, labels, variance.to(mean.dtype), full=full, eps=eps, reduction=reduction
     )
-    return loss, {}
+    return loss, over(labels.numel(), reduction)
 
 
 def _mean_and_variance(outputs: Any, labels: Tensor) -> tuple[Tensor, Tensor]:

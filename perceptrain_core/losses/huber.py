@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from perceptrain_core.errors import ConfigError
 from perceptrain_core.losses.support.residuals import pointwise
 from perceptrain_core.types import Metrics, TBatch
 
@@ -33,4 +34,6 @@ def huber_loss(
         DataError: The batch, the dtypes or the names do not match, or the batch is empty.
         ConfigError: The reduction does not return a scalar.
     """
+    if not delta > 0:
+        raise ConfigError(f"delta={delta}: expected a number above 0, where the loss turns linear.")
     return pointwise(F.huber_loss, batch, model, reduction, delta=delta)

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.domains import check_divergence
+from perceptrain_core.losses.support.options import check_reduction, over
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -35,7 +36,9 @@ def kl_div_loss(
     """
     check_reduction(reduction, _REDUCTIONS)
     outputs, labels = same_shape(*labelled(batch, model))
+    check_divergence(outputs, labels, log_target)
     if reduction == "mean":  # torch warns about its own default, so compute the mean here
         total = F.kl_div(outputs, labels, reduction="sum", log_target=log_target)
-        return total / outputs.numel(), {}
-    return F.kl_div(outputs, labels, reduction=reduction, log_target=log_target), {}
+        return total / outputs.numel(), over(outputs.numel(), reduction)
+    loss = F.kl_div(outputs, labels, reduction=reduction, log_target=log_target)
+    return loss, over(len(outputs), reduction)

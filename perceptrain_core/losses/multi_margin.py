@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
 from perceptrain_core.losses.support.classes import class_indices, class_loss
-from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.support.domains import check_weights
+from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
 from perceptrain_core.types import Metrics, TBatch
 
 
@@ -42,13 +43,15 @@ def multi_margin_loss(
     """
     check_reduction(reduction)
     outputs, labels = class_indices(*labelled(batch, model))
+    weights = weight_like(weight, outputs)
+    check_weights(weight=weights)
     loss = class_loss(
         F.multi_margin_loss,
         outputs,
         labels,
         p=p,
         margin=margin,
-        weight=weight_like(weight, outputs),
+        weight=weights,
         reduction=reduction,
     )
-    return loss, {}
+    return loss, over(labels.numel(), reduction)

@@ -6,8 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.classes import class_indices, class_loss
-from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.support.classes import class_indices, class_loss, label_count, mean_nll
+from perceptrain_core.losses.support.domains import check_log_probabilities, check_weights
+from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
 from perceptrain_core.types import Metrics, TBatch
 
 
@@ -39,12 +40,27 @@ def nll_loss(
     """
     check_reduction(reduction)
     outputs, labels = class_indices(*labelled(batch, model))
-    loss = class_loss(
-        F.nll_loss,
+    check_log_probabilities(outputs, labels)
+    weights = weight_like(weight, outputs)
+    check_weights(weight=weights)
+    loss, count = class_loss(
+        _nll,
         outputs,
         labels,
-        weight=weight_like(weight, outputs),
+        weight=weights,
         ignore_index=ignore_index,
         reduction=reduction,
     )
-    return loss, {}
+    return loss, over(count, reduction)
+
+
+def _nll(
+    outputs: Tensor, labels: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> tuple[Tensor, Tensor]:
+    """Return the loss, and what it is a mean over."""
+    if outputs.ndim <= 2 and reduction == "mean":
+        return mean_nll(outputs, labels, weight, ignore_index)
+    loss = F.nll_loss(
+        outputs, labels, weight=weight, ignore_index=ignore_index, reduction=reduction
+    )
+    return loss, label_count(labels, weight, ignore_index)

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.domains import check_counts
+from perceptrain_core.losses.support.options import check_reduction, over
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -41,7 +42,8 @@ def poisson_nll_loss(
     """
     check_reduction(reduction)
     outputs, labels = same_shape(*labelled(batch, model))
+    check_counts(outputs, labels)
     loss = F.poisson_nll_loss(
         outputs, labels, log_input=log_input, full=full, eps=eps, reduction=reduction
     )
-    return loss, {}
+    return loss, over(outputs.numel(), reduction)

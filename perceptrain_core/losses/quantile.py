@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.errors import ConfigError, ShapeError
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.options import check_reduction, over
 from perceptrain_core.losses.support.shapes import require_tensor, same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -52,7 +52,8 @@ def quantile_loss(
     errors = labels - outputs
     level = outputs.new_tensor(levels) if several else levels[0]
     costs = torch.maximum(level * errors, (level - 1) * errors)
-    return costs.mean() if reduction == "mean" else costs.sum(), {}
+    loss = costs.mean() if reduction == "mean" else costs.sum()
+    return loss, over(costs.numel(), reduction)
 
 
 def _checked(given: Any) -> Sequence[float]:

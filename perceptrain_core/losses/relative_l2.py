@@ -7,7 +7,7 @@ from torch.linalg import vector_norm
 
 from perceptrain_core.errors import ConfigError
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.options import check_reduction, over
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -48,4 +48,5 @@ def relative_l2_loss(
     rows = labels.reshape(len(labels), -1)
     errors = (outputs - labels).reshape(rows.shape)
     ratios = vector_norm(errors, dim=1) / vector_norm(rows, dim=1).clamp_min(eps)
-    return ratios.mean() if reduction == "mean" else ratios.sum(), {}
+    loss = ratios.mean() if reduction == "mean" else ratios.sum()
+    return loss, over(len(ratios), reduction)

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.domains import check_signs
+from perceptrain_core.losses.support.options import check_reduction, over
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -31,4 +32,6 @@ def soft_margin_loss(
     """
     check_reduction(reduction)
     outputs, labels = same_shape(*labelled(batch, model))
-    return F.soft_margin_loss(outputs, labels, reduction=reduction), {}
+    check_signs(outputs, labels)
+    loss = F.soft_margin_loss(outputs, labels, reduction=reduction)
+    return loss, over(outputs.numel(), reduction)

@@ -12,7 +12,10 @@ from perceptrain_core.errors import DataError, LossContractError
 from perceptrain_core.losses.support.batches import RESIDUAL_LOSSES, predict, split_batch
 from perceptrain_core.losses.support.criterion_arguments import (
     Fit,
+    check_domain,
+    counted,
     fit_for,
+    is_mean,
     is_pointwise,
     takes_labels,
 )
@@ -57,17 +60,19 @@ class SupervisedLoss(nn.Module):
         if self._pointwise:
             outputs, labels = predict(batch, model)
             if isinstance(outputs, Mapping):
-                return add_terms(self.criterion, outputs, labels)
+                return add_terms(self.criterion, outputs, labels, is_mean(self.criterion))
         else:
             inputs, labels = split_batch(batch) if self._labels else (batch, None)
             outputs = model(inputs)
-        loss = self._evaluate(self._fit(outputs, labels), outputs)
+        arguments = self._fit(outputs, labels)
+        check_domain(self.criterion, arguments)
+        loss = self._evaluate(arguments, outputs)
         if not isinstance(loss, Tensor) or loss.ndim:
             raise LossContractError(
                 f"{_name(self.criterion)} returned {describe(loss)}; a loss must be a 0-dim "
                 'tensor. Use reduction="mean" or "sum", or compute the mean in the criterion.'
             )
-        return loss, {}
+        return loss, counted(self.criterion, arguments)
 
     def _evaluate(self, arguments: tuple[Any, ...], outputs: Any) -> Any:
         try:

@@ -14,7 +14,7 @@ from perceptrain_core.losses.mse import mse_loss
 from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.losses.support.terms import named_terms, require_graphs
 from perceptrain_core.tensors import Detached, describe, detached
-from perceptrain_core.types import LossFunction, Metrics, TBatch
+from perceptrain_core.types import Counted, LossFunction, Metrics, TBatch
 from perceptrain_core.weightings.base import Weighting, weighted_sum
 from perceptrain_core.weightings.support.precomputed_gradient import precomputed_sum
 from perceptrain_core.weightings.support.reachable_parameters import ReachableParameters
@@ -122,7 +122,7 @@ class WeightedLoss(nn.Module):
         weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
         loss = self._combine(terms, weights, gradients)
         metrics.update((f"weight_{name}", weight) for name, weight in weights.items())
-        return loss, Detached(metrics)
+        return loss, Detached(metrics, like=_counted(terms, weights))
 
     def _update(
         self, terms: dict[str, Tensor], values: dict[str, Tensor], batch: TBatch, model: nn.Module
@@ -219,6 +219,13 @@ class _StepCount:
         self.open = False
         self.steps += 1
         return (self.steps - 1) % every == 0
+
+
+def _counted(terms: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the terms; if each has a mean of its own, with the weights that they have now."""
+    if not isinstance(terms, Counted) or terms.terms is None:
+        return terms
+    return Counted({}, terms.count, {name: weights.get(name, 1.0) for name in terms})
 
 
 def _may_assemble(gradients: TermGradients) -> bool:

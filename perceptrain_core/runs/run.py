@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 
 from perceptrain_core.callbacks import Callback, TrainerContext
 from perceptrain_core.checkpoints.folder import newest_run_folder
@@ -67,7 +66,7 @@ class Run:
         return folder
 
     def test(self) -> dict[str, float]:
-        """Return the mean of each metric on the test data, and write them to ``test.json``.
+        """Return the averages over the test data, and write them to ``test.json``.
 
         Raises:
             DataError: The test data have no batch.
@@ -75,9 +74,8 @@ class Run:
         rows = self.trainer.test()
         if not rows:
             raise DataError("The test data have no batch: they are empty or exhausted.")
-        means = {name: fmean(row[name] for row in rows) for name in rows[0]}
-        write_test_results(self.trainer.log_folder, means)
-        return means
+        write_test_results(self.trainer.log_folder, rows.means)
+        return rows.means
 
     def try_one_batch(self) -> dict[str, float]:
         """Train and validate on one batch without writing anything; return the metrics."""

@@ -6,27 +6,36 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any, TypeAlias
 
-import numpy as np
 from torch import Tensor
 
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import LossContractError
-from perceptrain_core.tensors import describe, parts_of
-from perceptrain_core.types import Metrics, StepResult
+from perceptrain_core.tensors import describe
+from perceptrain_core.training.counts import (
+    Counts,
+    by_term,
+    count_of,
+    counts_of,
+    rows_of,
+    source_of,
+)
+from perceptrain_core.types import Counted, Metrics, StepResult
 
 #: Averages by name, ``train_loss`` and so on.
 Row: TypeAlias = dict[str, float]
 
-#: Sums by name, and the number of rows or batches in each.
-Totals: TypeAlias = tuple[dict[str, float], dict[str, int]]
+#: The sum of each value times its counts, and the sum of the counts. A value without a count is a
+#: sum itself. Where terms of the loss have means of their own, they are named ``("loss", term)``.
+Totals: TypeAlias = tuple[dict[Any, Any], dict[Any, Any]]
+
+_MOST_GROUPS = 32
 
 
 class Averages:
-    """Sum detached tensors on their device, without reading or keeping them per batch.
+    """Average over an epoch; tensors are added on their device, and not kept per batch.
 
-    If `add` is called with the number of rows, averages are over rows, so that a smaller last batch
-    counts less; otherwise they are over batches. A metric that only some batches have is averaged
-    over those.
+    Each batch is weighted by what its loss and metrics are means over, see `Counted`: by default
+    its number of rows. A metric that only some batches have is averaged over those.
 
     Args:
         prefix: ``"train"``, ``"val"`` or ``"test"``; the loss is ``train_loss`` and so on.
@@ -35,28 +44,30 @@ class Averages:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.batches = 0
-        # One set of sums per batch size, so that the loop need not multiply. An epoch rarely has
-        # more than two sizes.
-        self._sums: dict[int, dict[str, Any]] = {}
-        self._counts: dict[int, dict[str, int]] = {}
+        # Sums of the batches with equal counts, and how many these are: adding is all that the
+        # loop does. An epoch rarely has more than two groups.
+        self._groups: dict[Any, tuple[dict[str, Any], dict[str, int]]] = {}
+        self._closed: Totals = ({}, {})
+        self._terms: Mapping[str, Any] = {}
 
-    def add(self, loss: Tensor, metrics: Metrics, rows: int = 1) -> None:
+    def add(self, loss: Tensor, metrics: Metrics, batch: Any = None) -> None:
         """Add the detached loss and metrics of one batch."""
         self.batches += 1
         values = {"loss": loss, **metrics}
-        values["loss"] = loss  # even if a metric has that name
-        if rows not in self._sums:
-            self._sums[rows] = values
-            self._counts[rows] = dict.fromkeys(values, 1)
-            return
-        sums, counts = self._sums[rows], self._counts[rows]
-        for name, value in values.items():
-            if name in sums:
-                sums[name] = sums[name] + value
-                counts[name] += 1
-            else:
-                sums[name] = value
-                counts[name] = 1
+        counts: Any = metrics.count if type(metrics) is Counted else rows_of(batch)
+        key = counts
+        if type(counts) is not int:  # an integer, the usual case, is its own key
+            counts = counts_of(metrics, batch)
+            key = tuple(counts.items()) if isinstance(counts, dict) else counts
+            self._terms = getattr(metrics, "terms", None) or self._terms
+        if key in self._groups:
+            _add_to(self._groups[key], values)
+        elif _on_device(counts):
+            self._add_up(self._closed, values, dict.fromkeys(values, 1), counts)
+        else:
+            if len(self._groups) == _MOST_GROUPS:
+                self._closed, self._groups = self._add_groups(), {}
+            self._groups[key] = values, dict.fromkeys(values, 1)
 
     def means(self) -> Row:
         """Return the average of the loss and of each metric, as floats.
@@ -64,91 +75,135 @@ class Averages:
         Raises:
             LossContractError: A metric is not a scalar.
         """
+        if self.batches == 1 and len(self._groups) == 1:  # as in each epoch of many PINNs
+            ((values, _),) = self._groups.values()
+            return {f"{self.prefix}_{n}": _number(n, value) for n, value in values.items()}
         return means_of([self.totals()], self.prefix)
 
+    def means_everywhere(self, engine: Engine) -> Row:
+        """Return the averages over the batches of all processes."""
+        if engine.world_size == 1:
+            return self.means()
+        return means_of(engine.gather(self.totals()), self.prefix)
+
     def totals(self) -> Totals:
-        """Return the sum and the weight of the loss and of each metric, as numbers.
+        """Return the totals, as numbers.
 
         Raises:
             LossContractError: A metric is not a scalar.
         """
-        totals: dict[str, float] = {}
-        weights: dict[str, int] = {}
-        for rows, sums in self._sums.items():
-            counts = self._counts[rows]
-            for name, value in sums.items():
-                totals[name] = totals.get(name, 0.0) + rows * _number(name, value)
-                weights[name] = weights.get(name, 0) + rows * counts[name]
-        return totals, weights
+        totals, counts = self._add_groups()
+        return (
+            {name: _number(name, value) for name, value in totals.items()},
+            {name: float(count) for name, count in counts.items()},
+        )
+
+    def _add_groups(self) -> Totals:
+        totals = dict(self._closed[0]), dict(self._closed[1])
+        for key, (sums, batches) in self._groups.items():
+            numbers = {name: _number(name, value) for name, value in sums.items()}
+            self._add_up(totals, numbers, batches, dict(key) if isinstance(key, tuple) else key)
+        return totals
+
+    def _add_up(
+        self, totals: Totals, sums: dict[str, Any], batches: dict[str, int], counts: Counts
+    ) -> None:
+        """Add the sums of batches with equal counts to the totals."""
+        values, weights = totals
+        for name, value in by_term(sums, self._terms).items():
+            count = count_of(name, counts)
+            if isinstance(value, Tensor):
+                value = value.double()
+            values[name] = values.get(name, 0.0) + (value if count is None else value * count)
+            if count is not None:
+                weights[name] = weights.get(name, 0.0) + count * batches[source_of(name)]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums so far."""
-        return {"batches": self.batches, "sums": self._sums, "counts": self._counts}
+        return {
+            "batches": self.batches,
+            "groups": self._groups,
+            "closed": self._closed,
+            "terms": dict(self._terms),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore sums from `state_dict`."""
-        self.batches, self._sums, self._counts = state["batches"], state["sums"], state["counts"]
+        self.batches, self._groups = state["batches"], state["groups"]
+        self._closed, self._terms = state["closed"], state["terms"]
+
+
+def _add_to(group: tuple[dict[str, Any], dict[str, int]], values: dict[str, Any]) -> None:
+    sums, batches = group
+    for name, value in values.items():
+        if name in sums:
+            if batches[name] == 1 and isinstance(value, Tensor):
+                # In double precision, so that the sum of many batches is as exact as each.
+                value = value.double()
+            sums[name] = sums[name] + value
+            batches[name] += 1
+        else:
+            sums[name] = value
+            batches[name] = 1
+
+
+def _on_device(counts: Counts) -> bool:
+    """Whether counts are tensors: reading them would make a GPU wait."""
+    if isinstance(counts, dict):
+        return any(isinstance(count, Tensor) for count in counts.values())
+    return isinstance(counts, Tensor)
 
 
 def means_of(parts: list[Totals], prefix: str) -> Row:
-    """Return the averages over the sums of several processes; NaN as loss if there are none."""
-    (totals, weights), *others = parts
-    for more, counts in others:
-        for name, total in more.items():
-            totals[name] = totals.get(name, 0.0) + total
-            weights[name] = weights.get(name, 0) + counts[name]
+    """Return the averages over the totals of several processes; NaN as loss if there are none."""
+    totals: dict[Any, float] = {}
+    counts: dict[Any, float] = {}
+    for values, weights in parts:
+        for name, value in values.items():
+            totals[name] = totals.get(name, 0.0) + value
+        for name, weight in weights.items():
+            counts[name] = counts.get(name, 0.0) + weight
     if not totals:  # every batch was skipped
         return {f"{prefix}_loss": float("nan")}
-    return {f"{prefix}_{name}": total / weights[name] for name, total in totals.items()}
+    row = {f"{prefix}_loss": 0.0}
+    for name, value in totals.items():
+        mean = _mean(value, counts.get(name))
+        if isinstance(name, tuple):
+            row[f"{prefix}_loss"] += mean
+        else:
+            row[f"{prefix}_{name}"] = mean
+    return row
 
 
-def reduce_row(engine: Engine, row: Row, average: bool) -> Row:
-    """Return the row that all processes report.
-
-    Args:
-        engine: Connects the processes.
-        row: The row of this process.
-        average: Return the average over the processes, for a metric over those that have it;
-            otherwise the row of the first process.
-    """
-    rows = engine.gather(row)
-    if not average:
-        return rows[0]
-    names = dict.fromkeys(name for each in rows for name in each)
-    return {name: fmean(each[name] for each in rows if name in each) for name in names}
+def _mean(total: float, count: float | None) -> float:
+    if count is None:  # a sum
+        return total
+    return total / count if count else float("nan")
 
 
 def reduce_result(engine: Engine, result: StepResult, average: bool) -> StepResult:
-    """Return the loss and metrics of a step that all processes report, as `reduce_row` does."""
+    """Return the loss and metrics of a batch that all processes report.
+
+    Args:
+        engine: Connects the processes.
+        result: That of this process.
+        average: Return the average over the processes, of a metric over those that have it;
+            otherwise the result of the first process.
+    """
     if engine.world_size == 1:
         return result
     loss, metrics = result
-    row = {name: float(value) for name, value in {**metrics, "": loss}.items()}
-    row = reduce_row(engine, row, average)
+    rows = engine.gather({name: float(value) for name, value in {**metrics, "": loss}.items()})
+    names = dict.fromkeys(name for each in rows for name in each)
+    row = {name: fmean(each[name] for each in rows if name in each) for name in names}
+    row = row if average else rows[0]
     return loss.new_tensor(row.pop("")), row
 
 
-def _number(name: str, value: Any) -> float:
+def _number(name: Any, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, RuntimeError):
         raise LossContractError(
             f"The metric {name!r} must be a number or a 0-dim tensor, got {describe(value)}."
         ) from None
-
-
-def rows_of(batch: Any) -> int:
-    """Return the number of rows of a batch, or 1 if it cannot be told.
-
-    It is the length of a tensor or array, of the first one in a tuple or list, and the common
-    length of the parts of a mapping or dataclass. Numbers and text have no rows.
-    """
-    return _rows(batch) or 1
-
-
-def _rows(batch: Any) -> int | None:
-    if isinstance(batch, Tensor | np.ndarray):
-        return len(batch) if batch.ndim else None
-    lengths = [rows for part in parts_of(batch) or () if (rows := _rows(part)) is not None]
-    in_order = isinstance(batch, tuple | list)
-    return lengths[0] if lengths and (in_order or len(set(lengths)) == 1) else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -12,14 +13,28 @@ from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import detached
-from perceptrain_core.training.averages import Averages, Row, means_of, rows_of
+from perceptrain_core.training.averages import Averages, Row
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.error_hints import add_hints
 from perceptrain_core.training.contract.loss_contract import check_result
+from perceptrain_core.training.contract.nonfinite_errors import FirstNonFinite
+from perceptrain_core.training.counts import without_repeated
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.types import Metrics, StepResult
 from perceptrain_core.types import TrainingStage as Stage
+from perceptrain_core.user_warnings import warn_user
+from perceptrain_core.value_checks import checking_values
+
+
+class TestRows(list[Row]):
+    """A row for each batch of a test.
+
+    Attributes:
+        means: The averages over the test data, ``test_loss`` and ``test_NAME``.
+    """
+
+    means: Row
 
 
 class Evaluation:
@@ -29,13 +44,21 @@ class Evaluation:
         trainer: The trainer; ``opt_result`` receives the loss and metrics of each batch.
         events: Notified of each batch.
         model: The model to evaluate: the trainer's, or its moving average.
+        stopped: Whether a signal asks to stop; looked at after each batch of a validation.
     """
 
-    def __init__(self, trainer: TrainingContext, events: Events, model: nn.Module) -> None:
+    def __init__(
+        self,
+        trainer: TrainingContext,
+        events: Events,
+        model: nn.Module,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._trainer = trainer
         self._engine = trainer.engine
         self._events = events
         self._model = model
+        self._stopped = stopped
         self._loss_fn = in_precision(
             trainer.loss_fn, trainer.config.precision, trainer.engine.device
         )
@@ -48,49 +71,72 @@ class Evaluation:
             epoch: The epoch, for callbacks.
             trained: The averages of the epoch's training, which callbacks see beside these.
 
+        Returns:
+            The averages; nothing if a signal stopped the validation.
+
         Raises:
             DataError: There is no batch.
+
+        Warns:
+            UserWarning: The loss of a batch is NaN or infinite.
         """
         self._events.notify(Stage.VAL_EPOCH_START, epoch)
         self._engine.align(self._model, self._trainer.loss_fn)
-        averages = Averages("val")
+        averages, nonfinite = Averages("val"), FirstNonFinite()
         for batch in self._batches(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
             averages.add(*batch)
+            nonfinite.add(*batch[:2])
+            if self._stopped():
+                return {}
         if not self._engine.any(averages.batches > 0):
             raise DataError(
                 "The validation data returned no batch: they are empty, or an iterator that is "
                 "used up."
             )
-        row = means_of(self._engine.gather(averages.totals()), "val")
+        self._report(nonfinite, f"The validation of epoch {epoch}")
+        row = averages.means_everywhere(self._engine)
         result = self._trainer.opt_result
         result.loss, result.metrics = row["val_loss"], {**(trained or {}), **row}
         self._events.notify(Stage.VAL_EPOCH_END, epoch, row)
         return row
 
-    def test(self, test: Epochs) -> list[Row]:
+    def test(self, test: Epochs) -> TestRows:
         """Return one row per batch of the test data."""
-        rows = []
+        rows, whole, nonfinite = TestRows(), Averages("test"), FirstNonFinite()
         for batch in self._batches(test, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
             averages = Averages("test")
             averages.add(*batch)
+            whole.add(*batch)
+            nonfinite.add(*batch[:2])
             rows.append(averages.means())
+        self._report(nonfinite, "The test")
+        rows.means = whole.means()
         return rows
+
+    def _report(self, nonfinite: FirstNonFinite, what: str) -> None:
+        """Warn of the first loss that was not finite, in the first process only."""
+        found = self._engine.gather(nonfinite.find())
+        first = next((fault for fault in found if fault is not None), None)
+        if first is not None and self._engine.rank == 0:
+            warn_user(f"{what} is not finite: {first}. No such value counts as the best so far.")
 
     def _batches(
         self, epochs: Epochs, start: Stage, end: Stage
-    ) -> Iterator[tuple[Tensor, Metrics, int]]:
-        """Yield the loss, the metrics and the number of rows of each batch."""
+    ) -> Iterator[tuple[Tensor, Metrics, Any]]:
+        """Yield the loss and the metrics of each batch, and the batch."""
         trainer = self._trainer
         with evaluating(self._model, trainer.loss_fn), torch.no_grad():
             for number, batch in enumerate(epochs.batches(), start=1):
                 self._events.notify(start, number, batch)
-                result = self._call_loss(self._engine.place(batch))
+                placed = self._engine.place(batch)
+                with checking_values() if number == 1 else nullcontext():
+                    result = self._call_loss(placed)
                 if number == 1:
                     check_result(result)
                 trainer.opt_result.loss, trainer.opt_result.metrics = result
                 self._events.notify(end, number, result)
                 loss, metrics = result
-                yield loss.detach(), detached(metrics), rows_of(batch)
+                yield loss.detach(), without_repeated(detached(metrics), batch), batch
 
     def _call_loss(self, batch: Any) -> StepResult:
         try:

@@ -9,9 +9,11 @@ from torch import nn
 from perceptrain_core.callbacks.save_checkpoint import save_run
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
-from perceptrain_core.training.averages import Averages, Row, reduce_result, reduce_row
+from perceptrain_core.training.averages import Averages, Row, reduce_result
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
+from perceptrain_core.training.contract.split_batches import warn_of_split_batches
+from perceptrain_core.training.contract.standstill import StandstillWatch
 from perceptrain_core.training.determinism import seed_run
 from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.hooks import losses_of
@@ -111,9 +113,13 @@ class Fit:
                 self._show_epoch(self.state.history[-1])
             if self.config.verbose:
                 self._announce_resume(path)
+        watched = None if self.engine.rank else self.parts.optimizer
+        self.watch = StandstillWatch(watched, self.state.global_step)
         for callback in self.parts.callbacks:
             callback.begin_run(self.trainer, resumed=callback in restored)
-        if self.engine.world_size > 1:
+        processes = self.engine.world_size
+        warn_of_split_batches(self.parts.loss_fn, self.config.accumulate, processes)
+        if processes > 1:
             check_supports_processes(self.parts.optimizer)
         parts = [self.parts.model, self.parts.loss_fn, self.parts.optimizer]
         self.stepper.loss_fn = self.engine.join(self.guard, parts)
@@ -161,9 +167,10 @@ class Fit:
                 self._train_epoch(bar)
                 if not self.signals.received:
                     row = self._end_epoch()
-                    bar.epoch(epoch, row)
-                    if self._is_finished():
-                        break
+                    if row is not None:
+                        bar.epoch(epoch, row)
+                        if self._is_finished():
+                            break
                 if self.signals.received:
                     self._stop(self.signals.received)
                     break
@@ -183,6 +190,7 @@ class Fit:
             self.parts.schedule,
             self.parts.averaged_model,
         )
+        watch = self.watch
         starts = Stage.TRAIN_BATCH_START in events.stages
         ends = Stage.TRAIN_BATCH_END in events.stages
         per_epoch = position.epochs.count()
@@ -192,23 +200,30 @@ class Fit:
             if starts:
                 events.notify_batches(Stage.TRAIN_BATCH_START, list(enumerate(batches, first)))
             results, stepped = take_step(batches)
-            taken = [(n, result) for n, result in enumerate(results, first) if result is not None]
-            for _, result in taken:
-                averages.add(*result)
+            for batch, result in zip(batches, results, strict=True):
+                if result is not None:
+                    averages.add(*result, batch)
             if stepped:
                 state.global_step += 1
                 if schedule is not None:
                     schedule.step_batch()
                 if averaged is not None:
                     averaged.update_parameters(self.parts.model)
+                if state.global_step >= watch.next:
+                    watch.look(state.global_step, next(filter(None, results))[0])
             if ends:
+                taken = [(n, result) for n, result in enumerate(results, first) if result]
                 events.notify_batches(Stage.TRAIN_BATCH_END, taken, self._show_batch)
             bar.batch(state.current_epoch, position.batch, per_epoch)
             if self.signals.received:
                 break
         self.guard.poll()
 
-    def _end_epoch(self) -> Row:
+    def _stop_requested(self) -> bool:
+        return self.signals.received is not None
+
+    def _end_epoch(self) -> Row | None:
+        """End an epoch; return its row of the history, ``None`` if a signal cut it short."""
         epoch, batches = self.state.current_epoch, self.position.batch
         if batches == 0:
             raise DataError(
@@ -218,10 +233,14 @@ class Fit:
         if skipped := batches - self.averages.batches:
             self.stepper.report_skipped(skipped, batches, epoch)
         self.stepper.settle()
-        row = reduce_row(self.engine, self.averages.means(), self.config.all_reduce_metrics)
+        row = self.averages.means_everywhere(self.engine)
         if self.val is not None and epoch % self.config.val_every == 0:
-            evaluation = Evaluation(self.trainer, self._events, self.evaluated_model)
+            evaluation = Evaluation(
+                self.trainer, self._events, self.evaluated_model, self._stop_requested
+            )
             row |= evaluation.validate(self.val, epoch, row)
+            if self._stop_requested():
+                return None
         self.position.end_epoch()
         self.state.history.append(row)
         if self.parts.schedule is not None:

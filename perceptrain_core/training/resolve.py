@@ -18,15 +18,17 @@ from perceptrain_core.callbacks import (
     WritePlots,
 )
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.errors import CallbackError, LossContractError, TrainingError
+from perceptrain_core.errors import CallbackError, DataError, LossContractError, TrainingError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.optimizers import NevergradOptimizer
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.optimizers.nevergrad.package import is_of_nevergrad
+from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.registry import get_callback, get_loss, get_optimizer
 from perceptrain_core.types import LossFunction
+from perceptrain_core.user_warnings import warn_user
 
 
 def resolve_model(model: Any) -> nn.Module:
@@ -79,6 +81,26 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
         )
     _add_loss_parameters(optimizer, loss_fn, owned)
     return optimizer
+
+
+def warn_of_left_out(model: nn.Module, optimizer: Any) -> None:
+    """Warn if an optimizer has only some of the parameters of a model that require gradients.
+
+    Warns:
+        UserWarning: Some are left out.
+    """
+    if optimizer is None:
+        return
+    owned = _owned_by(optimizer)
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    left_out = [name for name, parameter in trainable.items() if parameter not in owned]
+    if left_out:
+        names = ", ".join(map(repr, left_out[:3])) + (", ..." if len(left_out) > 3 else "")
+        warn_user(
+            f"The optimizer does not have {len(left_out)} of the {len(trainable)} parameters of "
+            f"{type(model).__name__} that require gradients, {names}: they are not trained. Pass "
+            "it model.parameters(); or set requires_grad=False on those that are to stay.",
+        )
 
 
 def _owned_by(optimizer: Any) -> set[Tensor]:
@@ -161,6 +183,18 @@ def as_callback(item: Any) -> Callback:
     else:
         expected = "a Callback, the name of one, or a mapping {'name': ..., **options}"
     raise CallbackError(f"config.callbacks holds {callback!r}; expected {expected}.")
+
+
+def check_limit(max_batches: int | None) -> int | None:
+    """Check the maximum number of batches.
+
+    Raises:
+        DataError: It is below 1.
+    """
+    if max_batches is not None:
+        faults = number_faults({"max_batches": max_batches}, whole=True, at_least=1)
+        refuse("Trainer", [f"{fault}, or None for all" for fault in faults], DataError)
+    return max_batches
 
 
 def describe_argument(item: Any) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.nn import ParameterList
 from torch.optim import Optimizer
@@ -131,7 +131,21 @@ def _averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:
     """Create the moving average of a model's weights; buffers are copied from the model."""
     if decay is None:
         return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=_with_warm_up(decay))
+
+
+def _with_warm_up(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Return an update whose decay grows with the number of steps n, ``(1 + n) / (10 + n)``.
+
+    With a constant one a short training would keep its initial weights: 0.999 ** 200 = 0.82.
+    """
+
+    def update(averaged: list[Tensor], current: list[Tensor], number: Tensor) -> None:
+        steps = int(number)
+        average = get_ema_multi_avg_fn(min(decay, (1 + steps) / (10 + steps)))  # type: ignore[no-untyped-call]
+        average(averaged, current, number)
+
+    return update
 
 
 def _schedule(config: TrainConfig, optimizer: Any, batches: int | None) -> Schedule | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, overload
@@ -37,6 +38,37 @@ class RunState:
     interrupted: bool = False
     stop_signal: str | None = None
     log_folder: Path | None = None
+
+
+class PartAttribute(Generic[Value]):
+    """An attribute of the trainer that accepts what its constructor accepts, at any time.
+
+    Args:
+        resolve: ``resolve(trainer, given)`` returns the part, or raises an error.
+    """
+
+    def __init__(self, resolve: Callable[[Any, Any], Value]) -> None:
+        self._resolve = resolve
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, trainer: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, trainer: Any, owner: type) -> Value: ...
+    def __get__(self, trainer: Any, owner: type) -> Any:
+        """Return the part."""
+        if trainer is None:
+            return self
+        try:
+            return vars(trainer)[self._name]
+        except KeyError:
+            raise AttributeError(f"The trainer has no {self._name} yet.") from None
+
+    def __set__(self, trainer: Any, given: Any) -> None:
+        """Check and convert what is given."""
+        vars(trainer)[self._name] = self._resolve(trainer, given)
 
 
 class StateAttribute(Generic[Value]):

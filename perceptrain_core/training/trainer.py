@@ -20,22 +20,21 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import show_run_folder
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
-from perceptrain_core.errors import DataError, TrainingError
+from perceptrain_core.errors import TrainingError
 from perceptrain_core.models.modes import training
 from perceptrain_core.optimizers.ask_tell import is_search
-from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.schedules.schedule import Schedule
 from perceptrain_core.training import resolve
 from perceptrain_core.training.averages import Row
 from perceptrain_core.training.determinism import deterministic_algorithms
-from perceptrain_core.training.evaluation import Evaluation
+from perceptrain_core.training.evaluation import Evaluation, TestRows
 from perceptrain_core.training.fit import Fit
 from perceptrain_core.training.hooks import TrainerHooks, warn_of_methods_never_called
 from perceptrain_core.training.processes import FitOutcome, engine_for, launch_fit
 from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
 from perceptrain_core.training.run_folder import new_run_folder
-from perceptrain_core.training.run_state import RunState, StateAttribute
+from perceptrain_core.training.run_state import PartAttribute, RunState, StateAttribute
 from perceptrain_core.training.session import Session, join_session, open_session
 from perceptrain_core.training.steppers.custom import check_step_function
 from perceptrain_core.training.steppers.optimize_step import optimize_step as default_optimize_step
@@ -70,8 +69,8 @@ class Trainer(TrainerHooks, Trials):
 
     Attributes:
         history: A dict per epoch: ``train_loss``, ``train_NAME`` for each metric, and ``val_...``
-            in epochs with a validation, as floats. Training averages are over batches, validation
-            averages over rows.
+            in epochs with a validation, as floats. Averages are over the rows of the data, or
+            whatever the loss is a mean over (`Counted`).
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps so far.
         batches_seen: Training batches so far, including skipped ones.
@@ -103,6 +102,16 @@ class Trainer(TrainerHooks, Trials):
     interrupted = StateAttribute[bool]()
     stop_signal = StateAttribute[str | None]()
 
+    model = PartAttribute[nn.Module](lambda trainer, model: resolve.resolve_model(model))
+    loss_fn = PartAttribute[LossFunction](lambda trainer, loss_fn: resolve.resolve_loss(loss_fn))
+    optimizer = PartAttribute[Any](
+        lambda trainer, optimizer: resolve.resolve_optimizer(
+            optimizer, trainer.model, trainer.loss_fn
+        )
+    )
+
+    max_batches = PartAttribute[int | None](lambda trainer, limit: resolve.check_limit(limit))
+
     set_use_grad = SetUseGrad()
     _expects_gradients: bool | None = None
 
@@ -126,17 +135,14 @@ class Trainer(TrainerHooks, Trials):
             )
         warn_of_methods_never_called(type(self))
         self.config = config
-        self.model = resolve.resolve_model(model)
-        self.loss_fn: LossFunction = resolve.resolve_loss(loss_fn, weighting)
-        self.optimizer = resolve.resolve_optimizer(optimizer, self.model, self.loss_fn)
+        self.model = model
+        self.loss_fn = resolve.resolve_loss(loss_fn, weighting)
+        self.optimizer = optimizer
         self.engine: Engine = engine_for(config)
         self.train_dataloader = train_dataloader
         self.val_dataloader = val_dataloader
         self.test_dataloader = test_dataloader
         self.optimize_step = check_step_function(optimize_step)
-        if max_batches is not None:
-            faults = number_faults({"max_batches": max_batches}, whole=True, at_least=1)
-            refuse("Trainer", [f"{fault}, or None for all" for fault in faults], DataError)
         self.max_batches = max_batches
         self._named_callbacks: dict[int, tuple[Any, Callback]] = {}
         self.callbacks = resolve.resolve_callbacks(config, self._named_callbacks)
@@ -192,6 +198,8 @@ class Trainer(TrainerHooks, Trials):
                 "This trainer is already at work: fit cannot be called from inside its own fit, "
                 "validation or test. Create another trainer for that."
             )
+        self.optimizer = self.optimizer  # for the model and the loss that may be new
+        resolve.warn_of_left_out(self.model, self.optimizer)
         config = self.config
         resume = config.resume if resume is None else resume
         if self.engine.world_size < config.nprocs:
@@ -207,7 +215,7 @@ class Trainer(TrainerHooks, Trials):
             val_dataloader: Used instead of the data passed before.
 
         Returns:
-            ``val_loss`` and ``val_NAME`` for each metric: averages over the rows.
+            ``val_loss`` and ``val_NAME`` for each metric: averages over the data.
 
         Raises:
             DataError: There are no validation data.
@@ -217,14 +225,15 @@ class Trainer(TrainerHooks, Trials):
         with self._evaluation() as evaluation:
             return evaluation.validate(val, self.current_epoch)
 
-    def test(self, test_dataloader: Any = None) -> list[Row]:
+    def test(self, test_dataloader: Any = None) -> TestRows:
         """Evaluate the loss on the test data, in evaluation mode and without gradients.
 
         Args:
             test_dataloader: Used instead of the data passed before.
 
         Returns:
-            ``test_loss`` and ``test_NAME`` for each metric, one row per batch.
+            ``test_loss`` and ``test_NAME`` for each metric, one row per batch; the attribute
+            ``means`` of the list has the averages over the test data.
 
         Raises:
             DataError: There are no test data.
@@ -266,7 +275,7 @@ class Trainer(TrainerHooks, Trials):
     def _optimizing_with(self, optimizer: Any, use_grad: bool) -> Iterator[None]:
         before = self.optimizer, self._expects_gradients, self.provenance
         if optimizer is not None:
-            self.optimizer = resolve.resolve_optimizer(optimizer, self.model, self.loss_fn)
+            self.optimizer = optimizer
             others = {part: e for part, e in self.provenance.items() if part != "optimizer"}
             self.provenance = others | provenance({"optimizer": self.optimizer})
         self._expects_gradients = use_grad

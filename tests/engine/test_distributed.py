@@ -18,6 +18,7 @@ from perceptrain import (
     FFNN,
     PINN,
     Callback,
+    Counted,
     GradWeightedLoss,
     TrainConfig,
     Trainer,
@@ -27,7 +28,7 @@ from perceptrain import (
 )
 from perceptrain.callbacks import EarlyStopping, R3Sampling
 from perceptrain.data import R3Dataset
-from perceptrain.errors import CheckpointError, NonFiniteLossError, TrainingError
+from perceptrain.errors import CheckpointError, LossContractError, NonFiniteLossError, TrainingError
 from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
 
@@ -85,6 +86,15 @@ def terms(batch: Any, model: nn.Module) -> Any:
     return fit + size, {"fit": fit, "size": size}
 
 
+def masked(batch: Any, model: nn.Module) -> Any:
+    """A mean over some rows, of which each process has another number."""
+    x, y = batch
+    mask = y > -0.6
+    number = mask.sum()
+    errors = (model(x) - y).where(mask, 0.0)
+    return errors.square().sum() / number, Counted({"mae": errors.abs().sum() / number}, number)
+
+
 LOSSES: dict[str, Callable[[], Any]] = {
     "several_calls": lambda: several_calls,
     "derivative": lambda: derivative,
@@ -93,6 +103,7 @@ LOSSES: dict[str, Callable[[], Any]] = {
     "weighted_by_gradients": lambda: GradWeightedLoss(
         unweighted_loss_function=terms, fixed_metric="fit", every=2
     ),
+    "masked": lambda: masked,
     "learned_variances": lambda: WeightedLoss(terms, "uncertainty"),
 }
 
@@ -216,6 +227,20 @@ def ruined(folder: Path) -> Any:
     return str(error.value), skipping.global_step, outcome(skipping)["weights"]
 
 
+def constant(folder: Path) -> Any:
+    """The loss of the second process has no graph on its second batch."""
+    rank, calls = make_engine().rank, [0]
+
+    def loss_fn(batch: Any, model: nn.Module) -> Any:
+        calls[0] += 1
+        loss = several_calls(batch, model)[0]
+        return (loss.detach() if rank and calls[0] == 2 else loss), {}
+
+    with pytest.raises(LossContractError) as error:
+        train(loss_fn, 4, folder, on_nonfinite="ignore")
+    return str(error.value)
+
+
 def stopped(folder: Path) -> Any:
     """The loss of each process is another one, yet they stop together."""
     rank = make_engine().rank
@@ -223,7 +248,7 @@ def stopped(folder: Path) -> Any:
 
     def loss_fn(batch: Any, model: nn.Module) -> Any:
         calls[0] += 1
-        change = -calls[0] if rank else calls[0]  # falls in one, rises in the other
+        change = -calls[0] if rank else 2 * calls[0]  # falls in one, rises more in the other
         return several_calls(batch, model)[0] + change, {}
 
     stopping = EarlyStopping(patience=2)
@@ -274,8 +299,8 @@ def refused(folder: Path) -> Any:
 
 
 CASES = (
-    *(losses, different_parts, exchange, resumed, stopped_by_signals, ruined, stopped),
-    *(moving_points, unequal_rows, refused),
+    *(losses, different_parts, exchange, resumed, stopped_by_signals, ruined, constant),
+    *(stopped, moving_points, unequal_rows, refused),
 )
 
 
@@ -401,6 +426,11 @@ def test_a_loss_that_is_nan_in_one_process_stops_all(both: list[dict[str, Any]])
         assert "in epoch 1, batch 1 of process 1: the loss is nan" in message
         assert steps == 2
     assert torch.equal(both[0]["ruined"][2], both[1]["ruined"][2])
+
+
+def test_a_loss_without_a_graph_in_one_process_stops_all(both: list[dict[str, Any]]) -> None:
+    for each in both:
+        assert "in epoch 1, batch 2 of process 1 has no graph" in each["constant"]
 
 
 def test_processes_stop_together(both: list[dict[str, Any]]) -> None:

@@ -25,11 +25,22 @@ def test_is_the_moving_average_of_the_weights_after_each_step(make_trainer: Make
     trainer = make_trainer(ema=0.8, max_iter=3, callbacks=[look])
     model, _ = trainer.fit()
     average = after[0]
-    for weights in after[1:]:
-        average = 0.8 * average + 0.2 * weights
+    for number, weights in enumerate(after[1:], start=1):
+        decay = min(0.8, (1 + number) / (10 + number))
+        average = decay * average + (1 - decay) * weights
     torch.testing.assert_close(flat(trainer.averaged_model.module), average)
     assert torch.equal(flat(model), flat(trainer.averaged_model.module))
     assert not torch.equal(flat(model), after[-1])
+
+
+def test_a_short_training_does_not_keep_its_initial_weights(make_trainer: MakeTrainer) -> None:
+    plain, averaged = (make_trainer(max_iter=50, seed=1, ema=ema) for ema in (None, 0.999))
+    for trainer in (plain, averaged):
+        trainer.fit()
+    assert plain.global_step == 200
+    start = plain.history[0]["train_loss"]
+    raw, mean = (t.validate(t.train_dataloader)["val_loss"] for t in (plain, averaged))
+    assert mean - raw < 0.1 * (start - raw)
 
 
 def test_is_what_validations_look_at(make_trainer: MakeTrainer, rows: Any) -> None:

@@ -116,6 +116,37 @@ def test_second_signal_ends_a_step_that_hangs(process: Start, tmp_path: Path) ->
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_validation_stops_after_the_batch_and_is_repeated(
+    make_trainer: MakeTrainer, rows: Any, batch: int
+) -> None:
+    seen: list[int] = []
+
+    def stop(trainer: Any, config: Any, writer: Any) -> None:
+        seen.append(1)
+        if len(seen) == 4 + batch:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def trainer(folder: str, **settings: Any) -> Trainer:
+        return make_trainer(
+            val=rows, val_every=1, max_iter=3, checkpoint_every=9, log_folder=folder, **settings
+        )
+
+    whole, stopped = (
+        trainer("whole"),
+        trainer("parts", callbacks=[Callback("val_batch_end", callback=stop)]),
+    )
+    whole.fit()
+    stopped.fit()
+    assert len(seen) == 4 + batch
+    assert (stopped.interrupted, stopped.stop_signal) == (True, "SIGTERM")
+    assert (len(stopped.history), stopped.global_step) == (1, 8)
+    rest = trainer("parts")
+    rest.fit(resume=True)
+    assert rest.history == whole.history
+    assert rest.global_step == whole.global_step
+
+
 def handlers() -> list[Any]:
     return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.losses.support.shapes import require_one_dtype, require_rows, require_tensor
+
+Result = TypeVar("Result")
 
 
 def class_indices(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
@@ -64,7 +66,7 @@ def class_targets(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
     return require_one_dtype(outputs, labels), labels
 
 
-def class_loss(criterion: Callable[..., Tensor], *args: Tensor, **options: Any) -> Tensor:
+def class_loss(criterion: Callable[..., Result], *args: Tensor, **options: Any) -> Result:
     """Evaluate a criterion, and explain the error if a label is out of range.
 
     Raises:
@@ -82,6 +84,31 @@ def class_loss(criterion: Callable[..., Tensor], *args: Tensor, **options: Any) 
             f"{int(labels.max())}. Number the classes from 0, and use one output of the model "
             "for each."
         ) from error
+
+
+def mean_nll(
+    log_probs: Tensor, labels: Tensor, weight: Tensor | None, ignore_index: int
+) -> tuple[Tensor, Tensor]:
+    """Return the mean negative log likelihood, and the number of labels that it is a mean over.
+
+    This is ``F.nll_loss`` of up to two dimensions, of which torch computes that number, too.
+
+    Args:
+        log_probs: Shape ``(N, C)`` or ``(C,)``.
+        labels: Class indices of shape ``(N,)`` or ``()``.
+        weight: A weight for each class; then the number is the sum of the weights of the labels.
+        ignore_index: A class index that does not count.
+    """
+    mean, total = torch.ops.aten.nll_loss_forward(log_probs, labels, weight, 1, ignore_index)
+    return mean, total
+
+
+def label_count(labels: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+    """Return the number of labels that count, or the sum of their weights."""
+    counted = labels != ignore_index
+    if weight is None:
+        return counted.sum()
+    return weight[labels.where(counted, 0)].where(counted, 0.0).sum()
 
 
 def _not_indices(outputs: Tensor, labels: Tensor, expected: torch.Size) -> str:

@@ -11,9 +11,18 @@ from torch.nn import functional as F
 
 from perceptrain_core.errors import DataError
 from perceptrain_core.losses.support.batches import RESIDUAL_LOSSES
-from perceptrain_core.losses.support.classes import class_indices, class_targets
+from perceptrain_core.losses.support.classes import class_indices, class_targets, label_count
+from perceptrain_core.losses.support.domains import (
+    check_binary,
+    check_classes,
+    check_counts,
+    check_log_probabilities,
+    check_signs,
+)
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.tensors import describe
+from perceptrain_core.types import Counted, Metrics
+from perceptrain_core.value_checks import values_are_checked
 
 #: ``fit(outputs, labels)`` returns the arguments of a criterion.
 Fit: TypeAlias = Callable[[Any, Any], tuple[Any, ...]]
@@ -35,6 +44,40 @@ def takes_labels(criterion: Callable[..., Any]) -> bool:
 def is_pointwise(criterion: Callable[..., Any]) -> bool:
     """Return whether a criterion is elementwise, so that it works on residuals."""
     return _is_one_of(criterion, _POINTWISE)
+
+
+def is_mean(criterion: Callable[..., Any]) -> bool:
+    """Return whether a criterion is a mean, as far as its options show."""
+    return bool(_option(criterion, "reduction", "mean") != "sum")
+
+
+def counted(criterion: Callable[..., Any], arguments: tuple[Any, ...]) -> Metrics:
+    """Return empty metrics that say what a criterion is a mean over; unknown ones: over rows."""
+    if not is_mean(criterion):
+        return Counted({}, None)
+    outputs, labels = arguments[0], arguments[1]
+    if _is_one_of(criterion, _ELEMENTWISE):
+        by_rows = _option(criterion, "reduction", "mean") == "batchmean"
+        return Counted({}, len(outputs) if by_rows else outputs.numel())
+    if _is_one_of(criterion, _CLASSES) and not labels.is_floating_point():
+        weight = _option(criterion, "weight", None)
+        return Counted({}, label_count(labels, weight, _option(criterion, "ignore_index", -100)))
+    return {}
+
+
+def _option(criterion: Callable[..., Any], name: str, default: Any) -> Any:
+    plain = getattr(criterion, "_orig_mod", criterion)
+    keywords = getattr(plain, "keywords", {})  # functools.partial
+    return keywords[name] if name in keywords else getattr(plain, name, default)
+
+
+def check_domain(criterion: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Check the values of outputs and labels of a known criterion, on the first batch."""
+    if not values_are_checked():
+        return
+    for known, check in _DOMAINS:
+        if _is_one_of(criterion, known):
+            check(*arguments)
 
 
 def _is_one_of(criterion: Callable[..., Any], known: tuple[Any, ...]) -> bool:
@@ -104,7 +147,18 @@ _ELEMENTWISE = (
     *(F.soft_margin_loss, F.kl_div),
     *(F.binary_cross_entropy, F.binary_cross_entropy_with_logits, F.poisson_nll_loss),
 )
+_CLASSES = (nn.CrossEntropyLoss, F.cross_entropy, nn.NLLLoss, F.nll_loss)
 _INDICES = (nn.NLLLoss, nn.MultiMarginLoss, F.nll_loss, F.multi_margin_loss)
+_DOMAINS: tuple[tuple[tuple[Any, ...], Callable[..., None]], ...] = (
+    (
+        (nn.BCEWithLogitsLoss, F.binary_cross_entropy_with_logits),
+        check_binary,
+    ),
+    ((nn.SoftMarginLoss, F.soft_margin_loss), check_signs),
+    ((nn.PoissonNLLLoss, F.poisson_nll_loss), check_counts),
+    ((nn.NLLLoss, F.nll_loss), check_log_probabilities),
+    ((nn.CrossEntropyLoss, F.cross_entropy), check_classes),
+)
 _TRIPLET = (
     *(nn.TripletMarginLoss, nn.TripletMarginWithDistanceLoss),
     *(F.triplet_margin_loss, F.triplet_margin_with_distance_loss),

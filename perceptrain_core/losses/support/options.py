@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from perceptrain_core.errors import ConfigError
+from perceptrain_core.types import Count, Counted
 
 #: A weight for each class: a tensor, or numbers from a run file.
 Weight: TypeAlias = Tensor | Sequence[float] | None
@@ -27,6 +28,11 @@ def check_reduction(reduction: str, allowed: Sequence[str] = _SCALAR) -> None:
     names = ", ".join(f'"{name}"' for name in allowed)
     reason = "a loss must be one number, so " if reduction == "none" else ""
     raise ConfigError(f"reduction={reduction!r}: {reason}expected one of {names}.")
+
+
+def over(count: Count, reduction: str) -> Counted:
+    """Return the empty metrics of a loss that is a mean over ``count``, or a sum."""
+    return Counted({}, None if reduction == "sum" else count)
 
 
 def weight_like(weight: Weight, outputs: Tensor) -> Tensor | None:

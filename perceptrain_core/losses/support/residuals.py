@@ -18,7 +18,7 @@ from perceptrain_core.losses.support.batches import predict
 from perceptrain_core.losses.support.options import check_reduction
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.tensors import describe
-from perceptrain_core.types import Metrics, TBatch
+from perceptrain_core.types import Counted, Metrics, TBatch
 
 
 def pointwise(
@@ -50,13 +50,16 @@ def pointwise(
     """
     check_reduction(reduction)
     outputs, labels = predict(batch, model)
+    mean = reduction == "mean"
     if isinstance(outputs, Tensor):
-        return criterion(*same_shape(outputs, labels), reduction=reduction, **options), {}
-    return add_terms(partial(criterion, reduction=reduction, **options), outputs, labels)
+        loss = criterion(*same_shape(outputs, labels), reduction=reduction, **options)
+        return loss, Counted({}, outputs.numel() if mean else None)
+    criterion = partial(criterion, reduction=reduction, **options)
+    return add_terms(criterion, outputs, labels, mean)
 
 
 def add_terms(
-    criterion: Callable[[Tensor, Tensor], Tensor], outputs: Any, labels: Any
+    criterion: Callable[[Tensor, Tensor], Tensor], outputs: Any, labels: Any, mean: bool = True
 ) -> tuple[Tensor, Metrics]:
     """Apply a criterion to each output of a mapping, and return the sum.
 
@@ -64,16 +67,21 @@ def add_terms(
         criterion: ``criterion(output, label)``, a 0-dim tensor.
         outputs: The mapping that the model returned.
         labels: A mapping with the same keys, or None for zeros.
+        mean: Whether the criterion is a mean over all elements; otherwise it is a sum.
 
     Returns:
-        The sum of the terms, and the terms by name, with their graph.
+        The sum of the terms, and the terms by name, with their graph and the number of elements
+        of each.
 
     Raises:
         ShapeError: An output and its labels differ in shape.
         DataError: The dtypes or the names do not match.
     """
-    terms = {name: criterion(*pair) for name, pair in _pairs(outputs, labels).items()}
-    return reduce(operator.add, terms.values()), terms
+    pairs = _pairs(outputs, labels)
+    terms = {name: criterion(*pair) for name, pair in pairs.items()}
+    counts = {name: pair[0].numel() for name, pair in pairs.items()} if mean else None
+    ones = dict.fromkeys(terms, 1.0)
+    return reduce(operator.add, terms.values()), Counted(terms, counts, ones)
 
 
 def _pairs(outputs: Any, labels: Any) -> dict[str, tuple[Tensor, Tensor]]:

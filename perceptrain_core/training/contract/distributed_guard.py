@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite
 
+import torch
 from torch import Tensor, nn
 
 from perceptrain_core.engine import Engine
+from perceptrain_core.errors import LossContractError
+from perceptrain_core.training.contract.loss_contract import no_graph
 from perceptrain_core.training.contract.nonfinite_errors import find_nonfinite, nonfinite_error
 from perceptrain_core.training.contract.nonfinite_guard import LossGuard
 from perceptrain_core.training.stop_signals import StopSignals
@@ -17,8 +20,8 @@ from perceptrain_core.types import LossFunction, Metrics, SkipBatch
 class DistributedLossGuard(LossGuard):
     """Stop all processes at the step at which one has to stop.
 
-    That is at a loss that is not finite, or a signal: one process that left alone would keep the
-    others waiting.
+    That is at a loss that is not finite or a constant, or a signal: one process that left alone
+    would keep the others waiting.
 
     Args:
         engine: Connects the processes.
@@ -41,18 +44,23 @@ class DistributedLossGuard(LossGuard):
         self._signals = signals
         self._ignore, self._watch = not self._watch, True
 
+    def _refuse_constant(self) -> None:
+        """Leave it to `_check_finite`, where all processes learn of it."""
+
     def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
-        finite = self._ignore or isfinite(loss.item())
+        constant = not loss.requires_grad and torch.is_grad_enabled()
+        bad = constant or not (self._ignore or isfinite(loss.item()))
         caught = self._signals.caught
-        if not self._engine.any(caught is not None or not finite):
+        if not self._engine.any(caught is not None or bad):
             return
-        what = None if finite else find_nonfinite(loss, metrics)
-        everywhere = self._engine.gather((caught, what))
-        self._signals.received = next((signal for signal, _ in everywhere if signal), None)
-        bad = [(rank, what) for rank, (_, what) in enumerate(everywhere) if what is not None]
-        if not bad:
-            return
-        if self._policy == "skip":
-            raise SkipBatch
-        rank, what = bad[0]
-        raise nonfinite_error(what, f"{self._where()} of process {rank}", model)
+        what = find_nonfinite(loss, metrics) if bad and not constant else None
+        everywhere = self._engine.gather((caught, constant, what))
+        self._signals.received = next((signal for signal, *_ in everywhere if signal), None)
+        for rank, (_, constant, what) in enumerate(everywhere):
+            where = f"{self._where()} of process {rank}"
+            if constant:
+                raise LossContractError(no_graph(where))
+            if what is not None and self._policy == "skip":
+                raise SkipBatch
+            if what is not None:
+                raise nonfinite_error(what, where, model)

@@ -59,6 +59,11 @@ def _check_metrics(metrics: Any) -> None:
     for name, value in metrics.items():
         if not isinstance(name, str):
             raise LossContractError(f"Metric names must be strings, got {name!r}.")
+        if name == "loss":
+            raise LossContractError(
+                "A metric is named 'loss', which is the name of the loss itself in the history. "
+                "Give it another name."
+            )
         if not (isinstance(value, Tensor) and value.dim() == 0) and not _is_number(value):
             raise LossContractError(
                 f"The metric {name!r} must be a number or a 0-dim tensor, got {describe(value)}."
@@ -88,6 +93,15 @@ def check_gradient(loss: Tensor, model: nn.Module) -> None:
             f"The loss does not depend on the parameters of {type(model).__name__}. "
             "Compute it from model(...), and do not detach, convert or wrap it in torch.no_grad."
         )
+
+
+def no_graph(where: str) -> str:
+    """Describe a loss that is a constant on one batch, after the first was not."""
+    return (
+        f"The loss {where} has no graph: it does not depend on the parameters, as a constant that "
+        "is returned for some batches. Raise perceptrain.SkipBatch for a batch that does not "
+        "count, or return 0 * model(...).sum()."
+    )
 
 
 def warn_of_untrained(loss: Tensor, model: nn.Module, loss_fn: Any, optimizer: Any) -> None:

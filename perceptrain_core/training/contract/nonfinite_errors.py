@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.errors import NonFiniteLossError
 from perceptrain_core.models.parameters import nonfinite_parameter
+from perceptrain_core.types import Counted, Metrics
 from perceptrain_core.user_warnings import warn_user
 
 
@@ -16,7 +19,39 @@ def find_nonfinite(loss: Tensor, metrics: dict[str, Any]) -> str:
     """Describe what is NaN or infinite: the terms, if the metrics show them, and the loss."""
     scalars = {name: torch.as_tensor(value) for name, value in metrics.items()}
     bad = [f"{name!r} is {v.item()}" for name, v in scalars.items() if not v.isfinite().all()]
-    return f"the loss is {loss.item()}" + (f" (term {', '.join(bad)})" if bad else "")
+    count = metrics.count if isinstance(metrics, Counted) else None
+    nothing = not isinstance(count, Mapping | None) and float(count) == 0
+    reason = ", because no label of the batch counts: all are ignored or masked" if nothing else ""
+    terms = f" (term {', '.join(bad)})" if bad else ""
+    return f"the loss is {loss.item()}{terms}{reason}"
+
+
+class FirstNonFinite:
+    """Find the first loss of an evaluation that is NaN or infinite.
+
+    On a GPU losses are read 64 at a time.
+    """
+
+    def __init__(self) -> None:
+        self._batches = 0
+        self._recent: list[tuple[int, Tensor, Metrics]] = []
+        self._found: str | None = None
+
+    def add(self, loss: Tensor, metrics: Metrics) -> None:
+        """Look at the detached loss and metrics of the next batch."""
+        self._batches += 1
+        if self._found is None:
+            self._recent.append((self._batches, loss, metrics))
+            if loss.device.type == "cpu" or len(self._recent) == 64:
+                self.find()
+
+    def find(self) -> str | None:
+        """Describe the first loss that is not finite, and name its batch; ``None`` if all are."""
+        for number, loss, metrics in self._recent:
+            if self._found is None and not isfinite(loss.item()):
+                self._found = f"in batch {number} {find_nonfinite(loss, metrics)}"
+        self._recent = []
+        return self._found
 
 
 def nonfinite_error(what: str, where: str, model: nn.Module) -> NonFiniteLossError:
@@ -49,12 +84,13 @@ def report_skipped(skipped: int, batches: int, epoch: int, model: nn.Module) -> 
     ruined = _describe_ruined(model)
     if skipped == batches:
         raise NonFiniteLossError(
-            f"The loss was NaN or infinite in all {batches} batches of epoch {epoch}, so all were "
-            f"skipped. {ruined or 'Check the data, or lower the learning rate.'}"
+            f"The loss or its gradient was NaN or infinite in all {batches} batches of epoch "
+            f"{epoch}, so all were skipped. "
+            + (ruined or "Check the data, or lower the learning rate.")
         )
     warn_user(
-        f"Epoch {epoch}: {skipped} of {batches} batches had a loss that was NaN or infinite, and "
-        f"were skipped. {ruined}".rstrip()
+        f"Epoch {epoch}: {skipped} of {batches} batches had a loss or gradient that was NaN or "
+        f"infinite, and were skipped. {ruined}".rstrip()
     )
 
 

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from perceptrain_core.errors import NonFiniteLossError
+from perceptrain_core.errors import LossContractError, NonFiniteLossError
 from perceptrain_core.training.contract.error_hints import add_hints
 from perceptrain_core.training.contract.loss_contract import (
     check_gradient,
     check_result,
+    no_graph,
     warn_of_untrained,
 )
 from perceptrain_core.training.contract.nonfinite_errors import find_nonfinite, nonfinite_error
 from perceptrain_core.types import LossFunction, Metrics, SkipBatch
+from perceptrain_core.value_checks import checking_values
 
 
 class LossGuard:
@@ -51,7 +54,8 @@ class LossGuard:
         """Evaluate the loss.
 
         Raises:
-            LossContractError: On the first batch, if the result breaks the contract.
+            LossContractError: On the first batch, if the result breaks the contract; on any, if the
+                loss has no graph.
             NonFiniteLossError: The loss is NaN or infinite, and the policy is ``"raise"``.
             SkipBatch: The loss is NaN or infinite, and the policy is ``"skip"``.
         """
@@ -59,13 +63,16 @@ class LossGuard:
         if type(result) is not tuple:
             check_result(result)
         loss, metrics = result
+        if not loss.requires_grad and torch.is_grad_enabled():
+            self._refuse_constant()
         if self._watch:
             self._check_finite(loss, metrics, model)
         return loss, metrics
 
     def _call_first(self, batch: Any, model: nn.Module) -> Any:
         try:
-            result = self.loss_fn(batch, model)
+            with checking_values():
+                result = self.loss_fn(batch, model)
         except Exception as error:
             add_hints(error, batch, model)
             if isinstance(error, TypeError | AttributeError):
@@ -82,6 +89,9 @@ class LossGuard:
         check_result(result)
         check_gradient(result[0], model)
         warn_of_untrained(result[0], model, self.loss_fn, self._optimizer)
+
+    def _refuse_constant(self) -> None:
+        raise LossContractError(no_graph(self._where()))
 
     def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
         if isfinite(loss.item()):

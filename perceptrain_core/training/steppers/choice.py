@@ -58,7 +58,10 @@ def make_stepper(
             "the learning rate of the optimizer."
         )
     if step is optimize_step:
-        return AdaptiveStepper(*parts, config.grad_clip, config.grad_clip_value, scaler)
+        total = engine.total if engine.world_size > 1 else None
+        skip = config.on_nonfinite == "skip"
+        clipping = config.grad_clip, config.grad_clip_value
+        return AdaptiveStepper(*parts, *clipping, scaler, total, engine.world_size, skip)
     if config.accumulate > 1 or clips or scaler is not None:
         raise TrainingError(
             "accumulate, grad_clip, grad_clip_value and fp16 only work with the built-in "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,16 @@ from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
 from perceptrain_core.training.steppers.closures import needs_closure, step_or_undo
-from perceptrain_core.types import SkipBatch, StepResult
+from perceptrain_core.training.steppers.pooling import BatchWeights, is_uneven, pooled_loss
+from perceptrain_core.types import Count, SkipBatch, StepResult
 
 
 @dataclass
 class GradientStepper(Stepper):
     """Step on the mean gradient of the batches, as one large batch would.
 
-    A skipped batch does not count towards the mean; if all are skipped, there is no step.
+    Batches count by what their losses are means over, see `Counted`, so that a smaller last batch
+    counts less. A skipped batch does not count; if all are skipped, there is no step.
 
     Args:
         max_norm: Scale the gradients down so that their total 2-norm is at most this; ``None``
@@ -32,55 +34,95 @@ class GradientStepper(Stepper):
         max_value: Then clip every element of the gradients to ``[-max_value, max_value]``.
         scaler: Scales the loss so that half-precision gradients do not underflow. It skips a step
             whose gradients overflow.
+        total: Returns the sum of a count over several processes.
+        world_size: The number of processes.
+        skip_nonfinite: Skip a step whose gradients are NaN or infinite, at the cost of their norm.
     """
 
     max_norm: float | None = None
     max_value: float | None = None
     scaler: GradScaler | None = None
+    total: Callable[[Count], Count] | None = None
+    world_size: int = 1
+    skip_nonfinite: bool = False
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""
         begin_step(self.loss_fn)
-        results = self.backward(self.moved(batches))
-        return results, any(results) and self._update()
+        results = self.backward(self.moved(batches), len(batches), is_uneven(batches))
+        if not any(results) or not self._may_step():
+            return [None] * len(batches), False
+        return results, self._update()
 
     def moved(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Move each batch to the device when it is needed; see `as_leaves` for its graphs."""
         for batch in batches:
             yield data_to_device(as_leaves(batch, self.optimizer), self.device, self.dtype)
 
-    def backward(self, batches: Iterable[Any]) -> list[StepResult | None]:
+    def backward(
+        self, batches: Iterable[Any], number: int, uneven: bool = False
+    ) -> list[StepResult | None]:
         """Set ``.grad`` of the parameters to the mean gradient of the batches.
 
         Args:
             batches: Batches on the device.
+            number: How many there are.
+            uneven: Whether their losses must be differentiated together, see `is_uneven`.
 
         Returns:
             The result of each batch, ``None`` for a skipped one.
         """
         clear_gradients(self.optimizer)
+        results: list[StepResult | None]
+        if number == 1 and self.total is None:
+            results = [self._differentiated(batch) for batch in batches]
+        elif uneven and self.total is None:
+            results = self._differentiate_together(batches)
+        else:
+            weights = BatchWeights(self.total, self.world_size)
+            results = [self._differentiated(batch, weights) for batch in batches]
+            # Only now is it known which batches count.
+            weights.divide(self._parameters())
+        if self.scaler is not None and any(results):
+            self.scaler.unscale_(self.optimizer)
+        return results
+
+    def _differentiated(self, batch: Any, weights: BatchWeights | None = None) -> StepResult | None:
+        try:
+            loss, metrics = self.loss_fn(batch, self.model)
+        except SkipBatch:
+            return None
+        weighted = loss if weights is None else loss * weights.add(metrics, batch)
+        self._differentiate(weighted)
+        # Before the update, which may change tensors that the metrics share.
+        return loss.detach(), detached(metrics)
+
+    def _differentiate_together(self, batches: Iterable[Any]) -> list[StepResult | None]:
         results: list[StepResult | None] = []
+        counted = []
         for batch in batches:
             try:
-                loss, metrics = self.loss_fn(batch, self.model)
+                result = self.loss_fn(batch, self.model)
             except SkipBatch:
                 results.append(None)
                 continue
-            scaled = loss if self.scaler is None else self.scaler.scale(loss)
-            scaled.backward()  # type: ignore[no-untyped-call]
-            # Before the update, which may change tensors that the metrics share.
-            results.append((loss.detach(), detached(metrics)))
-        if self.scaler is not None and any(results):
-            self.scaler.unscale_(self.optimizer)
-        if len(results) > 1:
-            self._average(sum(result is not None for result in results))
+            counted.append((result, batch))
+            results.append((result[0].detach(), detached(result[1])))
+        if counted:
+            self._differentiate(pooled_loss(counted))
         return results
 
-    def _average(self, count: int) -> None:
-        # Divides the gradients rather than the loss: only now is it known how many batches count.
-        if count > 1:
-            gradients = [p.grad for p in self._parameters() if p.grad is not None]
-            torch._foreach_div_(gradients, float(count))
+    def _differentiate(self, loss: Tensor) -> None:
+        scaled = loss if self.scaler is None else self.scaler.scale(loss)
+        scaled.backward()  # type: ignore[no-untyped-call]
+
+    def _may_step(self) -> bool:
+        """Whether the gradients are finite, if that matters; a scaler checks its own."""
+        if not self.skip_nonfinite or self.scaler is not None:
+            return True
+        gradients = [p.grad for p in self._parameters() if p.grad is not None]
+        norms = torch._foreach_norm(gradients)
+        return bool(torch.stack([norm.double() for norm in norms]).isfinite().all())
 
     def _update(self) -> bool:
         if self.max_norm is not None:
@@ -112,18 +154,18 @@ class ClosureStepper(GradientStepper):
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Call ``optimizer.step`` with a closure."""
         begin_step(self.loss_fn)
-        moved = list(self.moved(batches))
+        moved, uneven = list(self.moved(batches)), is_uneven(batches)
         first: list[StepResult | None] = []
 
         def closure() -> Tensor:
             counted = [moved[n] for n, result in enumerate(first) if result] or moved
-            results = self.backward(counted)
-            if not any(results) or (first and not all(results)):
+            results = self.backward(counted, len(counted), uneven)
+            if not any(results) or (first and not all(results)) or not self._may_step():
                 raise SkipBatch
             if not first:
                 first.extend(results)
-            losses = [loss for loss, _ in filter(None, results)]
-            return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+            kept = [pair for pair in zip(results, counted, strict=True) if pair[0]]
+            return pooled_loss(kept)
 
         try:
             step_or_undo(self.optimizer, closure)

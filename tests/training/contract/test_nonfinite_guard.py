@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain import Callback, Trainer, default_optimize_step
-from perceptrain.errors import NonFiniteLossError, PerceptrainError
+from perceptrain.errors import LossContractError, NonFiniteLossError, PerceptrainError
 from perceptrain_core.training.contract.choice import make_guard
 from perceptrain_core.training.contract.fused_guard import FusedLossGuard
 from perceptrain_core.training.stop_signals import StopSignals
@@ -81,7 +81,7 @@ def test_skipping_leaves_the_batch_out(make_trainer: MakeTrainer) -> None:
     loss_fn, ended = Failing(at=3), []
     callback = Callback("train_batch_end", callback=lambda t, c, w: ended.append(t.batches_seen))
     trainer = make_trainer(loss_fn, on_nonfinite="skip", max_iter=1, callbacks=[callback])
-    with pytest.warns(UserWarning, match="Epoch 1: 1 of 4 batches had a loss that was NaN"):
+    with pytest.warns(UserWarning, match="Epoch 1: 1 of 4 batches had a loss or gradient"):
         trainer.fit()
     assert (trainer.global_step, trainer.batches_seen) == (3, 4)
     assert ended == [1, 2, 4]
@@ -110,10 +110,57 @@ def test_ignoring(make_trainer: MakeTrainer) -> None:
     assert not any(p.isfinite().all() for p in trainer.model.parameters())
 
 
-def test_validation_may_be_nan(make_trainer: MakeTrainer, rows: Rows) -> None:
+def test_a_validation_that_is_nan_is_reported(make_trainer: MakeTrainer, rows: Rows) -> None:
     trainer = make_trainer(Failing(at=6), val=rows, val_every=1, max_iter=1)
-    trainer.fit()
+    expected = r"validation of epoch 1 is not finite: in batch 2 the loss is nan \(term 'decay'"
+    with pytest.warns(UserWarning, match=expected):
+        trainer.fit()
     assert trainer.history[0]["val_loss"] != trainer.history[0]["val_loss"]
+    with pytest.warns(UserWarning, match="The test is not finite: in batch 4"):
+        make_trainer(Failing(at=4, value=float("inf")), test=rows).test()
+
+
+def root(batch: Rows, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+    """A loss that is finite, while its gradient at 0 is not; the third batch has zeros."""
+    return (model(batch[0]) * batch[1]).abs().sum().sqrt(), {}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("optimizer", ["sgd", "lbfgs"])
+def test_skipping_leaves_out_gradients_that_are_nan(
+    make_trainer: MakeTrainer, rows: Rows, accumulate: int, optimizer: str
+) -> None:
+    x, y = rows[0], rows[1].clone()
+    y[10:15] = 0.0
+    trainer = make_trainer(
+        root, data=(x, y), on_nonfinite="skip", accumulate=accumulate, max_iter=1
+    )
+    trainer.optimizer = optimizer
+    with pytest.warns(UserWarning, match=f"{accumulate} of 4 batches had a loss or gradient"):
+        trainer.fit()
+    assert all(parameter.isfinite().all() for parameter in trainer.model.parameters())
+    assert trainer.global_step == 4 // accumulate - 1
+
+
+def test_a_batch_whose_labels_are_all_ignored_says_so(make_trainer: MakeTrainer) -> None:
+    x, labels = torch.randn(4, 2), torch.tensor([0, 1, -100, -100])
+    model = nn.Linear(2, 3)
+    trainer = make_trainer("cross_entropy", data=(x, labels), model=model, batch_size=2)
+    with pytest.raises(NonFiniteLossError, match=r"batch 2: .* no label of the batch counts"):
+        trainer.fit()
+
+
+def test_a_constant_after_the_first_batch_is_named(make_trainer: MakeTrainer) -> None:
+    calls = []
+
+    def sometimes(batch: Rows, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+        calls.append(1)
+        loss = F.mse_loss(model(batch[0]), batch[1])
+        return (torch.tensor(0.0) if len(calls) == 3 else loss), {}
+
+    expected = "in epoch 1, batch 3 has no graph: .*SkipBatch"
+    with pytest.raises(LossContractError, match=expected):
+        make_trainer(sometimes).fit()
 
 
 def test_the_last_good_checkpoint_stays(make_trainer: MakeTrainer) -> None:
@@ -213,14 +260,9 @@ def test_a_run_that_lost_its_parameters_says_so(make_trainer: Any) -> None:
         make_trainer(Rooted(), batch_size=5).fit()
 
 
-def test_skipping_says_that_the_parameters_are_lost(make_trainer: Any) -> None:
-    """The first step ruins the model, so all other batches are left out."""
+def test_skipping_protects_the_parameters_from_a_gradient_that_is_nan(make_trainer: Any) -> None:
     trainer = make_trainer(Rooted(), batch_size=5, on_nonfinite="skip")
-    with (
-        pytest.warns(UserWarning, match=r"Epoch 1: 3 of 4 .* The parameters are not finite .*root"),
-        pytest.raises(
-            NonFiniteLossError, match=r"all 4 batches of epoch 2.* not finite themselves"
-        ),
-    ):
+    before = [parameter.detach().clone() for parameter in trainer.model.parameters()]
+    with pytest.raises(NonFiniteLossError, match=r"its gradient was NaN .* all 4 batches"):
         trainer.fit()
-    assert trainer.global_step == 1
+    assert all(map(torch.equal, before, trainer.model.parameters()))

@@ -1,0 +1,109 @@
+"""What the loss and the metrics of a batch are means over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from perceptrain_core.data.dict_loader import PartlyRepeated
+from perceptrain_core.tensors import parts_of
+from perceptrain_core.types import Count, Counted, Metrics
+
+#: One count for all values, ``None`` if they are sums; or counts by name.
+Counts: TypeAlias = Count | dict[str, Count | None] | None
+
+
+def counts_of(metrics: Metrics, batch: Any) -> Counts:
+    """Return what the loss and the metrics of a batch are means over.
+
+    Counts on the CPU are numbers. If the loss is a sum of terms with counts of their own, its count
+    is their sum.
+
+    Args:
+        metrics: The metrics that the loss returned.
+        batch: Its rows count unless the metrics say otherwise.
+    """
+    if not isinstance(metrics, Counted):
+        return rows_of(batch)
+    count = metrics.count
+    if not isinstance(count, Mapping):
+        return _number(count)
+    counts = {name: _number(one) for name, one in count.items()}
+    terms = metrics.terms or ()
+    rest: Any = sum(counts[name] for name in terms) if terms else rows_of(batch)
+    return dict.fromkeys(("loss", *metrics), rest) | counts
+
+
+def count_of(name: Any, counts: Counts) -> Count | None:
+    """Return the count of a value or of a part of the loss, as `by_term` names it."""
+    if not isinstance(counts, dict):
+        return counts
+    return counts[source_of(name)]
+
+
+def source_of(name: Any) -> str:
+    """Return the name of the value that a part of the loss comes from."""
+    return str((name[1] or name[0]) if isinstance(name, tuple) else name)
+
+
+def by_term(values: Mapping[str, Any], terms: Mapping[str, Any] | None) -> dict[Any, Any]:
+    """Split a loss, or a sum of losses, into its terms and the rest.
+
+    Args:
+        values: The loss and the metrics by name.
+        terms: The weights of the terms, if the loss has terms with means of their own.
+
+    Returns:
+        The values, with ``("loss", term)`` for each term and ``("loss", "")`` for the rest instead
+        of ``"loss"``.
+    """
+    if not terms:
+        return dict(values)
+    parts = {("loss", name): values[name] * w for name, w in terms.items() if name in values}
+    others = {name: value for name, value in values.items() if name != "loss"}
+    return {**others, **parts, ("loss", ""): values["loss"] - sum(parts.values())}
+
+
+def without_repeated(metrics: Metrics, batch: Any) -> Metrics:
+    """Return metrics in which the terms of parts that an evaluation has seen do not count again.
+
+    A term belongs to the part of the batch that has its name.
+    """
+    repeated = batch.repeated if isinstance(batch, PartlyRepeated) else ()
+    if not repeated or not isinstance(metrics, Counted) or not isinstance(metrics.count, Mapping):
+        return metrics
+    count = metrics.count | {name: 0 for name in metrics.count if name in repeated}
+    return Counted(metrics, count, metrics.terms)
+
+
+def loss_count(metrics: Metrics, batch: Any) -> Count | None:
+    """Return what the loss of a batch is a mean over; ``None`` if it is a sum."""
+    counts = counts_of(metrics, batch)
+    return count_of("loss", counts)
+
+
+def _number(count: Count | None) -> Count | None:
+    # Reading a tensor on a GPU would make it wait.
+    if isinstance(count, Tensor):
+        return count.item() if count.device.type == "cpu" else count
+    return count
+
+
+def rows_of(batch: Any) -> int:
+    """Return the number of rows of a batch, or 1 if it cannot be told.
+
+    It is the length of a tensor or array, of the first one in a tuple or list, and the common
+    length of the parts of a mapping or dataclass. Numbers and text have no rows.
+    """
+    return _rows(batch) or 1
+
+
+def _rows(batch: Any) -> int | None:
+    if isinstance(batch, Tensor | np.ndarray):
+        return len(batch) if batch.ndim else None
+    lengths = [rows for part in parts_of(batch) or () if (rows := _rows(part)) is not None]
+    in_order = isinstance(batch, tuple | list)
+    return lengths[0] if lengths and (in_order or len(set(lengths)) == 1) else None

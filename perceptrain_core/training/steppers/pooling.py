@@ -1,0 +1,88 @@
+"""Batches of one step, and of several processes, weighted as in one large batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perceptrain_core.training.counts import by_term, count_of, counts_of, loss_count, rows_of
+from perceptrain_core.types import Count, Counted, Metrics
+
+
+class BatchWeights:
+    """How much each batch of a step counts towards the mean gradient.
+
+    A loss that is a mean counts by what it is a mean over, relative to the first batch, so that
+    equal batches have the weight 1. Losses that are sums are added.
+
+    Args:
+        total: Returns the sum of a count over all processes; ``None`` for a single process.
+        world_size: The number of processes, over which gradients are averaged.
+    """
+
+    def __init__(self, total: Callable[[Count], Count] | None = None, world_size: int = 1) -> None:
+        self._sum: Count = 0.0
+        self._total = total
+        self._world_size = world_size
+        self._first: Count | None = None
+
+    def add(self, metrics: Metrics, batch: Any) -> Count:
+        """Return the factor of the loss of a batch in the sum of gradients."""
+        count = loss_count(metrics, batch)
+        if count is None:
+            self._sum = 1.0
+            return float(self._world_size)
+        everywhere = count if self._total is None else self._total(count)
+        if self._first is None:
+            self._first = everywhere
+        weight = everywhere / self._first
+        self._sum = self._sum + weight
+        return weight if self._total is None else weight * count * self._world_size / everywhere
+
+    def divide(self, parameters: Iterable[Tensor]) -> None:
+        """Divide the sum of the gradients of all batches, so that it is their mean."""
+        if isinstance(self._sum, Tensor) or self._sum not in (0, 1):
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            torch._foreach_div_(gradients, self._sum)
+
+
+def pooled_loss(results: Sequence[tuple[Any, Any]]) -> Tensor:
+    """Return the loss of one batch that has the rows of all.
+
+    Args:
+        results: The loss and the metrics of each batch, and the batch.
+    """
+    if len(results) == 1:
+        return results[0][0][0]  # type: ignore[no-any-return]
+    sums: dict[Any, Any] = {}
+    totals: dict[Any, Any] = {}
+    for (loss, metrics), batch in results:
+        counts = counts_of(metrics, batch)
+        terms = metrics.terms if isinstance(metrics, Counted) else None
+        parts = by_term({**metrics, "loss": loss}, terms)
+        for name, value in parts.items():
+            if name in metrics:
+                continue
+            count = count_of(name, counts)
+            sums[name] = sums.get(name, 0.0) + (value if count is None else value * count)
+            totals[name] = totals.get(name, 0.0) + (0.0 if count is None else count)
+    pooled: Any = sum(sums[name] / totals[name] if totals[name] else sums[name] for name in sums)
+    return pooled  # type: ignore[no-any-return]
+
+
+def is_uneven(batches: Sequence[Any]) -> bool:
+    """Whether batches are dicts whose parts have rows in different proportions.
+
+    Then the terms of a loss have different weights in each batch, and a batch has no weight.
+    """
+    if len(batches) < 2 or not all(isinstance(batch, Mapping) for batch in batches):
+        return False
+    first, *others = ([rows_of(part) for part in batch.values()] for batch in batches)
+    return any(
+        len(rows) != len(first)
+        or any(n * first[0] != m * rows[0] for n, m in zip(rows, first, strict=True))
+        for rows in others
+    )

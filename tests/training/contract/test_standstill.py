@@ -1,0 +1,80 @@
+"""Runs that train nothing say so once, and others say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perceptrain import Trainer
+
+MakeTrainer = Callable[..., Trainer]
+
+
+def no_pairs(batch: Any, model: nn.Module) -> Any:
+    return (model(batch[0]) * 0).sum(), {}
+
+
+def saturated(batch: Any, model: nn.Module) -> Any:
+    return (model(batch[0]).clamp(min=100.0) - 1).mean(), {}
+
+
+def run(make_trainer: MakeTrainer, loss: Any, optimizer: str = "adam", **settings: Any) -> Trainer:
+    settings = {"max_iter": 25, "batch_size": 5, "loss_fn": loss, **settings}
+    trainer = make_trainer(**settings)
+    trainer.optimizer = {"name": optimizer, "lr": 1e-2}
+    trainer.fit()
+    return trainer
+
+
+@pytest.mark.parametrize(
+    ("loss", "reason"), [(no_pairs, "The loss is 0"), (saturated, "The loss is 99")]
+)
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_gradients_that_are_zero(
+    make_trainer: MakeTrainer, loss: Any, reason: str, optimizer: str
+) -> None:
+    with pytest.warns(UserWarning, match=f"All gradients were zero .* step 100. {reason}") as seen:
+        run(make_trainer, loss, optimizer, max_iter=60)
+    assert len(seen) == 1
+
+
+def test_parameters_that_stay(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(max_iter=30, batch_size=5)
+    for group in trainer.optimizer.param_groups:
+        group["lr"] = 1e-12
+    trainer.model.float()
+    with torch.no_grad():
+        for parameter in trainer.model.parameters():
+            parameter += 1.0
+    with pytest.warns(UserWarning, match="The parameters did not change .* precision"):
+        trainer.fit()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_run_that_trains_says_nothing(make_trainer: MakeTrainer, optimizer: str) -> None:
+    assert run(make_trainer, "mse", optimizer).global_step == 100
+
+
+def test_a_step_that_clears_its_gradients_says_nothing(make_trainer: MakeTrainer) -> None:
+    def step(model: Any, optimizer: Any, loss_fn: Any, xs: Any, **where: Any) -> Any:
+        loss, metrics = loss_fn(xs, model)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+        return loss, metrics
+
+    trainer = make_trainer(max_iter=30, batch_size=5)
+    trainer.optimize_step = step
+    trainer.fit()
+
+
+def test_a_hinge_that_is_learned_says_nothing(make_trainer: MakeTrainer) -> None:
+    def hinge(batch: Any, model: nn.Module) -> Any:
+        loss: Tensor = (1 - model(batch[0])).clamp(min=0).mean()
+        return loss, {}
+
+    assert run(make_trainer, hinge, max_iter=300).history[-1]["train_loss"] == 0
