@@ -101,7 +101,12 @@ class EarlyStopping(OncePerEpoch):
             self._stop(trainer)
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
-        """Start over; or stop at once if the resumed run had already been stopped."""
+        """Start over; or stop at once if the resumed run had already been stopped.
+
+        Raises:
+            CallbackError: ``mode`` contradicts the metric.
+        """
+        self._metric.check_mode(trainer.metrics)
         super().begin_run(trainer, resumed)
         if self.counter < self.patience:  # patience may have been raised
             self.stopped_epoch = None

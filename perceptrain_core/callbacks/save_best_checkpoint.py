@@ -1,4 +1,4 @@
-"""The ``save_best_checkpoint`` callback: save the run whenever validation improves."""
+"""The ``save_best_checkpoint`` callback: save the run whenever a metric improves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from perceptrain_core.callbacks.base import Callback, Condition
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.save_checkpoint import require_finite
+from perceptrain_core.callbacks.support.metric_monitor import MetricMonitor
 from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import BEST
 from perceptrain_core.config import TrainConfig
@@ -16,23 +17,26 @@ from perceptrain_core.types import TrainingStage
 
 
 class SaveBestCheckpoint(Callback):
-    """Write ``checkpoint_best.pt`` whenever a validation is the best so far.
+    """Write ``checkpoint_best.pt`` whenever a metric of the validation is the best so far.
 
-    A validation is the best if ``config.validation_criterion(val_loss, best_loss, val_epsilon)``
-    returns true; by default, if ``val_loss`` is lower by more than ``config.val_epsilon``.
+    A value is the best if ``config.validation_criterion(value, best_value, val_epsilon)`` returns
+    true; by default, if it is better by more than ``config.val_epsilon``.
 
     Args:
         on: ``"train_epoch_end"`` or ``"train_end"``. ``"val_epoch_end"`` is treated as
             ``"train_epoch_end"``, since a run is resumed from the end of an epoch.
-        called_every: The number of epochs between two checks; epochs without a validation are
+        called_every: The number of epochs between two checks; epochs without the metric are
             skipped.
         callback_condition: ``f(opt_result) -> bool``; check only if it returns true.
+        monitor: The metric, by its name in the history: ``"val_loss"``, ``"val_NAME"``, ...
+        mode: ``"min"`` if lower is better, ``"max"`` if higher is.
 
     Attributes:
-        best_loss: The lowest validation loss so far, infinite before the first.
+        best_loss: The best value of the metric so far, infinite before the first.
 
     Raises:
-        CallbackError: An argument is not valid.
+        CallbackError: An argument is not valid, or, during the fit, the run does not have the
+            metric.
     """
 
     stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END})
@@ -43,43 +47,55 @@ class SaveBestCheckpoint(Callback):
         on: TrainingStage | str = TrainingStage.TRAIN_EPOCH_END,
         called_every: int = 1,
         callback_condition: Condition | None = None,
+        monitor: str = "val_loss",
+        mode: str = "min",
     ) -> None:
         if on == TrainingStage.VAL_EPOCH_END:
             on = TrainingStage.TRAIN_EPOCH_END
         super().__init__(on, called_every, callback_condition=callback_condition)
-        self.best_loss = float("inf")
+        self._metric = MetricMonitor(type(self).__name__, monitor, mode, margin=0.0)
+
+    @property
+    def best_loss(self) -> float:
+        """The best value so far; infinite before the first."""
+        return self._metric.best
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
-        """Start over, unless the run is resumed."""
-        if not resumed:
-            self.best_loss = float("inf")
-
-    def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Write a checkpoint if the validation is the best so far.
+        """Start over, unless the run is resumed.
 
         Raises:
+            CallbackError: ``mode`` contradicts the metric.
+        """
+        self._metric.check_mode(trainer.metrics)
+        if not resumed:
+            self._metric.reset()
+
+    def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
+        """Write a checkpoint if the metric is the best so far.
+
+        Raises:
+            CallbackError: The run does not have the metric.
             CheckpointError: The file cannot be written; the previous checkpoint is kept.
             NonFiniteLossError: A parameter is NaN or infinite; the previous checkpoint is kept.
         """
-        val_loss = trainer.opt_result.metrics.get("val_loss")
-        if val_loss is None:
+        value = self._metric.read(trainer.opt_result, TrainingStage.TRAIN_EPOCH_END, config)
+        if value is None:
             return
-        criterion = config.validation_criterion or _lower
-        if criterion(float(val_loss), self.best_loss, config.val_epsilon):
+        criterion = config.validation_criterion or self._is_better
+        if criterion(value, self.best_loss, config.val_epsilon):
             require_finite(trainer)
-            self.best_loss = float(val_loss)
+            self._metric.best = value
             state = trainer.state_dict()  # collective: all processes call it, only the first writes
             if trainer.opt_result.rank == 0:
                 write_file(trainer.log_folder / BEST, state)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best loss."""
+        """Return the best value."""
         return {"best_loss": self.best_loss}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the best loss."""
-        self.best_loss = float(state["best_loss"])
+        """Restore the best value."""
+        self._metric.best = float(state["best_loss"])
 
-
-def _lower(val_loss: float, best_loss: float, val_epsilon: float) -> bool:
-    return val_loss < best_loss - val_epsilon
+    def _is_better(self, value: float, best: float, margin: float) -> bool:
+        return value < best - margin if self._metric.mode == "min" else value > best + margin

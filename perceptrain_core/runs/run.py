@@ -67,7 +67,9 @@ class Run:
         return folder
 
     def test(self) -> dict[str, float]:
-        """Return the mean of each metric on the test data, and write them to ``test.json``.
+        """Return the metrics on the test data, and write them to ``test.json``.
+
+        What the loss returns is averaged over batches; ``[metrics]`` are over all test data.
 
         Raises:
             DataError: The test data have no batch.
@@ -76,6 +78,7 @@ class Run:
         if not rows:
             raise DataError("The test data have no batch: they are empty or exhausted.")
         means = {name: fmean(row[name] for row in rows) for name in rows[0]}
+        means |= self.trainer.test_metrics
         write_test_results(self.trainer.log_folder, means)
         return means
 

@@ -17,8 +17,9 @@ from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.error_hints import add_hints
 from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.training.events import Events
+from perceptrain_core.training.metrics.dataset_metrics import DatasetMetrics
 from perceptrain_core.training.precision import in_precision
-from perceptrain_core.types import Metrics, StepResult
+from perceptrain_core.types import LossFunction, Metrics, StepResult
 from perceptrain_core.types import TrainingStage as Stage
 
 
@@ -53,8 +54,9 @@ class Evaluation:
         """
         self._events.notify(Stage.VAL_EPOCH_START, epoch)
         self._engine.align(self._model, self._trainer.loss_fn)
-        averages = Averages("val")
-        for batch in self._batches(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
+        averages, metrics = Averages("val"), self._new_metrics("val")
+        loss_fn = metrics.watch(self._loss_fn)
+        for batch in self._batches(val, loss_fn, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
             averages.add(*batch)
         if not self._engine.any(averages.batches > 0):
             raise DataError(
@@ -62,29 +64,40 @@ class Evaluation:
                 "used up."
             )
         row = means_of(self._engine.gather(averages.totals()), "val")
+        row |= metrics.compute()
         result = self._trainer.opt_result
+        result.extra |= metrics.large
         result.loss, result.metrics = row["val_loss"], {**(trained or {}), **row}
+        before = dict(result.metrics)
         self._events.notify(Stage.VAL_EPOCH_END, epoch, row)
-        return row
+        return row | _logged(before, self._trainer.opt_result.metrics)
 
     def test(self, test: Epochs) -> list[Row]:
-        """Return one row per batch of the test data."""
-        rows = []
-        for batch in self._batches(test, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
+        """Return one row per batch of the test data, and compute the metrics over all."""
+        rows, metrics = [], self._new_metrics("test")
+        loss_fn = metrics.watch(self._loss_fn)
+        for batch in self._batches(test, loss_fn, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
             averages = Averages("test")
             averages.add(*batch)
             rows.append(averages.means())
+        state = self._trainer.run_state
+        state.test_metrics = metrics.compute() if rows else {}
+        state.opt_result.extra |= metrics.large
         return rows
 
+    def _new_metrics(self, prefix: str) -> DatasetMetrics:
+        # In a test every process sees all batches.
+        return DatasetMetrics(self._trainer.metrics, self._engine, prefix, shared=prefix == "val")
+
     def _batches(
-        self, epochs: Epochs, start: Stage, end: Stage
+        self, epochs: Epochs, loss_fn: LossFunction, start: Stage, end: Stage
     ) -> Iterator[tuple[Tensor, Metrics, int]]:
         """Yield the loss, the metrics and the number of rows of each batch."""
         trainer = self._trainer
         with evaluating(self._model, trainer.loss_fn), torch.no_grad():
             for number, batch in enumerate(epochs.batches(), start=1):
                 self._events.notify(start, number, batch)
-                result = self._call_loss(self._engine.place(batch))
+                result = self._call_loss(loss_fn, self._engine.place(batch))
                 if number == 1:
                     check_result(result)
                 trainer.opt_result.loss, trainer.opt_result.metrics = result
@@ -92,9 +105,14 @@ class Evaluation:
                 loss, metrics = result
                 yield loss.detach(), detached(metrics), rows_of(batch)
 
-    def _call_loss(self, batch: Any) -> StepResult:
+    def _call_loss(self, loss_fn: LossFunction, batch: Any) -> StepResult:
         try:
-            return self._loss_fn(batch, self._model)
+            return loss_fn(batch, self._model)
         except Exception as error:
             add_hints(error, batch, self._model)
             raise
+
+
+def _logged(before: Metrics, after: Metrics) -> Row:
+    """Return what callbacks added to the metrics, or replaced, as floats."""
+    return {n: float(v) for n, v in after.items() if n not in before or before[n] is not v}

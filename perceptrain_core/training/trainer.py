@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from functools import partial
@@ -17,10 +17,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks import Callback
+from perceptrain_core.callbacks.write_metrics import write_metrics
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError, TrainingError
+from perceptrain_core.metrics import Metric
 from perceptrain_core.models.modes import training
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.option_checks import number_faults, refuse
@@ -31,6 +33,7 @@ from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.fit import Fit
 from perceptrain_core.training.hooks import TrainerHooks
+from perceptrain_core.training.metrics.resolve import resolve_metrics
 from perceptrain_core.training.processes import FitOutcome, engine_for, run_fit
 from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
@@ -66,11 +69,15 @@ class Trainer(TrainerHooks, Trials):
         weighting: Weights the terms of the loss, which are its metrics: a `Weighting`, the name of
             one, or a mapping with a name and options. The same as
             ``loss_fn=WeightedLoss(loss_fn, weighting)``.
+        metrics: Metrics over the whole validation or test data, such as
+            ``["accuracy", {"name": "f1", "average": "macro"}]``, or a mapping of labels to them.
+            Each is the name of a registered metric, a mapping with a name and options, or a
+            `Metric`, of which each validation uses a copy. Batches must be ``(inputs, labels)``.
 
     Attributes:
         history: A dict per epoch: ``train_loss``, ``train_NAME`` for each metric, and ``val_...``
             in epochs with a validation, as floats. Training averages are over batches, validation
-            averages over rows.
+            averages over rows; what ``metrics`` names is computed over all validation data.
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps so far.
         batches_seen: Training batches so far, including skipped ones.
@@ -82,6 +89,8 @@ class Trainer(TrainerHooks, Trials):
             of ``torch.optim.swa_utils``; otherwise ``None``.
         schedule: With ``config.lr_scheduler``, the schedule; its ``scheduler`` is torch's.
         grad_scaler: With ``precision="fp16"``, the gradient scaler; otherwise ``None``.
+        metrics: The metrics by label, before any batch.
+        test_metrics: ``test_NAME`` for each of them, over all data of the latest `test`.
         provenance: The distribution and version that supplied each part found by name.
 
     Raises:
@@ -89,7 +98,8 @@ class Trainer(TrainerHooks, Trials):
             parameter of the model.
         RegistryError: A name is unknown, or its options do not fit.
         LossContractError: ``loss_fn`` cannot be called.
-        ConfigError: The weighting does not fit.
+        ConfigError: The weighting or a metric does not fit.
+        MissingDependencyError: A metric needs a package that is not installed.
     """
 
     history = StateAttribute[History]()
@@ -100,6 +110,7 @@ class Trainer(TrainerHooks, Trials):
     stop_training = StateAttribute[bool]()
     interrupted = StateAttribute[bool]()
     stop_signal = StateAttribute[str | None]()
+    test_metrics = StateAttribute[Row]()
 
     set_use_grad = SetUseGrad()
     _expects_gradients: bool | None = None
@@ -116,6 +127,7 @@ class Trainer(TrainerHooks, Trials):
         optimize_step: OptimizeStep = default_optimize_step,
         max_batches: int | None = None,
         weighting: Any = None,
+        metrics: Any = None,
     ) -> None:
         if not isinstance(config, TrainConfig):
             raise TrainingError(
@@ -135,10 +147,12 @@ class Trainer(TrainerHooks, Trials):
             faults = number_faults({"max_batches": max_batches}, whole=True, at_least=1)
             refuse("Trainer", faults, DataError)
         self.max_batches = max_batches
+        self.metrics: Mapping[str, Metric] = resolve_metrics(metrics)
         self._named_callbacks: dict[int, tuple[Any, Callback]] = {}
         self.callbacks = resolve.resolve_callbacks(config, self._named_callbacks)
         named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}
         named |= {f"callback_{number}": item for number, item in enumerate(self.callbacks)}
+        named |= {f"metric_{label}": metric for label, metric in self.metrics.items()}
         self.provenance = provenance(named)
         self.run_state = self._new_state()
         self._fit: Fit | None = None
@@ -205,7 +219,8 @@ class Trainer(TrainerHooks, Trials):
             val_dataloader: Used instead of the data passed before.
 
         Returns:
-            ``val_loss`` and ``val_NAME`` for each metric: averages over the rows.
+            ``val_loss`` and ``val_NAME`` for each metric of the loss, averages over the rows, and
+            for each of ``metrics``, over all rows at once.
 
         Raises:
             DataError: There are no validation data.
@@ -222,7 +237,9 @@ class Trainer(TrainerHooks, Trials):
             test_dataloader: Used instead of the data passed before.
 
         Returns:
-            ``test_loss`` and ``test_NAME`` for each metric, one row per batch.
+            ``test_loss`` and ``test_NAME`` for each metric of the loss, one row per batch. The
+            values of ``metrics`` over all test data are in ``test_metrics``, and if
+            ``config.write_every`` is set, they are written to the tracker.
 
         Raises:
             DataError: There are no test data.
@@ -230,7 +247,11 @@ class Trainer(TrainerHooks, Trials):
         data = self.test_dataloader if test_dataloader is None else test_dataloader
         test = evaluation_epochs(self, data, "test")
         with self._evaluation() as evaluation:
-            return evaluation.test(test)
+            rows = evaluation.test(test)
+            if self.config.write_every and self.test_metrics:
+                assert self._session is not None
+                write_metrics(self, self._session.tracker, "test", self.test_metrics)
+            return rows
 
     @property
     def use_grad(self) -> bool:

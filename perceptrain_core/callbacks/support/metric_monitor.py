@@ -9,6 +9,7 @@ from typing import Any
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
+from perceptrain_core.metrics import Metric
 from perceptrain_core.schedules.monitored import awaits_validation, no_such_metric
 from perceptrain_core.types import OptimizeResult, TrainingStage
 
@@ -50,6 +51,24 @@ class MetricMonitor:
         self.best = inf if self.mode == "min" else -inf
         self.since = 0
         self.seen = False
+
+    def check_mode(self, metrics: Mapping[str, Metric]) -> None:
+        """Refuse a mode that contradicts a metric over the data set, if this one is.
+
+        Args:
+            metrics: The metrics of the run, by label.
+
+        Raises:
+            CallbackError: Higher is better and ``mode`` is ``"min"``, or the reverse.
+        """
+        prefix, _, label = self.name.partition("_")
+        higher = getattr(metrics.get(label), "higher_is_better", None) if prefix == "val" else None
+        if higher is not None and higher is not (self.mode == "max"):
+            better, mode = ("higher", "max") if higher else ("lower", "min")
+            raise CallbackError(
+                f"{self.owner} monitors {self.name!r} with mode={self.mode!r}, but {better} values "
+                f"of this metric are better: pass mode={mode!r}."
+            )
 
     def read(self, result: OptimizeResult, on: TrainingStage, config: TrainConfig) -> float | None:
         """Return the value of the metric, or ``None`` if it is not available yet.

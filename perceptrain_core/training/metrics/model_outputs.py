@@ -1,0 +1,72 @@
+"""What the model returned while a loss was evaluated, without another forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from perceptrain_core.errors import DataError
+from perceptrain_core.losses.support.batches import split_batch
+from perceptrain_core.types import LossFunction, StepResult
+
+
+def call_and_watch(
+    loss_fn: LossFunction, batch: Any, model: nn.Module
+) -> tuple[StepResult, Any, Any]:
+    """Evaluate a loss, and return its result with the model's output and the labels.
+
+    Args:
+        loss_fn: The loss.
+        batch: ``(inputs, labels)``.
+        model: The model. A loss may call it several times, if one call has the batch's inputs.
+
+    Returns:
+        The result of the loss; what the model returned for the inputs of the batch, detached; and
+        the labels.
+
+    Raises:
+        DataError: The batch has no labels, or it is unclear which output belongs to it.
+    """
+    inputs, labels = _split(batch)
+    calls: list[tuple[bool, Any]] = []
+
+    def record(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        calls.append((len(arguments) == 1 and arguments[0] is inputs, output))
+
+    with model.register_forward_hook(record):
+        result = loss_fn(batch, model)
+    return result, _detached(_output(calls)), labels
+
+
+def _split(batch: Any) -> tuple[Any, Any]:
+    try:
+        return split_batch(batch)
+    except DataError as error:
+        raise DataError(
+            f"Metrics compare the model's output with labels. {error} To train without labels, "
+            "leave metrics out."
+        ) from None
+
+
+def _output(calls: list[tuple[bool, Any]]) -> Any:
+    found = [output for own, output in calls if own] or [output for _, output in calls]
+    if len(found) == 1:
+        return found[0]
+    how = f"called it {len(found)} times" if found else "did not call it"
+    raise DataError(
+        f"Metrics need what the model returned for the inputs of a batch, and the loss {how}. "
+        "Expected one call model(inputs). If the loss needs several, compute the metric in the "
+        "loss, and return it with its metrics."
+    )
+
+
+def _detached(output: Any) -> Any:
+    if isinstance(output, Tensor):
+        return output.detach()
+    if isinstance(output, Mapping):
+        return {name: _detached(value) for name, value in output.items()}
+    if isinstance(output, tuple | list):
+        return [_detached(value) for value in output]
+    return output
