@@ -92,6 +92,15 @@ class LRSchedulerReduceOnPlateau(LearningRateCallback):
         """Return the reduced rate."""
         return reduced(current, self.gamma, self.min_lr)
 
+    def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
+        """Start over, unless the run is resumed.
+
+        Raises:
+            CallbackError: ``mode`` contradicts the metric.
+        """
+        self._metric.check_mode(trainer.metrics)
+        super().begin_run(trainer, resumed)
+
     def update(self, trainer: TrainerContext, config: TrainConfig) -> None:
         """Check the metric, and reduce the rate if it has stopped improving.
 

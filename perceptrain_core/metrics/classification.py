@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from perceptrain_core.metrics.support.class_scores import Task
 from perceptrain_core.metrics.support.classification_metric import ClassificationMetric, Outputs
-from perceptrain_core.metrics.support.torchmetrics_package import classification_metric
+from perceptrain_core.metrics.support.matrix_picture import draw_matrices
 from perceptrain_core.option_checks import number_faults, refuse
 
 if TYPE_CHECKING:
@@ -129,8 +131,43 @@ class F1(_Decided):
     _kind = "F1Score"
 
 
-class AUROC(_Averaged):
+class _Ranked(_Averaged):
+    """A metric of the order of all scores, which are kept in memory."""
+
+    _averages = ("macro", "weighted", "none")
+    _needs_negatives: ClassVar[bool]
+
+    def _options(self, task: Task) -> dict[str, Any]:
+        # Averaged below: torchmetrics counts a class without rows as 0.
+        return {} if task == "binary" else {"average": "none"}
+
+    def _value(self) -> Tensor:
+        positives, negatives = self._counts()
+        defined = positives > 0
+        if self._needs_negatives:
+            defined = defined & (negatives > 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of classes that are left out here
+            values = self._inner.compute().double()
+        values = torch.where(defined, values, torch.nan)
+        if self._seen == "binary" or self.average == "none":
+            return values
+        weights = positives if self.average == "weighted" else torch.ones_like(positives)
+        return (values * weights)[defined].sum() / weights[defined].sum()
+
+    def _counts(self) -> tuple[Tensor, Tensor]:
+        """Return the number of rows inside and outside of each class."""
+        labels = torch.cat(self._inner.target)
+        if self._seen != "multiclass":
+            return (labels == 1).sum(dim=0), (labels == 0).sum(dim=0)
+        counts = torch.bincount(labels, minlength=self._inner.num_classes)
+        return counts, len(labels) - counts
+
+
+class AUROC(_Ranked):
     """Area under the ROC curve, exact: all scores of the data set are kept in memory.
+
+    A class without rows, or with all, has no curve: its value is NaN, and means leave it out.
 
     Args:
         average: ``"macro"`` is the mean over the classes, each against the rest, ``"weighted"``
@@ -146,14 +183,17 @@ class AUROC(_Averaged):
     """
 
     _kind = "AUROC"
-    _averages = ("macro", "weighted", "none")
+    _needs_negatives = True
 
 
-class AveragePrecision(_Averaged):
-    """Area under the precision-recall curve, by steps; options as for `AUROC`."""
+class AveragePrecision(_Ranked):
+    """Area under the precision-recall curve, by steps; options as for `AUROC`.
+
+    A class without rows has no curve: its value is NaN, and means leave it out.
+    """
 
     _kind = "AveragePrecision"
-    _averages = ("macro", "weighted", "none")
+    _needs_negatives = False
 
 
 class CalibrationError(ClassificationMetric):
@@ -235,10 +275,8 @@ class ConfusionMatrix(ClassificationMetric):
 
         Args:
             value: Of shape ``(C, C)``, or ``(C, 2, 2)`` for a multilabel task.
+
+        Returns:
+            A figure, independent of pyplot. Needs matplotlib.
         """
-        if value.ndim > 2:
-            drawing = classification_metric("MultilabelConfusionMatrix", num_labels=len(value))
-        else:
-            drawing = classification_metric("MulticlassConfusionMatrix", num_classes=len(value))
-        figure: Figure = drawing.plot(value.cpu())[0]
-        return figure
+        return draw_matrices(value if value.ndim > 2 else value.unsqueeze(0))

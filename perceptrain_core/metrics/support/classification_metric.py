@@ -129,8 +129,12 @@ class ClassificationMetric:
         if self._inner is None:
             raise DataError(f"{self.name} has seen no rows, so it has no value.")
         self._check_logits()
-        value: Tensor = self._inner.compute()
+        value = self._value()
         return torch.full_like(value, torch.nan, dtype=torch.float64) if self._nan else value
+
+    def _value(self) -> Tensor:
+        value: Tensor = self._inner.compute()
+        return value
 
     def _make(self, rows: Rows) -> Any:
         self._check("task", rows.task, self._tasks)

@@ -131,10 +131,14 @@ def _fresh(metric: Metric, engine: Engine) -> Metric:
         metric.to(engine.device)
         module: Any
         for module in metric.modules():
-            if hasattr(module, "sync_on_compute"):  # here the processes are combined
-                module.sync_on_compute = False
+            if hasattr(module, "distributed_available_fn"):
+                module.distributed_available_fn = _never  # the processes are combined here
     metric.reset()
     return metric
+
+
+def _never() -> bool:
+    return False
 
 
 def _merges(metric: Metric) -> bool:
