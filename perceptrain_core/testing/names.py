@@ -15,6 +15,7 @@ from perceptrain_core.registry import Entry
 from perceptrain_core.registry.references import load_reference
 from perceptrain_core.testing.callback import check_callback
 from perceptrain_core.testing.loss import check_loss
+from perceptrain_core.testing.metric import check_metric
 from perceptrain_core.testing.tracker import check_tracker
 from perceptrain_core.testing.weighting import check_weighting
 
@@ -28,6 +29,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     "loss": check_loss,
     "weighting": check_weighting,
     "callback": check_callback,
+    "metric": check_metric,
     "tracker": check_tracker,
 }
 _TYPES = {"model": nn.Module, "optimizer": torch.optim.Optimizer}

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from perceptrain_core.errors import DataError
-from perceptrain_core.losses.support.batches import split_batch
+from perceptrain_core.losses.support.batches import LABEL_NAMES, split_batch
 from perceptrain_core.types import LossFunction, StepResult
 
 
@@ -19,7 +19,7 @@ def call_and_watch(
 
     Args:
         loss_fn: The loss.
-        batch: ``(inputs, labels)``.
+        batch: ``(inputs, labels)``, or a mapping with one key such as ``"label"`` or ``"y"``.
         model: The model. A loss may call it several times, if one call has the batch's inputs.
 
     Returns:
@@ -33,21 +33,28 @@ def call_and_watch(
     calls: list[tuple[bool, Any]] = []
 
     def record(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        calls.append((len(arguments) == 1 and arguments[0] is inputs, output))
+        own = len(arguments) == 1 and any(arguments[0] is part for part in inputs)
+        calls.append((own, output))
 
     with model.register_forward_hook(record):
         result = loss_fn(batch, model)
     return result, _detached(_output(calls)), labels
 
 
-def _split(batch: Any) -> tuple[Any, Any]:
+def _split(batch: Any) -> tuple[list[Any], Any]:
+    """Return the possible inputs of the model, and the labels."""
+    if isinstance(batch, Mapping):
+        labels = [name for name in batch if name in LABEL_NAMES]
+        if len(labels) == 1:
+            return [batch, *batch.values()], batch[labels[0]]
     try:
-        return split_batch(batch)
+        inputs, targets = split_batch(batch)
     except DataError as error:
         raise DataError(
-            f"Metrics compare the model's output with labels. {error} To train without labels, "
-            "leave metrics out."
+            f"Metrics compare the model's output with labels. {error} A dict needs one key of "
+            f"{', '.join(LABEL_NAMES)}. To train without labels, leave metrics out."
         ) from None
+    return [inputs], targets
 
 
 def _output(calls: list[tuple[bool, Any]]) -> Any:

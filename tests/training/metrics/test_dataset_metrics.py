@@ -254,6 +254,15 @@ def test_outputs_of_several_tensors_reach_a_custom_metric(classify: MakeTrainer)
     assert trainer.validate()["val_seen_rows"] == 31
 
 
+def test_batches_with_names(classify: MakeTrainer, classes: Data) -> None:
+    def loss_fn(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+        return F.cross_entropy(model(batch["image"]), batch["label"]), {}
+
+    named = [{"image": x, "label": y} for x, y in zip(*(t.split(10) for t in classes), strict=True)]
+    trainer = classify(["f1"], loss_fn, val=named)
+    assert trainer.validate()["val_f1"] == pytest.approx(f1(trainer.model, classes), rel=1e-6)
+
+
 def test_batches_without_labels(make_trainer: MakeTrainer) -> None:
     def size(batch: Tensor, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
         return model(batch).square().mean(), {}
