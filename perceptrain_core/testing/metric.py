@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from math import isclose, isnan
 from typing import Any, NamedTuple
 
+import cloudpickle
 import torch
 from torch import Tensor
 
@@ -131,7 +132,7 @@ def _copy_faults(case: _Case) -> Iterator[str]:
     half = len(rows) // 2
     metric = copy.deepcopy(case.metric)
     metric.update(case.preds[:half], case.target[:half])
-    copied = pickle.loads(pickle.dumps(metric))
+    copied = pickle.loads(cloudpickle.dumps(metric))
     if _differ(case.value(rows), case.value(rows[half:], metric=copied)):
         yield "a copy by pickle, as processes exchange them, loses what it has collected"
 

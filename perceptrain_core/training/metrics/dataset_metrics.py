@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from itertools import chain, zip_longest
 from typing import Any
 
+import cloudpickle
 import torch
 from torch import Tensor, nn
 
@@ -114,9 +116,11 @@ class DatasetMetrics:
             return
         for label, metric in self._metrics.items():
             if label not in self._replayed:
-                first, *others = self._engine.gather(metric)
+                # A class of a script or notebook cannot be sent by pickle alone.
+                own = cloudpickle.dumps(data_to_device(metric, "cpu"))
+                first, *others = map(pickle.loads, self._engine.gather(own))
                 for other in others:
-                    first.merge_state(other)  # type: ignore[attr-defined]
+                    first.merge_state(other)
                 self._metrics[label] = first
         if self._replayed:
             for outputs, labels in _in_order(self._engine.gather(self._batches)):

@@ -20,7 +20,8 @@ def call_and_watch(
     Args:
         loss_fn: The loss.
         batch: ``(inputs, labels)``, or a mapping with one key such as ``"label"`` or ``"y"``.
-        model: The model. A loss may call it several times, if one call has the batch's inputs.
+        model: The model. If a loss calls it several times, the first call with the batch's
+            inputs counts.
 
     Returns:
         The result of the loss; what the model returned for the inputs of the batch, detached; and
@@ -58,13 +59,14 @@ def _split(batch: Any) -> tuple[list[Any], Any]:
 
 
 def _output(calls: list[tuple[bool, Any]]) -> Any:
-    found = [output for own, output in calls if own] or [output for _, output in calls]
+    # Further calls with the same inputs return the same in evaluation mode.
+    found = [output for own, output in calls if own][:1] or [output for _, output in calls]
     if len(found) == 1:
         return found[0]
-    how = f"called it {len(found)} times" if found else "did not call it"
+    how = f"called it {len(found)} times with others" if found else "did not call it"
     raise DataError(
         f"Metrics need what the model returned for the inputs of a batch, and the loss {how}. "
-        "Expected one call model(inputs). If the loss needs several, compute the metric in the "
+        "Expected a call model(inputs). If the loss needs other inputs, compute the metric in the "
         "loss, and return it with its metrics."
     )
 
