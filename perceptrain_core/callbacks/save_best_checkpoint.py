@@ -90,12 +90,14 @@ class SaveBestCheckpoint(Callback):
                 write_file(trainer.log_folder / BEST, state)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best value."""
-        return {"best_loss": self.best_loss}
+        """Return the best value, and the metric that it is of."""
+        return {"best_loss": self.best_loss, "monitor": self._metric.name}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the best value."""
-        self._metric.best = float(state["best_loss"])
+        """Restore the best value, unless it is of another metric."""
+        self._metric.reset()
+        if state.get("monitor", "val_loss") == self._metric.name:
+            self._metric.best = float(state["best_loss"])
 
     def _is_better(self, value: float, best: float, margin: float) -> bool:
         return value < best - margin if self._metric.mode == "min" else value > best + margin

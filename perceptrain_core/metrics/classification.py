@@ -104,7 +104,7 @@ class Precision(_Decided):
     Args:
         average: ``"macro"`` is the mean over the classes, ``"weighted"`` weights them by their
             rows, ``"micro"`` counts all rows alike, ``"none"`` returns each class. Not for binary
-            tasks, which have the precision of class 1.
+            tasks, whose value is that of class 1.
         threshold: The probability above which a binary or multilabel score counts as 1.
         task: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; by default, the shapes of the
             first batch decide.
@@ -120,13 +120,43 @@ class Precision(_Decided):
 
 
 class Recall(_Decided):
-    """Share of the rows of a class that are classified as it; options as for `Precision`."""
+    """Share of the rows of a class that are classified as it.
+
+    Args:
+        average: ``"macro"`` is the mean over the classes, ``"weighted"`` weights them by their
+            rows, ``"micro"`` counts all rows alike, ``"none"`` returns each class. Not for binary
+            tasks, whose value is that of class 1.
+        threshold: The probability above which a binary or multilabel score counts as 1.
+        task: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; by default, the shapes of the
+            first batch decide.
+        outputs: ``"logits"`` or ``"probabilities"``: what the model returns.
+        ignore_index: A label that marks elements to leave out.
+
+    Raises:
+        ConfigError: An option is invalid.
+        MissingDependencyError: torchmetrics is not installed.
+    """
 
     _kind = "Recall"
 
 
 class F1(_Decided):
-    """Harmonic mean of precision and recall; options as for `Precision`."""
+    """Harmonic mean of precision and recall of a class.
+
+    Args:
+        average: ``"macro"`` is the mean over the classes, ``"weighted"`` weights them by their
+            rows, ``"micro"`` counts all rows alike, ``"none"`` returns each class. Not for binary
+            tasks, whose value is that of class 1.
+        threshold: The probability above which a binary or multilabel score counts as 1.
+        task: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; by default, the shapes of the
+            first batch decide.
+        outputs: ``"logits"`` or ``"probabilities"``: what the model returns.
+        ignore_index: A label that marks elements to leave out.
+
+    Raises:
+        ConfigError: An option is invalid.
+        MissingDependencyError: torchmetrics is not installed.
+    """
 
     _kind = "F1Score"
 
@@ -187,9 +217,21 @@ class AUROC(_Ranked):
 
 
 class AveragePrecision(_Ranked):
-    """Area under the precision-recall curve, by steps; options as for `AUROC`.
+    """Area under the precision-recall curve, by steps: all scores are kept in memory.
 
     A class without rows has no curve: its value is NaN, and means leave it out.
+
+    Args:
+        average: ``"macro"`` is the mean over the classes, each against the rest, ``"weighted"``
+            weights them by their rows, ``"none"`` returns each class. Not for binary tasks.
+        task: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; by default, the shapes of the
+            first batch decide.
+        outputs: ``"logits"`` or ``"probabilities"``: what the model returns.
+        ignore_index: A label that marks elements to leave out.
+
+    Raises:
+        ConfigError: An option is invalid.
+        MissingDependencyError: torchmetrics is not installed.
     """
 
     _kind = "AveragePrecision"

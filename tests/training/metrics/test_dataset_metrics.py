@@ -133,6 +133,16 @@ def test_callbacks_use_them(classify: MakeTrainer) -> None:
     assert [c.best_loss for c in configured] == [max(values)] * 2
 
 
+def test_the_best_value_of_another_metric_is_not_compared(classify: MakeTrainer) -> None:
+    settings = {"log_folder": "run", "checkpoint_every": 1}
+    loss = SaveBestCheckpoint()
+    classify(["f1"], callbacks=[loss], max_iter=2, **settings).fit()
+    best = SaveBestCheckpoint(monitor="val_f1", mode="max")
+    trainer = classify(["f1"], callbacks=[best], max_iter=3, **settings)
+    trainer.fit(resume=True)
+    assert best.best_loss == trainer.history[-1]["val_f1"] < loss.best_loss
+
+
 @pytest.mark.parametrize(
     ("callback", "better"),
     [
