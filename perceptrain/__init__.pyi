@@ -22,6 +22,7 @@ from perceptrain_core.losses import WeightedLoss as WeightedLoss
 from perceptrain_core.losses import cross_entropy_loss as cross_entropy_loss
 from perceptrain_core.losses import mse_loss as mse_loss
 from perceptrain_core.losses import supervised as supervised
+from perceptrain_core.metrics import Metric as Metric
 from perceptrain_core.models import FFNN as FFNN
 from perceptrain_core.models import PINN as PINN
 from perceptrain_core.models import QNN as QNN
@@ -37,6 +38,7 @@ from perceptrain_core.registry import Spec as Spec
 from perceptrain_core.registry import get_callback as get_callback
 from perceptrain_core.registry import get_dataset as get_dataset
 from perceptrain_core.registry import get_loss as get_loss
+from perceptrain_core.registry import get_metric as get_metric
 from perceptrain_core.registry import get_model as get_model
 from perceptrain_core.registry import get_optimizer as get_optimizer
 from perceptrain_core.registry import get_tracker as get_tracker
@@ -46,6 +48,7 @@ from perceptrain_core.registry import lazy_exports as lazy_exports
 from perceptrain_core.registry import register_callback as register_callback
 from perceptrain_core.registry import register_dataset as register_dataset
 from perceptrain_core.registry import register_loss as register_loss
+from perceptrain_core.registry import register_metric as register_metric
 from perceptrain_core.registry import register_model as register_model
 from perceptrain_core.registry import register_optimizer as register_optimizer
 from perceptrain_core.registry import register_tracker as register_tracker

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from perceptrain_core.registry import Spec, hookimpl
 
 _PAIR = "Batch: (inputs, labels)."
+_EXTRA = "(extra: metrics)"
 _PAIR_OR_POINTS = "Batch: (inputs, labels), or points for a PINN."
 
 
@@ -247,6 +248,54 @@ def perceptrain_trackers() -> list[Spec]:
             ),
         },
     )
+
+
+def _metric(name: str, target: str, summary: str) -> Spec:
+    return Spec(name, f"perceptrain_core.metrics.{target}", summary)
+
+
+@hookimpl
+def perceptrain_metrics() -> list[Spec]:
+    """Offer the built-in metrics over a whole data set."""
+    return [
+        _metric("mae", "regression:MAE", "Mean absolute error."),
+        _metric("mse", "regression:MSE", "Mean squared error."),
+        _metric("rmse", "regression:RMSE", "Root of the mean squared error."),
+        _metric("r2", "regression:R2", "Coefficient of determination."),
+        _metric(
+            "explained_variance",
+            "regression:ExplainedVariance",
+            "Share of the variance of the labels that the outputs explain.",
+        ),
+        _metric("accuracy", "classification:Accuracy", f"Share classified correctly {_EXTRA}."),
+        _metric(
+            "precision",
+            "classification:Precision",
+            f"Share of the rows classified as a class that belong to it {_EXTRA}.",
+        ),
+        _metric(
+            "recall",
+            "classification:Recall",
+            f"Share of the rows of a class that are classified as it {_EXTRA}.",
+        ),
+        _metric("f1", "classification:F1", f"F1 score, the mean of precision and recall {_EXTRA}."),
+        _metric("auroc", "classification:AUROC", f"Area under the ROC curve {_EXTRA}."),
+        _metric(
+            "average_precision",
+            "classification:AveragePrecision",
+            f"Area under the precision-recall curve {_EXTRA}.",
+        ),
+        _metric(
+            "calibration_error",
+            "classification:CalibrationError",
+            f"How far confidence and accuracy differ {_EXTRA}.",
+        ),
+        _metric(
+            "confusion_matrix",
+            "classification:ConfusionMatrix",
+            f"Counts by true and predicted class, drawn by trackers {_EXTRA}.",
+        ),
+    ]
 
 
 @hookimpl

@@ -136,7 +136,8 @@ class OptimizeResult:
         loss: The loss of the last batch, or the mean of the epoch at the end of one.
         metrics: The same for the metrics; at the end of an epoch, and of its validation, under
             ``train_NAME`` and ``val_NAME``.
-        extra: Values that callbacks share with each other.
+        extra: Values that callbacks share with each other, and metrics over the data set that are
+            not numbers, such as ``val_confusion_matrix``.
         rank: The rank of this process.
         device: The device of the model.
     """

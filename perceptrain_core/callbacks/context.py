@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from perceptrain_core.analysis.history import History
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
+from perceptrain_core.metrics import Metric
 from perceptrain_core.types import Loader, LossFunction, OptimizeResult
 
 
@@ -27,6 +29,7 @@ class TrainerContext(Protocol):
     global_step: int
     stop_training: bool
     engine: Engine
+    metrics: Mapping[str, Metric]  # over all validation or test data, by label
     train_dataloader: Loader | None
     val_dataloader: Loader | None
     test_dataloader: Loader | None

@@ -84,8 +84,12 @@ class TrainConfig:
             starts, this becomes the absolute path of its folder, ``trainer.log_folder``; further
             runs with the same settings still start from the folder that you named.
         checkpoint_best_only: Keep a single checkpoint, that of the best validation so far.
-        validation_criterion: ``f(val_loss, best_loss, val_epsilon) -> bool``, True if a validation
-            is the best so far. By default, it must be lower by more than ``val_epsilon``.
+        checkpoint_monitor: The metric that tells which validation is the best, by its name in the
+            history.
+        checkpoint_mode: ``"min"`` if lower values of this metric are better, ``"max"`` if higher
+            are.
+        validation_criterion: ``f(value, best_value, val_epsilon) -> bool``, True if a validation
+            is the best so far. By default, it must be better by more than ``val_epsilon``.
         val_epsilon: Minimum improvement; see ``validation_criterion``.
         trainstop_criterion: ``f(OptimizeResult) -> bool``, called after each epoch; True stops
             training.
@@ -156,6 +160,8 @@ class TrainConfig:
     create_subfolder_per_run: bool = False
     log_folder: Path = Path("./")
     checkpoint_best_only: bool = False
+    checkpoint_monitor: str = "val_loss"
+    checkpoint_mode: Literal["min", "max"] = "min"
     validation_criterion: Callable[[float, float, float], bool] | None = None
     val_epsilon: float = Field(default=1e-5, ge=0)
     trainstop_criterion: Callable[[OptimizeResult], bool] | None = None

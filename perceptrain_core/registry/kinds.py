@@ -54,6 +54,7 @@ KINDS = (
     ),
     Kind("callback", "callbacks", "callbacks: called with the options"),
     Kind("tracker", "trackers", "experiment trackers: called with the options"),
+    Kind("metric", "metrics", "metrics over a whole data set: called with the options"),
     Kind("dataset", "datasets", "data sets: called with the options"),
 )
 

@@ -101,6 +101,11 @@ def get_tracker(tracker: Any, /, **options: Any) -> Any:
     return registry().resolve("tracker", tracker, (), options)
 
 
+def get_metric(metric: Any, /, **options: Any) -> Any:
+    """Build a metric by its name; see `get_loss`. An object is returned unchanged."""
+    return registry().resolve("metric", metric, (), options)
+
+
 def get_dataset(dataset: Any, /, **options: Any) -> Any:
     """Build a data set by its name; see `get_loss`. An object is returned unchanged."""
     return registry().resolve("dataset", dataset, (), options)
@@ -151,4 +156,5 @@ register_weighting = Register("weighting")
 register_optimizer = Register("optimizer")
 register_callback = Register("callback")
 register_tracker = Register("tracker")
+register_metric = Register("metric")
 register_dataset = Register("dataset")

@@ -50,6 +50,7 @@ class Registry:
     optimizers: Catalogue
     callbacks: Catalogue
     trackers: Catalogue
+    metrics: Catalogue
     datasets: Catalogue
 
     def __init__(

@@ -21,6 +21,7 @@ from perceptrain_core.registry import registry
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.runs.run import Run
 from perceptrain_core.runs.tables import DataTable, RunFile
+from perceptrain_core.training.metrics.resolve import resolve_metrics
 from perceptrain_core.training.provenance import Provenance
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.types import LossFunction
@@ -55,7 +56,14 @@ def build_run(run_file: RunFile, path: Path) -> Run:
         optimizer = registry().resolve(
             "optimizer", table.name, (model.parameters(),), table.options
         )
-    trainer = Trainer(model, optimizer, config, loss_fn, splits.train, splits.val, splits.test)
+    with in_table(path, "metrics"):
+        metrics = {
+            label: registry().resolve("metric", table.name, (), table.options)
+            for label, table in run_file.metrics.items()
+        }
+        metrics = resolve_metrics(metrics)
+    loaders = splits.train, splits.val, splits.test
+    trainer = Trainer(model, optimizer, config, loss_fn, *loaders, metrics=metrics)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
     return Run(run_file, trainer, splits)
 

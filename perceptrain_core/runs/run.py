@@ -66,7 +66,7 @@ class Run:
         return folder
 
     def test(self) -> dict[str, float]:
-        """Return the averages over the test data, and write them to ``test.json``.
+        """Return the averages and the metrics over the test data, and write ``test.json``.
 
         Raises:
             DataError: The test data have no batch.

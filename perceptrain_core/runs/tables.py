@@ -103,6 +103,8 @@ class RunFile(BaseModel):
         weighting: How to weight the terms of the loss; by default they are not reweighted.
         optimizer: The optimizer; by default ``adam``.
         data: The data.
+        metrics: Metrics over all validation or test data. Each key is the name of a metric, or a
+            label if its table has a ``name``.
         train: The fields of `TrainConfig`.
         callbacks: Any number of callbacks.
         provenance: The distribution and version behind each name. A run writes it; it is ignored
@@ -116,9 +118,23 @@ class RunFile(BaseModel):
     weighting: Named | None = None
     optimizer: OptimizerTable = OptimizerTable()
     data: DataTable
+    metrics: dict[str, Named] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
     callbacks: list[Named] = Field(default_factory=list)
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _named_by_keys(cls, value: Any) -> Any:
+        """Read ``f1 = {average = "macro"}`` as ``f1 = {name = "f1", average = "macro"}``."""
+        if not isinstance(value, Mapping):
+            raise ValueError(
+                f'expected a table with a key for each, f1 = {{average = "macro"}}, not {value!r}'
+            )
+        return {
+            label: {"name": label, **table} if isinstance(table, Mapping) else table
+            for label, table in value.items()
+        }
 
     @field_validator("train")
     @classmethod

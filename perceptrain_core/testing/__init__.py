@@ -3,6 +3,7 @@
 from perceptrain_core.testing.callback import check_callback
 from perceptrain_core.testing.checks import Check
 from perceptrain_core.testing.loss import check_loss
+from perceptrain_core.testing.metric import check_metric
 from perceptrain_core.testing.plugin import check_plugin, run_checks
 from perceptrain_core.testing.readme import Readme, check_readme
 from perceptrain_core.testing.tracker import check_tracker
@@ -13,6 +14,7 @@ __all__ = [
     "Readme",
     "check_callback",
     "check_loss",
+    "check_metric",
     "check_plugin",
     "check_readme",
     "check_tracker",

@@ -15,6 +15,7 @@ from perceptrain_core.registry import Entry
 from perceptrain_core.registry.references import load_reference
 from perceptrain_core.testing.callback import check_callback
 from perceptrain_core.testing.loss import check_loss
+from perceptrain_core.testing.metric import check_metric
 from perceptrain_core.testing.tracker import check_tracker
 from perceptrain_core.testing.weighting import check_weighting
 
@@ -28,6 +29,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     "loss": check_loss,
     "weighting": check_weighting,
     "callback": check_callback,
+    "metric": check_metric,
     "tracker": check_tracker,
 }
 _TYPES = {"model": nn.Module, "optimizer": torch.optim.Optimizer}
@@ -63,7 +65,7 @@ def check_name(entry: Entry, cases: Cases | None = None) -> None:
     """Build the target of a name and check it: with ``check_loss`` for a loss, and so on.
 
     Models, optimizers and data sets are only built. A loss whose case has no arguments is checked
-    on eight random rows with two inputs and one label.
+    on eight random rows with two inputs and one label, a metric on random logits of three classes.
 
     Args:
         entry: The entry in the registry.

@@ -20,8 +20,9 @@ from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.training.contract.nonfinite_errors import FirstNonFinite
 from perceptrain_core.training.counts import without_repeated
 from perceptrain_core.training.events import Events
+from perceptrain_core.training.metrics.dataset_metrics import DatasetMetrics
 from perceptrain_core.training.precision import in_precision
-from perceptrain_core.types import Metrics, StepResult
+from perceptrain_core.types import LossFunction, Metrics, StepResult
 from perceptrain_core.types import TrainingStage as Stage
 from perceptrain_core.user_warnings import warn_user
 from perceptrain_core.value_checks import checking_values
@@ -83,7 +84,9 @@ class Evaluation:
         self._events.notify(Stage.VAL_EPOCH_START, epoch)
         self._engine.align(self._model, self._trainer.loss_fn)
         averages, nonfinite = Averages("val"), FirstNonFinite()
-        for batch in self._batches(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
+        metrics = self._new_metrics("val")
+        loss_fn = metrics.watch(self._loss_fn)
+        for batch in self._batches(val, loss_fn, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
             averages.add(*batch)
             nonfinite.add(*batch[:2])
             if self._stopped():
@@ -94,23 +97,30 @@ class Evaluation:
                 "used up."
             )
         self._report(nonfinite, f"The validation of epoch {epoch}")
-        row = averages.means_everywhere(self._engine)
+        row = averages.means_everywhere(self._engine) | metrics.compute()
         result = self._trainer.opt_result
+        result.extra |= metrics.large
         result.loss, result.metrics = row["val_loss"], {**(trained or {}), **row}
+        before = dict(result.metrics)
         self._events.notify(Stage.VAL_EPOCH_END, epoch, row)
-        return row
+        return row | _logged(before, self._trainer.opt_result.metrics)
 
     def test(self, test: Epochs) -> TestRows:
-        """Return one row per batch of the test data."""
+        """Return one row per batch of the test data, and compute the metrics over all."""
         rows, whole, nonfinite = TestRows(), Averages("test"), FirstNonFinite()
-        for batch in self._batches(test, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
+        metrics = self._new_metrics("test")
+        loss_fn = metrics.watch(self._loss_fn)
+        for batch in self._batches(test, loss_fn, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
             averages = Averages("test")
             averages.add(*batch)
             whole.add(*batch)
             nonfinite.add(*batch[:2])
             rows.append(averages.means())
         self._report(nonfinite, "The test")
-        rows.means = whole.means()
+        state = self._trainer.run_state
+        state.test_metrics = metrics.compute() if rows else {}
+        state.opt_result.extra |= metrics.large
+        rows.means = whole.means() | state.test_metrics
         return rows
 
     def _report(self, nonfinite: FirstNonFinite, what: str) -> None:
@@ -120,8 +130,12 @@ class Evaluation:
         if first is not None and self._engine.rank == 0:
             warn_user(f"{what} is not finite: {first}. No such value counts as the best so far.")
 
+    def _new_metrics(self, prefix: str) -> DatasetMetrics:
+        # In a test every process sees all batches.
+        return DatasetMetrics(self._trainer.metrics, self._engine, prefix, shared=prefix == "val")
+
     def _batches(
-        self, epochs: Epochs, start: Stage, end: Stage
+        self, epochs: Epochs, loss_fn: LossFunction, start: Stage, end: Stage
     ) -> Iterator[tuple[Tensor, Metrics, Any]]:
         """Yield the loss and the metrics of each batch, and the batch."""
         trainer = self._trainer
@@ -130,7 +144,7 @@ class Evaluation:
                 self._events.notify(start, number, batch)
                 placed = self._engine.place(batch)
                 with checking_values() if number == 1 else nullcontext():
-                    result = self._call_loss(placed)
+                    result = self._call_loss(loss_fn, placed)
                 if number == 1:
                     check_result(result)
                 trainer.opt_result.loss, trainer.opt_result.metrics = result
@@ -138,9 +152,14 @@ class Evaluation:
                 loss, metrics = result
                 yield loss.detach(), without_repeated(detached(metrics), batch), batch
 
-    def _call_loss(self, batch: Any) -> StepResult:
+    def _call_loss(self, loss_fn: LossFunction, batch: Any) -> StepResult:
         try:
-            return self._loss_fn(batch, self._model)
+            return loss_fn(batch, self._model)
         except Exception as error:
             add_hints(error, batch, self._model)
             raise
+
+
+def _logged(before: Metrics, after: Metrics) -> Row:
+    """Return what callbacks added to the metrics, or replaced, as floats."""
+    return {n: float(v) for n, v in after.items() if n not in before or before[n] is not v}

@@ -160,7 +160,8 @@ def resolve_callbacks(config: TrainConfig, made: dict[int, tuple[Any, Callback]]
     if config.live_plot_every:
         callbacks.append(LivePlotMetrics(called_every=config.live_plot_every))
     if config.checkpoint_best_only:
-        callbacks.append(SaveBestCheckpoint())
+        monitor, mode = config.checkpoint_monitor, config.checkpoint_mode
+        callbacks.append(SaveBestCheckpoint(monitor=monitor, mode=mode))
     elif config.checkpoint_every:
         callbacks.append(SaveCheckpoint(called_every=config.checkpoint_every))
     # SaveCheckpoint comes after SaveBestCheckpoint, whose state it saves.

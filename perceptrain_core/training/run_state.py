@@ -26,6 +26,7 @@ class RunState:
         stop_training: Set to true to stop after the current epoch.
         interrupted: Whether Ctrl-C or SIGTERM ended the fit.
         stop_signal: The name of that signal, or ``None``.
+        test_metrics: The metrics of the latest test, over all its data.
         log_folder: The folder of the run, once one is chosen.
     """
 
@@ -37,6 +38,7 @@ class RunState:
     stop_training: bool = False
     interrupted: bool = False
     stop_signal: str | None = None
+    test_metrics: dict[str, float] = field(default_factory=dict)
     log_folder: Path | None = None
 
 

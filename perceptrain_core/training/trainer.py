@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from functools import partial
@@ -16,11 +16,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks import Callback
+from perceptrain_core.callbacks.write_metrics import write_metrics
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import show_run_folder
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.metrics import Metric
 from perceptrain_core.models.modes import training
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.schedules.schedule import Schedule
@@ -30,6 +32,7 @@ from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluation import Evaluation, TestRows
 from perceptrain_core.training.fit import Fit
 from perceptrain_core.training.hooks import TrainerHooks, warn_of_methods_never_called
+from perceptrain_core.training.metrics.resolve import resolve_metrics
 from perceptrain_core.training.processes import FitOutcome, engine_for, launch_fit
 from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
@@ -66,11 +69,16 @@ class Trainer(TrainerHooks, Trials):
         weighting: Weights the terms of the loss, which are its metrics: a `Weighting`, the name of
             one, or a mapping with a name and options. The same as
             ``loss_fn=WeightedLoss(loss_fn, weighting)``.
+        metrics: Metrics over the whole validation or test data, such as
+            ``["accuracy", {"name": "f1", "average": "macro"}]``, or a mapping of labels to them.
+            Each is the name of a registered metric, a mapping with a name and options, or a
+            `Metric`, of which each validation uses a copy. Batches must be ``(inputs, labels)``.
 
     Attributes:
         history: A dict per epoch: ``train_loss``, ``train_NAME`` for each metric, and ``val_...``
             in epochs with a validation, as floats. Averages are over the rows of the data, or
-            whatever the loss is a mean over (`Counted`).
+            whatever the loss is a mean over (`Counted`); what ``metrics`` names is computed over
+            all validation data.
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps so far.
         batches_seen: Training batches so far, including skipped ones.
@@ -82,6 +90,8 @@ class Trainer(TrainerHooks, Trials):
             of ``torch.optim.swa_utils``; otherwise ``None``.
         schedule: With ``config.lr_scheduler``, the schedule; its ``scheduler`` is torch's.
         grad_scaler: With ``precision="fp16"``, the gradient scaler; otherwise ``None``.
+        metrics: The metrics by label, before any batch.
+        test_metrics: ``test_NAME`` for each of them, over all data of the latest `test`.
         provenance: The distribution and version that supplied each part found by name.
 
     Raises:
@@ -89,8 +99,9 @@ class Trainer(TrainerHooks, Trials):
             parameter of the model.
         RegistryError: A name is unknown, or its options do not fit.
         LossContractError: ``loss_fn`` cannot be called.
-        ConfigError: The weighting does not fit.
+        ConfigError: The weighting or a metric does not fit.
         DataError: ``max_batches`` is not a positive integer.
+        MissingDependencyError: A metric needs a package that is not installed.
     """
 
     history = StateAttribute[History]()
@@ -101,6 +112,7 @@ class Trainer(TrainerHooks, Trials):
     stop_training = StateAttribute[bool]()
     interrupted = StateAttribute[bool]()
     stop_signal = StateAttribute[str | None]()
+    test_metrics = StateAttribute[Row]()
 
     model = PartAttribute[nn.Module](lambda trainer, model: resolve.resolve_model(model))
     loss_fn = PartAttribute[LossFunction](lambda trainer, loss_fn: resolve.resolve_loss(loss_fn))
@@ -127,6 +139,7 @@ class Trainer(TrainerHooks, Trials):
         optimize_step: OptimizeStep = default_optimize_step,
         max_batches: int | None = None,
         weighting: Any = None,
+        metrics: Any = None,
     ) -> None:
         if not isinstance(config, TrainConfig):
             raise TrainingError(
@@ -144,10 +157,12 @@ class Trainer(TrainerHooks, Trials):
         self.test_dataloader = test_dataloader
         self.optimize_step = check_step_function(optimize_step)
         self.max_batches = max_batches
+        self.metrics: Mapping[str, Metric] = resolve_metrics(metrics)
         self._named_callbacks: dict[int, tuple[Any, Callback]] = {}
         self.callbacks = resolve.resolve_callbacks(config, self._named_callbacks)
         named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}
         named |= {f"callback_{number}": item for number, item in enumerate(self.callbacks)}
+        named |= {f"metric_{label}": metric for label, metric in self.metrics.items()}
         self.provenance = provenance(named)
         self.run_state = self._new_state()
         self._fit: Fit | None = None
@@ -215,7 +230,8 @@ class Trainer(TrainerHooks, Trials):
             val_dataloader: Used instead of the data passed before.
 
         Returns:
-            ``val_loss`` and ``val_NAME`` for each metric: averages over the data.
+            ``val_loss`` and ``val_NAME`` for each metric of the loss, averages over the data, and
+            for each of ``metrics``, over all rows at once.
 
         Raises:
             DataError: There are no validation data.
@@ -232,8 +248,9 @@ class Trainer(TrainerHooks, Trials):
             test_dataloader: Used instead of the data passed before.
 
         Returns:
-            ``test_loss`` and ``test_NAME`` for each metric, one row per batch; the attribute
-            ``means`` of the list has the averages over the test data.
+            ``test_loss`` and ``test_NAME`` for each metric of the loss, one row per batch. The
+            attribute ``means`` of the list has the averages and ``metrics`` over the test data; if
+            ``config.write_every`` is set, the metrics are written to the tracker.
 
         Raises:
             DataError: There are no test data.
@@ -241,7 +258,11 @@ class Trainer(TrainerHooks, Trials):
         data = self.test_dataloader if test_dataloader is None else test_dataloader
         test = evaluation_epochs(self, data, "test")
         with self._evaluation() as evaluation:
-            return evaluation.test(test)
+            rows = evaluation.test(test)
+            if self.config.write_every and self.test_metrics:
+                assert self._session is not None
+                write_metrics(self, self._session.tracker, "test", self.test_metrics)
+            return rows
 
     @property
     def use_grad(self) -> bool:

@@ -63,6 +63,7 @@ def best_epoch(trainer: Trainer) -> int:
     return int(read_file(path)["epoch"])
 
 
+@pytest.mark.filterwarnings("ignore:The validation of epoch:UserWarning")
 @pytest.mark.parametrize(
     ("values", "epsilon", "best"),
     [
@@ -79,6 +80,12 @@ def test_best_only_keeps_the_lowest_validation(
     trainer.fit()
     assert [path.name for path in trainer.log_folder.iterdir()] == ["checkpoint_best.pt"]
     assert best_epoch(trainer) == best
+
+
+@pytest.mark.filterwarnings("ignore:The validation of epoch:UserWarning")
+def test_best_only_says_that_no_validation_was_finite(scripted: MakeTrainer) -> None:
+    with pytest.warns(UserWarning, match="saved nothing: no value of 'val_loss' was finite"):
+        scripted(float("nan"), float("nan"), checkpoint_best_only=True).fit()
 
 
 def test_criterion_of_a_user(scripted: MakeTrainer) -> None:

@@ -334,7 +334,7 @@ def test_an_optimizer_without_rates(make_trainer: MakeTrainer) -> None:
         pass
 
     trainer = make_trainer()
-    trainer.optimizer = Blind()
+    vars(trainer)["optimizer"] = Blind()
     with pytest.raises(CallbackError, match="sets learning rates, and Blind has none"):
         LRSchedulerStepDecay().set_rates(trainer)
 

@@ -44,6 +44,11 @@ def perceptrain_trackers():
 
 
 @hookimpl
+def perceptrain_metrics():
+    return [Spec("largest", "all_parts:Largest", "The largest error.")]
+
+
+@hookimpl
 def perceptrain_datasets():
     return [Spec("ramp", "all_parts:ramp", "Points on a line.")]
 """
@@ -92,6 +97,21 @@ class Lines(Tracker):
             file.write(f"{iteration} {metrics['train_loss']:.3f}\\n")
 
 
+class Largest:
+    def __init__(self, start: float = 0.0):
+        self.start = start
+        self.reset()
+
+    def reset(self):
+        self.value = self.start
+
+    def update(self, preds, target):
+        self.value = max(self.value, float((preds - target).abs().max()))
+
+    def compute(self):
+        return self.value
+
+
 def ramp(points: int = 8):
     x = torch.linspace(0, 1, points).unsqueeze(-1)
     return x, 2 * x
@@ -114,6 +134,11 @@ rate = 0.05
 [data]
 name = "ramp"
 points = 12
+val_fraction = 0.25
+
+[metrics]
+largest = {}
+floor = { name = "largest", start = 100 }
 
 [train]
 max_iter = 3
@@ -140,10 +165,12 @@ def test_a_run_of_the_parts_of_one_plugin(site):
     (folder,) = (site.root / "runs").iterdir()
     header = (folder / "metrics.csv").read_text().splitlines()[0]
     assert "train_weight_fit" in header
+    assert {"val_largest", "val_floor"} <= set(header.split(","))
     record = tomllib.loads((folder / "run.toml").read_text())
-    parts = ("model", "loss", "weighting", "optimizer", "data", "tracker")
+    assert record["metrics"]["floor"] == {"name": "largest", "start": 100}
+    parts = ("model", "loss", "weighting", "optimizer", "data", "tracker", "metric_floor")
     found = {part: record["provenance"][part] for part in parts if part in record["provenance"]}
     assert {entry["distribution"] for entry in found.values()} == {"all-hooks"}
     assert {entry["version"] for entry in found.values()} == {"2.0"}
-    assert found.keys() >= {"model", "loss", "optimizer", "data", "tracker"}
+    assert found.keys() >= {"model", "loss", "optimizer", "data", "tracker", "metric_floor"}
     assert site.run("check-plugin", "all-hooks").returncode == 0

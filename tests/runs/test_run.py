@@ -70,8 +70,8 @@ def by_hand(table: np.ndarray, epochs: int = 6) -> tuple[list[float], nn.Module]
             with torch.no_grad():
                 for parameter, gradient in zip(model.parameters(), gradients, strict=True):
                     parameter -= 0.1 * gradient
-            of_batches.append(loss.item())
-        losses.append(sum(of_batches) / len(of_batches))
+            of_batches.append(len(batch) * loss.item())
+        losses.append(sum(of_batches) / len(rows))
     return losses, model
 
 
@@ -343,3 +343,47 @@ def test_the_table_keeps_what_callbacks_wrote(build, line, here):
     column = header.split(",").index("mine")
     assert [row.split(",")[column] for row in rows[:2]] == ["10.0", "20.0"]
     assert [row.split(",")[0] for row in rows] == [str(n + 1) for n in range(len(rows))]
+
+
+METRICS = """
+[metrics]
+r2 = {}
+error = { name = "mae" }
+"""
+
+
+def test_metrics_over_the_data(build, line):
+    text = LINE.replace('labels = ["y"]', 'labels = ["y"]\nval_fraction = 0.3\ntest_fraction = 0.3')
+    run = build(text + METRICS)
+    folder = run.train()
+    results = run.test()
+    assert list(results) == ["test_loss", "test_r2", "test_error"]
+    assert json.loads((folder / "test.json").read_text()) == results
+    x, y = (
+        run.splits.test.dataset.tensors if hasattr(run.splits.test, "dataset") else run.splits.test
+    )
+    with torch.no_grad():
+        error = run.trainer.model(x) - y
+    assert results["test_error"] == pytest.approx(error.abs().mean().item(), rel=1e-6)
+    r2 = 1 - error.square().sum() / (y - y.mean()).square().sum()
+    assert results["test_r2"] == pytest.approx(r2.item(), rel=1e-4)
+    rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
+    found = [float(row["val_error"]) for row in rows if row["val_error"]]
+    assert found == [row["val_error"] for row in run.trainer.history]
+    again = read_run_file(folder / "run.toml")
+    assert again.metrics == run.run_file.metrics
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[metrics]\nr3 = {}", r"\[metrics\]: There is no metric 'r3'"),
+        ('[metrics]\nr2 = { average = "macro" }', r"\[metrics\]: .*average"),
+        ("[metrics]\nloss = { name = 'r2' }", r"\[metrics\]: The label of a metric is 'loss'"),
+        ("[metrics]\nr2 = 1", r"metrics.r2: expected a table or a name, not 1"),
+        ("[[metrics]]\nname = 'r2'", "metrics: expected a table with a key for each"),
+    ],
+)
+def test_metrics_that_cannot_be_built(build, line, table, message):
+    with pytest.raises(ConfigError, match=message):
+        build(LINE + table)

@@ -7,11 +7,14 @@ from math import inf, isinf
 from typing import Any
 
 from perceptrain_core.callbacks.context import TrainerContext
+from perceptrain_core.callbacks.support.monitored_metric import (
+    check_mode,
+    check_monitor,
+    read_metric,
+)
 from perceptrain_core.callbacks.support.once_per_epoch import OncePerEpoch
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.errors import CallbackError
-from perceptrain_core.schedules.monitored import awaits_validation, no_such_metric
-from perceptrain_core.types import OptimizeResult, TrainingStage
+from perceptrain_core.types import TrainingStage
 from perceptrain_core.user_warnings import warn_user
 
 
@@ -45,12 +48,7 @@ class MetricCallback(OncePerEpoch):
         relative: bool = False,
     ) -> None:
         super().__init__(on, called_every)
-        if not isinstance(monitor, str):
-            raise CallbackError(f"monitor must be the name of a metric, not {monitor!r}.")
-        if mode not in ("min", "max"):
-            raise CallbackError(
-                f"mode must be 'min' (lower is better) or 'max' (higher is better), not {mode!r}."
-            )
+        check_monitor(monitor, mode)
         self.monitor, self.mode = monitor, mode
         self._margin, self._relative = margin, relative
         self.reset()
@@ -62,22 +60,25 @@ class MetricCallback(OncePerEpoch):
         self.counter = 0
         self.seen = False
 
+    def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
+        """Start over, unless the run is resumed.
+
+        Raises:
+            CallbackError: ``mode`` contradicts the metric.
+        """
+        check_mode(type(self).__name__, self.monitor, self.mode, trainer.metrics)
+        super().begin_run(trainer, resumed)
+
     def read(self, trainer: TrainerContext, config: TrainConfig) -> float | None:
         """Return the value of the metric, or ``None`` if it is not available yet.
 
         Raises:
             CallbackError: This run does not have the metric.
         """
-        metrics = _metrics(trainer.opt_result, self.on)
-        if self.monitor in metrics:
-            self.seen = True
-            return float(metrics[self.monitor])
-        validates = bool(config.val_every)
-        awaited = validates and "epoch" in self.on and awaits_validation(self.monitor, metrics)
-        if self.seen or awaited:
-            return None
         owner = type(self).__name__
-        raise CallbackError(no_such_metric(owner, self.monitor, metrics, validates))
+        value = read_metric(owner, self.monitor, self.on, trainer, config, self.seen)
+        self.seen |= value is not None
+        return value
 
     def is_improved_by(self, value: float) -> bool:
         """Record a value, and return whether it is the best so far. NaN never is."""
@@ -115,10 +116,3 @@ class MetricCallback(OncePerEpoch):
         super().load_state_dict(state)
         self.best_value, self.counter = state["best_value"], state["counter"]
         self.seen = state["seen"]
-
-
-def _metrics(result: OptimizeResult, on: TrainingStage) -> Mapping[str, Any]:
-    """Return the metrics under their names in the history, which batch metrics lack."""
-    if "batch" not in on:
-        return result.metrics
-    return {"train_loss": result.loss, **{f"train_{k}": v for k, v in result.metrics.items()}}

@@ -14,8 +14,8 @@ from perceptrain_core.types import TBatch
 #: The losses that accept the residuals of a PINN, for messages.
 RESIDUAL_LOSSES = "mse, l1, smooth_l1 and huber"
 
-# Common names of labels, for the example in a message.
-_LABEL_NAMES = ("labels", "label", "targets", "target", "y")
+#: Common names of labels in a batch with named parts.
+LABEL_NAMES = ("labels", "label", "targets", "target", "y")
 
 
 def split_batch(batch: TBatch) -> tuple[Any, Any]:
@@ -101,8 +101,8 @@ def _misfit(batch: object) -> str:
 
 def _by_name(batch: Mapping[Any, Any]) -> str:
     """Suggest how to train on rows that are dicts, as in many data sets."""
-    labels = [key for key in batch if key in _LABEL_NAMES]
-    inputs = [key for key in batch if key not in _LABEL_NAMES]
+    labels = [key for key in batch if key in LABEL_NAMES]
+    inputs = [key for key in batch if key not in LABEL_NAMES]
     if not labels or not inputs:
         return "For a batch with named parts, write your own loss: loss_fn(batch, model)."
     return (

@@ -29,6 +29,8 @@ with lazy_exports(__name__):
     )
     from perceptrain_metric_learning.losses.supcon import SupConLoss as SupConLoss
     from perceptrain_metric_learning.losses.triplet import TripletLoss as TripletLoss
+    from perceptrain_metric_learning.metrics.map_at_r import MAPAtR as MAPAtR
+    from perceptrain_metric_learning.metrics.recall_at_k import RecallAtK as RecallAtK
     from perceptrain_metric_learning.parts import get_part as get_part
     from perceptrain_metric_learning.retrieval import precision_at_1 as precision_at_1
 
@@ -86,4 +88,13 @@ def perceptrain_losses() -> list[Spec]:
             SoftTripleLoss,
             "Softmax over several centers per class (arXiv 1909.05235).",
         ),
+    ]
+
+
+@hookimpl
+def perceptrain_metrics() -> list[Spec]:
+    """Offer the metrics of retrieval."""
+    return [
+        Spec("recall_at_k", RecallAtK, "Share of samples with a match among their k nearest."),
+        Spec("map_at_r", MAPAtR, "Mean average precision at R (arXiv 2003.08505)."),
     ]

@@ -1,6 +1,9 @@
-"""Precision at 1, a quality measure of embeddings."""
+"""The quality of embeddings for retrieval: whether the nearest samples have the same label."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +14,6 @@ from perceptrain.errors import DataError, ShapeError
 _ROWS = 1024
 
 
-@torch.no_grad()
 def precision_at_1(embeddings: Tensor, labels: Tensor) -> float:
     """Return the fraction of samples whose nearest neighbour has their label (also recall at 1).
 
@@ -27,24 +29,54 @@ def precision_at_1(embeddings: Tensor, labels: Tensor) -> float:
         ShapeError: The shapes do not fit.
         DataError: There are fewer than two samples, or the embeddings are not a floating tensor.
     """
-    if not isinstance(embeddings, Tensor) or not embeddings.is_floating_point():
-        given = embeddings.dtype if isinstance(embeddings, Tensor) else type(embeddings).__name__
-        raise DataError(f"The embeddings are {given}; expected a tensor of a floating dtype.")
-    labels = torch.as_tensor(labels, device=embeddings.device)
-    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
-        raise ShapeError(
-            f"The embeddings have the shape {tuple(embeddings.shape)} and the labels "
-            f"{tuple(labels.shape)}; expected (N, d) and (N,)."
-        )
+    hits = sum(matches.sum().item() for matches in nearest_matches(embeddings, labels, 1))
+    return hits / len(labels)
+
+
+@torch.no_grad()
+def nearest_matches(embeddings: Tensor, labels: Tensor, k: int) -> Iterator[Tensor]:
+    """Yield whether the ``k`` nearest samples have the label of a sample, for some rows at a time.
+
+    Args:
+        embeddings: As for `precision_at_1`.
+        labels: As for `precision_at_1`.
+        k: The number of neighbours, nearest first; at most N - 1 are returned.
+
+    Yields:
+        Booleans of shape ``(rows, min(k, N - 1))``.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DataError: There are fewer than two samples, or the embeddings are not a floating tensor.
+    """
+    labels = check_embeddings(embeddings, labels)
     if len(labels) < 2:
         raise DataError(
             f"There are {len(labels)} samples; expected at least 2, to find neighbours."
         )
     unit = torch.nn.functional.normalize(embeddings, dim=1)
-    hits = 0.0
     for start in range(0, len(unit), _ROWS):
         similarity = unit[start : start + _ROWS] @ unit.T
         rows = torch.arange(len(similarity), device=unit.device)
         similarity[rows, start + rows] = -torch.inf  # no sample is its own neighbour
-        hits += (labels[similarity.argmax(1)] == labels[start : start + _ROWS]).sum().item()
-    return hits / len(labels)
+        nearest = similarity.topk(min(k, len(unit) - 1), dim=1).indices
+        yield labels[nearest] == labels[start : start + _ROWS, None]
+
+
+def check_embeddings(embeddings: Any, labels: Any) -> Tensor:
+    """Check embeddings and labels, and return the labels on the device of the embeddings.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DataError: The embeddings are not a floating tensor.
+    """
+    if not isinstance(embeddings, Tensor) or not embeddings.is_floating_point():
+        given = embeddings.dtype if isinstance(embeddings, Tensor) else type(embeddings).__name__
+        raise DataError(f"The embeddings are {given}; expected a tensor of a floating dtype.")
+    rows: Tensor = torch.as_tensor(labels, device=embeddings.device)
+    if embeddings.ndim != 2 or rows.shape != embeddings.shape[:1]:
+        raise ShapeError(
+            f"The embeddings have the shape {tuple(embeddings.shape)} and the labels "
+            f"{tuple(rows.shape)}; expected (N, d) and (N,)."
+        )
+    return rows

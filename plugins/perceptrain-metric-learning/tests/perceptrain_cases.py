@@ -12,6 +12,8 @@ from perceptrain import registry
 
 def case(kind: str, name: str) -> dict[str, Any]:
     """Return four classes, a model with embeddings of size 5, and the options of proxies."""
+    if kind == "metric":
+        return {"preds": torch.randn(24, 5), "target": torch.arange(24) % 4}
     sizes = {"num_classes": 4, "embedding_size": 5}
     known = registry().losses[name].options()
     return {

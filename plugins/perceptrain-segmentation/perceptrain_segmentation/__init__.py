@@ -1,4 +1,4 @@
-"""Image segmentation: the losses of MONAI by name, and the Dice score of the prediction.
+"""Image segmentation: the losses of MONAI by name, with the Dice score and mIoU as metrics.
 
 Importing this package imports neither torch nor MONAI.
 """
@@ -39,6 +39,8 @@ with lazy_exports(__name__):
         SoftDiceclDiceLoss as SoftDiceclDiceLoss,
     )
     from perceptrain_segmentation.losses.tversky import TverskyLoss as TverskyLoss
+    from perceptrain_segmentation.metrics.mean_dice import MeanDice as MeanDice
+    from perceptrain_segmentation.metrics.mean_iou import MeanIoU as MeanIoU
     from perceptrain_segmentation.score import dice_score as dice_score
 
 
@@ -92,6 +94,23 @@ def perceptrain_losses() -> list[Spec]:
             "tversky",
             TverskyLoss,
             "Dice, weighted false positives and negatives (arXiv 1706.05721)",
+        ),
+    ]
+
+
+@hookimpl
+def perceptrain_metrics() -> list[Spec]:
+    """Offer the metrics."""
+    return [
+        Spec(
+            "mean_dice",
+            MeanDice,
+            "Mean Dice score of all images and classes, without the background.",
+        ),
+        Spec(
+            "mean_iou",
+            MeanIoU,
+            "Intersection over union of all pixels, averaged over classes (mIoU).",
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""The Dice score of a hard prediction."""
+"""The Dice score of a hard prediction, and the masks that it compares."""
 
 from __future__ import annotations
 
@@ -41,29 +41,60 @@ def dice_score(
         ShapeError: The shapes do not match.
         DataError: One is not a tensor or has a wrong dtype.
     """
+    masks = class_masks(logits, labels, multilabel, threshold, ignore_index)
+    return _mean_dice(*masks)
+
+
+def class_masks(
+    logits: Tensor,
+    labels: Tensor,
+    multilabel: bool = False,
+    threshold: float = 0.0,
+    ignore_index: int | None = None,
+    include_background: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Return the predicted and the true mask of each class.
+
+    Args:
+        logits: As for `dice_score`.
+        labels: As for `dice_score`.
+        multilabel: As for `dice_score`.
+        threshold: As for `dice_score`.
+        ignore_index: As for `dice_score`.
+        include_background: Whether class 0 counts, if classes do not overlap.
+
+    Returns:
+        Two boolean tensors of shape ``(N, C, H, W[, D])``.
+
+    Raises:
+        ShapeError: The shapes do not match.
+        DataError: One is not a tensor or has a wrong dtype.
+    """
     logits, labels = fit_labels(logits, labels)
     channels = logits.shape[1]
     if channels == 1 or multilabel:
         predicted, truth = logits > threshold, _as_channels(labels, channels)
     else:
+        first = 0 if include_background else 1
         # Equal to argmax, but ten times as fast on a CPU.
-        predicted = _as_channels(logits.max(1, keepdim=True).indices, channels)[:, 1:]
-        truth = _as_channels(labels, channels)[:, 1:]
+        predicted = _as_channels(logits.max(1, keepdim=True).indices, channels)[:, first:]
+        truth = _as_channels(labels, channels)[:, first:]
     if ignore_index is not None:
         counted = _counted(labels, ignore_index)
         predicted, truth = predicted & counted, truth & counted
-    return _mean_dice(predicted, truth)
+    return predicted, truth
 
 
 def _mean_dice(predicted: Tensor, truth: Tensor) -> Tensor:
-    both, size, true_size = map(_count, (predicted & truth, predicted, truth))
+    both, size, true_size = map(count, (predicted & truth, predicted, truth))
     present = true_size > 0
     scores = 2 * both.float() / (size + true_size).clamp(min=1)
     mean = (scores * present).sum() / present.sum().clamp(min=1)
     return torch.where(present.any(), mean, (size == 0).float().mean())
 
 
-def _count(mask: Tensor) -> Tensor:
+def count(mask: Tensor) -> Tensor:
+    """Return the number of pixels of each image and class, ``(N, C)``, int32."""
     return mask.flatten(2).sum(2, dtype=torch.int32)  # several times faster than int64
 
 

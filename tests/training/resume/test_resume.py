@@ -263,7 +263,10 @@ def test_the_best_loss_is_in_the_checkpoint_of_its_epoch(
     )
     trainer.fit()
     saved = torch.load(trainer.log_folder / "checkpoint_epoch_000001.pt", weights_only=True)
-    assert saved["callbacks"]["SaveBestCheckpoint"] == {"best_loss": best.best_loss}
+    assert saved["callbacks"]["SaveBestCheckpoint"] == {
+        "best_loss": best.best_loss,
+        "monitor": "val_loss",
+    }
     assert best.best_loss < float("inf")
 
 

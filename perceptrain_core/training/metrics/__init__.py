@@ -1,0 +1,1 @@
+"""Metrics over a whole pass of validation or test data."""

@@ -1,0 +1,1 @@
+"""Metrics of retrieval over a whole data set."""

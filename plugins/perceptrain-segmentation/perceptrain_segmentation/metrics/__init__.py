@@ -1,0 +1,1 @@
+"""Metrics of segmentation over a whole data set."""
