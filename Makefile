@@ -58,7 +58,7 @@ tests-all: $(READY)
 	+$(PYTEST)
 
 docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(VENV)/site
 
 # The pictures of the tutorial, made by its own code.
 pictures: $(READY)
