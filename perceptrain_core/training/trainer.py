@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,6 @@ from perceptrain_core.engine import Engine
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.metrics import Metric
 from perceptrain_core.models.modes import training
-from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.schedules.schedule import Schedule
 from perceptrain_core.training import resolve
 from perceptrain_core.training.averages import Row
@@ -42,12 +41,12 @@ from perceptrain_core.training.session import Session, join_session, open_sessio
 from perceptrain_core.training.steppers.custom import check_step_function
 from perceptrain_core.training.steppers.optimize_step import optimize_step as default_optimize_step
 from perceptrain_core.training.trials.methods import Trials
-from perceptrain_core.training.use_grad import SetUseGrad, check_use_grad
+from perceptrain_core.training.use_grad import GradientSwitch, check_use_grad
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
 from perceptrain_core.user_warnings import warn_user
 
 
-class Trainer(TrainerHooks, Trials):
+class Trainer(TrainerHooks, Trials, GradientSwitch):
     """Train, validate and test a model with a loss of the form ``loss_fn(batch, model)``.
 
     Args:
@@ -123,9 +122,6 @@ class Trainer(TrainerHooks, Trials):
     )
 
     max_batches = PartAttribute[int | None](lambda trainer, limit: resolve.check_limit(limit))
-
-    set_use_grad = SetUseGrad()
-    _expects_gradients: bool | None = None
 
     def __init__(
         self,
@@ -263,48 +259,6 @@ class Trainer(TrainerHooks, Trials):
                 assert self._session is not None
                 write_metrics(self, self._session.tracker, "test", self.test_metrics)
             return rows
-
-    @property
-    def use_grad(self) -> bool:
-        """Whether training follows gradients; the optimizer decides."""
-        return not is_search(self.optimizer)
-
-    def disable_grad_opt(self, optimizer: Any = None) -> AbstractContextManager[None]:
-        """Train without gradients inside a ``with`` block; then restore the optimizer.
-
-        Args:
-            optimizer: A search, the name of one, or an optimizer of nevergrad; by default the
-                trainer's.
-
-        Raises:
-            TrainingError: The optimizer follows gradients.
-        """
-        return self._optimizing_with(optimizer, use_grad=False)
-
-    def enable_grad_opt(self, optimizer: Any = None) -> AbstractContextManager[None]:
-        """Train with gradients inside a ``with`` block; then restore the optimizer.
-
-        Args:
-            optimizer: An optimizer of torch, or the name of one; by default the trainer's.
-
-        Raises:
-            TrainingError: The optimizer uses no gradients.
-        """
-        return self._optimizing_with(optimizer, use_grad=True)
-
-    @contextmanager
-    def _optimizing_with(self, optimizer: Any, use_grad: bool) -> Iterator[None]:
-        before = self.optimizer, self._expects_gradients, self.provenance
-        if optimizer is not None:
-            self.optimizer = optimizer
-            others = {part: e for part, e in self.provenance.items() if part != "optimizer"}
-            self.provenance = others | provenance({"optimizer": self.optimizer})
-        self._expects_gradients = use_grad
-        try:
-            check_use_grad(self.config, self.optimizer, use_grad)
-            yield
-        finally:
-            self.optimizer, self._expects_gradients, self.provenance = before
 
     @property
     def log_folder(self) -> Path:

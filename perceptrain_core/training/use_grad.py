@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizers.ask_tell import is_search
+from perceptrain_core.training.context import TrainingContext
+from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.steppers.candidates import check_search_settings
 
 
@@ -27,6 +30,63 @@ class SetUseGrad:
                 trainer._expects_gradients = bool(flag)
 
         return set_use_grad
+
+
+class _Switched(TrainingContext, Protocol):
+    """A trainer as its switch sees it."""
+
+    _expects_gradients: bool | None
+
+    def _optimizing_with(self, optimizer: Any, use_grad: bool) -> AbstractContextManager[None]: ...
+
+
+class GradientSwitch:
+    """The methods of a `Trainer` that choose between training with and without gradients."""
+
+    set_use_grad = SetUseGrad()
+    _expects_gradients: bool | None = None
+
+    @property
+    def use_grad(self: TrainingContext) -> bool:
+        """Whether training follows gradients; the optimizer decides."""
+        return not is_search(self.optimizer)
+
+    def disable_grad_opt(self: _Switched, optimizer: Any = None) -> AbstractContextManager[None]:
+        """Train without gradients inside a ``with`` block; then restore the optimizer.
+
+        Args:
+            optimizer: A search, the name of one, or an optimizer of nevergrad; by default the
+                trainer's.
+
+        Raises:
+            TrainingError: The optimizer follows gradients.
+        """
+        return self._optimizing_with(optimizer, use_grad=False)
+
+    def enable_grad_opt(self: _Switched, optimizer: Any = None) -> AbstractContextManager[None]:
+        """Train with gradients inside a ``with`` block; then restore the optimizer.
+
+        Args:
+            optimizer: An optimizer of torch, or the name of one; by default the trainer's.
+
+        Raises:
+            TrainingError: The optimizer uses no gradients.
+        """
+        return self._optimizing_with(optimizer, use_grad=True)
+
+    @contextmanager
+    def _optimizing_with(self: _Switched, optimizer: Any, use_grad: bool) -> Iterator[None]:
+        before = self.optimizer, self._expects_gradients, self.provenance
+        if optimizer is not None:
+            self.optimizer = optimizer
+            others = {part: e for part, e in self.provenance.items() if part != "optimizer"}
+            self.provenance = others | provenance({"optimizer": self.optimizer})
+        self._expects_gradients = use_grad
+        try:
+            check_use_grad(self.config, self.optimizer, use_grad)
+            yield
+        finally:
+            self.optimizer, self._expects_gradients, self.provenance = before
 
 
 def check_use_grad(config: TrainConfig, optimizer: Any, expected: bool | None) -> None:
