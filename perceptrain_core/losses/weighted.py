@@ -221,10 +221,12 @@ class _StepCount:
         return (self.steps - 1) % every == 0
 
 
-def _counted(terms: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the terms; if each has a mean of its own, with the weights that they have now."""
-    if not isinstance(terms, Counted) or terms.terms is None:
-        return terms
+def _counted(terms: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Any]:
+    """Return what the terms are means over, without the terms and their graph."""
+    if not isinstance(terms, Counted):
+        return {}
+    if terms.terms is None:
+        return Counted({}, terms.count)
     return Counted({}, terms.count, {name: weights.get(name, 1.0) for name in terms})
 
 

@@ -54,6 +54,7 @@ class Averages:
         """Add the detached loss and metrics of one batch."""
         self.batches += 1
         values = {"loss": loss, **metrics}
+        values["loss"] = loss  # a metric of that name has the same value
         counts: Any = metrics.count if type(metrics) is Counted else rows_of(batch)
         key = counts
         if type(counts) is not int:  # an integer, the usual case, is its own key

@@ -219,7 +219,7 @@ BAD = {
     "moves in validation": (MovesInValidation(), CHANGES, "the state of the loss['mean'] changed"),
     "baseline": (Baseline(), STATE, "implement state_dict and load_state_dict"),
     "late": (Late(), STATE, "its steps is 5 after 5 steps, and 0 in a resumed run"),
-    "metric loss": (lambda b, m: (good(b, m)[0], {"loss": 7.0}), RESULT, "is called 'loss'"),
+    "metric loss": (lambda b, m: (good(b, m)[0], {"loss": 7.0}), RESULT, "'loss', "),
     "metric nan": (lambda b, m: (good(b, m)[0], {"a": torch.nan}), RESULT, "term 'a' is nan"),
     "complex": (lambda b, m: (good(b, m)[0], {"a": torch.tensor(1j)}), RESULT, "'a' is complex"),
     "by class": (by_class, WRAPPED, "decide by what the model returned, not by its class"),

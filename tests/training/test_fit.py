@@ -36,11 +36,11 @@ def by_hand(model: nn.Module, optimizer: Optimizer, loader: Any, epochs: int) ->
                 return loss
 
             if isinstance(optimizer, LBFGS):
-                losses.append(optimizer.step(closure).item())
+                losses.append(len(x) * optimizer.step(closure).item())
             else:
-                losses.append(closure().item())
+                losses.append(len(x) * closure().item())
                 optimizer.step()
-        means.append(sum(losses) / len(losses))
+        means.append(sum(losses) / len(loader.dataset))
     return means
 
 

@@ -122,8 +122,13 @@ def test_optimizer_of_another_model(make_trainer: MakeTrainer, make_net: Net) ->
 def test_optimizer_of_a_part_of_the_model(make_trainer: MakeTrainer, make_net: Net) -> None:
     model: Any = make_net()
     first = model.network[0].weight.detach().clone()
-    make_trainer(model=model, optimizer=Adam(model.network[2].parameters())).fit()
+    trainer = make_trainer(model=model, optimizer=Adam(model.network[2].parameters()))
+    expected = r"does not have 2 of the 4 parameters of FFNN .* 'network.0.weight', "
+    with pytest.warns(UserWarning, match=expected):
+        trainer.fit()
     assert torch.equal(model.network[0].weight, first)
+    model.network[0].requires_grad_(False)  # on purpose
+    trainer.fit()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", {"name": "sgd", "lr": 0.05, "momentum": 0.5}])
@@ -325,14 +330,18 @@ def test_weights_follow_whatever_step_is_taken() -> None:
     assert loss_fn.metric_weights["b"] != pytest.approx(seen[-1])
 
 
-def test_a_metric_named_loss_does_not_hide_the_loss(make_trainer: MakeTrainer) -> None:
+def test_a_metric_named_loss_is_the_loss_or_refused(make_trainer: MakeTrainer) -> None:
     def loss_fn(batch: Rows, model: nn.Module) -> Any:
         loss = F.mse_loss(model(batch[0]), batch[1])
-        return loss, {"loss": torch.tensor(5.0)}
+        return loss, {"loss": loss.detach() * factor}
 
+    factor = 1.0
     trainer = make_trainer(loss_fn)
     trainer.fit()
-    assert all(set(row) == {"train_loss"} and row["train_loss"] < 5 for row in trainer.history)
+    assert all(set(row) == {"train_loss"} for row in trainer.history)
+    factor = 2.0
+    with pytest.raises(LossContractError, match="A metric is named 'loss'"):
+        make_trainer(loss_fn).fit()
 
 
 def test_the_first_call_says_how_a_loss_is_called(make_trainer: MakeTrainer) -> None:

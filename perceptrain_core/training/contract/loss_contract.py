@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import LossContractError
@@ -31,6 +32,12 @@ def check_result(result: Any) -> None:
         raise LossContractError(f"The loss returned {describe(result)}; {_CONTRACT}.")
     _check_loss(result[0])
     _check_metrics(result[1])
+    named = result[1].get("loss", result[0])
+    if not torch.allclose(torch.as_tensor(named).detach(), result[0].detach(), equal_nan=True):
+        raise LossContractError(
+            "A metric is named 'loss', which is the name of the loss itself in the history, and "
+            "has another value. Give it another name."
+        )
 
 
 def _check_loss(loss: Any) -> None:
@@ -59,11 +66,6 @@ def _check_metrics(metrics: Any) -> None:
     for name, value in metrics.items():
         if not isinstance(name, str):
             raise LossContractError(f"Metric names must be strings, got {name!r}.")
-        if name == "loss":
-            raise LossContractError(
-                "A metric is named 'loss', which is the name of the loss itself in the history. "
-                "Give it another name."
-            )
         if not (isinstance(value, Tensor) and value.dim() == 0) and not _is_number(value):
             raise LossContractError(
                 f"The metric {name!r} must be a number or a 0-dim tensor, got {describe(value)}."

@@ -160,6 +160,7 @@ def test_other_optimizer_with_the_same_state(
         other.fit(resume=True)
 
 
+@pytest.mark.filterwarnings("ignore:The optimizer does not have:UserWarning")
 def test_other_parameters_in_the_optimizer(
     make_trainer: MakeTrainer, make_net: Callable[..., nn.Module]
 ) -> None:

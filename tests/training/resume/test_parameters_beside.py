@@ -76,6 +76,8 @@ def test_a_part_of_the_model_may_be_left_out() -> None:
     model, k = inverse_problem()
     k.requires_grad_(False)
     head = [*model.nn.parameters()][-2:]
+    for parameter in [*model.nn.parameters()][:-2]:
+        parameter.requires_grad_(False)
     Trainer(model, torch.optim.SGD(head, lr=0.1), TrainConfig(max_iter=1, verbose=False)).fit(
         [POINTS]
     )
