@@ -16,6 +16,7 @@ from perceptrain_core.data import InfiniteTensorDataset as InfiniteTensorDataset
 from perceptrain_core.data import data_to_device as data_to_device
 from perceptrain_core.data import to_dataloader as to_dataloader
 from perceptrain_core.engine import Accelerator as Accelerator
+from perceptrain_core.engine import gather_rows as gather_rows
 from perceptrain_core.errors import PerceptrainError as PerceptrainError
 from perceptrain_core.losses import GradWeightedLoss as GradWeightedLoss
 from perceptrain_core.losses import WeightedLoss as WeightedLoss
