@@ -59,7 +59,7 @@ ADDED = (
     "GradWeightedLoss History hookimpl lazy_exports LossFunction mse_loss PerceptrainError "
     "Plugin register_callback register_dataset register_loss register_model register_optimizer "
     "register_tracker register_weighting Registry registry SkipBatch Spec supervised TBatch TData "
-    "Tracker TrainingStage WeightedLoss Weighting"
+    "Tracker TrainingStage values_are_checked WeightedLoss Weighting"
 )
 
 FACE = Path(perceptrain.__file__).parent
