@@ -16,6 +16,7 @@ from perceptrain_core.data import InfiniteTensorDataset as InfiniteTensorDataset
 from perceptrain_core.data import data_to_device as data_to_device
 from perceptrain_core.data import to_dataloader as to_dataloader
 from perceptrain_core.engine import Accelerator as Accelerator
+from perceptrain_core.engine import gather_rows as gather_rows
 from perceptrain_core.errors import PerceptrainError as PerceptrainError
 from perceptrain_core.losses import GradWeightedLoss as GradWeightedLoss
 from perceptrain_core.losses import WeightedLoss as WeightedLoss
@@ -66,6 +67,7 @@ from perceptrain_core.types import SkipBatch as SkipBatch
 from perceptrain_core.types import TBatch as TBatch
 from perceptrain_core.types import TData as TData
 from perceptrain_core.types import TrainingStage as TrainingStage
+from perceptrain_core.value_checks import values_are_checked as values_are_checked
 from perceptrain_core.version import __version__ as __version__
 from perceptrain_core.weightings import Weighting as Weighting
 

@@ -32,8 +32,11 @@ class LossFunction(Protocol):
     logging. They are logged as ``train_NAME``, ``val_NAME`` and ``test_NAME``.
 
     Means over several batches are weighted by their rows, unless the metrics are `Counted`. A loss
-    that compares the rows of a batch with each other, as contrastive ones do, is no mean over rows;
-    it has a true attribute ``whole_batch``, and the trainer warns where batches are split.
+    that depends on all rows of a batch together, as contrastive ones do, is not a mean over rows;
+    it has a true attribute ``whole_batch``, and the trainer warns where batches are split. If that
+    depends on the batches, the loss sets the attribute when it is called; if it depends on the
+    options of a function, the attribute is a function of these. A true attribute ``gather`` says
+    that the loss uses the rows of all processes, see `gather_rows`.
 
     A loss that is an ``nn.Module`` with parameters is trained with the model; one that has
     ``state_dict`` and ``load_state_dict`` is saved in checkpoints.
@@ -62,7 +65,9 @@ class Counted(dict[str, Any]):
             ``"loss"`` for the loss; the rest counts by rows. ``None`` if they are sums, which
             add up.
         terms: If the loss is the weighted sum of some metrics, with counts of their own, their
-            weights by name. Its mean is then the weighted sum of their means.
+            weights by name. Its mean is then the weighted sum of their means. If such a count is a
+            tensor, the counts may be in other proportions in each batch, so ``accumulate`` keeps
+            the graphs of all batches of a step and differentiates them together.
 
     Attributes:
         count: As given.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.linalg import vector_norm
 
@@ -26,7 +28,8 @@ def relative_l2_loss(
         batch: ``(inputs, labels)``; the labels have shape ``(N, ...)``.
         model: Returns outputs of the shape and dtype of the labels.
         per_sample: By default the norms are over the whole batch, which is one ratio: the error
-            reported on a grid. If True, compute a ratio for each of the N samples, as in operator
+            reported on a grid. It is not the mean of the ratios of parts, so the trainer warns if a
+            batch is split. If True, compute a ratio for each of the N samples, as in operator
             learning (Li et al., arXiv 2010.08895), where a sample is a function.
         eps: Lower bound of the denominator.
         reduction: "mean" or "sum" over the samples; without ``per_sample`` both are the same.
@@ -50,3 +53,10 @@ def relative_l2_loss(
     ratios = vector_norm(errors, dim=1) / vector_norm(rows, dim=1).clamp_min(eps)
     loss = ratios.mean() if reduction == "mean" else ratios.sum()
     return loss, over(len(ratios), reduction)
+
+
+def _is_one_ratio(per_sample: bool = False, **others: Any) -> bool:
+    return not per_sample
+
+
+relative_l2_loss.whole_batch = _is_one_ratio  # type: ignore[attr-defined]

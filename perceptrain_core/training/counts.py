@@ -67,6 +67,16 @@ def by_term(values: Mapping[str, Any], terms: Mapping[str, Any] | None) -> dict[
     return {**others, **parts, ("loss", ""): values["loss"] - sum(parts.values())}
 
 
+def terms_vary(metrics: Metrics) -> bool:
+    """Whether the terms of a loss have counts in other proportions in each batch.
+
+    A count that is a tensor depends on the values of the batch, not on its shape alone.
+    """
+    if not isinstance(metrics, Counted) or not isinstance(metrics.count, Mapping):
+        return False
+    return any(isinstance(metrics.count[name], Tensor) for name in metrics.terms or ())
+
+
 def without_repeated(metrics: Metrics, batch: Any) -> Metrics:
     """Return metrics in which the terms of parts that an evaluation has seen do not count again.
 

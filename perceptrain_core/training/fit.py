@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -118,10 +119,11 @@ class Fit:
         for callback in self.parts.callbacks:
             callback.begin_run(self.trainer, resumed=callback in restored)
         processes = self.engine.world_size
-        warn_of_split_batches(self.parts.loss_fn, self.config.accumulate, processes)
+        loss_fn, accumulate = self.parts.loss_fn, self.config.accumulate
+        self.guard.after_first = partial(warn_of_split_batches, loss_fn, accumulate, processes)
         if processes > 1:
             check_supports_processes(self.parts.optimizer)
-        parts = [self.parts.model, self.parts.loss_fn, self.parts.optimizer]
+        parts = [self.parts.model, loss_fn, self.parts.optimizer]
         self.stepper.loss_fn = self.engine.join(self.guard, parts)
 
     def run(self, session: Session) -> None:

@@ -57,6 +57,24 @@ def masked(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
     return errors.square().sum() / number, Counted({"mae": errors.abs().sum() / number}, number)
 
 
+def two_terms(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+    """Terms with means of their own: over rows, and over the weights of the labels."""
+    outputs, labels = model(batch[0]), batch[1]
+    terms = {"size": outputs.square().mean(), "ce": F.cross_entropy(outputs, labels, WEIGHTS)}
+    counts = {"size": len(labels), "ce": WEIGHTS[labels].sum()}
+    factors = {"size": 0.5, "ce": 2.0}
+    return 0.5 * terms["size"] + 2 * terms["ce"], Counted(terms, counts, factors)
+
+
+def late(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+    """A mean over some rows, of which the first batches have none."""
+    inputs, labels = batch
+    mask = labels[:, 0] == 1
+    number = mask.sum()
+    errors = model(inputs).where(mask[:, None], 0.0).abs().sum() / number.clamp(min=1)
+    return errors, Counted({}, number)
+
+
 #: Losses, labels and models.
 CASES: dict[str, tuple[Any, Any, Callable[[], nn.Module]]] = {
     "mse": ("mse", REAL, net),
@@ -109,6 +127,8 @@ CASES: dict[str, tuple[Any, Any, Callable[[], nn.Module]]] = {
     ),
     "criterion_sum": (nn.HuberLoss(reduction="sum"), REAL, net),
     "masked": (masked, REAL, net),
+    "two_terms": (two_terms, INDICES, net),
+    "late": (late, (torch.arange(ROWS) > 5).double()[:, None], net),
     "rows": (lambda b, m: (F.mse_loss(m(b[0]), b[1]), {}), REAL, net),
 }
 

@@ -33,6 +33,9 @@ class LossGuard:
         policy: ``"raise"``, ``"skip"`` or ``"ignore"``.
         where: Returns the position in the run, for messages.
         optimizer: The optimizer, if it follows gradients.
+
+    Attributes:
+        after_first: Called after the first batch.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class LossGuard:
         self._watch = policy != "ignore"
         self._where = where
         self._first = True
+        self.after_first: Callable[[], None] = _nothing
 
     def __call__(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the loss.
@@ -83,6 +87,7 @@ class LossGuard:
             raise
         self._check_first(result, model)
         self._first = False
+        self.after_first()
         return result
 
     def _check_first(self, result: Any, model: nn.Module) -> None:
@@ -125,3 +130,7 @@ class CandidateGuard(LossGuard):
             'the best candidate before it. on_nonfinite="skip" ranks such a candidate last and '
             "goes on."
         )
+
+
+def _nothing() -> None:
+    pass

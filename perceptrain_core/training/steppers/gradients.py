@@ -76,11 +76,11 @@ class GradientStepper(Stepper):
         results: list[StepResult | None]
         if number == 1 and self.total is None:
             results = [self._differentiated(batch) for batch in batches]
-        elif uneven and self.total is None:
-            results = self._differentiate_together(batches)
         else:
-            weights = BatchWeights(self.total, self.world_size)
+            weights = BatchWeights(self.total, self.world_size, uneven)
             results = [self._differentiated(batch, weights) for batch in batches]
+            if weights.waiting:
+                self._differentiate(pooled_loss(weights.waiting))
             # Only now is it known which batches count.
             weights.divide(self._parameters())
         if self.scaler is not None and any(results):
@@ -92,25 +92,11 @@ class GradientStepper(Stepper):
             loss, metrics = self.loss_fn(batch, self.model)
         except SkipBatch:
             return None
-        weighted = loss if weights is None else loss * weights.add(metrics, batch)
-        self._differentiate(weighted)
+        weighted = loss if weights is None else weights.add(loss, metrics, batch)
+        if weighted is not None:
+            self._differentiate(weighted)
         # Before the update, which may change tensors that the metrics share.
         return loss.detach(), detached(metrics)
-
-    def _differentiate_together(self, batches: Iterable[Any]) -> list[StepResult | None]:
-        results: list[StepResult | None] = []
-        counted = []
-        for batch in batches:
-            try:
-                result = self.loss_fn(batch, self.model)
-            except SkipBatch:
-                results.append(None)
-                continue
-            counted.append((result, batch))
-            results.append((result[0].detach(), detached(result[1])))
-        if counted:
-            self._differentiate(pooled_loss(counted))
-        return results
 
     def _differentiate(self, loss: Tensor) -> None:
         scaled = loss if self.scaler is None else self.scaler.scale(loss)

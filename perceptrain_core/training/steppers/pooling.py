@@ -8,7 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain_core.training.counts import by_term, count_of, counts_of, loss_count, rows_of
+from perceptrain_core.training.counts import (
+    by_term,
+    count_of,
+    counts_of,
+    loss_count,
+    rows_of,
+    terms_vary,
+)
 from perceptrain_core.types import Count, Counted, Metrics
 
 
@@ -16,37 +23,65 @@ class BatchWeights:
     """How much each batch of a step counts towards the mean gradient.
 
     A loss that is a mean counts by what it is a mean over, relative to the first batch, so that
-    equal batches have the weight 1. Losses that are sums are added.
+    equal batches have the weight 1. Losses that are sums are added. If the terms of a loss have
+    means of their own, in proportions that differ from batch to batch, no weight of a batch is
+    right: such losses wait, to be differentiated together.
 
     Args:
         total: Returns the sum of a count over all processes; ``None`` for a single process.
         world_size: The number of processes, over which gradients are averaged.
+        uneven: Whether the batches are known to be such, see `is_uneven`.
+
+    Attributes:
+        waiting: The results and batches to differentiate together.
     """
 
-    def __init__(self, total: Callable[[Count], Count] | None = None, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        total: Callable[[Count], Count] | None = None,
+        world_size: int = 1,
+        uneven: bool = False,
+    ) -> None:
+        self.waiting: list[tuple[Any, Any]] = []
+        self._uneven = uneven
         self._sum: Count = 0.0
         self._total = total
         self._world_size = world_size
         self._first: Count | None = None
 
-    def add(self, metrics: Metrics, batch: Any) -> Count:
-        """Return the factor of the loss of a batch in the sum of gradients."""
+    def add(self, loss: Tensor, metrics: Metrics, batch: Any) -> Tensor | None:
+        """Return what to differentiate for a batch; ``None`` if it has to wait."""
+        if self._total is None and (self._uneven or terms_vary(metrics)):
+            self.waiting.append(((loss, metrics), batch))
+            return None
         count = loss_count(metrics, batch)
         if count is None:
             self._sum = 1.0
-            return float(self._world_size)
+            return loss * self._world_size
         everywhere = count if self._total is None else self._total(count)
         if self._first is None:
             self._first = everywhere
-        weight = everywhere / self._first
+        weight = _ratio(everywhere, self._first)
         self._sum = self._sum + weight
-        return weight if self._total is None else weight * count * self._world_size / everywhere
+        if self._total is None:
+            return loss * weight
+        if not terms_vary(metrics):
+            return loss * _ratio(weight * count * self._world_size, everywhere)
+        parts, counts = loss_parts(loss, metrics), counts_of(metrics, batch)
+        shares = {name: self._share(count_of(name, counts)) for name in parts}
+        return weight * sum((shares[name] * part for name, part in parts.items()), loss * 0)
+
+    def _share(self, count: Count | None) -> Count:
+        """Return the factor of a term in this process, whose mean over processes is 1."""
+        if count is None or self._total is None:
+            return self._world_size
+        return _ratio(count * self._world_size, self._total(count))
 
     def divide(self, parameters: Iterable[Tensor]) -> None:
         """Divide the sum of the gradients of all batches, so that it is their mean."""
         if isinstance(self._sum, Tensor) or self._sum not in (0, 1):
             gradients = [p.grad for p in parameters if p.grad is not None]
-            torch._foreach_div_(gradients, self._sum)
+            torch._foreach_div_(gradients, _nonzero(self._sum))
 
 
 def pooled_loss(results: Sequence[tuple[Any, Any]]) -> Tensor:
@@ -61,16 +96,19 @@ def pooled_loss(results: Sequence[tuple[Any, Any]]) -> Tensor:
     totals: dict[Any, Any] = {}
     for (loss, metrics), batch in results:
         counts = counts_of(metrics, batch)
-        terms = metrics.terms if isinstance(metrics, Counted) else None
-        parts = by_term({**metrics, "loss": loss}, terms)
-        for name, value in parts.items():
-            if name in metrics:
-                continue
+        for name, value in loss_parts(loss, metrics).items():
             count = count_of(name, counts)
             sums[name] = sums.get(name, 0.0) + (value if count is None else value * count)
             totals[name] = totals.get(name, 0.0) + (0.0 if count is None else count)
     pooled: Any = sum(sums[name] / totals[name] if totals[name] else sums[name] for name in sums)
     return pooled  # type: ignore[no-any-return]
+
+
+def loss_parts(loss: Tensor, metrics: Metrics) -> dict[Any, Any]:
+    """Split a loss into its terms and the rest, with the names of `by_term`."""
+    terms = metrics.terms if isinstance(metrics, Counted) else None
+    parts = by_term({**metrics, "loss": loss}, terms)
+    return {name: value for name, value in parts.items() if name not in metrics}
 
 
 def is_uneven(batches: Sequence[Any]) -> bool:
@@ -86,3 +124,14 @@ def is_uneven(batches: Sequence[Any]) -> bool:
         or any(n * first[0] != m * rows[0] for n, m in zip(rows, first, strict=True))
         for rows in others
     )
+
+
+def _ratio(count: Count, other: Count) -> Count:
+    """Divide by a count; by 1 if it is 0, as when no label of a batch counts."""
+    return count / _nonzero(other)
+
+
+def _nonzero(count: Count) -> Count:
+    if isinstance(count, Tensor):  # not read: a GPU would make it wait
+        return torch.where(count == 0, 1.0, count)
+    return count or 1.0

@@ -32,6 +32,7 @@ class EmbeddingOptions(TypedDict, total=False):
     reducer: Part
     embedding_regularizer: Part
     embedding_reg_weight: float
+    gather: bool
 
 
 class ProxyOptions(EmbeddingOptions, total=False):

@@ -17,7 +17,7 @@ README = FOLDER / "README.md"
 
 #: Options that the table leaves out, for the text above it explains them.
 SHARED = {"num_classes", "embedding_size", "miner", "distance", "reducer", "weight_init_func"}
-SHARED |= {"embedding_regularizer", "embedding_reg_weight"}
+SHARED |= {"embedding_regularizer", "embedding_reg_weight", "gather"}
 SHARED |= {"weight_regularizer", "weight_reg_weight"}
 
 

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from perceptrain_segmentation.labels import fit_labels
 
+# How much an image and class counts that is in no labels: nothing, unless all are such.
+_ABSENT = 2.0**-40
 
-@torch.no_grad()
+
 def dice_score(
     logits: Tensor,
     labels: Tensor,
@@ -41,8 +43,19 @@ def dice_score(
         ShapeError: The shapes do not match.
         DataError: One is not a tensor or has a wrong dtype.
     """
-    masks = class_masks(logits, labels, multilabel, threshold, ignore_index)
-    return _mean_dice(*masks)
+    score, _ = counted_score(logits, labels, multilabel, threshold, ignore_index)
+    return score
+
+
+@torch.no_grad()
+def counted_score(
+    logits: Tensor, labels: Tensor, multilabel: bool, threshold: float, ignore_index: int | None
+) -> tuple[Tensor, Tensor]:
+    """Return what `dice_score` does, and the number of images and classes it is a mean over.
+
+    Where the labels have no class, the number is tiny, so that other batches decide the mean.
+    """
+    return _mean_dice(*class_masks(logits, labels, multilabel, threshold, ignore_index))
 
 
 def class_masks(
@@ -80,17 +93,22 @@ def class_masks(
         predicted = _as_channels(logits.max(1, keepdim=True).indices, channels)[:, first:]
         truth = _as_channels(labels, channels)[:, first:]
     if ignore_index is not None:
-        counted = _counted(labels, ignore_index)
+        counted = counted_pixels(labels, ignore_index)
         predicted, truth = predicted & counted, truth & counted
     return predicted, truth
 
 
-def _mean_dice(predicted: Tensor, truth: Tensor) -> Tensor:
+def _mean_dice(predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     both, size, true_size = map(count, (predicted & truth, predicted, truth))
     present = true_size > 0
     scores = 2 * both.float() / (size + true_size).clamp(min=1)
-    mean = (scores * present).sum() / present.sum().clamp(min=1)
-    return torch.where(present.any(), mean, (size == 0).float().mean())
+    number = present.sum().float()
+    mean = (scores * present).sum() / number.clamp(min=1)
+    if_none = (size == 0).float()
+    return (
+        torch.where(number > 0, mean, if_none.mean()),
+        torch.where(number > 0, number, _ABSENT * if_none.numel()),
+    )
 
 
 def count(mask: Tensor) -> Tensor:
@@ -105,7 +123,8 @@ def _as_channels(labels: Tensor, channels: int) -> Tensor:
     return labels == classes.view(1, -1, *[1] * (labels.ndim - 2))
 
 
-def _counted(labels: Tensor, ignore_index: int) -> Tensor:
+def counted_pixels(labels: Tensor, ignore_index: int) -> Tensor:
+    """Return where labels that `fit_labels` returned count, of shape ``(N, 1, H, W[, D])``."""
     if labels.shape[1] == 1:
         return labels != ignore_index
     if 0 <= ignore_index < labels.shape[1]:

@@ -24,10 +24,29 @@ class Spread(nn.Module):
 
 
 def test_accumulation_is_warned_of(make_trainer: Callable[..., Trainer]) -> None:
-    with pytest.warns(UserWarning, match=r"Spread compares the rows.*accumulate=2"):
+    with pytest.warns(UserWarning, match=r"Spread depends on all rows.*accumulate=2"):
         make_trainer(Spread(), max_iter=1, batch_size=5, accumulate=2).fit()
     make_trainer(Spread(), max_iter=1, batch_size=5).fit()
     make_trainer("mse", max_iter=1, batch_size=5, accumulate=2).fit()
+
+
+def test_one_ratio_for_a_batch_is_not_a_mean(make_trainer: Callable[..., Trainer]) -> None:
+    with pytest.warns(UserWarning, match=r"relative_l2.* depends on all rows.*accumulate=2"):
+        make_trainer("relative_l2", max_iter=1, batch_size=5, accumulate=2).fit()
+    ratios = {"name": "relative_l2", "per_sample": True}
+    make_trainer(ratios, max_iter=1, batch_size=5, accumulate=2).fit()
+
+
+def test_a_loss_may_know_only_after_a_batch(make_trainer: Callable[..., Trainer]) -> None:
+    class Late(Spread):
+        whole_batch = False
+
+        def forward(self, batch: Any, model: nn.Module, scale: float = 1.0) -> Any:
+            self.whole_batch = batch[0].ndim == 2
+            return super().forward(batch, model)
+
+    with pytest.warns(UserWarning, match=r"Late depends on all rows.*accumulate=2"):
+        make_trainer(Late(), max_iter=1, batch_size=5, accumulate=2).fit()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from perceptrain import Counted, gather_rows
+from perceptrain.errors import ConfigError
 from perceptrain_distributions.batches import split_batch
 from perceptrain_distributions.clouds import Clouds, make_clouds
 
@@ -18,13 +20,29 @@ class CloudLoss(nn.Module, ABC):
     The order of the points does not matter, and the clouds may have different numbers of points.
     Subclasses implement `measure`.
 
+    Args:
+        gather: Whether to compare the points of all processes in training, as one process with the
+            whole batch does. In validation and test each process compares its own.
+
     Attributes:
         balanced: Whether both clouds must have the same total weight.
+        whole_batch: Whether the latest batch was one pair of clouds, whose distance is not the mean
+            of the distances of its parts; True before the first batch.
+
+    Raises:
+        ConfigError: ``gather`` is neither true nor false.
     """
 
     balanced = True
+    whole_batch = True
 
-    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+    def __init__(self, *, gather: bool = False) -> None:
+        super().__init__()
+        if not isinstance(gather, bool):
+            raise ConfigError(f"gather={gather!r}: expected true or false.")
+        self.gather = gather
+
+    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, Counted]:
         """Evaluate the loss.
 
         Args:
@@ -44,8 +62,13 @@ class CloudLoss(nn.Module, ABC):
         """
         parts = split_batch(batch)
         cloud = model(parts.inputs)
-        loss = self.distance(cloud, parts.points, parts.weights, parts.input_weights)
-        return loss, {}
+        clouds = cloud, parts.points, parts.weights, parts.input_weights
+        self.whole_batch = not isinstance(cloud, Tensor) or cloud.ndim == 2
+        if self.whole_batch and self.gather and model.training and torch.is_grad_enabled():
+            clouds = tuple(map(_gathered, clouds))
+        loss = self.distance(*clouds)
+        # The number of clouds, or of points; of gathered points, the same in each process.
+        return loss, Counted({}, len(clouds[0]))
 
     def distance(
         self,
@@ -77,3 +100,7 @@ class CloudLoss(nn.Module, ABC):
     @abstractmethod
     def measure(self, clouds: Clouds) -> Tensor:
         """Return the distance of two clouds, 0-dim, or of each of ``B`` pairs, ``(B,)``."""
+
+
+def _gathered(value: Any) -> Any:
+    return gather_rows(value) if isinstance(value, Tensor) else value

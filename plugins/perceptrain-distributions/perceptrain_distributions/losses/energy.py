@@ -18,11 +18,13 @@ class EnergyLoss(KernelLoss):
         backend: "tensorized" uses dense matrices. "online" and "multiscale" use pykeops, with
             memory linear in the number of points; "multiscale" is for clouds in 1 to 3 dimensions.
             "auto" lets geomloss choose by size, or is "tensorized" without pykeops.
+        gather: Whether to compare the points of all processes in training, as one process with the
+            whole batch does. In validation and test each process compares its own.
 
     Raises:
         ConfigError: The backend is unknown.
         MissingDependencyError: The backend needs pykeops, which is not installed.
     """
 
-    def __init__(self, *, backend: str = "auto") -> None:
-        super().__init__("energy", backend=backend)
+    def __init__(self, *, backend: str = "auto", gather: bool = False) -> None:
+        super().__init__("energy", backend=backend, gather=gather)

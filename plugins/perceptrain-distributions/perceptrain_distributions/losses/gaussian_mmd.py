@@ -21,6 +21,8 @@ class GaussianMMDLoss(KernelLoss):
         backend: "tensorized" uses dense matrices. "online" and "multiscale" use pykeops, with
             memory linear in the number of points; "multiscale" is for clouds in 1 to 3 dimensions.
             "auto" lets geomloss choose by size, or is "tensorized" without pykeops.
+        gather: Whether to compare the points of all processes in training, as one process with the
+            whole batch does. In validation and test each process compares its own.
 
     Raises:
         ConfigError: ``blur`` is not a number above 0, or the backend is unknown.
@@ -29,6 +31,6 @@ class GaussianMMDLoss(KernelLoss):
 
     balanced = False
 
-    def __init__(self, *, blur: float = 0.05, backend: str = "auto") -> None:
+    def __init__(self, *, blur: float = 0.05, backend: str = "auto", gather: bool = False) -> None:
         check_positive("blur", blur)
-        super().__init__("gaussian", blur=blur, backend=backend)
+        super().__init__("gaussian", blur=blur, backend=backend, gather=gather)

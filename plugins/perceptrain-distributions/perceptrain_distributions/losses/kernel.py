@@ -18,6 +18,8 @@ class KernelLoss(CloudLoss):
     Args:
         kernel: The name of the kernel in geomloss.
         backend: "auto", "tensorized", "online" or "multiscale".
+        gather: Whether to compare the points of all processes in training, as one process with the
+            whole batch does. In validation and test each process compares its own.
         **options: Other options of geomloss.
 
     Raises:
@@ -25,8 +27,8 @@ class KernelLoss(CloudLoss):
         MissingDependencyError: The backend needs pykeops, which is not installed.
     """
 
-    def __init__(self, kernel: str, *, backend: str, **options: Any) -> None:
-        super().__init__()
+    def __init__(self, kernel: str, *, backend: str, gather: bool, **options: Any) -> None:
+        super().__init__(gather=gather)
         self.criterion = SamplesLoss(kernel, backend=choose_backend(backend), **options)
 
     def measure(self, clouds: Clouds) -> Tensor:

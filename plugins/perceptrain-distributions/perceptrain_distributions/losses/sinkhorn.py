@@ -48,6 +48,8 @@ class SinkhornLoss(CloudLoss):
             "auto" lets geomloss choose by size, or is "tensorized" without pykeops.
         truncate: For "multiscale", the truncation distance in units of ``blur``; None for none.
         cluster_scale: For "multiscale", the size of the coarse cells; None for an estimate.
+        gather: Whether to compare the points of all processes in training, as one process with the
+            whole batch does. In validation and test each process compares its own.
 
     Raises:
         ConfigError: An option is invalid.
@@ -67,8 +69,9 @@ class SinkhornLoss(CloudLoss):
         backend: str = "auto",
         truncate: float | None = 5,
         cluster_scale: float | None = None,
+        gather: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(gather=gather)
         _check_cost(p, cost)
         check_positive("blur", blur)
         check_positive("scaling", scaling, below=1)

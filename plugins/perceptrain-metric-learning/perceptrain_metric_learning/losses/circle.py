@@ -28,6 +28,8 @@ class CircleLoss(EmbeddingLoss):
         ConfigError: An option is invalid.
     """
 
+    needs_pairs = True
+
     def __init__(
         self, *, m: float = 0.4, gamma: float = 80, **shared: Unpack[EmbeddingOptions]
     ) -> None:

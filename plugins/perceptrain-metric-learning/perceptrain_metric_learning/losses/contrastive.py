@@ -29,6 +29,8 @@ class ContrastiveLoss(EmbeddingLoss):
         ConfigError: An option is invalid.
     """
 
+    needs_pairs = True
+
     active: ClassVar[Mapping[str, str]] = {
         "pos_loss": "active_positive_pairs",
         "neg_loss": "active_negative_pairs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
@@ -14,8 +15,9 @@ from pytorch_metric_learning.reducers import (  # type: ignore[import-untyped]
 )
 from torch import Tensor, nn
 
+from perceptrain import Counted, gather_rows, values_are_checked
 from perceptrain.errors import ConfigError, DataError, ShapeError
-from perceptrain_metric_learning.checks import check_numbers
+from perceptrain_metric_learning.checks import check_flags, check_numbers
 from perceptrain_metric_learning.parts import Part, build, get_part
 from perceptrain_metric_learning.shared_options import complete
 
@@ -38,6 +40,8 @@ class EmbeddingLoss(nn.Module):
         reducer: Reduces the terms to one number. Default: that of the loss.
         embedding_regularizer: A penalty on the embeddings. Default: none.
         embedding_reg_weight: The weight of that penalty.
+        gather: Whether to compare the samples of all processes in training, as one process with
+            the whole batch does. In validation and test each process compares its own.
 
     Attributes:
         criterion: The loss of the library, called with embeddings, labels and mined indices.
@@ -49,6 +53,8 @@ class EmbeddingLoss(nn.Module):
 
     #: The parts of the loss whose non-zero terms are counted, and the metrics of their numbers.
     active: ClassVar[Mapping[str, str]] = {}
+    #: Whether a batch must have several classes, and several samples of one.
+    needs_pairs: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -64,9 +70,12 @@ class EmbeddingLoss(nn.Module):
         reducer: Part = None,
         embedding_regularizer: Part = None,
         embedding_reg_weight: float = 1,
+        gather: bool = False,
     ) -> None:
         super().__init__()
         check_numbers(embedding_reg_weight=embedding_reg_weight)
+        check_flags(gather=gather)
+        self.gather = gather
         own = get_part("reducer", reducer)
         if own is None and self.active:
             # Their default reducer, with statistics on.
@@ -80,7 +89,12 @@ class EmbeddingLoss(nn.Module):
         self.criterion = build(type(self).__name__, target, {**options, **parts})
         self.miner = get_part("miner", miner)
 
-    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor | float]]:
+    @property
+    def whole_batch(self) -> bool:
+        """Whether the loss compares the samples of a batch with each other."""
+        return True
+
+    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, Counted]:
         """Evaluate the loss.
 
         Args:
@@ -97,14 +111,31 @@ class EmbeddingLoss(nn.Module):
                 label has no weight in a reducer.
             ShapeError: The shapes do not fit.
             ConfigError: A reducer or regularizer does not fit the loss.
+
+        Warns:
+            UserWarning: The first batch of a training has no two samples of one class, or only one
+                class.
         """
         inputs, labels = _split(batch)
         embeddings, labels = _fitting(model(inputs), labels)
         self.check(embeddings, labels)
         embeddings = embeddings.to(torch.promote_types(embeddings.dtype, self.least_dtype()))
+        gather = self.gather and model.training and torch.is_grad_enabled()
+        if gather:
+            embeddings, labels = gather_rows(embeddings), gather_rows(labels)
+        if self.needs_pairs and torch.is_grad_enabled() and values_are_checked():
+            self._warn_of_missing_pairs(labels)
         with torch.autocast(embeddings.device.type, enabled=False):
             mined, loss = self._mine_and_evaluate(embeddings, labels)
-            return loss, {**_mined(mined), **self._active(), **self.measure(embeddings, labels)}
+            metrics = {**_mined(mined), **self._active(), **self.measure(embeddings, labels)}
+        # Gathered rows make one loss, which counts the same in each process.
+        rows = len(embeddings)
+        counts = dict.fromkeys(metrics, rows)
+        return loss, Counted(metrics, counts | {"loss": rows if gather else self.count(rows)})
+
+    def count(self, rows: int) -> int | None:
+        """Return what the latest loss is a mean over, None for a sum; by default the rows."""
+        return rows
 
     def check(self, embeddings: Tensor, labels: Tensor) -> None:
         """Raise an error for embeddings or labels that this loss does not support.
@@ -135,6 +166,18 @@ class EmbeddingLoss(nn.Module):
     def measure(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor | float]:
         """Return further metrics; by default none."""
         return {}
+
+    def _warn_of_missing_pairs(self, labels: Tensor) -> None:
+        sizes = torch.unique(labels, return_counts=True)[1]
+        if len(sizes) > 1 and sizes.max() > 1:
+            return
+        lack = "all in one class" if len(sizes) == 1 else "each in a class of its own"
+        warnings.warn(
+            f"The {len(labels)} samples of the first batch are {lack}; {type(self).__name__} "
+            "compares samples of the same class with those of others. Shuffle the data, use a "
+            "larger batch_size, or a sampler such as MPerClassSampler.",
+            stacklevel=2,
+        )
 
     def _mine_and_evaluate(self, embeddings: Tensor, labels: Tensor) -> tuple[Mined, Tensor]:
         try:

@@ -28,6 +28,8 @@ class MultiSimilarityLoss(EmbeddingLoss):
         ConfigError: An option is invalid.
     """
 
+    needs_pairs = True
+
     def __init__(
         self,
         *,

@@ -27,6 +27,8 @@ class NTXentLoss(EmbeddingLoss):
         ConfigError: An option is invalid.
     """
 
+    needs_pairs = True
+
     def __init__(self, *, temperature: float = 0.07, **shared: Unpack[EmbeddingOptions]) -> None:
         check_positive(temperature=temperature)
         super().__init__(losses.NTXentLoss, {"temperature": temperature}, **shared)

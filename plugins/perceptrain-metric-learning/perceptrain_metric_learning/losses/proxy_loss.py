@@ -12,6 +12,7 @@ from torch.func import functional_call
 from perceptrain.errors import DataError, ShapeError
 from perceptrain_metric_learning.checks import check_counts, check_numbers
 from perceptrain_metric_learning.losses.embedding_loss import EmbeddingLoss, Mined, label_range
+from perceptrain_metric_learning.means import count_of, is_mean_over_rows, record_counts
 from perceptrain_metric_learning.parts import Part, get_part
 from perceptrain_metric_learning.shared_options import EmbeddingOptions, WeightInit
 
@@ -60,8 +61,14 @@ class ProxyLoss(EmbeddingLoss):
             "weight_init_func": weight_init_func,
         }
         super().__init__(target, {**options, **own}, **shared)
+        record_counts(self.criterion)
         self.num_classes = num_classes
         self.embedding_size = embedding_size
+
+    @property
+    def whole_batch(self) -> bool:
+        """Whether the samples of a batch affect each other's terms, as a miner makes them."""
+        return self.miner is not None or not is_mean_over_rows(self.criterion)
 
     def check(self, embeddings: Tensor, labels: Tensor) -> None:
         """Raise an error for embeddings of another dimension, and for labels out of range.
@@ -92,6 +99,10 @@ class ProxyLoss(EmbeddingLoss):
                 f"{self.num_classes}: expected 0 to {self.num_classes - 1}. Number the classes "
                 "from 0, and set num_classes to the number of classes."
             )
+
+    def count(self, rows: int) -> int | None:
+        """Return what the latest loss is a mean over, None for a sum."""
+        return count_of(self.criterion, rows)
 
     def least_dtype(self) -> torch.dtype:
         """Return the dtype of the proxies, or float32 if that is more precise."""

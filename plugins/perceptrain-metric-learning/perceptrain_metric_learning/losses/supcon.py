@@ -25,6 +25,8 @@ class SupConLoss(EmbeddingLoss):
         ConfigError: An option is invalid.
     """
 
+    needs_pairs = True
+
     def __init__(self, *, temperature: float = 0.1, **shared: Unpack[EmbeddingOptions]) -> None:
         check_positive(temperature=temperature)
         super().__init__(losses.SupConLoss, {"temperature": temperature}, **shared)

@@ -32,6 +32,8 @@ class TripletLoss(EmbeddingLoss):
         ConfigError: An option is invalid.
     """
 
+    needs_pairs = True
+
     active: ClassVar[Mapping[str, str]] = {"loss": "active_triplets"}
 
     def __init__(

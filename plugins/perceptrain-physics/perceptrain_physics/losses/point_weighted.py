@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from perceptrain import Counted
 from perceptrain.errors import ConfigError, DataError
 
 
@@ -18,15 +19,21 @@ class PointWeightedLoss(nn.Module, ABC):
     The metrics are the terms, with their graph, so a weighting of terms can be put on top:
     ``WeightedLoss(CausalLoss(), "grad_weighted")``. Points are weighted only during training, with
     gradients enabled and the model in training mode. In validation each term is a plain mean
-    square, and the state does not change. Weights change at most once per optimizer step, as in
-    `WeightedLoss`.
+    square over all its points, and the state does not change. Weights change at most once per
+    optimizer step, as in `WeightedLoss`.
 
     Args:
         names: The conditions to weight; None for all.
 
+    Attributes:
+        whole_batch: Whether the weights depend on all points of a batch together, or belong to the
+            points of one batch; then the trainer warns if batches are split.
+
     Raises:
         ConfigError: ``names`` is a string instead of a list.
     """
+
+    whole_batch = True
 
     def __init__(self, names: Sequence[str] | None) -> None:
         super().__init__()
@@ -59,9 +66,7 @@ class PointWeightedLoss(nn.Module, ABC):
         """Leave the mode of `begin_step`: every training call may update the weights again."""
         self._stepwise = False
 
-    def forward(
-        self, batch: Mapping[str, Tensor], model: nn.Module
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batch: Mapping[str, Tensor], model: nn.Module) -> tuple[Tensor, Counted]:
         """Evaluate the loss.
 
         Args:
@@ -82,14 +87,16 @@ class PointWeightedLoss(nn.Module, ABC):
         update = train and (self._step_open or not self._stepwise)
         if train:
             self._step_open = False
-        terms = {}
+        terms: dict[str, Tensor] = {}
         for name, residual in residuals.items():
             if train and (self.names is None or name in self.names):
                 squares = residual.square().reshape(len(residual), -1).mean(1)
                 terms[name] = self.weigh(name, batch[name].detach(), squares, update)
             else:
                 terms[name] = residual.square().mean()
-        return torch.stack(list(terms.values())).sum(), terms
+        counts = {name: residuals[name].numel() for name in terms}
+        loss = torch.stack(list(terms.values())).sum()
+        return loss, Counted(terms, counts, dict.fromkeys(terms, 1.0))
 
     def _check(self, batch: Any, residuals: Any) -> None:
         if not isinstance(residuals, Mapping) or not residuals:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from perceptrain import Counted
 from perceptrain.errors import ConfigError, DataError, PerceptrainError, ShapeError
 from perceptrain_segmentation.labels import (
     check_exclusive,
@@ -25,7 +26,7 @@ from perceptrain_segmentation.losses.options import (
     documented,
     signature_of,
 )
-from perceptrain_segmentation.score import dice_score as score_of
+from perceptrain_segmentation.score import counted_score
 
 
 class _Signature:
@@ -73,6 +74,10 @@ class SegmentationLoss(nn.Module):
     over pixels overflow in float16 and lose digits in bfloat16. The values of the labels are
     checked on every batch on the CPU, but only on the first one on other devices, to avoid
     synchronization. The loss has no parameters and no state.
+
+    A loss is a mean over the images of a batch, or a sum; `Counted` metrics say so where it is a
+    mean over pixels or their weights. With ``batch=True`` it depends on all images together, and
+    `whole_batch` is true.
 
     Warns:
         UserWarning: On the first batch, if the model returns probabilities where logits are needed.
@@ -139,7 +144,17 @@ class SegmentationLoss(nn.Module):
         except (ValueError, TypeError) as error:
             raise ConfigError(f"{self._name}: {error}") from error
 
-    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+    @property
+    def whole_batch(self) -> bool:
+        """Whether the loss depends on all images of a batch together."""
+        return bool(self.options.get("batch"))
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the loss is a sum over images, not a mean."""
+        return bool(self.options.get("reduction") == "sum")
+
+    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, Counted]:
         """Evaluate the loss.
 
         Args:
@@ -166,10 +181,16 @@ class SegmentationLoss(nn.Module):
             loss, metrics = self._evaluate(criterion, logits, target)
         except (ValueError, AssertionError) as error:
             raise self._explained(error, logits, labels) from error
+        counts: dict[str, Any] = dict.fromkeys(
+            ("loss", *metrics), None if self.adds_up else len(logits)
+        )
+        counts |= getattr(metrics, "count", {})
+        terms = getattr(metrics, "terms", None)
         if self.dice_score:
-            metrics["dice_score"] = self._score(mode, logits, labels)
+            metrics["dice_score"], counts["dice_score"] = self._score(mode, logits, labels)
         # MONAI computes focal losses in float32, whatever the dtype of the logits.
-        return loss.to(torch.promote_types(loss.dtype, logits.dtype)), metrics
+        loss = loss.to(torch.promote_types(loss.dtype, logits.dtype))
+        return loss, Counted(metrics, counts, terms)
 
     def criterion_options(self, mode: Mode) -> dict[str, Any]:
         """Return the options of MONAI's class for a mode."""
@@ -183,6 +204,7 @@ class SegmentationLoss(nn.Module):
     def _evaluate(
         self, criterion: Any, logits: Tensor, target: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss and its terms; as `Counted` if some are not means over images."""
         return criterion(logits, target), {}
 
     def _mode(self, logits: Tensor, labels: Tensor) -> Mode:
@@ -248,11 +270,11 @@ class SegmentationLoss(nn.Module):
             options["include_background"] = True
         return type(self).monai(**options)
 
-    def _score(self, mode: Mode, logits: Tensor, labels: Tensor) -> Tensor:
+    def _score(self, mode: Mode, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         outputs = logits.detach()
         if self.other_act is not None:
             outputs = self.other_act(outputs)
-        return score_of(
+        return counted_score(
             outputs,
             labels,
             multilabel=mode.sigmoid and not mode.to_onehot_y,

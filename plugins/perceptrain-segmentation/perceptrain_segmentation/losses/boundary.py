@@ -26,3 +26,9 @@ class BoundaryLoss(SegmentationLoss):
         "batch": Option("bool", "Whether to average over the images before the reduction."),
     }
     dimensions = (2, 3)
+    whole_batch = False  # the distances are those of each image
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the loss is a sum over images; with ``batch`` it sums the classes alone."""
+        return super().adds_up and not self.options["batch"]

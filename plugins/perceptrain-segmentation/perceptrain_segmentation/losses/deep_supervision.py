@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from perceptrain import get_loss
+from perceptrain import Counted, get_loss
 from perceptrain.errors import ConfigError, DataError
 from perceptrain_segmentation.labels import split_batch
 
@@ -26,7 +26,9 @@ class DeepSupervisionLoss(nn.Module):
     of logits, the finest first, like MONAI's SegResNetDS in training mode. The labels are resized
     to each level by nearest neighbours. A single tensor, which such networks return in evaluation
     mode, is one level with weight 1. The metrics are those of the loss with the same weights;
-    ``dice_score`` is that of the finest level.
+    ``dice_score`` is that of the finest level. If a term is a mean over pixels or their weights, as
+    with ``ignore_index`` in `FocalLoss`, its mean over several batches exists only for each level.
+    The metrics are then the terms of each level: ``ce_1``, ``ce_2``, or ``level_1``, ``level_2``.
 
     Args:
         loss: The loss at each level: a name, a mapping of a name and options, or a loss.
@@ -53,7 +55,12 @@ class DeepSupervisionLoss(nn.Module):
         self.loss = get_loss(loss)
         self.weight_mode, self.weights = weight_mode, weights
 
-    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+    @property
+    def whole_batch(self) -> bool:
+        """Whether the loss depends on all images of a batch together."""
+        return bool(getattr(self.loss, "whole_batch", False))
+
+    def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
         """Evaluate the loss.
 
         Args:
@@ -81,10 +88,8 @@ class DeepSupervisionLoss(nn.Module):
             self.loss((images, _resized(labels, output)), _Output(output)) for output in outputs
         ]
         weights = self._weights(len(outputs))
-        metrics = {name: _weighed(weights, [m[name] for _, m in levels]) for name in levels[0][1]}
-        if "dice_score" in metrics:
-            metrics["dice_score"] = levels[0][1]["dice_score"]
-        return _weighed(weights, [loss for loss, _ in levels]), metrics
+        loss = _weighed(weights, [loss for loss, _ in levels])
+        return loss, _metrics(weights, levels)
 
     def _weights(self, levels: int) -> Sequence[float]:
         if self.weights is None:
@@ -106,6 +111,33 @@ class _Output(nn.Module):
 
     def forward(self, images: Any) -> Any:
         return self.output
+
+
+def _metrics(weights: Sequence[float], levels: Sequence[Any]) -> dict[str, Any]:
+    finest = levels[0][1]
+    score = {name: finest[name] for name in ("dice_score",) if name in finest}
+    names = [name for name in finest if name not in score]
+    if not isinstance(finest, Counted):
+        return {name: _weighed(weights, [m[name] for _, m in levels]) for name in names} | score
+    counts: Any = finest.count
+    if not any(isinstance(counts[name], Tensor) for name in ("loss", *names)):
+        sums = {name: _weighed(weights, [m[name] for _, m in levels]) for name in names}
+        return Counted(sums | score, counts)
+    return _by_level(weights, levels, score, {name: counts[name] for name in score})
+
+
+def _by_level(
+    weights: Sequence[float], levels: Sequence[Any], score: Any, counts: dict[str, Any]
+) -> Counted:
+    """Return the terms of each level as terms of the loss, with their counts."""
+    values, factors = dict(score), {}
+    for level, (weight, (loss, metrics)) in enumerate(zip(weights, levels, strict=True), start=1):
+        terms = metrics.terms or {"loss": 1.0}
+        for term, factor in terms.items():
+            name = f"{'level' if term == 'loss' else term}_{level}"
+            values[name] = loss if term == "loss" else metrics[term]
+            counts[name], factors[name] = metrics.count[term], weight * factor
+    return Counted(values, counts | {"loss": levels[0][1].count["loss"]}, factors)
 
 
 def _weighed(weights: Sequence[float], values: Sequence[Tensor]) -> Tensor:

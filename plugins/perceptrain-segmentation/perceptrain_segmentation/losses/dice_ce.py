@@ -8,6 +8,7 @@ import torch
 from monai.losses.dice import DiceCELoss as Criterion
 from torch import Tensor
 
+from perceptrain import Counted
 from perceptrain.errors import ConfigError
 from perceptrain_segmentation.losses.base import SegmentationLoss
 from perceptrain_segmentation.losses.options import Option
@@ -47,7 +48,12 @@ class DiceCELoss(SegmentationLoss):
         entropy = criterion.ce if logits.shape[1] > 1 else criterion.bce
         terms = {"dice": criterion.dice(logits, target), "ce": entropy(logits, target)}
         loss = criterion.lambda_dice * terms["dice"] + criterion.lambda_ce * terms["ce"]
-        return loss, terms
+        weights = criterion.cross_entropy.weight
+        if weights is None or target.shape[1] == logits.shape[1] or self.adds_up:
+            return loss, terms
+        # Of class indices, the cross entropy is a mean over the weights of the pixels.
+        factors = {"dice": criterion.lambda_dice, "ce": criterion.lambda_ce}
+        return loss, Counted(terms, {"ce": weights[target.long()].sum()}, factors)
 
     def _check_weight(self, channels: int) -> None:
         weight = self.options["weight"]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from monai.losses.focal_loss import FocalLoss as Criterion
+from torch import Tensor
 
+from perceptrain import Counted
 from perceptrain_segmentation.losses.base import Mode, SegmentationLoss
 from perceptrain_segmentation.losses.options import Option
+from perceptrain_segmentation.score import counted_pixels
 
 
 class FocalLoss(SegmentationLoss):
@@ -45,3 +48,12 @@ class FocalLoss(SegmentationLoss):
     def criterion_options(self, mode: Mode) -> dict[str, Any]:
         """Return the options of MONAI's class for a mode."""
         return {"to_onehot_y": mode.to_onehot_y, "use_softmax": mode.softmax}
+
+    def _evaluate(
+        self, criterion: Any, logits: Tensor, target: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        loss = criterion(logits, target)
+        ignored = criterion.ignore_index
+        if ignored is None or self.adds_up:
+            return loss, {}
+        return loss, Counted({}, {"loss": counted_pixels(target, ignored).sum()})

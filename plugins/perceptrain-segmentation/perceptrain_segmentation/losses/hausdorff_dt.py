@@ -24,9 +24,16 @@ class HausdorffDTLoss(SegmentationLoss):
     monai = hausdorff_loss.HausdorffDTLoss
     own: ClassVar = {"alpha": Option("float", "The power of the distances.")}
     dimensions = (2, 3)
+    whole_batch = False  # the distances are those of each image
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the loss is a sum over images; with ``batch`` it sums the classes alone."""
+        return super().adds_up and not self.options["batch"]
 
 
 class LogHausdorffDTLoss(HausdorffDTLoss):
     """The logarithm of 1 plus the Hausdorff loss, to dampen large values."""
 
     monai = hausdorff_loss.LogHausdorffDTLoss
+    whole_batch = True  # the logarithm of a mean
