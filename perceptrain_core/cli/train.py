@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -110,7 +110,7 @@ def _write_parts(run: Run) -> None:
     rows = [
         ("model", table.model.name, f"{num_parameters(trainer.model)} parameters"),
         ("loss", table.loss.name, _supplier(trainer.provenance.get("loss"))),
-        ("optimizer", table.optimizer.name, _supplier(trainer.provenance.get("optimizer"))),
+        ("optimizer", table.optimizer.name, _supplier(_optimizer_entry(trainer.provenance))),
         ("data", table.data.name or str(table.data.file), run.splits.describe()),
     ]
     if table.weighting is not None:
@@ -124,6 +124,12 @@ def _write_parts(run: Run) -> None:
 def _without_folder(name: str) -> str:
     """Shorten a data file or a reference to a Python file, which the run file made absolute."""
     return Path(name).name if Path(name).is_absolute() else name
+
+
+def _optimizer_entry(provenance: Mapping[str, dict[str, str]]) -> dict[str, str] | None:
+    """Return the entry of the optimizer, or of the first one inside a combined optimizer."""
+    found = (e for part, e in provenance.items() if part.split(".")[0] == "optimizer")
+    return next(found, None)
 
 
 def _supplier(entry: dict[str, str] | None) -> str:

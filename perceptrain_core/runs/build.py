@@ -17,6 +17,7 @@ from perceptrain_core.data.files.splits import Splits, as_splits, split_rows, st
 from perceptrain_core.data.files.table_file import read_table
 from perceptrain_core.errors import ConfigError, OptionError, PerceptrainError
 from perceptrain_core.losses import WeightedLoss
+from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.registry import registry
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.runs.run import Run
@@ -52,9 +53,7 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     loss_fn = _build_loss(run_file, path)
     with in_table(path, "optimizer"):
         table = run_file.optimizer
-        optimizer = registry().resolve(
-            "optimizer", table.name, (model.parameters(),), table.options
-        )
+        optimizer = build_optimizer({"name": table.name, **table.options}, model)
     trainer = Trainer(model, optimizer, config, loss_fn, splits.train, splits.val, splits.test)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
     return Run(run_file, trainer, splits)

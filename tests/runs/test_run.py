@@ -343,3 +343,34 @@ def test_the_table_keeps_what_callbacks_wrote(build, line, here):
     column = header.split(",").index("mine")
     assert [row.split(",")[column] for row in rows[:2]] == ["10.0", "20.0"]
     assert [row.split(",")[0] for row in rows] == [str(n + 1) for n in range(len(rows))]
+
+
+# Groups of parameters
+
+
+def test_groups_of_parameters_and_muon(build, line):
+    text = f"""{LINE}
+    [[optimizer.groups]]
+    match = "*.bias"
+    lr = 0.0
+    [[optimizer.groups]]
+    ndim = 2
+    optimizer = "muon"
+    lr = 0.01
+    """
+    run = build(text, "optimizer.weight_decay=0.0")
+    biases = {n: p.clone() for n, p in run.trainer.model.named_parameters() if n.endswith("bias")}
+    weights = {n: p.clone() for n, p in run.trainer.model.named_parameters() if p.ndim == 2}
+    folder = run.train()
+    after = dict(run.trainer.model.named_parameters())
+    assert len(biases) == 2
+    assert all(torch.equal(after[name], bias) for name, bias in biases.items())
+    assert all(not torch.equal(after[name], weight) for name, weight in weights.items())
+    written = tomllib.loads((folder / "run.toml").read_text())
+    assert written["optimizer"]["groups"][1] == {"ndim": 2, "optimizer": "muon", "lr": 0.01}
+    assert read_run_file(folder / "run.toml").optimizer == run.run_file.optimizer
+
+
+def test_a_group_that_fits_nothing(build, line):
+    with pytest.raises(ConfigError, match=r"\[optimizer\]: groups\[0\].*'\*\.bais'.*\.bias"):
+        build(LINE, 'optimizer.groups=[{match = "*.bais", lr = 0.1}]')
