@@ -26,7 +26,7 @@ from perceptrain_core.training.provenance import Provenance
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.types import LossFunction
 
-_FILE_KEYS = {"file", "inputs", "labels", "classes"}
+_FILE_KEYS = {"file", "inputs", "labels", "classes", "weights"}
 
 
 def build_run(run_file: RunFile, path: Path) -> Run:
@@ -109,7 +109,8 @@ def _seed(config: TrainConfig) -> None:
 
 def _load_data(table: DataTable) -> Splits:
     if table.file is not None:
-        rows = read_table(table.file, table.inputs or (), table.labels or (), table.classes)
+        columns = table.inputs or (), table.labels or (), table.classes, table.weights
+        rows = read_table(table.file, *columns)
         splits = Splits(rows)
     else:
         splits = as_splits(_resolve_data(table))

@@ -62,6 +62,7 @@ class DataTable(_Table):
         inputs: Names of the input columns in the file.
         labels: Names of the label columns.
         classes: Whether the label is a class; by default, a text label is.
+        weights: Name of a column with a weight for each row.
         val_fraction: Fraction of the rows held out for validation.
         test_fraction: Fraction of the rows held out for testing.
         split_seed: Seed of the random split.
@@ -73,6 +74,7 @@ class DataTable(_Table):
     inputs: Names | None = None
     labels: Names | None = None
     classes: bool | None = None
+    weights: Name | None = None
     val_fraction: Fraction = 0.0
     test_fraction: Fraction = 0.0
     split_seed: int = 0
@@ -89,8 +91,8 @@ class DataTable(_Table):
             raise ValueError(
                 f"a file has no {', '.join(self.options)}; allowed are {', '.join(keys)}"
             )
-        if self.name is not None and (self.inputs or self.labels):
-            raise ValueError("inputs and labels name columns of a file, and no file is set")
+        if self.name is not None and (self.inputs or self.labels or self.weights):
+            raise ValueError("inputs, labels and weights name columns of a file; no file is set")
         return self
 
 

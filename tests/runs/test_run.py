@@ -10,6 +10,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import mean_absolute_error
 from torch import nn
 
 from perceptrain import FFNN
@@ -374,3 +375,24 @@ def test_groups_of_parameters_and_muon(build, line):
 def test_a_group_that_fits_nothing(build, line):
     with pytest.raises(ConfigError, match=r"\[optimizer\]: groups\[0\].*'\*\.bais'.*\.bias"):
         build(LINE, 'optimizer.groups=[{match = "*.bais", lr = 0.1}]')
+
+
+# Sample weights
+
+
+def test_a_column_of_weights(build, line, here):
+    weights = np.arange(10) / 4
+    table = np.column_stack([line, weights])
+    np.savetxt(here / "weights.csv", table, delimiter=",", header="a,b,y,w", comments="")
+    file = 'data.file="weights.csv"', "data.weights=w"
+    run = build(LINE, *file, "data.val_fraction=0.5", "data.standardize=true", "loss=l1")
+    row = run.trainer.validate()
+    inputs, labels, given = run.splits.val
+    assert sorted(given.tolist() + run.splits.train[2].tolist()) == weights.tolist()
+    with torch.no_grad():
+        outputs = run.trainer.model(inputs)
+    truth = mean_absolute_error(labels, outputs, sample_weight=given)
+    assert row["val_loss"] == pytest.approx(truth, rel=1e-5)
+    assert tomllib.loads((run.train() / "run.toml").read_text())["data"]["weights"] == "w"
+    with pytest.raises(ConfigError, match="inputs, labels and weights name columns of a file"):
+        build(LINE, 'data={name = "wine", weights = "w"}')
