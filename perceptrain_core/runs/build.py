@@ -13,9 +13,10 @@ from torch import nn
 from perceptrain_core.callbacks.support.writer import tracker_names
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.data.files.folds import fold_rows
 from perceptrain_core.data.files.splits import Splits, as_splits, split_rows, standardize
 from perceptrain_core.data.files.table_file import read_table
-from perceptrain_core.errors import ConfigError, OptionError, PerceptrainError
+from perceptrain_core.errors import ConfigError, DataError, OptionError, PerceptrainError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.registry import registry
@@ -40,7 +41,7 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     Raises:
         ConfigError: A part cannot be built; the message names its table.
     """
-    config = train_config(run_file, path, **_default_settings(run_file, path))
+    config = complete_config(run_file, path)
     with in_table(path, "data"):
         _seed(config)  # a data function may draw random points
         splits = _load_data(run_file.data)
@@ -57,6 +58,15 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     trainer = Trainer(model, optimizer, config, loss_fn, splits.train, splits.val, splits.test)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
     return Run(run_file, trainer, splits)
+
+
+def complete_config(run_file: RunFile, path: Path) -> TrainConfig:
+    """Build the settings, with the defaults of run files.
+
+    Raises:
+        ConfigError: A field or value is wrong.
+    """
+    return train_config(run_file, path, **_default_settings(run_file, path))
 
 
 def train_config(run_file: RunFile, path: Path, **defaults: Any) -> TrainConfig:
@@ -115,6 +125,10 @@ def _load_data(table: DataTable) -> Splits:
     else:
         splits = as_splits(_resolve_data(table))
     splits = split_rows(splits, table.val_fraction, table.test_fraction, table.split_seed)
+    if table.folds is not None:
+        if table.fold is None:
+            raise DataError("A run trains one of the folds: set fold, or build a CrossValidation.")
+        splits = fold_rows(splits, table.folds, table.fold, table.split_seed)
     return standardize(splits) if table.standardize else splits
 
 

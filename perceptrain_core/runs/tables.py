@@ -66,6 +66,8 @@ class DataTable(_Table):
         val_fraction: Fraction of the rows held out for validation.
         test_fraction: Fraction of the rows held out for testing.
         split_seed: Seed of the random split.
+        folds: Number of folds of a cross-validation, which trains a run for each.
+        fold: The fold to validate on, counted from 1, to train only one run of them.
         standardize: Scale inputs to mean 0 and standard deviation 1 over the training rows.
     """
 
@@ -78,7 +80,22 @@ class DataTable(_Table):
     val_fraction: Fraction = 0.0
     test_fraction: Fraction = 0.0
     split_seed: int = 0
+    folds: Annotated[int, Field(ge=2)] | None = None
+    fold: Annotated[int, Field(ge=1)] | None = None
     standardize: bool = False
+
+    @model_validator(mode="after")
+    def _whole_folds(self) -> DataTable:
+        if self.fold is not None and self.fold > (self.folds or 0):
+            raise ValueError(f"fold = {self.fold} needs folds, the number of folds, at least that")
+        if self.folds is not None and self.val_fraction:
+            raise ValueError("each fold is validated once: set folds or val_fraction, not both")
+        return self
+
+    @property
+    def cross_validated(self) -> bool:
+        """Whether a run is trained for each fold."""
+        return self.folds is not None and self.fold is None
 
     @model_validator(mode="after")
     def _one_source(self) -> DataTable:
