@@ -59,6 +59,8 @@ from perceptrain_core.tensors import numpy_to_tensor as numpy_to_tensor
 from perceptrain_core.tensors import promote_to as promote_to
 from perceptrain_core.tensors import promote_to_tensor as promote_to_tensor
 from perceptrain_core.trackers import Tracker as Tracker
+from perceptrain_core.training.cross_validation import FoldScores as FoldScores
+from perceptrain_core.training.cross_validation import cross_validate as cross_validate
 from perceptrain_core.training.trainer import Trainer as Trainer
 from perceptrain_core.types import Counted as Counted
 from perceptrain_core.types import LossFunction as LossFunction

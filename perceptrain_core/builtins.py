@@ -173,7 +173,7 @@ def perceptrain_optimizers() -> list[Spec]:
         Spec(
             "muon",
             "torch.optim:Muon",
-            "Orthogonalized momentum, for 2D weights only (torch 2.9 or later).",
+            "Orthogonalized momentum, for a group of 2D weights (torch 2.9 or later).",
         ),
         Spec("nadam", "torch.optim:NAdam", "Adam with Nesterov momentum."),
         Spec("radam", "torch.optim:RAdam", "Adam with a rectified adaptive learning rate."),

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 #: Training data: one tensor, or several with matching rows.
 TData: TypeAlias = Tensor | tuple[Tensor, ...]
 
-#: One batch of a loader: a tensor, ``(inputs, labels)``, or a dict of tensors for a PINN.
+#: One batch of a loader: a tensor, ``(inputs, labels)`` or ``(inputs, labels, weights)``, or a dict
+#: of tensors for a PINN.
 TBatch: TypeAlias = Tensor | tuple[Tensor, ...] | list[Tensor] | Mapping[str, Any]
 
 #: The named scalars that a loss returns with its value: 0-dim tensors or numbers.

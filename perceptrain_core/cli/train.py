@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +15,7 @@ from perceptrain_core.cli import output
 
 if TYPE_CHECKING:
     from perceptrain_core.runs.run import Run
+    from perceptrain_core.runs.tables import RunFile
 
 
 def train(
@@ -37,6 +38,8 @@ def train(
 ) -> None:
     """Train a model from a run file, and save the results in a run folder.
 
+    With folds in [data], train a model for each fold, and print the mean of their figures.
+
     With train.verbose=false, only the folder is printed. Ctrl-C stops the run and keeps its
     results; the exit code is then 130, or 143 after SIGTERM.
     """
@@ -44,7 +47,13 @@ def train(
     from perceptrain_core.runs.read import read_run_file
 
     with _one_line_warnings():
-        run = build_run(read_run_file(run_file, overrides or []), run_file)
+        tables = read_run_file(run_file, overrides or [])
+        if tables.data.cross_validated and not dry_run:
+            _cross_validate(tables, run_file, resume)
+            return
+        if tables.data.cross_validated:
+            tables.data.fold = 1
+        run = build_run(tables, run_file)
         verbose = run.trainer.config.verbose
         if verbose:
             _write_parts(run)
@@ -59,8 +68,39 @@ def train(
         _write_results(results, _short(folder))
     else:
         print(_short(folder))
-    if run.trainer.stop_signal is not None:
-        raise typer.Exit(128 + signal.Signals[run.trainer.stop_signal])
+    _exit_after(run.trainer.stop_signal)
+
+
+def _cross_validate(tables: RunFile, path: Path, resume: bool) -> None:
+    from perceptrain_core.runs.cross_validation import CrossValidation
+
+    validation = CrossValidation(tables, path)
+    verbose = validation.config.verbose
+
+    def announce(fold: int, run: Run) -> None:
+        if verbose:
+            if not validation.scores.rows:
+                _write_parts(run)
+            print(f"Fold {fold} of {tables.data.folds}: {run.splits.describe()}")
+
+    folder = validation.train(resume, announce)
+    _exit_after(validation.stop_signal)
+    for trained in validation.folders:
+        draw_curves(trained)
+    if not verbose:
+        print(_short(folder))
+        return
+    mean, std = validation.scores.mean, validation.scores.std
+    rows = [(name, f"{mean[name]:.6g}", f"{std[name]:.3g}") for name in mean]
+    print()
+    output.write_table(("METRIC", f"MEAN OF {len(validation.scores.rows)} FOLDS", "STD"), rows)
+    print(f"\nThe results of these runs are in {_short(folder)}")
+
+
+def _exit_after(stop_signal: str | None) -> None:
+    """Exit with the code of the signal that ended the training, if one did."""
+    if stop_signal is not None:
+        raise typer.Exit(128 + signal.Signals[stop_signal])
 
 
 def draw_curves(folder: Path) -> None:
@@ -110,7 +150,7 @@ def _write_parts(run: Run) -> None:
     rows = [
         ("model", table.model.name, f"{num_parameters(trainer.model)} parameters"),
         ("loss", table.loss.name, _supplier(trainer.provenance.get("loss"))),
-        ("optimizer", table.optimizer.name, _supplier(trainer.provenance.get("optimizer"))),
+        ("optimizer", table.optimizer.name, _supplier(_optimizer_entry(trainer.provenance))),
         ("data", table.data.name or str(table.data.file), run.splits.describe()),
     ]
     if table.weighting is not None:
@@ -124,6 +164,12 @@ def _write_parts(run: Run) -> None:
 def _without_folder(name: str) -> str:
     """Shorten a data file or a reference to a Python file, which the run file made absolute."""
     return Path(name).name if Path(name).is_absolute() else name
+
+
+def _optimizer_entry(provenance: Mapping[str, dict[str, str]]) -> dict[str, str] | None:
+    """Return the entry of the optimizer, or of the first one inside a combined optimizer."""
+    found = (e for part, e in provenance.items() if part.split(".")[0] == "optimizer")
+    return next(found, None)
 
 
 def _supplier(entry: dict[str, str] | None) -> str:

@@ -95,6 +95,7 @@ class TrainConfig:
             training.
         batch_size: Rows in a batch, if the data are tensors or a data set rather than a loader.
         shuffle: Shuffle such training data at each epoch.
+        drop_last: Leave out the last batch of such training data if it is not full.
         verbose: Print messages and show the progress bar; False is silent.
         progress: Show a progress bar, if ``verbose`` and the output is a terminal.
         tracking_tool: The name of a tracker: ``"tensorboard"``, ``"mlflow"``, ``"csv"``,
@@ -167,6 +168,7 @@ class TrainConfig:
     trainstop_criterion: Callable[[OptimizeResult], bool] | None = None
     batch_size: Count = 1
     shuffle: bool = True
+    drop_last: bool = False
     verbose: bool = True
     progress: bool = True
     tracking_tool: str | list[str] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -16,8 +16,20 @@ from perceptrain_core.errors import DataError
 from perceptrain_core.tensors import promote_to_tensor
 from perceptrain_core.types import Loader
 
+Created = TypeVar("Created", bound=DataLoader[Any])
 
-def as_loader(data: Any, batch_size: int, shuffle: bool, role: str = "train") -> Loader:
+
+class Order(TypedDict):
+    """How a loader that is created cuts its batches."""
+
+    batch_size: int
+    shuffle: bool
+    drop_last: bool
+
+
+def as_loader(
+    data: Any, batch_size: int, shuffle: bool, role: str = "train", drop_last: bool = False
+) -> Loader:
     """Return a loader for any data that ``fit`` accepts.
 
     Args:
@@ -29,20 +41,22 @@ def as_loader(data: Any, batch_size: int, shuffle: bool, role: str = "train") ->
         batch_size: Rows in a batch, if a loader has to be created.
         shuffle: Whether that loader shuffles.
         role: Named in messages: ``train``, ``val`` or ``test``.
+        drop_last: Whether that loader leaves out a last batch that is not full.
 
     Raises:
         DataError: The data cannot yield batches, or are empty.
     """
     rows = _rows(data)
+    order: Order = {"batch_size": batch_size, "shuffle": shuffle, "drop_last": drop_last}
     if rows is not None:
-        return TensorLoader(*rows, batch_size=batch_size, shuffle=shuffle)
+        return _not_empty(TensorLoader(*rows, **order), role)
     if isinstance(data, Mapping):
         _check_not_empty(data, role)
-        return _named(data, batch_size, shuffle, role)
+        return _named(data, order, role)
     if _is_data_set(data):
         _check_data_set(data, role)
-        shuffled = shuffle and not isinstance(data, IterableDataset)
-        return DataLoader(data, batch_size=batch_size, shuffle=shuffled)
+        order["shuffle"] = shuffle and not isinstance(data, IterableDataset)
+        return _not_empty(DataLoader(data, **order), role)
     if not _may_give_batches(data):
         raise DataError(
             f"The {role} data are of type {type(data).__name__}; expected a DataLoader or another "
@@ -61,13 +75,19 @@ def _rows(data: Any) -> tuple[Tensor, ...] | None:
     return tuple(promote_to_tensor(part) for part in parts)
 
 
-def _named(data: Mapping[str, Any], batch_size: int, shuffle: bool, role: str) -> Loader:
+def _not_empty(loader: Created, role: str) -> Created:
+    """Return a loader that was created, unless ``drop_last`` leaves it no batch."""
+    _check_not_empty(loader, role)
+    return loader
+
+
+def _named(data: Mapping[str, Any], order: Order, role: str) -> Loader:
     tensors = [rows[0] for part in data.values() if (rows := _rows(part)) and len(rows) == 1]
     if len(tensors) == len(data) and len({len(tensor) for tensor in tensors if tensor.ndim}) == 1:
         # One order for all: tensors of the same length may hold the parts of the same rows.
-        return NamedLoader(data, TensorLoader(*tensors, batch_size=batch_size, shuffle=shuffle))
+        return NamedLoader(data, _not_empty(TensorLoader(*tensors, **order), role))
     return DictDataLoader(
-        {name: as_loader(part, batch_size, shuffle, role) for name, part in data.items()}
+        {name: as_loader(part, role=role, **order) for name, part in data.items()}
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
 from perceptrain_core.losses.support.domains import check_binary, check_weights
-from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
+from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.support.sample_weights import reduced
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -23,7 +26,8 @@ def bce_with_logits_loss(
     """Binary cross entropy of ``sigmoid(f(x))``, as ``torch.nn.BCEWithLogitsLoss``.
 
     Args:
-        batch: ``(inputs, labels)``; the labels are floats in [0, 1].
+        batch: ``(inputs, labels)``; the labels are floats in [0, 1]. A third tensor holds a weight
+            for each row, shape ``(N,)``.
         model: Returns logits of the shape and dtype of the labels, e.g. ``(N, 1)`` or ``(N, C)``.
         weight: A factor for each element, of a shape that broadcasts to that of the labels.
         pos_weight: The weight of positive labels, for each class (the last dimension).
@@ -38,15 +42,16 @@ def bce_with_logits_loss(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
-    outputs, labels = same_shape(*labelled(batch, model))
+    outputs, labels, sample_weights = labelled(batch, model)
+    outputs, labels = same_shape(outputs, labels)
     check_binary(outputs, labels)
     weights = weight_like(weight, outputs), weight_like(pos_weight, outputs)
     check_weights(weight=weights[0], pos_weight=weights[1])
-    loss = F.binary_cross_entropy_with_logits(
+    criterion = partial(
+        F.binary_cross_entropy_with_logits,
         outputs,
         labels,
         weight=weights[0],
         pos_weight=weights[1],
-        reduction=reduction,
     )
-    return loss, over(outputs.numel(), reduction)
+    return reduced(criterion, sample_weights, outputs.numel(), reduction)

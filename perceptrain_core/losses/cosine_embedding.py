@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.errors import DataError, ShapeError
-from perceptrain_core.losses.support.batches import split_batch
+from perceptrain_core.losses.support.batches import split_weighted
 from perceptrain_core.losses.support.domains import check_signs
-from perceptrain_core.losses.support.options import check_reduction, over
+from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.sample_weights import reduced
 from perceptrain_core.losses.support.shapes import require_tensor, same_shape
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import Metrics, TBatch
@@ -23,7 +26,8 @@ def cosine_embedding_loss(
     label -1.
 
     Args:
-        batch: ``(inputs, labels)``; the labels are 1 and -1, of shape ``(N,)``.
+        batch: ``(inputs, labels)``; the labels are 1 and -1, of shape ``(N,)``. A third tensor
+            holds a weight for each row, shape ``(N,)``.
         model: Returns a tuple of two tensors ``(x1, x2)``, each of shape ``(N, D)``.
         margin: Cosine above which a dissimilar pair is penalized, in [-1, 1].
         reduction: "mean" or "sum" over the pairs.
@@ -37,7 +41,7 @@ def cosine_embedding_loss(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
-    inputs, labels = split_batch(batch)
+    inputs, labels, weights = split_weighted(batch)
     outputs = model(inputs)
     if not (isinstance(outputs, (tuple, list)) and len(outputs) == 2):
         raise DataError(
@@ -53,5 +57,5 @@ def cosine_embedding_loss(
             f"{tuple(first.shape[:-1])}."
         )
     check_signs(first, labels)
-    loss = F.cosine_embedding_loss(first, second, labels, margin=margin, reduction=reduction)
-    return loss, over(labels.numel(), reduction)
+    criterion = partial(F.cosine_embedding_loss, first, second, labels, margin=margin)
+    return reduced(criterion, weights, labels.numel(), reduction)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.errors import ConfigError
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.classes import class_loss, class_targets, label_count, mean_nll
+from perceptrain_core.losses.support.classes import (
+    class_loss,
+    class_targets,
+    label_count,
+    label_weights,
+    mean_nll,
+)
 from perceptrain_core.losses.support.domains import check_classes, check_weights
 from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
+from perceptrain_core.losses.support.sample_weights import weighted
 from perceptrain_core.types import Count, Counted, Metrics, TBatch
 
 #: Lower precision is left to `F.cross_entropy`, which autocast converts.
@@ -31,7 +41,8 @@ def cross_entropy_loss(
 
     Args:
         batch: ``(inputs, labels)``. The labels are class indices, integers of shape ``(N,)`` or
-            ``(N, d1, ...)``; or probabilities of all classes, floats of the shape of the logits.
+            ``(N, d1, ...)``; or probabilities of all classes, floats of the shape of the logits. A
+            third tensor holds a weight for each row, shape ``(N,)``.
         model: Returns logits of shape ``(N, C)`` or ``(N, C, d1, ...)``.
         weight: A weight for each class, a tensor or a sequence of numbers.
         ignore_index: A class index to ignore. The mean over a batch without any other is NaN, as in
@@ -52,7 +63,8 @@ def cross_entropy_loss(
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise ConfigError(f"label_smoothing={label_smoothing}: expected a share from 0 to 1.")
-    outputs, labels = class_targets(*labelled(batch, model))
+    outputs, labels, sample_weights = labelled(batch, model)
+    outputs, labels = class_targets(outputs, labels)
     check_classes(outputs, labels)
     weights = weight_like(weight, outputs)
     check_weights(weight=weights)
@@ -64,10 +76,11 @@ def cross_entropy_loss(
         ignore_index=ignore_index,
         label_smoothing=label_smoothing,
         reduction=reduction,
+        sample_weights=sample_weights,
     )
     if not accuracy:
         return loss, over(count, reduction)
-    share, counted = _accuracy(outputs, labels, ignore_index)
+    share, counted = _accuracy(outputs, labels, ignore_index, sample_weights)
     counts = {"loss": None if reduction == "sum" else count, "accuracy": counted}
     return loss, Counted({"accuracy": share}, counts)
 
@@ -79,31 +92,35 @@ def _cross_entropy(
     ignore_index: int,
     label_smoothing: float,
     reduction: str,
+    sample_weights: Any,
 ) -> tuple[Tensor, Count]:
     """Return the loss, and what it is a mean over."""
     indices = not labels.is_floating_point()
+    smoothed = partial(F.cross_entropy, ignore_index=ignore_index, label_smoothing=label_smoothing)
+    if sample_weights is not None:
+        values = smoothed(outputs, labels, weight=weight, reduction="none")
+        each = label_weights(labels, weight, ignore_index) if indices else None
+        return weighted(values, sample_weights, reduction, each)
     plain = indices and outputs.ndim <= 2 and reduction == "mean" and not label_smoothing
     if plain and outputs.dtype in _EXACT:
         return mean_nll(outputs.log_softmax(-1), labels, weight, ignore_index)
-    loss = F.cross_entropy(
-        outputs,
-        labels,
-        weight=weight,
-        ignore_index=ignore_index,
-        label_smoothing=label_smoothing,
-        reduction=reduction,
-    )
+    loss = smoothed(outputs, labels, weight=weight, reduction=reduction)
     if indices:
         return loss, label_count(labels, weight, ignore_index)
     return loss, labels.numel() // labels.shape[min(1, labels.ndim - 1)]
 
 
-def _accuracy(outputs: Tensor, labels: Tensor, ignore_index: int) -> tuple[Tensor, Count]:
+def _accuracy(
+    outputs: Tensor, labels: Tensor, ignore_index: int, sample_weights: Any
+) -> tuple[Tensor, Count]:
     """Return the share of right predictions, and the number of labels that it is a share of."""
     dim = 1 if outputs.ndim > 1 else 0
-    hits = outputs.detach().argmax(dim)
-    if labels.is_floating_point():
-        return (hits == labels.argmax(dim)).to(outputs.dtype).mean(), hits.numel()
-    counted = labels != ignore_index
+    shares = labels.is_floating_point()
+    truth = labels.argmax(dim) if shares else labels
+    counted = truth >= 0 if shares else labels != ignore_index
+    hits = (outputs.detach().argmax(dim) == truth) & counted
+    if sample_weights is not None:
+        numbers = hits.to(torch.promote_types(outputs.dtype, torch.float32))
+        return weighted(numbers, sample_weights, "mean", counted)
     number = counted.sum()
-    return ((hits == labels) & counted).sum().to(outputs.dtype) / number, number
+    return hits.sum().to(outputs.dtype) / number, number

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.errors import DataError
-from perceptrain_core.losses.support.batches import split_batch
-from perceptrain_core.losses.support.options import check_reduction, over
+from perceptrain_core.losses.support.batches import split_weighted
+from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.sample_weights import reduced
 from perceptrain_core.losses.support.shapes import require_tensor, same_shape
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import Metrics, TBatch
@@ -29,7 +31,8 @@ def gaussian_nll_loss(
     1994).
 
     Args:
-        batch: ``(inputs, labels)``; the labels have shape ``(N, D)``.
+        batch: ``(inputs, labels)``; the labels have shape ``(N, D)``. A third tensor holds a weight
+            for each row, shape ``(N,)``.
         model: Returns the mean m and the variance v. Either a tuple ``(mean, variance)``, both of
             the shape of the labels, where the variance may omit one dimension or have size 1 in
             it. Or one tensor of shape ``(N, 2 D)``: the means, then the logarithms of the
@@ -49,13 +52,12 @@ def gaussian_nll_loss(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
-    inputs, labels = split_batch(batch)
+    inputs, labels, weights = split_weighted(batch)
     mean, variance = _mean_and_variance(model(inputs), require_tensor(labels))
     mean, labels = same_shape(mean, labels)
-    loss = F.gaussian_nll_loss(
-        mean, labels, variance.to(mean.dtype), full=full, eps=eps, reduction=reduction
-    )
-    return loss, over(labels.numel(), reduction)
+    likelihood = partial(F.gaussian_nll_loss, mean, labels, variance.to(mean.dtype))
+    criterion = partial(likelihood, full=full, eps=eps)
+    return reduced(criterion, weights, labels.numel(), reduction)
 
 
 def _mean_and_variance(outputs: Any, labels: Tensor) -> tuple[Tensor, Tensor]:

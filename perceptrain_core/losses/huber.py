@@ -20,7 +20,7 @@ def huber_loss(
 
     Args:
         batch: ``(inputs, labels)``; or a dict of points for a PINN, whose residuals are compared
-            with zero.
+            with zero. A third tensor holds a weight for each row, shape ``(N,)``.
         model: Returns outputs of the shape and dtype of the labels, or a dict of residuals.
         delta: Threshold between the squared and the linear part; positive.
         reduction: "mean" or "sum" over all elements.

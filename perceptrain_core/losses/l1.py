@@ -14,7 +14,7 @@ def l1_loss(batch: TBatch, model: nn.Module, *, reduction: str = "mean") -> tupl
 
     Args:
         batch: ``(inputs, labels)``; or a dict of points for a PINN, whose residuals are compared
-            with zero.
+            with zero. A third tensor holds a weight for each row, shape ``(N,)``.
         model: Returns outputs of the shape and dtype of the labels, or a dict of residuals.
         reduction: "mean" or "sum" over all elements.
 

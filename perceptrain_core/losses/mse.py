@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from perceptrain_core.losses.support.residuals import pointwise
 from perceptrain_core.types import Metrics, TBatch
 
-_REDUCTIONS = {"mean": 1, "sum": 2}
+_REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
 
 def mse_loss(batch: TBatch, model: nn.Module, *, reduction: str = "mean") -> tuple[Tensor, Metrics]:
@@ -16,7 +16,7 @@ def mse_loss(batch: TBatch, model: nn.Module, *, reduction: str = "mean") -> tup
 
     Args:
         batch: ``(inputs, labels)``; or a dict of points for a PINN, whose residuals are compared
-            with zero.
+            with zero. A third tensor holds a weight for each row, shape ``(N,)``.
         model: Returns outputs of the shape and dtype of the labels, or a dict of residuals.
         reduction: "mean" or "sum" over all elements.
 

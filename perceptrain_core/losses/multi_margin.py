@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
 from perceptrain_core.losses.support.classes import class_indices, class_loss
 from perceptrain_core.losses.support.domains import check_weights
-from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
+from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.support.sample_weights import reduced
 from perceptrain_core.types import Metrics, TBatch
 
 
@@ -26,7 +29,8 @@ def multi_margin_loss(
     The loss of a row with label ``y`` is ``sum_(c != y) max(0, margin - f_y + f_c)^p / C``.
 
     Args:
-        batch: ``(inputs, labels)``; the labels are class indices, integers of shape ``(N,)``.
+        batch: ``(inputs, labels)``; the labels are class indices, integers of shape ``(N,)``. A
+            third tensor holds a weight for each row, shape ``(N,)``.
         model: Returns scores of shape ``(N, C)``.
         p: The power, 1 or 2.
         margin: Required lead of the right score.
@@ -42,16 +46,10 @@ def multi_margin_loss(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
-    outputs, labels = class_indices(*labelled(batch, model))
+    outputs, labels, sample_weights = labelled(batch, model)
+    outputs, labels = class_indices(outputs, labels)
     weights = weight_like(weight, outputs)
     check_weights(weight=weights)
-    loss = class_loss(
-        F.multi_margin_loss,
-        outputs,
-        labels,
-        p=p,
-        margin=margin,
-        weight=weights,
-        reduction=reduction,
-    )
-    return loss, over(labels.numel(), reduction)
+    margins = partial(F.multi_margin_loss, p=p, margin=margin, weight=weights)
+    criterion = partial(class_loss, margins, outputs, labels)
+    return reduced(criterion, sample_weights, labels.numel(), reduction)

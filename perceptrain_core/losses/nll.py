@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.classes import class_indices, class_loss, label_count, mean_nll
+from perceptrain_core.losses.support.classes import (
+    class_indices,
+    class_loss,
+    label_count,
+    label_weights,
+    mean_nll,
+)
 from perceptrain_core.losses.support.domains import check_log_probabilities, check_weights
 from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
+from perceptrain_core.losses.support.sample_weights import weighted
 from perceptrain_core.types import Metrics, TBatch
 
 
@@ -24,7 +34,7 @@ def nll_loss(
 
     Args:
         batch: ``(inputs, labels)``; the labels are class indices, integers of shape ``(N,)`` or
-            ``(N, d1, ...)``.
+            ``(N, d1, ...)``. A third tensor holds a weight for each row, shape ``(N,)``.
         model: Returns log-probabilities of shape ``(N, C)`` or ``(N, C, d1, ...)``.
         weight: A weight for each class, a tensor or a sequence of numbers.
         ignore_index: A class index to ignore.
@@ -39,7 +49,8 @@ def nll_loss(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
-    outputs, labels = class_indices(*labelled(batch, model))
+    outputs, labels, sample_weights = labelled(batch, model)
+    outputs, labels = class_indices(outputs, labels)
     check_log_probabilities(outputs, labels)
     weights = weight_like(weight, outputs)
     check_weights(weight=weights)
@@ -50,17 +61,24 @@ def nll_loss(
         weight=weights,
         ignore_index=ignore_index,
         reduction=reduction,
+        sample_weights=sample_weights,
     )
     return loss, over(count, reduction)
 
 
 def _nll(
-    outputs: Tensor, labels: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+    outputs: Tensor,
+    labels: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    sample_weights: Any,
 ) -> tuple[Tensor, Tensor]:
     """Return the loss, and what it is a mean over."""
+    criterion = partial(F.nll_loss, outputs, labels, weight=weight, ignore_index=ignore_index)
+    if sample_weights is not None:
+        each = label_weights(labels, weight, ignore_index)
+        return weighted(criterion(reduction="none"), sample_weights, reduction, each)
     if outputs.ndim <= 2 and reduction == "mean":
         return mean_nll(outputs, labels, weight, ignore_index)
-    loss = F.nll_loss(
-        outputs, labels, weight=weight, ignore_index=ignore_index, reduction=reduction
-    )
-    return loss, label_count(labels, weight, ignore_index)
+    return criterion(reduction=reduction), label_count(labels, weight, ignore_index)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
 from perceptrain_core.losses.support.domains import check_counts
-from perceptrain_core.losses.support.options import check_reduction, over
+from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.sample_weights import reduced
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -24,7 +27,8 @@ def poisson_nll_loss(
     """Negative log likelihood of a Poisson distribution, as ``torch.nn.PoissonNLLLoss``.
 
     Args:
-        batch: ``(inputs, labels)``; the labels are counts, as floats.
+        batch: ``(inputs, labels)``; the labels are counts, as floats. A third tensor holds a weight
+            for each row, shape ``(N,)``.
         model: Returns the rate or its logarithm, of the shape and dtype of the labels.
         log_input: Whether the model returns the logarithm. The loss is then ``exp(f) - y f``,
             otherwise ``f - y log(f + eps)``.
@@ -41,9 +45,9 @@ def poisson_nll_loss(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
-    outputs, labels = same_shape(*labelled(batch, model))
+    outputs, labels, weights = labelled(batch, model)
+    outputs, labels = same_shape(outputs, labels)
     check_counts(outputs, labels)
-    loss = F.poisson_nll_loss(
-        outputs, labels, log_input=log_input, full=full, eps=eps, reduction=reduction
-    )
-    return loss, over(outputs.numel(), reduction)
+    likelihood = partial(F.poisson_nll_loss, outputs, labels, log_input=log_input)
+    criterion = partial(likelihood, full=full, eps=eps)
+    return reduced(criterion, weights, outputs.numel(), reduction)

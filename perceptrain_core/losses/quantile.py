@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from perceptrain_core.errors import ConfigError, ShapeError
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.options import check_reduction, over
+from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.sample_weights import reduced_values
 from perceptrain_core.losses.support.shapes import require_tensor, same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -27,7 +28,7 @@ def quantile_loss(
     For a quantile q, the loss of an element is ``max(q (y - f), (q - 1) (y - f))``.
 
     Args:
-        batch: ``(inputs, labels)``.
+        batch: ``(inputs, labels)``. A third tensor holds a weight for each row, shape ``(N,)``.
         model: For one quantile, returns outputs of the shape and dtype of the labels. For a
             sequence of Q quantiles, returns outputs of shape ``(..., Q)``, and the labels have
             shape ``(...)`` or ``(..., 1)``.
@@ -45,15 +46,14 @@ def quantile_loss(
     check_reduction(reduction)
     several = isinstance(quantiles, Sequence)
     levels = _checked(quantiles if isinstance(quantiles, Sequence) else (quantiles,))
-    outputs, labels = labelled(batch, model)
+    outputs, labels, weights = labelled(batch, model)
     if several:
         labels = _one_for_each(outputs, labels, len(levels))
     outputs, labels = same_shape(outputs, labels)
     errors = labels - outputs
     level = outputs.new_tensor(levels) if several else levels[0]
     costs = torch.maximum(level * errors, (level - 1) * errors)
-    loss = costs.mean() if reduction == "mean" else costs.sum()
-    return loss, over(costs.numel(), reduction)
+    return reduced_values(costs, weights, reduction)
 
 
 def _checked(given: Any) -> Sequence[float]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
 from perceptrain_core.losses.support.domains import check_signs
-from perceptrain_core.losses.support.options import check_reduction, over
+from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.sample_weights import reduced
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
 
@@ -18,7 +21,8 @@ def soft_margin_loss(
     """Logistic loss ``log(1 + exp(-y f(x)))``, as ``torch.nn.SoftMarginLoss``.
 
     Args:
-        batch: ``(inputs, labels)``; the labels are 1 and -1, as floats.
+        batch: ``(inputs, labels)``; the labels are 1 and -1, as floats. A third tensor holds a
+            weight for each row, shape ``(N,)``.
         model: Returns scores of the shape and dtype of the labels.
         reduction: "mean" or "sum" over all elements.
 
@@ -31,7 +35,8 @@ def soft_margin_loss(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
-    outputs, labels = same_shape(*labelled(batch, model))
+    outputs, labels, weights = labelled(batch, model)
+    outputs, labels = same_shape(outputs, labels)
     check_signs(outputs, labels)
-    loss = F.soft_margin_loss(outputs, labels, reduction=reduction)
-    return loss, over(outputs.numel(), reduction)
+    criterion = partial(F.soft_margin_loss, outputs, labels)
+    return reduced(criterion, weights, outputs.numel(), reduction)

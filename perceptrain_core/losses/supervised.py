@@ -58,7 +58,8 @@ class SupervisedLoss(nn.Module):
             LossContractError: The criterion did not return a scalar.
         """
         if self._pointwise:
-            outputs, labels = predict(batch, model)
+            pair = batch if isinstance(batch, Mapping) else split_batch(batch)  # no weights
+            outputs, labels, _ = predict(pair, model)
             if isinstance(outputs, Mapping):
                 return add_terms(self.criterion, outputs, labels, is_mean(self.criterion))
         else:

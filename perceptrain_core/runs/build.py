@@ -13,10 +13,12 @@ from torch import nn
 from perceptrain_core.callbacks.support.writer import tracker_names
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.data.files.folds import fold_rows
 from perceptrain_core.data.files.splits import Splits, as_splits, split_rows, standardize
 from perceptrain_core.data.files.table_file import read_table
-from perceptrain_core.errors import ConfigError, OptionError, PerceptrainError
+from perceptrain_core.errors import ConfigError, DataError, OptionError, PerceptrainError
 from perceptrain_core.losses import WeightedLoss
+from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.registry import registry
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.runs.run import Run
@@ -26,7 +28,7 @@ from perceptrain_core.training.provenance import Provenance
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.types import LossFunction
 
-_FILE_KEYS = {"file", "inputs", "labels", "classes"}
+_FILE_KEYS = {"file", "inputs", "labels", "classes", "weights"}
 
 
 def build_run(run_file: RunFile, path: Path) -> Run:
@@ -40,7 +42,7 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     Raises:
         ConfigError: A part cannot be built; the message names its table.
     """
-    config = train_config(run_file, path, **_default_settings(run_file, path))
+    config = complete_config(run_file, path)
     with in_table(path, "data"):
         _seed(config)  # a data function may draw random points
         splits = _load_data(run_file.data)
@@ -53,9 +55,7 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     loss_fn = _build_loss(run_file, path)
     with in_table(path, "optimizer"):
         table = run_file.optimizer
-        optimizer = registry().resolve(
-            "optimizer", table.name, (model.parameters(),), table.options
-        )
+        optimizer = build_optimizer({"name": table.name, **table.options}, model)
     with in_table(path, "metrics"):
         metrics = {
             label: registry().resolve("metric", table.name, (), table.options)
@@ -66,6 +66,15 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     trainer = Trainer(model, optimizer, config, loss_fn, *loaders, metrics=metrics)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
     return Run(run_file, trainer, splits)
+
+
+def complete_config(run_file: RunFile, path: Path) -> TrainConfig:
+    """Build the settings, with the defaults of run files.
+
+    Raises:
+        ConfigError: A field or value is wrong.
+    """
+    return train_config(run_file, path, **_default_settings(run_file, path))
 
 
 def train_config(run_file: RunFile, path: Path, **defaults: Any) -> TrainConfig:
@@ -118,11 +127,16 @@ def _seed(config: TrainConfig) -> None:
 
 def _load_data(table: DataTable) -> Splits:
     if table.file is not None:
-        rows = read_table(table.file, table.inputs or (), table.labels or (), table.classes)
+        columns = table.inputs or (), table.labels or (), table.classes, table.weights
+        rows = read_table(table.file, *columns)
         splits = Splits(rows)
     else:
         splits = as_splits(_resolve_data(table))
     splits = split_rows(splits, table.val_fraction, table.test_fraction, table.split_seed)
+    if table.folds is not None:
+        if table.fold is None:
+            raise DataError("A run trains one of the folds: set fold, or build a CrossValidation.")
+        splits = fold_rows(splits, table.folds, table.fold, table.split_seed)
     return standardize(splits) if table.standardize else splits
 
 

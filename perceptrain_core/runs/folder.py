@@ -20,7 +20,8 @@ from perceptrain_core.trackers.csv import FILE as METRICS
 from perceptrain_core.trackers.csv import read_table
 from perceptrain_core.training.provenance import Provenance, versions
 
-RUN_FILE, WEIGHTS, TEST = "run.toml", "model.pt", "test.json"
+RUN_FILE, WEIGHTS = "run.toml", "model.pt"
+VAL, TEST, FOLDS = "val.json", "test.json", "folds.json"
 _TOML_SCALARS = (str, int, float, bool)
 
 
@@ -92,6 +93,6 @@ def write_weights(folder: Path, model: nn.Module) -> None:
     torch.save(model.state_dict(), folder / WEIGHTS)
 
 
-def write_test_results(folder: Path, means: dict[str, float]) -> None:
-    """Write the mean metrics on the test data to ``test.json``."""
-    (folder / TEST).write_text(json.dumps(means, indent=2) + "\n", encoding="utf-8")
+def write_results(path: Path, results: Mapping[str, Any]) -> None:
+    """Write the metrics on validation or test data to a JSON file."""
+    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -12,9 +12,11 @@ from perceptrain_core.data.files.splits import Splits
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.runs.folder import (
     RUN_FILE,
+    TEST,
+    VAL,
     write_history,
+    write_results,
     write_run_file,
-    write_test_results,
     write_weights,
 )
 from perceptrain_core.runs.read import read_run_file
@@ -65,6 +67,12 @@ class Run:
         write_weights(folder, self.trainer.model)
         return folder
 
+    def validate(self) -> dict[str, float]:
+        """Return the averages over the validation data, and write them to ``val.json``."""
+        means = self.trainer.validate()
+        write_results(self.trainer.log_folder / VAL, means)
+        return means
+
     def test(self) -> dict[str, float]:
         """Return the averages and the metrics over the test data, and write ``test.json``.
 
@@ -74,7 +82,7 @@ class Run:
         rows = self.trainer.test()
         if not rows:
             raise DataError("The test data have no batch: they are empty or exhausted.")
-        write_test_results(self.trainer.log_folder, rows.means)
+        write_results(self.trainer.log_folder / TEST, rows.means)
         return rows.means
 
     def try_one_batch(self) -> dict[str, float]:

@@ -62,9 +62,12 @@ class DataTable(_Table):
         inputs: Names of the input columns in the file.
         labels: Names of the label columns.
         classes: Whether the label is a class; by default, a text label is.
+        weights: Name of a column with a weight for each row.
         val_fraction: Fraction of the rows held out for validation.
         test_fraction: Fraction of the rows held out for testing.
         split_seed: Seed of the random split.
+        folds: Number of folds of a cross-validation, which trains a run for each.
+        fold: The fold to validate on, counted from 1, to train only one run of them.
         standardize: Scale inputs to mean 0 and standard deviation 1 over the training rows.
     """
 
@@ -73,10 +76,26 @@ class DataTable(_Table):
     inputs: Names | None = None
     labels: Names | None = None
     classes: bool | None = None
+    weights: Name | None = None
     val_fraction: Fraction = 0.0
     test_fraction: Fraction = 0.0
     split_seed: int = 0
+    folds: Annotated[int, Field(ge=2)] | None = None
+    fold: Annotated[int, Field(ge=1)] | None = None
     standardize: bool = False
+
+    @model_validator(mode="after")
+    def _whole_folds(self) -> DataTable:
+        if self.fold is not None and self.fold > (self.folds or 0):
+            raise ValueError(f"fold = {self.fold} needs folds, the number of folds, at least that")
+        if self.folds is not None and self.val_fraction:
+            raise ValueError("each fold is validated once: set folds or val_fraction, not both")
+        return self
+
+    @property
+    def cross_validated(self) -> bool:
+        """Whether a run is trained for each fold."""
+        return self.folds is not None and self.fold is None
 
     @model_validator(mode="after")
     def _one_source(self) -> DataTable:
@@ -89,8 +108,8 @@ class DataTable(_Table):
             raise ValueError(
                 f"a file has no {', '.join(self.options)}; allowed are {', '.join(keys)}"
             )
-        if self.name is not None and (self.inputs or self.labels):
-            raise ValueError("inputs and labels name columns of a file, and no file is set")
+        if self.name is not None and (self.inputs or self.labels or self.weights):
+            raise ValueError("inputs, labels and weights name columns of a file; no file is set")
         return self
 
 

@@ -23,10 +23,11 @@ from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.optimizers import NevergradOptimizer
 from perceptrain_core.optimizers.ask_tell import is_search
+from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.optimizers.nevergrad.package import is_of_nevergrad
 from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.parameters import parameters_of
-from perceptrain_core.registry import get_callback, get_loss, get_optimizer
+from perceptrain_core.registry import get_callback, get_loss
 from perceptrain_core.types import LossFunction
 from perceptrain_core.user_warnings import warn_user
 
@@ -69,7 +70,7 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
     if optimizer is None:
         return None
     if _names_something(optimizer):
-        optimizer = get_optimizer(optimizer, model.parameters())
+        optimizer = build_optimizer(optimizer, model)
     if is_of_nevergrad(optimizer):
         optimizer = NevergradOptimizer(model.parameters(), optimizer)
     owned = _owned_by(optimizer)

@@ -10,7 +10,12 @@ from perceptrain_core.training.context import TrainingContext
 
 
 def make_epochs(
-    trainer: TrainingContext, data: Any, role: str, shuffle: bool = False, per_step: int = 1
+    trainer: TrainingContext,
+    data: Any,
+    role: str,
+    shuffle: bool = False,
+    per_step: int = 1,
+    drop_last: bool = False,
 ) -> Epochs:
     """Return the batches of each epoch.
 
@@ -19,13 +24,14 @@ def make_epochs(
         data: A loader or anything that one can be made of; ``None`` for one batch ``None``.
         role: ``"train"``, ``"val"`` or ``"test"``.
         shuffle: Whether a loader that has to be created shuffles.
+        drop_last: Whether such a loader leaves out a last batch that is not full.
         per_step: Batches per step.
 
     Raises:
         DataError: The data yield no batches.
     """
     if data is not None:
-        data = as_loader(data, trainer.config.batch_size, shuffle, role)
+        data = as_loader(data, trainer.config.batch_size, shuffle, role, drop_last)
         if role != "test":  # a test has one row per batch, so every process sees all batches
             data = trainer.engine.shard(data, even=role == "train")
     return Epochs(data, trainer.max_batches, per_step)
@@ -34,9 +40,8 @@ def make_epochs(
 def training_epochs(trainer: TrainingContext) -> Epochs:
     """Return the training data of a fit."""
     config = trainer.config
-    return make_epochs(
-        trainer, trainer.train_dataloader, "train", config.shuffle, config.accumulate
-    )
+    data, order = trainer.train_dataloader, (config.shuffle, config.accumulate, config.drop_last)
+    return make_epochs(trainer, data, "train", *order)
 
 
 def validation_epochs(trainer: TrainingContext) -> Epochs | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import signal
 import subprocess
 import sys
@@ -255,3 +256,24 @@ def test_a_resume_with_other_options_is_refused(train, here):
     assert done.returncode == 2
     assert "has other options in [optimizer]. A resumed run must use the same ones" in done.stderr
     assert (here / "runs/run/run.toml").read_text() == kept
+
+
+# Cross-validation
+
+
+def test_folds_are_trained_and_their_means_printed(here, train):
+    folds = "--set", "data.folds=3", "--set", "data.val_fraction=0", "--set", "train.max_iter=2"
+    dry = train(*folds, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert not (here / "runs").exists()
+    done = train(*folds)
+    assert done.returncode == 0, done.stderr
+    assert "Fold 3 of 3: train 24 rows, val 12 rows, test 4 rows" in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("val_loss")]
+    results = json.loads((here / "runs/run/folds.json").read_text())
+    mean, std = results["mean"]["val_loss"], results["std"]["val_loss"]
+    assert line.split() == ["val_loss", f"{mean:.6g}", f"{std:.3g}"]
+    assert done.stdout.endswith("The results of these runs are in runs/run\n")
+    assert (here / "runs/run/fold_2/curves.png").read_bytes().startswith(PNG)
+    again = train(*folds, "--resume", "--set", "train.verbose=false")
+    assert (again.stdout, again.returncode) == ("runs/run\n", 0), again.stderr

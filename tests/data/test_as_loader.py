@@ -93,3 +93,29 @@ def test_infinite_data_set_as_data() -> None:
     loader = as_loader(InfiniteTensorDataset(X), 4, True)
     assert [len(batch[0]) for batch in islice(loader, 5)] == [4] * 5
     assert is_infinite(loader)
+
+
+# Batches that are not full
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        torch.arange(10),
+        {"a": torch.arange(10), "b": -torch.arange(10)},
+        {"a": torch.arange(10), "b": torch.arange(11)},
+        TensorDataset(torch.arange(10)),
+    ],
+    ids=["tensor", "rows", "points", "data set"],
+)
+def test_a_last_batch_that_is_not_full(data: Any) -> None:
+    assert len(list(as_loader(data, 4, False))) == 3
+    assert len(list(as_loader(data, 4, False, drop_last=True))) == 2
+    assert len(list(as_loader(data, 5, False, drop_last=True))) == 2
+    with pytest.raises(DataError, match=r"has 1\d rows, fewer than batch_size=12, and drop_last"):
+        as_loader(data, 12, False, drop_last=True)
+
+
+def test_a_loader_keeps_its_last_batch() -> None:
+    loader = TensorLoader(torch.arange(10), batch_size=4)
+    assert as_loader(loader, 4, False, drop_last=True) is loader

@@ -175,9 +175,9 @@ def test_an_unknown_table_names_the_allowed_ones(read):
         ('file = "b.csv"\ninputs = []\nlabels = ["y"]', "data.inputs: .* at least 1 item"),
         (
             'file = "b.csv"\ninputs = ["x"]\nlabels = ["y"]\nclass = true',
-            "data: a file has no class; allowed are file, inputs, labels, classes, val_fraction",
+            "data: a file has no class; allowed are file, inputs, labels, classes, weights, val",
         ),
-        ('name = "a"\ninputs = ["x"]', "data: inputs and labels name columns of a file"),
+        ('name = "a"\ninputs = ["x"]', "data: inputs, labels and weights name columns of a file"),
     ],
 )
 def test_data_that_cannot_be(read, data, message):

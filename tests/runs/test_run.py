@@ -10,6 +10,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import mean_absolute_error
 from torch import nn
 
 from perceptrain import FFNN
@@ -387,3 +388,55 @@ def test_metrics_over_the_data(build, line):
 def test_metrics_that_cannot_be_built(build, line, table, message):
     with pytest.raises(ConfigError, match=message):
         build(LINE + table)
+
+
+# Groups of parameters
+
+
+def test_groups_of_parameters_and_muon(build, line):
+    text = f"""{LINE}
+    [[optimizer.groups]]
+    match = "*.bias"
+    lr = 0.0
+    [[optimizer.groups]]
+    ndim = 2
+    optimizer = "muon"
+    lr = 0.01
+    """
+    run = build(text, "optimizer.weight_decay=0.0")
+    biases = {n: p.clone() for n, p in run.trainer.model.named_parameters() if n.endswith("bias")}
+    weights = {n: p.clone() for n, p in run.trainer.model.named_parameters() if p.ndim == 2}
+    folder = run.train()
+    after = dict(run.trainer.model.named_parameters())
+    assert len(biases) == 2
+    assert all(torch.equal(after[name], bias) for name, bias in biases.items())
+    assert all(not torch.equal(after[name], weight) for name, weight in weights.items())
+    written = tomllib.loads((folder / "run.toml").read_text())
+    assert written["optimizer"]["groups"][1] == {"ndim": 2, "optimizer": "muon", "lr": 0.01}
+    assert read_run_file(folder / "run.toml").optimizer == run.run_file.optimizer
+
+
+def test_a_group_that_fits_nothing(build, line):
+    with pytest.raises(ConfigError, match=r"\[optimizer\]: groups\[0\].*'\*\.bais'.*\.bias"):
+        build(LINE, 'optimizer.groups=[{match = "*.bais", lr = 0.1}]')
+
+
+# Sample weights
+
+
+def test_a_column_of_weights(build, line, here):
+    weights = np.arange(10) / 4
+    table = np.column_stack([line, weights])
+    np.savetxt(here / "weights.csv", table, delimiter=",", header="a,b,y,w", comments="")
+    file = 'data.file="weights.csv"', "data.weights=w"
+    run = build(LINE, *file, "data.val_fraction=0.5", "data.standardize=true", "loss=l1")
+    row = run.trainer.validate()
+    inputs, labels, given = run.splits.val
+    assert sorted(given.tolist() + run.splits.train[2].tolist()) == weights.tolist()
+    with torch.no_grad():
+        outputs = run.trainer.model(inputs)
+    truth = mean_absolute_error(labels, outputs, sample_weight=given)
+    assert row["val_loss"] == pytest.approx(truth, rel=1e-5)
+    assert tomllib.loads((run.train() / "run.toml").read_text())["data"]["weights"] == "w"
+    with pytest.raises(ConfigError, match="inputs, labels and weights name columns of a file"):
+        build(LINE, 'data={name = "wine", weights = "w"}')

@@ -72,15 +72,13 @@ def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: 
     """
     if not val_fraction and not test_fraction:
         return splits
-    tensors = _tensors(splits.train)
+    tensors = rows_of_tensors(splits.train)
     if tensors is None or splits.val is not None or splits.test is not None:
         raise DataError(
             "val_fraction and test_fraction split tensors of rows; these data come as loaders or "
             "points, or are split already. Leave the fractions out."
         )
     rows = len(tensors[0])
-    if any(len(tensor) != rows for tensor in tensors):
-        raise DataError(f"The tensors differ in length: {', '.join(str(len(t)) for t in tensors)}.")
     val, test = round(rows * val_fraction), round(rows * test_fraction)
     if val + test >= rows or (val_fraction and not val) or (test_fraction and not test):
         raise DataError(
@@ -100,7 +98,7 @@ def standardize(splits: Splits) -> Splits:
         DataError: The data are not tensors of rows, or the inputs are not floats.
     """
     parts = {role: getattr(splits, role) for role in ("train", "val", "test")}
-    rows = {role: _tensors(part) or () for role, part in parts.items() if part is not None}
+    rows = {role: rows_of_tensors(part) or () for role, part in parts.items() if part is not None}
     if not all(tensors and tensors[0].is_floating_point() for tensors in rows.values()):
         raise DataError(
             "standardize needs tensors of rows, with floats as inputs; these data come as loaders, "
@@ -116,10 +114,18 @@ def standardize(splits: Splits) -> Splits:
     return Splits(**{role: scaled(*tensors) for role, tensors in rows.items()})
 
 
-def _tensors(data: Any) -> tuple[Tensor, ...] | None:
-    """Return the data as a tuple of tensors, or ``None`` if they are something else."""
+def rows_of_tensors(data: Any) -> tuple[Tensor, ...] | None:
+    """Return the data as a tuple of tensors, or ``None`` if they are something else.
+
+    Raises:
+        DataError: The tensors differ in length.
+    """
     tensors = (data,) if isinstance(data, Tensor) else data
-    return tensors if _are_tensors(tensors) else None
+    if not _are_tensors(tensors):
+        return None
+    if len({len(tensor) for tensor in tensors}) > 1:
+        raise DataError(f"The tensors differ in length: {', '.join(str(len(t)) for t in tensors)}.")
+    return tensors
 
 
 def _are_tensors(data: Any) -> bool:

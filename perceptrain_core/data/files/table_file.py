@@ -20,9 +20,13 @@ Columns = dict[str, Column]
 
 
 def read_table(
-    path: Path, inputs: Sequence[str], labels: Sequence[str], classes: bool | None = None
-) -> tuple[Tensor, Tensor]:
-    """Read inputs and labels from a file.
+    path: Path,
+    inputs: Sequence[str],
+    labels: Sequence[str],
+    classes: bool | None = None,
+    weights: str | None = None,
+) -> tuple[Tensor, ...]:
+    """Read inputs, labels and sample weights from a file.
 
     Args:
         path: ``.csv`` (with a header line), ``.parquet`` or ``.npz`` (arrays of one length).
@@ -31,25 +35,49 @@ def read_table(
         labels: The label columns.
         classes: Whether the labels are classes: a single column, whose values are numbered in
             sorted order. By default, true for a single column of text without numbers.
+        weights: The column of sample weights, if there is one.
 
     Returns:
         Inputs of shape ``(N, inputs)``, float32; labels of shape ``(N, labels)``, float32, or
-        ``(N,)``, int64, for classes.
+        ``(N,)``, int64, for classes; weights of shape ``(N,)``, float32, if there are any.
 
     Raises:
         DataError: The file or a column does not exist, the file cannot be read, or a value is
-            missing or not a finite number.
+            missing, not a finite number, or a negative weight.
         MissingDependencyError: The file is a Parquet file, and pyarrow is not installed.
     """
-    columns = _read(path, list(dict.fromkeys([*inputs, *labels])))
-    x = _stack(path, columns, inputs)
+    names = [*inputs, *labels, *([weights] if weights is not None else [])]
+    columns = _read(path, list(dict.fromkeys(names)))
+    x = torch.from_numpy(_stack(path, columns, inputs))
+    y = torch.from_numpy(_labels(path, labels, columns, classes))
+    return (x, y) if weights is None else (x, y, _weights(path, weights, columns))
+
+
+def _labels(
+    path: Path, labels: Sequence[str], columns: Columns, classes: bool | None
+) -> NDArray[Any]:
     if classes is None:
         classes = len(labels) == 1 and _is_text(columns[labels[0]])
     if not classes:
-        return torch.from_numpy(x), torch.from_numpy(_stack(path, columns, labels))
+        return _stack(path, columns, labels)
     if len(labels) != 1:
         raise DataError(f"{path}: classes need a single label column, not {', '.join(labels)}.")
-    return torch.from_numpy(x), torch.from_numpy(_class_numbers(path, labels[0], columns))
+    return _class_numbers(path, labels[0], columns)
+
+
+def _weights(path: Path, name: str, columns: Columns) -> Tensor:
+    numbers = _stack(path, columns, [name])
+    if numbers.shape[1] != 1:
+        raise DataError(
+            f"{path}, column {name!r} has {numbers.shape[1]} values per row; weights need one."
+        )
+    if (numbers < 0).any():
+        row = int((numbers[:, 0] < 0).argmax())
+        raise DataError(
+            f"{path}, column {name!r}: the weight in row {row + 1} is {numbers[row, 0]:g}; "
+            "expected at least 0."
+        )
+    return torch.from_numpy(numbers[:, 0])
 
 
 def _read(path: Path, names: Sequence[str]) -> Columns:

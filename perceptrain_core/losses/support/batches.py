@@ -35,24 +35,43 @@ def split_batch(batch: TBatch) -> tuple[Any, Any]:
     raise DataError(_misfit(batch))
 
 
-def predict(batch: TBatch, model: nn.Module) -> tuple[Any, Any]:
+def split_weighted(batch: TBatch) -> tuple[Any, Any, Any]:
+    """Split a labelled batch that may have sample weights.
+
+    Args:
+        batch: ``(inputs, labels)`` or ``(inputs, labels, weights)``, a tuple or list.
+
+    Returns:
+        The inputs, the labels, and the weights or None.
+
+    Raises:
+        DataError: The batch has another form.
+    """
+    if isinstance(batch, (tuple, list)) and len(batch) == 3:
+        return batch[0], batch[1], batch[2]
+    return (*split_batch(batch), None)
+
+
+def predict(batch: TBatch, model: nn.Module) -> tuple[Any, Any, Any]:
     """Run the model on a batch with or without labels.
 
     Args:
-        batch: ``(inputs, labels)``, or a dict of points, all of which are passed to the model.
+        batch: ``(inputs, labels)``, ``(inputs, labels, weights)``, or a dict of points, all of
+            which are passed to the model.
         model: The model.
 
     Returns:
-        The output of the model, and the labels, or None if the batch has none.
+        The output of the model, the labels and the sample weights, each None if the batch has
+        none.
 
     Raises:
         DataError: The batch is neither of these.
     """
     if isinstance(batch, (tuple, list)) or not isinstance(batch, Mapping):
-        inputs, labels = split_batch(batch)
-        return model(inputs), labels
+        inputs, labels, weights = split_weighted(batch)
+        return model(inputs), labels, weights
     try:
-        return model(batch), None
+        return model(batch), None, None
     except TypeError as error:
         error.add_note(
             f"The batch is {describe(batch)}, and a dict batch is for a PINN or another model "
@@ -62,23 +81,23 @@ def predict(batch: TBatch, model: nn.Module) -> tuple[Any, Any]:
         raise
 
 
-def labelled(batch: TBatch, model: nn.Module) -> tuple[Tensor, Any]:
+def labelled(batch: TBatch, model: nn.Module) -> tuple[Tensor, Any, Any]:
     """Run the model on a labelled batch, for the losses that compare one tensor with labels.
 
     Args:
-        batch: ``(inputs, labels)``.
+        batch: ``(inputs, labels)`` or ``(inputs, labels, weights)``.
         model: A model that returns one tensor.
 
     Returns:
-        The outputs of the model, and the labels.
+        The outputs of the model, the labels, and the sample weights or None.
 
     Raises:
-        DataError: The batch is not such a pair, or the model did not return one tensor.
+        DataError: The batch has another form, or the model did not return one tensor.
     """
-    inputs, labels = split_batch(batch)
+    inputs, labels, weights = split_weighted(batch)
     outputs = model(inputs)
     if isinstance(outputs, Tensor):
-        return outputs, labels
+        return outputs, labels, weights
     raise DataError(_not_one_tensor(outputs))
 
 
@@ -90,7 +109,10 @@ def _misfit(batch: object) -> str:
             f"{RESIDUAL_LOSSES} work on its residuals. {_by_name(batch)}"
         )
     if isinstance(batch, (tuple, list)) and len(batch) > 2:
-        return expected + "Group them: ((input_1, input_2), labels), or write your own loss."
+        return expected + (
+            "Group them: ((input_1, input_2), labels), or write your own loss. Sample weights, "
+            "(inputs, labels, weights), are for the built-in losses, such as mse."
+        )
     if isinstance(batch, (tuple, list)) and len(batch) == 1:
         return expected + (
             "Pass both to the loader, to_dataloader(inputs, labels, batch_size=...). For a PINN, "

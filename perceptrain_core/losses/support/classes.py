@@ -105,10 +105,15 @@ def mean_nll(
 
 def label_count(labels: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
     """Return the number of labels that count, or the sum of their weights."""
+    return label_weights(labels, weight, ignore_index).sum()
+
+
+def label_weights(labels: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+    """Return what each label counts for: the weight of its class, or whether it is not ignored."""
     counted = labels != ignore_index
     if weight is None:
-        return counted.sum()
-    return weight[labels.where(counted, 0)].where(counted, 0.0).sum()
+        return counted
+    return weight[labels.where(counted, 0)].where(counted, 0.0)
 
 
 def _not_indices(outputs: Tensor, labels: Tensor, expected: torch.Size) -> str:

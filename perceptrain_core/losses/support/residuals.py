@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.losses.support.batches import predict
 from perceptrain_core.losses.support.options import check_reduction
+from perceptrain_core.losses.support.sample_weights import reduced_values
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import Counted, Metrics, TBatch
@@ -32,7 +33,8 @@ def pointwise(
 
     Args:
         criterion: ``criterion(outputs, labels, reduction=..., **options)``, such as ``F.mse_loss``.
-        batch: ``(inputs, labels)``, or a dict of points for a PINN.
+        batch: ``(inputs, labels)``, ``(inputs, labels, weights)`` with a weight for each row, or a
+            dict of points for a PINN.
         model: If it returns a tensor, it is compared with the labels, which must have its shape. If
             it returns a mapping, each value is compared with the labels of the same name, or
             with zero if the batch has no labels.
@@ -49,11 +51,20 @@ def pointwise(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
-    outputs, labels = predict(batch, model)
+    outputs, labels, weights = predict(batch, model)
     mean = reduction == "mean"
     if isinstance(outputs, Tensor):
-        loss = criterion(*same_shape(outputs, labels), reduction=reduction, **options)
+        outputs, labels = same_shape(outputs, labels)
+        if weights is not None:
+            values = criterion(outputs, labels, reduction="none", **options)
+            return reduced_values(values, weights, reduction)
+        loss = criterion(outputs, labels, reduction=reduction, **options)
         return loss, Counted({}, outputs.numel() if mean else None)
+    if weights is not None:
+        raise DataError(
+            f"The model returned {describe(outputs)}; sample weights are for a model that returns "
+            "one tensor. Leave them out of the batch, or write your own loss."
+        )
     criterion = partial(criterion, reduction=reduction, **options)
     return add_terms(criterion, outputs, labels, mean)
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from perceptrain_core.errors import DataError
-from perceptrain_core.losses.support.batches import LABEL_NAMES, split_batch
+from perceptrain_core.losses.support.batches import LABEL_NAMES, split_weighted
 from perceptrain_core.types import LossFunction, StepResult
 
 
@@ -49,7 +49,7 @@ def _split(batch: Any) -> tuple[list[Any], Any]:
         if len(labels) == 1:
             return [batch, *batch.values()], batch[labels[0]]
     try:
-        inputs, targets = split_batch(batch)
+        inputs, targets, _ = split_weighted(batch)  # each row counts the same, as in torchmetrics
     except DataError as error:
         raise DataError(
             f"Metrics compare the model's output with labels. {error} A dict needs one key of "

@@ -20,6 +20,7 @@ _SETTINGS = (
     "accumulate",
     "batch_size",
     "deterministic",
+    "drop_last",
     "dtype",
     "ema",
     "grad_clip",

@@ -216,3 +216,20 @@ def test_nothing_is_unpickled(npz):
     assert read_table(path, ["x"], ["y"])[0].tolist() == [[1], [2]]
     with pytest.raises(DataError, match=r"Object arrays cannot be loaded"):
         read_table(path, ["notes"], ["y"])
+
+
+# Sample weights
+
+
+def test_a_column_of_weights(csv, npz):
+    path = csv("a,b,w\n1,2,0.5\n3,4,0\n")
+    _, _, weights = read_table(path, ["a"], ["b"], weights="w")
+    assert weights.dtype == torch.float32
+    assert weights.tolist() == [0.5, 0]
+    assert len(read_table(path, ["a"], ["b"])) == 2
+    with pytest.raises(DataError, match="no column 'v'; "):
+        read_table(path, ["a"], ["b"], weights="v")
+    with pytest.raises(DataError, match="column 'w': the weight in row 2 is -1; expected at least"):
+        read_table(csv("a,b,w\n1,2,0.5\n3,4,-1\n"), ["a"], ["b"], weights="w")
+    with pytest.raises(DataError, match="column 'w' has 2 values per row; weights need one"):
+        read_table(npz(a=[1, 2], b=[1, 2], w=[[1, 2], [3, 4]]), ["a"], ["b"], weights="w")

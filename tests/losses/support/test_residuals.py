@@ -82,11 +82,12 @@ def test_several_outputs_meet_labels_by_name():
             r"^Output 'pde': .*\(2, 1\) and the labels have shape \(2,\)",
         ),
         ({"pde": torch.ones(0, 1)}, DataError, "^Output 'pde': .*empty batches"),
+        ((RESIDUALS, RESIDUALS, torch.ones(2)), DataError, "for a model that returns one tensor"),
         ({"pde": 1.0}, DataError, "'pde' of the model is 1.0; expected a tensor"),
         ({}, DataError, "an empty dict"),
         ((None, None), DataError, "The model returned None; expected a tensor"),
         ((RESIDUALS["bc"],), DataError, r"tuple of 1 element; .*to_dataloader\(inputs, labels"),
-        ((1, 2, 3), DataError, r"tuple of 3 elements; .*\(\(input_1, input_2\), labels\)"),
+        ((1, 2, 3, 4), DataError, r"tuple of 4 elements; .*\(\(input_1, input_2\), labels\)"),
     ],
 )
 def test_what_does_not_fit(batch, error, message):

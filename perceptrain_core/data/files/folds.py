@@ -1,0 +1,67 @@
+"""Folds for cross-validation: each row is validated once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from perceptrain_core.data.files.splits import Splits, rows_of_tensors
+from perceptrain_core.errors import DataError
+from perceptrain_core.user_warnings import warn_user
+
+
+def fold_rows(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
+    """Set the rows of one fold aside for validation.
+
+    The rows are divided at random into folds of equal size, up to one row. If the labels are
+    classes, integers of shape ``(N,)``, each class is divided like this (stratified folds).
+
+    Args:
+        splits: Tensors as training data and no validation data. Test data are kept as they are.
+        folds: The number of folds, at least 2.
+        fold: The fold to validate on, counted from 1; all others are for training.
+        seed: The same seed divides the rows in the same way.
+
+    Raises:
+        DataError: The training data are not tensors, have validation data already, or have fewer
+            rows than folds; or there is no such fold.
+
+    Warns:
+        UserWarning: A class has fewer rows than there are folds.
+    """
+    tensors = rows_of_tensors(splits.train)
+    if tensors is None or splits.val is not None:
+        raise DataError(
+            "Folds are made of tensors of rows; these data come as loaders or points, or have "
+            "validation data already. Leave folds out."
+        )
+    rows = len(tensors[0])
+    if not 2 <= folds <= rows or not 1 <= fold <= folds:
+        raise DataError(
+            f"{rows} rows cannot have fold {fold} of {folds}: expected 2 to {rows} folds, and a "
+            "fold from 1 to that number."
+        )
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
+    if len(tensors) > 1 and _are_classes(tensors[1]):
+        labels = tensors[1].cpu()[order]
+        _warn_of_rare_classes(labels, folds)
+        order = order[labels.argsort(stable=True)]
+    # Dealt like cards, so that folds share each class evenly, and all rows too.
+    validated = torch.zeros(rows, dtype=torch.bool)
+    validated[order[fold - 1 :: folds]] = True
+    train, val = (tuple(t[part.to(t.device)] for t in tensors) for part in (~validated, validated))
+    return Splits(train, val, splits.test)
+
+
+def _are_classes(labels: Tensor) -> bool:
+    return labels.ndim == 1 and not labels.is_floating_point() and not labels.is_complex()
+
+
+def _warn_of_rare_classes(labels: Tensor, folds: int) -> None:
+    classes, counts = torch.unique(labels, return_counts=True)
+    if counts.min() < folds:
+        rare = classes[counts.argmin()].item()
+        warn_user(
+            f"Class {rare} has {counts.min().item()} rows, fewer than the {folds} folds, so some "
+            "folds validate without it. Use fewer folds."
+        )

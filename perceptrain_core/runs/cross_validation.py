@@ -1,0 +1,154 @@
+"""A cross-validation from a run file: a run for each fold, and a table of their figures."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import tomli_w
+
+from perceptrain_core.checkpoints.folder import base_folder, list_checkpoints, newest_run_folder
+from perceptrain_core.errors import CheckpointError, ConfigError
+from perceptrain_core.runs.build import build_run, complete_config
+from perceptrain_core.runs.folder import (
+    FOLDS,
+    RUN_FILE,
+    VAL,
+    complete_tables,
+    write_results,
+    write_run_file,
+)
+from perceptrain_core.runs.read import read_run_file
+from perceptrain_core.runs.run import Run
+from perceptrain_core.runs.tables import RunFile
+from perceptrain_core.training.cross_validation import FoldScores
+from perceptrain_core.training.run_folder import new_run_folder
+
+#: Called with the number of a fold and its run.
+Started: TypeAlias = Callable[[int, Run], None]
+
+
+class CrossValidation:
+    """The runs of a run file with ``folds`` in ``[data]``, one for each fold.
+
+    Args:
+        run_file: The tables.
+        path: The file that they come from.
+
+    Attributes:
+        scores: The figures of the folds so far.
+        folders: The folders of the runs that were trained.
+        stop_signal: The signal that ended the training, ``"SIGINT"`` or ``"SIGTERM"``; or ``None``.
+
+    Raises:
+        ConfigError: The settings are wrong.
+    """
+
+    def __init__(self, run_file: RunFile, path: Path) -> None:
+        self.run_file, self.path = run_file, path
+        self.config = complete_config(run_file, path)
+        self.scores = FoldScores([])
+        self.folders: list[Path] = []
+        self.stop_signal: str | None = None
+
+    def build(self, fold: int, folder: Path | None = None) -> Run:
+        """Build the run of a fold, counted from 1.
+
+        Args:
+            fold: The fold.
+            folder: The folder of the cross-validation; the one that the settings name by default.
+
+        Raises:
+            ConfigError: A part cannot be built.
+        """
+        base = base_folder(self.config)
+        place = self.config.log_folder / (folder or base).relative_to(base) / f"fold_{fold}"
+        own = {"log_folder": str(place), "create_subfolder_per_run": False, "resume": False}
+        data = self.run_file.data.model_copy(update={"fold": fold})
+        train = {**self.run_file.train, **own}
+        return build_run(self.run_file.model_copy(update={"data": data, "train": train}), self.path)
+
+    def train(self, resume: bool = False, started: Started | None = None) -> Path:
+        """Train the runs, and write their figures to ``folds.json``.
+
+        The run of each fold has the subfolder ``fold_1`` and so on, with its figures in
+        ``val.json``, and in ``test.json`` if there are test data.
+
+        Args:
+            resume: Continue the newest cross-validation: folds that are complete are kept, the run
+                that was interrupted is resumed, and the missing ones are trained.
+            started: Called with each fold and its run before it trains.
+
+        Returns:
+            The folder.
+
+        Raises:
+            CheckpointError: There is nothing to resume.
+            ConfigError: The one to resume has other data, or there are several processes.
+        """
+        resume = resume or bool(self.config.resume)
+        folder = self._folder_to_resume() if resume else new_run_folder(self.config)
+        for fold in range(1, (self.run_file.data.folds or 0) + 1):
+            run = self.build(fold, folder)
+            if run.trainer.engine.world_size > 1:
+                raise ConfigError(
+                    "folds cannot be trained under torchrun: use nprocs in [train], or train one "
+                    "fold with --set data.fold=1."
+                )
+            if fold == 1:
+                write_run_file(folder, self.run_file, self.config, run.trainer.provenance)
+            row = _finished(run) if resume else None
+            if row is None:
+                if started is not None:
+                    started(fold, run)
+                row = self._train(run, resume)
+            if row is None:
+                return folder
+            self.scores.rows.append(row)
+        figures = {"mean": self.scores.mean, "std": self.scores.std, "folds": self.scores.rows}
+        write_results(folder / FOLDS, figures)
+        return folder
+
+    def _train(self, run: Run, resume: bool) -> dict[str, float] | None:
+        """Train a fold, and return its figures; ``None`` if a signal ended it."""
+        saved = list_checkpoints(newest_run_folder(run.trainer.config))
+        self.folders.append(run.train(resume and bool(saved)))
+        self.stop_signal = run.trainer.stop_signal
+        if self.stop_signal is not None:
+            return None
+        if run.splits.test is not None:
+            run.test()
+        return run.validate()
+
+    def _folder_to_resume(self) -> Path:
+        base = base_folder(self.config)
+        found = [path for path in (base, *base.glob("*/")) if (path / "fold_1").is_dir()]
+        if not found:
+            raise CheckpointError(
+                f"There is no cross-validation to resume in {base}: start one without resume."
+            )
+        folder = max(found, key=lambda path: (path / RUN_FILE).stat().st_mtime)
+        if read_run_file(folder / RUN_FILE).data != self.run_file.data:
+            raise ConfigError(
+                f"The cross-validation in {folder} has other options in [data], so its folds may "
+                "differ: restore them, or start a new one without resume."
+            )
+        return folder
+
+
+def _finished(run: Run) -> dict[str, float] | None:
+    """Return the figures of a fold that an earlier training with the same tables completed."""
+    folder = base_folder(run.trainer.config)
+    tables = complete_tables(run.run_file, run.trainer.config, {})
+    wanted = tomllib.loads(tomli_w.dumps(tables))
+    for place in (folder, *folder.glob("*/")):
+        if (place / VAL).is_file():
+            then = tomllib.loads((place / RUN_FILE).read_text(encoding="utf-8"))
+            then.pop("provenance", None)
+            if then == wanted:
+                row: dict[str, float] = json.loads((place / VAL).read_text(encoding="utf-8"))
+                return row
+    return None
