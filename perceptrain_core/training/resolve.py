@@ -64,7 +64,8 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
     """Return the optimizer, to which the parameters of the loss are added.
 
     Raises:
-        TrainingError: It is not an optimizer, or it has no parameter of this model.
+        TrainingError: It is not an optimizer, an option is NaN, or it has no parameter of this
+            model.
     """
     if optimizer is None:
         return None
@@ -72,6 +73,7 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
         optimizer = get_optimizer(optimizer, model.parameters())
     if is_of_nevergrad(optimizer):
         optimizer = NevergradOptimizer(model.parameters(), optimizer)
+    _check_options(optimizer)
     owned = _owned_by(optimizer)
     own = list(model.parameters())
     if own and owned.isdisjoint(own):
@@ -81,6 +83,16 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
         )
     _add_loss_parameters(optimizer, loss_fn, owned)
     return optimizer
+
+
+def _check_options(optimizer: Any) -> None:
+    """Refuse options that are NaN, which torch accepts for some: every parameter would be NaN."""
+    for group in getattr(optimizer, "param_groups", ()):
+        for name, value in group.items():
+            if isinstance(value, float) and value != value:
+                raise TrainingError(
+                    f"The optimizer {type(optimizer).__name__} has {name}=nan; expected a number."
+                )
 
 
 def warn_of_left_out(model: nn.Module, optimizer: Any) -> None:

@@ -148,6 +148,21 @@ def test_unknown_setting_says_what_was_meant() -> None:
         TrainConfig(zzz=3)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("epochs", "did you mean 'max_iter'"),
+        ("device", "did you mean 'compute_setup'"),
+        ("val_interval", "did you mean 'val_every'"),
+        ("lr", "it is an option of the optimizer"),
+        ("patience", "use the callback early_stopping"),
+    ],
+)
+def test_names_of_other_libraries(name: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: unknown setting; {hint}"):
+        TrainConfig(**{name: 3})
+
+
 def test_all_faults_at_once() -> None:
     faults = {"max_iter": -1, "batch_size": 0, "dtype": "x", "epochs": 3, "compute_setup": "tpu"}
     with pytest.raises(ConfigError) as caught:

@@ -113,6 +113,22 @@ def test_no_optimizer(make_trainer: MakeTrainer, optimizer: Any, message: str) -
         make_trainer(optimizer=optimizer)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "adam", "lr": "fast"}, "with lr='fast': TypeError.* Is lr meant as a number"),
+        ({"name": "adam", "lr": float("nan")}, "with lr=nan: ValueError: Invalid learning rate"),
+        ({"name": "sgd", "momentum": -1}, "'sgd' cannot be created with momentum=-1: ValueError"),
+        ({"name": "sgd", "momentum": float("nan")}, "The optimizer SGD has momentum=nan"),
+    ],
+)
+def test_options_that_an_optimizer_refuses(
+    make_trainer: MakeTrainer, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((OptionError, TrainingError), match=message):
+        make_trainer(optimizer=options)
+
+
 def test_optimizer_of_another_model(make_trainer: MakeTrainer, make_net: Net) -> None:
     optimizer = Adam(make_net().parameters())
     with pytest.raises(TrainingError, match=r"none of the parameters of FFNN.*another model"):

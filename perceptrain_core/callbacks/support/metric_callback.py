@@ -79,6 +79,18 @@ class MetricCallback(OncePerEpoch):
         owner = type(self).__name__
         raise CallbackError(no_such_metric(owner, self.monitor, metrics, validates))
 
+    def require_metric(self, row: Mapping[str, float], validates: bool) -> None:
+        """Check that a run has the metric, by a row of its history with every metric.
+
+        Raises:
+            CallbackError: It does not.
+        """
+        if "batch" in self.on:
+            row = {name: value for name, value in row.items() if name.startswith("train_")}
+        if self.monitor not in row:
+            owner = type(self).__name__
+            raise CallbackError(no_such_metric(owner, self.monitor, row, validates))
+
     def is_improved_by(self, value: float) -> bool:
         """Record a value, and return whether it is the best so far. NaN never is."""
         best = self.best_value
