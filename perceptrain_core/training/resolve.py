@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import LBFGS, Optimizer
 
 from perceptrain_core.callbacks import (
@@ -21,7 +22,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError, DataError, LossContractError, TrainingError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.supervised import as_loss
-from perceptrain_core.optimizers import NevergradOptimizer
+from perceptrain_core.optimizers import AdamLBFGS, NevergradOptimizer
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.optimizers.nevergrad.package import is_of_nevergrad
 from perceptrain_core.option_checks import number_faults, refuse
@@ -35,9 +36,15 @@ def resolve_model(model: Any) -> nn.Module:
     """Check that the model is a module.
 
     Raises:
-        TrainingError: It is a class, or something else.
+        TrainingError: It is a class, or something else, or its parameters have no values.
     """
     if isinstance(model, nn.Module):
+        if any(parameter.is_meta for parameter in model.parameters()):
+            raise TrainingError(
+                f"{type(model).__name__} has parameters on the device 'meta', which have no "
+                "values: call model.to_empty(device='cpu'), set them, and create the optimizer "
+                "and the trainer afterwards."
+            )
         return model
     raise TrainingError(f"model must be a torch.nn.Module object, got {describe_argument(model)}.")
 
@@ -93,6 +100,30 @@ def _check_options(optimizer: Any) -> None:
                 raise TrainingError(
                     f"The optimizer {type(optimizer).__name__} has {name}=nan; expected a number."
                 )
+
+
+def check_initialized(
+    model: nn.Module, optimizer: Any, config: TrainConfig, processes: int
+) -> None:
+    """Refuse lazy modules in runs that need the shapes of all parameters before the first batch.
+
+    Raises:
+        TrainingError: A parameter has no shape yet.
+    """
+    needs = {
+        "ema": config.ema is not None,
+        "training in several processes": max(config.nprocs, processes) > 1,
+        "L-BFGS": isinstance(optimizer, LBFGS | AdamLBFGS),
+        "a search": is_search(optimizer),
+    }
+    lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
+    if lazy and any(needs.values()):
+        what = next(name for name, needed in needs.items() if needed)
+        raise TrainingError(
+            f"The parameter {lazy[0]!r} of {type(model).__name__} has no shape before the first "
+            f"batch, and {what} needs it earlier: call model(inputs) once before creating the "
+            "optimizer and the trainer, or replace the lazy module."
+        )
 
 
 def warn_of_left_out(model: nn.Module, optimizer: Any) -> None:

@@ -131,6 +131,7 @@ def test_only_whole_numbers_are_whole_numbers(name: str, value: Any) -> None:
             "lr_scheduler: .*'linear'",
         ),
         ({"lr_scheduler": {"name": "chained", "schedulers": 3}}, "lr_scheduler: .*must be a list"),
+        ({"dtype": "float8_e5m2"}, "dtype: torch stores torch.float8_e5m2, but .*'float32'"),
     ],
 )
 def test_fault(settings: dict[str, Any], message: str) -> None:

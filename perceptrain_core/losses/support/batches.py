@@ -93,7 +93,7 @@ def _misfit(batch: object) -> str:
         return expected + "Group them: ((input_1, input_2), labels), or write your own loss."
     if isinstance(batch, (tuple, list)) and len(batch) == 1:
         return expected + (
-            "Pass both to the loader, to_dataloader(inputs, labels, batch_size=...). For a PINN, "
+            "Pass both, fit((inputs, labels)) or to_dataloader(inputs, labels). For a PINN, "
             "pass a dict of points: DictDataLoader({name: loader})."
         )
     return expected + "Pass both to the loader: to_dataloader(inputs, labels, batch_size=...)."
