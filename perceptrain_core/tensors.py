@@ -39,10 +39,10 @@ def numpy_to_tensor(
         DataError: ``x`` contains anything but numbers, masked values, or rows that differ in
             length.
     """
-    if isinstance(x, np.ma.MaskedArray) and np.ma.getmaskarray(x).any():
+    if masked := int(np.ma.getmaskarray(x).sum()) if isinstance(x, np.ma.MaskedArray) else 0:
         raise DataError(
-            f"The array of shape {x.shape} has {np.ma.count_masked(x)} masked values, and tensors "
-            "have no mask. Fill them, x.filled(0.0), or drop their rows from all arrays: "
+            f"The array of shape {x.shape} has {masked} masked values, and tensors have no mask. "
+            "Fill them, x.filled(0.0), or drop their rows from all arrays: "
             "keep = ~np.ma.getmaskarray(x).any(axis=1), then x[keep].data and y[keep]."
         )
     try:

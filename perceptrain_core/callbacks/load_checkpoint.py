@@ -18,6 +18,8 @@ from perceptrain_core.user_warnings import warn_user
 class LoadCheckpoint(Callback):
     """Load the model and the optimizer from a checkpoint when training starts.
 
+    The weights are the averaged ones, if the checkpoint has them, as for `load_checkpoint`.
+
     The run is still a new run: it trains ``config.max_iter`` epochs and has its own history. To
     continue an interrupted run exactly, use ``fit(resume=True)`` instead; in a resumed run this
     callback does nothing.
@@ -62,3 +64,5 @@ class LoadCheckpoint(Callback):
             warn_user(f"Nothing to load: no checkpoint in {source}. Starting from scratch.")
             return
         load_checkpoint(source, trainer.model, trainer.optimizer)
+        if trainer.averaged_model is not None:
+            trainer.averaged_model.module.load_state_dict(trainer.model.state_dict())

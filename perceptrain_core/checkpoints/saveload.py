@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,15 @@ from torch import nn
 from torch.optim import Optimizer
 
 from perceptrain_core.checkpoints.differences import find_conversions, find_differences
-from perceptrain_core.checkpoints.file import read_file, write_file
+from perceptrain_core.checkpoints.file import (
+    as_checkpoint,
+    is_weights,
+    read_any,
+    read_file,
+    write_file,
+)
 from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest
+from perceptrain_core.checkpoints.names import names_of_module
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.user_warnings import warn_user
 
@@ -47,8 +55,13 @@ def load_checkpoint(
 ) -> tuple[nn.Module, Optimizer | None, int]:
     """Load a model, and an optimizer if one is given, in place.
 
+    If the run averaged its weights (``TrainConfig(ema=...)``), the averaged weights are loaded, as
+    used in validation and returned by the fit; ``fit(resume=...)`` continues from the others. The
+    prefixes that ``torch.compile`` and ``DistributedDataParallel`` add to names make no difference.
+
     Args:
-        source: A checkpoint, or a folder, whose newest readable checkpoint is loaded.
+        source: A checkpoint; a folder, whose newest readable checkpoint is loaded; or a file with a
+            ``state_dict`` alone, such as ``model.pt`` of a run, if no optimizer is given.
         model: Receives the weights.
         optimizer: Receives its state.
         device: Where to move the model to; ``None`` leaves it.
@@ -60,7 +73,7 @@ def load_checkpoint(
         CheckpointError: There is no checkpoint, it cannot be read, or it does not fit the model or
             optimizer; then both are unchanged.
     """
-    path, state = find_checkpoint(source)
+    path, state = _find_weights(source)
     targets: dict[str, Any] = {"model": model}
     if optimizer is not None:
         targets["optimizer"] = optimizer
@@ -73,17 +86,24 @@ def load_checkpoint(
 def load_model(
     source: Path | str, model: nn.Module, device: torch.device | str | None = None
 ) -> nn.Module:
-    """Load the weights of a model in place, to use the model; see `load_checkpoint`.
+    """Load the weights of a model in place, as `load_checkpoint` does, and return the model."""
+    return load_checkpoint(source, model, None, device)[0]
 
-    If the run averaged its weights (``TrainConfig(ema=...)``), the averaged weights are loaded, as
-    used in validation. `load_checkpoint` loads the weights from which training resumes.
-    """
-    path, state = find_checkpoint(source)
+
+def _find_weights(source: Path | str) -> tuple[Path, dict[str, Any]]:
+    """Read a checkpoint, whose model becomes the averaged one, if there is one; or weights."""
+    path = Path(source)
+    if path.is_file():
+        content = read_any(path)
+        state = {"model": content} if is_weights(content) else as_checkpoint(path, content)
+    else:
+        path, state = find_checkpoint(source)
     if "averaged_model" in state:
         averaged = state["averaged_model"].items()
-        state["model"] = {k[7:]: value for k, value in averaged if k.startswith("module.")}
-    restore(path, state, {"model": model})
-    return model if device is None else model.to(device)
+        prefix = "module."  # of AveragedModel, which also has a counter
+        weights = {k.removeprefix(prefix): v for k, v in averaged if k.startswith(prefix)}
+        state = {**state, "model": weights}
+    return path, state
 
 
 def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
@@ -97,7 +117,13 @@ def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
         return path, read_file(path)
     found = read_newest(path)
     if found is None:
-        raise CheckpointError(f"There are no checkpoints in {path}.")
+        weights = path / "model.pt"
+        hint = (
+            f" It has {weights.name}: load_model({str(weights)!r}, model)."
+            if weights.exists()
+            else ""
+        )
+        raise CheckpointError(f"There are no checkpoints in {path}.{hint}")
     return found
 
 
@@ -115,6 +141,7 @@ def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
     Warns:
         UserWarning: Saved weights have another dtype, and are converted.
     """
+    state = _by_own_names(state, targets)
     require_fit(path, state, targets)
     # Parts that could not be compared come first: only these can still raise.
     for part in sorted(targets, key=lambda part: isinstance(targets[part], nn.Module | Optimizer)):
@@ -127,12 +154,22 @@ def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
             raise CheckpointError(f"{path} does not fit the {part}: {error}") from error
 
 
+def _by_own_names(state: dict[str, Any], targets: dict[str, Any]) -> dict[str, Any]:
+    renamed = {
+        part: names_of_module(target, state[part])
+        for part, target in targets.items()
+        if isinstance(target, nn.Module) and isinstance(state.get(part), Mapping)
+    }
+    return {**state, **renamed}
+
+
 def require_fit(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
     """Compare parts of a checkpoint with the objects that they belong to, as `restore` does.
 
     Raises:
         CheckpointError: A part is missing, or an object differs from the one that was saved.
     """
+    state = _by_own_names(state, targets)
     for part, target in targets.items():
         if part not in state:
             raise CheckpointError(f"{path} holds no {part}; it holds {', '.join(sorted(state))}.")

@@ -56,9 +56,9 @@ def add_value_hints(error: Exception, batch: Any, where: str) -> None:
         count = "1 row" if rows == 1 else f"{rows} rows"
         error.add_note(
             f"This happened {where}, on a batch of {count}. A batch norm in training needs two "
-            "values of each channel. If this is the rest of the data after the full batches, use a loader "
-            "with drop_last=True, such as to_dataloader(x, y, batch_size=..., drop_last=True), or "
-            "another batch_size."
+            "values of each channel. If this is the rest of the data after the full batches, use a "
+            "loader with drop_last=True, such as to_dataloader(x, y, batch_size=..., "
+            "drop_last=True), or another batch_size."
         )
     if "complex" in text.lower() and isinstance(error, RuntimeError):
         error.add_note(
