@@ -54,7 +54,7 @@ def describe_faults(error: ValidationError, known: Iterable[str], prefix: str = 
 
 def _describe(fault: Any, known: list[str], prefix: str) -> str:
     path = [str(part) for part in fault["loc"] if not str(part).startswith("function-")]
-    where = prefix + ".".join(path)
+    where = prefix + _place(fault["loc"], path)
     if fault["type"] in _UNKNOWN:
         return f"{where}: unknown setting; {_hint(path[-1], known)}"
     message = fault["msg"]
@@ -62,6 +62,13 @@ def _describe(fault: Any, known: list[str], prefix: str) -> str:
     message = own if own != message else message[0].lower() + message[1:]
     given = "" if fault["type"] in {"value_error", "missing"} else f", not {fault['input']!r}"
     return f"{where}: {message}{given}" if where else message
+
+
+def _place(loc: tuple[Any, ...], path: list[str]) -> str:
+    """Return the path of a fault; a table of an array as ``[[callbacks]] 2, key``."""
+    if len(loc) > 2 and len(path) == len(loc) and isinstance(loc[1], int):
+        return f"[[{path[0]}]] {loc[1] + 1}, {'.'.join(path[2:])}"
+    return ".".join(path)
 
 
 def _hint(name: str, known: list[str]) -> str:

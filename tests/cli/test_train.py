@@ -195,6 +195,14 @@ def test_a_wrong_call_is_code_2_and_leaves_nothing(here, args, message):
     assert sorted(here.rglob("*")) == before
 
 
+def test_a_lazy_model_has_no_size_yet(here):
+    lazy = "from torch import nn\ndef lazy():\n    return nn.LazyLinear(1)\n"
+    Path("code.py").write_text(CODE + lazy)
+    result = invoke("train", "run.toml", "--set", "model=./code.py:lazy", "--dry-run")
+    assert result.exit_code == 0
+    assert "lazy: the first batch sets the number" in result.stdout
+
+
 def test_an_error_in_the_users_file_names_its_line(here, train):
     Path("code.py").write_text(f"{CODE}\ndef buggy(batch, model):\n    return batch['x'], {{}}\n")
     line = len(Path("code.py").read_text().splitlines())

@@ -153,11 +153,11 @@ def test_all_faults_at_once_each_with_its_path(read):
         "data.val_fraction",
         "data.split_seed",
         "optimizer.name",
-        "callbacks.0.name",
+        "[[callbacks]] 1, name",
     }
     assert "did you mean 'model'?" in faults["modle"]
     assert faults["loss"] == "expected a table or a name, not 3"
-    assert faults["model"] == faults["callbacks.0.name"] == "field required"
+    assert faults["model"] == faults["[[callbacks]] 1, name"] == "field required"
     assert faults["data.val_fraction"] == "input should be less than 1, not 1.5"
 
 
