@@ -68,7 +68,9 @@ def perceptrain_losses() -> list[Spec]:
             "Batch: (inputs, labels -1 or 1).",
         ),
         _loss("quantile", "Quantile (pinball) loss, for prediction intervals."),
-        _loss("relative_l2", "L2 error of each sample relative to the norm of its label."),
+        _loss(
+            "relative_l2", "L2 error relative to the norm of the labels: one ratio for the batch."
+        ),
     ]
 
 

@@ -36,8 +36,15 @@ def numpy_to_tensor(
         A tensor of the shape of ``x``.
 
     Raises:
-        DataError: ``x`` contains anything but numbers, or its rows differ in length.
+        DataError: ``x`` contains anything but numbers, masked values, or rows that differ in
+            length.
     """
+    if masked := int(np.ma.getmaskarray(x).sum()) if isinstance(x, np.ma.MaskedArray) else 0:
+        raise DataError(
+            f"The array of shape {x.shape} has {masked} masked values, and tensors have no mask. "
+            "Fill them, x.filled(0.0), or drop their rows from all arrays: "
+            "keep = ~np.ma.getmaskarray(x).any(axis=1), then x[keep].data and y[keep]."
+        )
     try:
         source = _native(x) if isinstance(x, np.ndarray | np.generic) else x
         tensor = torch.tensor(source, dtype=dtype, device=device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from inspect import signature
 from typing import Any, ClassVar, TypeAlias
 
 from perceptrain_core.callbacks.context import TrainerContext
@@ -52,7 +53,7 @@ class Callback:
         callback_condition: Condition | None = None,
         modify_optimize_result: Modifier | None = None,
     ) -> None:
-        self.on = _stage(on)
+        self.on = _stage(on, type(self))
         if self.on not in self.stages:
             allowed = ", ".join(sorted(self.stages))
             raise CallbackError(
@@ -115,13 +116,19 @@ class Callback:
         """Restore what `state_dict` returned."""
 
 
-def _stage(on: TrainingStage | str) -> TrainingStage:
+def _stage(on: TrainingStage | str, kind: type[Callback]) -> TrainingStage:
     try:
         return TrainingStage(on)
     except ValueError:
-        stages = [stage.value for stage in TrainingStage]
-        close = get_close_matches(str(on), stages, n=1)
+        stages = [stage.value for stage in TrainingStage if stage in kind.stages]
+        close = get_close_matches(str(on), [stage.value for stage in TrainingStage], n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"stages are {', '.join(stages)}."
+        options = list(signature(kind).parameters)
+        if not close and options[0] == "on" and len(options) > 1:
+            hint += (
+                f" The stage is the first argument of {kind.__name__}; pass others by name: "
+                f"{', '.join(options[1:])}."
+            )
         raise CallbackError(f"There is no stage {on!r}; {hint}") from None
 
 

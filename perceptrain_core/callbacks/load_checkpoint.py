@@ -7,12 +7,7 @@ from pathlib import Path
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.checkpoints.folder import newest_run_folder
-from perceptrain_core.checkpoints.saveload import (
-    find_checkpoint,
-    load_checkpoint,
-    restore,
-    training_parts,
-)
+from perceptrain_core.checkpoints.saveload import load_checkpoint, load_found
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.trackers.base import Tracker
@@ -21,6 +16,8 @@ from perceptrain_core.types import TrainingStage
 
 class LoadCheckpoint(Callback):
     """Load the model and the optimizer from a checkpoint when training starts.
+
+    The weights are the averaged ones, if the checkpoint has them, as for `load_checkpoint`.
 
     The run is still a new run: it trains ``config.max_iter`` epochs and has its own history. To
     continue an interrupted run exactly, use ``fit(resume=True)`` instead; in a resumed run this
@@ -64,6 +61,7 @@ class LoadCheckpoint(Callback):
             # Not from `config`, whose log_folder is the new folder of this run.
             source = newest_run_folder(trainer.config)
             load_checkpoint(source, trainer.model, trainer.optimizer)
-            return
-        path, state = find_checkpoint(self.path)
-        restore(path, state, training_parts(trainer.model, trainer.optimizer))
+        else:
+            load_found(self.path, trainer.model, trainer.optimizer)
+        if trainer.averaged_model is not None:
+            trainer.averaged_model.module.load_state_dict(trainer.model.state_dict())

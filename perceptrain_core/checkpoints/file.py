@@ -58,6 +58,40 @@ def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         CheckpointError: The file does not exist, cannot be read, is damaged, or is not a
             checkpoint.
     """
+    return as_checkpoint(path, read_any(path, map_location))
+
+
+def as_checkpoint(path: Path, content: Any) -> dict[str, Any]:
+    """Return what was read from a file, if it is a checkpoint.
+
+    Raises:
+        CheckpointError: It is not.
+    """
+    if is_weights(content):
+        raise CheckpointError(
+            f"{path} holds the weights of a model alone, and no run: load them with "
+            "load_model(path, model)."
+        )
+    if not isinstance(content, dict) or "format" not in content:
+        raise CheckpointError(f"{path} is not a checkpoint of Perceptrain.")
+    if content["format"] != FORMAT:
+        raise CheckpointError(
+            f"{path} has the format {content['format']}; this version reads format {FORMAT}."
+        )
+    return content
+
+
+def is_weights(state: Any) -> bool:
+    """Whether a file holds a plain ``state_dict`` of a model, such as ``model.pt`` of a run."""
+    return isinstance(state, dict) and bool(state) and all(map(torch.is_tensor, state.values()))
+
+
+def read_any(path: Path, map_location: Any = "cpu") -> Any:
+    """Read a checkpoint or another file of ``torch.save``; nothing in the file is executed.
+
+    Raises:
+        CheckpointError: The file does not exist, cannot be read, or is damaged.
+    """
     try:
         path.open("rb").close()
     except FileNotFoundError:
@@ -65,19 +99,13 @@ def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
     try:
-        state = torch.load(path, map_location=map_location, weights_only=True)
+        state: Any = torch.load(path, map_location=map_location, weights_only=True)
         _check_sums(path)
     except Exception as error:
         reason = _reason(error)
         raise CheckpointError(
             f"{path} is damaged, or not a checkpoint of Perceptrain: {reason.rstrip('.')}."
         ) from error
-    if not isinstance(state, dict) or "format" not in state:
-        raise CheckpointError(f"{path} is not a checkpoint of Perceptrain.")
-    if state["format"] != FORMAT:
-        raise CheckpointError(
-            f"{path} has the format {state['format']}; this version reads format {FORMAT}."
-        )
     return state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,15 @@ from perceptrain_core.checkpoints.differences import (
     find_differences,
     renamed,
 )
-from perceptrain_core.checkpoints.file import read_file, write_file
+from perceptrain_core.checkpoints.file import (
+    as_checkpoint,
+    is_weights,
+    read_any,
+    read_file,
+    write_file,
+)
 from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest, refuse_older
+from perceptrain_core.checkpoints.names import names_of_module
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.user_warnings import warn_user
 
@@ -51,8 +59,13 @@ def load_checkpoint(
 ) -> tuple[nn.Module, Optimizer | None, int]:
     """Load a model, and an optimizer if one is given, in place.
 
+    If the run averaged its weights (``TrainConfig(ema=...)``), the averaged weights are loaded, as
+    used in validation and returned by the fit; ``fit(resume=...)`` continues from the others. The
+    prefixes that ``torch.compile`` and ``DistributedDataParallel`` add to names make no difference.
+
     Args:
-        folder: A folder, whose newest readable checkpoint is loaded; or a checkpoint.
+        folder: A folder, whose newest readable checkpoint is loaded; a checkpoint; or a file with a
+            ``state_dict`` alone, such as ``model.pt`` of a run, if no optimizer is given.
         model: Receives the weights.
         optimizer: Receives its state.
         device: Where to move the model to; ``None`` leaves it.
@@ -68,13 +81,10 @@ def load_checkpoint(
     Warns:
         UserWarning: The folder has no checkpoint; the model and the optimizer are unchanged.
     """
-    found, iteration = _read(Path(folder)), 0
+    found = _find_weights(Path(folder))
     if found is None:
         warn_user(f"Nothing to load: no checkpoint in {folder}. Starting from scratch.")
-    else:
-        path, state = found
-        restore(path, state, training_parts(model, optimizer))
-        iteration = int(state.get("epoch", 0))
+    iteration = 0 if found is None else _load(*found, model, optimizer)
     if device is not None:
         model.to(device)
     return model, optimizer, iteration
@@ -83,29 +93,58 @@ def load_checkpoint(
 def load_model(
     folder: Path | str, model: nn.Module, device: torch.device | str | None = None
 ) -> nn.Module:
-    """Load the weights of a model in place, to use it.
-
-    If the run averaged its weights (``TrainConfig(ema=...)``), the averaged weights are loaded, as
-    used in validation. `load_checkpoint` loads the weights from which training resumes, and also
-    returns the epoch: ``model, _, epoch = load_checkpoint(folder, model)``.
+    """Load the weights of a model in place, as `load_checkpoint` does, to use the model.
 
     Args:
-        folder: A folder, whose newest readable checkpoint is loaded; or a checkpoint.
+        folder: A folder, whose newest readable checkpoint is loaded; a checkpoint; or a file with a
+            ``state_dict`` alone.
         model: The model to load the weights into.
         device: Where to move the model to; ``None`` leaves it.
 
     Returns:
-        The model, and not a pair of model and epoch as in perceptrain 0.1.0.
+        The model, and not a pair of model and epoch as in perceptrain 0.1.0; for the epoch use
+        ``model, _, epoch = load_checkpoint(folder, model)``.
 
     Raises:
         CheckpointError: There is no checkpoint, it cannot be read, or it does not fit the model.
     """
-    path, state = find_checkpoint(folder)
+    load_found(folder, model, None)
+    return model if device is None else model.to(device)
+
+
+def load_found(source: Path | str, model: nn.Module, optimizer: Any) -> int:
+    """Load a checkpoint that must be there, as `load_checkpoint` does; return its epoch.
+
+    Raises:
+        CheckpointError: There is none, it cannot be read, or it does not fit.
+    """
+    found = _find_weights(Path(source))
+    if found is None:
+        raise CheckpointError(_none_in(Path(source)))
+    return _load(*found, model, optimizer)
+
+
+def _load(path: Path, state: dict[str, Any], model: nn.Module, optimizer: Any) -> int:
+    restore(path, state, training_parts(model, optimizer))
+    return int(state.get("epoch", 0))
+
+
+def _find_weights(path: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Read a checkpoint, whose model becomes the averaged one, if there is one; or weights."""
+    if path.is_file():
+        refuse_older(path)
+        content = read_any(path)
+        state = {"model": content} if is_weights(content) else as_checkpoint(path, content)
+    elif (found := _read(path)) is None:
+        return None
+    else:
+        path, state = found
     if "averaged_model" in state:
         averaged = state["averaged_model"].items()
-        state["model"] = {k[7:]: value for k, value in averaged if k.startswith("module.")}
-    restore(path, state, {"model": model})
-    return model if device is None else model.to(device)
+        prefix = "module."  # of AveragedModel, which also has a counter
+        weights = {k.removeprefix(prefix): v for k, v in averaged if k.startswith(prefix)}
+        state = {**state, "model": weights}
+    return path, state
 
 
 def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
@@ -116,8 +155,14 @@ def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
     """
     found = _read(Path(source))
     if found is None:
-        raise CheckpointError(f"There are no checkpoints in {source}.")
+        raise CheckpointError(_none_in(Path(source)))
     return found
+
+
+def _none_in(path: Path) -> str:
+    weights = path / "model.pt"
+    hint = f" It has {weights.name}: load_model({str(weights)!r}, model)." * weights.exists()
+    return f"There are no checkpoints in {path}.{hint}"
 
 
 def training_parts(model: nn.Module, optimizer: Any) -> dict[str, Any]:
@@ -150,6 +195,7 @@ def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
         UserWarning: Saved weights have another dtype, and are converted.
     """
     state = {part: renamed(targets.get(part), saved) for part, saved in state.items()}
+    state = _by_own_names(state, targets)
     require_fit(path, state, targets)
     # Parts that could not be compared come first: only these can still raise.
     for part in sorted(targets, key=lambda part: isinstance(targets[part], nn.Module | Optimizer)):
@@ -162,12 +208,22 @@ def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
             raise CheckpointError(f"{path} does not fit the {part}: {error}") from error
 
 
+def _by_own_names(state: dict[str, Any], targets: dict[str, Any]) -> dict[str, Any]:
+    renamed = {
+        part: names_of_module(target, state[part])
+        for part, target in targets.items()
+        if isinstance(target, nn.Module) and isinstance(state.get(part), Mapping)
+    }
+    return {**state, **renamed}
+
+
 def require_fit(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
     """Compare parts of a checkpoint with the objects that they belong to, as `restore` does.
 
     Raises:
         CheckpointError: A part is missing, or an object differs from the one that was saved.
     """
+    state = _by_own_names(state, targets)
     for part, target in targets.items():
         if part not in state:
             raise CheckpointError(f"{path} holds no {part}; it holds {', '.join(sorted(state))}.")

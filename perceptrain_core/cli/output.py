@@ -16,6 +16,7 @@ from perceptrain_core.errors import (
     PluginSelectionError,
     UnknownNameError,
 )
+from perceptrain_core.registry.messages import raised_in
 
 #: Exit codes.
 GOOD, FAILED, WRONG_CALL = 0, 1, 2
@@ -104,13 +105,17 @@ def report(error: Exception, *, debug: bool) -> int:
         note(f"Error: {error}")
     else:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        note(f"Unexpected error: {reason}\nRun 'perceptrain --debug ...' to see the traceback.")
+        hints = [hint for hint in getattr(error, "__notes__", ()) if "Traceback" not in hint]
+        lines = [f"Unexpected error{raised_in(error)}: {reason}", *hints]
+        note("\n".join([*lines, "Run 'perceptrain --debug ...' to see the traceback."]))
     return WRONG_CALL if isinstance(error, _WRONG_CALLS) else FAILED
 
 
 def report_usage(error: Any) -> int:
     """Report a usage error found by typer, and return the exit code."""
     note(f"Error: {error.format_message()}")
+    if "extra argument" in error.format_message() and "=" in error.format_message():
+        note("To override a value of the run file, write --set TABLE.KEY=VALUE.")
     if error.ctx is not None:
         note(f"Run '{error.ctx.command_path} --help' for usage.")
     return int(error.exit_code)

@@ -14,6 +14,8 @@ import typer
 from perceptrain_core.cli import output
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from perceptrain_core.runs.run import Run
     from perceptrain_core.runs.tables import RunFile
 
@@ -144,11 +146,9 @@ def _rows(results: dict[str, float]) -> list[tuple[str, str]]:
 
 
 def _write_parts(run: Run) -> None:
-    from perceptrain_core.models import num_parameters
-
     trainer, table = run.trainer, run.run_file
     rows = [
-        ("model", table.model.name, f"{num_parameters(trainer.model)} parameters"),
+        ("model", table.model.name, _size(trainer.model)),
         ("loss", table.loss.name, _supplier(trainer.provenance.get("loss"))),
         ("optimizer", table.optimizer.name, _supplier(_optimizer_entry(trainer.provenance))),
         ("data", table.data.name or str(table.data.file), run.splits.describe()),
@@ -159,6 +159,16 @@ def _write_parts(run: Run) -> None:
     rows = [(part, _without_folder(name), what) for part, name, what in rows]
     output.write_table(("PART", "NAME", "WHAT"), rows)
     print()
+
+
+def _size(model: nn.Module) -> str:
+    from torch.nn.parameter import is_lazy
+
+    from perceptrain_core.models import num_parameters
+
+    if any(map(is_lazy, model.parameters())):
+        return "lazy: the first batch sets the number of its parameters"
+    return f"{num_parameters(model)} parameters"
 
 
 def _without_folder(name: str) -> str:

@@ -16,6 +16,29 @@ Settings = TypeVar("Settings", bound=type)
 
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument", "no_such_attribute"}
 
+#: What other libraries call a setting, and its name here.
+_OTHER_NAMES = {
+    **dict.fromkeys(("epoch", "epochs", "n_epochs", "num_epochs", "max_epochs"), "max_iter"),
+    **dict.fromkeys(("iterations", "n_iter", "steps", "max_steps"), "max_iter"),
+    **dict.fromkeys(("device", "accelerator"), "compute_setup"),
+    **dict.fromkeys(("tracker", "logger"), "tracking_tool"),
+    **dict.fromkeys(("gradient_clip", "clip_grad", "gradient_clip_val"), "grad_clip"),
+    **dict.fromkeys(("amp", "mixed_precision"), "precision"),
+    **dict.fromkeys(("scheduler", "lr_schedule"), "lr_scheduler"),
+    **dict.fromkeys(("val_interval", "check_val_every_n_epoch"), "val_every"),
+    **dict.fromkeys(("save_every", "checkpoint_interval"), "checkpoint_every"),
+    **dict.fromkeys(("log_dir", "output_dir"), "log_folder"),
+    "accumulate_grad_batches": "accumulate",
+}
+#: Settings of something else, and what that is.
+_ELSEWHERE = {
+    **dict.fromkeys(
+        ("lr", "learning_rate", "weight_decay", "momentum"), "it is an option of the optimizer"
+    ),
+    **dict.fromkeys(("patience", "early_stopping"), "use the callback early_stopping"),
+    **dict.fromkeys(("num_workers", "drop_last"), "it is an option of the DataLoader"),
+}
+
 
 def describe_faults(error: ValidationError, known: Iterable[str], prefix: str = "") -> list[str]:
     """Return one line for each fault.
@@ -31,16 +54,30 @@ def describe_faults(error: ValidationError, known: Iterable[str], prefix: str = 
 
 def _describe(fault: Any, known: list[str], prefix: str) -> str:
     path = [str(part) for part in fault["loc"] if not str(part).startswith("function-")]
-    where = prefix + ".".join(path)
+    where = prefix + _place(fault["loc"], path)
     if fault["type"] in _UNKNOWN:
-        close = get_close_matches(path[-1], known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"allowed are {', '.join(known)}"
-        return f"{where}: unknown setting; {hint}"
+        return f"{where}: unknown setting; {_hint(path[-1], known)}"
     message = fault["msg"]
     own = message.removeprefix("Value error, ")
     message = own if own != message else message[0].lower() + message[1:]
     given = "" if fault["type"] in {"value_error", "missing"} else f", not {fault['input']!r}"
     return f"{where}: {message}{given}" if where else message
+
+
+def _place(loc: tuple[Any, ...], path: list[str]) -> str:
+    """Return the path of a fault; a table of an array as ``[[callbacks]] 2, key``."""
+    if len(loc) > 2 and len(path) == len(loc) and isinstance(loc[1], int):
+        return f"[[{path[0]}]] {loc[1] + 1}, {'.'.join(path[2:])}"
+    return ".".join(path)
+
+
+def _hint(name: str, known: list[str]) -> str:
+    if _OTHER_NAMES.get(name) in known:
+        return f"did you mean {_OTHER_NAMES[name]!r}?"
+    if name in _ELSEWHERE and "max_iter" in known:
+        return _ELSEWHERE[name]
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"allowed are {', '.join(known)}"
 
 
 def reports_every_fault(cls: Settings) -> Settings:

@@ -24,6 +24,11 @@ def _as_dtype(value: Any) -> Any:
         value = getattr(torch, value.removeprefix("torch."), value)
     if value is not None and not (isinstance(value, torch.dtype) and value.is_floating_point):
         raise ValueError(f"expected a floating point dtype such as 'float64', not {value!r}")
+    if value is not None and value.itemsize < 2:
+        raise ValueError(
+            f"torch stores {value}, but computes little with it; expected 'float64', 'float32', "
+            "'bfloat16' or 'float16'"
+        )
     return value
 
 

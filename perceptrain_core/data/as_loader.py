@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.errors import DataError
 from perceptrain_core.tensors import promote_to_tensor
 from perceptrain_core.types import Loader
+from perceptrain_core.user_warnings import warn_user
 
 Created = TypeVar("Created", bound=DataLoader[Any])
 
@@ -45,6 +47,9 @@ def as_loader(
 
     Raises:
         DataError: The data cannot yield batches, or are empty.
+
+    Warns:
+        UserWarning: The data are two or three pairs of tensors, larger than ``batch_size``.
     """
     rows = _rows(data)
     order: Order = {"batch_size": batch_size, "shuffle": shuffle, "drop_last": drop_last}
@@ -64,6 +69,7 @@ def as_loader(
             f"{_advice(data)}"
         )
     _check_not_empty(data, role)
+    _warn_of_whole_tables(data, batch_size, role)
     return data  # type: ignore[no-any-return]
 
 
@@ -98,8 +104,15 @@ def _is_data_set(data: Any) -> bool:
     return map_style and not hasattr(data, "__iter__") and not isinstance(data, type)
 
 
+def _is_loader_or_data_set(data: Any) -> bool:
+    if isinstance(data, DataLoader | Dataset):
+        return True
+    # A batch of a class of its own may have a length, but then it is moved to a device.
+    return _is_data_set(data) and not hasattr(data, "to") and not is_dataclass(data)
+
+
 def _may_give_batches(data: Any) -> bool:
-    if isinstance(data, tuple | list) and any(isinstance(p, DataLoader | Dataset) for p in data):
+    if isinstance(data, tuple | list) and any(map(_is_loader_or_data_set, data)):
         return False
     parts = data if isinstance(data, tuple) else (data,)
     if any(hasattr(part, "to_numpy") for part in parts):  # a data frame yields its column names
@@ -119,6 +132,26 @@ def _advice(data: Any) -> str:
             "a dict of loaders yields batches of several at once."
         )
     return " Convert it, x.to_numpy()." if hasattr(data, "to_numpy") else ""
+
+
+def _warn_of_whole_tables(data: Any, batch_size: int, role: str) -> None:
+    """Warn of a few large pairs of tensors, which may be meant as training and validation data."""
+    if not isinstance(data, tuple | list) or not 2 <= len(data) <= 3 or batch_size == 1:
+        return
+    tables = [rows if isinstance(pair, tuple) and (rows := _rows(pair)) else () for pair in data]
+    if all(len(table) == 2 and all(map(_has_rows, table)) for table in tables):
+        sizes = [len(table[0]) for table in tables]
+        if min(sizes) > batch_size:
+            warn_user(
+                f"The {role} data are {len(data)} pairs of tensors, so each pair is one batch, of "
+                f"{' and '.join(map(str, sizes))} rows, although batch_size={batch_size}. If they "
+                "are for training and validation, pass fit(train, val); if they are batches, "
+                "leave batch_size at 1."
+            )
+
+
+def _has_rows(tensor: Tensor) -> bool:
+    return tensor.ndim > 0
 
 
 def _check_data_set(data: Any, role: str) -> None:

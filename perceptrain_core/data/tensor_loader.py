@@ -157,6 +157,8 @@ def _check(tensors: tuple[Any, ...], batch_size: int) -> None:
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise DataError(f"Expected tensors, got {type(tensor).__name__}. {_advice(tensor)}")
+        if tensor.is_meta:
+            raise DataError("A tensor on the device 'meta' has no values: pass data that do.")
         if tensor.layout is not torch.strided or tensor.is_nested:
             raise DataError(
                 "A sparse or nested tensor cannot be cut into batches. Make it dense, x.to_dense() "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import torch
@@ -59,3 +60,14 @@ def _trainable(model: nn.Module) -> list[nn.Parameter]:
 def nonfinite_parameter(model: nn.Module) -> str | None:
     """Return the name of the first parameter with a NaN or infinity, or ``None``."""
     return next((n for n, p in model.named_parameters() if not p.isfinite().all()), None)
+
+
+def largest_parameter(model: nn.Module) -> tuple[str, float]:
+    """Return the parameter with the largest absolute value, and that value; NaN is left out."""
+    sizes = {
+        name: float(parameter.detach().abs().nan_to_num(nan=0.0, posinf=inf).max())
+        for name, parameter in model.named_parameters()
+        if parameter.numel()
+    }
+    name = max(sizes, key=lambda name: sizes[name], default="")
+    return name, sizes.get(name, 0.0)

@@ -60,6 +60,26 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def raised_in(error: BaseException) -> str:
+    """Return the place in the user's own code that an error came from.
+
+    Returns:
+        The innermost place outside this package, Python and the installed packages, as
+        ``" (losses.py, line 3)"``; empty if there is none.
+    """
+    import sysconfig  # slow, and only needed for an error
+    import traceback
+    from pathlib import Path
+
+    others = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    others += [sysconfig.get_path("scripts"), str(Path(__file__).parents[1])]
+    for place in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(place.filename)
+        if path.is_file() and not any(path.is_relative_to(folder) for folder in others):
+            return f" ({path.name}, line {place.lineno})"
+    return ""
+
+
 def one_line(error: BaseException) -> str:
     """Return the type and message of an error as one line."""
     text = " ".join(str(error).split())

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any
 
-from perceptrain_core.errors import OptionError, TargetError
+from perceptrain_core.errors import OptionError, PerceptrainError, TargetError
 from perceptrain_core.registry.kinds import Kind
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.registry.messages import did_you_mean, one_line, raised_in
 
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -35,7 +35,7 @@ def build(kind: Kind, label: str, target: Any, args: Sequence[Any], options: Opt
         For a loss, a callable ``(batch, model)``; for the other kinds, what the target returns.
 
     Raises:
-        OptionError: An option is unknown or missing.
+        OptionError: An option is unknown or missing, or an optimizer refuses its value.
         TargetError: The target is not callable, or its signature does not fit its kind.
     """
     if not callable(target):
@@ -46,6 +46,8 @@ def build(kind: Kind, label: str, target: Any, args: Sequence[Any], options: Opt
         return _build_loss(kind, label, target, options)
     names = kind.leading or tuple(f"argument {i}" for i, _ in enumerate(args, 1))
     check(label, target, names[: len(args)], options)
+    if kind.singular == "optimizer":
+        return _build_optimizer(label, target, args, options)
     return target(*args, **options)
 
 
@@ -120,6 +122,21 @@ def _build_loss(kind: Kind, label: str, target: Any, options: Options) -> Any:
             "pass them where it is built."
         )
     return functools.partial(target, **options)
+
+
+def _build_optimizer(label: str, target: Any, args: Sequence[Any], options: Options) -> Any:
+    try:
+        return target(*args, **options)
+    except PerceptrainError:
+        raise
+    except Exception as error:  # torch compares the options before it looks at their types
+        given = ", ".join(f"{name}={value!r:.60}" for name, value in options.items())
+        texts = [name for name, value in options.items() if isinstance(value, str)]
+        hint = f" Is {texts[0]} meant as a number? It is text." if texts else ""
+        raise OptionError(
+            f"{label} cannot be created with {given or 'its defaults'}: "
+            f"{one_line(error)}{raised_in(error)}.{hint}"
+        ) from error
 
 
 def check(label: str, target: Any, leading: Sequence[str], options: Options) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from perceptrain_core.errors import PerceptrainError, TargetError
-from perceptrain_core.registry.messages import did_you_mean, one_line
+from perceptrain_core.registry.messages import did_you_mean, one_line, raised_in
 
 
 def load_reference(reference: str, base: str | os.PathLike[str] | None = None) -> object:
@@ -147,4 +147,4 @@ def _attribute(reference: str, module: ModuleType, attribute: str) -> object:
 
 
 def _failure(reference: str, error: BaseException) -> TargetError:
-    return TargetError(f"{reference!r} cannot be imported: {one_line(error)}")
+    return TargetError(f"{reference!r} cannot be imported: {one_line(error)}{raised_in(error)}")

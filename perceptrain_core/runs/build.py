@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from perceptrain_core.callbacks import Callback
 from perceptrain_core.callbacks.support.writer import tracker_names
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
@@ -19,12 +21,16 @@ from perceptrain_core.data.files.table_file import read_table
 from perceptrain_core.errors import ConfigError, DataError, OptionError, PerceptrainError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.optimizers.build import build_optimizer
+from perceptrain_core.parameters import parameters_of
 from perceptrain_core.registry import registry
-from perceptrain_core.registry.messages import one_line
+from perceptrain_core.registry.messages import one_line, raised_in
 from perceptrain_core.runs.run import Run
 from perceptrain_core.runs.tables import DataTable, RunFile
 from perceptrain_core.training.metrics.resolve import resolve_metrics
 from perceptrain_core.training.provenance import Provenance
+from perceptrain_core.training.resolve import as_callback
+from perceptrain_core.training.run_data import training_epochs
+from perceptrain_core.training.run_parts import make_run_schedule
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.types import LossFunction
 
@@ -46,9 +52,9 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     with in_table(path, "data"):
         _seed(config)  # a data function may draw random points
         splits = _load_data(run_file.data)
-    if splits.val is None and "val_every" not in run_file.train:
-        with in_table(path, "train"):
-            config = replace(config, val_every=0)
+    if splits.val is None:
+        _refuse_validation(run_file, path)
+        config = replace(config, val_every=0)
     _seed(config)  # the initial weights must not depend on what the data function drew
     with in_table(path, "model"):
         model = registry().resolve("model", run_file.model.name, (), run_file.model.options)
@@ -64,6 +70,7 @@ def build_run(run_file: RunFile, path: Path) -> Run:
         metrics = resolve_metrics(metrics)
     loaders = splits.train, splits.val, splits.test
     trainer = Trainer(model, optimizer, config, loss_fn, *loaders, metrics=metrics)
+    _check_schedule(trainer, path)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
     return Run(run_file, trainer, splits)
 
@@ -74,7 +81,9 @@ def complete_config(run_file: RunFile, path: Path) -> TrainConfig:
     Raises:
         ConfigError: A field or value is wrong.
     """
-    return train_config(run_file, path, **_default_settings(run_file, path))
+    callbacks = _build_callbacks(run_file, path)
+    config = train_config(run_file, path, **_default_settings(run_file, path))
+    return replace(config, callbacks=callbacks)
 
 
 def train_config(run_file: RunFile, path: Path, **defaults: Any) -> TrainConfig:
@@ -94,17 +103,18 @@ def train_config(run_file: RunFile, path: Path, **defaults: Any) -> TrainConfig:
 
 
 @contextmanager
-def in_table(path: Path, table: str) -> Iterator[None]:
-    """Raise any error as a ``ConfigError`` that names the file and the table.
+def in_table(path: Path, table: str, item: str = "") -> Iterator[None]:
+    """Raise any error as a ``ConfigError`` that names the file, the table and any code of the user.
 
     Parts take their options from the file, so an error while building one is a fault of the file.
     """
     try:
         yield
     except PerceptrainError as error:
-        raise ConfigError(f"{path}, [{table}]: {error}") from error
+        raise ConfigError(f"{path}, [{table}]{item}: {error}") from error
     except Exception as error:
-        raise ConfigError(f"{path}, [{table}]: {one_line(error)}") from error
+        message = f"{path}, [{table}]{item}: {one_line(error)}{raised_in(error)}"
+        raise ConfigError(message) from error
 
 
 def _default_settings(run_file: RunFile, path: Path) -> dict[str, Any]:
@@ -118,6 +128,42 @@ def _default_settings(run_file: RunFile, path: Path) -> dict[str, Any]:
         "checkpoint_every": tenth,
         "val_every": 1,
     }
+
+
+def _build_callbacks(run_file: RunFile, path: Path) -> list[Callback]:
+    callbacks = []
+    for number, table in enumerate(run_file.callbacks, start=1):
+        with in_table(path, "[callbacks]", f" {number}"):
+            callbacks.append(as_callback({"name": table.name, **table.options}))
+    return callbacks
+
+
+def _refuse_validation(run_file: RunFile, path: Path) -> None:
+    """Refuse settings that need validation data, which the run does not have."""
+    needs = [name for name in ("val_every", "checkpoint_best_only") if run_file.train.get(name)]
+    if needs:
+        raise ConfigError(
+            f"{path}, [train]: {needs[0]} needs validation data, and there are none. Set "
+            "val_fraction in [data], name a data set that returns validation data too, or leave "
+            f"{needs[0]} out."
+        )
+
+
+def _check_schedule(trainer: Trainer, path: Path) -> None:
+    """Create the learning-rate schedule for a copy of the optimizer, to report faults early."""
+    config = trainer.config
+    if config.lr_scheduler is None:
+        return
+    with in_table(path, "data"):
+        batches = training_epochs(trainer).count()
+    if batches is not None:
+        batches = max(1, batches // config.nprocs)
+    parameters = {id(p): p for p in parameters_of(trainer.optimizer)}  # not copied
+    with in_table(path, "train.lr_scheduler"):
+        schedule = make_run_schedule(config, deepcopy(trainer.optimizer, parameters), batches)
+        assert schedule is not None
+        schedule.step_batch()
+        schedule.step_epoch({schedule.monitor or "": 0.0})
 
 
 def _seed(config: TrainConfig) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from perceptrain_core.config.faults import describe_faults
 from perceptrain_core.errors import ConfigError
 from perceptrain_core.runs.tables import RunFile
+from perceptrain_core.runs.toml import advice_for_line, advice_for_value, parse_toml
 
 _FILE_REFERENCE = re.compile(r"(?P<path>[^:]+\.py):(?P<attribute>[\w.]+)")
 
@@ -24,18 +25,24 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
         path: The file. Relative paths in it (data files, ``./code.py:name``) are relative to its
             folder.
         overrides: ``table.key=value`` or ``table=name``, each replacing what the file says. A
-            value is parsed as TOML; if that fails, it is a string.
+            value is parsed as TOML; if that fails, it is a string, unless it looks like a number or
+            like a value of Python (``.5``, ``True``).
 
     Raises:
         ConfigError: The file cannot be read or is invalid; the message lists every fault with its
             path in the file.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"The run file {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    try:
+        tables = parse_toml(text, str(path))
+    except tomllib.TOMLDecodeError as error:
+        hint = advice_for_line(text, error)
+        raise ConfigError(f"{path} is not valid TOML: {error}.{hint}") from None
     for override in overrides:
         _apply_override(tables, override)
     folder = path.parent.absolute()
@@ -67,13 +74,15 @@ def _apply_override(tables: dict[str, Any], override: str) -> None:
                 f"key {keys[depth + 1]!r}."
             )
         table = inner
-    table[keys[-1]] = _parse_value(text)
+    table[keys[-1]] = _parse_value(text, override)
 
 
-def _parse_value(text: str) -> Any:
+def _parse_value(text: str, override: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return parse_toml(f"value = {text}", f"--set {override!r:.60}")["value"]
     except tomllib.TOMLDecodeError:
+        if advice := advice_for_value(text):
+            raise ConfigError(f"--set {override!r}: {text!r} is not TOML; {advice}.") from None
         return text
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from perceptrain_core.callbacks import Callback, TrainerContext
+from perceptrain_core.callbacks.support.metric_callback import MetricCallback
 from perceptrain_core.checkpoints.folder import newest_run_folder
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.files.splits import Splits
@@ -23,6 +24,8 @@ from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training.trainer import Trainer
+
+_OWN = "perceptrain_core."
 
 
 @dataclass
@@ -86,11 +89,18 @@ class Run:
         return rows.means
 
     def try_one_batch(self) -> dict[str, float]:
-        """Train and validate on one batch without writing anything; return the metrics."""
+        """Train and validate on one batch without writing anything; return the metrics.
+
+        Raises:
+            CallbackError: A callback monitors a metric that the run does not have.
+        """
+        callbacks = self.trainer.callbacks
         self.trainer.max_batches = 1
         self.trainer.config = dry_config(self.trainer.config)
         self.trainer.fit()
-        return self.trainer.history[0]
+        row = self.trainer.history[0]
+        _check_monitors(callbacks, row, bool(self.trainer.config.val_every))
+        return row
 
     def _require_same_parts(self, path: Path) -> None:
         """Refuse options that the checkpoint's state would silently override."""
@@ -111,6 +121,16 @@ class Run:
     ) -> None:
         provenance = self.trainer.provenance
         write_run_file(trainer.log_folder, self.run_file, self.trainer.config, provenance)
+
+
+def _check_monitors(callbacks: list[Callback], row: dict[str, float], validates: bool) -> None:
+    """Check the metrics that callbacks monitor, unless another callback may add metrics."""
+    kinds = [type(callback) for callback in callbacks]
+    if Callback in kinds or not all(kind.__module__.startswith(_OWN) for kind in kinds):
+        return
+    for callback in callbacks:
+        if isinstance(callback, MetricCallback):
+            callback.require_metric(row, validates)
 
 
 def dry_config(config: TrainConfig) -> TrainConfig:

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, SequentialLR
 
 from perceptrain_core.errors import CheckpointError, ConfigError, OptionError
+from perceptrain_core.registry.messages import one_line
 from perceptrain_core.schedules.monitored import awaits_validation, no_such_metric
 from perceptrain_core.schedules.plan import PER_BATCH, SchedulerPlan, read_plan
 from perceptrain_core.schedules.rates import rate_groups, set_rate
@@ -122,9 +123,13 @@ class Schedule:
         return "steps" if self.per_batch else "epochs"
 
     def step_batch(self) -> None:
-        """Step after an optimizer step, if the interval is ``"batch"``."""
+        """Step after an optimizer step, if the interval is ``"batch"``.
+
+        Raises:
+            OptionError: An option does not fit.
+        """
         if self.per_batch:
-            self.scheduler.step()
+            self._step()
 
     def step_epoch(self, row: Mapping[str, float]) -> None:
         """Step after an epoch, if the interval is ``"epoch"``.
@@ -134,15 +139,24 @@ class Schedule:
 
         Raises:
             ConfigError: The run does not have the monitored metric.
+            OptionError: An option does not fit.
         """
         if self.per_batch:
             return
         if self.monitor is None:
-            self.scheduler.step()
+            self._step()
         elif self.monitor in row:
-            self.scheduler.step(row[self.monitor])
+            self._step(row[self.monitor])
         elif not awaits_validation(self.monitor, row):
             raise ConfigError(no_such_metric(self._label, self.monitor, row))
+
+    def _step(self, *metrics: float) -> None:
+        try:
+            self.scheduler.step(*metrics)
+        except Exception as error:  # torch checks few options when a scheduler is created
+            raise OptionError(
+                f"{self._label} cannot be stepped: {one_line(error)}. Check its options."
+            ) from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state in plain values; functions among the options are left out."""

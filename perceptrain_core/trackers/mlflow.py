@@ -21,6 +21,7 @@ from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.figures import PlottingFunctions, figures, picture_file
 from perceptrain_core.trackers.settings import as_json, flat
 from perceptrain_core.types import Loader
+from perceptrain_core.user_warnings import warn_user
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -109,17 +110,24 @@ class MLflowTracker(Tracker):
 
         MLflow never changes a param, and long values are truncated. The artifact
         ``hyperparams.json`` has the latest values in full.
+
+        Warns:
+            UserWarning: A resumed run has another value than the param in MLflow.
         """
         from mlflow.entities import Param
 
         client, run_id = self.run()
         known = client.get_run(run_id).data.params
         given = {valid_name(name): value for name, value in flat(hyperparams).items()}
-        params = [
-            Param(name, str(value)[:_VALUE_LIMIT])
-            for name, value in given.items()
-            if name not in known
-        ]
+        values = {name: str(value)[:_VALUE_LIMIT] for name, value in given.items()}
+        changed = [n for n, value in values.items() if n in known and known[n] != value]
+        if changed:
+            shown = ", ".join(f"{n} stays {known[n]:.60}, not {values[n]:.60}" for n in changed)
+            warn_user(
+                f"MLflow cannot change the params of a resumed run: {shown}. The artifact "
+                "hyperparams.json has the new values."
+            )
+        params = [Param(name, value) for name, value in values.items() if name not in known]
         client.log_batch(run_id, params=params, synchronous=True)
         client.log_text(run_id, as_json(hyperparams), "hyperparams.json")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import LBFGS, Optimizer
 
 from perceptrain_core.callbacks import (
@@ -21,7 +22,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError, DataError, LossContractError, TrainingError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.supervised import as_loss
-from perceptrain_core.optimizers import NevergradOptimizer
+from perceptrain_core.optimizers import AdamLBFGS, NevergradOptimizer
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.optimizers.nevergrad.package import is_of_nevergrad
@@ -36,9 +37,15 @@ def resolve_model(model: Any) -> nn.Module:
     """Check that the model is a module.
 
     Raises:
-        TrainingError: It is a class, or something else.
+        TrainingError: It is a class, or something else, or its parameters have no values.
     """
     if isinstance(model, nn.Module):
+        if any(parameter.is_meta for parameter in model.parameters()):
+            raise TrainingError(
+                f"{type(model).__name__} has parameters on the device 'meta', which have no "
+                "values: call model.to_empty(device='cpu'), set them, and create the optimizer "
+                "and the trainer afterwards."
+            )
         return model
     raise TrainingError(f"model must be a torch.nn.Module object, got {describe_argument(model)}.")
 
@@ -65,7 +72,8 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
     """Return the optimizer, to which the parameters of the loss are added.
 
     Raises:
-        TrainingError: It is not an optimizer, or it has no parameter of this model.
+        TrainingError: It is not an optimizer, an option is NaN, or it has no parameter of this
+            model.
     """
     if optimizer is None:
         return None
@@ -73,6 +81,7 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
         optimizer = build_optimizer(optimizer, model)
     if is_of_nevergrad(optimizer):
         optimizer = NevergradOptimizer(model.parameters(), optimizer)
+    _check_options(optimizer)
     owned = _owned_by(optimizer)
     own = list(model.parameters())
     if own and owned.isdisjoint(own):
@@ -82,6 +91,40 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
         )
     _add_loss_parameters(optimizer, loss_fn, owned)
     return optimizer
+
+
+def _check_options(optimizer: Any) -> None:
+    """Refuse options that are NaN, which torch accepts for some: every parameter would be NaN."""
+    for group in getattr(optimizer, "param_groups", ()):
+        for name, value in group.items():
+            if isinstance(value, float) and value != value:
+                raise TrainingError(
+                    f"The optimizer {type(optimizer).__name__} has {name}=nan; expected a number."
+                )
+
+
+def check_initialized(
+    model: nn.Module, optimizer: Any, config: TrainConfig, processes: int
+) -> None:
+    """Refuse lazy modules in runs that need the shapes of all parameters before the first batch.
+
+    Raises:
+        TrainingError: A parameter has no shape yet.
+    """
+    needs = {
+        "ema": config.ema is not None,
+        "training in several processes": max(config.nprocs, processes) > 1,
+        "L-BFGS": isinstance(optimizer, LBFGS | AdamLBFGS),
+        "a search": is_search(optimizer),
+    }
+    lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
+    if lazy and any(needs.values()):
+        what = next(name for name, needed in needs.items() if needed)
+        raise TrainingError(
+            f"The parameter {lazy[0]!r} of {type(model).__name__} has no shape before the first "
+            f"batch, and {what} needs it earlier: call model(inputs) once before creating the "
+            "optimizer and the trainer, or replace the lazy module."
+        )
 
 
 def warn_of_left_out(model: nn.Module, optimizer: Any) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from perceptrain_core.data import Epochs, as_loader
 from perceptrain_core.errors import DataError
+from perceptrain_core.tensors import describe
 from perceptrain_core.training.context import TrainingContext
 
 
@@ -35,6 +39,23 @@ def make_epochs(
         if role != "test":  # a test has one row per batch, so every process sees all batches
             data = trainer.engine.shard(data, even=role == "train")
     return Epochs(data, trainer.max_batches, per_step)
+
+
+def check_not_labels(train: Any, val: Any, val_every: int) -> None:
+    """Refuse inputs and labels that were passed as training and validation data.
+
+    Raises:
+        DataError: Both are one tensor or array, with the same number of rows, and they cannot be
+            both inputs: their rows have different shapes, or nothing is validated.
+    """
+    if not all(isinstance(data, Tensor | np.ndarray) and data.ndim for data in (train, val)):
+        return
+    if len(train) == len(val) and (train.shape[1:] != val.shape[1:] or not val_every):
+        raise DataError(
+            f"The training data are {describe(train)}, and the validation data {describe(val)}. If "
+            "these are inputs and labels, pass them together: fit((x, y)), and for validation "
+            "fit((x, y), (x_val, y_val)) with val_every=1."
+        )
 
 
 def training_epochs(trainer: TrainingContext) -> Epochs:

@@ -104,7 +104,7 @@ def make_parts(
         optimizer_options=_plain_options(optimizer),
         averaged_model=_averaged(model, config.ema),
         grad_scaler=make_scaler(config, optimizer, device),
-        schedule=_schedule(config, optimizer, batches),
+        schedule=make_run_schedule(config, optimizer, batches),
     )
 
 
@@ -148,7 +148,17 @@ def _with_warm_up(decay: float) -> Callable[[Any, Any, Any], None]:
     return update
 
 
-def _schedule(config: TrainConfig, optimizer: Any, batches: int | None) -> Schedule | None:
+def make_run_schedule(config: TrainConfig, optimizer: Any, batches: int | None) -> Schedule | None:
+    """Create the learning-rate schedule of a run, or return ``None`` if it has none.
+
+    Args:
+        config: The settings.
+        optimizer: The optimizer; its rates are set to those of the first step.
+        batches: Batches per epoch, if known.
+
+    Raises:
+        PerceptrainError: The schedule cannot be created; see `make_schedule`.
+    """
     if config.lr_scheduler is None:
         return None
     begin_epoch(optimizer, 1)  # the schedule starts from the rates of the first epoch

@@ -34,7 +34,12 @@ from perceptrain_core.training.hooks import TrainerHooks, warn_of_methods_never_
 from perceptrain_core.training.metrics.resolve import resolve_metrics
 from perceptrain_core.training.processes import FitOutcome, engine_for, launch_fit
 from perceptrain_core.training.provenance import provenance
-from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
+from perceptrain_core.training.run_data import (
+    check_not_labels,
+    evaluation_epochs,
+    training_epochs,
+    validation_epochs,
+)
 from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.training.run_state import PartAttribute, RunState, StateAttribute
 from perceptrain_core.training.session import Session, join_session, open_session
@@ -199,17 +204,19 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
             self.train_dataloader = train_dataloader
         if val_dataloader is not None:
             self.val_dataloader = val_dataloader
-            if not self.config.val_every:
-                warn_user(
-                    "Validation data were passed, but val_every=0, so nothing is validated. Set "
-                    "val_every=1 to validate after every epoch."
-                )
+        check_not_labels(self.train_dataloader, self.val_dataloader, self.config.val_every)
+        if val_dataloader is not None and not self.config.val_every:
+            warn_user(
+                "Validation data were passed, but val_every=0, so nothing is validated. Set "
+                "val_every=1 to validate after every epoch."
+            )
         if self._session is not None:
             raise TrainingError(
                 "This trainer is already at work: fit cannot be called from inside its own fit, "
                 "validation or test. Create another trainer for that."
             )
         self.optimizer = self.optimizer  # for the model and the loss that may be new
+        resolve.check_initialized(self.model, self.optimizer, self.config, self.engine.world_size)
         resolve.warn_of_left_out(self.model, self.optimizer)
         config = self.config
         resume = config.resume if resume is None else resume

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from perceptrain import Callback, OptimizeResult, TrainConfig, Trainer, TrainingStage
-from perceptrain.callbacks import PrintMetrics
+from perceptrain.callbacks import EarlyStopping, LoadCheckpoint, PrintMetrics
 from perceptrain.errors import CallbackError, ConfigError
 
 MakeTrainer = Callable[..., Trainer]
@@ -46,6 +46,19 @@ def test_stage_by_its_value(stage: TrainingStage) -> None:
 def test_wrong_arguments_are_refused_at_once(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(CallbackError, match=message):
         Callback(**{"callback": nothing, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument", "message"),
+    [
+        (LoadCheckpoint, "x.pt", "stages are train_start. .* by name: called_every, path"),
+        (EarlyStopping, "val_loss", "first argument of EarlyStopping; .* called_every, monitor,"),
+        (PrintMetrics, 5, "no stage 5; .* by name: called_every"),
+    ],
+)
+def test_another_argument_in_the_place_of_the_stage(kind: Any, argument: Any, message: str) -> None:
+    with pytest.raises(CallbackError, match=message):
+        kind(argument)
 
 
 def test_functions_of_any_shape_that_fits() -> None:

@@ -59,6 +59,23 @@ def test_model_alone(tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: 
         load_checkpoint(path, model, Adam(model.parameters()))
 
 
+def test_weights_alone(tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net) -> None:
+    path = tmp_path / "model.pt"
+    torch.save(trained[0].state_dict(), path)
+    assert same(load_model(path, make_net()).state_dict(), trained[0].state_dict())
+    model, _, epoch = load_checkpoint(path, make_net())
+    assert same(model.state_dict(), trained[0].state_dict())
+    assert epoch == 0
+    with pytest.raises(CheckpointError, match="holds no optimizer; it holds model"):
+        load_checkpoint(path, *trained)
+    with pytest.raises(CheckpointError, match=r"It has model.pt: load_model\('.*model.pt', model"):
+        load_model(tmp_path, make_net())
+    for other in ({}, {"epoch": 3}, [1]):
+        torch.save(other, path)
+        with pytest.raises(CheckpointError, match="is not a checkpoint of Perceptrain"):
+            load_model(path, make_net())
+
+
 def test_weights_on_a_scale_of_numpy_can_be_saved(tmp_path: Path, make_net: Net) -> None:
     import numpy as np
 

@@ -75,11 +75,12 @@ def test_an_unexpected_error_is_two_lines_and_exit_code_1(monkeypatch):
     def fail():
         raise ZeroDivisionError("some\nreason")
 
+    line = fail.__code__.co_firstlineno + 1
     monkeypatch.setattr(listing, "load_registry", fail)
     result = invoke("list-losses")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        "Unexpected error: ZeroDivisionError: some reason",
+        f"Unexpected error (test_main.py, line {line}): ZeroDivisionError: some reason",
         "Run 'perceptrain --debug ...' to see the traceback.",
     ]
     result = invoke("--debug", "list-losses")

@@ -173,7 +173,15 @@ def test_a_loss_that_is_nan_names_the_term(train, here):
         (["run.toml", "--set", "nonsense"], "expected TABLE.KEY=VALUE"),
         (["run.toml", "--set", "optimzer.lr=1"], "optimzer: unknown setting; did you"),
         (["run.toml", "--set", "loss=msee"], "run.toml, [loss]: "),
-        (["run.toml", "--set", "optimizer.lr=-1"], "[optimizer]: ValueError: Invalid learning"),
+        (["run.toml", "--set", "optimizer.lr=-1"], "[optimizer]: The optimizer 'adam' cannot be"),
+        (["run.toml", "--set", "optimizer.lr=.01"], "'.01' is not TOML; write 0.01, or"),
+        (["run.toml", "optimizer.lr=1"], "write --set TABLE.KEY=VALUE"),
+        (
+            ["run.toml", "--set", "train.val_every=1", "--set", "data.val_fraction=0"],
+            "val_fraction",
+        ),
+        (["run.toml", "--set", f"x={'[' * 5000}"], "nested more than 100 deep"),
+        (["run.toml", "--set", f"optimizer.lr={'1' * 5000}"], "is not below 2**63"),
         (["run.toml", "--set", "train.max_iter=-1"], "max_iter: input should be greater"),
         ([], "Missing argument"),
     ],
@@ -184,8 +192,37 @@ def test_a_wrong_call_is_code_2_and_leaves_nothing(here, args, message):
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
     assert result.stderr.startswith("Error: ")
-    assert len(result.stderr.splitlines()) <= 2
+    assert len(result.stderr.splitlines()) <= 3
     assert sorted(here.rglob("*")) == before
+
+
+def test_a_lazy_model_has_no_size_yet(here):
+    lazy = "from torch import nn\ndef lazy():\n    return nn.LazyLinear(1)\n"
+    Path("code.py").write_text(CODE + lazy)
+    result = invoke("train", "run.toml", "--set", "model=./code.py:lazy", "--dry-run")
+    assert result.exit_code == 0
+    assert "lazy: the first batch sets the number" in result.stdout
+
+
+def test_an_error_in_the_users_file_names_its_line(here, train):
+    Path("code.py").write_text(f"{CODE}\ndef buggy(batch, model):\n    return batch['x'], {{}}\n")
+    line = len(Path("code.py").read_text().splitlines())
+    done = train("--set", "loss=./code.py:buggy")
+    assert done.returncode == 1
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith(f"Unexpected error (code.py, line {line}): TypeError: ")
+    assert "This was the first call of the loss" in rest[0]  # the hint, but no traceback
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("monitor", "code"), [("val_los", 1), ("val_loss", 0)])
+def test_a_dry_run_checks_what_callbacks_monitor(here, monitor, code):
+    Path("run.toml").write_text(
+        f'{RUN}[[callbacks]]\nname = "early_stopping"\nmonitor = "{monitor}"\n'
+    )
+    result = invoke("train", "run.toml", "--dry-run")
+    assert result.exit_code == code
+    assert ("monitors 'val_los', which this run does not have" in result.stderr) == bool(code)
 
 
 def test_the_traceback_is_for_those_who_ask(here):

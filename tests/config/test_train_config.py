@@ -131,6 +131,7 @@ def test_only_whole_numbers_are_whole_numbers(name: str, value: Any) -> None:
             "lr_scheduler: .*'linear'",
         ),
         ({"lr_scheduler": {"name": "chained", "schedulers": 3}}, "lr_scheduler: .*must be a list"),
+        ({"dtype": "float8_e5m2"}, "dtype: torch stores torch.float8_e5m2, but .*'float32'"),
     ],
 )
 def test_fault(settings: dict[str, Any], message: str) -> None:
@@ -146,6 +147,21 @@ def test_unknown_setting_says_what_was_meant() -> None:
         TrainConfig(max_itr=3)
     with pytest.raises(ConfigError, match="zzz: unknown setting; allowed are max_iter, "):
         TrainConfig(zzz=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("epochs", "did you mean 'max_iter'"),
+        ("device", "did you mean 'compute_setup'"),
+        ("val_interval", "did you mean 'val_every'"),
+        ("lr", "it is an option of the optimizer"),
+        ("patience", "use the callback early_stopping"),
+    ],
+)
+def test_names_of_other_libraries(name: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: unknown setting; {hint}"):
+        TrainConfig(**{name: 3})
 
 
 def test_all_faults_at_once() -> None:

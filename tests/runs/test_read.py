@@ -153,11 +153,11 @@ def test_all_faults_at_once_each_with_its_path(read):
         "data.val_fraction",
         "data.split_seed",
         "optimizer.name",
-        "callbacks.0.name",
+        "[[callbacks]] 1, name",
     }
     assert "did you mean 'model'?" in faults["modle"]
     assert faults["loss"] == "expected a table or a name, not 3"
-    assert faults["model"] == faults["callbacks.0.name"] == "field required"
+    assert faults["model"] == faults["[[callbacks]] 1, name"] == "field required"
     assert faults["data.val_fraction"] == "input should be less than 1, not 1.5"
 
 
@@ -194,6 +194,39 @@ def test_callbacks_have_tables_of_their_own(read):
 def test_what_is_no_toml(read, text):
     with pytest.raises(ConfigError, match="is not valid TOML: "):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (".01", "write 0.01, or"),
+        ("5.", "write 5.0, or"),
+        ("-.5e3", "write -500.0, or"),
+        ("007", "write 7, or"),
+        ("True", "write true"),
+        ("None", "TOML has no None: leave the key out"),
+    ],
+)
+def test_what_to_write_instead_of_what_is_no_toml(read, value, advice):
+    with pytest.raises(ConfigError, match=rf"not valid TOML: .* For this value, {advice}"):
+        read(f"[optimizer]\nlr = {value} # fast\n{SMALL}")
+    with pytest.raises(ConfigError, match=rf"^--set 'optimizer.lr={value}': .* {advice}"):
+        read(SMALL, f"optimizer.lr={value}")
+
+
+@pytest.mark.parametrize("text", ["fast", ".", "./a.py", "1.2.3", "run-3", "1e", "_"])
+def test_other_values_are_text(read, text):
+    assert read(SMALL, f"loss.x={text}").loss.options["x"] == text
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 5000 + "]" * 5000, "[" * 120 + "]" * 120, "1" * 5000, "9223372036854775808"]
+)
+def test_toml_beyond_its_limits(read, value):
+    with pytest.raises(ConfigError, match=r"run\.toml: .* nested .* or an integer is not below"):
+        read(f"x = {value}\n{SMALL}")
+    with pytest.raises(ConfigError, match=r"^--set 'loss\.x=.* nested"):
+        read(SMALL, f"loss.x={value}")
 
 
 def test_what_is_no_text(tmp_path):
@@ -235,7 +268,9 @@ def test_whatever_happens_in_a_table_is_told_with_it():
     ):
         raise DataError("no rows")
     with (
-        pytest.raises(ConfigError, match=r"^r\.toml, \[model\]: ValueError: Invalid a b$"),
+        pytest.raises(
+            ConfigError, match=r"^r\.toml, \[model\]: ValueError: Invalid a b \(test_read.py, line"
+        ),
         in_table(Path("r.toml"), "model"),
     ):
         raise ValueError("Invalid\na b")

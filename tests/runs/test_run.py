@@ -292,7 +292,7 @@ def test_text_labels_train_a_classifier(build, here):
         ("model.layer=[2, 1]", r"\[model\]: .*'layer'.*[Dd]id you mean 'layers'"),
         ("model.layers=[2, 'x']", r"\[model\]: "),
         ("model='./none.py:Net'", r"\[model\]: .*the file .* does not exist"),
-        ("optimizer.lr=-1", r"\[optimizer\]: ValueError: Invalid learning rate: -1"),
+        ("optimizer.lr=-1", r"\[optimizer\]: .*lr=-1: ValueError: Invalid learning rate: -1"),
         ("optimizer.lrr=1", r"\[optimizer\]: .*'lrr'.*[Dd]id you mean 'lr'"),
         ("optimizer.name=sgdd", r"\[optimizer\]: .*[Dd]id you mean 'sgd'"),
         ("data.file='none.csv'", r"\[data\]: There is no data file"),
@@ -304,13 +304,33 @@ def test_text_labels_train_a_classifier(build, here):
             r"\[data\]: .*table itself accepts: name, val_",
         ),
         ("train.max_itr=3", r"\[train\]: .*\n.*max_itr: .*did you mean 'max_iter'"),
-        ("train.checkpoint_best_only=true", r"\[train\]: .*\n.*set val_every"),
+        ("train.checkpoint_best_only=true", r"\[train\]: checkpoint_best_only needs validation"),
+        ("train.val_every=2", r"\[train\]: val_every needs validation data.*val_fraction"),
+        ("train.lr_scheduler={name='step'}", r"\[train.lr_scheduler\]: .*'step' requires"),
+        (
+            "train.lr_scheduler={name='step', step_size=0}",
+            r"\[train.lr_scheduler\]: .*'step' cannot be stepped: ZeroDivisionError",
+        ),
+        (
+            "callbacks=['print_metrics', {name='early_stopping', patience=0}]",
+            r"\[\[callbacks\]\] 2: EarlyStopping: patience=0",
+        ),
+        ("callbacks=['early_stoping']", r"\[\[callbacks\]\] 1: .*[Dd]id you mean 'early_stopp"),
+        ("loss='./bad.py:mine'", r"\[loss\]: .*ValueError: no mine \(bad.py, line 2\)"),
         ("train.nprocs=0", r"\[train\]: .*\n.*nprocs: .*greater than or equal to 1"),
     ],
 )
-def test_a_fault_is_told_with_its_table(build, line, override, message):
+def test_a_fault_is_told_with_its_table(build, line, here, override, message):
+    (here / "bad.py").write_text("\nraise ValueError('no mine')\n")
     with pytest.raises(ConfigError, match=rf"line\.toml, {message}"):
         build(LINE, override)
+
+
+def test_trying_the_schedule_leaves_the_optimizer_alone(build, line):
+    schedule = "train.lr_scheduler={name = 'one_cycle', max_lr = 1.0}"
+    run = build(LINE, "optimizer={name = 'sgd', lr = 0.1, momentum = 0.5}", schedule)
+    (group,) = run.trainer.optimizer.param_groups
+    assert (group["lr"], group["momentum"], "initial_lr" in group) == (0.1, 0.5, False)
 
 
 def test_settings_are_checked_before_the_data_are_loaded(build, here):

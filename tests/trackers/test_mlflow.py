@@ -215,7 +215,8 @@ def test_resumed_run_goes_on(make: MakeTrainer, root: Path) -> None:
     first = make(checkpoint_every=1, hyperparams={"lr": 0.1, "wd": 0})
     first.fit()
     again = make(checkpoint_every=1, max_iter=4, hyperparams={"lr": 0.2, "momentum": 0.9})
-    again.fit(resume=True)
+    with pytest.warns(UserWarning, match=r"params of a resumed run: lr stays 0\.1, not 0\.2"):
+        again.fit(resume=True)
     again.config.hyperparams = {"net": {2: "b", (1, 2): torch.float32}}
     again.config.max_iter = 5
     again.fit(resume=True)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from perceptrain import Callback, Trainer, load_checkpoint, load_model
-from perceptrain.callbacks import EarlyStopping, SaveCheckpoint
+from perceptrain.callbacks import EarlyStopping, LoadCheckpoint, SaveCheckpoint
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -84,7 +84,13 @@ def test_a_model_that_is_loaded_to_be_used_has_the_average(
     )
     model, _ = trainer.fit()
     assert torch.equal(flat(load_model(trainer.log_folder, make_net())), flat(model))
-    assert torch.equal(flat(load_checkpoint(trainer.log_folder, make_net())[0]), raw[0])
+    assert torch.equal(flat(load_checkpoint(trainer.log_folder, make_net())[0]), flat(model))
+    assert not torch.equal(raw[0], flat(model))
+    for ema in (None, 0.9):
+        load = LoadCheckpoint(path=trainer.log_folder)
+        again = make_trainer(ema=ema, max_iter=0, callbacks=[load], log_folder="again")
+        again.fit()
+        assert torch.equal(flat(again.model), flat(model))
 
 
 def test_the_best_of_it_is_put_back(make_trainer: MakeTrainer, rows: Any) -> None:

@@ -67,6 +67,10 @@ class Lengthless(Dataset):  # type: ignore[type-arg]
         ((Frame(), X), r"of type tuple; .* It holds Frame and Tensor: convert them"),
         ([loader(ROWS), loader(ROWS)], r"It holds DataLoader: .* fit\(train, val\)"),
         ((ROWS, Lengthless()), r"It holds TensorDataset and Lengthless: pass one for training"),
+        ([Table(), Table()], "It holds Table: pass one for training and one for validation"),
+        ([Rowless(), Rowless()], "It holds Rowless: pass one for training"),
+        (np.ma.masked_greater(X.numpy(), 0.5), r"\(20, 1\) has 9 masked values.*x.filled\(0.0\)"),
+        (X.to("meta"), "on the device 'meta' has no values"),
         (Lengthless, "of type type; .* Call it, and pass what it returns"),
         (lambda: loader(ROWS), "of type function; .* Call it"),
         ("rows.csv", "of type str; expected a DataLoader"),
@@ -93,6 +97,49 @@ def test_data_that_cannot_work(make_trainer: MakeTrainer, data: Any, message: st
     ):
         with pytest.raises(DataError, match=message):
             trainer.fit()
+
+
+def test_a_masked_array_without_masked_values_is_an_array(make_trainer: MakeTrainer) -> None:
+    x = np.ma.masked_greater(X.numpy(), 5.0)
+    make_trainer(data=(x, Y), model=linear()).fit()
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "val_every"),
+    [(X.expand(20, 2), Y, 0), (X.expand(20, 2), Y, 1), (X.numpy(), Y.numpy(), 0)],
+)
+def test_labels_passed_as_validation_data(
+    make_trainer: MakeTrainer, train: Any, val: Any, val_every: int
+) -> None:
+    trainer = make_trainer(model=linear(), val_every=val_every)
+    with pytest.raises(DataError, match=r"inputs and labels, pass them together: fit\(\(x, y\)\)"):
+        trainer.fit(train, val)
+
+
+@pytest.mark.parametrize("val", [X[:5], X + 1])
+def test_inputs_alone_for_training_and_validation(make_trainer: MakeTrainer, val: Tensor) -> None:
+    def loss_fn(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+        return model(batch[0]).square().mean(), {}
+
+    trainer = make_trainer(loss_fn, model=linear(), val_every=1)
+    trainer.fit(X, val)
+    assert "val_loss" in trainer.history[0]
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_two_tables_that_may_be_meant_for_training_and_validation(
+    make_trainer: MakeTrainer, kind: type
+) -> None:
+    trainer = make_trainer(data=kind([(X, Y), (X[:12], Y[:12])]), model=linear(), batch_size=8)
+    with pytest.warns(UserWarning, match=r"one batch, of 20 and 12 rows, although batch_size=8"):
+        trainer.fit()
+
+
+@pytest.mark.parametrize("batch_size", [1, 20])
+def test_two_pairs_that_are_batches(make_trainer: MakeTrainer, batch_size: int) -> None:
+    trainer = make_trainer(data=[(X, Y), (X, Y)], model=linear(), batch_size=batch_size)
+    trainer.fit()
+    assert trainer.batches_seen == 2 * trainer.config.max_iter
 
 
 def notes_of(trainer: Trainer, kind: type[Exception]) -> Iterator[str]:
@@ -129,6 +176,37 @@ def test_another_dtype_than_the_models(
 def test_batches_without_a_tensor(make_trainer: MakeTrainer, data: Any, what: str) -> None:
     for notes in notes_of(make_trainer(data=data, model=linear()), TypeError):
         assert f"The batch is {what}, without a tensor in it." in notes
+
+
+def test_a_last_batch_of_one_row_and_a_batch_norm(make_trainer: MakeTrainer) -> None:
+    model = nn.Sequential(nn.BatchNorm1d(1), nn.Linear(1, 1))
+    trainer = make_trainer(data=(X[:17], Y[:17]), model=model, batch_size=8)
+    with pytest.raises(ValueError, match="more than 1 value per channel") as caught:
+        trainer.fit()
+    (note,) = caught.value.__notes__
+    assert "in epoch 1, batch 3, on a batch of 1 row." in note
+    assert "drop_last=True" in note
+    data = to_dataloader(X[:17], Y[:17], batch_size=8, drop_last=True)
+    make_trainer(data=data, model=model).fit()
+
+
+class Wave(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.polar(torch.ones_like(x), self.linear(x))
+
+
+@pytest.mark.parametrize("loss", ["mse", "huber", "quantile"])
+def test_complex_outputs(make_trainer: MakeTrainer, loss: str) -> None:
+    with pytest.raises(DataError, match=r"complex64 .* torch.float32; .*torch.view_as_real"):
+        make_trainer(loss, data=(X, Y), model=Wave()).fit()
+    with pytest.raises(RuntimeError) as caught:
+        make_trainer(loss, data=(X, torch.complex(X, Y)), model=Wave()).fit()
+    assert "e.g. torch.view_as_real of both, or use l1" in caught.value.__notes__[0]
+    make_trainer("l1", data=(X, torch.complex(X, Y)), model=Wave()).fit()
 
 
 def test_an_error_that_has_another_cause_gets_no_advice(make_trainer: MakeTrainer) -> None:

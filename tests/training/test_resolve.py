@@ -113,6 +113,46 @@ def test_no_optimizer(make_trainer: MakeTrainer, optimizer: Any, message: str) -
         make_trainer(optimizer=optimizer)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "adam", "lr": "fast"}, "with lr='fast': TypeError.* Is lr meant as a number"),
+        ({"name": "adam", "lr": float("nan")}, "with lr=nan: ValueError: Invalid learning rate"),
+        ({"name": "sgd", "momentum": -1}, "'sgd' cannot be created with momentum=-1: ValueError"),
+        ({"name": "sgd", "momentum": float("nan")}, "The optimizer SGD has momentum=nan"),
+    ],
+)
+def test_options_that_an_optimizer_refuses(
+    make_trainer: MakeTrainer, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((OptionError, TrainingError), match=message):
+        make_trainer(optimizer=options)
+
+
+@pytest.mark.parametrize(
+    ("settings", "optimizer", "what"),
+    [
+        ({"ema": 0.9}, "adam", "ema"),
+        ({"nprocs": 2}, "adam", "training in several processes"),
+        ({}, "lbfgs", "L-BFGS"),
+    ],
+)
+def test_a_lazy_module_in_a_run_that_needs_its_shapes(
+    make_trainer: MakeTrainer, rows: Rows, settings: dict[str, Any], optimizer: str, what: str
+) -> None:
+    model = nn.LazyLinear(1)
+    with pytest.raises(
+        TrainingError, match=rf"'weight' of LazyLinear has no shape .* {what} needs"
+    ):
+        make_trainer(model=model, optimizer=optimizer, **settings).fit()
+    make_trainer(model=model, max_iter=1).fit()  # the plain case needs none
+
+
+def test_a_model_without_values(make_trainer: MakeTrainer) -> None:
+    with pytest.raises(TrainingError, match=r"on the device 'meta'.* model.to_empty"):
+        make_trainer(model=nn.Linear(2, 1, device="meta"))
+
+
 def test_optimizer_of_another_model(make_trainer: MakeTrainer, make_net: Net) -> None:
     optimizer = Adam(make_net().parameters())
     with pytest.raises(TrainingError, match=r"none of the parameters of FFNN.*another model"):

@@ -14,6 +14,8 @@ from perceptrain_core.callbacks.support.monitored_metric import (
 )
 from perceptrain_core.callbacks.support.once_per_epoch import OncePerEpoch
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import CallbackError
+from perceptrain_core.schedules.monitored import no_such_metric
 from perceptrain_core.types import TrainingStage
 from perceptrain_core.user_warnings import warn_user
 
@@ -79,6 +81,18 @@ class MetricCallback(OncePerEpoch):
         value = read_metric(owner, self.monitor, self.on, trainer, config, self.seen)
         self.seen |= value is not None
         return value
+
+    def require_metric(self, row: Mapping[str, float], validates: bool) -> None:
+        """Check that a run has the metric, by a row of its history with every metric.
+
+        Raises:
+            CallbackError: It does not.
+        """
+        if "batch" in self.on:
+            row = {name: value for name, value in row.items() if name.startswith("train_")}
+        if self.monitor not in row:
+            owner = type(self).__name__
+            raise CallbackError(no_such_metric(owner, self.monitor, row, validates))
 
     def is_improved_by(self, value: float) -> bool:
         """Record a value, and return whether it is the best so far. NaN never is."""

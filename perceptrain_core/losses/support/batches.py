@@ -115,7 +115,7 @@ def _misfit(batch: object) -> str:
         )
     if isinstance(batch, (tuple, list)) and len(batch) == 1:
         return expected + (
-            "Pass both to the loader, to_dataloader(inputs, labels, batch_size=...). For a PINN, "
+            "Pass both, fit((inputs, labels)) or to_dataloader(inputs, labels). For a PINN, "
             "pass a dict of points: DictDataLoader({name: loader})."
         )
     return expected + "Pass both to the loader: to_dataloader(inputs, labels, batch_size=...)."

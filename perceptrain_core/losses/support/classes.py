@@ -116,13 +116,20 @@ def label_weights(labels: Tensor, weight: Tensor | None, ignore_index: int) -> T
     return weight[labels.where(counted, 0)].where(counted, 0.0)
 
 
+_IN_A_FILE = "In a run file with a table of data, set classes = true in [data]."
+
+
 def _not_indices(outputs: Tensor, labels: Tensor, expected: torch.Size) -> str:
     message = (
         f"The labels are {labels.dtype} of shape {tuple(labels.shape)}; expected class indices, "
         f"int64 of shape {tuple(expected)}. "
     )
     if labels.shape == expected:
-        return message + "They were probably cast: keep class labels int64, or use labels.long()."
+        return message + (
+            f"They were probably cast: keep class labels int64, or use labels.long(). {_IN_A_FILE}"
+        )
+    if labels.shape == (*expected, 1):
+        return message + f"Use labels.squeeze(-1).long(). {_IN_A_FILE}"
     return message + (
         f"Only cross_entropy accepts probabilities, of the output's shape {tuple(outputs.shape)}."
     )

@@ -79,10 +79,14 @@ def require_one_dtype(outputs: Tensor, labels: Tensor) -> Tensor:
         return outputs
     if outputs.dtype in _LOW_PRECISION and labels.dtype in (torch.float32, torch.float64):
         return outputs.to(labels.dtype)
+    advice = f"Convert the labels with labels.to({outputs.dtype}), or the model with model.to(...)."
+    if outputs.is_complex() != labels.is_complex():
+        advice = (
+            "Compare real numbers with real ones, e.g. torch.view_as_real(z), z.real or z.abs()."
+        )
     raise DataError(
         f"The model's output is {outputs.dtype} and the labels are {labels.dtype}; expected one "
-        f"dtype. Convert the labels with labels.to({outputs.dtype}), or the model with "
-        "model.to(...)."
+        f"dtype. {advice}"
     )
 
 

@@ -47,6 +47,31 @@ def add_hints(error: Exception, batch: Any, model: nn.Module) -> None:
         )
 
 
+def add_value_hints(error: Exception, batch: Any, where: str) -> None:
+    """Add a note to an error of torch about values that it cannot compute with.
+
+    Args:
+        error: The error that the loss raised, on any batch.
+        batch: The batch.
+        where: The position in the run.
+    """
+    text = str(error)
+    if "more than 1 value per channel when training" in text:
+        rows = next((len(t) for t in _leaves(batch) if isinstance(t, Tensor) and t.ndim), None)
+        count = "1 row" if rows == 1 else f"{rows} rows"
+        error.add_note(
+            f"This happened {where}, on a batch of {count}. A batch norm in training needs two "
+            "values of each channel. If this is the rest of the data after the full batches, use a "
+            "loader with drop_last=True, such as to_dataloader(x, y, batch_size=..., "
+            "drop_last=True), or another batch_size."
+        )
+    if "complex" in text.lower() and isinstance(error, RuntimeError):
+        error.add_note(
+            "Outputs or labels are complex, and this loss has no such form: compare real numbers, "
+            "e.g. torch.view_as_real of both, or use l1 or relative_l2, which take absolute values."
+        )
+
+
 def _leaves(batch: Any) -> Iterator[Any]:
     parts = parts_of(batch)
     if parts is None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import NonFiniteLossError
-from perceptrain_core.models.parameters import nonfinite_parameter
+from perceptrain_core.models.parameters import largest_parameter, nonfinite_parameter
 from perceptrain_core.types import Counted, Metrics
 from perceptrain_core.user_warnings import warn_user
 
@@ -65,7 +65,7 @@ def nonfinite_error(what: str, where: str, model: nn.Module) -> NonFiniteLossErr
     return NonFiniteLossError(
         f"Training stopped {where}: {what}. "
         + (
-            _describe_ruined(model)
+            _describe_cause(model)
             or "The parameters are as they were before this batch. Check the data and the "
             'learning rate; on_nonfinite="skip" skips such batches.'
         )
@@ -81,7 +81,7 @@ def report_skipped(skipped: int, batches: int, epoch: int, model: nn.Module) -> 
     Warns:
         UserWarning: Some were.
     """
-    ruined = _describe_ruined(model)
+    ruined = _describe_cause(model)
     if skipped == batches:
         raise NonFiniteLossError(
             f"The loss or its gradient was NaN or infinite in all {batches} batches of epoch "
@@ -94,8 +94,18 @@ def report_skipped(skipped: int, batches: int, epoch: int, model: nn.Module) -> 
     )
 
 
-def _describe_ruined(model: nn.Module) -> str:
-    """Name a parameter that is not finite, and the likely cause; empty if all are finite."""
+#: Parameters beyond this are a sign of divergence; trained ones are rarely above 1000.
+_HUGE = 1e6
+
+
+def _describe_cause(model: nn.Module) -> str:
+    """Name a parameter that is huge or not finite, and the likely cause; empty if there is none."""
+    name, size = largest_parameter(model)
+    if size > _HUGE:
+        return (
+            f"The parameters have grown to {size:.3g} ({name!r}): the learning rate is probably "
+            "too high. Lower it, or limit the gradients with grad_clip."
+        )
     ruined = nonfinite_parameter(model)
     if ruined is None:
         return ""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import LossContractError, NonFiniteLossError
-from perceptrain_core.training.contract.error_hints import add_hints
+from perceptrain_core.training.contract.error_hints import add_hints, add_value_hints
 from perceptrain_core.training.contract.loss_contract import (
     check_gradient,
     check_result,
@@ -63,7 +63,11 @@ class LossGuard:
             NonFiniteLossError: The loss is NaN or infinite, and the policy is ``"raise"``.
             SkipBatch: The loss is NaN or infinite, and the policy is ``"skip"``.
         """
-        result = self._call_first(batch, model) if self._first else self.loss_fn(batch, model)
+        try:
+            result = self._call_first(batch, model) if self._first else self.loss_fn(batch, model)
+        except (RuntimeError, ValueError) as error:
+            add_value_hints(error, batch, self._where())
+            raise
         if type(result) is not tuple:
             check_result(result)
         loss, metrics = result

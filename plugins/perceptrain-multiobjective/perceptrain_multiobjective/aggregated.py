@@ -24,7 +24,8 @@ class Aggregated(Weighting):
     the matrix ``J`` itself. The weights are not normalized, so the weighted gradient equals the
     output of the torchjd aggregator for ``J``, and the sum of the weights depends on the rule. The
     weights are left unchanged if all gradients are zero, if a gradient is not finite, or if the
-    rule returns a value that is not finite.
+    rule returns a value that is not finite, or only zeros, as ``imtl_g`` does for two opposite
+    gradients: the model would stand still.
 
     Args:
         every: Update the weights every this many steps, starting with the first.
@@ -62,11 +63,13 @@ class Aggregated(Weighting):
         """Return the weights computed by the rule."""
         gradients = grads()
         matrix = gradients.matrix.double()
-        if not 0 < float(matrix.abs().max()) < inf:  # all zero, or not finite
-            return self.replace(gradients.names, self.present(gradients.names, terms_like(terms)))
-        rule = self._rule_for(gradients.names)
-        weights = rule(matrix if self.takes_matrix else matrix @ matrix.T)
-        return self.replace(gradients.names, weights.detach().to(terms_like(terms)))
+        weights = matrix.new_zeros(len(matrix))
+        if 0 < float(matrix.abs().max()) < inf:  # neither all zero, nor not finite
+            rule = self._rule_for(gradients.names)
+            weights = rule(matrix if self.takes_matrix else matrix @ matrix.T).detach()
+        like = terms_like(terms)
+        new = weights.to(like) if weights.any() else self.present(gradients.names, like)
+        return self.replace(gradients.names, new)
 
     def _rule_for(self, names: tuple[str, ...]) -> Rule:
         if self._rule is None or self._rule[0] != names:

@@ -59,6 +59,19 @@ def weighted(name: str) -> WeightedLoss:
     return WeightedLoss(two_tasks, {"name": name, **QUICK.get(name, {})})
 
 
+def test_opposite_gradients_leave_the_weights_unchanged(model: nn.Module) -> None:
+    def opposed(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+        fit = model(batch).square().mean()
+        return fit, {"up": fit, "down": 1 - fit}
+
+    loss_fn = WeightedLoss(opposed, "imtl_g")
+    terms = opposed(torch.ones(4, 1), model)[1]
+    gramian = jacobian(terms, model) @ jacobian(terms, model).T
+    assert not tjd.IMTLGWeighting()(gramian).any()  # what torchjd returns
+    metrics = loss_fn(torch.ones(4, 1), model)[1]
+    assert (metrics["weight_up"], metrics["weight_down"]) == (1, 1)
+
+
 def jacobian(terms: dict[str, Tensor], model: nn.Module) -> Tensor:
     parameters = [*model.parameters()]
     rows = [

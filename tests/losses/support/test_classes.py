@@ -45,7 +45,12 @@ def test_images_and_a_single_row():
     ("labels", "error", "message"),
     [
         (LABELS.float(), DataError, r"float32 of shape \(4,\); .* int64 .*keep class labels int64"),
-        (LABELS.double().unsqueeze(-1), DataError, r"float64 .* expected class indices"),
+        (LABELS.float(), DataError, r"set classes = true in \[data\]"),
+        (
+            LABELS.double().unsqueeze(-1),
+            DataError,
+            r"float64 .* expected class indices.* labels\.squeeze\(-1\)\.long\(\).*classes = true",
+        ),
         (LABELS.unsqueeze(-1), ShapeError, r"labels\.squeeze\(-1\)"),
         (torch.eye(3)[LABELS].long(), ShapeError, r"labels\.argmax\(1\)"),
         (LABELS[:3], ShapeError, r"\(4, 3\) and .* \(3,\); .*second dimension"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -91,6 +92,16 @@ def test_skipping_leaves_the_batch_out(make_trainer: MakeTrainer) -> None:
     kept.fit([(x[i : i + 5], y[i : i + 5]) for i in (0, 5, 15)])
     assert same(trainer.model, kept.model)
     assert trainer.history == kept.history
+
+
+@pytest.mark.parametrize("policy", ["raise", "skip"])
+def test_a_rate_that_is_too_high_is_named_first(make_trainer: MakeTrainer, policy: str) -> None:
+    trainer = make_trainer(optimizer={"name": "sgd", "lr": 1e30}, max_iter=3, on_nonfinite=policy)
+    message = r"have grown to \S+ \('.*weight'\): the learning rate is probably too high"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the first epoch has a batch that is not skipped
+        with pytest.raises(NonFiniteLossError, match=message):
+            trainer.fit()
 
 
 def test_skipping_all(make_trainer: MakeTrainer) -> None:
