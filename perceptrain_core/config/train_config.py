@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from operator import index
 from pathlib import Path
@@ -32,6 +33,16 @@ def _as_int(value: Any) -> Any:
     return index(value) if hasattr(value, "__index__") and not isinstance(value, bool) else value
 
 
+def _as_seconds(value: Any) -> Any:
+    """Accept a time such as ``"01:30:00"`` beside a number of seconds."""
+    if not isinstance(value, str):
+        return value
+    if match := re.fullmatch(r"(\d+):([0-5]\d):([0-5]\d)", value):
+        hours, minutes, seconds = map(int, match.groups())
+        return (hours * 60 + minutes) * 60 + seconds
+    raise ValueError(f"expected seconds, or a time 'HH:MM:SS' such as '01:30:00', not {value!r}")
+
+
 def _check_name(kind: str, name: str) -> None:
     """Refuse an unknown name; a reference (with a colon) is loaded only when it is used."""
     if ":" in name:
@@ -53,6 +64,7 @@ Interval = Annotated[int, BeforeValidator(_as_int), Field(ge=0, strict=True)]
 Count = Annotated[int, BeforeValidator(_as_int), Field(ge=1, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, BeforeValidator(_as_int), Field(ge=0, lt=2**32, strict=True)]
+Seconds = Annotated[float, BeforeValidator(_as_seconds), Field(gt=0, allow_inf_nan=False)]
 FloatDtype = Annotated[torch.dtype | None, BeforeValidator(_as_dtype)]
 
 _SETTINGS = ConfigDict(arbitrary_types_allowed=True, extra="forbid", validate_assignment=True)
@@ -67,6 +79,14 @@ class TrainConfig:
 
     Attributes:
         max_iter: Number of epochs; a resumed run counts those already trained.
+        max_steps: Stop after this many optimizer steps, also inside an epoch, whichever of this and
+            ``max_iter`` comes first; ``None`` for no limit. A resumed run counts the steps already
+            taken. A run that keeps checkpoints is saved there. The history has a row for the last
+            epoch only if it is complete.
+        max_time: Stop after the step in which this time since the start of ``fit`` has passed, in
+            seconds or as ``"HH:MM:SS"``; ``None`` for no limit. The run then ends as after a
+            signal: saved, if it keeps checkpoints, and without another validation. A resumed run
+            has the whole time again.
         print_every: Interval between printed metrics.
         write_every: Interval between metrics written to the tracker.
         checkpoint_every: Interval between checkpoints.
@@ -141,6 +161,8 @@ class TrainConfig:
     """
 
     max_iter: Interval = 10_000
+    max_steps: Count | None = None
+    max_time: Seconds | None = None
     print_every: Interval = 0
     write_every: Interval = 0
     checkpoint_every: Interval = 0

@@ -23,7 +23,7 @@ class RunState:
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps so far.
         batches_seen: Training batches so far, including skipped ones.
-        stop_training: Set to true to stop after the current epoch.
+        stop_training: Set to true to stop after the step, or outside of steps after the epoch.
         interrupted: Whether Ctrl-C or SIGTERM ended the fit.
         stop_signal: The name of that signal, or ``None``.
         log_folder: The folder of the run, once one is chosen.

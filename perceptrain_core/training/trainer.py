@@ -74,7 +74,8 @@ class Trainer(TrainerHooks, Trials):
         global_step: Optimizer steps so far.
         batches_seen: Training batches so far, including skipped ones.
         opt_result: What callbacks see of the last step or epoch.
-        stop_training: Set it to true to stop after the current epoch.
+        stop_training: Set it to true to stop: on a batch stage after that step, elsewhere after the
+            epoch. A run that stops inside an epoch is saved there if it keeps checkpoints.
         interrupted: Whether Ctrl-C or SIGTERM ended the last fit.
         stop_signal: Which of them, ``"SIGINT"`` or ``"SIGTERM"``; ``None`` if neither.
         averaged_model: With ``config.ema``, the moving average of the model, an ``AveragedModel``
@@ -158,12 +159,12 @@ class Trainer(TrainerHooks, Trials):
         *,
         resume: bool | str | Path | None = None,
     ) -> tuple[nn.Module, Any]:
-        """Train for ``config.max_iter`` epochs.
+        """Train for ``config.max_iter`` epochs, or until ``max_steps`` or ``max_time`` is reached.
 
         During the fit the model and all its submodules are in training mode; afterwards each is in
         its own mode again. Ctrl-C and SIGTERM end the training after the current step; a run that
         keeps checkpoints is saved there, and can be resumed. An epoch that is cut short has no row
-        in the history. A second signal acts as usual.
+        in the history; the run that resumes it adds the row. A second signal acts as usual.
 
         Args:
             train_dataloader: Replaces the data passed before.
