@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -53,31 +53,49 @@ class Evaluation:
             trainer.loss_fn, trainer.config.precision, trainer.engine.device
         )
 
-    def validate(self, val: Epochs, epoch: int, trained: Row | None = None) -> Row:
+    def validate(self, val: Mapping[str, Epochs], epoch: int, trained: Row | None = None) -> Row:
         """Return the averages over the validation data.
 
         Args:
-            val: The data.
+            val: The data of each set, by name; the name of a single set is empty.
             epoch: The epoch, for callbacks.
             trained: The averages of the epoch's training, which callbacks see beside these.
 
         Raises:
-            DataError: There is no batch.
+            DataError: A set has no batch, or the name of one and of a metric clash.
         """
         self._events.notify(Stage.VAL_EPOCH_START, epoch)
         self._engine.align(self._model, self._trainer.loss_fn)
-        averages = Averages("val")
-        for batch in self._batches(val, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
-            averages.add(*batch)
-        if not self._engine.any(averages.batches > 0):
-            raise DataError(
-                "The validation data returned no batch: they are empty, or an iterator that is "
-                "used up."
-            )
-        row = averages.means_everywhere(self._engine)
+        row = self._averages(val)
         result = self._trainer.opt_result
         result.loss, result.metrics = row["val_loss"], {**(trained or {}), **row}
         self._events.notify(Stage.VAL_EPOCH_END, epoch, row)
+        return row
+
+    def _averages(self, val: Mapping[str, Epochs]) -> Row:
+        """Return the averages over all sets, and over each that has a name."""
+        whole, parts = Averages("val"), {name: Averages(f"val_{name}") for name in val if name}
+        for name, epochs in val.items():
+            before = whole.batches
+            for batch in self._batches(epochs, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
+                whole.add(*batch)
+                if name:
+                    parts[name].add(*batch)
+            if not self._engine.any(whole.batches > before):
+                which = f" set {name!r}" if name else " data"
+                raise DataError(
+                    f"The validation{which} returned no batch: it is empty, or an iterator that is "
+                    "used up."
+                )
+        row = whole.means_everywhere(self._engine)
+        for name, part in parts.items():
+            own = part.means_everywhere(self._engine)
+            if clash := sorted(row.keys() & own.keys()):
+                raise DataError(
+                    f"The metrics of the validation set {name!r} have the names of others, "
+                    f"{', '.join(clash)}: rename the set."
+                )
+            row |= own
         return row
 
     def test(self, test: Epochs) -> TestRows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import nn
@@ -41,7 +42,7 @@ class Fit:
     Args:
         trainer: The trainer; its model, optimizer, loss and callbacks are used.
         train: The training data.
-        val: The validation data, if epochs are validated.
+        val: The validation data by name, if the run validates.
         batches: Batches per epoch, if known.
         saved_mid_epoch: Whether a checkpoint may be saved inside an epoch.
 
@@ -60,7 +61,7 @@ class Fit:
         self,
         trainer: TrainingContext,
         train: Epochs,
-        val: Epochs | None = None,
+        val: Mapping[str, Epochs] | None = None,
         batches: int | None = None,
         saved_mid_epoch: bool = False,
     ) -> None:

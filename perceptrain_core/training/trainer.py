@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from functools import partial
@@ -31,7 +31,12 @@ from perceptrain_core.training.fit import Fit
 from perceptrain_core.training.hooks import TrainerHooks
 from perceptrain_core.training.processes import FitOutcome, engine_for, launch_fit
 from perceptrain_core.training.provenance import provenance
-from perceptrain_core.training.run_data import evaluation_epochs, training_epochs, validation_epochs
+from perceptrain_core.training.run_data import (
+    evaluation_epochs,
+    fit_validation_sets,
+    training_epochs,
+    validation_sets,
+)
 from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.training.run_state import PartAttribute, RunState, StateAttribute
 from perceptrain_core.training.session import Session, join_session, open_session
@@ -58,7 +63,7 @@ class Trainer(TrainerHooks, Trials):
         train_dataloader: A loader or any iterable of batches; or a tensor, a tuple or dict of
             tensors, or a data set, which is split into batches of ``config.batch_size``. With
             ``None`` the loss gets one batch ``None`` per epoch.
-        val_dataloader: The same for validation.
+        val_dataloader: The same for validation, or `ValidationSets`: several sets with names.
         test_dataloader: The same for `test`.
         optimize_step: ``f(model, optimizer, loss_fn, xs, device=None, dtype=None)``, one step.
         max_batches: The maximum number of batches of each pass over the data.
@@ -214,13 +219,14 @@ class Trainer(TrainerHooks, Trials):
             val_dataloader: Used instead of the data passed before.
 
         Returns:
-            ``val_loss`` and ``val_NAME`` for each metric: averages over the data.
+            ``val_loss`` and ``val_NAME`` for each metric: averages over the data. For
+            `ValidationSets`, also those over each set.
 
         Raises:
             DataError: There are no validation data.
         """
         data = self.val_dataloader if val_dataloader is None else val_dataloader
-        val = evaluation_epochs(self, data, "val")
+        val = validation_sets(self, data)
         with self._evaluation() as evaluation:
             return evaluation.validate(val, self.current_epoch)
 
@@ -318,7 +324,7 @@ class Trainer(TrainerHooks, Trials):
         return self._fit.state_dict()
 
     def _fit_here(self, resume: bool | str | Path) -> None:
-        train, val = training_epochs(self), validation_epochs(self)
+        train, val = training_epochs(self), fit_validation_sets(self)
         check_use_grad(self.config, self.optimizer, self._expects_gradients)
         with deterministic_algorithms(self.config.deterministic):
             fit = self._new_fit(train, val, train.count())
@@ -334,7 +340,7 @@ class Trainer(TrainerHooks, Trials):
         fit = self._new_fit(Epochs(None), None, outcome.batches)
         outcome.load(fit.parts, self.run_state, self.train_dataloader)
 
-    def _new_fit(self, train: Epochs, val: Epochs | None, batches: int | None) -> Fit:
+    def _new_fit(self, train: Epochs, val: Mapping[str, Epochs] | None, batches: int | None) -> Fit:
         self._fit = None  # until the new one is complete
         self.run_state = self._new_state()
         self.callbacks = resolve.resolve_callbacks(self.config, self._named_callbacks)
