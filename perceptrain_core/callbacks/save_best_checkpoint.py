@@ -22,10 +22,9 @@ class SaveBestCheckpoint(Callback):
     returns true; by default, if ``val_loss`` is lower by more than ``config.val_epsilon``.
 
     Args:
-        on: ``"train_epoch_end"`` or ``"train_end"``. ``"val_epoch_end"`` is treated as
-            ``"train_epoch_end"``, since a run is resumed from the end of an epoch.
-        called_every: The number of epochs between two checks; epochs without a validation are
-            skipped.
+        on: ``"val_epoch_end"``, after each validation; ``"train_epoch_end"`` or ``"train_end"``.
+        called_every: The number of epochs between two checks, or of validations if those are after
+            steps; epochs without a validation are skipped.
         callback_condition: ``f(opt_result) -> bool``; check only if it returns true.
 
     Attributes:
@@ -35,17 +34,17 @@ class SaveBestCheckpoint(Callback):
         CallbackError: An argument is not valid.
     """
 
-    stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END})
+    stages = frozenset(
+        {TrainingStage.VAL_EPOCH_END, TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END}
+    )
     saves_run = True
 
     def __init__(
         self,
-        on: TrainingStage | str = TrainingStage.TRAIN_EPOCH_END,
+        on: TrainingStage | str = TrainingStage.VAL_EPOCH_END,
         called_every: int = 1,
         callback_condition: Condition | None = None,
     ) -> None:
-        if on == TrainingStage.VAL_EPOCH_END:
-            on = TrainingStage.TRAIN_EPOCH_END
         super().__init__(on, called_every, callback_condition=callback_condition)
         self.best_loss = float("inf")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import time
 from operator import index
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +36,8 @@ def _as_int(value: Any) -> Any:
 
 def _as_seconds(value: Any) -> Any:
     """Accept a time such as ``"01:30:00"`` beside a number of seconds."""
+    if isinstance(value, time):  # what TOML reads if the quotes are left out
+        value = value.isoformat("seconds")
     if not isinstance(value, str):
         return value
     if match := re.fullmatch(r"(\d+):([0-5]\d):([0-5]\d)", value):
@@ -94,6 +97,10 @@ class TrainConfig:
         live_plot_every: Interval between updates of the live curves: in place in a notebook,
             elsewhere as ``live.png`` in the run folder. Requires matplotlib.
         val_every: Interval between validations on the validation data.
+        val_every_steps: Interval between validations in optimizer steps, also inside an epoch,
+            instead of ``val_every``. Each is a row of ``trainer.validations``, and is written to
+            the tracker with its step if ``write_every`` is set. Callbacks on ``"val_epoch_end"``
+            see each. The row of an epoch has the metrics of its last validation.
         callbacks: Callback objects, names of registered callbacks, or mappings
             ``{"name": ..., **options}``.
         log_model: Log the trained model to the tracker when training ends.
@@ -169,6 +176,7 @@ class TrainConfig:
     plot_every: Interval = 0
     live_plot_every: Interval = 0
     val_every: Interval = 0
+    val_every_steps: Interval = 0
     callbacks: list[Any] = Field(default_factory=list)
     log_model: bool = False
     root_folder: Path = Path("./runs")
@@ -206,15 +214,19 @@ class TrainConfig:
     @field_validator("checkpoint_best_only")
     @classmethod
     def _best_of_what(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and not info.data.get("val_every", True):
+        intervals = ("val_every", "val_every_steps")
+        if value and not any(info.data.get(name, True) for name in intervals):
             raise ValueError("the best checkpoint is that of the best validation: set val_every")
         return value
 
-    @field_validator("val_every")
+    @field_validator("val_every", "val_every_steps")
     @classmethod
-    def _val_for_the_best(cls, value: int, info: ValidationInfo) -> int:
+    def _one_interval(cls, value: int, info: ValidationInfo) -> int:
+        other = "val_every_steps" if info.field_name == "val_every" else "val_every"
+        if value and info.data.get(other):
+            raise ValueError(f"a run validates after epochs or after steps: set {other} to 0")
         # Known here only when the field is changed later.
-        if not value and info.data.get("checkpoint_best_only"):
+        if not value and not info.data.get(other) and info.data.get("checkpoint_best_only"):
             raise ValueError("checkpoint_best_only needs validations: keep val_every above 0")
         return value
 
@@ -256,3 +268,8 @@ class TrainConfig:
                     "with a name; a function is wrapped by Callback(on=..., callback=f)"
                 )
         return value
+
+    @property
+    def validates(self) -> bool:
+        """Whether the run validates, after epochs or after steps."""
+        return self.val_every > 0 or self.val_every_steps > 0

@@ -99,7 +99,7 @@ def _default_settings(run_file: RunFile, path: Path) -> dict[str, Any]:
         "print_every": tenth,
         "write_every": 1,
         "checkpoint_every": tenth,
-        "val_every": 1,
+        "val_every": 0 if run_file.train.get("val_every_steps") else 1,
     }
 
 

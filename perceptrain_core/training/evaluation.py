@@ -56,9 +56,12 @@ class Evaluation:
     def validate(self, val: Mapping[str, Epochs], epoch: int, trained: Row | None = None) -> Row:
         """Return the averages over the validation data.
 
+        Callbacks that save the run are not called, since this may be no moment to save it at.
+
         Args:
             val: The data of each set, by name; the name of a single set is empty.
-            epoch: The epoch, for callbacks.
+            epoch: The epoch, or the number of the validation if those are after steps; callbacks
+                count by it.
             trained: The averages of the epoch's training, which callbacks see beside these.
 
         Raises:
@@ -69,7 +72,7 @@ class Evaluation:
         row = self._averages(val)
         result = self._trainer.opt_result
         result.loss, result.metrics = row["val_loss"], {**(trained or {}), **row}
-        self._events.notify(Stage.VAL_EPOCH_END, epoch, row)
+        self._events.notify(Stage.VAL_EPOCH_END, epoch, row, savers=False)
         return row
 
     def _averages(self, val: Mapping[str, Epochs]) -> Row:

@@ -17,7 +17,6 @@ from perceptrain_core.training.contract.choice import make_guard, require_optimi
 from perceptrain_core.training.contract.split_batches import warn_of_split_batches
 from perceptrain_core.training.contract.standstill import StandstillWatch
 from perceptrain_core.training.determinism import seed_run
-from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.hooks import losses_of
 from perceptrain_core.training.limits import Limits, planned_epochs
 from perceptrain_core.training.precision import in_precision
@@ -30,6 +29,7 @@ from perceptrain_core.training.session import Session
 from perceptrain_core.training.steppers.base import begin_epoch
 from perceptrain_core.training.steppers.choice import make_stepper
 from perceptrain_core.training.stop_signals import SIGNALS, StopSignals
+from perceptrain_core.training.validations import Validations
 from perceptrain_core.types import StepResult
 from perceptrain_core.types import TrainingStage as Stage
 
@@ -53,6 +53,7 @@ class Fit:
         averages: The averages of the current epoch so far.
         guard: The loss as the steps call it.
         stepper: How steps are taken.
+        validations: The validations.
         signals: Signals that stop the run.
         limits: The limits of the steps and the time.
     """
@@ -80,7 +81,7 @@ class Fit:
             engine.device,
             batches,
         )
-        self.val = val
+        self.validations = Validations(trainer, val)
         self.position = DataPosition(train, config.accumulate, anchored=saved_mid_epoch)
         self.averages = Averages("train")
         self.signals = StopSignals(engine.world_size > 1)
@@ -201,16 +202,18 @@ class Fit:
         watch, limits, signals = self.watch, self.limits, self.signals
         starts = Stage.TRAIN_BATCH_START in events.stages
         ends = Stage.TRAIN_BATCH_END in events.stages
-        per_epoch = position.epochs.count()
+        per_epoch, val_every = position.epochs.count(), self.validations.every_steps
         complete = False
-        # Processes agree on a stop at each step only if a callback of batches could ask for one.
-        may_stop = starts or ends or self.engine.world_size == 1
+        # Processes agree on a stop at each step only if a callback could ask for one.
+        may_stop = starts or ends or val_every > 0 or self.engine.world_size == 1
         may_stop = may_stop and not self.engine.any(state.stop_training)
         for batches in position.steps():
             first = state.batches_seen + 1
             state.batches_seen += len(batches)
             if starts:
-                events.notify_batches(Stage.TRAIN_BATCH_START, list(enumerate(batches, first)))
+                given = list(enumerate(batches, first))
+                events.notify_batches(Stage.TRAIN_BATCH_START, given)
+                events.notify_batch_savers(Stage.TRAIN_BATCH_START, given)
             results, stepped = take_step(batches)
             for batch, result in zip(batches, results, strict=True):
                 if result is not None:
@@ -226,6 +229,10 @@ class Fit:
             if ends:
                 taken = [(n, result) for n, result in enumerate(results, first) if result]
                 events.notify_batches(Stage.TRAIN_BATCH_END, taken, self._show_batch)
+            if stepped and val_every and state.global_step % val_every == 0:
+                self._validate_after_step()
+            if ends:  # last, so that a run that is saved here resumes after the validation
+                events.notify_batch_savers(Stage.TRAIN_BATCH_END, taken)
             bar.batch(state.current_epoch, position.batch, per_epoch)
             if limits.timed and limits.is_time_up():
                 signals.request("max_time")
@@ -249,9 +256,7 @@ class Fit:
             self.stepper.report_skipped(skipped, batches, epoch)
         self.stepper.settle()
         row = self.averages.means_everywhere(self.engine)
-        if self.val is not None and epoch % self.config.val_every == 0:
-            evaluation = Evaluation(self.trainer, self._events, self.evaluated_model)
-            row |= evaluation.validate(self.val, epoch, row)
+        row |= self.validations.after_epoch(self._session, self.evaluated_model, epoch, row)
         self.position.end_epoch()
         self.state.history.append(row)
         if self.parts.schedule is not None:
@@ -259,8 +264,15 @@ class Fit:
         self._show_epoch(row)
         self._events.notify(Stage.TRAIN_EPOCH_END, epoch, row, savers=False)
         row.update([(name, float(value)) for name, value in row.items()])  # callbacks add metrics
+        if self.validations.is_due_after(epoch):
+            self._events.notify_savers(Stage.VAL_EPOCH_END, epoch)
         self._events.notify_savers(Stage.TRAIN_EPOCH_END, epoch)
         return row
+
+    def _validate_after_step(self) -> None:
+        self.guard.poll()  # a non-finite loss is reported before its model is evaluated
+        self.stepper.settle()
+        self.validations.after_step(self._session, self.evaluated_model)
 
     def _finish(self, resumable: bool) -> None:
         epoch, history = self.state.current_epoch, self.state.history

@@ -60,12 +60,13 @@ def fit_validation_sets(trainer: TrainingContext) -> dict[str, Epochs] | None:
     Raises:
         DataError: The settings ask for validations, and there are no data.
     """
-    if not trainer.config.val_every:
+    config = trainer.config
+    if not config.validates:
         return None
     if trainer.val_dataloader is None:
         raise DataError(
-            f"val_every={trainer.config.val_every}, but there are no validation data: pass "
-            "val_dataloader, or set val_every=0."
+            f"val_every={config.val_every}, val_every_steps={config.val_every_steps}: there are no "
+            "validation data. Pass val_dataloader, or set both to 0."
         )
     return validation_sets(trainer, trainer.val_dataloader)
 

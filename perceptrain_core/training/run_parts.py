@@ -145,5 +145,5 @@ def _schedule(config: TrainConfig, optimizer: Any, batches: int | None) -> Sched
         epochs=planned_epochs(config, batches),
         steps_per_epoch=None if batches is None else ceil(batches / config.accumulate),
         max_steps=config.max_steps,
-        validates=config.val_every > 0,
+        validates=config.validates,
     )

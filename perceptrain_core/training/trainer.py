@@ -75,6 +75,8 @@ class Trainer(TrainerHooks, Trials):
         history: A dict per epoch: ``train_loss``, ``train_NAME`` for each metric, and ``val_...``
             in epochs with a validation, as floats. Averages are over the rows of the data, or
             whatever the loss is a mean over (`Counted`).
+        validations: With ``config.val_every_steps``, a dict per validation: its ``epoch``, ``step``
+            and ``val_...``.
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps so far.
         batches_seen: Training batches so far, including skipped ones.
@@ -99,6 +101,7 @@ class Trainer(TrainerHooks, Trials):
     """
 
     history = StateAttribute[History]()
+    validations = StateAttribute[list[Row]]()
     current_epoch = StateAttribute[int]()
     global_step = StateAttribute[int]()
     batches_seen = StateAttribute[int]()
@@ -192,10 +195,10 @@ class Trainer(TrainerHooks, Trials):
             self.train_dataloader = train_dataloader
         if val_dataloader is not None:
             self.val_dataloader = val_dataloader
-            if not self.config.val_every:
+            if not self.config.validates:
                 warn_user(
                     "Validation data were passed, but val_every=0, so nothing is validated. Set "
-                    "val_every=1 to validate after every epoch."
+                    "val_every=1 to validate after every epoch, or val_every_steps."
                 )
         if self._session is not None:
             raise TrainingError(

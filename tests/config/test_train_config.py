@@ -244,3 +244,15 @@ def test_what_is_no_time(given: Any) -> None:
 def test_what_is_no_number_of_steps(given: Any) -> None:
     with pytest.raises(ConfigError, match="max_steps"):
         TrainConfig(max_steps=given)
+
+
+def test_validates_after_epochs_or_after_steps() -> None:
+    assert not TrainConfig().validates
+    config = TrainConfig(val_every_steps=5, checkpoint_best_only=True)
+    assert config.validates
+    with pytest.raises(ConfigError, match="after epochs or after steps: set val_every to 0"):
+        TrainConfig(val_every=1, val_every_steps=5)
+    with pytest.raises(ConfigError, match="set val_every_steps to 0"):
+        config.val_every = 1
+    with pytest.raises(ConfigError, match="checkpoint_best_only needs validations"):
+        config.val_every_steps = 0

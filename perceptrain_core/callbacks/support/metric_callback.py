@@ -72,12 +72,13 @@ class MetricCallback(OncePerEpoch):
         if self.monitor in metrics:
             self.seen = True
             return float(metrics[self.monitor])
-        validates = bool(config.val_every)
-        awaited = validates and "epoch" in self.on and awaits_validation(self.monitor, metrics)
+        awaited = (
+            config.validates and "epoch" in self.on and awaits_validation(self.monitor, metrics)
+        )
         if self.seen or awaited:
             return None
         owner = type(self).__name__
-        raise CallbackError(no_such_metric(owner, self.monitor, metrics, validates))
+        raise CallbackError(no_such_metric(owner, self.monitor, metrics, config.validates))
 
     def is_improved_by(self, value: float) -> bool:
         """Record a value, and return whether it is the best so far. NaN never is."""

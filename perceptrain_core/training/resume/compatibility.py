@@ -30,6 +30,7 @@ _SETTINGS = (
     "seed",
     "shuffle",
     "val_every",
+    "val_every_steps",
 )
 
 
