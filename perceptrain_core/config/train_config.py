@@ -150,6 +150,8 @@ class TrainConfig:
             and ``grad_clip_value`` in its Adam steps only.
         grad_clip_value: Maximum absolute value of each gradient element, applied after
             ``grad_clip``.
+        log_grad_norm: Log the total 2-norm of the gradients, before clipping, as
+            ``train_grad_norm``: its mean over the steps of an epoch.
         ema: Decay of an exponential moving average of the weights, such as 0.999. Validation and
             test use the averaged weights, and the trained model has them at the end.
         precision: ``"full"``, or ``"bf16"`` or ``"fp16"`` to evaluate the loss under
@@ -200,6 +202,7 @@ class TrainConfig:
     accumulate: Count = 1
     grad_clip: Positive | None = None
     grad_clip_value: Positive | None = None
+    log_grad_norm: bool = False
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["full", "bf16", "fp16"] = "full"
     deterministic: bool = False

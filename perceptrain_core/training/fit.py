@@ -203,7 +203,7 @@ class Fit:
         starts = Stage.TRAIN_BATCH_START in events.stages
         ends = Stage.TRAIN_BATCH_END in events.stages
         per_epoch, val_every = position.epochs.count(), self.validations.every_steps
-        complete = False
+        complete, logs_norm = False, self.config.log_grad_norm
         # Processes agree on a stop at each step only if a callback could ask for one.
         may_stop = starts or ends or val_every > 0 or self.engine.world_size == 1
         may_stop = may_stop and not self.engine.any(state.stop_training)
@@ -220,6 +220,8 @@ class Fit:
                     averages.add(*result, batch)
             if stepped:
                 state.global_step += 1
+                if logs_norm and self.stepper.grad_norm is not None:
+                    averages.add_step("grad_norm", self.stepper.grad_norm)
                 if schedule is not None:
                     schedule.step_batch()
                 if averaged is not None:
