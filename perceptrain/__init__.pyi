@@ -31,6 +31,7 @@ from perceptrain_core.models import QuantumModel as QuantumModel
 from perceptrain_core.models import get_parameters as get_parameters
 from perceptrain_core.models import num_parameters as num_parameters
 from perceptrain_core.models import set_parameters as set_parameters
+from perceptrain_core.models import summary as summary
 from perceptrain_core.registry import Entry as Entry
 from perceptrain_core.registry import Plugin as Plugin
 from perceptrain_core.registry import Registry as Registry

@@ -22,6 +22,7 @@ from perceptrain_core.registry.messages import one_line
 from perceptrain_core.runs.run import Run
 from perceptrain_core.runs.tables import DataTable, RunFile
 from perceptrain_core.training.provenance import Provenance
+from perceptrain_core.training.resolve import resolve_model
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.types import LossFunction
 
@@ -47,8 +48,7 @@ def build_run(run_file: RunFile, path: Path) -> Run:
         with in_table(path, "train"):
             config = replace(config, val_every=0)
     _seed(config)  # the initial weights must not depend on what the data function drew
-    with in_table(path, "model"):
-        model = registry().resolve("model", run_file.model.name, (), run_file.model.options)
+    model = build_model(run_file, path)
     loss_fn = _build_loss(run_file, path)
     with in_table(path, "optimizer"):
         table = run_file.optimizer
@@ -58,6 +58,21 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     trainer = Trainer(model, optimizer, config, loss_fn, splits.train, splits.val, splits.test)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
     return Run(run_file, trainer, splits)
+
+
+def build_model(run_file: RunFile, path: Path) -> nn.Module:
+    """Build the model alone.
+
+    Args:
+        run_file: The tables.
+        path: Named in messages.
+
+    Raises:
+        ConfigError: The model cannot be built.
+    """
+    with in_table(path, "model"):
+        table = run_file.model
+        return resolve_model(registry().resolve("model", table.name, (), table.options))
 
 
 def train_config(run_file: RunFile, path: Path, **defaults: Any) -> TrainConfig:
