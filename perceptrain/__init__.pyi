@@ -13,6 +13,7 @@ from perceptrain_core.checkpoints import write_checkpoint as write_checkpoint
 from perceptrain_core.config import TrainConfig as TrainConfig
 from perceptrain_core.data import DictDataLoader as DictDataLoader
 from perceptrain_core.data import InfiniteTensorDataset as InfiniteTensorDataset
+from perceptrain_core.data import ValidationSets as ValidationSets
 from perceptrain_core.data import data_to_device as data_to_device
 from perceptrain_core.data import to_dataloader as to_dataloader
 from perceptrain_core.engine import Accelerator as Accelerator
@@ -32,6 +33,7 @@ from perceptrain_core.models import QuantumModel as QuantumModel
 from perceptrain_core.models import get_parameters as get_parameters
 from perceptrain_core.models import num_parameters as num_parameters
 from perceptrain_core.models import set_parameters as set_parameters
+from perceptrain_core.models import summary as summary
 from perceptrain_core.registry import Entry as Entry
 from perceptrain_core.registry import Plugin as Plugin
 from perceptrain_core.registry import Registry as Registry

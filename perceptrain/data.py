@@ -5,6 +5,7 @@ from perceptrain_core.data import (
     GenerativeIterableDataset,
     InfiniteTensorDataset,
     R3Dataset,
+    ValidationSets,
     data_to_device,
     to_dataloader,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "GenerativeIterableDataset",
     "InfiniteTensorDataset",
     "R3Dataset",
+    "ValidationSets",
     "data_to_device",
     "to_dataloader",
     "OptimizeResult",

@@ -66,7 +66,7 @@ class LivePlotMetrics(Callback):
         """Start a new picture, and refuse validation metrics in a run without validations."""
         self._reset()
         wanted = [n for n in self._wanted() if n.startswith("val_")]
-        if wanted and not trainer.config.val_every:
+        if wanted and not trainer.config.validates:
             raise CallbackError(
                 f"arrange names {', '.join(wanted)}, but this run has no validation: set "
                 "val_every and pass validation data, or leave them out."

@@ -29,10 +29,9 @@ class SaveBestCheckpoint(Callback):
     true; by default, if it is better by more than ``config.val_epsilon``.
 
     Args:
-        on: ``"train_epoch_end"`` or ``"train_end"``. ``"val_epoch_end"`` is treated as
-            ``"train_epoch_end"``, since a run is resumed from the end of an epoch.
-        called_every: The number of epochs between two checks; epochs without the metric are
-            skipped.
+        on: ``"val_epoch_end"``, after each validation; ``"train_epoch_end"`` or ``"train_end"``.
+        called_every: The number of epochs between two checks, or of validations if those are after
+            steps; epochs without the metric are skipped.
         callback_condition: ``f(opt_result) -> bool``; check only if it returns true.
         monitor: The metric, by its name in the history: ``"val_loss"``, ``"val_NAME"``, ...
         mode: ``"min"`` if lower is better, ``"max"`` if higher is.
@@ -45,19 +44,19 @@ class SaveBestCheckpoint(Callback):
             metric.
     """
 
-    stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END})
+    stages = frozenset(
+        {TrainingStage.VAL_EPOCH_END, TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END}
+    )
     saves_run = True
 
     def __init__(
         self,
-        on: TrainingStage | str = TrainingStage.TRAIN_EPOCH_END,
+        on: TrainingStage | str = TrainingStage.VAL_EPOCH_END,
         called_every: int = 1,
         callback_condition: Condition | None = None,
         monitor: str = "val_loss",
         mode: str = "min",
     ) -> None:
-        if on == TrainingStage.VAL_EPOCH_END:
-            on = TrainingStage.TRAIN_EPOCH_END
         super().__init__(on, called_every, callback_condition=callback_condition)
         check_monitor(monitor, mode)
         self.monitor, self.mode = monitor, mode

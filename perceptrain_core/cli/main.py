@@ -21,7 +21,9 @@ from perceptrain_core.cli.listing import listing_of
 from perceptrain_core.cli.new_plugin import new_plugin
 from perceptrain_core.cli.plot import plot
 from perceptrain_core.cli.plugins import plugins
+from perceptrain_core.cli.profile import profile
 from perceptrain_core.cli.show import show
+from perceptrain_core.cli.summary import summary
 from perceptrain_core.cli.train import train
 from perceptrain_core.registry.kinds import KINDS
 from perceptrain_core.version import __version__
@@ -93,6 +95,8 @@ for kind in KINDS:
     app.command(f"list-{kind.plural}", rich_help_panel="Names")(listing_of(kind))
 app.command(rich_help_panel="Names")(show)
 app.command(rich_help_panel="Training")(train)
+app.command(rich_help_panel="Training")(summary)
+app.command(rich_help_panel="Training")(profile)
 app.command(rich_help_panel="Training")(plot)
 app.command(rich_help_panel="Training")(demo)
 app.command(rich_help_panel="Plugins")(plugins)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import time
 from operator import index
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -37,6 +39,18 @@ def _as_int(value: Any) -> Any:
     return index(value) if hasattr(value, "__index__") and not isinstance(value, bool) else value
 
 
+def _as_seconds(value: Any) -> Any:
+    """Accept a time such as ``"01:30:00"`` beside a number of seconds."""
+    if isinstance(value, time):  # what TOML reads if the quotes are left out
+        value = value.isoformat("seconds")
+    if not isinstance(value, str):
+        return value
+    if match := re.fullmatch(r"(\d+):([0-5]\d):([0-5]\d)", value):
+        hours, minutes, seconds = map(int, match.groups())
+        return (hours * 60 + minutes) * 60 + seconds
+    raise ValueError(f"expected seconds, or a time 'HH:MM:SS' such as '01:30:00', not {value!r}")
+
+
 def _check_name(kind: str, name: str) -> None:
     """Refuse an unknown name; a reference (with a colon) is loaded only when it is used."""
     if ":" in name:
@@ -58,6 +72,7 @@ Interval = Annotated[int, BeforeValidator(_as_int), Field(ge=0, strict=True)]
 Count = Annotated[int, BeforeValidator(_as_int), Field(ge=1, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, BeforeValidator(_as_int), Field(ge=0, lt=2**32, strict=True)]
+Seconds = Annotated[float, BeforeValidator(_as_seconds), Field(gt=0, allow_inf_nan=False)]
 FloatDtype = Annotated[torch.dtype | None, BeforeValidator(_as_dtype)]
 
 _SETTINGS = ConfigDict(arbitrary_types_allowed=True, extra="forbid", validate_assignment=True)
@@ -72,6 +87,14 @@ class TrainConfig:
 
     Attributes:
         max_iter: Number of epochs; a resumed run counts those already trained.
+        max_steps: Stop after this many optimizer steps, also inside an epoch, whichever of this and
+            ``max_iter`` comes first; ``None`` for no limit. A resumed run counts the steps already
+            taken. A run that keeps checkpoints is saved there. The history has a row for the last
+            epoch only if it is complete.
+        max_time: Stop after the step in which this time since the start of ``fit`` has passed, in
+            seconds or as ``"HH:MM:SS"``; ``None`` for no limit. The run then ends as after a
+            signal: saved, if it keeps checkpoints, and without another validation. A resumed run
+            has the whole time again.
         print_every: Interval between printed metrics.
         write_every: Interval between metrics written to the tracker.
         checkpoint_every: Interval between checkpoints.
@@ -79,6 +102,10 @@ class TrainConfig:
         live_plot_every: Interval between updates of the live curves: in place in a notebook,
             elsewhere as ``live.png`` in the run folder. Requires matplotlib.
         val_every: Interval between validations on the validation data.
+        val_every_steps: Interval between validations in optimizer steps, also inside an epoch,
+            instead of ``val_every``. Each is a row of ``trainer.validations``, and is written to
+            the tracker with its step if ``write_every`` is set. Callbacks on ``"val_epoch_end"``
+            see each. The row of an epoch has the metrics of its last validation.
         callbacks: Callback objects, names of registered callbacks, or mappings
             ``{"name": ..., **options}``.
         log_model: Log the trained model to the tracker when training ends.
@@ -135,6 +162,8 @@ class TrainConfig:
             and ``grad_clip_value`` in its Adam steps only.
         grad_clip_value: Maximum absolute value of each gradient element, applied after
             ``grad_clip``.
+        log_grad_norm: Log the total 2-norm of the gradients, before clipping, as
+            ``train_grad_norm``: its mean over the steps of an epoch.
         ema: Decay of an exponential moving average of the weights, such as 0.999; at step n at most
             ``(1 + n) / (10 + n)``, so that short trainings forget their initial weights. Validation
             and test use the averaged weights, and the trained model has them at the end.
@@ -154,12 +183,15 @@ class TrainConfig:
     """
 
     max_iter: Interval = 10_000
+    max_steps: Count | None = None
+    max_time: Seconds | None = None
     print_every: Interval = 0
     write_every: Interval = 0
     checkpoint_every: Interval = 0
     plot_every: Interval = 0
     live_plot_every: Interval = 0
     val_every: Interval = 0
+    val_every_steps: Interval = 0
     callbacks: list[Any] = Field(default_factory=list)
     log_model: bool = False
     root_folder: Path = Path("./runs")
@@ -186,6 +218,7 @@ class TrainConfig:
     accumulate: Count = 1
     grad_clip: Positive | None = None
     grad_clip_value: Positive | None = None
+    log_grad_norm: bool = False
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["full", "bf16", "fp16"] = "full"
     deterministic: bool = False
@@ -200,15 +233,19 @@ class TrainConfig:
     @field_validator("checkpoint_best_only")
     @classmethod
     def _best_of_what(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and not info.data.get("val_every", True):
+        intervals = ("val_every", "val_every_steps")
+        if value and not any(info.data.get(name, True) for name in intervals):
             raise ValueError("the best checkpoint is that of the best validation: set val_every")
         return value
 
-    @field_validator("val_every")
+    @field_validator("val_every", "val_every_steps")
     @classmethod
-    def _val_for_the_best(cls, value: int, info: ValidationInfo) -> int:
+    def _one_interval(cls, value: int, info: ValidationInfo) -> int:
+        other = "val_every_steps" if info.field_name == "val_every" else "val_every"
+        if value and info.data.get(other):
+            raise ValueError(f"a run validates after epochs or after steps: set {other} to 0")
         # Known here only when the field is changed later.
-        if not value and info.data.get("checkpoint_best_only"):
+        if not value and not info.data.get(other) and info.data.get("checkpoint_best_only"):
             raise ValueError("checkpoint_best_only needs validations: keep val_every above 0")
         return value
 
@@ -250,3 +287,8 @@ class TrainConfig:
                     "with a name; a function is wrapped by Callback(on=..., callback=f)"
                 )
         return value
+
+    @property
+    def validates(self) -> bool:
+        """Whether the run validates, after epochs or after steps."""
+        return self.val_every > 0 or self.val_every_steps > 0

@@ -10,6 +10,7 @@ from perceptrain_core.data.support.epochs import Epochs
 from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.data.to_dataloader import to_dataloader
+from perceptrain_core.data.validation_sets import ValidationSets
 
 __all__ = [
     "DictDataLoader",
@@ -18,6 +19,7 @@ __all__ = [
     "InfiniteTensorDataset",
     "R3Dataset",
     "TensorLoader",
+    "ValidationSets",
     "as_loader",
     "data_to_device",
     "is_infinite",

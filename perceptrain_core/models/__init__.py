@@ -2,6 +2,7 @@
 
 from perceptrain_core.models.base import Model
 from perceptrain_core.models.ffnn import FFNN
+from perceptrain_core.models.model_summary import summary
 from perceptrain_core.models.parameters import get_parameters, num_parameters, set_parameters
 from perceptrain_core.models.pinn import PINN
 from perceptrain_core.models.quantum import QNN, QuantumModel
@@ -15,4 +16,5 @@ __all__ = [
     "get_parameters",
     "num_parameters",
     "set_parameters",
+    "summary",
 ]

@@ -28,7 +28,7 @@ from perceptrain_core.runs.run import Run
 from perceptrain_core.runs.tables import DataTable, RunFile
 from perceptrain_core.training.metrics.resolve import resolve_metrics
 from perceptrain_core.training.provenance import Provenance
-from perceptrain_core.training.resolve import as_callback
+from perceptrain_core.training.resolve import as_callback, resolve_model
 from perceptrain_core.training.run_data import training_epochs
 from perceptrain_core.training.run_parts import make_run_schedule
 from perceptrain_core.training.trainer import Trainer
@@ -56,8 +56,7 @@ def build_run(run_file: RunFile, path: Path) -> Run:
         _refuse_validation(run_file, path)
         config = replace(config, val_every=0)
     _seed(config)  # the initial weights must not depend on what the data function drew
-    with in_table(path, "model"):
-        model = registry().resolve("model", run_file.model.name, (), run_file.model.options)
+    model = build_model(run_file, path)
     loss_fn = _build_loss(run_file, path)
     with in_table(path, "optimizer"):
         table = run_file.optimizer
@@ -84,6 +83,21 @@ def complete_config(run_file: RunFile, path: Path) -> TrainConfig:
     callbacks = _build_callbacks(run_file, path)
     config = train_config(run_file, path, **_default_settings(run_file, path))
     return replace(config, callbacks=callbacks)
+
+
+def build_model(run_file: RunFile, path: Path) -> nn.Module:
+    """Build the model alone.
+
+    Args:
+        run_file: The tables.
+        path: Named in messages.
+
+    Raises:
+        ConfigError: The model cannot be built.
+    """
+    with in_table(path, "model"):
+        table = run_file.model
+        return resolve_model(registry().resolve("model", table.name, (), table.options))
 
 
 def train_config(run_file: RunFile, path: Path, **defaults: Any) -> TrainConfig:
@@ -126,7 +140,7 @@ def _default_settings(run_file: RunFile, path: Path) -> dict[str, Any]:
         "print_every": tenth,
         "write_every": 1,
         "checkpoint_every": tenth,
-        "val_every": 1,
+        "val_every": 0 if run_file.train.get("val_every_steps") else 1,
     }
 
 

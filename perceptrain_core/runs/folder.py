@@ -17,6 +17,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import named_folder
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.trackers.csv import FILE as METRICS
+from perceptrain_core.trackers.csv import STEPS_FILE as VALIDATIONS
 from perceptrain_core.trackers.csv import read_table
 from perceptrain_core.training.provenance import Provenance, versions
 
@@ -86,6 +87,17 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
         writer.writeheader()
         for epoch, row in enumerate(history, start=1):
             writer.writerow({"epoch": epoch, **row, **extra.get(epoch, {})})
+
+
+def write_validations(folder: Path, rows: list[dict[str, float]]) -> None:
+    """Write ``validations.csv`` with a row for each validation after steps, if there are any."""
+    if not rows:
+        return
+    names = list(dict.fromkeys(name for row in rows for name in ("step", *row)))
+    with (folder / VALIDATIONS).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def write_weights(folder: Path, model: nn.Module) -> None:

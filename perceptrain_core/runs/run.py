@@ -18,6 +18,7 @@ from perceptrain_core.runs.folder import (
     write_history,
     write_results,
     write_run_file,
+    write_validations,
     write_weights,
 )
 from perceptrain_core.runs.read import read_run_file
@@ -46,8 +47,9 @@ class Run:
         """Train, and write the run folder.
 
         The folder holds ``run.toml``, the complete run file with the versions in use, written
-        when training starts; ``metrics.csv``, a row for each epoch; the checkpoints; and
-        ``model.pt``, the trained weights.
+        when training starts; ``metrics.csv``, a row for each epoch; ``validations.csv``, a
+        row for each validation after steps, if there are any; the checkpoints; and ``model.pt``,
+        the trained weights.
 
         Args:
             resume: As for ``Trainer.fit``; by default, what the run file says.
@@ -67,6 +69,7 @@ class Run:
         self.trainer.fit(resume=resume)
         folder = self.trainer.log_folder
         write_history(folder, self.trainer.history)
+        write_validations(folder, self.trainer.validations)
         write_weights(folder, self.trainer.model)
         return folder
 
@@ -138,7 +141,9 @@ def dry_config(config: TrainConfig) -> TrainConfig:
     return replace(
         config,
         max_iter=1,
-        val_every=min(config.val_every, 1),
+        val_every=int(config.validates),
+        val_every_steps=0,
+        max_time=None,
         progress=False,
         print_every=0,
         write_every=0,

@@ -23,6 +23,7 @@ def make_schedule(
     *,
     epochs: int,
     steps_per_epoch: int | None,
+    max_steps: int | None = None,
     validates: bool = False,
 ) -> Schedule:
     """Build the learning-rate schedule of a run.
@@ -47,6 +48,7 @@ def make_schedule(
         optimizer: The optimizer; its rates are set to those of the first step.
         epochs: The number of epochs of the run.
         steps_per_epoch: The number of optimizer steps per epoch, if known.
+        max_steps: The maximum number of optimizer steps of the run.
         validates: Whether the run has validations.
 
     Raises:
@@ -62,7 +64,9 @@ def make_schedule(
         raise OptionError(f"{plan.label}: interval must be 'epoch' or 'batch', not {interval!r}.")
     _restore_initial_rates(optimizer)
     rates = [deepcopy(group["lr"]) for group in optimizer.param_groups]
-    all_steps = None if steps_per_epoch is None else epochs * steps_per_epoch
+    all_steps = max_steps if steps_per_epoch is None else epochs * steps_per_epoch
+    if max_steps is not None and all_steps is not None:
+        all_steps = min(all_steps, max_steps)
     per_batch = plan.per_batch if interval is None else interval == "batch"
     scheduler = plan.make(optimizer, all_steps if per_batch else epochs)
     _save_initial_rates(optimizer, rates)
@@ -194,7 +198,8 @@ class Schedule:
             raise CheckpointError(
                 f"{self._label} was made for total_steps={last}, but the run now has "
                 f"{self._steps} {self._unit}: a scheduler cannot be stepped past its end. Resume "
-                "with the original max_iter, batch_size and accumulate, or start a new run."
+                "with the original max_iter, max_steps, batch_size and accumulate, or start a new "
+                "run."
             )
 
 

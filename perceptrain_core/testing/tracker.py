@@ -62,6 +62,7 @@ def _use(tracker: Tracker, folder: str, start: int = 0) -> None:
             tracker.write(epoch, row)
         tracker.write(start + len(_ROWS) + 1, {"train_loss": 0.1, "train_new": 3.0})
         tracker.write(start + len(_ROWS) + 1, {"norm": 2.0})  # as a callback does
+        tracker.write_step(10 * (start + len(_ROWS) + 1), start + len(_ROWS) + 1, {"val_loss": 0.5})
         tracker.plot(nn.Linear(2, 1), 1, ())
         tracker.log_model(nn.Linear(2, 1))
 

@@ -39,6 +39,16 @@ class Tracker:
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
         """Log the metrics of an epoch, named ``train_NAME`` and ``val_NAME``."""
 
+    def write_step(self, step: int, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Log the metrics of a validation inside an epoch; by default with `write`.
+
+        Args:
+            step: The number of optimizer steps so far.
+            iteration: The epoch.
+            metrics: The metrics, named ``val_NAME``.
+        """
+        self.write(iteration, {"step": step, **metrics})
+
     def print_metrics(self, result: OptimizeResult) -> None:
         """Print the metrics of an epoch on one line, or on several in a narrow terminal."""
         width = get_terminal_size().columns if sys.stdout.isatty() else None

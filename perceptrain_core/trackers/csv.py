@@ -19,11 +19,14 @@ from perceptrain_core.trackers.figures import PlottingFunctions, figures, pictur
 from perceptrain_core.trackers.settings import as_json
 from perceptrain_core.types import Loader
 
-FILE = "metrics.csv"
+FILE, STEPS_FILE = "metrics.csv", "validations.csv"
 
 
 class CSVTracker(Tracker):
     """Write ``metrics.csv``, ``hyperparams.json``, figures as PNG files and ``model.pt``.
+
+    Validations inside epochs are written to ``validations.csv``, with the columns ``step`` and
+    ``epoch``.
 
     The CSV file has a column ``epoch`` and a column for each metric. A metric that first appears
     later, such as a validation metric, adds a column, which is empty in the rows before. Each
@@ -32,7 +35,7 @@ class CSVTracker(Tracker):
 
     def __init__(self) -> None:
         self._folder: Path | None = None
-        self._columns: list[str] = []
+        self._columns: dict[str, list[str]] = {}
         self._iteration = 0
 
     @property
@@ -50,7 +53,7 @@ class CSVTracker(Tracker):
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
         """Set the folder. Rows after this epoch are dropped at the first `write`."""
         self._folder = Path(config.log_folder)
-        self._columns = []
+        self._columns = {}
         self._iteration = iteration
 
     def close(self) -> None:
@@ -59,12 +62,13 @@ class CSVTracker(Tracker):
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
         """Add a row."""
-        new = [name for name in ("epoch", *metrics) if name not in self._columns]
-        if new:
-            self._add_columns(new)
         row = {"epoch": iteration, **{name: float(value) for name, value in metrics.items()}}
-        with (self.folder / FILE).open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self._columns).writerow(row)
+        self._append(FILE, row, self._iteration + 1)
+
+    def write_step(self, step: int, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Add a row to ``validations.csv``."""
+        values = {name: float(value) for name, value in metrics.items()}
+        self._append(STEPS_FILE, {"step": step, "epoch": iteration, **values}, step)
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
         """Write ``hyperparams.json``; values that JSON does not support are written as text."""
@@ -85,30 +89,41 @@ class CSVTracker(Tracker):
         """Save the weights, a ``state_dict``, as ``model.pt``."""
         torch.save(model.state_dict(), self.folder / "model.pt")
 
-    def _add_columns(self, names: list[str]) -> None:
-        path = self.folder / FILE
-        fresh = not self._columns
-        self._columns, rows = read_table(path)
-        if fresh:  # drop rows after the checkpoint that the run is resumed from
-            rows = [row for row in rows if int(row["epoch"]) <= self._iteration]
-        self._columns += [name for name in names if name not in self._columns]
+    def _append(self, name: str, row: Mapping[str, float], dropped: int) -> None:
+        """Add a row to a file; at the first one, drop rows from the number ``dropped`` on."""
+        if any(column not in self._columns.get(name, ()) for column in row):
+            self._add_columns(name, row, dropped)
+        with (self.folder / name).open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self._columns[name]).writerow(row)
+
+    def _add_columns(self, name: str, row: Mapping[str, float], dropped: int) -> None:
+        path, number = self.folder / name, next(iter(row))
+        columns, rows = read_table(path, number)
+        if name not in self._columns:  # drop rows after the checkpoint that the run resumes from
+            rows = [row for row in rows if int(row[number]) < dropped]
+        self._columns[name] = list(dict.fromkeys([*columns, *row]))
         # The old table stays intact if the run is killed here.
-        new = path.with_name(f"{FILE}.new")
+        new = path.with_name(f"{name}.new")
         with new.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self._columns)
+            writer = csv.DictWriter(file, self._columns[name])
             writer.writeheader()
             writer.writerows(rows)
         os.replace(new, path)
 
 
-def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Read the columns and the complete rows; a killed run may leave an incomplete last row."""
+def read_table(path: Path, number: str = "epoch") -> tuple[list[str], list[dict[str, str]]]:
+    """Read the columns and the complete rows; a killed run may leave an incomplete last row.
+
+    Args:
+        path: The file.
+        number: The column that numbers the rows.
+    """
     if not path.exists():
         return [], []
     text = path.read_text(encoding="utf-8", errors="replace")
     reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     columns = list(reader.fieldnames or [])
     whole = [row for row in reader if len(row) == len(columns) and None not in row.values()]
-    if "epoch" not in columns:
+    if number not in columns:
         return [], []
-    return columns, [row for row in whole if row["epoch"].isdecimal()]
+    return columns, [row for row in whole if row[number].isdecimal()]

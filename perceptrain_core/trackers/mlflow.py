@@ -95,12 +95,18 @@ class MLflowTracker(Tracker):
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
         """Log each metric, with the epoch as its step."""
+        self._log(iteration, metrics)
+
+    def write_step(self, step: int, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Log each metric as ``steps/NAME``, with the optimizer step as its step."""
+        self._log(step, {f"steps/{name}": value for name, value in metrics.items()})
+
+    def _log(self, step: int, metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         rows = [
-            Metric(valid_name(name), float(value), now, iteration)
-            for name, value in metrics.items()
+            Metric(valid_name(name), float(value), now, step) for name, value in metrics.items()
         ]
         client, run_id = self.run()
         client.log_batch(run_id, metrics=rows, synchronous=True)

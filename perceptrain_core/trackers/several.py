@@ -51,6 +51,11 @@ class SeveralTrackers(Tracker):
         for tracker in self.trackers:
             tracker.write(iteration, metrics)
 
+    def write_step(self, step: int, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Log the metrics to each tracker."""
+        for tracker in self.trackers:
+            tracker.write_step(step, iteration, metrics)
+
     def print_metrics(self, result: OptimizeResult) -> None:
         """Print through the first tracker only."""
         self.trackers[0].print_metrics(result)

@@ -35,6 +35,7 @@ class TensorBoardTracker(Tracker):
                 'pip install "perceptrain-core[tensorboard]", or choose tracking_tool="csv".'
             )
         self._writer: SummaryWriter | None = None
+        self._step_writer: SummaryWriter | None = None
         self._folder: Path | None = None
         self._purge_step: int | None = None
 
@@ -45,13 +46,16 @@ class TensorBoardTracker(Tracker):
         Raises:
             TrainingError: The tracker is not open.
         """
+        if self._writer is None:
+            self._writer = self._new_writer("", self._purge_step)
+        return self._writer
+
+    def _new_writer(self, subfolder: str, purge_step: int | None) -> SummaryWriter:
         if self._folder is None:
             raise TrainingError("The tracker is not open: call open(config) first.")
-        if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
+        from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(self._folder), purge_step=self._purge_step)
-        return self._writer
+        return SummaryWriter(str(self._folder / subfolder), purge_step=purge_step)
 
     def open(self, config: TrainConfig, iteration: int = 0) -> None:
         """Set the folder; epochs after this one are purged from earlier event files."""
@@ -60,14 +64,25 @@ class TensorBoardTracker(Tracker):
 
     def close(self) -> None:
         """Flush and close the event file."""
-        if self._writer is not None:
-            self._writer.close()
-        self._writer = self._folder = None
+        for writer in (self._writer, self._step_writer):
+            if writer is not None:
+                writer.close()
+        self._writer = self._step_writer = self._folder = None
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
         """Add each metric as a scalar."""
         for name, value in metrics.items():
             self.writer.add_scalar(name, float(value), iteration)
+
+    def write_step(self, step: int, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Add each metric as a scalar, to event files in the subfolder ``steps``.
+
+        TensorBoard shows them as a run of their own, whose axis has steps instead of epochs.
+        """
+        if self._step_writer is None:
+            self._step_writer = self._new_writer("steps", step)
+        for name, value in metrics.items():
+            self._step_writer.add_scalar(name, float(value), step)
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
         """Add the hyperparameters as a table."""

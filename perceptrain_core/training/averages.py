@@ -48,6 +48,7 @@ class Averages:
         # loop does. An epoch rarely has more than two groups.
         self._groups: dict[Any, tuple[dict[str, Any], dict[str, int]]] = {}
         self._closed: Totals = ({}, {})
+        self._steps: dict[str, tuple[Any, int]] = {}
         self._terms: Mapping[str, Any] = {}
 
     def add(self, loss: Tensor, metrics: Metrics, batch: Any = None) -> None:
@@ -70,13 +71,20 @@ class Averages:
                 self._closed, self._groups = self._add_groups(), {}
             self._groups[key] = values, dict.fromkeys(values, 1)
 
+    def add_step(self, name: str, value: Tensor) -> None:
+        """Add a detached metric of a whole step; its average is over the steps."""
+        total, steps = self._steps.get(name, (0.0, 0))
+        self._steps[name] = total + value.double(), steps + 1
+
     def means(self) -> Row:
         """Return the average of the loss and of each metric, as floats.
 
         Raises:
             LossContractError: A metric is not a scalar.
         """
-        if self.batches == 1 and len(self._groups) == 1:  # as in each epoch of many PINNs
+        if (
+            self.batches == 1 and len(self._groups) == 1 and not self._steps
+        ):  # as in each epoch of many PINNs
             ((values, _),) = self._groups.values()
             return {f"{self.prefix}_{n}": _number(n, value) for n, value in values.items()}
         return means_of([self.totals()], self.prefix)
@@ -91,9 +99,16 @@ class Averages:
         """Return the totals, as numbers.
 
         Raises:
-            LossContractError: A metric is not a scalar.
+            LossContractError: A metric is not a scalar, or has the name of one of the trainer.
         """
         totals, counts = self._add_groups()
+        for name, (value, steps) in self._steps.items():
+            if name in totals:
+                raise LossContractError(
+                    f"The loss returns a metric {name!r}, and so does the trainer: rename that of "
+                    "the loss."
+                )
+            totals[name], counts[name] = value, steps
         return (
             {name: _number(name, value) for name, value in totals.items()},
             {name: float(count) for name, count in counts.items()},
@@ -125,6 +140,7 @@ class Averages:
             "batches": self.batches,
             "groups": self._groups,
             "closed": self._closed,
+            "steps": self._steps,
             "terms": dict(self._terms),
         }
 
@@ -132,6 +148,7 @@ class Averages:
         """Restore sums from `state_dict`."""
         self.batches, self._groups = state["batches"], state["groups"]
         self._closed, self._terms = state["closed"], state["terms"]
+        self._steps = state["steps"]
 
 
 def _add_to(group: tuple[dict[str, Any], dict[str, int]], values: dict[str, Any]) -> None:

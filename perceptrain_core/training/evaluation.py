@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from perceptrain_core.data import Epochs
+from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import detached
@@ -38,6 +40,17 @@ class TestRows(list[Row]):
     means: Row
 
 
+@dataclass
+class _Figures:
+    """What is computed over one pass."""
+
+    averages: Averages
+    metrics: DatasetMetrics
+
+    def row(self, engine: Engine) -> Row:
+        return self.averages.means_everywhere(engine) | self.metrics.compute()
+
+
 class Evaluation:
     """Evaluate the loss on one pass over data, and notify callbacks of each batch.
 
@@ -64,46 +77,83 @@ class Evaluation:
             trainer.loss_fn, trainer.config.precision, trainer.engine.device
         )
 
-    def validate(self, val: Epochs, epoch: int, trained: Row | None = None) -> Row:
+    def validate(self, val: Mapping[str, Epochs], epoch: int, trained: Row | None = None) -> Row:
         """Return the averages over the validation data.
 
+        Callbacks that save the run are not called, since this may be no moment to save it at.
+
         Args:
-            val: The data.
-            epoch: The epoch, for callbacks.
+            val: The data of each set, by name; the name of a single set is empty.
+            epoch: The epoch, or the number of the validation if those are after steps; callbacks
+                count by it.
             trained: The averages of the epoch's training, which callbacks see beside these.
 
         Returns:
             The averages; nothing if a signal stopped the validation.
 
         Raises:
-            DataError: There is no batch.
+            DataError: A set has no batch, or the name of one and of a metric clash.
 
         Warns:
             UserWarning: The loss of a batch is NaN or infinite.
         """
         self._events.notify(Stage.VAL_EPOCH_START, epoch)
         self._engine.align(self._model, self._trainer.loss_fn)
-        averages, nonfinite = Averages("val"), FirstNonFinite()
-        metrics = self._new_metrics("val")
-        loss_fn = metrics.watch(self._loss_fn)
-        for batch in self._batches(val, loss_fn, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
-            averages.add(*batch)
-            nonfinite.add(*batch[:2])
-            if self._stopped():
-                return {}
-        if not self._engine.any(averages.batches > 0):
-            raise DataError(
-                "The validation data returned no batch: they are empty, or an iterator that is "
-                "used up."
-            )
-        self._report(nonfinite, f"The validation of epoch {epoch}")
-        row = averages.means_everywhere(self._engine) | metrics.compute()
+        row = self._averages(val, epoch)
+        if not row:
+            return {}
         result = self._trainer.opt_result
-        result.extra |= metrics.large
         result.loss, result.metrics = row["val_loss"], {**(trained or {}), **row}
         before = dict(result.metrics)
-        self._events.notify(Stage.VAL_EPOCH_END, epoch, row)
+        self._events.notify(Stage.VAL_EPOCH_END, epoch, row, savers=False)
         return row | _logged(before, self._trainer.opt_result.metrics)
+
+    def _averages(self, val: Mapping[str, Epochs], epoch: int) -> Row:
+        """Return the figures of all sets together, and of each that has a name."""
+        whole = self._new_figures("val")
+        parts: dict[str, _Figures] = {}
+        for name, epochs in val.items():
+            both = [whole]
+            if name:
+                both.append(parts.setdefault(name, self._new_figures(f"val_{name}")))
+            if not self._add_batches(both, epochs, name, epoch):
+                return {}
+        row = whole.row(self._engine)
+        self._trainer.opt_result.extra |= whole.metrics.large
+        for name, part in parts.items():
+            own = part.row(self._engine)
+            if clash := sorted(row.keys() & own.keys()):
+                raise DataError(
+                    f"The metrics of the validation set {name!r} have the names of others, "
+                    f"{', '.join(clash)}: rename the set."
+                )
+            row |= own
+            self._trainer.opt_result.extra |= part.metrics.large
+        return row
+
+    def _add_batches(self, figures: list[_Figures], epochs: Epochs, name: str, epoch: int) -> bool:
+        """Evaluate a set; return whether it was not stopped."""
+        loss_fn, nonfinite, batches = self._loss_fn, FirstNonFinite(), 0
+        for each in figures:
+            loss_fn = each.metrics.watch(loss_fn)
+        for batch in self._batches(epochs, loss_fn, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
+            batches += 1
+            for each in figures:
+                each.averages.add(*batch)
+            nonfinite.add(*batch[:2])
+            if self._stopped():
+                return False
+        if not self._engine.any(batches > 0):
+            which = f" set {name!r}" if name else " data"
+            raise DataError(
+                f"The validation{which} returned no batch: it is empty, or an iterator that is "
+                "used up."
+            )
+        self._report(nonfinite, f"The validation of epoch {epoch}" + f", {name}" * bool(name))
+        return True
+
+    def _new_figures(self, prefix: str) -> _Figures:
+        return _Figures(Averages(prefix), self._new_metrics(prefix))
 
     def test(self, test: Epochs) -> TestRows:
         """Return one row per batch of the test data, and compute the metrics over all."""
@@ -132,7 +182,7 @@ class Evaluation:
 
     def _new_metrics(self, prefix: str) -> DatasetMetrics:
         # In a test every process sees all batches.
-        return DatasetMetrics(self._trainer.metrics, self._engine, prefix, shared=prefix == "val")
+        return DatasetMetrics(self._trainer.metrics, self._engine, prefix, shared=prefix != "test")
 
     def _batches(
         self, epochs: Epochs, loss_fn: LossFunction, start: Stage, end: Stage

@@ -71,7 +71,7 @@ class Events:
         batches: Sequence[tuple[int, Any]],
         prepare: Callable[[Any], None] = lambda batch: None,
     ) -> None:
-        """Notify of each batch of a step, then call the callbacks that save the run.
+        """Notify of each batch of a step, except the callbacks that save the run.
 
         Args:
             stage: The stage.
@@ -81,6 +81,9 @@ class Events:
         for count, batch in batches:
             prepare(batch)
             self.notify(stage, count, batch, savers=False)
+
+    def notify_batch_savers(self, stage: TrainingStage, batches: Sequence[tuple[int, Any]]) -> None:
+        """Call the callbacks that save the run, for each batch of a step."""
         for count, _ in batches:
             self.notify_savers(stage, count)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -10,14 +11,15 @@ from torch import nn
 from perceptrain_core.callbacks.save_checkpoint import save_run
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
+from perceptrain_core.training.announcements import resuming, stopping
 from perceptrain_core.training.averages import Averages, Row, reduce_result
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
 from perceptrain_core.training.contract.split_batches import warn_of_split_batches
 from perceptrain_core.training.contract.standstill import StandstillWatch
 from perceptrain_core.training.determinism import seed_run
-from perceptrain_core.training.evaluation import Evaluation
 from perceptrain_core.training.hooks import losses_of
+from perceptrain_core.training.limits import Limits, planned_epochs
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.processes import check_supports_processes
 from perceptrain_core.training.progress_bar import ProgressBar, make_bar
@@ -27,7 +29,8 @@ from perceptrain_core.training.run_parts import make_parts
 from perceptrain_core.training.session import Session
 from perceptrain_core.training.steppers.base import begin_epoch
 from perceptrain_core.training.steppers.choice import make_stepper
-from perceptrain_core.training.stop_signals import StopSignals
+from perceptrain_core.training.stop_signals import SIGNALS, StopSignals
+from perceptrain_core.training.validations import Validations
 from perceptrain_core.types import StepResult
 from perceptrain_core.types import TrainingStage as Stage
 
@@ -40,7 +43,7 @@ class Fit:
     Args:
         trainer: The trainer; its model, optimizer, loss and callbacks are used.
         train: The training data.
-        val: The validation data, if epochs are validated.
+        val: The validation data by name, if the run validates.
         batches: Batches per epoch, if known.
         saved_mid_epoch: Whether a checkpoint may be saved inside an epoch.
 
@@ -51,14 +54,16 @@ class Fit:
         averages: The averages of the current epoch so far.
         guard: The loss as the steps call it.
         stepper: How steps are taken.
+        validations: The validations.
         signals: Signals that stop the run.
+        limits: The limits of the steps and the time.
     """
 
     def __init__(
         self,
         trainer: TrainingContext,
         train: Epochs,
-        val: Epochs | None = None,
+        val: Mapping[str, Epochs] | None = None,
         batches: int | None = None,
         saved_mid_epoch: bool = False,
     ) -> None:
@@ -77,10 +82,11 @@ class Fit:
             engine.device,
             batches,
         )
-        self.val = val
+        self.validations = Validations(trainer, val, self._stop_requested)
         self.position = DataPosition(train, config.accumulate, anchored=saved_mid_epoch)
         self.averages = Averages("train")
         self.signals = StopSignals(engine.world_size > 1)
+        self.limits = Limits(config)
         loss_fn = in_precision(parts.loss_fn, config.precision, engine.device)
         self.guard = make_guard(config, engine, loss_fn, parts.optimizer, self._where, self.signals)
         self.stepper = make_stepper(
@@ -113,7 +119,7 @@ class Fit:
             if self.state.history:
                 self._show_epoch(self.state.history[-1])
             if self.config.verbose:
-                self._announce_resume(path)
+                print(resuming(path, self.state, self.position.batch, self.config))
         watched = None if self.engine.rank else self.parts.optimizer
         self.watch = StandstillWatch(watched, self.state.global_step)
         for callback in self.parts.callbacks:
@@ -148,7 +154,7 @@ class Fit:
         except KeyboardInterrupt:  # inside a step, so there is no state to resume from
             resumable = False
             self.position.end_epoch()
-            self._interrupt("SIGINT", "")
+            self._announce_stop("SIGINT")
         finally:
             self._evaluates_average = False
             self.guard.release()
@@ -160,21 +166,21 @@ class Fit:
     def _train(self) -> None:
         config, done = self.config, self.state.current_epoch
         shown = config.verbose and config.progress and done < config.max_iter
-        with make_bar(shown, config.max_iter, done) as bar, self.signals:
+        epochs = planned_epochs(config, self.position.epochs.count())
+        with make_bar(shown, epochs, done) as bar, self.signals:
             self._events.notify(Stage.TRAIN_START, done)
             for epoch in range(done + 1, config.max_iter + 1):
-                if self.state.stop_training or (epoch == done + 1 and self._was_finished()):
+                if epoch == done + 1 and self._was_finished():
                     break
                 self._begin_epoch(epoch)
-                self._train_epoch(bar)
-                if not self.signals.received:
-                    row = self._end_epoch()
-                    if row is not None:
-                        bar.epoch(epoch, row)
-                        if self._is_finished():
-                            break
-                if self.signals.received:
-                    self._stop(self.signals.received)
+                complete = self._train_epoch(bar)
+                row = self._end_epoch() if complete else None
+                if row is not None:
+                    bar.epoch(epoch, row)
+                    if self._is_finished():
+                        break
+                if (reason := self._stop_reason(row is not None)) is not None:
+                    self._stop(reason)
                     break
 
     def _begin_epoch(self, epoch: int) -> None:
@@ -185,28 +191,40 @@ class Fit:
             self.averages = Averages("train")
             self._events.notify(Stage.TRAIN_EPOCH_START, epoch)
 
-    def _train_epoch(self, bar: ProgressBar) -> None:
+    def _train_epoch(self, bar: ProgressBar) -> bool:
+        """Train until the end of the epoch, or until the run stops; return whether it is complete.
+
+        A signal, or the end of the time, stops even a complete epoch before its validation.
+        """
         state, events, position, averages = self.state, self._events, self.position, self.averages
         take_step, schedule, averaged = (
             self.stepper.take,
             self.parts.schedule,
             self.parts.averaged_model,
         )
-        watch = self.watch
+        watch, limits, signals = self.watch, self.limits, self.signals
         starts = Stage.TRAIN_BATCH_START in events.stages
         ends = Stage.TRAIN_BATCH_END in events.stages
-        per_epoch = position.epochs.count()
+        per_epoch, val_every = position.epochs.count(), self.validations.every_steps
+        complete, logs_norm = False, self.config.log_grad_norm
+        # Processes agree on a stop at each step only if a callback could ask for one.
+        may_stop = starts or ends or val_every > 0 or self.engine.world_size == 1
+        may_stop = may_stop and not self.engine.any(state.stop_training)
         for batches in position.steps():
             first = state.batches_seen + 1
             state.batches_seen += len(batches)
             if starts:
-                events.notify_batches(Stage.TRAIN_BATCH_START, list(enumerate(batches, first)))
+                given = list(enumerate(batches, first))
+                events.notify_batches(Stage.TRAIN_BATCH_START, given)
+                events.notify_batch_savers(Stage.TRAIN_BATCH_START, given)
             results, stepped = take_step(batches)
             for batch, result in zip(batches, results, strict=True):
                 if result is not None:
                     averages.add(*result, batch)
             if stepped:
                 state.global_step += 1
+                if logs_norm and self.stepper.grad_norm is not None:
+                    averages.add_step("grad_norm", self.stepper.grad_norm)
                 if schedule is not None:
                     schedule.step_batch()
                 if averaged is not None:
@@ -216,10 +234,21 @@ class Fit:
             if ends:
                 taken = [(n, result) for n, result in enumerate(results, first) if result]
                 events.notify_batches(Stage.TRAIN_BATCH_END, taken, self._show_batch)
+            if stepped and val_every and state.global_step % val_every == 0:
+                self._validate_after_step()
+            if ends:  # last, so that a run that is saved here resumes after the validation
+                events.notify_batch_savers(Stage.TRAIN_BATCH_END, taken)
             bar.batch(state.current_epoch, position.batch, per_epoch)
-            if self.signals.received:
+            if limits.timed and limits.is_time_up():
+                signals.request("max_time")
+            stops = may_stop and self.engine.any(state.stop_training)
+            if stops or signals.received or state.global_step >= limits.steps:
+                complete = position.batch == per_epoch
                 break
+        else:
+            complete = True
         self.guard.poll()
+        return complete and not signals.received
 
     def _stop_requested(self) -> bool:
         return self.signals.received is not None
@@ -236,13 +265,9 @@ class Fit:
             self.stepper.report_skipped(skipped, batches, epoch)
         self.stepper.settle()
         row = self.averages.means_everywhere(self.engine)
-        if self.val is not None and epoch % self.config.val_every == 0:
-            evaluation = Evaluation(
-                self.trainer, self._events, self.evaluated_model, self._stop_requested
-            )
-            row |= evaluation.validate(self.val, epoch, row)
-            if self._stop_requested():
-                return None
+        row |= self.validations.after_epoch(self._session, self.evaluated_model, epoch, row)
+        if self._stop_requested() and self.validations.is_due_after(epoch):
+            return None
         self.position.end_epoch()
         self.state.history.append(row)
         if self.parts.schedule is not None:
@@ -250,8 +275,15 @@ class Fit:
         self._show_epoch(row)
         self._events.notify(Stage.TRAIN_EPOCH_END, epoch, row, savers=False)
         row.update([(name, float(value)) for name, value in row.items()])  # callbacks add metrics
+        if self.validations.is_due_after(epoch):
+            self._events.notify_savers(Stage.VAL_EPOCH_END, epoch)
         self._events.notify_savers(Stage.TRAIN_EPOCH_END, epoch)
         return row
+
+    def _validate_after_step(self) -> None:
+        self.guard.poll()  # a non-finite loss is reported before its model is evaluated
+        self.stepper.settle()
+        self.validations.after_step(self._session, self.evaluated_model)
 
     def _finish(self, resumable: bool) -> None:
         epoch, history = self.state.current_epoch, self.state.history
@@ -290,33 +322,34 @@ class Fit:
         return self.engine.any(self.state.stop_training or met)
 
     def _was_finished(self) -> bool:
-        """Whether a run that is resumed between two epochs had already ended."""
+        """Whether there is nothing to train, as in a resumed run that had already ended."""
+        if self.state.stop_training:
+            return True
+        if self.state.global_step >= self.limits.steps:  # the last epoch may still need its row
+            return self.position.batch != self.position.epochs.count()
         return bool(self.state.history) and self.position.batch == 0 and self._is_finished()
 
-    def _announce_resume(self, path: Path) -> None:
-        done, last = self.state.current_epoch, self.config.max_iter
-        if done >= last:
-            print(f"Nothing left to train: {path.name} has {done} epochs, and max_iter is {last}.")
-            return
-        batches = f" and {self.position.batch} batches" if self.position.batch else ""
-        print(f"Resuming from {path}, after {done} epochs{batches}.")
+    def _stop_reason(self, complete: bool) -> str | None:
+        """Return why the run stops now, or ``None`` if it does not."""
+        if self.signals.received:
+            return self.signals.received
+        if self.state.global_step >= self.limits.steps:
+            return "max_steps"
+        return None if complete else "stop_training"
 
-    def _stop(self, signal: str) -> None:
-        """Save the run after the step in which a signal arrived, if it keeps checkpoints."""
+    def _stop(self, reason: str) -> None:
+        """Save the run after the step at which it stops, if it keeps checkpoints."""
         self.state.current_epoch = len(self.state.history)
-        saved = ""
-        if any(callback.saves_run for callback in self.parts.callbacks):
-            saved = f" Saved as {save_run(self.trainer).name}: resume from it with resume=True."
-        self._interrupt(signal, saved)
+        saves = any(callback.saves_run for callback in self.parts.callbacks)
+        self._announce_stop(reason, save_run(self.trainer) if saves else None)
 
-    def _interrupt(self, signal: str, saved: str) -> None:
-        state, complete = self.state, len(self.state.history)
-        state.interrupted, state.stop_signal = True, signal
+    def _announce_stop(self, reason: str, saved: Path | None = None) -> None:
+        state = self.state
+        if reason in SIGNALS:
+            state.interrupted, state.stop_signal = True, reason
         if self.config.verbose:
-            what = "Interrupted" if signal == "SIGINT" else f"Stopped by {signal}"
-            count = "1 epoch is" if complete == 1 else f"{complete} epochs are"
-            print(f"{what} in epoch {state.opt_result.iteration}; {count} complete.{saved}")
-        state.current_epoch = state.opt_result.iteration = complete
+            print(stopping(reason, state, self.config, saved))
+        state.current_epoch = state.opt_result.iteration = len(state.history)
 
     def _where(self) -> str:
         last, size = self.position.batch, self.config.accumulate

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from perceptrain_core.data import Epochs, as_loader
+from perceptrain_core.data import Epochs, ValidationSets, as_loader
 from perceptrain_core.errors import DataError
 from perceptrain_core.tensors import describe
 from perceptrain_core.training.context import TrainingContext
@@ -65,20 +65,36 @@ def training_epochs(trainer: TrainingContext) -> Epochs:
     return make_epochs(trainer, data, "train", *order)
 
 
-def validation_epochs(trainer: TrainingContext) -> Epochs | None:
-    """Return the validation data of a fit, or ``None`` if it does not validate.
+def validation_sets(trainer: TrainingContext, data: Any) -> dict[str, Epochs]:
+    """Return the validation data by name; the name of a single set is empty.
+
+    Args:
+        trainer: Its settings and engine are used.
+        data: A loader or anything that one can be made of, or `ValidationSets`.
+
+    Raises:
+        DataError: There are none.
+    """
+    if not isinstance(data, ValidationSets):
+        return {"": evaluation_epochs(trainer, data, "val")}
+    return {name: evaluation_epochs(trainer, part, "val") for name, part in data.sets.items()}
+
+
+def fit_validation_sets(trainer: TrainingContext) -> dict[str, Epochs] | None:
+    """Return the validation data of a fit by name, or ``None`` if it does not validate.
 
     Raises:
         DataError: The settings ask for validations, and there are no data.
     """
-    if not trainer.config.val_every:
+    config = trainer.config
+    if not config.validates:
         return None
     if trainer.val_dataloader is None:
         raise DataError(
-            f"val_every={trainer.config.val_every}, but there are no validation data: pass "
-            "val_dataloader, or set val_every=0."
+            f"val_every={config.val_every}, val_every_steps={config.val_every_steps}: there are no "
+            "validation data. Pass val_dataloader, or set both to 0."
         )
-    return make_epochs(trainer, trainer.val_dataloader, "val")
+    return validation_sets(trainer, trainer.val_dataloader)
 
 
 def evaluation_epochs(trainer: TrainingContext, data: Any, role: str) -> Epochs:

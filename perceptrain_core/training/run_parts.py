@@ -18,6 +18,7 @@ from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.schedules.schedule import Schedule, make_schedule
+from perceptrain_core.training.limits import planned_epochs
 from perceptrain_core.training.steppers.base import begin_epoch
 from perceptrain_core.training.steppers.choice import make_scaler
 from perceptrain_core.types import LossFunction
@@ -165,7 +166,8 @@ def make_run_schedule(config: TrainConfig, optimizer: Any, batches: int | None) 
     return make_schedule(
         config.lr_scheduler,
         optimizer,
-        epochs=config.max_iter,
+        epochs=planned_epochs(config, batches),
         steps_per_epoch=None if batches is None else ceil(batches / config.accumulate),
-        validates=config.val_every > 0,
+        max_steps=config.max_steps,
+        validates=config.validates,
     )

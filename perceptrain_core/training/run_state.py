@@ -20,10 +20,11 @@ class RunState:
     Attributes:
         opt_result: What callbacks see of the last step or epoch.
         history: One row of floats per complete epoch.
+        validations: With ``val_every_steps``, one row per validation.
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps so far.
         batches_seen: Training batches so far, including skipped ones.
-        stop_training: Set to true to stop after the current epoch.
+        stop_training: Set to true to stop after the step, or outside of steps after the epoch.
         interrupted: Whether Ctrl-C or SIGTERM ended the fit.
         stop_signal: The name of that signal, or ``None``.
         test_metrics: The metrics of the latest test, over all its data.
@@ -32,6 +33,7 @@ class RunState:
 
     opt_result: OptimizeResult
     history: History = field(default_factory=History)
+    validations: list[dict[str, float]] = field(default_factory=list)
     current_epoch: int = 0
     global_step: int = 0
     batches_seen: int = 0

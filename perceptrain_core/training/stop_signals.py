@@ -1,4 +1,4 @@
-"""Signals that stop a run after the step in which they arrive."""
+"""Signals, and other requests, that stop a run after the current step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import threading
 from types import FrameType
 from typing import Any, Self
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: The names of the signals.
+SIGNALS = ("SIGINT", "SIGTERM")
 
 
 class StopSignals:
@@ -21,8 +22,8 @@ class StopSignals:
             then `DistributedLossGuard` sets ``received`` in all of them.
 
     Attributes:
-        caught: The name of the signal that this process received, or ``None``.
-        received: The name of the signal that is to stop the run, or ``None``.
+        caught: The name of the signal or request that reached this process, or ``None``.
+        received: The name of the one that is to stop the run, or ``None``.
     """
 
     def __init__(self, shared: bool = False) -> None:
@@ -35,7 +36,7 @@ class StopSignals:
         """Install the handlers."""
         if threading.current_thread() is not threading.main_thread():
             return self
-        for number in _SIGNALS:
+        for number in map(signal.Signals.__getitem__, SIGNALS):
             before = signal.getsignal(number)
             if before in (signal.default_int_handler, signal.SIG_DFL):
                 signal.signal(number, self._record)
@@ -49,8 +50,16 @@ class StopSignals:
             if signal.getsignal(number) == self._record:  # not replaced in the meantime
                 signal.signal(number, before)
 
-    def _record(self, number: int, frame: FrameType | None) -> None:
-        self.caught = signal.Signals(number).name
+    def request(self, reason: str) -> None:
+        """Stop the run as a signal does; several processes stop after the next step.
+
+        Args:
+            reason: The name of a signal, or of a setting.
+        """
+        self.caught = self.caught or reason
         if not self._shared:
             self.received = self.caught
+
+    def _record(self, number: int, frame: FrameType | None) -> None:
+        self.request(signal.Signals(number).name)
         self.__exit__()

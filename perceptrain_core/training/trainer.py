@@ -37,8 +37,9 @@ from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import (
     check_not_labels,
     evaluation_epochs,
+    fit_validation_sets,
     training_epochs,
-    validation_epochs,
+    validation_sets,
 )
 from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.training.run_state import PartAttribute, RunState, StateAttribute
@@ -66,7 +67,7 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
         train_dataloader: A loader or any iterable of batches; or a tensor, a tuple or dict of
             tensors, or a data set, which is split into batches of ``config.batch_size``. With
             ``None`` the loss gets one batch ``None`` per epoch.
-        val_dataloader: The same for validation.
+        val_dataloader: The same for validation, or `ValidationSets`: several sets with names.
         test_dataloader: The same for `test`.
         optimize_step: ``f(model, optimizer, loss_fn, xs, device=None, dtype=None)``, one step.
         max_batches: The maximum number of batches of each pass over the data.
@@ -83,11 +84,14 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
             in epochs with a validation, as floats. Averages are over the rows of the data, or
             whatever the loss is a mean over (`Counted`); what ``metrics`` names is computed over
             all validation data.
+        validations: With ``config.val_every_steps``, a dict per validation: its ``epoch``, ``step``
+            and ``val_...``.
         current_epoch: The epoch in training, counted from 1; after the fit, the last complete one.
         global_step: Optimizer steps so far.
         batches_seen: Training batches so far, including skipped ones.
         opt_result: What callbacks see of the last step or epoch.
-        stop_training: Set it to true to stop after the current epoch.
+        stop_training: Set it to true to stop: on a batch stage after that step, elsewhere after the
+            epoch. A run that stops inside an epoch is saved there if it keeps checkpoints.
         interrupted: Whether Ctrl-C or SIGTERM ended the last fit.
         stop_signal: Which of them, ``"SIGINT"`` or ``"SIGTERM"``; ``None`` if neither.
         averaged_model: With ``config.ema``, the moving average of the model, an ``AveragedModel``
@@ -109,6 +113,7 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
     """
 
     history = StateAttribute[History]()
+    validations = StateAttribute[list[Row]]()
     current_epoch = StateAttribute[int]()
     global_step = StateAttribute[int]()
     batches_seen = StateAttribute[int]()
@@ -176,12 +181,12 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
         *,
         resume: bool | str | Path | None = None,
     ) -> tuple[nn.Module, Any]:
-        """Train for ``config.max_iter`` epochs.
+        """Train for ``config.max_iter`` epochs, or until ``max_steps`` or ``max_time`` is reached.
 
         During the fit the model and all its submodules are in training mode; afterwards each is in
         its own mode again. Ctrl-C and SIGTERM end the training after the current step; a run that
         keeps checkpoints is saved there, and can be resumed. An epoch that is cut short has no row
-        in the history. A second signal acts as usual.
+        in the history; the run that resumes it adds the row. A second signal acts as usual.
 
         Args:
             train_dataloader: Replaces the data passed before.
@@ -204,11 +209,11 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
             self.train_dataloader = train_dataloader
         if val_dataloader is not None:
             self.val_dataloader = val_dataloader
-        check_not_labels(self.train_dataloader, self.val_dataloader, self.config.val_every)
-        if val_dataloader is not None and not self.config.val_every:
+        check_not_labels(self.train_dataloader, self.val_dataloader, self.config.validates)
+        if val_dataloader is not None and not self.config.validates:
             warn_user(
                 "Validation data were passed, but val_every=0, so nothing is validated. Set "
-                "val_every=1 to validate after every epoch."
+                "val_every=1 to validate after every epoch, or val_every_steps."
             )
         if self._session is not None:
             raise TrainingError(
@@ -234,13 +239,14 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
 
         Returns:
             ``val_loss`` and ``val_NAME`` for each metric of the loss, averages over the data, and
-            for each of ``metrics``, over all rows at once.
+            for each of ``metrics``, over all rows at once. For `ValidationSets`, also those over
+            each set.
 
         Raises:
             DataError: There are no validation data.
         """
         data = self.val_dataloader if val_dataloader is None else val_dataloader
-        val = evaluation_epochs(self, data, "val")
+        val = validation_sets(self, data)
         with self._evaluation() as evaluation:
             return evaluation.validate(val, self.current_epoch)
 
@@ -301,7 +307,7 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
         return self._fit.state_dict()
 
     def _fit_here(self, resume: bool | str | Path) -> None:
-        train, val = training_epochs(self), validation_epochs(self)
+        train, val = training_epochs(self), fit_validation_sets(self)
         check_use_grad(self.config, self.optimizer, self._expects_gradients)
         with deterministic_algorithms(self.config.deterministic):
             fit = self._new_fit(train, val, train.count())
@@ -319,7 +325,7 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
         outcome.load(fit.parts, self.run_state, self.train_dataloader)
         show_run_folder(self.config, self.log_folder)
 
-    def _new_fit(self, train: Epochs, val: Epochs | None, batches: int | None) -> Fit:
+    def _new_fit(self, train: Epochs, val: Mapping[str, Epochs] | None, batches: int | None) -> Fit:
         self._fit = None  # until the new one is complete
         self.run_state = self._new_state()
         self.callbacks = resolve.resolve_callbacks(self.config, self._named_callbacks)

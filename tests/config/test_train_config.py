@@ -239,3 +239,36 @@ def test_callback_objects_are_not_copied() -> None:
     callback = Callback(callback=lambda trainer, config, writer: None)
     config = TrainConfig(callbacks=[callback])
     assert config.callbacks[0] is callback
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [(90, 90.0), (0.5, 0.5), ("00:01:30", 90.0), ("100:00:01", 360_001.0)]
+)
+def test_times(given: Any, seconds: float) -> None:
+    assert TrainConfig(max_time=given).max_time == seconds
+
+
+@pytest.mark.parametrize("given", ["1h", "90", "00:99:00", "1:2:3", 0, -1.0, float("inf")])
+def test_what_is_no_time(given: Any) -> None:
+    with pytest.raises(ConfigError, match="max_time"):
+        TrainConfig(max_time=given)
+    with pytest.raises(ConfigError, match="expected seconds, or a time 'HH:MM:SS'"):
+        TrainConfig(max_time="soon")
+
+
+@pytest.mark.parametrize("given", [0, -3, 2.5, "many"])
+def test_what_is_no_number_of_steps(given: Any) -> None:
+    with pytest.raises(ConfigError, match="max_steps"):
+        TrainConfig(max_steps=given)
+
+
+def test_validates_after_epochs_or_after_steps() -> None:
+    assert not TrainConfig().validates
+    config = TrainConfig(val_every_steps=5, checkpoint_best_only=True)
+    assert config.validates
+    with pytest.raises(ConfigError, match="after epochs or after steps: set val_every to 0"):
+        TrainConfig(val_every=1, val_every_steps=5)
+    with pytest.raises(ConfigError, match="set val_every_steps to 0"):
+        config.val_every = 1
+    with pytest.raises(ConfigError, match="checkpoint_best_only needs validations"):
+        config.val_every_steps = 0

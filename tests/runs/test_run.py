@@ -460,3 +460,25 @@ def test_a_column_of_weights(build, line, here):
     assert tomllib.loads((run.train() / "run.toml").read_text())["data"]["weights"] == "w"
     with pytest.raises(ConfigError, match="inputs, labels and weights name columns of a file"):
         build(LINE, 'data={name = "wine", weights = "w"}')
+
+
+def test_validations_after_steps(build, line, here):
+    text = LINE.replace('labels = ["y"]', 'labels = ["y"]\nval_fraction = 0.2')
+    settings = ["train.val_every_steps=3", "train.tracking_tool=none", "train.max_time=01:00:00"]
+    run = build(text, *settings)
+    assert (run.trainer.config.val_every, run.trainer.config.max_time) == (0, 3600)
+    folder = run.train()
+    with (folder / "validations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["step"], row["epoch"]) for row in rows] == [
+        ("3", "2"),
+        ("6", "3"),
+        ("9", "5"),
+        ("12", "6"),
+    ]
+    assert [float(row["val_loss"]) for row in rows] == [
+        row["val_loss"] for row in run.trainer.validations
+    ]
+    written = tomllib.loads((folder / "run.toml").read_text())["train"]
+    assert (written["val_every_steps"], written["max_time"]) == (3, 3600)
+    assert "val_loss" in build(text, *settings).try_one_batch()

@@ -254,3 +254,20 @@ def test_tracker_of_a_plugin(python: Callable[..., str], here: Path) -> None:
     assert printed[5:] == [refusal, refusal]
     assert [row["epoch"] for row in rows_of(here / "runs")] == ["1", "2"]
     assert (here / "runs/model.pt").exists()
+
+
+def test_validations_inside_epochs_go_to_each(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    class Plain(Tracker):
+        """One that knows no steps."""
+
+        def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
+            seen.append((iteration, dict(metrics)))
+
+    both = SeveralTrackers([CSVTracker(), Plain()])
+    both.open(TrainConfig(log_folder=tmp_path))
+    both.write_step(30, 2, {"val_loss": 0.5})
+    both.close()
+    assert seen == [(2, {"step": 30, "val_loss": 0.5})]
+    assert (tmp_path / "validations.csv").read_text() == "step,epoch,val_loss\n30,2,0.5\n"

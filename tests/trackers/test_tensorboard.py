@@ -86,3 +86,18 @@ def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"perceptrain-core\[tensorboard\]"):
         TensorBoardTracker()
+
+
+def test_validations_inside_epochs_are_a_run_of_their_own_by_step(tmp_path: Path) -> None:
+    tracker = open_(tmp_path)
+    for step in (10, 20, 30):
+        tracker.write_step(step, 1, {"val_loss": step / 10})
+    tracker.write(1, {"val_loss": 3.0})
+    tracker.close()
+    assert scalars(tmp_path, "val_loss") == {1: 3.0}
+    assert scalars(tmp_path / "steps", "val_loss") == {10: 1.0, 20: 2.0, 30: 3.0}
+    # Resumed after the epoch from a checkpoint between steps 20 and 30.
+    again = open_(tmp_path, 1)
+    again.write_step(30, 2, {"val_loss": 5.0})
+    again.close()
+    assert scalars(tmp_path / "steps", "val_loss") == {10: 1.0, 20: 2.0, 30: 5.0}

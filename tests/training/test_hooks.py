@@ -124,17 +124,44 @@ def test_result_and_counters_after_each_step(make_trainer: MakeTrainer) -> None:
     assert seen == [(1, 1, 1), (1, 2, 1), (2, 3, 2), (2, 4, 2)]
 
 
-def test_stop_training_ends_after_the_epoch(make_trainer: MakeTrainer, rows: Any) -> None:
+def stopping_at(step: int, on: str) -> Callback:
     def stop(trainer: Any, config: Any, writer: Any) -> None:
-        trainer.stop_training = trainer.global_step >= 5
+        trainer.stop_training = trainer.global_step >= step
 
-    callback = Callback("train_batch_end", callback=stop)
-    trainer = make_trainer(max_iter=50, callbacks=[callback], val=rows, val_every=1)
+    return Callback(on, callback=stop)
+
+
+def test_stop_training_on_a_batch_stage_ends_after_the_step(
+    make_trainer: MakeTrainer, rows: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    callbacks = [stopping_at(6, "train_batch_end")]
+    trainer = make_trainer(max_iter=9, callbacks=callbacks, val=rows, val_every=1, verbose=True)
     trainer.fit()
-    assert len(trainer.history) == trainer.current_epoch == 2
-    assert trainer.global_step == 8
-    assert "val_loss" in trainer.history[-1]
+    assert (trainer.global_step, trainer.current_epoch, len(trainer.history)) == (6, 1, 1)
     assert not trainer.interrupted
+    told = "Stopped by stop_training in epoch 2; 1 epoch is complete.\n"
+    assert capsys.readouterr().out == told
+
+
+def test_stop_training_at_the_last_step_completes_the_epoch(
+    make_trainer: MakeTrainer, rows: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    callbacks = [stopping_at(8, "train_batch_end")]
+    trainer = make_trainer(max_iter=9, callbacks=callbacks, val=rows, val_every=1, verbose=True)
+    trainer.fit()
+    assert (trainer.global_step, trainer.current_epoch, len(trainer.history)) == (8, 2, 2)
+    assert "val_loss" in trainer.history[-1]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("on", ["train_epoch_start", "val_epoch_end", "train_epoch_end"])
+def test_stop_training_on_an_epoch_stage_ends_after_the_epoch(
+    make_trainer: MakeTrainer, rows: Any, on: str
+) -> None:
+    trainer = make_trainer(max_iter=9, callbacks=[stopping_at(4, on)], val=rows, val_every=1)
+    trainer.fit()
+    assert len(trainer.history) == trainer.current_epoch == (2 if "start" in on else 1)
+    assert trainer.global_step == 4 * len(trainer.history)
 
 
 def test_criterion_to_stop_is_asked_after_each_epoch(make_trainer: MakeTrainer) -> None:

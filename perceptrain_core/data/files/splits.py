@@ -11,12 +11,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from perceptrain_core.data.validation_sets import ValidationSets
 from perceptrain_core.errors import DataError
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Data for training, validation and test: tensors, tuples or dicts of them, or loaders."""
+    """Data for training, validation and test: tensors, tuples or dicts of them, or loaders.
+
+    The validation data may be `ValidationSets`.
+    """
 
     train: Any
     val: Any = None
@@ -36,7 +40,7 @@ def as_splits(data: Any) -> Splits:
     Args:
         data: ``Splits``, which are returned unchanged; a tensor of rows, a tuple or list of them,
             a dict of points, or a loader, all for training; or a tuple or list of two or three
-            loaders, for training, validation and test.
+            loaders, for training, validation (which may be `ValidationSets`) and test.
 
     Raises:
         DataError: The data are none of these.
@@ -135,7 +139,7 @@ def _are_tensors(data: Any) -> bool:
 def _gives_batches(data: Any) -> bool:
     if isinstance(data, str | bytes):
         return False
-    return hasattr(data, "__iter__") or isinstance(data, Dataset)
+    return hasattr(data, "__iter__") or isinstance(data, Dataset | ValidationSets)
 
 
 def _amount(data: Any) -> str:
@@ -143,6 +147,8 @@ def _amount(data: Any) -> str:
         return f"{len(data)} rows"
     if _are_tensors(data):
         return f"{len(data[0])} rows"
+    if isinstance(data, ValidationSets):
+        return _amount(data.sets)
     if isinstance(data, Mapping):
         return " and ".join(f"{_amount(part)} ({name})" for name, part in data.items())
     return f"{len(data)} batches" if hasattr(data, "__len__") else "a loader"

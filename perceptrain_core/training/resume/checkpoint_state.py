@@ -82,6 +82,7 @@ def trained_state(parts: RunParts, state: RunState) -> dict[str, Any]:
         "global_step": state.global_step,
         "batches_seen": state.batches_seen,
         "history": list(state.history),
+        "validations": list(state.validations),
         "callbacks": {name: callback.state_dict() for name, callback in named.items()},
     } | {name: part.state_dict() for name, part in parts.stateful().items()}
 
@@ -142,6 +143,7 @@ def restore_trained(parts: RunParts, state: RunState, path: Path, saved: dict[st
     state.global_step = saved["global_step"]
     state.batches_seen = saved["batches_seen"]
     state.history = History(saved["history"])
+    state.validations = list(saved["validations"])
 
 
 def _refuse_missing(path: Path, names: Container[str]) -> None:

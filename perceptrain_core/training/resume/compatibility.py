@@ -31,6 +31,7 @@ _SETTINGS = (
     "seed",
     "shuffle",
     "val_every",
+    "val_every_steps",
 )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from perceptrain_core.training.contract.nonfinite_errors import report_skipped
 from perceptrain_core.types import LossFunction, StepResult
@@ -27,6 +27,10 @@ class Stepper(ABC):
         loss_fn: The loss; a batch for which it raises `SkipBatch` is skipped.
         device: Where batches are moved; ``None`` leaves them.
         dtype: For the floating point tensors of batches; ``None`` leaves them.
+
+    Attributes:
+        grad_norm: If the stepper measures it, the total 2-norm of the gradients of the last step,
+            before clipping; a 0-dim tensor on their device.
     """
 
     model: nn.Module
@@ -34,6 +38,7 @@ class Stepper(ABC):
     loss_fn: LossFunction
     device: torch.device | str | None = None
     dtype: torch.dtype | None = None
+    grad_norm: Tensor | None = field(default=None, init=False)
 
     @abstractmethod
     def take(self, batches: Sequence[Any]) -> StepOutcome:

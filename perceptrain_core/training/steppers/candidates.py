@@ -21,7 +21,14 @@ from perceptrain_core.types import LossFunction, SkipBatch, StepResult
 from perceptrain_core.user_warnings import warn_user
 
 #: Settings that only mean something for gradient-based training.
-_GRADIENT_SETTINGS = ("accumulate", "ema", "grad_clip", "grad_clip_value", "lr_scheduler")
+_GRADIENT_SETTINGS = (
+    "accumulate",
+    "ema",
+    "grad_clip",
+    "grad_clip_value",
+    "log_grad_norm",
+    "lr_scheduler",
+)
 
 
 def ask_tell_step(

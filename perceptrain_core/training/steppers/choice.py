@@ -61,11 +61,19 @@ def make_stepper(
         total = engine.total if engine.world_size > 1 else None
         skip = config.on_nonfinite == "skip"
         clipping = config.grad_clip, config.grad_clip_value
-        return AdaptiveStepper(*parts, *clipping, scaler, total, engine.world_size, skip)
-    if config.accumulate > 1 or clips or scaler is not None:
+        return AdaptiveStepper(
+            *parts,
+            *clipping,
+            scaler,
+            total,
+            engine.world_size,
+            skip,
+            measures_norm=config.log_grad_norm,
+        )
+    if config.accumulate > 1 or clips or scaler is not None or config.log_grad_norm:
         raise TrainingError(
-            "accumulate, grad_clip, grad_clip_value and fp16 only work with the built-in "
-            "optimize_step; implement them in your own, or leave out one or the other."
+            "accumulate, grad_clip, grad_clip_value, log_grad_norm and fp16 only work with the "
+            "built-in optimize_step; implement them in your own, or leave out one or the other."
         )
     return CustomStepper(*parts, function=step)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.amp import GradScaler
-from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 from torch.optim import Optimizer
 
 from perceptrain_core.data.support.device import data_to_device
@@ -37,6 +37,7 @@ class GradientStepper(Stepper):
         total: Returns the sum of a count over several processes.
         world_size: The number of processes.
         skip_nonfinite: Skip a step whose gradients are NaN or infinite, at the cost of their norm.
+        measures_norm: Whether to set `grad_norm` at each step.
     """
 
     max_norm: float | None = None
@@ -45,6 +46,7 @@ class GradientStepper(Stepper):
     total: Callable[[Count], Count] | None = None
     world_size: int = 1
     skip_nonfinite: bool = False
+    measures_norm: bool = False
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""
@@ -110,7 +112,13 @@ class GradientStepper(Stepper):
         norms = torch._foreach_norm(gradients)
         return bool(torch.stack([norm.double() for norm in norms]).isfinite().all())
 
+    def _measure_norm(self) -> None:
+        gradients = [p.grad for p in self._parameters() if p.grad is not None]
+        self.grad_norm = get_total_norm(gradients)
+
     def _update(self) -> bool:
+        if self.measures_norm:
+            self._measure_norm()
         if self.max_norm is not None:
             clip_grad_norm_(self._parameters(), self.max_norm)
         if self.max_value is not None:
@@ -150,6 +158,8 @@ class ClosureStepper(GradientStepper):
                 raise SkipBatch
             if not first:
                 first.extend(results)
+                if self.measures_norm:
+                    self._measure_norm()
             kept = [pair for pair in zip(results, counted, strict=True) if pair[0]]
             return pooled_loss(kept)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,7 @@ from perceptrain_core.errors import (
 from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.schedules.rates import set_rate
 from perceptrain_core.training.resume.data_position import DataPosition
-from perceptrain_core.training.trials.sandbox import Step
+from perceptrain_core.training.trials.sandbox import Step, endless
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def find_lr(
     groups, shares = optimizer.param_groups, _shares(optimizer)
     curve = _Curve(settings.smoothing, settings.divergence)
     low, high, steps = settings.min_lr, settings.max_lr, settings.steps
-    for number, batches in zip(range(steps), _endless(position), strict=False):
+    for number, batches in zip(range(steps), endless(position), strict=False):
         rate = low * (high / low) ** (number / (steps - 1))
         for group, share in zip(groups, shares, strict=True):
             set_rate(group, rate * share)
@@ -161,12 +160,3 @@ def _shares(optimizer: Any) -> list[float]:
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     largest = max(rates)
     return [rate / largest if largest else 1.0 for rate in rates]
-
-
-def _endless(position: DataPosition) -> Iterator[list[Any]]:
-    """Yield the batches of each step, epoch after epoch, until an epoch has none."""
-    while True:
-        yield from position.steps()
-        if not position.batch:
-            return
-        position.end_epoch()

@@ -10,8 +10,10 @@ from torch import Tensor
 from perceptrain_core.analysis.information_content import InformationContent
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.run_data import make_epochs
+from perceptrain_core.training.trials.batch_callbacks import BatchCallbacks
 from perceptrain_core.training.trials.lr_finder import LRFinderResult, LRFinderSettings, find_lr
 from perceptrain_core.training.trials.overfit import OverfitResult, OverfitSettings, overfit_batch
+from perceptrain_core.training.trials.profiler import ProfileResult, check_steps, profile
 from perceptrain_core.training.trials.sandbox import sandbox
 
 
@@ -95,6 +97,44 @@ class Trials:
         with sandbox(self, data if batch is None else None) as (step, position):
             batch = position.epochs.first() if batch is None else batch
             return overfit_batch(step, batch, self.optimizer, settings)
+
+    def profile(
+        self: TrainingContext,
+        train_dataloader: Any = None,
+        *,
+        steps: int = 20,
+        callbacks: bool = True,
+    ) -> ProfileResult:
+        """Measure where the time of a training step goes.
+
+        Takes a first step that does not count, and then ``steps`` steps that are measured.
+        Everything is restored afterwards, as by `find_lr`. Moving averages and schedules are not
+        part of the measured steps. On a GPU each section is waited for, so the steps are slower
+        than in a fit.
+
+        Args:
+            train_dataloader: Used instead of the data passed before; repeated as needed.
+            steps: The number of steps.
+            callbacks: Whether to call the callbacks and hooks of batches: on copies, without a
+                tracker, and except those that save the run. What a function of yours changes
+                elsewhere is not restored.
+
+        Returns:
+            The ``seconds`` and ``shares`` of ``"data"``, ``"loss"``, ``"backward"``,
+            ``"optimizer"`` and ``"callbacks"``; ``steps_per_second``; and a table, if printed.
+
+        Raises:
+            ConfigError: ``steps`` is not a positive integer.
+            DataError: The data cannot be trained on.
+            LossContractError: The loss breaks the contract.
+            TrainingError: There is no optimizer, or a callback cannot be copied.
+            NonFiniteLossError: A loss is NaN or infinite.
+        """
+        check_steps(steps)
+        data = self.train_dataloader if train_dataloader is None else train_dataloader
+        with sandbox(self, data) as (step, position):
+            called = BatchCallbacks(self, callbacks)
+            return profile(step.stepper, position, called, self.engine.place, steps)
 
     def get_ic_grad_bounds(
         self: TrainingContext,

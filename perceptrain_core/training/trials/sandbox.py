@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from statistics import fmean
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +23,24 @@ from perceptrain_core.training.contract.nonfinite_guard import LossGuard
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.training.run_data import make_epochs
-from perceptrain_core.training.steppers.base import begin_epoch
+from perceptrain_core.training.steppers.base import Stepper, begin_epoch
 from perceptrain_core.training.steppers.choice import make_scaler, make_stepper
 
-#: Takes a step on some batches, and returns the mean of their losses from before it.
-Step: TypeAlias = Callable[[list[Any]], float]
+
+class Step:
+    """Take a step on some batches; return the mean of their losses from before it.
+
+    Args:
+        stepper: How steps are taken.
+    """
+
+    def __init__(self, stepper: Stepper) -> None:
+        self.stepper = stepper
+
+    def __call__(self, batches: list[Any]) -> float:
+        """Take a step."""
+        results, _ = self.stepper.take(batches)
+        return fmean(float(loss) for loss, _ in filter(None, results))
 
 
 @contextmanager
@@ -53,12 +66,12 @@ def sandbox(trainer: TrainingContext, data: Any) -> Iterator[tuple[Step, DataPos
     config, engine, optimizer = trainer.config, trainer.engine, trainer.optimizer
     if engine.world_size > 1:
         raise TrainingError(
-            f"find_lr and overfit_batch run in one process, and this is one of "
+            f"find_lr, overfit_batch and profile run in one process, and this is one of "
             f"{engine.world_size}: call them in a script of their own, without torchrun."
         )
     if is_search(optimizer):
         raise TrainingError(
-            f"find_lr and overfit_batch need gradients, and the optimizer, "
+            f"find_lr, overfit_batch and profile need gradients, and the optimizer, "
             f"{type(optimizer).__name__}, uses none. Call them inside "
             "\"with trainer.enable_grad_opt({'name': 'adam', 'lr': 1e-3}):\"."
         )
@@ -71,11 +84,6 @@ def sandbox(trainer: TrainingContext, data: Any) -> Iterator[tuple[Step, DataPos
     stepper = make_stepper(
         config, trainer.model, optimizer, guard, trainer.optimize_step, engine, scaler
     )
-
-    def step(batches: list[Any]) -> float:
-        results, _ = stepper.take(batches)
-        return fmean(float(loss) for loss, _ in filter(None, results))
-
     if isinstance(data, DictDataLoader):  # its infinite loaders continue from where they are
         data = DictDataLoader(data.dataloaders)
     epochs = make_epochs(trainer, data, "train", config.shuffle, config.accumulate)
@@ -88,7 +96,16 @@ def sandbox(trainer: TrainingContext, data: Any) -> Iterator[tuple[Step, DataPos
         _keep_tensors(undo, parts, optimizer)
         _keep_states(undo, parts, trainer.loss_fn)
         undo.callback(guard.release)
-        yield step, position
+        yield Step(stepper), position
+
+
+def endless(position: DataPosition) -> Iterator[list[Any]]:
+    """Yield the batches of each step, epoch after epoch, until an epoch has none."""
+    while True:
+        yield from position.steps()
+        if not position.batch:
+            return
+        position.end_epoch()
 
 
 def _keep_optimizer(undo: ExitStack, optimizer: Optimizer) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
 from perceptrain_core.data.files.splits import Splits, as_splits, split_rows, standardize
+from perceptrain_core.data.validation_sets import ValidationSets
 from perceptrain_core.errors import DataError
 
 
@@ -171,3 +172,10 @@ def test_a_tensor_alone_can_be_scaled():
 def test_what_cannot_be_scaled(train):
     with pytest.raises(DataError, match="standardize needs tensors of rows, with floats"):
         standardize(Splits(train))
+
+
+def test_several_validation_sets() -> None:
+    sets = ValidationSets(clean=table(2), noisy=iter(()))
+    splits = as_splits([table(4), sets])
+    assert splits.val is sets
+    assert splits.describe() == "train 4 rows, val 2 rows (clean) and a loader (noisy)"

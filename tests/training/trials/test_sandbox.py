@@ -1,4 +1,4 @@
-"""What `find_lr` and `overfit_batch` leave behind: nothing."""
+"""What `find_lr`, `overfit_batch` and `profile` leave behind: nothing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ Rows = tuple[Tensor, Tensor]
 TRIALS: dict[str, Callable[..., Any]] = {
     "find_lr": lambda trainer: trainer.find_lr(steps=7, min_lr=1e-3, max_lr=0.1),
     "overfit_batch": lambda trainer: trainer.overfit_batch(steps=7),
+    # The first of its seven steps is not measured.
+    "profile": lambda trainer: trainer.profile(steps=6, callbacks=False),
 }
 
 

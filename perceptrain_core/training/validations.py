@@ -1,0 +1,85 @@
+"""When a fit validates, and what becomes of the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import nn
+
+from perceptrain_core.data import Epochs
+from perceptrain_core.training.averages import Row
+from perceptrain_core.training.context import TrainingContext
+from perceptrain_core.training.evaluation import Evaluation
+from perceptrain_core.training.session import Session
+from perceptrain_core.types import TrainingStage as Stage
+
+
+class Validations:
+    """The validations of one fit: after epochs (``val_every``) or steps (``val_every_steps``).
+
+    Args:
+        trainer: The trainer; validations after steps are added to its ``validations``.
+        val: The validation data by name, if the run validates.
+        stopped: Whether a signal asks to stop, which cuts a validation after an epoch short.
+
+    Attributes:
+        every_steps: The number of steps between two validations; 0 if it validates after epochs, or
+            not at all.
+    """
+
+    def __init__(
+        self,
+        trainer: TrainingContext,
+        val: Mapping[str, Epochs] | None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        config = trainer.config
+        self._trainer = trainer
+        self._val = val or {}
+        self._stopped = stopped
+        self._every = config.val_every if val else 0
+        self.every_steps = config.val_every_steps if val else 0
+
+    def is_due_after(self, epoch: int) -> bool:
+        """Whether an epoch ends with a validation."""
+        return self._every > 0 and epoch % self._every == 0
+
+    def after_epoch(self, session: Session, model: nn.Module, epoch: int, trained: Row) -> Row:
+        """Return the validation metrics for the row of an epoch.
+
+        Args:
+            session: Its callbacks are notified.
+            model: The model to evaluate.
+            epoch: The epoch.
+            trained: The averages of its training.
+
+        Returns:
+            Those of a validation, if one is due, and nothing if it was stopped; those of the last
+            validation inside the epoch, if there was one.
+        """
+        if self.is_due_after(epoch):
+            evaluation = Evaluation(self._trainer, session.events, model, self._stopped)
+            return evaluation.validate(self._val, epoch, trained)
+        last = self._trainer.run_state.validations[-1:]
+        rows = [row for row in last if row["epoch"] == epoch]
+        return {name: row[name] for row in rows for name in row if name.startswith("val_")}
+
+    def after_step(self, session: Session, model: nn.Module) -> None:
+        """Validate inside an epoch; call the callbacks that save the run after a validation, too.
+
+        Args:
+            session: Its callbacks are notified, and its tracker is written to if the run writes
+                metrics.
+            model: The model to evaluate.
+        """
+        state = self._trainer.run_state
+        epoch, step = state.current_epoch, state.global_step
+        before = state.opt_result.loss, state.opt_result.metrics
+        number = step // self.every_steps
+        row = Evaluation(self._trainer, session.events, model).validate(self._val, number)
+        state.validations.append({"epoch": epoch, "step": step, **row})
+        if self._trainer.config.write_every:
+            session.tracker.write_step(step, epoch, row)
+        session.events.notify_savers(Stage.VAL_EPOCH_END, number)
+        # Callbacks of the batch that come later look at the batch.
+        state.opt_result.loss, state.opt_result.metrics = before
