@@ -90,9 +90,10 @@ def fit_validation_sets(trainer: TrainingContext) -> dict[str, Epochs] | None:
     if not config.validates:
         return None
     if trainer.val_dataloader is None:
+        name = "val_every" if config.val_every else "val_every_steps"
         raise DataError(
-            f"val_every={config.val_every}, val_every_steps={config.val_every_steps}: there are no "
-            "validation data. Pass val_dataloader, or set both to 0."
+            f"{name}={getattr(config, name)}, but there are no validation data: pass "
+            f"val_dataloader, or set {name}=0."
         )
     return validation_sets(trainer, trainer.val_dataloader)
 

@@ -217,7 +217,7 @@ def test_nothing_is_written_unless_metrics_are(make_trainer: MakeTrainer, here: 
 
 
 def test_needs_data(make_trainer: MakeTrainer) -> None:
-    with pytest.raises(DataError, match="val_every_steps=3: there are no validation data"):
+    with pytest.raises(DataError, match="val_every_steps=3, but there are no validation data"):
         make_trainer(val_every_steps=3).fit()
 
 
