@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from math import isfinite
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from perceptrain_core.training.counts import without_repeated
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.metrics.dataset_metrics import DatasetMetrics
 from perceptrain_core.training.precision import in_precision
-from perceptrain_core.types import LossFunction, Metrics, StepResult
+from perceptrain_core.types import LossFunction, Metrics, SkipBatch, StepResult
 from perceptrain_core.types import TrainingStage as Stage
 from perceptrain_core.user_warnings import warn_user
 from perceptrain_core.value_checks import checking_values
@@ -93,11 +94,12 @@ class Evaluation:
                 return {}
         if not self._engine.any(averages.batches > 0):
             raise DataError(
-                "The validation data returned no batch: they are empty, or an iterator that is "
-                "used up."
+                "The validation data returned no batch: they are empty, an iterator that is used "
+                "up, or the loss skipped all of them."
             )
-        self._report(nonfinite, f"The validation of epoch {epoch}")
-        row = averages.means_everywhere(self._engine) | metrics.compute()
+        means = averages.means_everywhere(self._engine)
+        self._report(means["val_loss"], nonfinite, f"The validation of epoch {epoch}")
+        row = means | metrics.compute()
         result = self._trainer.opt_result
         result.extra |= metrics.large
         result.loss, result.metrics = row["val_loss"], {**(trained or {}), **row}
@@ -106,7 +108,7 @@ class Evaluation:
         return row | _logged(before, self._trainer.opt_result.metrics)
 
     def test(self, test: Epochs) -> TestRows:
-        """Return one row per batch of the test data, and compute the metrics over all."""
+        """Return one row per batch that is not skipped, and compute the metrics over all."""
         rows, whole, nonfinite = TestRows(), Averages("test"), FirstNonFinite()
         metrics = self._new_metrics("test")
         loss_fn = metrics.watch(self._loss_fn)
@@ -116,15 +118,18 @@ class Evaluation:
             whole.add(*batch)
             nonfinite.add(*batch[:2])
             rows.append(averages.means())
-        self._report(nonfinite, "The test")
+        means = whole.means()
+        self._report(means["test_loss"], nonfinite, "The test")
         state = self._trainer.run_state
         state.test_metrics = metrics.compute() if rows else {}
         state.opt_result.extra |= metrics.large
-        rows.means = whole.means() | state.test_metrics
+        rows.means = means | state.test_metrics
         return rows
 
-    def _report(self, nonfinite: FirstNonFinite, what: str) -> None:
-        """Warn of the first loss that was not finite, in the first process only."""
+    def _report(self, mean: float, nonfinite: FirstNonFinite, what: str) -> None:
+        """Warn, in the first process only, of the loss that made a mean NaN or infinite."""
+        if isfinite(mean):
+            return
         found = self._engine.gather(nonfinite.find())
         first = next((fault for fault in found if fault is not None), None)
         if first is not None and self._engine.rank == 0:
@@ -137,16 +142,21 @@ class Evaluation:
     def _batches(
         self, epochs: Epochs, loss_fn: LossFunction, start: Stage, end: Stage
     ) -> Iterator[tuple[Tensor, Metrics, Any]]:
-        """Yield the loss and the metrics of each batch, and the batch."""
+        """Yield the loss and the metrics of each batch that is not skipped, and the batch."""
         trainer = self._trainer
+        first = True
         with evaluating(self._model, trainer.loss_fn), torch.no_grad():
             for number, batch in enumerate(epochs.batches(), start=1):
                 self._events.notify(start, number, batch)
                 placed = self._engine.place(batch)
-                with checking_values() if number == 1 else nullcontext():
-                    result = self._call_loss(loss_fn, placed)
-                if number == 1:
+                try:
+                    with checking_values() if first else nullcontext():
+                        result = self._call_loss(loss_fn, placed)
+                except SkipBatch:
+                    continue
+                if first:
                     check_result(result)
+                    first = False
                 trainer.opt_result.loss, trainer.opt_result.metrics = result
                 self._events.notify(end, number, result)
                 loss, metrics = result

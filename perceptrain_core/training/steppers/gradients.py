@@ -17,7 +17,12 @@ from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
 from perceptrain_core.training.steppers.closures import needs_closure, step_or_undo
-from perceptrain_core.training.steppers.pooling import BatchWeights, is_uneven, pooled_loss
+from perceptrain_core.training.steppers.pooling import (
+    BatchWeights,
+    has_other_terms,
+    is_uneven,
+    pooled_loss,
+)
 from perceptrain_core.types import Count, SkipBatch, StepResult
 
 
@@ -76,40 +81,40 @@ class GradientStepper(Stepper):
         results: list[StepResult | None]
         if number == 1 and self.total is None:
             results = [self._differentiated(batch) for batch in batches]
-        elif uneven and self.total is None:
-            results = self._differentiate_together(batches)
         else:
-            weights = BatchWeights(self.total, self.world_size)
-            results = [self._differentiated(batch, weights) for batch in batches]
-            # Only now is it known which batches count.
-            weights.divide(self._parameters())
+            results = self._differentiate_all(batches, uneven)
         if self.scaler is not None and any(results):
             self.scaler.unscale_(self.optimizer)
         return results
 
-    def _differentiated(self, batch: Any, weights: BatchWeights | None = None) -> StepResult | None:
+    def _differentiated(self, batch: Any) -> StepResult | None:
         try:
             loss, metrics = self.loss_fn(batch, self.model)
         except SkipBatch:
             return None
-        weighted = loss if weights is None else loss * weights.add(metrics, batch)
-        self._differentiate(weighted)
+        self._differentiate(loss)
         # Before the update, which may change tensors that the metrics share.
         return loss.detach(), detached(metrics)
 
-    def _differentiate_together(self, batches: Iterable[Any]) -> list[StepResult | None]:
+    def _differentiate_all(self, batches: Iterable[Any], uneven: bool) -> list[StepResult | None]:
         results: list[StepResult | None] = []
-        counted = []
+        together: list[tuple[Any, Any]] = []
+        weights = BatchWeights(self.total, self.world_size)
         for batch in batches:
             try:
-                result = self.loss_fn(batch, self.model)
+                loss, metrics = result = self.loss_fn(batch, self.model)
             except SkipBatch:
                 results.append(None)
                 continue
-            counted.append((result, batch))
-            results.append((result[0].detach(), detached(result[1])))
-        if counted:
-            self._differentiate(pooled_loss(counted))
+            if self.total is None and (uneven or has_other_terms(metrics, batch)):
+                together.append((result, batch))
+            else:
+                self._differentiate(loss * weights.add(metrics, batch))
+            results.append((loss.detach(), detached(metrics)))
+        if together:
+            self._differentiate(pooled_loss(together))
+        # Only now is it known which batches count.
+        weights.divide(self._parameters())
         return results
 
     def _differentiate(self, loss: Tensor) -> None:
@@ -121,6 +126,8 @@ class GradientStepper(Stepper):
         if not self.skip_nonfinite or self.scaler is not None:
             return True
         gradients = [p.grad for p in self._parameters() if p.grad is not None]
+        if not gradients:  # the batch reached other parameters only
+            return True
         norms = torch._foreach_norm(gradients)
         return bool(torch.stack([norm.double() for norm in norms]).isfinite().all())
 

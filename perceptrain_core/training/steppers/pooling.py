@@ -8,7 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain_core.training.counts import by_term, count_of, counts_of, loss_count, rows_of
+from perceptrain_core.training.counts import (
+    by_term,
+    count_of,
+    counted_sum,
+    counts_of,
+    loss_count,
+    rows_of,
+)
 from perceptrain_core.types import Count, Counted, Metrics
 
 
@@ -16,7 +23,8 @@ class BatchWeights:
     """How much each batch of a step counts towards the mean gradient.
 
     A loss that is a mean counts by what it is a mean over, relative to the first batch, so that
-    equal batches have the weight 1. Losses that are sums are added.
+    equal batches have the weight 1. A batch in which nothing counts has the weight 0. Losses that
+    are sums are added.
 
     Args:
         total: Returns the sum of a count over all processes; ``None`` for a single process.
@@ -37,16 +45,20 @@ class BatchWeights:
             return float(self._world_size)
         everywhere = count if self._total is None else self._total(count)
         if self._first is None:
-            self._first = everywhere
-        weight = everywhere / self._first
-        self._sum = self._sum + weight
-        return weight if self._total is None else weight * count * self._world_size / everywhere
+            self._first = _or_one(everywhere)
+        self._sum = self._sum + everywhere / self._first
+        return count * self._world_size / self._first
 
     def divide(self, parameters: Iterable[Tensor]) -> None:
         """Divide the sum of the gradients of all batches, so that it is their mean."""
         if isinstance(self._sum, Tensor) or self._sum not in (0, 1):
             gradients = [p.grad for p in parameters if p.grad is not None]
-            torch._foreach_div_(gradients, self._sum)
+            torch._foreach_div_(gradients, _or_one(self._sum))
+
+
+def _or_one(count: Count) -> Count:
+    """Return a count, or 1 if it is 0; without reading a tensor, which would make a GPU wait."""
+    return torch.where(count == 0, 1, count) if isinstance(count, Tensor) else count or 1.0
 
 
 def pooled_loss(results: Sequence[tuple[Any, Any]]) -> Tensor:
@@ -67,7 +79,7 @@ def pooled_loss(results: Sequence[tuple[Any, Any]]) -> Tensor:
             if name in metrics:
                 continue
             count = count_of(name, counts)
-            sums[name] = sums.get(name, 0.0) + (value if count is None else value * count)
+            sums[name] = sums.get(name, 0.0) + counted_sum(value, count)
             totals[name] = totals.get(name, 0.0) + (0.0 if count is None else count)
     pooled: Any = sum(sums[name] / totals[name] if totals[name] else sums[name] for name in sums)
     return pooled  # type: ignore[no-any-return]
@@ -86,3 +98,15 @@ def is_uneven(batches: Sequence[Any]) -> bool:
         or any(n * first[0] != m * rows[0] for n, m in zip(rows, first, strict=True))
         for rows in others
     )
+
+
+def has_other_terms(metrics: Metrics, batch: Any) -> bool:
+    """Whether a loss has terms with counts of their own that are not named after parts of a batch.
+
+    Then only the counts of all batches tell how much each term of a batch counts.
+    """
+    if not isinstance(metrics, Counted) or not isinstance(metrics.count, Mapping):
+        return False
+    parts = batch[-1] if isinstance(batch, tuple | list) and batch else batch  # labels by name
+    named = parts if isinstance(parts, Mapping) else ()
+    return any(name not in named for name in metrics.terms or ())
