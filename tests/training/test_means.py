@@ -359,3 +359,9 @@ def test_accumulated_batches_without_a_label_that_counts(
     assert row == pytest.approx(truth, rel=1e-9)
     for a, b in zip(large.parameters(), small.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_metrics_that_are_added_keep_the_counts() -> None:
+    metrics = Counted({"mae": 1.0}, {"mae": 3}, {"mae": 2.0}) | {"other": 2.0}
+    assert metrics == {"mae": 1.0, "other": 2.0}
+    assert (metrics.count, metrics.terms) == ({"mae": 3}, {"mae": 2.0})
