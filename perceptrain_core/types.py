@@ -85,6 +85,10 @@ class Counted(dict[str, Any]):
         self.count = dict(count) if isinstance(count, Mapping) else count
         self.terms = terms
 
+    def __or__(self, others: Any) -> Counted:  # type: ignore[override]
+        """Add metrics, with the same counts; ``{**metrics, ...}`` is a dict without them."""
+        return Counted({**self, **others}, self.count, self.terms)
+
 
 class SkipBatch(Exception):
     """Raise this in a loss to skip the batch."""

@@ -72,7 +72,7 @@ def save_run(trainer: TrainerContext) -> Path:
 
 
 def require_finite(trainer: TrainerContext) -> None:
-    """Refuse to save a model with nonfinite parameters, unless ``on_nonfinite="ignore"``.
+    """Refuse a model with nonfinite parameters, unless ``on_nonfinite="ignore"``.
 
     Raises:
         NonFiniteLossError: A parameter is NaN or infinite.
@@ -84,5 +84,5 @@ def require_finite(trainer: TrainerContext) -> None:
         raise NonFiniteLossError(
             f"The parameter {name!r} is not finite in epoch {trainer.current_epoch}, although the "
             "loss is: its gradient was NaN or infinite, as happens with a root or a norm at 0. No "
-            "checkpoint was written; earlier ones are intact."
+            "checkpoint of it was written; earlier ones are intact."
         )

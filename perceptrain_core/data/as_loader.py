@@ -49,7 +49,7 @@ def as_loader(
         DataError: The data cannot yield batches, or are empty.
 
     Warns:
-        UserWarning: The data are two or three pairs of tensors, larger than ``batch_size``.
+        UserWarning: The data are two pairs of tensors, of different lengths above ``batch_size``.
     """
     rows = _rows(data)
     order: Order = {"batch_size": batch_size, "shuffle": shuffle, "drop_last": drop_last}
@@ -135,18 +135,17 @@ def _advice(data: Any) -> str:
 
 
 def _warn_of_whole_tables(data: Any, batch_size: int, role: str) -> None:
-    """Warn of a few large pairs of tensors, which may be meant as training and validation data."""
-    if not isinstance(data, tuple | list) or not 2 <= len(data) <= 3 or batch_size == 1:
+    """Warn of two large pairs of tensors, which may be meant as training and validation data."""
+    if not isinstance(data, tuple | list) or len(data) != 2 or batch_size == 1:
         return
     tables = [rows if isinstance(pair, tuple) and (rows := _rows(pair)) else () for pair in data]
     if all(len(table) == 2 and all(map(_has_rows, table)) for table in tables):
-        sizes = [len(table[0]) for table in tables]
-        if min(sizes) > batch_size:
+        first, second = (len(table[0]) for table in tables)
+        if first > second > batch_size:
             warn_user(
-                f"The {role} data are {len(data)} pairs of tensors, so each pair is one batch, of "
-                f"{' and '.join(map(str, sizes))} rows, although batch_size={batch_size}. If they "
-                "are for training and validation, pass fit(train, val); if they are batches, "
-                "leave batch_size at 1."
+                f"The {role} data are two pairs of tensors, so each pair is one batch, of {first} "
+                f"and {second} rows, although batch_size={batch_size}. If they are for training "
+                "and validation, pass fit(train, val); if they are batches, leave batch_size at 1."
             )
 
 

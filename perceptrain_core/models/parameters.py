@@ -58,8 +58,9 @@ def _trainable(model: nn.Module) -> list[nn.Parameter]:
 
 
 def nonfinite_parameter(model: nn.Module) -> str | None:
-    """Return the name of the first parameter with a NaN or infinity, or ``None``."""
-    return next((n for n, p in model.named_parameters() if not p.isfinite().all()), None)
+    """Return the name of the first trainable parameter with a NaN or infinity, or ``None``."""
+    trained = ((n, p) for n, p in model.named_parameters() if p.requires_grad)
+    return next((name for name, parameter in trained if not parameter.isfinite().all()), None)
 
 
 def largest_parameter(model: nn.Module) -> tuple[str, float]:

@@ -15,6 +15,7 @@ from perceptrain_core.training.counts import (
     Counts,
     by_term,
     count_of,
+    counted_sum,
     counts_of,
     rows_of,
     source_of,
@@ -130,7 +131,7 @@ class Averages:
             count = count_of(name, counts)
             if isinstance(value, Tensor):
                 value = value.double()
-            values[name] = values.get(name, 0.0) + (value if count is None else value * count)
+            values[name] = values.get(name, 0.0) + counted_sum(value, count)
             if count is not None:
                 weights[name] = weights.get(name, 0.0) + count * batches[source_of(name)]
 

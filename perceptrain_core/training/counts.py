@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from perceptrain_core.data.dict_loader import PartlyRepeated
@@ -20,7 +21,7 @@ def counts_of(metrics: Metrics, batch: Any) -> Counts:
     """Return what the loss and the metrics of a batch are means over.
 
     Counts on the CPU are numbers. If the loss is a sum of terms with counts of their own, its count
-    is their sum.
+    is their sum, without that of terms that are sums themselves.
 
     Args:
         metrics: The metrics that the loss returned.
@@ -33,7 +34,13 @@ def counts_of(metrics: Metrics, batch: Any) -> Counts:
         return _number(count)
     counts = {name: _number(one) for name, one in count.items()}
     terms = metrics.terms or ()
-    rest: Any = sum(counts[name] for name in terms) if terms else rows_of(batch)
+    rest: Any = rows_of(batch)
+    counts = dict.fromkeys(terms, rest) | counts
+    means = [count for name in terms if (count := counts[name]) is not None]
+    if means:
+        rest = sum(means)
+    elif terms:
+        counts.setdefault("loss", None)
     return dict.fromkeys(("loss", *metrics), rest) | counts
 
 
@@ -42,6 +49,15 @@ def count_of(name: Any, counts: Counts) -> Count | None:
     if not isinstance(counts, dict):
         return counts
     return counts[source_of(name)]
+
+
+def counted_sum(mean: Any, count: Count | None) -> Any:
+    """Return the sum that a mean was taken of; 0 if nothing counted, whose mean may be NaN."""
+    if count is None:
+        return mean
+    if isinstance(count, Tensor):  # on a GPU, which would wait if it were read
+        return torch.where(count == 0, 0.0, mean * count)
+    return mean * count if count else 0.0
 
 
 def source_of(name: Any) -> str:
@@ -74,7 +90,7 @@ def terms_vary(metrics: Metrics) -> bool:
     """
     if not isinstance(metrics, Counted) or not isinstance(metrics.count, Mapping):
         return False
-    return any(isinstance(metrics.count[name], Tensor) for name in metrics.terms or ())
+    return any(isinstance(metrics.count.get(name), Tensor) for name in metrics.terms or ())
 
 
 def without_repeated(metrics: Metrics, batch: Any) -> Metrics:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from perceptrain_core.training.counts import without_repeated
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.metrics.dataset_metrics import DatasetMetrics
 from perceptrain_core.training.precision import in_precision
-from perceptrain_core.types import LossFunction, Metrics, StepResult
+from perceptrain_core.types import LossFunction, Metrics, SkipBatch, StepResult
 from perceptrain_core.types import TrainingStage as Stage
 from perceptrain_core.user_warnings import warn_user
 from perceptrain_core.value_checks import checking_values
@@ -46,6 +47,7 @@ class _Figures:
 
     averages: Averages
     metrics: DatasetMetrics
+    nonfinite: FirstNonFinite
 
     def row(self, engine: Engine) -> Row:
         return self.averages.means_everywhere(engine) | self.metrics.compute()
@@ -116,12 +118,15 @@ class Evaluation:
             both = [whole]
             if name:
                 both.append(parts.setdefault(name, self._new_figures(f"val_{name}")))
-            if not self._add_batches(both, epochs, name, epoch):
+            if not self._add_batches(both, epochs, name):
                 return {}
-        row = whole.row(self._engine)
+        row, what = whole.row(self._engine), f"The validation of epoch {epoch}"
         self._trainer.opt_result.extra |= whole.metrics.large
+        if not parts:
+            self._report(row["val_loss"], whole.nonfinite, what)
         for name, part in parts.items():
             own = part.row(self._engine)
+            self._report(own[f"val_{name}_loss"], part.nonfinite, f"{what}, set {name!r},")
             if clash := sorted(row.keys() & own.keys()):
                 raise DataError(
                     f"The metrics of the validation set {name!r} have the names of others, "
@@ -131,32 +136,31 @@ class Evaluation:
             self._trainer.opt_result.extra |= part.metrics.large
         return row
 
-    def _add_batches(self, figures: list[_Figures], epochs: Epochs, name: str, epoch: int) -> bool:
+    def _add_batches(self, figures: list[_Figures], epochs: Epochs, name: str) -> bool:
         """Evaluate a set; return whether it was not stopped."""
-        loss_fn, nonfinite, batches = self._loss_fn, FirstNonFinite(), 0
+        loss_fn, batches = self._loss_fn, 0
         for each in figures:
             loss_fn = each.metrics.watch(loss_fn)
         for batch in self._batches(epochs, loss_fn, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
             batches += 1
             for each in figures:
                 each.averages.add(*batch)
-            nonfinite.add(*batch[:2])
+                each.nonfinite.add(*batch[:2])
             if self._stopped():
                 return False
         if not self._engine.any(batches > 0):
             which = f" set {name!r}" if name else " data"
             raise DataError(
-                f"The validation{which} returned no batch: it is empty, or an iterator that is "
-                "used up."
+                f"The validation{which} returned no batch: it is empty, an iterator that is used "
+                "up, or the loss skipped all of its batches."
             )
-        self._report(nonfinite, f"The validation of epoch {epoch}" + f", {name}" * bool(name))
         return True
 
     def _new_figures(self, prefix: str) -> _Figures:
-        return _Figures(Averages(prefix), self._new_metrics(prefix))
+        return _Figures(Averages(prefix), self._new_metrics(prefix), FirstNonFinite())
 
     def test(self, test: Epochs) -> TestRows:
-        """Return one row per batch of the test data, and compute the metrics over all."""
+        """Return one row per batch that is not skipped, and compute the metrics over all."""
         rows, whole, nonfinite = TestRows(), Averages("test"), FirstNonFinite()
         metrics = self._new_metrics("test")
         loss_fn = metrics.watch(self._loss_fn)
@@ -166,15 +170,18 @@ class Evaluation:
             whole.add(*batch)
             nonfinite.add(*batch[:2])
             rows.append(averages.means())
-        self._report(nonfinite, "The test")
+        means = whole.means()
+        self._report(means["test_loss"], nonfinite, "The test")
         state = self._trainer.run_state
         state.test_metrics = metrics.compute() if rows else {}
         state.opt_result.extra |= metrics.large
-        rows.means = whole.means() | state.test_metrics
+        rows.means = means | state.test_metrics
         return rows
 
-    def _report(self, nonfinite: FirstNonFinite, what: str) -> None:
-        """Warn of the first loss that was not finite, in the first process only."""
+    def _report(self, mean: float, nonfinite: FirstNonFinite, what: str) -> None:
+        """Warn, in the first process only, of the loss that made a mean NaN or infinite."""
+        if isfinite(mean):
+            return
         found = self._engine.gather(nonfinite.find())
         first = next((fault for fault in found if fault is not None), None)
         if first is not None and self._engine.rank == 0:
@@ -187,16 +194,21 @@ class Evaluation:
     def _batches(
         self, epochs: Epochs, loss_fn: LossFunction, start: Stage, end: Stage
     ) -> Iterator[tuple[Tensor, Metrics, Any]]:
-        """Yield the loss and the metrics of each batch, and the batch."""
+        """Yield the loss and the metrics of each batch that is not skipped, and the batch."""
         trainer = self._trainer
+        first = True
         with evaluating(self._model, trainer.loss_fn), torch.no_grad():
             for number, batch in enumerate(epochs.batches(), start=1):
                 self._events.notify(start, number, batch)
                 placed = self._engine.place(batch)
-                with checking_values() if number == 1 else nullcontext():
-                    result = self._call_loss(loss_fn, placed)
-                if number == 1:
+                try:
+                    with checking_values() if first else nullcontext():
+                        result = self._call_loss(loss_fn, placed)
+                except SkipBatch:
+                    continue
+                if first:
                     check_result(result)
+                    first = False
                 trainer.opt_result.loss, trainer.opt_result.metrics = result
                 self._events.notify(end, number, result)
                 loss, metrics = result

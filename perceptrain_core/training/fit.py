@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from perceptrain_core.callbacks.save_checkpoint import save_run
+from perceptrain_core.callbacks.save_checkpoint import require_finite, save_run
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.training.announcements import resuming, stopping
@@ -288,6 +288,7 @@ class Fit:
     def _finish(self, resumable: bool) -> None:
         epoch, history = self.state.current_epoch, self.state.history
         if resumable:  # before callbacks change the model, e.g. load the best weights
+            require_finite(self.trainer)  # no loss follows that would show what the last step did
             self._events.notify_savers(Stage.TRAIN_END, epoch)
         for callback in self.parts.callbacks:
             callback.end_run(self.trainer)

@@ -1,16 +1,19 @@
 import copy
 import functools
 import pickle
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.errors import DataError, LossContractError, ShapeError
 from perceptrain_core.losses import mse_loss, supervised
 from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.models import FFNN
+from perceptrain_core.value_checks import checking_values
 
 IDENTITY = nn.Identity()
 X, Y = torch.randn(5, 3), torch.randn(5, 3)
@@ -220,3 +223,48 @@ def test_criteria_are_known_in_a_partial_and_compiled():
         assert metrics == {}
     with pytest.raises(ShapeError):
         as_loss(partial)((torch.ones(5, 1), torch.ones(5)), IDENTITY)
+
+
+class _Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores = nn.Linear(2, 3)
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        return self.scores(inputs), self.scores(-inputs)
+
+
+_LOG_SOFTMAX = nn.Sequential(nn.Linear(2, 3), nn.LogSoftmax(1))
+
+
+@pytest.mark.parametrize(
+    ("criterion", "model", "labels", "message"),
+    [
+        (nn.CosineEmbeddingLoss(), _Pair(), torch.tensor([0.0, 1.0]), "1 and -1"),
+        (nn.MarginRankingLoss(), _Pair(), torch.eye(2, 3), "1 and -1"),
+        (nn.HingeEmbeddingLoss(), nn.Linear(2, 3), torch.eye(2, 3), "1 and -1"),
+        (nn.MultiLabelSoftMarginLoss(), nn.Linear(2, 3), 255 * torch.eye(2, 3), "Divide a mask"),
+        (nn.KLDivLoss(), nn.Linear(2, 3), torch.eye(2, 3), "nn.LogSoftmax"),
+        (nn.KLDivLoss(log_target=True), _LOG_SOFTMAX, torch.eye(2, 3), "Leave log_target out"),
+        (partial(F.kl_div, log_target=False), _LOG_SOFTMAX, -torch.eye(2, 3), "log_target=True"),
+    ],
+)
+def test_values_that_a_criterion_cannot_mean(
+    criterion: Any, model: nn.Module, labels: Tensor, message: str
+) -> None:
+    torch.nn.init.ones_(next(model.parameters()))
+    with checking_values(), pytest.raises(DataError, match=message):
+        supervised(criterion)((torch.ones(2, 2), labels), model)
+
+
+def test_values_that_are_rounded() -> None:
+    """Half precision rounds each logarithm; interpolated masks may be a little above 1."""
+    model = nn.Sequential(nn.Linear(2, 700), nn.LogSoftmax(1)).bfloat16()
+    nn.init.zeros_(model[0].weight)
+    nn.init.zeros_(model[0].bias)
+    inputs = torch.ones(2, 2, dtype=torch.bfloat16)
+    with checking_values():
+        supervised(nn.NLLLoss())((inputs, torch.tensor([3, 4])), model)
+        supervised(nn.BCEWithLogitsLoss())(
+            (torch.ones(2, 2), torch.full((2, 3), 1 + 1e-6)), nn.Linear(2, 3)
+        )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perceptrain import FFNN, PINN, Trainer, to_dataloader
+from perceptrain import FFNN, PINN, SkipBatch, TrainConfig, Trainer, to_dataloader
 from perceptrain.errors import DataError, LossContractError
 
 MakeTrainer = Callable[..., Trainer]
@@ -206,3 +206,18 @@ def test_pinn_is_trained_validated_and_tested(make_trainer: MakeTrainer) -> None
     assert trainer.history[149]["val_ode"] == pytest.approx(row["test_ode"])
     solution = model.nn(data["ode"])
     assert torch.allclose(solution, torch.exp(-data["ode"]), atol=0.1)
+
+
+def test_skipped_batches_do_not_count() -> None:
+    def loss(batch: Any, model: nn.Module) -> Any:
+        if batch[0].sum() < 0:
+            raise SkipBatch
+        return nn.functional.mse_loss(model(batch[0]), batch[1]), {}
+
+    config = TrainConfig(verbose=False, tracking_tool="none")
+    trainer = Trainer(nn.Linear(1, 1), None, config, loss)
+    first, second = ((torch.full((2, 1), sign), torch.ones(2, 1)) for sign in (-1.0, 1.0))
+    assert trainer.validate([first, second]) == trainer.validate([second])
+    assert len(trainer.test([first, second])) == 1
+    with pytest.raises(DataError, match="skipped all"):
+        trainer.validate([first])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -308,3 +309,79 @@ def test_a_run_file_reports_the_mean_over_the_test_rows(here: Path) -> None:
     assert results["test_accuracy"] == pytest.approx(truth, rel=1e-7)
     assert results["test_loss"] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-6)
     assert json.loads((folder / "test.json").read_text()) == results
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("case", ["ignored", "class_sum", "criterion"])
+def test_a_batch_in_which_nothing_counts_changes_no_mean(
+    case: str, batch_size: int, recwarn: pytest.WarningsRecorder
+) -> None:
+    inputs, labels = X[4:], IGNORED[4:]  # labels 2, then four that do not count, then 1 and 2
+    truth = trainer_for(case, ROWS).validate((inputs, labels))
+    trainer = trainer_for(case, batch_size)
+    assert trainer.validate((inputs, labels)) == pytest.approx(truth, rel=1e-9)
+    means = trainer.test((inputs, labels)).means
+    assert means == pytest.approx({f"test_{n[4:]}": value for n, value in truth.items()})
+    assert not recwarn.list
+
+
+def test_a_validation_in_which_nothing_counts_is_reported() -> None:
+    with pytest.warns(UserWarning, match="in batch 1 the loss is nan, because no label"):
+        row = trainer_for("criterion", 1).validate((X[5:8], IGNORED[5:8]))
+    assert isnan(row["val_loss"])
+
+
+def few(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+    """A user's loss over few labels, 0 in a batch without them."""
+    inputs, labels = batch
+    errors = (model(inputs) - labels)[labels > 1]
+    count = len(errors)
+    return errors.square().sum() / max(count, 1), Counted({}, count)
+
+
+def two_heads(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+    """A user's loss of terms that count other labels, of rows, and of a sum."""
+    inputs, labels = batch
+    errors = model(inputs) - labels
+    few = errors[labels > 0.8]
+    terms = {
+        "few": few.square().sum() / max(len(few), 1),
+        "rows": errors.abs().mean(),
+        "sum": errors.square().sum(),
+    }
+    loss = terms["few"] + 2 * terms["rows"] + terms["sum"]
+    return loss, Counted(
+        terms, {"few": len(few), "sum": None}, {"few": 1.0, "rows": 2.0, "sum": 1.0}
+    )
+
+
+@pytest.mark.parametrize("loss", [few, two_heads])
+@pytest.mark.parametrize("optimizer", ["sgd", "lbfgs"])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_accumulated_batches_without_a_label_that_counts(
+    loss: Any, optimizer: str, batch_size: int
+) -> None:
+    def fit(size: int) -> tuple[nn.Module, dict[str, float]]:
+        config = TrainConfig(
+            max_iter=1,
+            shuffle=False,
+            verbose=False,
+            tracking_tool="none",
+            batch_size=size,
+            accumulate=ROWS,
+        )
+        options = {"name": optimizer, "lr": 0.01}
+        trainer = Trainer(net(), options, config, loss, (X, REAL.sort(dim=0).values))
+        trainer.fit()
+        return trainer.model, dict(trainer.history[0])
+
+    (large, truth), (small, row) = fit(ROWS), fit(batch_size)
+    assert row == pytest.approx(truth, rel=1e-9)
+    for a, b in zip(large.parameters(), small.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_metrics_that_are_added_keep_the_counts() -> None:
+    metrics = Counted({"mae": 1.0}, {"mae": 3}, {"mae": 2.0}) | {"other": 2.0}
+    assert metrics == {"mae": 1.0, "other": 2.0}
+    assert (metrics.count, metrics.terms) == ({"mae": 3}, {"mae": 2.0})

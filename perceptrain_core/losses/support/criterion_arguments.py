@@ -16,6 +16,7 @@ from perceptrain_core.losses.support.domains import (
     check_binary,
     check_classes,
     check_counts,
+    check_divergence,
     check_log_probabilities,
     check_signs,
 )
@@ -77,7 +78,10 @@ def check_domain(criterion: Callable[..., Any], arguments: tuple[Any, ...]) -> N
         return
     for known, check in _DOMAINS:
         if _is_one_of(criterion, known):
-            check(*arguments)
+            check(arguments[0], arguments[-1])
+    if _is_one_of(criterion, _DIVERGENCES):
+        logarithms = _option(criterion, "log_target", False)
+        check_divergence(arguments[0], arguments[-1], log_target=logarithms)
 
 
 def _is_one_of(criterion: Callable[..., Any], known: tuple[Any, ...]) -> bool:
@@ -151,14 +155,26 @@ _CLASSES = (nn.CrossEntropyLoss, F.cross_entropy, nn.NLLLoss, F.nll_loss)
 _INDICES = (nn.NLLLoss, nn.MultiMarginLoss, F.nll_loss, F.multi_margin_loss)
 _DOMAINS: tuple[tuple[tuple[Any, ...], Callable[..., None]], ...] = (
     (
-        (nn.BCEWithLogitsLoss, F.binary_cross_entropy_with_logits),
+        (
+            *(nn.BCEWithLogitsLoss, F.binary_cross_entropy_with_logits),
+            *(nn.MultiLabelSoftMarginLoss, F.multilabel_soft_margin_loss),
+        ),
         check_binary,
     ),
-    ((nn.SoftMarginLoss, F.soft_margin_loss), check_signs),
+    (
+        (
+            *(nn.SoftMarginLoss, nn.CosineEmbeddingLoss),
+            *(nn.HingeEmbeddingLoss, nn.MarginRankingLoss),
+            *(F.soft_margin_loss, F.cosine_embedding_loss),
+            *(F.hinge_embedding_loss, F.margin_ranking_loss),
+        ),
+        check_signs,
+    ),
     ((nn.PoissonNLLLoss, F.poisson_nll_loss), check_counts),
     ((nn.NLLLoss, F.nll_loss), check_log_probabilities),
     ((nn.CrossEntropyLoss, F.cross_entropy), check_classes),
 )
+_DIVERGENCES = (nn.KLDivLoss, F.kl_div)
 _TRIPLET = (
     *(nn.TripletMarginLoss, nn.TripletMarginWithDistanceLoss),
     *(F.triplet_margin_loss, F.triplet_margin_with_distance_loss),

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from math import inf
 
+import torch
 from torch import Tensor
 
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.user_warnings import warn_user
 from perceptrain_core.value_checks import check_range, values_are_checked
 
-_TOLERANCE = 1e-2  # of sums of probabilities, which may be in half precision
+_TOLERANCE = 1e-2  # of probabilities and their sums, which may be rounded
+_TOLERANCE_OF_LOGARITHMS = 0.1  # in half precision, of sums of thousands of rounded ones
 
 
 def check_binary(outputs: Tensor, labels: Tensor) -> None:
@@ -24,7 +26,8 @@ def check_binary(outputs: Tensor, labels: Tensor) -> None:
     """
     if values_are_checked():
         advice = "Divide a mask of 0 and 255 by 255; replace -1 by 0."
-        check_range("The labels", labels, 0, 1, "0 and 1, or probabilities", advice)
+        low, high = -_TOLERANCE, 1 + _TOLERANCE
+        check_range("The labels", labels, low, high, "0 and 1, or probabilities", advice)
 
 
 def check_signs(outputs: Tensor, labels: Tensor) -> None:
@@ -61,7 +64,8 @@ def check_log_probabilities(outputs: Tensor, labels: Tensor) -> None:
     if not values_are_checked():
         return
     sums = outputs.detach().float().logsumexp(min(1, outputs.ndim - 1))
-    if bool((sums.abs() > _TOLERANCE).any()):
+    exact = torch.finfo(outputs.dtype).bits > 16
+    if bool((sums.abs() > (_TOLERANCE if exact else _TOLERANCE_OF_LOGARITHMS)).any()):
         worst = sums.flatten()[sums.abs().argmax()].exp().item()
         raise DataError(
             f"The model's outputs are no log-probabilities: those of one row add up to {worst:.3g} "
@@ -87,7 +91,7 @@ def check_divergence(outputs: Tensor, labels: Tensor, log_target: bool = False) 
         check_range("The labels", labels, -inf, _TOLERANCE, "log-probabilities, at most 0", advice)
     else:
         advice = "Use log_target=True if they are logarithms."
-        check_range("The labels", labels, 0, inf, "probabilities", advice)
+        check_range("The labels", labels, -_TOLERANCE, inf, "probabilities", advice)
 
 
 def check_classes(outputs: Tensor, labels: Tensor) -> None:

@@ -19,23 +19,33 @@ def find_nonfinite(loss: Tensor, metrics: dict[str, Any]) -> str:
     """Describe what is NaN or infinite: the terms, if the metrics show them, and the loss."""
     scalars = {name: torch.as_tensor(value) for name, value in metrics.items()}
     bad = [f"{name!r} is {v.item()}" for name, v in scalars.items() if not v.isfinite().all()]
-    count = metrics.count if isinstance(metrics, Counted) else None
-    nothing = not isinstance(count, Mapping | None) and float(count) == 0
-    reason = ", because no label of the batch counts: all are ignored or masked" if nothing else ""
+    reason = ""
+    if nothing_counts(metrics):
+        reason = ", because no label of the batch counts: all are ignored or masked"
     terms = f" (term {', '.join(bad)})" if bad else ""
     return f"the loss is {loss.item()}{terms}{reason}"
+
+
+def nothing_counts(metrics: dict[str, Any]) -> bool:
+    """Whether the loss of a batch is a mean over nothing."""
+    count = metrics.count if isinstance(metrics, Counted) else None
+    if isinstance(count, Mapping):
+        count = count.get("loss")
+    return count is not None and float(count) == 0
 
 
 class FirstNonFinite:
     """Find the first loss of an evaluation that is NaN or infinite.
 
-    On a GPU losses are read 64 at a time.
+    A batch in which nothing counts is the last resort: it does not change the mean. On a GPU losses
+    are read 64 at a time.
     """
 
     def __init__(self) -> None:
         self._batches = 0
         self._recent: list[tuple[int, Tensor, Metrics]] = []
         self._found: str | None = None
+        self._nothing: str | None = None
 
     def add(self, loss: Tensor, metrics: Metrics) -> None:
         """Look at the detached loss and metrics of the next batch."""
@@ -49,9 +59,13 @@ class FirstNonFinite:
         """Describe the first loss that is not finite, and name its batch; ``None`` if all are."""
         for number, loss, metrics in self._recent:
             if self._found is None and not isfinite(loss.item()):
-                self._found = f"in batch {number} {find_nonfinite(loss, metrics)}"
+                what = f"in batch {number} {find_nonfinite(loss, metrics)}"
+                if nothing_counts(metrics):
+                    self._nothing = self._nothing or what
+                else:
+                    self._found = what
         self._recent = []
-        return self._found
+        return self._found or self._nothing
 
 
 def nonfinite_error(what: str, where: str, model: nn.Module) -> NonFiniteLossError:

@@ -35,9 +35,10 @@ class StandstillWatch:
         if isinstance(optimizer, Optimizer):
             self._parameters = list(parameters_of(optimizer))
             self._decays = any(group.get("weight_decay") for group in optimizer.param_groups)
+        self._start = _norms(self._parameters)
         self._before: Tensor | None = None
         self._still = {"gradients": 0, "parameters": 0}
-        self._moved = False
+        self._moved = self._changed = False
         self.next = _check_after(step)
 
     def look(self, step: int, loss: Tensor) -> None:
@@ -48,12 +49,14 @@ class StandstillWatch:
             loss: The loss of a batch of the step.
 
         Warns:
-            UserWarning: Nothing has changed at the last ten checks.
+            UserWarning: All gradients were zero at the last ten checks, or no parameter has changed
+                since the start. (Later, parameters that stay have converged.)
         """
         self.next = _check_after(step)
         if not self._parameters:
             return
         norms = _norms(self._parameters)
+        self._changed |= not torch.equal(norms, self._start)
         before, self._before = self._before, norms
         if before is None:
             return
@@ -68,7 +71,7 @@ class StandstillWatch:
             value = loss.item()
             if value or not self._moved:  # otherwise all is learned, as with a hinge loss
                 self._warn(f"All gradients were zero {self._when(step)}. {_why(value)}")
-        elif self._still["parameters"] == _ENOUGH:
+        elif self._still["parameters"] == _ENOUGH and not self._changed:  # nor has it converged
             self._warn(
                 f"The parameters did not change {self._when(step)}, although their gradients are "
                 "not zero. Look at the learning rate, and whether a step is too small for the "

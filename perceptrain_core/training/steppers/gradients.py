@@ -17,7 +17,11 @@ from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
 from perceptrain_core.training.steppers.closures import needs_closure, step_or_undo
-from perceptrain_core.training.steppers.pooling import BatchWeights, is_uneven, pooled_loss
+from perceptrain_core.training.steppers.pooling import (
+    BatchWeights,
+    is_uneven,
+    pooled_loss,
+)
 from perceptrain_core.types import Count, SkipBatch, StepResult
 
 
@@ -109,6 +113,8 @@ class GradientStepper(Stepper):
         if not self.skip_nonfinite or self.scaler is not None:
             return True
         gradients = [p.grad for p in self._parameters() if p.grad is not None]
+        if not gradients:  # the batch reached other parameters only
+            return True
         norms = torch._foreach_norm(gradients)
         return bool(torch.stack([norm.double() for norm in norms]).isfinite().all())
 

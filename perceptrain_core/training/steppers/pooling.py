@@ -11,6 +11,7 @@ from torch import Tensor
 from perceptrain_core.training.counts import (
     by_term,
     count_of,
+    counted_sum,
     counts_of,
     loss_count,
     rows_of,
@@ -23,9 +24,10 @@ class BatchWeights:
     """How much each batch of a step counts towards the mean gradient.
 
     A loss that is a mean counts by what it is a mean over, relative to the first batch, so that
-    equal batches have the weight 1. Losses that are sums are added. If the terms of a loss have
-    means of their own, in proportions that differ from batch to batch, no weight of a batch is
-    right: such losses wait, to be differentiated together.
+    equal batches have the weight 1. A batch in which nothing counts has the weight 0. Losses that
+    are sums are added. If the terms of a loss have means of their own, in proportions that differ
+    from batch to batch, no weight of a batch is right: such losses wait, to be differentiated
+    together.
 
     Args:
         total: Returns the sum of a count over all processes; ``None`` for a single process.
@@ -51,7 +53,9 @@ class BatchWeights:
 
     def add(self, loss: Tensor, metrics: Metrics, batch: Any) -> Tensor | None:
         """Return what to differentiate for a batch; ``None`` if it has to wait."""
-        if self._total is None and (self._uneven or terms_vary(metrics)):
+        if self._total is None and (
+            self._uneven or terms_vary(metrics) or has_other_terms(metrics, batch)
+        ):
             self.waiting.append(((loss, metrics), batch))
             return None
         count = loss_count(metrics, batch)
@@ -98,7 +102,7 @@ def pooled_loss(results: Sequence[tuple[Any, Any]]) -> Tensor:
         counts = counts_of(metrics, batch)
         for name, value in loss_parts(loss, metrics).items():
             count = count_of(name, counts)
-            sums[name] = sums.get(name, 0.0) + (value if count is None else value * count)
+            sums[name] = sums.get(name, 0.0) + counted_sum(value, count)
             totals[name] = totals.get(name, 0.0) + (0.0 if count is None else count)
     pooled: Any = sum(sums[name] / totals[name] if totals[name] else sums[name] for name in sums)
     return pooled  # type: ignore[no-any-return]
@@ -135,3 +139,15 @@ def _nonzero(count: Count) -> Count:
     if isinstance(count, Tensor):  # not read: a GPU would make it wait
         return torch.where(count == 0, 1.0, count)
     return count or 1.0
+
+
+def has_other_terms(metrics: Metrics, batch: Any) -> bool:
+    """Whether a loss has terms with counts of their own that are not named after parts of a batch.
+
+    Then only the counts of all batches tell how much each term of a batch counts.
+    """
+    if not isinstance(metrics, Counted) or not isinstance(metrics.count, Mapping):
+        return False
+    parts = batch[-1] if isinstance(batch, tuple | list) and batch else batch  # labels by name
+    named = parts if isinstance(parts, Mapping) else ()
+    return any(name not in named for name in metrics.terms or ())

@@ -266,6 +266,22 @@ def test_a_ruined_model_is_no_checkpoint(make_trainer: Any) -> None:
     assert not list(trainer.log_folder.glob("*.pt"))
 
 
+def test_a_model_that_the_last_step_ruined_is_reported(make_trainer: Any) -> None:
+    with pytest.raises(NonFiniteLossError, match="is not finite in epoch 1, although"):
+        make_trainer(Rooted(), batch_size=20, max_iter=1).fit()
+
+
+def test_skipping_a_batch_of_parameters_that_stay(make_trainer: Any) -> None:
+    def one_part(batch: Any, model: nn.Module) -> Any:
+        first = next(model.parameters())
+        return (first if batch[0].sum() > 0 else frozen).sum() ** 2, {}
+
+    trainer = make_trainer(one_part, batch_size=5, on_nonfinite="skip")
+    frozen = nn.Parameter(torch.ones(3, dtype=torch.float64))
+    trainer.fit([(torch.ones(2, 1),), (-torch.ones(2, 1),)])
+    assert trainer.global_step
+
+
 def test_a_run_that_lost_its_parameters_says_so(make_trainer: Any) -> None:
     with pytest.raises(NonFiniteLossError, match="The parameters are not finite themselves"):
         make_trainer(Rooted(), batch_size=5).fit()

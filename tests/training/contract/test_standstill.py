@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perceptrain import Trainer
+from perceptrain import TrainConfig, Trainer
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -78,3 +78,11 @@ def test_a_hinge_that_is_learned_says_nothing(make_trainer: MakeTrainer) -> None
         return loss, {}
 
     assert run(make_trainer, hinge, max_iter=300).history[-1]["train_loss"] == 0
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "sgd"])
+def test_a_run_that_has_converged_says_nothing(make_trainer: MakeTrainer, name: str) -> None:
+    model = nn.Linear(1, 1)
+    inputs = torch.linspace(-1, 1, 20).reshape(-1, 1)
+    config = TrainConfig(max_iter=300, batch_size=20, verbose=False, tracking_tool="none")
+    Trainer(model, {"name": name, "lr": 0.5}, config, "mse", (inputs, inputs.square())).fit()
