@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.domains import check_signs
+from perceptrain_core.losses.support.domains import check_soft_signs
 from perceptrain_core.losses.support.options import check_reduction
 from perceptrain_core.losses.support.sample_weights import reduced
 from perceptrain_core.losses.support.shapes import same_shape
@@ -37,6 +37,6 @@ def soft_margin_loss(
     check_reduction(reduction)
     outputs, labels, weights = labelled(batch, model)
     outputs, labels = same_shape(outputs, labels)
-    check_signs(outputs, labels)
+    check_soft_signs(outputs, labels)
     criterion = partial(F.soft_margin_loss, outputs, labels)
     return reduced(criterion, weights, outputs.numel(), reduction)

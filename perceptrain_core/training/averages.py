@@ -188,7 +188,8 @@ def means_of(parts: list[Totals], prefix: str) -> Row:
     for name, value in totals.items():
         mean = _mean(value, counts.get(name))
         if isinstance(name, tuple):
-            row[f"{prefix}_loss"] += mean
+            # A term of which nothing counts adds nothing.
+            row[f"{prefix}_loss"] += 0.0 if counts.get(name) == 0 else mean
         else:
             row[f"{prefix}_{name}"] = mean
     return row

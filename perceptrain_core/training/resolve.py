@@ -230,6 +230,20 @@ def as_callback(item: Any) -> Callback:
     raise CallbackError(f"config.callbacks holds {callback!r}; expected {expected}.")
 
 
+def check_config(config: Any) -> TrainConfig:
+    """Check that settings are a `TrainConfig`.
+
+    Raises:
+        TrainingError: They are something else.
+    """
+    if isinstance(config, TrainConfig):
+        return config
+    raise TrainingError(
+        f"config must be a TrainConfig, got {describe_argument(config)}; the order is "
+        "Trainer(model, optimizer, config, loss_fn)."
+    )
+
+
 def check_limit(max_batches: int | None) -> int | None:
     """Check the maximum number of batches.
 

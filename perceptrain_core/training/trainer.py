@@ -131,7 +131,10 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
         )
     )
 
+    config = PartAttribute[TrainConfig](lambda trainer, config: resolve.check_config(config))
     max_batches = PartAttribute[int | None](lambda trainer, limit: resolve.check_limit(limit))
+    metrics = PartAttribute[Mapping[str, Metric]](lambda trainer, given: resolve_metrics(given))
+    optimize_step = PartAttribute[OptimizeStep](lambda trainer, step: check_step_function(step))
 
     def __init__(
         self,
@@ -147,23 +150,19 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
         weighting: Any = None,
         metrics: Any = None,
     ) -> None:
-        if not isinstance(config, TrainConfig):
-            raise TrainingError(
-                f"config must be a TrainConfig, got {resolve.describe_argument(config)}; the order "
-                "is Trainer(model, optimizer, config, loss_fn)."
-            )
         warn_of_methods_never_called(type(self))
         self.config = config
         self.model = model
         self.loss_fn = resolve.resolve_loss(loss_fn, weighting)
         self.optimizer = optimizer
         self.engine: Engine = engine_for(config)
+        self._engine_settings = _engine_settings(config)
         self.train_dataloader = train_dataloader
         self.val_dataloader = val_dataloader
         self.test_dataloader = test_dataloader
-        self.optimize_step = check_step_function(optimize_step)
+        self.optimize_step = optimize_step
         self.max_batches = max_batches
-        self.metrics: Mapping[str, Metric] = resolve_metrics(metrics)
+        self.metrics = metrics
         self._named_callbacks: dict[int, tuple[Any, Callback]] = {}
         self.callbacks = resolve.resolve_callbacks(config, self._named_callbacks)
         named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}
@@ -220,6 +219,7 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
                 "This trainer is already at work: fit cannot be called from inside its own fit, "
                 "validation or test. Create another trainer for that."
             )
+        self._renew_engine()
         self.optimizer = self.optimizer  # for the model and the loss that may be new
         resolve.check_initialized(self.model, self.optimizer, self.config, self.engine.world_size)
         resolve.warn_of_left_out(self.model, self.optimizer)
@@ -335,6 +335,14 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
         self._fit = Fit(self, train, val, batches, saved_mid_epoch=saved)
         return self._fit
 
+    def _renew_engine(self) -> None:
+        """Create the engine again if the settings that it depends on have been assigned."""
+        if self._engine_settings != _engine_settings(self.config):
+            self.engine, self._engine_settings = (
+                engine_for(self.config),
+                _engine_settings(self.config),
+            )
+
     def _new_state(self) -> RunState:
         rank, device = self.engine.rank, self.engine.device
         return RunState(OptimizeResult(0, self.model, self.optimizer, rank=rank, device=device))
@@ -354,10 +362,15 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
 
     @contextmanager
     def _evaluation(self) -> Iterator[Evaluation]:
+        self._renew_engine()
         self.engine.prepare(self.model, self.optimizer, self.loss_fn)
         model = self.model if self._fit is None else self._fit.evaluated_model
         with self._open_session() as session:
             yield Evaluation(self, session.events, model)
+
+
+def _engine_settings(config: TrainConfig) -> tuple[object, ...]:
+    return config.compute_setup, config.dtype, config.backend
 
 
 def _fit_in_process(trainer: Trainer, resume: bool | str | Path) -> FitOutcome:

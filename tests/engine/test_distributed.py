@@ -20,6 +20,7 @@ from perceptrain import (
     Callback,
     Counted,
     GradWeightedLoss,
+    SkipBatch,
     TrainConfig,
     Trainer,
     WeightedLoss,
@@ -252,6 +253,21 @@ def constant(folder: Path) -> Any:
     return str(error.value)
 
 
+def skipped(folder: Path) -> Any:
+    """The second process skips its second batch."""
+    rank, calls = make_engine().rank, [0]
+
+    def loss_fn(batch: Any, model: nn.Module) -> Any:
+        calls[0] += 1
+        if rank and calls[0] == 2:
+            raise SkipBatch
+        return several_calls(batch, model)[0], {}
+
+    with pytest.warns(UserWarning, match="1 of 3 batches"):
+        trainer = train(loss_fn, 4, folder, max_iter=1)
+    return trainer.global_step, outcome(trainer)["weights"]
+
+
 def stopped(folder: Path) -> Any:
     """The loss of each process is another one, yet they stop together."""
     rank = make_engine().rank
@@ -311,7 +327,7 @@ def refused(folder: Path) -> Any:
 
 CASES = (
     *(losses, different_parts, exchange, resumed, stopped_by_signals, ruined, constant),
-    *(stopped, moving_points, unequal_rows, refused),
+    *(skipped, stopped, moving_points, unequal_rows, refused),
 )
 
 
@@ -442,6 +458,11 @@ def test_a_loss_that_is_nan_in_one_process_stops_all(both: list[dict[str, Any]])
 def test_a_loss_without_a_graph_in_one_process_stops_all(both: list[dict[str, Any]]) -> None:
     for each in both:
         assert "in epoch 1, batch 2 of process 1 has no graph" in each["constant"]
+
+
+def test_a_batch_that_one_process_skips_is_skipped_by_all(both: list[dict[str, Any]]) -> None:
+    assert [each["skipped"][0] for each in both] == [2, 2]
+    assert torch.equal(both[0]["skipped"][1], both[1]["skipped"][1])
 
 
 def test_processes_stop_together(both: list[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -382,6 +383,52 @@ def test_a_metric_named_loss_is_the_loss_or_refused(make_trainer: MakeTrainer) -
     factor = 2.0
     with pytest.raises(LossContractError, match="A metric is named 'loss'"):
         make_trainer(loss_fn).fit()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("config", {"max_iter": 3}, "config must be a TrainConfig, got dict"),
+        ("config", None, "config must be a TrainConfig"),
+        ("metrics", 5, "metrics"),
+        ("optimize_step", "step", "Expected a function optimize_step"),
+        ("max_batches", 0, "max_batches=0: expected a whole number of at least 1"),
+        ("loss_fn", 123, "The loss is 123"),
+        ("model", 5, "model must be a torch.nn.Module object, got int"),
+    ],
+)
+def test_what_is_assigned_is_checked(
+    make_trainer: MakeTrainer, name: str, value: Any, message: str
+) -> None:
+    trainer = make_trainer()
+    with pytest.raises(PerceptrainError, match=message):
+        setattr(trainer, name, value)
+    trainer.fit()
+
+
+def test_what_is_assigned_has_its_effects(make_trainer: MakeTrainer, make_net: Net) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.tensor(2.0))
+
+        def forward(self, batch: Rows, model: nn.Module) -> Any:
+            return F.mse_loss(self.scale * model(batch[0]), batch[1]), {}
+
+    trainer = make_trainer()
+    trainer.loss_fn = loss = Scaled()
+    trainer.fit()
+    assert loss.scale.item() != 2.0
+    trainer.config = replace(trainer.config, dtype="float64")
+    trainer.fit()
+    assert {p.dtype for p in trainer.model.parameters()} == {torch.float64}
+    trainer.model = make_net()
+    with pytest.raises(TrainingError, match="it was created for another model"):
+        trainer.fit()
+    trainer.optimizer = "adam"
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    trainer.fit()
+    assert not any(map(torch.equal, before, trainer.model.parameters()))
 
 
 def test_the_first_call_says_how_a_loss_is_called(make_trainer: MakeTrainer) -> None:

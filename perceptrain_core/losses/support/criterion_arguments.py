@@ -19,6 +19,7 @@ from perceptrain_core.losses.support.domains import (
     check_divergence,
     check_log_probabilities,
     check_signs,
+    check_soft_signs,
 )
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.tensors import describe
@@ -163,13 +164,12 @@ _DOMAINS: tuple[tuple[tuple[Any, ...], Callable[..., None]], ...] = (
     ),
     (
         (
-            *(nn.SoftMarginLoss, nn.CosineEmbeddingLoss),
-            *(nn.HingeEmbeddingLoss, nn.MarginRankingLoss),
-            *(F.soft_margin_loss, F.cosine_embedding_loss),
-            *(F.hinge_embedding_loss, F.margin_ranking_loss),
+            *(nn.CosineEmbeddingLoss, nn.HingeEmbeddingLoss, nn.MarginRankingLoss),
+            *(F.cosine_embedding_loss, F.hinge_embedding_loss, F.margin_ranking_loss),
         ),
         check_signs,
     ),
+    ((nn.SoftMarginLoss, F.soft_margin_loss), check_soft_signs),
     ((nn.PoissonNLLLoss, F.poisson_nll_loss), check_counts),
     ((nn.NLLLoss, F.nll_loss), check_log_probabilities),
     ((nn.CrossEntropyLoss, F.cross_entropy), check_classes),

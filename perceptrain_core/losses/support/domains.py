@@ -30,6 +30,17 @@ def check_binary(outputs: Tensor, labels: Tensor) -> None:
         check_range("The labels", labels, low, high, "0 and 1, or probabilities", advice)
 
 
+def check_soft_signs(outputs: Tensor, labels: Tensor) -> None:
+    """Check labels that are 1 and -1, or smoothed to numbers between.
+
+    Raises:
+        DataError: A label is 0, or beyond them.
+    """
+    sizes = labels.abs()
+    if values_are_checked() and bool(((sizes == 0) | (sizes > 1 + _TOLERANCE)).any()):
+        check_signs(outputs, labels)
+
+
 def check_signs(outputs: Tensor, labels: Tensor) -> None:
     """Check labels that are 1 and -1.
 
@@ -106,7 +117,7 @@ def check_classes(outputs: Tensor, labels: Tensor) -> None:
     if not values_are_checked():
         return
     dim = min(1, outputs.ndim - 1)
-    if labels.is_floating_point() and not _are_probabilities(labels, dim):
+    if labels.is_floating_point() and not _are_probabilities(labels, dim, or_none=True):
         smallest, largest = labels.aminmax()
         raise DataError(
             f"The labels are floats of the shape of the output, {tuple(labels.shape)}, so they "
@@ -134,7 +145,11 @@ def check_weights(**weights: Tensor | None) -> None:
             raise ConfigError(f"{name} has the value {weight.min().item():g}; expected at least 0.")
 
 
-def _are_probabilities(values: Tensor, dim: int) -> bool:
+def _are_probabilities(values: Tensor, dim: int, or_none: bool = False) -> bool:
+    """Whether values are at least 0 with the sum 1; or 0, as for a row without a label."""
     values = values.float()
-    sums_to_one = ((values.sum(dim) - 1).abs() < _TOLERANCE).all()
-    return bool((values >= 0).all() & sums_to_one)
+    sums = values.sum(dim)
+    right = (sums - 1).abs() < _TOLERANCE
+    if or_none:
+        right |= sums == 0
+    return bool((values >= 0).all() & right.all())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +19,20 @@ from perceptrain_core.training.stop_signals import StopSignals
 from perceptrain_core.types import LossFunction, Metrics, SkipBatch
 
 
+@dataclass
+class _Fault:
+    """What is wrong with the loss of one process."""
+
+    constant: bool = False
+    nonfinite: str | None = None
+    skipped: bool = False
+
+
 class DistributedLossGuard(LossGuard):
     """Stop all processes at the step at which one has to stop.
 
     That is at a loss that is not finite or a constant, or a signal: one process that left alone
-    would keep the others waiting.
+    would keep the others waiting. A batch that one process skips is skipped by all.
 
     Args:
         engine: Connects the processes.
@@ -44,23 +55,33 @@ class DistributedLossGuard(LossGuard):
         self._signals = signals
         self._ignore, self._watch = not self._watch, True
 
+    def _evaluate(self, batch: Any, model: nn.Module) -> Any:
+        try:
+            return super()._evaluate(batch, model)
+        except SkipBatch:
+            self._agree(_Fault(skipped=True), model)
+            raise
+
     def _refuse_constant(self) -> None:
         """Leave it to `_check_finite`, where all processes learn of it."""
 
     def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
         constant = not loss.requires_grad and torch.is_grad_enabled()
-        bad = constant or not (self._ignore or isfinite(loss.item()))
+        bad = not constant and not (self._ignore or isfinite(loss.item()))
+        self._agree(_Fault(constant, find_nonfinite(loss, metrics) if bad else None), model)
+
+    def _agree(self, own: _Fault, model: nn.Module) -> None:
+        """Stop or skip in all processes where one has to."""
         caught = self._signals.caught
-        if not self._engine.any(caught is not None or bad):
+        if not self._engine.any(caught is not None or own != _Fault()):
             return
-        what = find_nonfinite(loss, metrics) if bad and not constant else None
-        everywhere = self._engine.gather((caught, constant, what))
-        self._signals.received = next((signal for signal, *_ in everywhere if signal), None)
-        for rank, (_, constant, what) in enumerate(everywhere):
+        everywhere = self._engine.gather((caught, own))
+        self._signals.received = next((signal for signal, _ in everywhere if signal), None)
+        for rank, (_, fault) in enumerate(everywhere):
             where = f"{self._where()} of process {rank}"
-            if constant:
+            if fault.constant:
                 raise LossContractError(no_graph(where))
-            if what is not None and self._policy == "skip":
+            if fault.skipped or (fault.nonfinite is not None and self._policy == "skip"):
                 raise SkipBatch
-            if what is not None:
-                raise nonfinite_error(what, where, model)
+            if fault.nonfinite is not None:
+                raise nonfinite_error(fault.nonfinite, where, model)

@@ -98,13 +98,13 @@ def report_skipped(skipped: int, batches: int, epoch: int, model: nn.Module) -> 
     ruined = _describe_cause(model)
     if skipped == batches:
         raise NonFiniteLossError(
-            f"The loss or its gradient was NaN or infinite in all {batches} batches of epoch "
-            f"{epoch}, so all were skipped. "
+            f"All {batches} batches of epoch {epoch} were skipped: the loss or its gradient was "
+            "NaN or infinite, or the loss raised SkipBatch. "
             + (ruined or "Check the data, or lower the learning rate.")
         )
     warn_user(
-        f"Epoch {epoch}: {skipped} of {batches} batches had a loss or gradient that was NaN or "
-        f"infinite, and were skipped. {ruined}".rstrip()
+        f"Epoch {epoch}: {skipped} of {batches} batches were skipped: they had a loss or "
+        f"gradient that was NaN or infinite, or the loss raised SkipBatch. {ruined}".rstrip()
     )
 
 

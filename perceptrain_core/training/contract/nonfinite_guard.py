@@ -63,11 +63,7 @@ class LossGuard:
             NonFiniteLossError: The loss is NaN or infinite, and the policy is ``"raise"``.
             SkipBatch: The loss is NaN or infinite, and the policy is ``"skip"``.
         """
-        try:
-            result = self._call_first(batch, model) if self._first else self.loss_fn(batch, model)
-        except (RuntimeError, ValueError) as error:
-            add_value_hints(error, batch, self._where())
-            raise
+        result = self._evaluate(batch, model)
         if type(result) is not tuple:
             check_result(result)
         loss, metrics = result
@@ -76,6 +72,13 @@ class LossGuard:
         if self._watch:
             self._check_finite(loss, metrics, model)
         return loss, metrics
+
+    def _evaluate(self, batch: Any, model: nn.Module) -> Any:
+        try:
+            return self._call_first(batch, model) if self._first else self.loss_fn(batch, model)
+        except (RuntimeError, ValueError) as error:
+            add_value_hints(error, batch, self._where())
+            raise
 
     def _call_first(self, batch: Any, model: nn.Module) -> Any:
         try:

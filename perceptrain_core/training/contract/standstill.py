@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from perceptrain_core.parameters import parameters_of
@@ -96,7 +97,7 @@ def _check_after(step: int) -> int:
 
 
 def _norms(tensors: Iterable[Tensor]) -> Tensor:
-    found = [tensor.detach() for tensor in tensors]
+    found = [tensor.detach() for tensor in tensors if not is_lazy(tensor)]
     if not found:
         return torch.zeros(1)
     return torch.stack([norm.cpu().double() for norm in torch._foreach_norm(found)])

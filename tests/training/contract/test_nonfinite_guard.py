@@ -82,7 +82,7 @@ def test_skipping_leaves_the_batch_out(make_trainer: MakeTrainer) -> None:
     loss_fn, ended = Failing(at=3), []
     callback = Callback("train_batch_end", callback=lambda t, c, w: ended.append(t.batches_seen))
     trainer = make_trainer(loss_fn, on_nonfinite="skip", max_iter=1, callbacks=[callback])
-    with pytest.warns(UserWarning, match="Epoch 1: 1 of 4 batches had a loss or gradient"):
+    with pytest.warns(UserWarning, match="Epoch 1: 1 of 4 batches were skipped"):
         trainer.fit()
     assert (trainer.global_step, trainer.batches_seen) == (3, 4)
     assert ended == [1, 2, 4]
@@ -109,7 +109,7 @@ def test_skipping_all(make_trainer: MakeTrainer) -> None:
         return model(batch[0]).sum() * float("nan"), {}
 
     trainer = make_trainer(never, on_nonfinite="skip")
-    with pytest.raises(NonFiniteLossError, match="all 4 batches of epoch 1, so all were skipped"):
+    with pytest.raises(NonFiniteLossError, match="All 4 batches of epoch 1 were skipped"):
         trainer.fit()
     assert trainer.global_step == 0
 
@@ -147,7 +147,7 @@ def test_skipping_leaves_out_gradients_that_are_nan(
         root, data=(x, y), on_nonfinite="skip", accumulate=accumulate, max_iter=1
     )
     trainer.optimizer = optimizer
-    with pytest.warns(UserWarning, match=f"{accumulate} of 4 batches had a loss or gradient"):
+    with pytest.warns(UserWarning, match=f"{accumulate} of 4 batches were skipped"):
         trainer.fit()
     assert all(parameter.isfinite().all() for parameter in trainer.model.parameters())
     assert trainer.global_step == 4 // accumulate - 1
@@ -290,6 +290,6 @@ def test_a_run_that_lost_its_parameters_says_so(make_trainer: Any) -> None:
 def test_skipping_protects_the_parameters_from_a_gradient_that_is_nan(make_trainer: Any) -> None:
     trainer = make_trainer(Rooted(), batch_size=5, on_nonfinite="skip")
     before = [parameter.detach().clone() for parameter in trainer.model.parameters()]
-    with pytest.raises(NonFiniteLossError, match=r"its gradient was NaN .* all 4 batches"):
+    with pytest.raises(NonFiniteLossError, match=r"All 4 batches .* its gradient was NaN"):
         trainer.fit()
     assert all(map(torch.equal, before, trainer.model.parameters()))
