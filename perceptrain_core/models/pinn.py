@@ -17,6 +17,9 @@ from perceptrain_core.user_warnings import warn_user
 #: ``equation(points, network) -> residual``.
 Equation: TypeAlias = Callable[[Tensor, Module], Tensor]
 
+#: A residual of as many numbers as points is no accident of broadcasting below so many points.
+_FEW = 5
+
 
 class PINN(Model):
     """A network, and the equations that it must satisfy.
@@ -120,7 +123,7 @@ class PINN(Model):
 
 
 def _warn_of_broadcast(name: str, n: int) -> None:
-    if n == 1:
+    if n < _FEW:  # as many equations as points, perhaps
         return
     warn_user(
         f"The equation {name!r} returned a residual of shape ({n}, {n}) for {n} points. Torch "

@@ -283,7 +283,7 @@ def test_optimizers_that_need_all_parameters(net: Net) -> None:
         build_optimizer(
             {"name": "adam", "groups": [{"match": "head.*", "optimizer": "lbfgs"}]}, net
         )
-    with pytest.raises(ValueError, match="doesn't support per-parameter options"):
+    with pytest.raises(OptionError, match="doesn't support per-parameter options"):
         build_optimizer({"name": "lbfgs", "groups": [{"match": "head.*"}]}, net)
     with pytest.raises(TrainingError, match=r"more than one parameter group|some parameters"):
         CombinedOptimizer({"a": AdamW(net.parameters()), "b": AdamW(net.parameters())})

@@ -357,6 +357,7 @@ def test_weights_follow_whatever_step_is_taken() -> None:
         optimizer.step()
         return loss, metrics
 
+    torch.manual_seed(0)
     model = PINN(FFNN([1, 4, 1]), {"a": equation, "b": lambda points, net: 0.1 * net(points)})
     points = {"a": torch.rand(8, 1), "b": torch.zeros(1, 1)}
     loss_fn = GradWeightedLoss(fixed_metric="a", every=1)
