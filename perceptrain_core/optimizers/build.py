@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from perceptrain_core.errors import OptionError
 from perceptrain_core.optimizers.combined import CombinedOptimizer
-from perceptrain_core.optimizers.parameter_groups import parameter_groups
+from perceptrain_core.optimizers.groups import parameter_groups
 from perceptrain_core.registry import get_optimizer
 from perceptrain_core.registry.messages import did_you_mean
 
