@@ -41,8 +41,8 @@ def parse_toml(text: str, what: str) -> dict[str, Any]:
         within = False
     if not within:
         raise ConfigError(
-            f"{what}: arrays or tables are nested more than {_DEEPEST} deep, or an integer is not "
-            "below 2**63, the limit of TOML. Write a large number as a float, such as 1e30."
+            f"{what}: arrays or tables are nested more than {_DEEPEST} deep, or an integer has "
+            "more than 64 bits, the limit of TOML. Write a large number as a float, such as 1e30."
         )
     return tables
 
@@ -87,4 +87,5 @@ def _walk(value: Any) -> Iterator[tuple[int, Any]]:
 
 
 def _is_within_limits(depth: int, value: Any) -> bool:
-    return depth <= _DEEPEST and not (isinstance(value, int) and abs(value) >= _LARGEST)
+    whole = value if isinstance(value, int) else 0
+    return depth <= _DEEPEST and -_LARGEST <= whole < _LARGEST
