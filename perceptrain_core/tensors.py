@@ -138,6 +138,8 @@ def detached(values: Mapping[str, Any]) -> dict[str, Any]:
 
     A tensor that the computation did not create, such as a parameter, is copied: it may change.
     """
+    if not values and isinstance(values, Counted):
+        return values
     own, like = (values.own, values.like) if isinstance(values, Detached) else ({}, values)
     cut = {
         name: _cut(v) if isinstance(v, Tensor) and own.get(name) is not v else v

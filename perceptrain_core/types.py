@@ -82,7 +82,8 @@ class Counted(dict[str, Any]):
         terms: Mapping[str, Count] | None = None,
     ) -> None:
         super().__init__(metrics)
-        self.count = dict(count) if isinstance(count, Mapping) else count
+        # The usual number first: asking whether it is a mapping takes longer than all the rest.
+        self.count = dict(count) if type(count) is not int and isinstance(count, Mapping) else count
         self.terms = terms
 
     def __or__(self, others: Any) -> Counted:  # type: ignore[override]
