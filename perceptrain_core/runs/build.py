@@ -195,7 +195,9 @@ def _load_data(table: DataTable) -> Splits:
     splits = split_rows(splits, table.val_fraction, table.test_fraction, table.split_seed)
     if table.folds is not None:
         if table.fold is None:
-            raise DataError("A run trains one of the folds: set fold, or build a CrossValidation.")
+            raise DataError(
+                "A run trains one of the folds: add --set data.fold=1, or fold in [data]."
+            )
         splits = fold_rows(splits, table.folds, table.fold, table.split_seed)
     return standardize(splits) if table.standardize else splits
 
