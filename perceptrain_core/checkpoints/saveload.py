@@ -106,7 +106,7 @@ def load_model(
         ``model, _, epoch = load_checkpoint(folder, model)``.
 
     Raises:
-        CheckpointError: There is no checkpoint, it cannot be read, or it does not fit the model.
+        CheckpointError: No checkpoint was found, or it cannot be read or does not fit the model.
     """
     load_found(folder, model, None)
     return model if device is None else model.to(device)
@@ -151,7 +151,7 @@ def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
     """Read a checkpoint, or the newest readable one in a folder.
 
     Raises:
-        CheckpointError: There is no checkpoint that can be read.
+        CheckpointError: No readable checkpoint was found.
     """
     found = _read(Path(source))
     if found is None:
@@ -171,7 +171,7 @@ def training_parts(model: nn.Module, optimizer: Any) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Read a checkpoint, or the newest of a folder; ``None`` if there is no such folder or file."""
+    """Read a checkpoint, or the newest one in a folder; ``None`` if the path does not exist."""
     if path.is_dir():
         return read_newest(path)
     if not path.exists() and path.suffix != ".pt":

@@ -24,7 +24,7 @@ class ValidationSets:
         sets: The same, as a dict.
 
     Raises:
-        DataError: There is no set, a set is ``None``, or a name is not letters, digits and
+        DataError: No set was passed, a set is ``None``, or a name is not letters, digits and
             underscores after a letter.
     """
 

@@ -17,7 +17,7 @@ from perceptrain_core.user_warnings import warn_user
 #: ``equation(points, network) -> residual``.
 Equation: TypeAlias = Callable[[Tensor, Module], Tensor]
 
-#: A residual of as many numbers as points is no accident of broadcasting below so many points.
+#: With fewer points than this, a residual of shape (N, N) may well be meant.
 _FEW = 5
 
 

@@ -98,7 +98,7 @@ def _selected(parameters: _Parameters, group: Any, where: str) -> set[Tensor]:
         "modules": (
             parameters.inside,
             str,
-            "is no class of a module with parameters in",
+            "is not the class of any module with parameters in",
             kinds,
         ),
         "ndim": (parameters.shaped, int, "is the ndim of no parameter of", sizes),

@@ -66,7 +66,7 @@ def advice_for_value(value: str) -> str:
 
 
 def advice_for_line(text: str, error: tomllib.TOMLDecodeError) -> str:
-    """Return a sentence about the value in the line of an error; empty if there is no advice."""
+    """Return advice on the value in the line that an error names, or an empty string."""
     place = re.search(r"at line (\d+)", str(error))
     if place is None:
         return ""

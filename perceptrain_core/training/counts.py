@@ -34,14 +34,20 @@ def counts_of(metrics: Metrics, batch: Any) -> Counts:
         return _number(count)
     counts = {name: _number(one) for name, one in count.items()}
     terms = metrics.terms or ()
-    rest: Any = rows_of(batch)
-    counts = dict.fromkeys(terms, rest) | counts
-    means = [count for name in terms if (count := counts[name]) is not None]
-    if means:
-        rest = sum(means)
-    elif terms:
+    if not counts.keys() >= set(terms):
+        counts = dict.fromkeys(terms, rows_of(batch)) | counts
+    means: list[Any] = [count for name in terms if (count := counts[name]) is not None]
+    if terms and not means:
         counts.setdefault("loss", None)
+    # Rows are counted only where nothing else is: that takes longer than all the rest.
+    rest = sum(means) if means else rows_of(batch)
     return dict.fromkeys(("loss", *metrics), rest) | counts
+
+
+def counts_by_name(metrics: Metrics) -> dict[str, Any]:
+    """Return the counts that metrics have by name, as given; empty if they have none or one."""
+    count = metrics.count if isinstance(metrics, Counted) else None
+    return dict(count) if isinstance(count, Mapping) else {}
 
 
 def count_of(name: Any, counts: Counts) -> Count | None:
@@ -88,9 +94,9 @@ def terms_vary(metrics: Metrics) -> bool:
 
     A count that is a tensor depends on the values of the batch, not on its shape alone.
     """
-    if not isinstance(metrics, Counted) or not isinstance(metrics.count, Mapping):
-        return False
-    return any(isinstance(metrics.count.get(name), Tensor) for name in metrics.terms or ())
+    counts = counts_by_name(metrics)
+    terms = getattr(metrics, "terms", None) or ()
+    return bool(counts) and any(isinstance(counts.get(name), Tensor) for name in terms)
 
 
 def without_repeated(metrics: Metrics, batch: Any) -> Metrics:
@@ -98,11 +104,13 @@ def without_repeated(metrics: Metrics, batch: Any) -> Metrics:
 
     A term belongs to the part of the batch that has its name.
     """
-    repeated = batch.repeated if isinstance(batch, PartlyRepeated) else ()
-    if not repeated or not isinstance(metrics, Counted) or not isinstance(metrics.count, Mapping):
+    if not isinstance(batch, PartlyRepeated) or not isinstance(metrics, Counted):
         return metrics
-    count = metrics.count | {name: 0 for name in metrics.count if name in repeated}
-    return Counted(metrics, count, metrics.terms)
+    counts = counts_by_name(metrics)
+    if not counts:
+        return metrics
+    counts |= {name: 0 for name in counts if name in batch.repeated}
+    return Counted(metrics, counts, metrics.terms)
 
 
 def loss_count(metrics: Metrics, batch: Any) -> Count | None:

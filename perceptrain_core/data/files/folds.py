@@ -24,7 +24,7 @@ def fold_rows(splits: Splits, folds: int, fold: int, seed: int) -> Splits:
 
     Raises:
         DataError: The training data are not tensors, have validation data already, or have fewer
-            rows than folds; or there is no such fold.
+            rows than folds; or ``fold`` is not one of the folds.
 
     Warns:
         UserWarning: A class has fewer rows than there are folds.

@@ -30,7 +30,7 @@ class GradientStepper(Stepper):
     """Step on the mean gradient of the batches, as one large batch would.
 
     Batches count by what their losses are means over, see `Counted`, so that a smaller last batch
-    counts less. A skipped batch does not count; if all are skipped, there is no step.
+    counts less. Skipped batches do not count; if all are skipped, no step is taken.
 
     Args:
         max_norm: Scale the gradients down so that their total 2-norm is at most this; ``None``
@@ -88,7 +88,7 @@ class GradientStepper(Stepper):
             if weights.waiting:
                 self._differentiate(pooled_loss(weights.waiting))
             # Only now is it known which batches count.
-            weights.divide(self._parameters())
+            weights.divide(self._gradients())
         if self.scaler is not None and any(results):
             self.scaler.unscale_(self.optimizer)
         return results
@@ -112,15 +112,14 @@ class GradientStepper(Stepper):
         """Whether the gradients are finite, if that matters; a scaler checks its own."""
         if not self.skip_nonfinite or self.scaler is not None:
             return True
-        gradients = [p.grad for p in self._parameters() if p.grad is not None]
+        gradients = self._gradients()
         if not gradients:  # the batch reached other parameters only
             return True
         norms = torch._foreach_norm(gradients)
         return bool(torch.stack([norm.double() for norm in norms]).isfinite().all())
 
     def _measure_norm(self) -> None:
-        gradients = [p.grad for p in self._parameters() if p.grad is not None]
-        self.grad_norm = get_total_norm(gradients)
+        self.grad_norm = get_total_norm(self._gradients())
 
     def _update(self) -> bool:
         if self.measures_norm:
@@ -136,6 +135,9 @@ class GradientStepper(Stepper):
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return self.scaler.get_scale() >= before  # an overflow lowers the scale
+
+    def _gradients(self) -> list[Tensor]:
+        return [p.grad for p in self._parameters() if p.grad is not None]
 
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.optimizer.param_groups for p in group["params"]]

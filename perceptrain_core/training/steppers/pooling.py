@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from perceptrain_core.training.counts import (
     by_term,
     count_of,
     counted_sum,
+    counts_by_name,
     counts_of,
     loss_count,
     rows_of,
@@ -81,10 +82,9 @@ class BatchWeights:
             return self._world_size
         return _ratio(count * self._world_size, self._total(count))
 
-    def divide(self, parameters: Iterable[Tensor]) -> None:
+    def divide(self, gradients: list[Tensor]) -> None:
         """Divide the sum of the gradients of all batches, so that it is their mean."""
         if isinstance(self._sum, Tensor) or self._sum not in (0, 1):
-            gradients = [p.grad for p in parameters if p.grad is not None]
             torch._foreach_div_(gradients, _nonzero(self._sum))
 
 
@@ -146,8 +146,8 @@ def has_other_terms(metrics: Metrics, batch: Any) -> bool:
 
     Then only the counts of all batches tell how much each term of a batch counts.
     """
-    if not isinstance(metrics, Counted) or not isinstance(metrics.count, Mapping):
+    if not counts_by_name(metrics):
         return False
     parts = batch[-1] if isinstance(batch, tuple | list) and batch else batch  # labels by name
     named = parts if isinstance(parts, Mapping) else ()
-    return any(name not in named for name in metrics.terms or ())
+    return any(name not in named for name in getattr(metrics, "terms", None) or ())

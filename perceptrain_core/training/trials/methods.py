@@ -127,7 +127,7 @@ class Trials:
             ConfigError: ``steps`` is not a positive integer.
             DataError: The data cannot be trained on.
             LossContractError: The loss breaks the contract.
-            TrainingError: There is no optimizer, or a callback cannot be copied.
+            TrainingError: The trainer has no optimizer, or a callback cannot be copied.
             NonFiniteLossError: A loss is NaN or infinite.
         """
         check_steps(steps)
