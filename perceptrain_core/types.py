@@ -75,6 +75,8 @@ class Counted(dict[str, Any]):
         terms: As given.
     """
 
+    __slots__ = ("count", "terms")  # of an object that each step creates
+
     def __init__(
         self,
         metrics: Mapping[str, Any],
@@ -82,8 +84,7 @@ class Counted(dict[str, Any]):
         terms: Mapping[str, Count] | None = None,
     ) -> None:
         super().__init__(metrics)
-        # The usual number first: asking whether it is a mapping takes longer than all the rest.
-        self.count = dict(count) if type(count) is not int and isinstance(count, Mapping) else count
+        self.count = count
         self.terms = terms
 
     def __or__(self, others: Any) -> Counted:  # type: ignore[override]

@@ -17,7 +17,7 @@ from perceptrain_core.user_warnings import warn_user
 #: ``equation(points, network) -> residual``.
 Equation: TypeAlias = Callable[[Tensor, Module], Tensor]
 
-#: With fewer points than this, a residual of shape (N, N) may well be meant.
+#: With fewer points than this, a residual of shape (N, N) may well be meant: one per equation.
 _FEW = 5
 
 
@@ -100,8 +100,8 @@ class PINN(Model):
                     f"The equation {name!r} returned {describe(residual)}; expected its residual, "
                     "a tensor. torch.autograd.grad returns a tuple: take its first element."
                 )
-            if residual.dim() == 2 and points.dim() and residual.shape == (len(points),) * 2:
-                _warn_of_broadcast(name, len(points))
+            if residual.dim() == 2 and residual.size(1) >= _FEW:
+                _check_broadcast(name, residual, points)
             residuals[name] = residual
         return residuals
 
@@ -122,8 +122,9 @@ class PINN(Model):
         return f"PINN got {describe(x)}; {wanted}, one for each equation. {advice}"
 
 
-def _warn_of_broadcast(name: str, n: int) -> None:
-    if n < _FEW:  # as many equations as points, perhaps
+def _check_broadcast(name: str, residual: Tensor, points: Tensor) -> None:
+    n = residual.size(1)
+    if not points.dim() or residual.shape != (len(points), len(points)):
         return
     warn_user(
         f"The equation {name!r} returned a residual of shape ({n}, {n}) for {n} points. Torch "

@@ -51,12 +51,27 @@ class Averages:
         self._closed: Totals = ({}, {})
         self._steps: dict[str, tuple[Any, int]] = {}
         self._terms: Mapping[str, Any] = {}
+        # The first batch waits: many PINNs have no other, and then nothing has to be counted.
+        self._first: tuple[dict[str, Any], Metrics, Any] | None = None
 
     def add(self, loss: Tensor, metrics: Metrics, batch: Any = None) -> None:
         """Add the detached loss and metrics of one batch."""
         self.batches += 1
         values = {"loss": loss, **metrics}
         values["loss"] = loss  # a metric of that name has the same value
+        if self.batches == 1:
+            self._first = values, metrics, batch
+            return
+        if self._first is not None:
+            self._group_first()
+        self._group(values, metrics, batch)
+
+    def _group_first(self) -> None:
+        if self._first is not None:
+            self._group(*self._first)
+            self._first = None
+
+    def _group(self, values: dict[str, Any], metrics: Metrics, batch: Any) -> None:
         counts: Any = metrics.count if type(metrics) is Counted else rows_of(batch)
         key = counts
         if type(counts) is not int:  # an integer, the usual case, is its own key
@@ -70,7 +85,8 @@ class Averages:
         else:
             if len(self._groups) == _MOST_GROUPS:
                 self._closed, self._groups = self._add_groups(), {}
-            self._groups[key] = values, dict.fromkeys(values, 1)
+            self._groups[key] = {}, {}
+            _add_to(self._groups[key], values)
 
     def add_step(self, name: str, value: Tensor) -> None:
         """Add a detached metric of a whole step; its average is over the steps."""
@@ -83,10 +99,8 @@ class Averages:
         Raises:
             LossContractError: A metric is not a scalar.
         """
-        if (
-            self.batches == 1 and len(self._groups) == 1 and not self._steps
-        ):  # as in each epoch of many PINNs
-            ((values, _),) = self._groups.values()
+        if self._first is not None and not self._steps:
+            values, _, _ = self._first
             return {f"{self.prefix}_{n}": _number(n, value) for n, value in values.items()}
         return means_of([self.totals()], self.prefix)
 
@@ -102,6 +116,7 @@ class Averages:
         Raises:
             LossContractError: A metric is not a scalar, or has the name of one of the trainer.
         """
+        self._group_first()
         totals, counts = self._add_groups()
         for name, (value, steps) in self._steps.items():
             if name in totals:
@@ -137,6 +152,7 @@ class Averages:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums so far."""
+        self._group_first()
         return {
             "batches": self.batches,
             "groups": self._groups,
@@ -153,16 +169,16 @@ class Averages:
 
 
 def _add_to(group: tuple[dict[str, Any], dict[str, int]], values: dict[str, Any]) -> None:
+    """Add values in double precision, so that the sum of many batches is as exact as each."""
     sums, batches = group
     for name, value in values.items():
+        if isinstance(value, Tensor) and value.is_cpu:  # a GPU would make it wait
+            value = _number(name, value)
         if name in sums:
-            if batches[name] == 1 and isinstance(value, Tensor):
-                # In double precision, so that the sum of many batches is as exact as each.
-                value = value.double()
             sums[name] = sums[name] + value
             batches[name] += 1
         else:
-            sums[name] = value
+            sums[name] = value.double() if isinstance(value, Tensor) else value
             batches[name] = 1
 
 

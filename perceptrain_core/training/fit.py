@@ -265,9 +265,14 @@ class Fit:
             self.stepper.report_skipped(skipped, batches, epoch)
         self.stepper.settle()
         row = self.averages.means_everywhere(self.engine)
-        row |= self.validations.after_epoch(self._session, self.evaluated_model, epoch, row)
-        if self._stop_requested() and self.validations.is_due_after(epoch):
-            return None
+        validates = self.validations.is_due_after(epoch)
+        if validates:
+            model = self.evaluated_model
+            row |= self.validations.after_epoch(self._session, model, epoch, row)
+            if self._stop_requested():
+                return None
+        elif self.state.validations:
+            row |= self.validations.inside_epoch(epoch)
         self.position.end_epoch()
         self.state.history.append(row)
         if self.parts.schedule is not None:
@@ -275,7 +280,7 @@ class Fit:
         self._show_epoch(row)
         self._events.notify(Stage.TRAIN_EPOCH_END, epoch, row, savers=False)
         row.update([(name, float(value)) for name, value in row.items()])  # callbacks add metrics
-        if self.validations.is_due_after(epoch):
+        if validates:
             self._events.notify_savers(Stage.VAL_EPOCH_END, epoch)
         self._events.notify_savers(Stage.TRAIN_EPOCH_END, epoch)
         return row

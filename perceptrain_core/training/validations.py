@@ -45,21 +45,19 @@ class Validations:
         return self._every > 0 and epoch % self._every == 0
 
     def after_epoch(self, session: Session, model: nn.Module, epoch: int, trained: Row) -> Row:
-        """Return the validation metrics for the row of an epoch.
+        """Validate at the end of an epoch; return nothing if the validation was stopped.
 
         Args:
             session: Its callbacks are notified.
             model: The model to evaluate.
             epoch: The epoch.
             trained: The averages of its training.
-
-        Returns:
-            Those of a validation, if one is due, and nothing if it was stopped; those of the last
-            validation inside the epoch, if there was one.
         """
-        if self.is_due_after(epoch):
-            evaluation = Evaluation(self._trainer, session.events, model, self._stopped)
-            return evaluation.validate(self._val, epoch, trained)
+        evaluation = Evaluation(self._trainer, session.events, model, self._stopped)
+        return evaluation.validate(self._val, epoch, trained)
+
+    def inside_epoch(self, epoch: int) -> Row:
+        """Return the metrics of the last validation inside an epoch, if there was one."""
         last = self._trainer.run_state.validations[-1:]
         rows = [row for row in last if row["epoch"] == epoch]
         return {name: row[name] for row in rows for name in row if name.startswith("val_")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,15 +55,14 @@ class GradientStepper(Stepper):
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""
         begin_step(self.loss_fn)
-        results = self.backward(self.moved(batches), len(batches), is_uneven(batches))
+        results = self.backward(map(self.moved, batches), len(batches), is_uneven(batches))
         if not any(results) or not self._may_step():
             return [None] * len(batches), False
         return results, self._update()
 
-    def moved(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """Move each batch to the device when it is needed; see `as_leaves` for its graphs."""
-        for batch in batches:
-            yield data_to_device(as_leaves(batch, self.optimizer), self.device, self.dtype)
+    def moved(self, batch: Any) -> Any:
+        """Move a batch to the device; see `as_leaves` for its graphs."""
+        return data_to_device(as_leaves(batch, self.optimizer), self.device, self.dtype)
 
     def backward(
         self, batches: Iterable[Any], number: int, uneven: bool = False
@@ -156,7 +155,7 @@ class ClosureStepper(GradientStepper):
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Call ``optimizer.step`` with a closure."""
         begin_step(self.loss_fn)
-        moved, uneven = list(self.moved(batches)), is_uneven(batches)
+        moved, uneven = list(map(self.moved, batches)), is_uneven(batches)
         first: list[StepResult | None] = []
 
         def closure() -> Tensor:
