@@ -24,6 +24,7 @@ from perceptrain_core.losses import WeightedLoss as WeightedLoss
 from perceptrain_core.losses import cross_entropy_loss as cross_entropy_loss
 from perceptrain_core.losses import mse_loss as mse_loss
 from perceptrain_core.losses import supervised as supervised
+from perceptrain_core.losses.support.outputs import output_activation as output_activation
 from perceptrain_core.metrics import Metric as Metric
 from perceptrain_core.models import FFNN as FFNN
 from perceptrain_core.models import PINN as PINN

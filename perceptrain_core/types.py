@@ -39,6 +39,9 @@ class LossFunction(Protocol):
     options of a function, the attribute is a function of these. A true attribute ``gather`` says
     that the loss uses the rows of all processes, see `gather_rows`.
 
+    An attribute ``output_activation`` names the function that turns the outputs of the model into
+    predictions, such as "softmax" for logits; see `output_activation`.
+
     A loss that is an ``nn.Module`` with parameters is trained with the model; one that has
     ``state_dict`` and ``load_state_dict`` is saved in checkpoints.
     """

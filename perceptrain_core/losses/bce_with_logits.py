@@ -55,3 +55,6 @@ def bce_with_logits_loss(
         pos_weight=weights[1],
     )
     return reduced(criterion, sample_weights, outputs.numel(), reduction)
+
+
+bce_with_logits_loss.output_activation = "sigmoid"  # type: ignore[attr-defined]

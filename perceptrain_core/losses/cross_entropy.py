@@ -85,6 +85,9 @@ def cross_entropy_loss(
     return loss, Counted({"accuracy": share}, counts)
 
 
+cross_entropy_loss.output_activation = "softmax"  # type: ignore[attr-defined]
+
+
 def _cross_entropy(
     outputs: Tensor,
     labels: Tensor,

@@ -49,3 +49,6 @@ def kl_div_loss(
         return total / outputs.numel(), over(outputs.numel(), reduction)
     loss = F.kl_div(outputs, labels, reduction=reduction, log_target=log_target)
     return loss, over(len(outputs), reduction)
+
+
+kl_div_loss.output_activation = "exp"  # type: ignore[attr-defined]

@@ -66,6 +66,9 @@ def nll_loss(
     return loss, over(count, reduction)
 
 
+nll_loss.output_activation = "exp"  # type: ignore[attr-defined]
+
+
 def _nll(
     outputs: Tensor,
     labels: Tensor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -51,3 +52,10 @@ def poisson_nll_loss(
     likelihood = partial(F.poisson_nll_loss, outputs, labels, log_input=log_input)
     criterion = partial(likelihood, full=full, eps=eps)
     return reduced(criterion, weights, outputs.numel(), reduction)
+
+
+def _of_rates(log_input: bool = True, **others: Any) -> str | None:
+    return "exp" if log_input else None
+
+
+poisson_nll_loss.output_activation = _of_rates  # type: ignore[attr-defined]

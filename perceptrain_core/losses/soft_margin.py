@@ -40,3 +40,6 @@ def soft_margin_loss(
     check_soft_signs(outputs, labels)
     criterion = partial(F.soft_margin_loss, outputs, labels)
     return reduced(criterion, weights, outputs.numel(), reduction)
+
+
+soft_margin_loss.output_activation = "sigmoid"  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from perceptrain_core.losses.support.criterion_arguments import (
     is_pointwise,
     takes_labels,
 )
+from perceptrain_core.losses.support.outputs import OutputActivation, output_activation
 from perceptrain_core.losses.support.residuals import add_terms
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import LossFunction, Metrics, TBatch
@@ -40,6 +41,11 @@ class SupervisedLoss(nn.Module):
         self._fit: Fit = fit_for(criterion)
         self._labels = takes_labels(criterion)
         self._pointwise = is_pointwise(criterion)
+
+    @property
+    def output_activation(self) -> OutputActivation | None:
+        """What the outputs are to the criterion, see `output_activation`."""
+        return output_activation(self.criterion)
 
     def forward(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the criterion.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.checkpoints.random_state import kept_random_state
+from perceptrain_core.losses.support.outputs import output_activation
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.testing.checks import Check, require, run_check
 from perceptrain_core.testing.side_effects import graph_faults, process_faults
@@ -74,6 +75,7 @@ def _run(case: Case) -> list[Check]:
 def _result_faults(case: Case) -> Iterator[str]:
     result = case.copy().evaluate(train=True, grad=True)
     check_result(result)
+    output_activation(case.loss_fn)  # raises if it is none
     loss, metrics = result
     scalars = {name: torch.as_tensor(value) for name, value in metrics.items()}
     if not all(value.isfinite() for value in (loss, *scalars.values())):

@@ -33,24 +33,24 @@ Fit: TypeAlias = Callable[[Any, Any], tuple[Any, ...]]
 def fit_for(criterion: Callable[..., Any]) -> Fit:
     """Return how to build the arguments of a criterion; unknown criteria get them unchecked."""
     for known, fit in _KNOWN:
-        if _is_one_of(criterion, known):
+        if is_one_of(criterion, known):
             return fit
     return _in_order
 
 
 def takes_labels(criterion: Callable[..., Any]) -> bool:
     """Return whether a criterion uses labels."""
-    return not _is_one_of(criterion, _TRIPLET)
+    return not is_one_of(criterion, _TRIPLET)
 
 
 def is_pointwise(criterion: Callable[..., Any]) -> bool:
     """Return whether a criterion is elementwise, so that it works on residuals."""
-    return _is_one_of(criterion, _POINTWISE)
+    return is_one_of(criterion, _POINTWISE)
 
 
 def is_mean(criterion: Callable[..., Any]) -> bool:
     """Return whether a criterion is a mean, as far as its options show."""
-    return bool(_option(criterion, "reduction", "mean") != "sum")
+    return bool(option(criterion, "reduction", "mean") != "sum")
 
 
 def counted(criterion: Callable[..., Any], arguments: tuple[Any, ...]) -> Metrics:
@@ -58,16 +58,17 @@ def counted(criterion: Callable[..., Any], arguments: tuple[Any, ...]) -> Metric
     if not is_mean(criterion):
         return Counted({}, None)
     outputs, labels = arguments[0], arguments[1]
-    if _is_one_of(criterion, _ELEMENTWISE):
-        by_rows = _option(criterion, "reduction", "mean") == "batchmean"
+    if is_one_of(criterion, _ELEMENTWISE):
+        by_rows = option(criterion, "reduction", "mean") == "batchmean"
         return Counted({}, len(outputs) if by_rows else outputs.numel())
-    if _is_one_of(criterion, _CLASSES) and not labels.is_floating_point():
-        weight = _option(criterion, "weight", None)
-        return Counted({}, label_count(labels, weight, _option(criterion, "ignore_index", -100)))
+    if is_one_of(criterion, _CLASSES) and not labels.is_floating_point():
+        weight = option(criterion, "weight", None)
+        return Counted({}, label_count(labels, weight, option(criterion, "ignore_index", -100)))
     return {}
 
 
-def _option(criterion: Callable[..., Any], name: str, default: Any) -> Any:
+def option(criterion: Callable[..., Any], name: str, default: Any) -> Any:
+    """Return an option of a criterion, which may be a partial function or compiled."""
     plain = getattr(criterion, "_orig_mod", criterion)
     keywords = getattr(plain, "keywords", {})  # functools.partial
     return keywords[name] if name in keywords else getattr(plain, name, default)
@@ -78,15 +79,15 @@ def check_domain(criterion: Callable[..., Any], arguments: tuple[Any, ...]) -> N
     if not values_are_checked():
         return
     for known, check in _DOMAINS:
-        if _is_one_of(criterion, known):
+        if is_one_of(criterion, known):
             check(arguments[0], arguments[-1])
-    if _is_one_of(criterion, _DIVERGENCES):
-        logarithms = _option(criterion, "log_target", False)
+    if is_one_of(criterion, _DIVERGENCES):
+        logarithms = option(criterion, "log_target", False)
         check_divergence(arguments[0], arguments[-1], log_target=logarithms)
 
 
-def _is_one_of(criterion: Callable[..., Any], known: tuple[Any, ...]) -> bool:
-    # Look inside functools.partial and torch.compile.
+def is_one_of(criterion: Callable[..., Any], known: tuple[Any, ...]) -> bool:
+    """Return whether a criterion is one of torch's; looks inside partial functions."""
     plain = getattr(criterion, "func", getattr(criterion, "_orig_mod", criterion))
     return any(plain is one or type(plain) is one for one in known)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from perceptrain_core.losses.support.outputs import unwrapped
 from perceptrain_core.user_warnings import warn_user
 
 
@@ -38,11 +39,8 @@ def warn_of_split_batches(loss_fn: Any, accumulate: int, world_size: int) -> Non
 
 def _whole_batch_loss(loss_fn: Any) -> Any:
     """Return the loss that needs whole batches, which may be inside others."""
-    options: dict[str, Any] = {}
-    while loss_fn is not None:
-        options = getattr(loss_fn, "keywords", {}) | options  # functools.partial
-        needed = getattr(loss_fn, "whole_batch", False)
+    for loss, options in unwrapped(loss_fn):
+        needed = getattr(loss, "whole_batch", False)
         if needed(**options) if callable(needed) else needed:
-            return loss_fn
-        loss_fn = getattr(loss_fn, "loss_fn", None) or getattr(loss_fn, "func", None)
+            return loss
     return None

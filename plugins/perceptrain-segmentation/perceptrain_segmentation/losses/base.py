@@ -150,6 +150,14 @@ class SegmentationLoss(nn.Module):
         return bool(self.options.get("batch"))
 
     @property
+    def output_activation(self) -> str | None:
+        """The function that turns logits into probabilities; None if the options leave it open."""
+        if self.softmax or self.sigmoid:
+            return "softmax" if self.softmax else "sigmoid"
+        unset = self.softmax is None and self.sigmoid is None and self.other_act is None
+        return "softmax" if unset else None
+
+    @property
     def adds_up(self) -> bool:
         """Whether the loss is a sum over images, not a mean."""
         return bool(self.options.get("reduction") == "sum")

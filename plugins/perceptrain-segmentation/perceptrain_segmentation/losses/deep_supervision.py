@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from perceptrain import Counted, get_loss
+from perceptrain import Counted, get_loss, output_activation
 from perceptrain.errors import ConfigError, DataError
 from perceptrain_segmentation.labels import split_batch
 
@@ -59,6 +59,11 @@ class DeepSupervisionLoss(nn.Module):
     def whole_batch(self) -> bool:
         """Whether the loss depends on all images of a batch together."""
         return bool(getattr(self.loss, "whole_batch", False))
+
+    @property
+    def output_activation(self) -> str | None:
+        """The function that turns the logits of each level into probabilities."""
+        return output_activation(self.loss)
 
     def forward(self, batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Any]]:
         """Evaluate the loss.

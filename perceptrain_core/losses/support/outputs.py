@@ -1,0 +1,101 @@
+"""What the outputs of a model are to its loss, and how they become predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, TypeAlias, get_args
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perceptrain_core.errors import ConfigError
+from perceptrain_core.losses.support.criterion_arguments import is_one_of, option
+
+#: The function that turns the outputs of a model into predictions.
+OutputActivation: TypeAlias = Literal["softmax", "sigmoid", "exp"]
+
+
+def output_activation(loss_fn: Any) -> OutputActivation | None:
+    """Return the function that turns the outputs of a model into predictions.
+
+    A loss says so with an attribute ``output_activation``:
+
+    - ``"softmax"``: the outputs are logits of classes that exclude each other; of one class, which
+      has a channel by itself, ``sigmoid``.
+    - ``"sigmoid"``: each output is the logit of a label by itself.
+    - ``"exp"``: the outputs are the logarithms of probabilities, or of numbers such as rates.
+    - ``None``: the outputs are predictions already; or embeddings, or scores without probabilities.
+
+    For a function whose options decide it, the attribute is a function of these options.
+
+    Args:
+        loss_fn: A loss, or a criterion of torch. Looks inside a `WeightedLoss`, `supervised`,
+            ``functools.partial`` and ``torch.compile``.
+
+    Returns:
+        The name of the function; ``None`` also for a loss that says nothing.
+
+    Raises:
+        ConfigError: The attribute has another value.
+    """
+    for loss, options in unwrapped(loss_fn):
+        if hasattr(loss, "output_activation"):
+            said = loss.output_activation
+            return _checked(loss, said(**options) if callable(said) else said)
+    return _of_criterion(loss_fn)
+
+
+def activate(outputs: Tensor, activation: OutputActivation | None) -> Tensor:
+    """Turn the outputs of a model into predictions.
+
+    Args:
+        outputs: Shape ``(N,)`` or ``(N, C, ...)``, the classes in dimension 1.
+        activation: As `output_activation` returned it.
+
+    Returns:
+        Predictions of the same shape; the outputs themselves if there is no activation.
+    """
+    if activation is None:
+        return outputs
+    if activation == "exp":
+        return outputs.exp()
+    if activation == "sigmoid" or outputs.ndim == 1 or outputs.shape[1] == 1:
+        return outputs.sigmoid()
+    return outputs.softmax(1)
+
+
+def unwrapped(loss_fn: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """Yield a loss and the losses inside it, each with the options bound to it."""
+    options: dict[str, Any] = {}
+    while loss_fn is not None:
+        options = getattr(loss_fn, "keywords", {}) | options  # functools.partial
+        yield loss_fn, options
+        inner = (getattr(loss_fn, name, None) for name in ("loss_fn", "func", "_orig_mod"))
+        loss_fn = next((loss for loss in inner if loss is not None), None)
+
+
+def _checked(loss: Any, said: Any) -> OutputActivation | None:
+    if said is None or said in get_args(OutputActivation):
+        return said  # type: ignore[no-any-return]
+    name = getattr(loss, "__name__", type(loss).__name__)
+    known = ", ".join(f'"{known}"' for known in get_args(OutputActivation))
+    raise ConfigError(f"{name} has output_activation={said!r}; expected {known} or None.")
+
+
+def _of_criterion(criterion: Callable[..., Any]) -> OutputActivation | None:
+    for activation, known in _CRITERIA.items():
+        if is_one_of(criterion, known):
+            return activation
+    logarithms = is_one_of(criterion, _RATES) and option(criterion, "log_input", True)
+    return "exp" if logarithms else None
+
+
+_CRITERIA: Mapping[OutputActivation, tuple[Any, ...]] = {
+    "softmax": (nn.CrossEntropyLoss, F.cross_entropy),
+    "sigmoid": (
+        *(nn.BCEWithLogitsLoss, nn.MultiLabelSoftMarginLoss, nn.SoftMarginLoss),
+        *(F.binary_cross_entropy_with_logits, F.multilabel_soft_margin_loss, F.soft_margin_loss),
+    ),
+    "exp": (nn.NLLLoss, nn.KLDivLoss, nn.CTCLoss, F.nll_loss, F.kl_div, F.ctc_loss),
+}
+_RATES = (nn.PoissonNLLLoss, F.poisson_nll_loss)
