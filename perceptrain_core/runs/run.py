@@ -10,8 +10,12 @@ from perceptrain_core.callbacks.support.metric_callback import MetricCallback
 from perceptrain_core.checkpoints.folder import newest_run_folder
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.files.splits import Splits
+from perceptrain_core.data.tables.preparation import Preparation
+from perceptrain_core.data.tables.preparation_file import write_preparation
+from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.runs.folder import (
+    PREPARATION,
     RUN_FILE,
     TEST,
     VAL,
@@ -37,11 +41,14 @@ class Run:
         run_file: The tables that it was built from.
         trainer: The trainer, with model, optimizer, loss and loaders.
         splits: The data.
+        preparation: How a row of the table becomes an input of the model, and an output a value of
+            the labels; ``None`` if the data are used as they are.
     """
 
     run_file: RunFile
     trainer: Trainer
     splits: Splits
+    preparation: Preparation | TensorPreparation | None = None
 
     def train(self, resume: bool | str | Path = False) -> Path:
         """Train, and write the run folder.
@@ -71,6 +78,8 @@ class Run:
         write_history(folder, self.trainer.history)
         write_validations(folder, self.trainer.validations)
         write_weights(folder, self.trainer.model)
+        if self.preparation is not None:
+            write_preparation(folder / PREPARATION, self.preparation)
         return folder
 
     def validate(self) -> dict[str, float]:
