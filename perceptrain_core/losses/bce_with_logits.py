@@ -55,3 +55,7 @@ def bce_with_logits_loss(
         pos_weight=weights[1],
     )
     return reduced(criterion, sample_weights, outputs.numel(), reduction)
+
+
+#: Two classes of a run file become 0 and 1.
+bce_with_logits_loss.binary_labels = True  # type: ignore[attr-defined]

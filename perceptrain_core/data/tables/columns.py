@@ -166,15 +166,19 @@ def as_text(column: Column) -> Column:
     """Return a column as text; whole numbers without a decimal point, so 2.0 becomes ``"2"``."""
     if column.dtype == object:
         return column
-    texts = np.empty(len(column), dtype=object)
     numbers, where = np.unique(column, return_inverse=True)
-    for i, number in enumerate(numbers.tolist()):
-        texts[where == i] = None if number != number else _text(number, "")
-    return texts
+    texts: Column = np.empty(len(numbers), dtype=object)
+    texts[:] = [None if number != number else _text(number, "") for number in numbers.tolist()]
+    return texts[where]
 
 
-def as_numbers(column: Column, name: str) -> NDArray[np.float64]:
+def as_numbers(column: Column, name: str, first_row: int = 0) -> NDArray[np.float64]:
     """Return a column as float64, NaN where missing; text is parsed.
+
+    Args:
+        column: The column.
+        name: Its name, for messages.
+        first_row: The number of rows before these, for messages.
 
     Raises:
         DataError: A text is not a number.
@@ -187,7 +191,7 @@ def as_numbers(column: Column, name: str) -> NDArray[np.float64]:
             numbers[row] = np.nan if value is None else float(value)
         except ValueError:
             raise DataError(
-                f"column {name!r}: {value!r} in row {row + 1} is not a number."
+                f"column {name!r}: {value!r} in row {first_row + row + 1} is not a number."
             ) from None
     return numbers
 

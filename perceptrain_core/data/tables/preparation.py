@@ -139,11 +139,12 @@ class Preparation:
         """The columns to read as text, even if all their values look like numbers."""
         return tuple(column.name for column in self.inputs if column.kind == "category")
 
-    def raw_inputs(self, columns: Columns) -> Tensor:
+    def raw_inputs(self, columns: Columns, first_row: int = 0) -> Tensor:
         """Return the inputs as numbers, neither scaled nor filled.
 
         Args:
             columns: Columns of one length, those of the inputs among them.
+            first_row: The number of rows before these, for messages.
 
         Returns:
             A tensor of shape ``(N, columns)``, float64: numbers as they are, categories as codes,
@@ -157,7 +158,7 @@ class Preparation:
         rows = len(next(iter(columns.values())))
         raw = np.empty((rows, len(self.inputs)))
         for i, column in enumerate(self.inputs):
-            raw[:, i] = _raw_column(column, columns[column.name])
+            raw[:, i] = _raw_column(column, columns[column.name], first_row)
         return torch.from_numpy(raw)
 
     def raw_labels(self, columns: Columns) -> Tensor:
@@ -206,6 +207,15 @@ class Preparation:
             return nn.Identity()
         return Unscale(self.labels.mean, self.labels.scale)
 
+    def scaled(self, raw_labels: Tensor) -> Tensor:
+        """Return labels as the model learns them: float32 and scaled; class numbers unchanged."""
+        if self.labels.classes is not None:
+            return raw_labels
+        if self.labels.mean is not None and self.labels.scale is not None:
+            mean, scale = (raw_labels.new_tensor(v) for v in (self.labels.mean, self.labels.scale))
+            raw_labels = (raw_labels - mean) / scale
+        return raw_labels.to(torch.float32)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that ``from_dict`` reads, and JSON can hold."""
         return plain(asdict(self))
@@ -226,7 +236,7 @@ class Preparation:
 
 
 def encode(
-    column: Column, categories: tuple[str, ...], name: str, what: str
+    column: Column, categories: tuple[str, ...], name: str, what: str, first_row: int = 0
 ) -> NDArray[np.float64]:
     """Return the codes of categories as float64, NaN where a value is missing.
 
@@ -235,6 +245,7 @@ def encode(
         categories: The categories, in the order of their codes.
         name: The name of the column, for messages.
         what: What the values are, for messages: ``"category"`` or ``"class"``.
+        first_row: The number of rows before these, for messages.
 
     Raises:
         DataError: A value is none of the categories.
@@ -247,8 +258,8 @@ def encode(
         row = int((codes < 0).argmax())
         more = f" and {len(categories) - _LISTED} more" if len(categories) > _LISTED else ""
         raise DataError(
-            f"column {name!r}: {texts[row]!r} in row {row + 1} is not a known {what}; known are "
-            f"{', '.join(categories[:_LISTED])}{more}."
+            f"column {name!r}: {texts[row]!r} in row {first_row + row + 1} is not a known {what}; "
+            f"known are {', '.join(categories[:_LISTED])}{more}."
         )
     return codes
 
@@ -278,29 +289,32 @@ def validated(cls: type[_Described], mapping: Mapping[str, Any]) -> _Described:
         raise DataError(f"This is not a preparation of data: {error}.") from None
 
 
-def _raw_column(column: InputColumn, values: Column) -> NDArray[np.float64]:
+def _raw_column(column: InputColumn, values: Column, first_row: int) -> NDArray[np.float64]:
     if column.fill is None:
-        _refuse_gaps(column.name, is_gap(values), "the data of the training had no gaps there.")
+        reason = "the data of the training had none there."
+        _refuse_gaps(column.name, is_gap(values), reason, first_row)
     if column.kind == "category":
-        return encode(values, column.categories, column.name, "category")
-    numbers = as_numbers(values, column.name)
-    _check_range(column.name, numbers)
+        return encode(values, column.categories, column.name, "category", first_row)
+    numbers = as_numbers(values, column.name, first_row)
+    _check_range(column.name, numbers, first_row)
     return numbers
 
 
-def _refuse_gaps(name: str, gaps: NDArray[np.bool_], reason: str) -> None:
+def _refuse_gaps(name: str, gaps: NDArray[np.bool_], reason: str, first_row: int = 0) -> None:
     if gaps.any():
         raise DataError(
             f"column {name!r} has {gaps.sum()} missing values of {len(gaps)}, first in row "
-            f"{gaps.argmax() + 1}; {reason}"
+            f"{first_row + gaps.argmax() + 1}; {reason}"
         )
 
 
-def _check_range(name: str, values: NDArray[np.float64]) -> None:
-    if (np.abs(values) > _LARGEST).any():
-        row = int((np.abs(values) > _LARGEST).argmax())
+def _check_range(name: str, values: NDArray[np.float64], first_row: int = 0) -> None:
+    wrong = np.abs(values) > _LARGEST
+    if wrong.any():
+        row = int(wrong.argmax())
         raise DataError(
-            f"column {name!r}: {values[row]:g} in row {row + 1} is not a finite number in float32."
+            f"column {name!r}: {values[row]:g} in row {first_row + row + 1} is not a finite number "
+            "in float32."
         )
 
 

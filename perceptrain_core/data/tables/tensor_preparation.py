@@ -11,26 +11,30 @@ import torch
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
-from perceptrain_core.data.tables.modules import Scale
+from perceptrain_core.data.tables.modules import Scale, Unscale
 from perceptrain_core.data.tables.preparation import plain, validated
 from perceptrain_core.errors import DataError
 
 
 @dataclass(frozen=True)
 class TensorPreparation:
-    """How tensors become inputs of a model: ``(x - mean) / scale``.
+    """How tensors become inputs of a model: ``(x - mean) / scale``; and labels in the same way.
 
     Attributes:
         shape: The shape of one row.
         mean: What is subtracted, the values of a tensor of that shape in a row.
         scale: What it is divided by, in the same way.
         classes: The names of the classes, in the order of their numbers, if they are known.
+        label_mean: What is subtracted from the labels of a row; ``None`` if they are not scaled.
+        label_scale: What they are divided by.
     """
 
     shape: tuple[int, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     classes: tuple[str, ...] | None = None
+    label_mean: tuple[float, ...] | None = None
+    label_scale: tuple[float, ...] | None = None
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -39,7 +43,11 @@ class TensorPreparation:
         numbers = (*self.mean, *self.scale)
         if len(sizes) > 1 or min(self.shape, default=0) < 0:
             raise DataError(f"mean and scale need a number for each value of shape {self.shape}.")
-        if not all(map(isfinite, numbers)) or min(self.scale, default=1) <= 0:
+        if len(self.label_mean or ()) != len(self.label_scale or ()):
+            raise DataError("label_mean and label_scale need a number for each label.")
+        numbers = (*numbers, *(self.label_mean or ()), *(self.label_scale or ()))
+        scales = (*self.scale, *(self.label_scale or ()))
+        if not all(map(isfinite, numbers)) or min(scales, default=1) <= 0:
             raise DataError("mean and scale must be finite numbers, and the scale above 0.")
 
     @classmethod
@@ -54,8 +62,19 @@ class TensorPreparation:
         return Scale(mean.reshape(self.shape), scale.reshape(self.shape))
 
     def output_module(self) -> nn.Module:
-        """Return the identity: outputs are in the units of the labels."""
-        return nn.Identity()
+        """Return a module that turns the model's outputs into the units of the labels."""
+        if self.label_mean is None or self.label_scale is None:
+            return nn.Identity()
+        return Unscale(self.label_mean, self.label_scale)
+
+    def label_module(self) -> nn.Module:
+        """Return a module that scales labels."""
+        if self.label_mean is None or self.label_scale is None:
+            return nn.Identity()
+        mean, scale = (
+            torch.tensor(v, dtype=torch.float64) for v in (self.label_mean, self.label_scale)
+        )
+        return Scale(mean, scale)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that ``from_dict`` reads, and JSON can hold."""
