@@ -89,6 +89,9 @@ def perceptrain_models() -> list[Spec]:
     return _specs(
         "models",
         {
+            "embedding_ffnn:EmbeddingFFNN": (
+                "Feed-forward network with embeddings of categories, for tables."
+            ),
             "ffnn:FFNN": "Feed-forward network: dense layers with an activation between them.",
             "pinn:PINN": "Physics-informed network: a dict of points in, a dict of residuals out.",
         },

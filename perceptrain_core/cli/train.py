@@ -64,12 +64,16 @@ def train(
             return
         folder = run.train(resume)
         results = run.test() if run.splits.test is not None else {}
+        finished = run.trainer.history and run.trainer.stop_signal is None
+        advice = run.shortfall() if verbose and finished else None
     if run.trainer.history:
         draw_curves(folder)
     if verbose:
         _write_results(results, _short(folder))
     else:
         print(_short(folder))
+    if advice is not None:
+        output.note(f"Warning: {advice}")
     _exit_after(run.trainer.stop_signal)
 
 
@@ -159,6 +163,8 @@ def _write_parts(run: Run) -> None:
     rows = [(part, _without_folder(name), what) for part, name, what in rows]
     output.write_table(("PART", "NAME", "WHAT"), rows)
     print()
+    if run.notes:
+        print("\n".join(run.notes), end="\n\n")
 
 
 def _size(model: nn.Module) -> str:

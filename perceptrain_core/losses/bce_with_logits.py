@@ -58,3 +58,5 @@ def bce_with_logits_loss(
 
 
 bce_with_logits_loss.output_activation = "sigmoid"  # type: ignore[attr-defined]
+#: Two classes of a run file become 0 and 1.
+bce_with_logits_loss.binary_labels = True  # type: ignore[attr-defined]

@@ -76,3 +76,10 @@ def _one_for_each(outputs: Tensor, labels: Any, number: int) -> Tensor:
             f"(..., {number}) and labels of shape (...) or (..., 1)."
         )
     return values.reshape(*rows, 1).expand_as(outputs)
+
+
+def _output_size(size: int, quantiles: float | Sequence[float] = 0.5, **others: Any) -> int:
+    return len(quantiles) if isinstance(quantiles, Sequence) else size
+
+
+quantile_loss.output_size = _output_size  # type: ignore[attr-defined]

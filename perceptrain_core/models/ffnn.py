@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from perceptrain_core.errors import ConfigError, DataError, PerceptrainError, ShapeError
 from perceptrain_core.models.activations import activation_factory
 from perceptrain_core.models.base import Model
+from perceptrain_core.models.sizes import DataSizes
 from perceptrain_core.tensors import describe, only_tensor
 from perceptrain_core.user_warnings import warn_user
 
@@ -33,6 +34,9 @@ class FFNN(Model):
         layers: The sizes of the input, of each hidden layer and of the output; at least two.
         activation_function: A module that all layers share, such as ``nn.Tanh()``; or a class or
             a name, such as "tanh", "relu", "gelu" or "silu", from which each layer gets its own.
+
+    A run file may have ``hidden = [16, 16]`` instead of ``layers``: the first and the last size
+    then follow from the data.
 
     Weights that the FFNN of perceptrain 0.1.0 saved, as ``nn.0.weight`` and so on, can be loaded.
     Its default activation is GELU: load weights trained with it into ``FFNN(layers, "gelu")``.
@@ -73,6 +77,23 @@ class FFNN(Model):
     def output_size(self) -> int:
         """The last dimension of the outputs."""
         return self.layers[-1]
+
+    @staticmethod
+    def complete_options(options: Mapping[str, Any], sizes: DataSizes) -> dict[str, Any]:
+        """Return options with ``layers`` instead of ``hidden``, the sizes of the hidden layers.
+
+        Raises:
+            ConfigError: Both are given, or ``hidden`` is not a list of sizes.
+        """
+        if "hidden" not in options:
+            return dict(options)
+        hidden = options["hidden"]
+        if "layers" in options:
+            raise ConfigError("hidden and layers are both given: leave one of them out.")
+        if not isinstance(hidden, Sequence) or isinstance(hidden, str):
+            raise ConfigError(f"hidden={hidden!r}: expected a list of sizes, such as [64, 64].")
+        others = {name: value for name, value in options.items() if name != "hidden"}
+        return {"layers": [sizes.in_features, *hidden, sizes.out_features], **others}
 
     def forward(self, x: Tensor) -> Tensor:
         """Evaluate the network.

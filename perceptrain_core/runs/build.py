@@ -15,17 +15,21 @@ from perceptrain_core.callbacks import Callback
 from perceptrain_core.callbacks.support.writer import tracker_names
 from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.data.files.folds import fold_rows
-from perceptrain_core.data.files.splits import Splits, as_splits, split_rows, standardize
-from perceptrain_core.data.files.table_file import read_table
-from perceptrain_core.errors import ConfigError, DataError, OptionError, PerceptrainError
+from perceptrain_core.data.tables.preparation import Preparation
+from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
+from perceptrain_core.errors import ConfigError, PerceptrainError
 from perceptrain_core.losses import WeightedLoss
+from perceptrain_core.metrics import Metric
 from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.registry import registry
 from perceptrain_core.registry.messages import one_line, raised_in
+from perceptrain_core.runs.data import RunData, load_data
+from perceptrain_core.runs.describe import describe_data
 from perceptrain_core.runs.run import Run
-from perceptrain_core.runs.tables import DataTable, RunFile
+from perceptrain_core.runs.sizes import check_fit, needs_sizes, with_sizes
+from perceptrain_core.runs.tables import RunFile
+from perceptrain_core.runs.unscaled_metric import UnscaledMetric
 from perceptrain_core.training.metrics.resolve import resolve_metrics
 from perceptrain_core.training.provenance import Provenance
 from perceptrain_core.training.resolve import as_callback, resolve_model
@@ -33,8 +37,6 @@ from perceptrain_core.training.run_data import training_epochs
 from perceptrain_core.training.run_parts import make_run_schedule
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.types import LossFunction
-
-_FILE_KEYS = {"file", "inputs", "labels", "classes", "weights"}
 
 
 def build_run(run_file: RunFile, path: Path) -> Run:
@@ -49,14 +51,18 @@ def build_run(run_file: RunFile, path: Path) -> Run:
         ConfigError: A part cannot be built; the message names its table.
     """
     config = complete_config(run_file, path)
-    with in_table(path, "data"):
-        _seed(config)  # a data function may draw random points
-        splits = _load_data(run_file.data)
+    _seed(config)  # a data function may draw random points
+    data = _load(run_file, path)
+    splits = data.splits
     if splits.val is None:
         _refuse_validation(run_file, path)
         config = replace(config, val_every=0)
     _seed(config)  # the initial weights must not depend on what the data function drew
+    with in_table(path, "model"):
+        run_file = with_sizes(run_file, data)
     model = build_model(run_file, path)
+    with in_table(path, "model"):
+        check_fit(model, run_file, data)
     loss_fn = _build_loss(run_file, path)
     with in_table(path, "optimizer"):
         table = run_file.optimizer
@@ -66,12 +72,12 @@ def build_run(run_file: RunFile, path: Path) -> Run:
             label: registry().resolve("metric", table.name, (), table.options)
             for label, table in run_file.metrics.items()
         }
-        metrics = resolve_metrics(metrics)
+        metrics = _in_label_units(resolve_metrics(metrics), data.preparation)
     loaders = splits.train, splits.val, splits.test
     trainer = Trainer(model, optimizer, config, loss_fn, *loaders, metrics=metrics)
     _check_schedule(trainer, path)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
-    return Run(run_file, trainer, splits)
+    return Run(run_file, trainer, splits, data.preparation, describe_data(data))
 
 
 def complete_config(run_file: RunFile, path: Path) -> TrainConfig:
@@ -86,7 +92,7 @@ def complete_config(run_file: RunFile, path: Path) -> TrainConfig:
 
 
 def build_model(run_file: RunFile, path: Path) -> nn.Module:
-    """Build the model alone.
+    """Build the model alone; the data are read only if its sizes follow from them.
 
     Args:
         run_file: The tables.
@@ -95,6 +101,12 @@ def build_model(run_file: RunFile, path: Path) -> nn.Module:
     Raises:
         ConfigError: The model cannot be built.
     """
+    with in_table(path, "model"):
+        incomplete = needs_sizes(run_file.model)
+    if incomplete:
+        data = _load(run_file, path)
+        with in_table(path, "model"):
+            run_file = with_sizes(run_file, data)
     with in_table(path, "model"):
         table = run_file.model
         return resolve_model(registry().resolve("model", table.name, (), table.options))
@@ -185,29 +197,21 @@ def _seed(config: TrainConfig) -> None:
         seed_everything(config.seed)
 
 
-def _load_data(table: DataTable) -> Splits:
-    if table.file is not None:
-        columns = table.inputs or (), table.labels or (), table.classes, table.weights
-        rows = read_table(table.file, *columns)
-        splits = Splits(rows)
-    else:
-        splits = as_splits(_resolve_data(table))
-    splits = split_rows(splits, table.val_fraction, table.test_fraction, table.split_seed)
-    if table.folds is not None:
-        if table.fold is None:
-            raise DataError(
-                "A run trains one of the folds: add --set data.fold=1, or fold in [data]."
-            )
-        splits = fold_rows(splits, table.folds, table.fold, table.split_seed)
-    return standardize(splits) if table.standardize else splits
+def _load(run_file: RunFile, path: Path) -> RunData:
+    with in_table(path, "loss"):
+        loss = registry().entry("loss", run_file.loss.name).load()
+    with in_table(path, "data"):
+        return load_data(run_file.data, binary=getattr(loss, "binary_labels", False))
 
 
-def _resolve_data(table: DataTable) -> Any:
-    try:
-        return registry().resolve("dataset", table.name, (), table.options)
-    except OptionError as error:  # a misspelt key of the table looks like an option
-        keys = [key for key in DataTable.model_fields if key not in _FILE_KEYS]
-        raise OptionError(f"{error} The table itself accepts: {', '.join(keys)}.") from error
+def _in_label_units(
+    metrics: dict[str, Metric], preparation: Preparation | TensorPreparation | None
+) -> dict[str, Metric]:
+    """Let metrics see outputs and labels in the units of the labels, if a run scales them."""
+    unscale = nn.Identity() if preparation is None else preparation.output_module()
+    if isinstance(unscale, nn.Identity):
+        return metrics
+    return {label: UnscaledMetric(metric, unscale) for label, metric in metrics.items()}
 
 
 def _build_loss(run_file: RunFile, path: Path) -> LossFunction | nn.Module:

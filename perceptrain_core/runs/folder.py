@@ -21,7 +21,7 @@ from perceptrain_core.trackers.csv import STEPS_FILE as VALIDATIONS
 from perceptrain_core.trackers.csv import read_table
 from perceptrain_core.training.provenance import Provenance, versions
 
-RUN_FILE, WEIGHTS = "run.toml", "model.pt"
+RUN_FILE, WEIGHTS, PREPARATION = "run.toml", "model.pt", "preparation.json"
 VAL, TEST, FOLDS = "val.json", "test.json", "folds.json"
 _TOML_SCALARS = (str, int, float, bool)
 

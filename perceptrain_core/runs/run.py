@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from perceptrain_core.callbacks import Callback, TrainerContext
@@ -10,8 +10,13 @@ from perceptrain_core.callbacks.support.metric_callback import MetricCallback
 from perceptrain_core.checkpoints.folder import newest_run_folder
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.files.splits import Splits
+from perceptrain_core.data.tables.preparation import Preparation
+from perceptrain_core.data.tables.preparation_file import write_preparation
+from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import ConfigError, DataError
+from perceptrain_core.runs.baseline import shortfall
 from perceptrain_core.runs.folder import (
+    PREPARATION,
     RUN_FILE,
     TEST,
     VAL,
@@ -37,11 +42,16 @@ class Run:
         run_file: The tables that it was built from.
         trainer: The trainer, with model, optimizer, loss and loaders.
         splits: The data.
+        preparation: How a row of the table becomes an input of the model, and an output a value of
+            the labels; ``None`` if the data are used as they are.
+        notes: What was found in the data, a sentence each.
     """
 
     run_file: RunFile
     trainer: Trainer
     splits: Splits
+    preparation: Preparation | TensorPreparation | None = None
+    notes: list[str] = field(default_factory=list)
 
     def train(self, resume: bool | str | Path = False) -> Path:
         """Train, and write the run folder.
@@ -71,6 +81,8 @@ class Run:
         write_history(folder, self.trainer.history)
         write_validations(folder, self.trainer.validations)
         write_weights(folder, self.trainer.model)
+        if self.preparation is not None:
+            write_preparation(folder / PREPARATION, self.preparation)
         return folder
 
     def validate(self) -> dict[str, float]:
@@ -90,6 +102,11 @@ class Run:
             raise DataError("The test data have no batch: they are empty or exhausted.")
         write_results(self.trainer.log_folder / TEST, rows.means)
         return rows.means
+
+    def shortfall(self) -> str | None:
+        """Return a sentence if the trained model is worse than a constant, see `shortfall`."""
+        scaled = self.run_file.data.scale_labels
+        return shortfall(self.trainer.model, self.splits, self.run_file.loss.name, scaled)
 
     def try_one_batch(self) -> dict[str, float]:
         """Train and validate on one batch without writing anything; return the metrics.

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Names = Annotated[list[str], Field(min_length=1)]
 Name = Annotated[str, Field(min_length=1)]
+
+#: Keys of ``[data]`` that need a file.
+FILE_KEYS = (
+    "inputs",
+    "labels",
+    "classes",
+    "weights",
+    "group",
+    "separator",
+    "missing",
+    "categories",
+)
 
 
 class _Table(BaseModel):
@@ -58,31 +70,44 @@ class DataTable(_Table):
     Attributes:
         name: A registered data set, or a reference to a function that returns data or loaders.
             Keys not listed here are its options.
-        file: A ``.csv``, ``.parquet`` or ``.npz`` file, instead of a name.
-        inputs: Names of the input columns in the file.
-        labels: Names of the label columns.
+        file: A data file, instead of a name; see `read_columns` for the formats.
+        inputs: Names or patterns of the input columns in the file; all others by default.
+        labels: Name of the label column, or a list of names.
         classes: Whether the label is a class; by default, a text label is.
         weights: Name of a column with a weight for each row.
+        group: Name of a column with the group of each row; the rows of a group stay together.
+        separator: What separates the values of a CSV file; found out by default.
+        missing: ``"drop"`` rows without a value, or ``"fill"`` the values of inputs.
+        categories: How text becomes inputs: ``"one_hot"``, the default, or ``"codes"`` for an
+            embedding.
         val_fraction: Fraction of the rows held out for validation.
         test_fraction: Fraction of the rows held out for testing.
         split_seed: Seed of the random split.
         folds: Number of folds of a cross-validation, which trains a run for each.
         fold: The fold to validate on, counted from 1, to train only one run of them.
+        stratify: Whether validation and test have their share of every class.
         standardize: Scale inputs to mean 0 and standard deviation 1 over the training rows.
+        scale_labels: Scale labels that are numbers in the same way.
     """
 
     name: Name | None = None
     file: Path | None = None
     inputs: Names | None = None
-    labels: Names | None = None
+    labels: Name | Names | None = None
     classes: bool | None = None
     weights: Name | None = None
+    group: Name | None = None
+    separator: Name | None = None
+    missing: Literal["drop", "fill"] | None = None
+    categories: Literal["one_hot", "codes"] | None = None
     val_fraction: Fraction = 0.0
     test_fraction: Fraction = 0.0
     split_seed: int = 0
     folds: Annotated[int, Field(ge=2)] | None = None
     fold: Annotated[int, Field(ge=1)] | None = None
+    stratify: bool = False
     standardize: bool = False
+    scale_labels: bool = False
 
     @model_validator(mode="after")
     def _whole_folds(self) -> DataTable:
@@ -101,15 +126,18 @@ class DataTable(_Table):
     def _one_source(self) -> DataTable:
         if (self.name is None) == (self.file is None):
             raise ValueError("give either name (a data set or a reference) or file")
-        if self.file is not None and (self.inputs is None or self.labels is None):
-            raise ValueError("a file needs inputs and labels, the names of its columns")
+        if self.file is not None and self.labels is None:
+            raise ValueError("a file needs labels, the name of the column to predict")
         if self.file is not None and self.options:
             keys = [key for key in type(self).model_fields if key != "name"]
             raise ValueError(
                 f"a file has no {', '.join(self.options)}; allowed are {', '.join(keys)}"
             )
-        if self.name is not None and (self.inputs or self.labels or self.weights):
-            raise ValueError("inputs, labels and weights name columns of a file; no file is set")
+        given = [key for key in FILE_KEYS if getattr(self, key) is not None]
+        if self.name is not None and given:
+            raise ValueError(f"{', '.join(given)}: only for columns of a file; no file is set")
+        if self.stratify and self.group:
+            raise ValueError("stratify and group exclude each other: leave one of them out")
         return self
 
 

@@ -28,6 +28,9 @@ layers = [2, 8, 1]
 name = "./code.py:rows"
 val_fraction = 0.2
 test_fraction = 0.1
+[optimizer]
+name = "adam"
+lr = 0.05
 [train]
 max_iter = 10
 batch_size = 8
@@ -124,7 +127,10 @@ def test_a_dry_run_leaves_nothing(train, here):
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(here.rglob("*")) == before
     assert done.stdout.endswith("Dry run passed: one batch was evaluated, no files were written.\n")
-    assert [line.split()[0] for line in done.stdout.splitlines()[7:9]] == ["train_loss", "val_loss"]
+    assert [line.split()[0] for line in done.stdout.splitlines()[9:11]] == [
+        "train_loss",
+        "val_loss",
+    ]
 
 
 def test_silent_runs_print_the_folder_alone(here):
@@ -140,7 +146,7 @@ def test_without_matplotlib_a_note_says_so(site, here):
     (here / "matplotlib" / "__init__.py").write_text("raise ImportError('no')")
     done = site.run_fresh("train", "run.toml", "--set", "train.max_iter=1")
     assert done.returncode == 0
-    (line,) = done.stderr.splitlines()
+    line, *_ = done.stderr.splitlines()
     assert line.startswith("The curves were not plotted. ")
     assert line.endswith('pip install "perceptrain-core[plot]".')
     assert (here / "runs" / "run" / "model.pt").is_file()

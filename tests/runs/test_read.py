@@ -173,13 +173,16 @@ def test_an_unknown_table_names_the_allowed_ones(read):
     [
         ("val_fraction = 0.1", "data: give either name .* or file"),
         ('name = "a"\nfile = "b.csv"', "data: give either name .* or file"),
-        ('file = "b.csv"\ninputs = ["x"]', "data: a file needs inputs and labels"),
+        (
+            'file = "b.csv"\ninputs = ["x"]',
+            "data: a file needs labels, the name of the column to predict",
+        ),
         ('file = "b.csv"\ninputs = []\nlabels = ["y"]', "data.inputs: .* at least 1 item"),
         (
             'file = "b.csv"\ninputs = ["x"]\nlabels = ["y"]\nclass = true',
-            "data: a file has no class; allowed are file, inputs, labels, classes, weights, val",
+            "data: a file has no class; allowed are file, inputs, labels, classes, weights, group",
         ),
-        ('name = "a"\ninputs = ["x"]', "data: inputs, labels and weights name columns of a file"),
+        ('name = "a"\ninputs = ["x"]', "data: inputs: only for columns of a file; no file is set"),
     ],
 )
 def test_data_that_cannot_be(read, data, message):

@@ -296,8 +296,8 @@ def test_text_labels_train_a_classifier(build, here):
         ("optimizer.lrr=1", r"\[optimizer\]: .*'lrr'.*[Dd]id you mean 'lr'"),
         ("optimizer.name=sgdd", r"\[optimizer\]: .*[Dd]id you mean 'sgd'"),
         ("data.file='none.csv'", r"\[data\]: There is no data file"),
-        ("data.labels=['z']", r"\[data\]: .*no column 'z'; it has a, b, y"),
-        ("data.val_fraction=0.01", r"\[data\]: 10 rows cannot be split"),
+        ("data.labels=['z']", r"\[data\]: .*no column 'z'; the columns are a, b, y"),
+        ("data.val_fraction=0.01", r"\[data\]: .*10 rows cannot be split"),
         ("data=digit", r"\[data\]: .*[Dd]id you mean 'digits'"),
         (
             "data={name = 'wine', val_fractoin = 0.1}",
@@ -458,7 +458,7 @@ def test_a_column_of_weights(build, line, here):
     truth = mean_absolute_error(labels, outputs, sample_weight=given)
     assert row["val_loss"] == pytest.approx(truth, rel=1e-5)
     assert tomllib.loads((run.train() / "run.toml").read_text())["data"]["weights"] == "w"
-    with pytest.raises(ConfigError, match="inputs, labels and weights name columns of a file"):
+    with pytest.raises(ConfigError, match="weights: only for columns of a file; no file is set"):
         build(LINE, 'data={name = "wine", weights = "w"}')
 
 

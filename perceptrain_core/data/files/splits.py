@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from perceptrain_core.data.files.row_choice import Traits, choose_rows
+from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.data.validation_sets import ValidationSets
 from perceptrain_core.errors import DataError
+
+NO_TRAITS = Traits()
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,9 @@ def as_splits(data: Any) -> Splits:
     )
 
 
-def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: int) -> Splits:
+def split_rows(
+    splits: Splits, val_fraction: float, test_fraction: float, seed: int, traits: Traits = NO_TRAITS
+) -> Splits:
     """Set rows aside for validation and test, at random.
 
     Args:
@@ -70,6 +76,7 @@ def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: 
         val_fraction: The share of the rows for validation.
         test_fraction: The share of the rows for test.
         seed: The same seed chooses the same rows.
+        traits: The classes or groups, if the choice takes them into account.
 
     Raises:
         DataError: The training data are not tensors, are already split, or are too few.
@@ -82,17 +89,26 @@ def split_rows(splits: Splits, val_fraction: float, test_fraction: float, seed: 
             "val_fraction and test_fraction split tensors of rows; these data come as loaders or "
             "points, or are split already. Leave the fractions out."
         )
-    rows = len(tensors[0])
+    parts = split_indices(len(tensors[0]), val_fraction, test_fraction, seed, traits)
+    train, val, test = (tuple(t[part] for t in tensors) for part in parts)
+    return Splits(train, val if val_fraction else None, test if test_fraction else None)
+
+
+def split_indices(
+    rows: int, val_fraction: float, test_fraction: float, seed: int, traits: Traits = NO_TRAITS
+) -> list[Tensor]:
+    """Choose the rows for training, validation and test; see `split_rows`.
+
+    Raises:
+        DataError: The rows are too few.
+    """
     val, test = round(rows * val_fraction), round(rows * test_fraction)
     if val + test >= rows or (val_fraction and not val) or (test_fraction and not test):
         raise DataError(
             f"{rows} rows cannot be split with val_fraction={val_fraction} and "
             f"test_fraction={test_fraction}: each part needs at least one row."
         )
-    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
-    parts = torch.split(order, [rows - val - test, val, test])
-    train_rows, val_rows, test_rows = (tuple(t[part] for t in tensors) for part in parts)
-    return Splits(train_rows, val_rows if val else None, test_rows if test else None)
+    return choose_rows(rows, (val, test), seed, traits)
 
 
 def standardize(splits: Splits) -> Splits:
@@ -101,21 +117,59 @@ def standardize(splits: Splits) -> Splits:
     Raises:
         DataError: The data are not tensors of rows, or the inputs are not floats.
     """
-    parts = {role: getattr(splits, role) for role in ("train", "val", "test")}
-    rows = {role: rows_of_tensors(part) or () for role, part in parts.items() if part is not None}
-    if not all(tensors and tensors[0].is_floating_point() for tensors in rows.values()):
+    return scale(splits, scaling(splits))
+
+
+def scaling(splits: Splits, inputs: bool = True, labels: bool = False) -> TensorPreparation:
+    """Return the mean and the standard deviation over the training rows; 0 and 1 without scaling.
+
+    Args:
+        splits: Tensors of rows.
+        inputs: Whether to scale inputs.
+        labels: Whether to scale labels, floats of shape ``(N,)`` or ``(N, labels)``.
+
+    Raises:
+        DataError: The data are not tensors of rows, or what to scale is not of floats.
+    """
+    parts = [part for part in (splits.train, splits.val, splits.test) if part is not None]
+    rows = [rows_of_tensors(part) or () for part in parts]
+    if inputs and not all(tensors and tensors[0].is_floating_point() for tensors in rows):
         raise DataError(
             "standardize needs tensors of rows, with floats as inputs; these data come as loaders, "
             "points or whole numbers. Leave it out."
         )
+    if labels and not all(len(t) > 1 and t[1].is_floating_point() and t[1].ndim < 3 for t in rows):
+        raise DataError(
+            "scale_labels needs tensors of rows, with floats as labels, of shape (N,) or (N, "
+            "labels). Leave it out."
+        )
+    x = rows[0][0]
+    identity = torch.zeros(x.shape[1:]), torch.ones(x.shape[1:])
+    found = TensorPreparation.of(*(_mean_and_scale(x) if inputs else identity))
+    if not labels:
+        return found
+    mean, deviation = _mean_and_scale(rows[0][1].reshape(len(x), -1))
+    return replace(found, label_mean=tuple(mean.tolist()), label_scale=tuple(deviation.tolist()))
+
+
+def _mean_and_scale(values: Tensor) -> tuple[Tensor, Tensor]:
     # In float64, where the mean of equal float32 is exact and a constant has no deviation.
-    deviation, mean = torch.std_mean(rows["train"][0].double(), dim=0, correction=0)
-    scale = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+    deviation, mean = torch.std_mean(values.double(), dim=0, correction=0)
+    return mean, torch.where(deviation > 0, deviation, torch.ones_like(deviation))
 
-    def scaled(inputs: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
-        return ((inputs - mean) / scale).to(inputs.dtype), *labels
 
-    return Splits(**{role: scaled(*tensors) for role, tensors in rows.items()})
+def scale(splits: Splits, preparation: TensorPreparation) -> Splits:
+    """Scale the inputs and labels of all splits as a preparation says."""
+    inputs, labels = preparation.input_module(), preparation.label_module()
+
+    def scaled(data: Any) -> Any:
+        if data is None:
+            return None
+        x, *others = rows_of_tensors(data) or ()
+        y = [labels.to(y.device)(y) for y in others[:1]]
+        return inputs.to(x.device)(x), *y, *others[1:]
+
+    return Splits(*(scaled(part) for part in (splits.train, splits.val, splits.test)))
 
 
 def rows_of_tensors(data: Any) -> tuple[Tensor, ...] | None:

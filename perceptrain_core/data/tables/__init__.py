@@ -1,0 +1,1 @@
+"""Tables: read columns, and prepare them for a model."""

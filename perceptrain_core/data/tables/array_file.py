@@ -1,0 +1,104 @@
+"""Arrays in NPZ and HDF5 files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+from numpy.lib import format as npy
+
+from perceptrain_core.data.tables.columns import Columns, as_text, columns_of_arrays
+from perceptrain_core.errors import DataError, MissingDependencyError
+
+
+class NpzTable:
+    """Arrays that ``numpy.savez`` wrote; objects, which would be unpickled, are refused.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._arrays = _parts(_npz_shapes(path))
+        self.names = [name for parts in self._arrays.values() for name in parts]
+
+    def chunks(self, names: Sequence[str], rows: int, text: Collection[str]) -> Iterator[Columns]:
+        """Yield the columns of at most ``rows`` rows at a time."""
+        with np.load(self._path, allow_pickle=False) as arrays:
+            wanted = {key: np.atleast_1d(arrays[key]) for key in _keys(self._arrays, names)}
+        yield from _slices(wanted, names, rows, text)
+
+
+class Hdf5Table:
+    """The data sets of an HDF5 file, named by their path; links to other files are ignored.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import h5py
+        except ImportError as error:
+            raise MissingDependencyError(
+                'HDF5 files need h5py: pip install "perceptrain-core[hdf5]".'
+            ) from error
+        self._file = h5py.File(path, "r")
+        self._sets: dict[str, Any] = {}
+        self._file.visititems(self._add)
+        self._arrays = _parts({name: each.shape for name, each in self._sets.items()})
+        self.names = [name for parts in self._arrays.values() for name in parts]
+
+    def chunks(self, names: Sequence[str], rows: int, text: Collection[str]) -> Iterator[Columns]:
+        """Yield the columns of at most ``rows`` rows at a time."""
+        wanted = {key: self._sets[key] for key in _keys(self._arrays, names)}
+        yield from _slices(wanted, names, rows, text)
+
+    def _add(self, name: str, item: Any) -> None:
+        if not hasattr(item, "dtype"):
+            return  # a group
+        if item.external or item.is_virtual:
+            raise DataError(f"{name!r} is stored in another file: copy it into this one.")
+        if item.shape is not None:
+            self._sets[name] = item.asstr() if item.dtype.kind in "OS" else item
+
+
+def _npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Read the shapes alone: an array that is not asked for may be large, or not readable."""
+    shapes = {}
+    with ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as file:
+                major, _ = npy.read_magic(file)
+                read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
+                shapes[member.removesuffix(".npy")] = read(file)[0]
+    return shapes
+
+
+def _parts(shapes: dict[str, tuple[int, ...]]) -> dict[str, list[str]]:
+    """Return the names of the columns of each array."""
+    return {
+        name: [name] if len(shape) < 2 else [f"{name}[{i}]" for i in range(prod(shape[1:]))]
+        for name, shape in shapes.items()
+    }
+
+
+def _keys(arrays: dict[str, list[str]], names: Sequence[str]) -> list[str]:
+    wanted = set(names)
+    return [name for name, parts in arrays.items() if not wanted.isdisjoint(parts)]
+
+
+def _slices(
+    arrays: dict[str, Any], names: Sequence[str], rows: int, text: Collection[str]
+) -> Iterator[Columns]:
+    lengths = {name: array.shape[0] if array.shape else 0 for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"the arrays differ in length: {lengths}.")
+    for start in range(0, max(lengths.values()), rows):
+        columns = columns_of_arrays({n: a[start : start + rows] for n, a in arrays.items()})
+        yield {n: as_text(columns[n]) if n in text else columns[n] for n in names}

@@ -1,0 +1,326 @@
+"""Everything between a row of a table and a model, in both directions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import isfinite, nan
+from typing import Any, ClassVar, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from torch import Tensor, nn
+
+from perceptrain_core.data.tables.columns import (
+    Column,
+    Columns,
+    as_numbers,
+    as_text,
+    check_names,
+    is_gap,
+)
+from perceptrain_core.data.tables.modules import PrepareInputs, Unscale
+from perceptrain_core.errors import DataError
+
+_Described = TypeVar("_Described")
+_LARGEST = float(np.finfo(np.float32).max)
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class InputColumn:
+    """An input column.
+
+    Attributes:
+        name: Its name in the table.
+        kind: Whether it holds numbers or text.
+        categories: The categories of a text column, in the order of their codes.
+        mean: What is subtracted from numbers.
+        scale: What numbers are divided by, after that.
+        fill: What replaces a missing value: a number, or a category; ``None`` if it is an error.
+    """
+
+    name: str
+    kind: Literal["number", "category"]
+    categories: tuple[str, ...] = ()
+    mean: float = 0.0
+    scale: float = 1.0
+    fill: float | str | None = None
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    def __post_init__(self) -> None:
+        _check_scaling(self.name, self.mean, self.scale)
+        if len(set(self.categories)) < len(self.categories):
+            raise DataError(f"column {self.name!r} has a category twice.")
+        if (self.kind == "category") != bool(self.categories):
+            raise DataError(f"column {self.name!r}: only text columns have categories, 1 or more.")
+        if self.fill is None:
+            return
+        known = isinstance(self.fill, str) and self.fill in self.categories
+        number = isinstance(self.fill, int | float) and isfinite(self.fill)
+        if not (known if self.kind == "category" else number):
+            raise DataError(f"column {self.name!r} cannot be filled with {self.fill!r}.")
+
+    @property
+    def fill_code(self) -> float:
+        """The number that replaces a missing value; NaN if there is none."""
+        if isinstance(self.fill, str):
+            return self.categories.index(self.fill)
+        return nan if self.fill is None else self.fill
+
+
+@dataclass(frozen=True)
+class LabelColumns:
+    """The label columns.
+
+    Attributes:
+        names: Their names in the table.
+        classes: The names of the classes, in the order of their numbers; ``None`` for numbers.
+        mean: What is subtracted from each label column; ``None`` if labels are not scaled.
+        scale: What each is divided by, after that.
+    """
+
+    names: tuple[str, ...]
+    classes: tuple[str, ...] | None = None
+    mean: tuple[float, ...] | None = None
+    scale: tuple[float, ...] | None = None
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    def __post_init__(self) -> None:
+        if self.classes is not None and (
+            len(self.names) != 1 or len(set(self.classes)) < max(1, len(self.classes))
+        ):
+            raise DataError("classes need a single label column, and a name each, no name twice.")
+        if (self.mean is None) != (self.scale is None) or (self.classes and self.mean):
+            raise DataError("labels have both a mean and a scale, or none; classes have none.")
+        if self.mean is not None and self.scale is not None:
+            if not len(self.names) == len(self.mean) == len(self.scale):
+                raise DataError("each label column needs a mean and a scale.")
+            for name, mean, scale in zip(self.names, self.mean, self.scale, strict=True):
+                _check_scaling(name, mean, scale)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How rows of a table become inputs of a model, and its outputs values of the labels.
+
+    Attributes:
+        inputs: The input columns, in the order of the model's inputs.
+        labels: The label columns.
+        encoding: Whether a category becomes an input for each category (``"one_hot"``), or its
+            code, the input of an embedding (``"codes"``).
+    """
+
+    inputs: tuple[InputColumn, ...]
+    labels: LabelColumns
+    encoding: Literal["one_hot", "codes"] = "one_hot"
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    def __post_init__(self) -> None:
+        names = [*(column.name for column in self.inputs), *self.labels.names]
+        if not self.inputs or len(set(names)) < len(names):
+            raise DataError("there must be inputs, and no column may be named twice.")
+
+    @cached_property
+    def in_features(self) -> int:
+        """The number of inputs of the model."""
+        one_hot = self.encoding == "one_hot"
+        return sum(len(c.categories) if c.categories and one_hot else 1 for c in self.inputs)
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns to read as text, even if all their values look like numbers."""
+        return tuple(column.name for column in self.inputs if column.kind == "category")
+
+    def raw_inputs(self, columns: Columns, first_row: int = 0) -> Tensor:
+        """Return the inputs as numbers, neither scaled nor filled.
+
+        Args:
+            columns: Columns of one length, those of the inputs among them.
+            first_row: The number of rows before these, for messages.
+
+        Returns:
+            A tensor of shape ``(N, columns)``, float64: numbers as they are, categories as codes,
+            NaN where a value is missing.
+
+        Raises:
+            DataError: A column does not exist, a value is not a number or not a known category,
+                or a value is missing and there is nothing to fill it with.
+        """
+        check_names((column.name for column in self.inputs), columns)
+        rows = len(next(iter(columns.values())))
+        raw = np.empty((rows, len(self.inputs)))
+        for i, column in enumerate(self.inputs):
+            raw[:, i] = _raw_column(column, columns[column.name], first_row)
+        return torch.from_numpy(raw)
+
+    def raw_labels(self, columns: Columns) -> Tensor:
+        """Return the labels in their own units.
+
+        Args:
+            columns: Columns of one length, those of the labels among them.
+
+        Returns:
+            A tensor of shape ``(N, labels)``, float64; for classes of shape ``(N,)``, int64.
+
+        Raises:
+            DataError: A column does not exist, or a value is missing, not a finite number, or not
+                a known class.
+        """
+        names = self.labels.names
+        check_names(names, columns)
+        for name in names:
+            _refuse_gaps(name, is_gap(columns[name]), "labels must be complete.")
+        if self.labels.classes is not None:
+            codes = encode(columns[names[0]], self.labels.classes, names[0], "class")
+            return torch.from_numpy(codes.astype(np.int64))
+        numbers = [as_numbers(columns[name], name) for name in names]
+        for name, values in zip(names, numbers, strict=True):
+            _check_range(name, values)
+        return torch.from_numpy(np.stack(numbers, axis=1))
+
+    def input_module(self) -> nn.Module:
+        """Return a module that turns raw inputs into those of the model.
+
+        It fills, scales and encodes rows of shape ``(N, columns)``, float64; the result has shape
+        ``(N, in_features)``, float32. It can be exported.
+        """
+        features = [
+            (i, column.mean, column.scale, code)
+            for i, column in enumerate(self.inputs)
+            for code in self._codes(column)
+        ]
+        sources, means, scales, codes = zip(*features, strict=True)
+        fills = [column.fill_code for column in self.inputs]
+        return PrepareInputs(fills, sources, means, scales, codes)
+
+    def output_module(self) -> nn.Module:
+        """Return a module that turns the model's outputs into the units of the labels."""
+        if self.labels.mean is None or self.labels.scale is None:
+            return nn.Identity()
+        return Unscale(self.labels.mean, self.labels.scale)
+
+    def scaled(self, raw_labels: Tensor) -> Tensor:
+        """Return labels as the model learns them: float32 and scaled; class numbers unchanged."""
+        if self.labels.classes is not None:
+            return raw_labels
+        if self.labels.mean is not None and self.labels.scale is not None:
+            mean, scale = (raw_labels.new_tensor(v) for v in (self.labels.mean, self.labels.scale))
+            raw_labels = (raw_labels - mean) / scale
+        return raw_labels.to(torch.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that ``from_dict`` reads, and JSON can hold."""
+        return plain(asdict(self))
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Preparation:
+        """Read what ``to_dict`` returned.
+
+        Raises:
+            DataError: The values are something else; the message lists every fault.
+        """
+        return validated(cls, mapping)
+
+    def _codes(self, column: InputColumn) -> list[float]:
+        if column.kind == "category" and self.encoding == "one_hot":
+            return [float(code) for code in range(len(column.categories))]
+        return [nan]
+
+
+def encode(
+    column: Column, categories: tuple[str, ...], name: str, what: str, first_row: int = 0
+) -> NDArray[np.float64]:
+    """Return the codes of categories as float64, NaN where a value is missing.
+
+    Args:
+        column: The values.
+        categories: The categories, in the order of their codes.
+        name: The name of the column, for messages.
+        what: What the values are, for messages: ``"category"`` or ``"class"``.
+        first_row: The number of rows before these, for messages.
+
+    Raises:
+        DataError: A value is none of the categories.
+    """
+    numbers: dict[str | None, float] = {text: i for i, text in enumerate(categories)}
+    numbers[None] = nan
+    texts = as_text(column)
+    codes = np.fromiter((numbers.get(text, -1.0) for text in texts), float, len(texts))
+    if (codes < 0).any():
+        row = int((codes < 0).argmax())
+        more = f" and {len(categories) - _LISTED} more" if len(categories) > _LISTED else ""
+        raise DataError(
+            f"column {name!r}: {texts[row]!r} in row {first_row + row + 1} is not a known {what}; "
+            f"known are {', '.join(categories[:_LISTED])}{more}."
+        )
+    return codes
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as JSON has them: lists instead of tuples."""
+    result: dict[str, Any] = json.loads(json.dumps(values))
+    return result
+
+
+def validated(cls: type[_Described], mapping: Mapping[str, Any]) -> _Described:
+    """Create a dataclass from plain values, as JSON has them.
+
+    Raises:
+        DataError: The values do not fit the fields; the message lists every fault.
+    """
+    try:
+        return TypeAdapter(cls).validate_json(json.dumps(mapping, allow_nan=False))
+    except ValidationError as error:
+        faults = [
+            f"\n  {'.'.join(map(str, fault['loc'])) or 'all'}: "
+            f"{fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_url=False, include_input=False)
+        ]
+        raise DataError(f"This is not a preparation of data:{''.join(faults)}") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"This is not a preparation of data: {error}.") from None
+
+
+def _raw_column(column: InputColumn, values: Column, first_row: int) -> NDArray[np.float64]:
+    if column.fill is None:
+        reason = "the data of the training had none there."
+        _refuse_gaps(column.name, is_gap(values), reason, first_row)
+    if column.kind == "category":
+        return encode(values, column.categories, column.name, "category", first_row)
+    numbers = as_numbers(values, column.name, first_row)
+    _check_range(column.name, numbers, first_row)
+    return numbers
+
+
+def _refuse_gaps(name: str, gaps: NDArray[np.bool_], reason: str, first_row: int = 0) -> None:
+    if gaps.any():
+        raise DataError(
+            f"column {name!r} has {gaps.sum()} missing values of {len(gaps)}, first in row "
+            f"{first_row + gaps.argmax() + 1}; {reason}"
+        )
+
+
+def _check_range(name: str, values: NDArray[np.float64], first_row: int = 0) -> None:
+    wrong = np.abs(values) > _LARGEST
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"column {name!r}: {values[row]:g} in row {first_row + row + 1} is not a finite number "
+            "in float32."
+        )
+
+
+def _check_scaling(name: str, mean: float, scale: float) -> None:
+    if not (isfinite(mean) and isfinite(scale) and scale > 0):
+        raise DataError(
+            f"column {name!r} has mean {mean:g} and scale {scale:g}; expected finite numbers, and "
+            "a scale above 0."
+        )

@@ -1,0 +1,84 @@
+"""Whether a trained model predicts better than a constant."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.data.files.folds import are_classes
+from perceptrain_core.data.files.splits import Splits, rows_of_tensors
+from perceptrain_core.models.modes import evaluating
+
+#: Losses of regression whose best constant is the mean, or close to it; and those of classes.
+_SQUARED = ("mse", "huber", "smooth_l1")
+_CLASSES = ("cross_entropy", "nll", "multi_margin", "bce_with_logits")
+_ROWS = 4096
+
+
+def shortfall(model: nn.Module, splits: Splits, loss: str, scaled: bool) -> str | None:
+    """Return a sentence if a model is worse than the mean, or than the most frequent class.
+
+    Args:
+        model: The trained model.
+        splits: The data. The rows for test are compared, or else those for validation or training.
+        loss: The name of the loss; a loss whose best constant is another is not compared.
+        scaled: Whether the labels are scaled.
+
+    Returns:
+        The sentence; ``None`` if the model is not worse, or cannot be compared.
+    """
+    part = next(p for p in (splits.test, splits.val, splits.train) if p is not None)
+    tensors = rows_of_tensors(part)
+    if tensors is None or len(tensors) < 2 or loss not in (*_SQUARED, *_CLASSES):
+        return None
+    outputs, labels = _outputs(model, tensors[0]), tensors[1].cpu()
+    if outputs is None:
+        return None
+    if loss in _CLASSES:
+        return _worse_than_class(outputs, labels)
+    return _worse_than_mean(outputs, labels, scaled)
+
+
+def _worse_than_mean(outputs: Tensor, labels: Tensor, scaled: bool) -> str | None:
+    if outputs.shape != labels.shape or not labels.is_floating_point():
+        return None
+    outputs, labels = outputs.double(), labels.double()
+    error, spread = (outputs - labels).square().sum(), (labels - labels.mean(0)).square().sum()
+    if not error > spread or not spread:
+        return None
+    advice = "" if scaled else "set scale_labels = true in [data], "
+    return (
+        f"The model predicts worse than the mean of the labels (R2 = {1 - error / spread:.3g}): "
+        f"{advice}change lr in [optimizer], or train for more epochs."
+    )
+
+
+def _worse_than_class(outputs: Tensor, labels: Tensor) -> str | None:
+    if are_classes(labels) and outputs.ndim == 2:
+        hits = outputs.argmax(1) == labels
+    elif outputs.shape == labels.shape and labels.shape[1:] == (1,):
+        hits = (outputs > 0) == labels.bool()
+    else:
+        return None
+    _, counts = torch.unique(labels, return_counts=True)
+    right, most = int(hits.sum()), int(counts.max())
+    if right >= most:
+        return None
+    return (
+        f"The model is right in {right / len(labels):.1%} of the rows, and the most frequent class "
+        f"alone would be in {most / len(labels):.1%}: scale the inputs with standardize = true in "
+        "[data], change lr in [optimizer], or train for more epochs."
+    )
+
+
+def _outputs(model: nn.Module, inputs: Tensor) -> Tensor | None:
+    """Return what the model predicts, on the CPU; ``None`` if it is not one tensor."""
+    device = next((p.device for p in model.parameters()), inputs.device)
+    found = []
+    with evaluating(model), torch.no_grad():
+        for rows in torch.split(inputs, _ROWS):
+            outputs = model(rows.to(device))
+            if not isinstance(outputs, Tensor):
+                return None
+            found.append(outputs.cpu())
+    return torch.cat(found)

@@ -1,0 +1,167 @@
+"""The data of a run: read, split, prepared, and described."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perceptrain_core.data.files.folds import are_classes, fold_indices, fold_rows
+from perceptrain_core.data.files.row_choice import Traits
+from perceptrain_core.data.files.splits import (
+    Splits,
+    as_splits,
+    rows_of_tensors,
+    scale,
+    scaling,
+    split_indices,
+    split_rows,
+)
+from perceptrain_core.data.tables.preparation import Preparation
+from perceptrain_core.data.tables.prepare import make_tensors, prepare_table
+from perceptrain_core.data.tables.table import Table, TableOptions, read_table
+from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
+from perceptrain_core.errors import DataError, OptionError
+from perceptrain_core.registry import registry
+from perceptrain_core.runs.tables import FILE_KEYS, DataTable
+
+
+@dataclass
+class RunData:
+    """The data of a run.
+
+    Attributes:
+        splits: Training, validation and test data.
+        preparation: What was done to the inputs and labels; ``None`` if they are used as they are.
+        notes: What was dropped or filled, a sentence each.
+    """
+
+    splits: Splits
+    preparation: Preparation | TensorPreparation | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def classes(self) -> int:
+        """The number of classes: those of the table, or one more than the largest label."""
+        if isinstance(self.preparation, Preparation) and self.preparation.labels.classes:
+            return len(self.preparation.labels.classes)
+        parts = (self.splits.train, self.splits.val, self.splits.test)
+        rows = [rows_of_tensors(part) or () for part in parts if part is not None]
+        return max((int(t[1].max()) + 1 for t in rows if len(t) > 1 and len(t[1])), default=1)
+
+
+def load_data(table: DataTable, binary: bool = False) -> RunData:
+    """Load the data that a run file names.
+
+    Args:
+        table: The table ``[data]``.
+        binary: Whether the loss expects two classes as numbers 0 and 1 of shape ``(N, 1)``.
+
+    Raises:
+        DataError: The data cannot be used.
+    """
+    if table.folds is not None and table.fold is None:
+        raise DataError("A run trains one of the folds: add --set data.fold=1, or fold in [data].")
+    data = _from_file(table) if table.file is not None else _from_tensors(table)
+    return _with_binary_labels(data) if binary else data
+
+
+def _from_file(options: DataTable) -> RunData:
+    assert options.file is not None
+    labels = options.labels or ()
+    table = read_table(
+        options.file,
+        TableOptions(
+            [labels] if isinstance(labels, str) else labels,
+            options.inputs,
+            options.classes,
+            options.weights,
+            options.group,
+            options.missing,
+            options.separator,
+        ),
+    )
+    try:
+        parts = _divide(table, options)
+        preparation = prepare_table(
+            table,
+            parts[0],
+            options.categories or "one_hot",
+            options.standardize,
+            options.scale_labels,
+            options.missing == "fill",
+        )
+        tensors = make_tensors(table, preparation)
+    except DataError as error:
+        raise DataError(f"{options.file}: {error}") from error.__cause__
+    splits = Splits(tensors)
+    if len(parts[0]) < table.rows:
+        splits = Splits(*(tuple(t[p] for t in tensors) if len(p) else None for p in parts))
+    return RunData(splits, preparation, table.notes)
+
+
+def _divide(table: Table, options: DataTable) -> list[Tensor]:
+    """Return the numbers of the rows for training, validation and test."""
+    if options.stratify and table.classes is None:
+        raise DataError("stratify needs classes, and the labels are numbers: leave it out.")
+    traits = Traits(table.class_numbers, table.groups)
+    fractions = options.val_fraction, options.test_fraction
+    none = torch.empty(0, dtype=torch.int64)
+    parts = [torch.arange(table.rows), none, none]
+    if any(fractions):
+        chosen = traits if options.stratify else replace(traits, classes=None)
+        parts = split_indices(table.rows, *fractions, options.split_seed, chosen)
+    if options.folds is not None and options.fold is not None:
+        fold = options.folds, options.fold, options.split_seed
+        validated = fold_indices(len(parts[0]), *fold, traits.of(parts[0]))
+        parts[:2] = parts[0][~validated], parts[0][validated]
+    return parts
+
+
+def _from_tensors(table: DataTable) -> RunData:
+    splits = as_splits(_resolve_data(table))
+    traits = Traits(_classes(splits) if table.stratify else None)
+    fractions = table.val_fraction, table.test_fraction
+    splits = split_rows(splits, *fractions, table.split_seed, traits)
+    if table.folds is not None and table.fold is not None:
+        splits = fold_rows(splits, table.folds, table.fold, table.split_seed)
+    if not (table.standardize or table.scale_labels):
+        return RunData(splits)
+    preparation = scaling(splits, table.standardize, table.scale_labels)
+    return RunData(scale(splits, preparation), preparation)
+
+
+def _with_binary_labels(data: RunData) -> RunData:
+    """Turn two classes into floats 0 and 1; other labels are left to the loss."""
+
+    def convert(part: Any) -> Any:
+        tensors = () if part is None else rows_of_tensors(part) or ()
+        if len(tensors) < 2 or not are_classes(tensors[1]):
+            return part
+        if data.classes > 2:
+            raise DataError(
+                f"The loss is for two classes, and the labels have {data.classes}: use "
+                "cross_entropy in [loss]."
+            )
+        return tensors[0], tensors[1].float().unsqueeze(-1), *tensors[2:]
+
+    splits = data.splits
+    parts = (convert(part) for part in (splits.train, splits.val, splits.test))
+    return replace(data, splits=Splits(*parts))
+
+
+def _classes(splits: Splits) -> Tensor:
+    tensors = rows_of_tensors(splits.train) or ()
+    if len(tensors) < 2 or not are_classes(tensors[1]):
+        raise DataError("stratify needs labels that are classes, integers of shape (N,).")
+    return tensors[1]
+
+
+def _resolve_data(table: DataTable) -> Any:
+    try:
+        return registry().resolve("dataset", table.name, (), table.options)
+    except OptionError as error:  # a misspelt key of the table looks like an option
+        keys = [key for key in DataTable.model_fields if key not in ("file", *FILE_KEYS)]
+        raise OptionError(f"{error} The table itself accepts: {', '.join(keys)}.") from error

@@ -1,0 +1,71 @@
+"""What a run found in its data, in sentences."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from perceptrain_core.data.files.folds import are_classes
+from perceptrain_core.data.files.splits import rows_of_tensors
+from perceptrain_core.data.tables.preparation import Preparation
+from perceptrain_core.runs.data import RunData
+
+_LISTED = 5
+_FAR = 100.0
+
+
+def describe_data(data: RunData) -> list[str]:
+    """Return the task, the inputs, what was dropped or filled, and advice about the labels."""
+    tensors = rows_of_tensors(data.splits.train) or ()
+    if len(tensors) < 2:
+        return data.notes
+    return [f"{_task(data)}{_inputs(data)}.", *data.notes, *_scales(data)]
+
+
+def _task(data: RunData) -> str:
+    names = data.preparation.labels if isinstance(data.preparation, Preparation) else None
+    labels = (rows_of_tensors(data.splits.train) or ())[1]
+    if names is not None and names.classes is not None:
+        return f"Classification of {names.names[0]} with {_listed('class', names.classes)}"
+    if are_classes(labels):
+        return f"Classification with {data.classes} classes"
+    return "Regression" if names is None else f"Regression of {', '.join(names.names)}"
+
+
+def _inputs(data: RunData) -> str:
+    if not isinstance(data.preparation, Preparation):
+        return ""
+    columns = data.preparation.inputs
+    categories = [column.name for column in columns if column.kind == "category"]
+    numbers = len(columns) - len(categories)
+    parts = [f"{numbers} {'number' if numbers == 1 else 'numbers'}"] if numbers else []
+    parts += [_listed("column", categories) + " of categories"] if categories else []
+    return f", from {' and '.join(parts)} ({data.preparation.in_features} inputs)"
+
+
+def _scales(data: RunData) -> list[str]:
+    """Say that labels are scaled, or that they should be."""
+    if data.preparation is not None and not isinstance(
+        data.preparation.output_module(), nn.Identity
+    ):
+        return [
+            "The labels are scaled, so losses are in these units; metrics and predictions are in "
+            "those of the labels."
+        ]
+    labels = (rows_of_tensors(data.splits.train) or ())[1]
+    if not labels.is_floating_point() or labels.ndim > 2 or not len(labels):
+        return []
+    deviations, means = torch.std_mean(labels.double().reshape(len(labels), -1), 0, correction=0)
+    for mean, deviation in zip(means.tolist(), deviations.tolist(), strict=True):
+        if abs(mean) > _FAR or deviation > _FAR or 0 < deviation < 1 / _FAR:
+            return [
+                f"The labels have mean {mean:.3g} and deviation {deviation:.3g}, which trains "
+                "slowly: set scale_labels = true in [data]."
+            ]
+    return []
+
+
+def _listed(what: str, names: tuple[str, ...] | list[str]) -> str:
+    plural = {"class": "classes", "column": "columns"}[what] if len(names) != 1 else what
+    more = ", ..." if len(names) > _LISTED else ""
+    return f"{len(names)} {plural} ({', '.join(names[:_LISTED])}{more})"
