@@ -19,6 +19,7 @@ from perceptrain_core.data import to_dataloader as to_dataloader
 from perceptrain_core.engine import Accelerator as Accelerator
 from perceptrain_core.engine import gather_rows as gather_rows
 from perceptrain_core.errors import PerceptrainError as PerceptrainError
+from perceptrain_core.inference.predictions import Predictions as Predictions
 from perceptrain_core.losses import GradWeightedLoss as GradWeightedLoss
 from perceptrain_core.losses import WeightedLoss as WeightedLoss
 from perceptrain_core.losses import cross_entropy_loss as cross_entropy_loss
@@ -62,6 +63,8 @@ from perceptrain_core.tensors import numpy_to_tensor as numpy_to_tensor
 from perceptrain_core.tensors import promote_to as promote_to
 from perceptrain_core.tensors import promote_to_tensor as promote_to_tensor
 from perceptrain_core.trackers import Tracker as Tracker
+from perceptrain_core.trained.load_run import load_run as load_run
+from perceptrain_core.trained.trained_run import TrainedRun as TrainedRun
 from perceptrain_core.training.cross_validation import FoldScores as FoldScores
 from perceptrain_core.training.cross_validation import cross_validate as cross_validate
 from perceptrain_core.training.trainer import Trainer as Trainer

@@ -18,6 +18,7 @@ from perceptrain_core.errors import (
     ShapeError,
     TargetError,
     TrainingError,
+    TrustError,
     UnknownNameError,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "ShapeError",
     "TargetError",
     "TrainingError",
+    "TrustError",
     "UnknownNameError",
 ]

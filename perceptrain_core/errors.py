@@ -97,5 +97,9 @@ class ConformanceError(PerceptrainError, AssertionError):
     """A plugin or a loss violates the contract; the message lists every fault."""
 
 
+class TrustError(PerceptrainError, RuntimeError):
+    """A run folder names code to import, and nobody said that it is trusted."""
+
+
 class CheckpointError(PerceptrainError, RuntimeError):
     """A checkpoint that cannot be written or read."""

@@ -21,9 +21,11 @@ from perceptrain_core.cli.listing import listing_of
 from perceptrain_core.cli.new_plugin import new_plugin
 from perceptrain_core.cli.plot import plot
 from perceptrain_core.cli.plugins import plugins
+from perceptrain_core.cli.predict import predict
 from perceptrain_core.cli.profile import profile
 from perceptrain_core.cli.show import show
 from perceptrain_core.cli.summary import summary
+from perceptrain_core.cli.test import evaluate
 from perceptrain_core.cli.train import train
 from perceptrain_core.registry.kinds import KINDS
 from perceptrain_core.version import __version__
@@ -99,6 +101,8 @@ app.command(rich_help_panel="Training")(summary)
 app.command(rich_help_panel="Training")(profile)
 app.command(rich_help_panel="Training")(plot)
 app.command(rich_help_panel="Training")(demo)
+app.command(rich_help_panel="Trained runs")(predict)
+app.command("test", rich_help_panel="Trained runs")(evaluate)
 app.command(rich_help_panel="Plugins")(plugins)
 app.command(rich_help_panel="Plugins")(check_plugin)
 app.command(rich_help_panel="Plugins")(new_plugin)

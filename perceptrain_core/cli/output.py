@@ -87,6 +87,18 @@ def foreign_code() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def one_line_warnings() -> Iterator[None]:
+    """Show each warning as one line, without the source line that issued it."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: note(
+            f"Warning: {' '.join(str(message).split())}"
+        )
+        yield
+
+
 def report(error: Exception, *, debug: bool) -> int:
     """Report an error to the user.
 

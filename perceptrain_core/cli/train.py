@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +46,7 @@ def train(
     from perceptrain_core.runs.build import build_run
     from perceptrain_core.runs.read import read_run_file
 
-    with _one_line_warnings():
+    with output.one_line_warnings():
         tables = read_run_file(run_file, overrides or [])
         if tables.data.cross_validated and not dry_run:
             _cross_validate(tables, run_file, resume)
@@ -118,16 +116,6 @@ def draw_curves(folder: Path) -> None:
         plot_run(folder)
     except MissingDependencyError as error:
         output.note(f"The curves were not plotted. {error}")
-
-
-@contextmanager
-def _one_line_warnings() -> Iterator[None]:
-    """Show each warning as one line, without the source line that issued it."""
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: output.note(
-            f"Warning: {' '.join(str(message).split())}"
-        )
-        yield
 
 
 def _try_one_batch(run: Run, verbose: bool) -> None:

@@ -92,7 +92,8 @@ class Entry:
         from perceptrain_core.registry.references import load_reference
 
         try:
-            return load_reference(self.target, self._base)
+            registered = self.distribution is not None
+            return load_reference(self.target, self._base, registered=registered)
         except TargetError as error:
             if self.distribution is None:
                 raise

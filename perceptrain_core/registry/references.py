@@ -6,16 +6,33 @@ import hashlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from perceptrain_core.errors import PerceptrainError, TargetError
+from perceptrain_core.errors import PerceptrainError, TargetError, TrustError
 from perceptrain_core.registry.messages import did_you_mean, one_line, raised_in
 
+_refused: ContextVar[bool] = ContextVar("references are refused", default=False)
 
-def load_reference(reference: str, base: str | os.PathLike[str] | None = None) -> object:
+
+@contextmanager
+def references_refused() -> Iterator[None]:
+    """Import nothing inside but what installed packages register: the names may be a stranger's."""
+    token = _refused.set(True)
+    try:
+        yield
+    finally:
+        _refused.reset(token)
+
+
+def load_reference(
+    reference: str, base: str | os.PathLike[str] | None = None, *, registered: bool = False
+) -> object:
     """Import the object that a reference names.
 
     Args:
@@ -23,11 +40,17 @@ def load_reference(reference: str, base: str | os.PathLike[str] | None = None) -
             may be dotted.
         base: The folder to which the path of a file is relative; by default the working
             directory.
+        registered: Whether an installed package registered it.
 
     Raises:
+        TrustError: It is not registered, and references are refused.
         TargetError: The reference is malformed, there is no such module, file or attribute, or
             the module raised an error, which is then the cause.
     """
+    if _refused.get() and not registered:
+        raise TrustError(
+            f"{reference!r} is code to import, and only registered names are used here."
+        )
     source, _, attribute = reference.rpartition(":")
     if not source or not all(part.isidentifier() for part in attribute.split(".")):
         raise TargetError(

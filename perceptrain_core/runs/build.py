@@ -17,7 +17,7 @@ from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
-from perceptrain_core.errors import ConfigError, PerceptrainError
+from perceptrain_core.errors import ConfigError, PerceptrainError, TrustError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.metrics import Metric
 from perceptrain_core.optimizers.build import build_optimizer
@@ -26,6 +26,7 @@ from perceptrain_core.registry import registry
 from perceptrain_core.registry.messages import one_line, raised_in
 from perceptrain_core.runs.data import RunData, load_data
 from perceptrain_core.runs.describe import describe_data
+from perceptrain_core.runs.record import RunRecord, label_names
 from perceptrain_core.runs.run import Run
 from perceptrain_core.runs.sizes import check_fit, needs_sizes, with_sizes
 from perceptrain_core.runs.tables import RunFile
@@ -63,21 +64,18 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     model = build_model(run_file, path)
     with in_table(path, "model"):
         check_fit(model, run_file, data)
-    loss_fn = _build_loss(run_file, path)
+    loss_fn = build_loss(run_file, path)
     with in_table(path, "optimizer"):
         table = run_file.optimizer
         optimizer = build_optimizer({"name": table.name, **table.options}, model)
-    with in_table(path, "metrics"):
-        metrics = {
-            label: registry().resolve("metric", table.name, (), table.options)
-            for label, table in run_file.metrics.items()
-        }
-        metrics = _in_label_units(resolve_metrics(metrics), data.preparation)
+    metrics = build_metrics(run_file, path, data.preparation)
     loaders = splits.train, splits.val, splits.test
     trainer = Trainer(model, optimizer, config, loss_fn, *loaders, metrics=metrics)
     _check_schedule(trainer, path)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
-    return Run(run_file, trainer, splits, data.preparation, describe_data(data))
+    labels, classes = label_names(data)
+    record = RunRecord(labels=labels, classes=classes)
+    return Run(run_file, trainer, splits, data.preparation, describe_data(data), record)
 
 
 def complete_config(run_file: RunFile, path: Path) -> TrainConfig:
@@ -136,6 +134,8 @@ def in_table(path: Path, table: str, item: str = "") -> Iterator[None]:
     """
     try:
         yield
+    except TrustError:
+        raise
     except PerceptrainError as error:
         raise ConfigError(f"{path}, [{table}]{item}: {error}") from error
     except Exception as error:
@@ -204,6 +204,22 @@ def _load(run_file: RunFile, path: Path) -> RunData:
         return load_data(run_file.data, binary=getattr(loss, "binary_labels", False))
 
 
+def build_metrics(
+    run_file: RunFile, path: Path, preparation: Preparation | TensorPreparation | None
+) -> dict[str, Metric]:
+    """Build the metrics over all data, in the units of the labels.
+
+    Raises:
+        ConfigError: One of them cannot be built.
+    """
+    with in_table(path, "metrics"):
+        metrics = {
+            label: registry().resolve("metric", table.name, (), table.options)
+            for label, table in run_file.metrics.items()
+        }
+        return _in_label_units(resolve_metrics(metrics), preparation)
+
+
 def _in_label_units(
     metrics: dict[str, Metric], preparation: Preparation | TensorPreparation | None
 ) -> dict[str, Metric]:
@@ -214,7 +230,12 @@ def _in_label_units(
     return {label: UnscaledMetric(metric, unscale) for label, metric in metrics.items()}
 
 
-def _build_loss(run_file: RunFile, path: Path) -> LossFunction | nn.Module:
+def build_loss(run_file: RunFile, path: Path) -> LossFunction | nn.Module:
+    """Build the loss, with its weighting.
+
+    Raises:
+        ConfigError: One of them cannot be built.
+    """
     with in_table(path, "loss"):
         loss_fn = registry().resolve("loss", run_file.loss.name, (), run_file.loss.options)
     if run_file.weighting is None:

@@ -36,11 +36,13 @@ class RunData:
         splits: Training, validation and test data.
         preparation: What was done to the inputs and labels; ``None`` if they are used as they are.
         notes: What was dropped or filled, a sentence each.
+        binary: Whether the labels are the numbers 0 and 1 of two classes, of shape ``(N, 1)``.
     """
 
     splits: Splits
     preparation: Preparation | TensorPreparation | None = None
     notes: list[str] = field(default_factory=list)
+    binary: bool = False
 
     @property
     def classes(self) -> int:
@@ -65,7 +67,7 @@ def load_data(table: DataTable, binary: bool = False) -> RunData:
     if table.folds is not None and table.fold is None:
         raise DataError("A run trains one of the folds: add --set data.fold=1, or fold in [data].")
     data = _from_file(table) if table.file is not None else _from_tensors(table)
-    return _with_binary_labels(data) if binary else data
+    return with_binary_labels(data) if binary else data
 
 
 def _from_file(options: DataTable) -> RunData:
@@ -133,8 +135,12 @@ def _from_tensors(table: DataTable) -> RunData:
     return RunData(scale(splits, preparation), preparation)
 
 
-def _with_binary_labels(data: RunData) -> RunData:
-    """Turn two classes into floats 0 and 1; other labels are left to the loss."""
+def with_binary_labels(data: RunData) -> RunData:
+    """Turn two classes into floats 0 and 1; other labels are left to the loss.
+
+    Raises:
+        DataError: There are more than two classes.
+    """
 
     def convert(part: Any) -> Any:
         tensors = () if part is None else rows_of_tensors(part) or ()
@@ -148,8 +154,15 @@ def _with_binary_labels(data: RunData) -> RunData:
         return tensors[0], tensors[1].float().unsqueeze(-1), *tensors[2:]
 
     splits = data.splits
-    parts = (convert(part) for part in (splits.train, splits.val, splits.test))
-    return replace(data, splits=Splits(*parts))
+    parts = [convert(part) for part in (splits.train, splits.val, splits.test)]
+    return replace(data, splits=Splits(*parts), binary=_are_binary(parts[0]))
+
+
+def _are_binary(train: Any) -> bool:
+    tensors = rows_of_tensors(train) or ()
+    if len(tensors) < 2 or tensors[1].shape[1:] != (1,):
+        return False
+    return bool(((tensors[1] == 0) | (tensors[1] == 1)).all())
 
 
 def _classes(splits: Splits) -> Tensor:

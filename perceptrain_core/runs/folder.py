@@ -15,6 +15,7 @@ from torch import nn
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import named_folder
+from perceptrain_core.runs.paths import relative_path, relative_references
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.trackers.csv import FILE as METRICS
 from perceptrain_core.trackers.csv import STEPS_FILE as VALIDATIONS
@@ -35,7 +36,12 @@ def write_run_file(
         for part, entry in provenance.items()
     }
     record["versions"] = versions(provenance)
-    text = tomli_w.dumps(complete_tables(run_file, config, record))
+    tables = complete_tables(run_file, config, record)
+    # The folder may be moved together with the data and the code.
+    tables |= relative_references({t: tables[t] for t in tables if t != "provenance"}, folder)
+    if run_file.data.file is not None:
+        tables["data"]["file"] = relative_path(run_file.data.file, folder)
+    text = tomli_w.dumps(tables)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RUN_FILE).write_text(text, encoding="utf-8")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +11,9 @@ from pydantic import ValidationError
 
 from perceptrain_core.config.faults import describe_faults
 from perceptrain_core.errors import ConfigError
+from perceptrain_core.runs.paths import absolute_references
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.runs.toml import advice_for_line, advice_for_value, parse_toml
-
-_FILE_REFERENCE = re.compile(r"(?P<path>[^:]+\.py):(?P<attribute>[\w.]+)")
 
 
 def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
@@ -47,7 +45,7 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
         _apply_override(tables, override)
     folder = path.parent.absolute()
     try:
-        run_file = RunFile.model_validate(_with_absolute_references(tables, folder))
+        run_file = RunFile.model_validate(absolute_references(tables, folder))
     except ValidationError as error:
         faults = "".join(f"\n  {line}" for line in describe_faults(error, RunFile.model_fields))
         raise ConfigError(f"{path} is not a valid run file:{faults}") from None
@@ -84,14 +82,3 @@ def _parse_value(text: str, override: str) -> Any:
         if advice := advice_for_value(text):
             raise ConfigError(f"--set {override!r}: {text!r} is not TOML; {advice}.") from None
         return text
-
-
-def _with_absolute_references(value: Any, folder: Path) -> Any:
-    """Make references to Python files absolute, so that they work from any directory."""
-    if isinstance(value, dict):
-        return {key: _with_absolute_references(item, folder) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_absolute_references(item, folder) for item in value]
-    if isinstance(value, str) and (match := _FILE_REFERENCE.fullmatch(value)):
-        return f"{folder / Path(match['path']).expanduser()}:{match['attribute']}"
-    return value

@@ -27,6 +27,7 @@ from perceptrain_core.runs.folder import (
     write_weights,
 )
 from perceptrain_core.runs.read import read_run_file
+from perceptrain_core.runs.record import Fingerprint, RunRecord, write_record
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.training.trainer import Trainer
@@ -45,6 +46,7 @@ class Run:
         preparation: How a row of the table becomes an input of the model, and an output a value of
             the labels; ``None`` if the data are used as they are.
         notes: What was found in the data, a sentence each.
+        record: What the folder says of the labels.
     """
 
     run_file: RunFile
@@ -52,6 +54,7 @@ class Run:
     splits: Splits
     preparation: Preparation | TensorPreparation | None = None
     notes: list[str] = field(default_factory=list)
+    record: RunRecord = field(default_factory=RunRecord)
 
     def train(self, resume: bool | str | Path = False) -> Path:
         """Train, and write the run folder.
@@ -83,7 +86,15 @@ class Run:
         write_weights(folder, self.trainer.model)
         if self.preparation is not None:
             write_preparation(folder / PREPARATION, self.preparation)
+        write_record(folder, self._complete_record(folder))
         return folder
+
+    def _complete_record(self, folder: Path) -> RunRecord:
+        weights = "average" if self.trainer.config.ema else "last"
+        file = self.run_file.data.file
+        data = None if file is None else Fingerprint.of(file, folder)
+        found = {"weights": weights, "epoch": self.trainer.current_epoch, "data": data}
+        return self.record.model_copy(update=found)
 
     def validate(self) -> dict[str, float]:
         """Return the averages over the validation data, and write them to ``val.json``."""

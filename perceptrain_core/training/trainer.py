@@ -22,6 +22,7 @@ from perceptrain_core.config.run_folder import show_run_folder
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.inference.predictions import Predictions
 from perceptrain_core.metrics import Metric
 from perceptrain_core.models.modes import training
 from perceptrain_core.schedules.schedule import Schedule
@@ -32,6 +33,7 @@ from perceptrain_core.training.evaluation import Evaluation, TestRows
 from perceptrain_core.training.fit import Fit
 from perceptrain_core.training.hooks import TrainerHooks, warn_of_methods_never_called
 from perceptrain_core.training.metrics.resolve import resolve_metrics
+from perceptrain_core.training.prediction import predict
 from perceptrain_core.training.processes import FitOutcome, engine_for, launch_fit
 from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import (
@@ -272,6 +274,28 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
                 assert self._session is not None
                 write_metrics(self, self._session.tracker, "test", self.test_metrics)
             return rows
+
+    def predict(self, data: Any, batch_size: int = 8192) -> Predictions:
+        """Predict rows, in evaluation mode and without gradients.
+
+        Args:
+            data: A tensor or an array of inputs, shape ``(N, ...)``; or a loader, whose labels are
+                ignored.
+            batch_size: The rows of a tensor or an array that are evaluated at a time.
+
+        Returns:
+            The predictions on the CPU: with a loss of classes, such as ``cross_entropy``, their
+            numbers and probabilities; with others what the model returned, as a probability or rate
+            if the loss takes its logit or logarithm. Of a PINN, the network is evaluated.
+
+        Raises:
+            DataError: The data have no rows, or the model returned something else than a tensor.
+        """
+        self._renew_engine()
+        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        model = self.model if self._fit is None else self._fit.evaluated_model
+        dtype = self.config.dtype
+        return predict(model, self.loss_fn, data, batch_size, self.engine.device, dtype)
 
     @property
     def log_folder(self) -> Path:

@@ -1,0 +1,1 @@
+"""Predictions of a trained model, from rows as they come."""

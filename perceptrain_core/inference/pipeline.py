@@ -1,0 +1,56 @@
+"""From a row as it comes to a prediction, as one module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.losses.support.outputs import OutputActivation, activate
+from perceptrain_core.models.pinn import PINN
+
+
+class Pipeline(nn.Module):
+    """Prepare rows, evaluate a model, and turn its outputs into predictions.
+
+    Args:
+        model: The model; of a PINN, the network is evaluated.
+        prepare: Turns raw rows into inputs of the model; by default they are the inputs.
+        activation: Turns outputs into probabilities or rates, see `output_activation`.
+        restore: Turns outputs into the units of the labels; by default they have these.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        prepare: nn.Module | None = None,
+        activation: OutputActivation | None = None,
+        restore: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model.nn if isinstance(model, PINN) else model
+        self.prepare = prepare or nn.Identity()
+        self.restore = restore or nn.Identity()
+        self.activation = activation
+        self._dtype = _float_dtype(self.model)
+
+    def forward(self, rows: Any) -> Any:
+        """Predict rows of shape ``(N, ...)``.
+
+        Returns:
+            Probabilities, or values in the units of the labels, shape ``(N, ...)``; what the model
+            returned, if that is not a tensor.
+        """
+        inputs = self.prepare(rows)
+        if isinstance(inputs, Tensor) and inputs.is_floating_point():
+            inputs = inputs.to(self._dtype)
+        outputs = self.model(inputs)
+        if not isinstance(outputs, Tensor):
+            return outputs
+        return self.restore(activate(outputs, self.activation))
+
+
+def _float_dtype(model: nn.Module) -> torch.dtype:
+    dtypes = (p.dtype for p in model.parameters() if p.is_floating_point())
+    return next(dtypes, torch.get_default_dtype())

@@ -1,0 +1,110 @@
+"""Predictions with the names and units of the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from perceptrain_core.losses.support.outputs import OutputActivation
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a model predicts.
+
+    Attributes:
+        names: The names of the labels; by default they have none.
+        classes: The names of the classes in the order of their numbers; ``None`` for numbers.
+        activation: What turns outputs into probabilities, if anything does.
+    """
+
+    names: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
+    activation: OutputActivation | None = None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions for rows of data.
+
+    Attributes:
+        values: The predicted values, shape ``(N, ...)``: in the units of the labels, or the numbers
+            of the classes, int64.
+        probabilities: The probability of each class, shape ``(N, C, ...)``; ``None`` if the values
+            are not classes, or the loss knows no probabilities.
+        target: What was predicted.
+    """
+
+    values: Tensor
+    probabilities: Tensor | None
+    target: Target
+
+    @classmethod
+    def of(cls, outputs: Tensor, target: Target) -> Predictions:
+        """Read predictions from the outputs of a `Pipeline`."""
+        if target.classes is None:
+            return cls(outputs, None, target)
+        if len(target.classes) == 2 and outputs.shape[1:] in ((), (1,)):
+            return cls._of_two(outputs.reshape(-1), target)
+        probabilities = outputs if target.activation is not None else None
+        return cls(outputs.argmax(1), probabilities, target)
+
+    @classmethod
+    def _of_two(cls, scores: Tensor, target: Target) -> Predictions:
+        if target.activation is None:
+            return cls((scores > 0).long(), None, target)
+        return cls((scores > 0.5).long(), torch.stack([1 - scores, scores], 1), target)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Predictions]) -> Predictions:
+        """Join the predictions of successive rows."""
+        chances = [part.probabilities for part in parts if part.probabilities is not None]
+        values = torch.cat([part.values for part in parts])
+        return cls(values, torch.cat(chances) if chances else None, parts[0].target)
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes in the order of their numbers, if there are classes."""
+        return self.target.classes
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The predicted values as an array; classes by name."""
+        values: NDArray[Any] = self.values.numpy()
+        return values if self.classes is None else np.array(self.classes, dtype=object)[values]
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the predictions as columns of a table.
+
+        They are the labels by name, and for classes ``probability[CLASS]`` for each. Values of more
+        than one dimension become ``name[0]``, ``name[1]`` and so on.
+        """
+        labels = self.labels.reshape(len(self), -1)
+        columns = dict(zip(self._names(labels.shape[1]), labels.T, strict=True))
+        if self.probabilities is not None and self.probabilities.ndim == 2:
+            named = zip(self.classes or (), self.probabilities.numpy().T, strict=True)
+            columns |= {f"probability[{name}]": column for name, column in named}
+        return columns
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        more = ", ..." if len(self) > _SHOWN else ""
+        shown = ", ".join(map(str, self.labels[:_SHOWN].tolist()))
+        return f"Predictions for {len(self)} rows: {shown}{more}"
+
+    def _names(self, number: int) -> list[str]:
+        names = self.target.names
+        if len(names) == number:
+            return list(names)
+        name = names[0] if len(names) == 1 else "prediction"
+        return [name] if number == 1 else [f"{name}[{i}]" for i in range(number)]

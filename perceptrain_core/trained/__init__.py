@@ -1,0 +1,1 @@
+"""A trained run in use: predictions, tests and exported files from its folder."""

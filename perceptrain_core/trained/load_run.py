@@ -1,0 +1,121 @@
+"""Load a trained run from its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from perceptrain_core.checkpoints.folder import BEST
+from perceptrain_core.checkpoints.saveload import load_found
+from perceptrain_core.data.tables.preparation_file import read_preparation
+from perceptrain_core.errors import CheckpointError, ConfigError
+from perceptrain_core.runs.build import build_model
+from perceptrain_core.runs.folder import FOLDS, PREPARATION, RUN_FILE, WEIGHTS
+from perceptrain_core.runs.read import read_run_file
+from perceptrain_core.runs.record import RunRecord, read_record
+from perceptrain_core.trained.trained_run import TrainedRun
+from perceptrain_core.trained.trust import trusting
+from perceptrain_core.training.provenance import versions
+from perceptrain_core.user_warnings import warn_user
+
+_WEIGHTS = ("last", "best")
+
+
+def load_run(
+    folder: str | Path,
+    weights: str = "last",
+    *,
+    trust: bool = False,
+    device: torch.device | str = "cpu",
+) -> TrainedRun:
+    """Load a trained run from its folder, to use it.
+
+    Nothing in the folder is executed: the weights are read without pickle, and the model, the loss
+    and the metrics must be names that installed packages registered. Plugins that supplied them
+    must be installed.
+
+    Args:
+        folder: The run folder, as ``perceptrain train`` wrote it.
+        weights: ``"last"``, those at the end of the training, which its test figures are of; or
+            ``"best"``, those of ``checkpoint_best.pt``, if the run saved them.
+        trust: Whether to import code that the run file names, ``package.module:name`` or
+            ``./file.py:name``.
+        device: Where to put the model.
+
+    Returns:
+        The run, with ``model``, ``predict(data)`` and ``test(data)``.
+
+    Raises:
+        ConfigError: The folder is not a run folder, or its run file is not valid.
+        DataError: The run has not ended, or its files cannot be read.
+        CheckpointError: The weights cannot be read, or do not fit the model.
+        TrustError: The run file names code to import, and ``trust`` is not set.
+
+    Warns:
+        UserWarning: Other versions of the plugins or of this library trained the run.
+    """
+    folder = Path(folder)
+    path = folder / RUN_FILE
+    _check_folder(folder)
+    run_file = read_run_file(path)
+    record = read_record(folder)
+    file = _weights_file(folder, weights)
+    with trusting(trust, path):
+        model = build_model(run_file, path)
+    epoch = load_found(file, model, None) if weights == "best" else record.epoch
+    if weights == "last":
+        load_found(file, model, None)
+    prepared = folder / PREPARATION
+    preparation = read_preparation(prepared) if prepared.exists() else None
+    _compare_versions(run_file.provenance)
+    named = f"{_described(weights, record)}, epoch {epoch}"
+    return TrainedRun(folder, model.to(device).eval(), named, run_file, preparation, record, trust)
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.is_dir() and (folder / RUN_FILE).exists() and not (folder / FOLDS).exists():
+        return
+    advice = "Name a folder that perceptrain train wrote, such as runs/NAME."
+    if (folder / FOLDS).exists() or (folder / "fold_1").is_dir():
+        advice = f"It has a run for each fold: name one of them, such as {folder / 'fold_1'}."
+    elif folder.name == RUN_FILE:
+        advice = f"Name its folder, {folder.parent}."
+    elif not folder.exists():
+        advice = f"It does not exist. {advice}"
+    raise ConfigError(f"{folder} is not the folder of a run. {advice}")
+
+
+def _weights_file(folder: Path, weights: str) -> Path:
+    if weights not in _WEIGHTS:
+        raise ConfigError(f"weights={weights!r}: expected {' or '.join(map(repr, _WEIGHTS))}.")
+    file = folder / (WEIGHTS if weights == "last" else BEST)
+    if not file.exists():
+        advice = (
+            'Use weights="last", or train with the callback save_best_checkpoint.'
+            if weights == "best"
+            else "Train the run to its end."
+        )
+        raise CheckpointError(f"{folder} has no {file.name}. {advice}")
+    return file
+
+
+def _described(weights: str, record: RunRecord) -> str:
+    return "average of the epochs" if (weights, record.weights) == ("last", "average") else weights
+
+
+def _compare_versions(provenance: dict[str, Any]) -> None:
+    """Warn if this library or a plugin has another version than in the training."""
+    then = provenance.get("versions", {})
+    parts = {part: entry for part, entry in provenance.items() if part != "versions"}
+    now = versions(parts) if all(isinstance(entry, dict) for entry in parts.values()) else {}
+    names = {entry.get("distribution") for entry in parts.values() if isinstance(entry, dict)}
+    watched = {"perceptrain-core", *filter(None, names)}
+    changed = [
+        f"{name} {then[name]}, now {now.get(name, 'not installed')}"
+        for name in sorted(watched & then.keys())
+        if then[name] != now.get(name)
+    ]
+    if changed:
+        warn_user(f"This run was trained with other versions: {'; '.join(changed)}.")

@@ -1,0 +1,150 @@
+"""Rows of any kind of data, as the numbers that a run's preparation takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perceptrain_core.data.tables.columns import Columns, columns_of
+from perceptrain_core.data.tables.preparation import Preparation
+from perceptrain_core.data.tables.read import iterate_columns, read_columns
+from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
+from perceptrain_core.errors import DataError, ShapeError
+from perceptrain_core.tensors import describe, promote_to_tensor
+
+AnyPreparation: TypeAlias = Preparation | TensorPreparation | None
+
+_TABLES = "a path, a DataFrame or a mapping of columns"
+
+
+def raw_rows(
+    data: Any, preparation: AnyPreparation, size: int, separator: str | None = None
+) -> Iterator[Tensor]:
+    """Yield the inputs of rows, neither scaled nor filled.
+
+    Args:
+        data: A path of a table, which is read in chunks; a DataFrame or another table; an array or
+            a tensor of rows.
+        preparation: That of the run.
+        size: The largest number of rows at a time.
+        separator: What separates the values of a CSV file; found out by default.
+
+    Raises:
+        DataError: The data cannot be read, or lack a column.
+        ShapeError: The rows have another shape than those of the training.
+    """
+    if not isinstance(preparation, Preparation):
+        yield from torch.split(_tensor(data, preparation), size)
+        return
+    if isinstance(data, str | Path):
+        names = [column.name for column in preparation.inputs]
+        text = preparation.text_columns
+        row = 0
+        for columns in iterate_columns(Path(data), names, size, separator, text):
+            raw = _naming(data, preparation, columns, row)
+            row += len(raw)
+            yield raw
+        return
+    columns = table_columns(data, preparation)
+    yield from torch.split(preparation.raw_inputs(columns), size)
+
+
+def labelled_rows(
+    data: Any, preparation: AnyPreparation, separator: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return inputs and labels as the model learned them: prepared and scaled.
+
+    Args:
+        data: A path of a table or a table, with the labels; or a pair of inputs and labels, in
+            their own units.
+        preparation: That of the run.
+        separator: What separates the values of a CSV file; found out by default.
+
+    Raises:
+        DataError: The data cannot be read, or lack a column.
+        ShapeError: The rows have another shape than those of the training.
+    """
+    if isinstance(preparation, Preparation):
+        if isinstance(data, tuple | list) and len(data) == 2:
+            columns = table_columns(data[0], preparation)
+            columns |= _label_columns(data[1], preparation)
+        elif isinstance(data, str | Path):
+            names = [*(column.name for column in preparation.inputs), *preparation.labels.names]
+            text = preparation.text_columns
+            columns = read_columns(Path(data), names, separator, text)
+        else:
+            columns = table_columns(data, preparation)
+        inputs = preparation.input_module()(preparation.raw_inputs(columns))
+        return inputs, preparation.scaled(preparation.raw_labels(columns))
+    if not (isinstance(data, tuple | list) and len(data) == 2):
+        raise DataError(
+            f"Expected a pair of inputs and labels, not {describe(data)}: this run was trained on "
+            "tensors."
+        )
+    inputs, labels = _tensor(data[0], preparation), promote_to_tensor(data[1])
+    if preparation is None:
+        return inputs, labels
+    return preparation.input_module()(inputs), preparation.label_module()(labels)
+
+
+def table_columns(data: Any, preparation: Preparation) -> Columns:
+    """Return the columns of a table in memory, or of an array with the inputs in their order.
+
+    Raises:
+        DataError: The data are not a table.
+        ShapeError: An array has another number of columns.
+    """
+    if not isinstance(data, np.ndarray | Tensor | list):
+        return columns_of(data)
+    array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
+    names = [column.name for column in preparation.inputs]
+    if array.ndim != 2 or array.shape[1] != len(names):
+        raise ShapeError(
+            f"The rows have shape {tuple(array.shape)}; expected (N, {len(names)}), with the "
+            f"columns {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}. Or pass "
+            f"{_TABLES}."
+        )
+    return columns_of(dict(zip(names, array.T, strict=True)))
+
+
+def _label_columns(labels: Any, preparation: Preparation) -> Columns:
+    if hasattr(labels, "columns"):
+        return columns_of(labels)
+    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    names = preparation.labels.names
+    array = array.reshape(len(array), -1)
+    if array.shape[1] != len(names):
+        raise ShapeError(
+            f"The labels have {array.shape[1]} columns; expected {len(names)}: {', '.join(names)}."
+        )
+    return columns_of(dict(zip(names, array.T, strict=True)))
+
+
+def _naming(path: str | Path, preparation: Preparation, columns: Columns, row: int) -> Tensor:
+    try:
+        return preparation.raw_inputs(columns, first_row=row)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _tensor(data: Any, preparation: TensorPreparation | None) -> Tensor:
+    if isinstance(data, str | Path):
+        raise DataError(
+            f"{data}: this run was trained on tensors and has no columns by name. Load the file, "
+            "and pass its rows as an array or a tensor."
+        )
+    if hasattr(data, "to_numpy"):
+        data = data.to_numpy()
+    tensor = promote_to_tensor(data)
+    shape = None if preparation is None else preparation.shape
+    if shape is not None and tuple(tensor.shape[1:]) != tuple(shape):
+        raise ShapeError(
+            f"The rows have shape {tuple(tensor.shape)}; expected {('N', *shape)}, as in the "
+            "training.".replace("'N'", "N")
+        )
+    return tensor

@@ -1,0 +1,214 @@
+"""A trained run, ready to use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.config import TrainConfig
+from perceptrain_core.data.files.splits import Splits
+from perceptrain_core.errors import DataError
+from perceptrain_core.inference.pipeline import Pipeline
+from perceptrain_core.inference.predictions import Predictions, Target
+from perceptrain_core.losses.support.outputs import output_activation
+from perceptrain_core.models.modes import evaluating
+from perceptrain_core.registry import registry
+from perceptrain_core.runs.build import build_loss, build_metrics, train_config
+from perceptrain_core.runs.data import RunData, load_data, with_binary_labels
+from perceptrain_core.runs.folder import RUN_FILE
+from perceptrain_core.runs.record import Fingerprint, RunRecord
+from perceptrain_core.runs.run import dry_config
+from perceptrain_core.runs.tables import RunFile
+from perceptrain_core.tensors import describe
+from perceptrain_core.trained.rows import AnyPreparation, labelled_rows, raw_rows
+from perceptrain_core.trained.trust import trusting
+from perceptrain_core.training.trainer import Trainer
+from perceptrain_core.types import LossFunction
+from perceptrain_core.user_warnings import warn_user
+
+_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A trained run, as `load_run` returns it.
+
+    Attributes:
+        folder: The run folder.
+        model: The model, with its weights, in evaluation mode.
+        weights: Which weights they are, such as ``"last, epoch 20"``.
+        run_file: The tables of the run file.
+        preparation: What was done to inputs and labels; ``None`` if they were used as they are.
+        record: What the folder says about weights, labels and data.
+        trust: Whether code that the run file names may be imported.
+    """
+
+    folder: Path
+    model: nn.Module = field(repr=False)
+    weights: str
+    run_file: RunFile = field(repr=False)
+    preparation: AnyPreparation = field(repr=False)
+    record: RunRecord = field(repr=False)
+    trust: bool = field(default=False, repr=False)
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes in the order of their numbers; ``None`` for numbers."""
+        return self.record.classes
+
+    @cached_property
+    def loss_fn(self) -> LossFunction | nn.Module:
+        """The loss of the training, with its weighting."""
+        with trusting(self.trust, self._path):
+            return build_loss(self.run_file, self._path)
+
+    @cached_property
+    def target(self) -> Target:
+        """What the model predicts."""
+        activation = output_activation(self.loss_fn)
+        return Target(self.record.labels, self.record.classes, activation)
+
+    def pipeline(self) -> Pipeline:
+        """Return the module that turns raw rows into predictions, in evaluation mode.
+
+        It takes what the preparation takes: for a table, rows of shape ``(N, columns)``, float64,
+        with the code of each category and NaN for missing values.
+        """
+        prepared = self.preparation
+        prepare = None if prepared is None else prepared.input_module()
+        restore = None if prepared is None else prepared.output_module()
+        return Pipeline(self.model, prepare, self.target.activation, restore).eval()
+
+    def predict(self, data: Any, batch_size: int = _ROWS) -> Predictions:
+        """Predict rows as they come, with the preparation of the training.
+
+        Args:
+            data: For a run on a table: a path of a CSV, Parquet or other file, a DataFrame, a
+                mapping of columns, or an array with the inputs in their order; other columns are
+                ignored. For a run on tensors: a tensor or an array of shape ``(N, ...)``, not yet
+                scaled.
+            batch_size: The number of rows that are evaluated at a time.
+
+        Returns:
+            The predictions, in the units of the labels; for classes their numbers, names and
+            probabilities.
+
+        Raises:
+            DataError: The data cannot be read, lack a column, or have a value that the training
+                did not have; or the model returned something else than a tensor.
+            ShapeError: The rows have another shape than those of the training.
+        """
+        return Predictions.joined(list(self.predict_in_batches(data, batch_size)))
+
+    def predict_in_batches(self, data: Any, batch_size: int = _ROWS) -> Iterator[Predictions]:
+        """Yield the predictions of successive rows, as `predict`; a file is never held as a whole.
+
+        Args:
+            data: As for `predict`.
+            batch_size: The number of rows that are read and evaluated at a time.
+        """
+        pipeline, device = self.pipeline(), _device(self.model)
+        pipeline.to(device)
+        separator = self.run_file.data.separator
+        for rows in raw_rows(data, self.preparation, batch_size, separator):
+            with torch.no_grad():
+                outputs = pipeline(rows.to(device))
+            if not isinstance(outputs, Tensor):
+                raise DataError(
+                    f"The model returned {describe(outputs)}, and predictions need a tensor: call "
+                    "run.model(...) itself."
+                )
+            yield Predictions.of(outputs.cpu(), self.target)
+
+    def test(self, data: Any = None) -> dict[str, float]:
+        """Evaluate the loss and the metrics of the run file.
+
+        Args:
+            data: As for `predict`, with the labels: a path or a table that has the label columns,
+                or a pair of inputs and labels. By default, the test data of the training, or the
+                validation data if there are no test data.
+
+        Returns:
+            ``test_loss`` and ``test_NAME`` for each metric. The loss is in the units of the
+            training, metrics over the data are in those of the labels.
+
+        Raises:
+            DataError: The data cannot be read, or the run has no test or validation data.
+            TrustError: The run file names code to import, and is not trusted.
+
+        Warns:
+            UserWarning: The data file has changed since the training.
+        """
+        rows = self._held_out() if data is None else self._labelled(data)
+        with trusting(self.trust, self._path):
+            metrics = build_metrics(self.run_file, self._path, self.preparation)
+        trainer = Trainer(self.model, None, self._settings(), self.loss_fn, metrics=metrics)
+        with evaluating(self.model):
+            return dict(trainer.test(rows).means)
+
+    def rows(self) -> RunData:
+        """Read the data of the training again, divided and prepared as they were.
+
+        Raises:
+            DataError: They cannot be read.
+            TrustError: The run file names code to import, and is not trusted.
+
+        Warns:
+            UserWarning: The data file has changed since the training.
+        """
+        self._compare_file()
+        with trusting(self.trust, self._path):
+            return load_data(self.run_file.data, binary=self._binary)
+
+    def _held_out(self) -> Any:
+        splits = self.rows().splits
+        held_out = next((part for part in (splits.test, splits.val) if part is not None), None)
+        if held_out is None:
+            raise DataError(
+                "This run has neither test nor validation data: pass data with labels, or train "
+                "with test_fraction in [data]."
+            )
+        return held_out
+
+    def _labelled(self, data: Any) -> Any:
+        rows = labelled_rows(data, self.preparation, self.run_file.data.separator)
+        made = RunData(Splits(rows), self.preparation)
+        return (with_binary_labels(made) if self._binary else made).splits.train
+
+    def _compare_file(self) -> None:
+        known, file = self.record.data, self.run_file.data.file
+        if known is None or file is None:
+            return
+        if not file.is_file():
+            raise DataError(
+                f"The data file of the training is not at {file}: pass data with labels."
+            )
+        if Fingerprint.of(file, self.folder) != known:
+            warn_user(f"{file} has changed since the training, and so may its division.")
+
+    def _settings(self) -> TrainConfig:
+        config = train_config(self.run_file.model_copy(update={"callbacks": []}), self._path)
+        settings = replace(dry_config(config), nprocs=1, compute_setup="cpu", verbose=False)
+        if _device(self.model).type == "cuda":
+            settings.compute_setup = "gpu"
+        return settings
+
+    @property
+    def _binary(self) -> bool:
+        entry = registry().entry("loss", self.run_file.loss.name)
+        with trusting(self.trust, self._path):
+            return bool(getattr(entry.load(), "binary_labels", False))
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / RUN_FILE
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next((p.device for p in model.parameters()), torch.device("cpu"))

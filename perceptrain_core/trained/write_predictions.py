@@ -1,0 +1,71 @@
+"""Write predictions to a table, part by part."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+from perceptrain_core.data.tables.columns import pyarrow_module
+from perceptrain_core.errors import DataError
+from perceptrain_core.inference.predictions import Predictions
+
+
+def write_predictions(parts: Iterable[Predictions], path: Path | None = None) -> int:
+    """Write predictions, and return the number of rows.
+
+    Args:
+        parts: The predictions of successive rows.
+        path: ``.csv`` or ``.parquet``; CSV to stdout by default. A file is written only when all
+            rows are predicted.
+
+    Raises:
+        DataError: The file is to have another format, or cannot be written.
+        MissingDependencyError: The format needs a package that is not installed.
+    """
+    if path is None:
+        return _write_csv(parts, sys.stdout)
+    writers = {".csv": _write_csv_file, ".parquet": _write_parquet}
+    if path.suffix.lower() not in writers:
+        raise DataError(f"{path}: predictions are written as .csv or .parquet.")
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        rows = writers[path.suffix.lower()](parts, partial)
+        partial.replace(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return rows
+
+
+def _write_csv_file(parts: Iterable[Predictions], path: Path) -> int:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        return _write_csv(parts, file)
+
+
+def _write_csv(parts: Iterable[Predictions], file: TextIO) -> int:
+    writer, rows = csv.writer(file, lineterminator="\n"), 0
+    for part in parts:
+        columns = part.columns()
+        if not rows:
+            writer.writerow(columns)
+        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+        rows += len(part)
+    return rows
+
+
+def _write_parquet(parts: Iterable[Predictions], path: Path) -> int:
+    arrow, parquet = pyarrow_module("pyarrow"), pyarrow_module("pyarrow.parquet")
+    rows, writer = 0, None
+    with ExitStack() as stack:
+        for part in parts:
+            table: Any = arrow.table(part.columns())
+            if writer is None:
+                writer = stack.enter_context(parquet.ParquetWriter(path, table.schema))
+            writer.write_table(table)
+            rows += len(part)
+    return rows

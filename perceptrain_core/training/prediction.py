@@ -1,0 +1,71 @@
+"""Predictions of a trainer's model, from rows or a loader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.data.support.device import data_to_device
+from perceptrain_core.errors import DataError
+from perceptrain_core.inference.pipeline import Pipeline
+from perceptrain_core.inference.predictions import Predictions, Target
+from perceptrain_core.losses.support.outputs import output_activation
+from perceptrain_core.models.modes import evaluating
+from perceptrain_core.tensors import describe, promote_to_tensor
+from perceptrain_core.types import LossFunction
+
+
+def predict(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    data: Any,
+    batch_size: int,
+    device: torch.device | str,
+    dtype: torch.dtype | None,
+) -> Predictions:
+    """Predict rows; see `Trainer.predict`.
+
+    Args:
+        model: The model.
+        loss_fn: What its outputs are is known from the loss.
+        data: As for `Trainer.predict`.
+        batch_size: The rows of a tensor or an array that are evaluated at a time.
+        device: The device of the model.
+        dtype: That of real inputs.
+    """
+    activation = output_activation(loss_fn)
+    pipeline = Pipeline(model, activation=activation)
+    with evaluating(model), torch.no_grad():
+        batches = (data_to_device(rows, device, dtype) for rows in _batches(data, batch_size))
+        outputs = [_tensor(pipeline(rows)).cpu() for rows in batches]
+    if not outputs:
+        raise DataError("There are no rows to predict: the data have no batch.")
+    found = torch.cat(outputs)
+    exclusive = activation == "softmax" and found.ndim > 1 and found.shape[1] > 1
+    classes = tuple(map(str, range(found.shape[1]))) if exclusive else None
+    return Predictions.of(found, Target((), classes, activation))
+
+
+def _batches(data: Any, size: int) -> Iterator[Any]:
+    if isinstance(data, Tensor | np.ndarray):
+        yield from torch.split(promote_to_tensor(data), size)
+        return
+    if isinstance(data, str | dict) or not hasattr(data, "__iter__"):
+        raise DataError(
+            f"Expected a tensor or an array of rows, or a loader of batches, not {describe(data)}."
+        )
+    for batch in data:  # a loader, whose labels are left out
+        yield batch[0] if isinstance(batch, tuple | list) else batch
+
+
+def _tensor(outputs: Any) -> Tensor:
+    if isinstance(outputs, Tensor):
+        return outputs
+    raise DataError(
+        f"The model returned {describe(outputs)}, and predictions need a tensor: call the model "
+        "itself."
+    )
