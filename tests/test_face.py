@@ -64,8 +64,8 @@ ADDED = (
     "get_weighting GradWeightedLoss History hookimpl lazy_exports LossFunction Metric mse_loss "
     "PerceptrainError Plugin register_callback register_dataset register_loss register_metric "
     "register_model register_optimizer register_tracker register_weighting Registry registry "
-    "SkipBatch Spec supervised TBatch TData Tracker TrainingStage values_are_checked WeightedLoss "
-    "Weighting"
+    "SkipBatch Spec supervised TBatch TData Tracker TrainingStage values_are_checked warn_user "
+    "WeightedLoss Weighting"
 )
 
 FACE = Path(perceptrain.__file__).parent

@@ -48,7 +48,7 @@ def train(
     from perceptrain_core.runs.build import build_run
     from perceptrain_core.runs.read import read_run_file
 
-    with _one_line_warnings():
+    with _one_line_warnings(), _naming(run_file):
         tables = read_run_file(run_file, overrides or [])
         if tables.data.cross_validated and not dry_run:
             _cross_validate(tables, run_file, resume)
@@ -95,7 +95,9 @@ def _cross_validate(tables: RunFile, path: Path, resume: bool) -> None:
     mean, std = validation.scores.mean, validation.scores.std
     rows = [(name, f"{mean[name]:.6g}", f"{std[name]:.3g}") for name in mean]
     print()
-    output.write_table(("METRIC", f"MEAN OF {len(validation.scores.rows)} FOLDS", "STD"), rows)
+    output.write_table(
+        ("METRIC", f"MEAN OF {len(validation.scores.rows)} FOLDS", "STD (n - 1)"), rows
+    )
     print(f"\nThe results of these runs are in {_short(folder)}")
 
 
@@ -114,6 +116,19 @@ def draw_curves(folder: Path) -> None:
         plot_run(folder)
     except MissingDependencyError as error:
         output.note(f"The curves were not plotted. {error}")
+
+
+@contextmanager
+def _naming(run_file: Path) -> Iterator[None]:
+    """Name the run file in errors about options that only the first batch shows."""
+    from perceptrain_core.errors import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        if str(run_file) in str(error):
+            raise
+        raise ConfigError(f"{run_file}: {error}") from error
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -22,6 +21,7 @@ from perceptrain_core.metrics.support.torchmetrics_package import (
     require_torchmetrics,
 )
 from perceptrain_core.option_checks import refuse
+from perceptrain_core.user_warnings import warn_user
 
 Outputs = Literal["logits", "probabilities"]
 
@@ -173,10 +173,9 @@ class ClassificationMetric:
                 f"{self.name} expects logits, and all outputs of the model are probabilities: they "
                 'add up to 1 over the classes. Pass outputs="probabilities".'
             )
-        warnings.warn(
+        warn_user(
             f"{self.name} expects logits, and all outputs of the model are between 0 and 1. If "
-            'they are probabilities, pass outputs="probabilities".',
-            stacklevel=2,
+            'they are probabilities, pass outputs="probabilities".'
         )
 
     def _check(self, option: str, value: object, allowed: tuple[object, ...]) -> None:
