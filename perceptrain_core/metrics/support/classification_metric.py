@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -20,7 +21,7 @@ from perceptrain_core.metrics.support.torchmetrics_package import (
     classification_metric,
     require_torchmetrics,
 )
-from perceptrain_core.option_checks import refuse
+from perceptrain_core.registry.messages import did_you_mean
 from perceptrain_core.user_warnings import warn_user
 
 Outputs = Literal["logits", "probabilities"]
@@ -72,8 +73,8 @@ class ClassificationMetric:
 
     @property
     def name(self) -> str:
-        """The name of the metric, for messages."""
-        return self._kind
+        """The name of the metric, for messages: that of its class in snake case."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -181,4 +182,5 @@ class ClassificationMetric:
     def _check(self, option: str, value: object, allowed: tuple[object, ...]) -> None:
         if value not in allowed:
             known = ", ".join(repr(item) for item in allowed)
-            refuse(self.name, [f"{option}={value!r}: expected one of {known}"], ConfigError)
+            hint = did_you_mean(value, map(str, allowed)) if isinstance(value, str) else ""
+            raise ConfigError(f"{self.name}: {option}={value!r}: expected one of {known}.{hint}")
