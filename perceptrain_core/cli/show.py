@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perceptrain_core.cli import output
+from perceptrain_core.cli.completion import complete_kind, complete_name
 from perceptrain_core.cli.listing import Json, described, origin
 
 if TYPE_CHECKING:
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 def show(
     kind: Annotated[
         str,
-        typer.Argument(help="The kind: loss, model, optimizer, ... Or a name that one kind has."),
+        typer.Argument(
+            help="The kind: loss, model, optimizer, ... Or a name that one kind has.",
+            autocompletion=complete_kind,
+        ),
     ],
     name: Annotated[
         str | None,
-        typer.Argument(help="A name from a listing, or a reference such as ./my.py:fancy."),
+        typer.Argument(
+            help="A name from a listing, or a reference such as ./my.py:fancy.",
+            autocompletion=complete_name,
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
