@@ -32,7 +32,9 @@ def demo(
     output.write_table(table[0], rows)
     with (folder / "summary.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(table)
-    print("\nErrors are relative L2 errors against the exact solution. Plots:")
+    print("\nErrors are relative L2 errors against the exact solution.")
+    print("Training losses with mse and grad_weighted have other weights, so do not compare those.")
+    print("Plots:")
     for path in sorted(folder.rglob("*.png")):
         print(f"  {path}")
 

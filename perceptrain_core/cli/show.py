@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perceptrain_core.cli import output
+from perceptrain_core.cli.completion import complete_kind, complete_name
 from perceptrain_core.cli.listing import Json, described, origin
 
 if TYPE_CHECKING:
@@ -16,22 +17,64 @@ if TYPE_CHECKING:
 
 
 def show(
-    kind: Annotated[str, typer.Argument(help="The kind: loss, model, optimizer, ...")],
-    name: Annotated[
-        str, typer.Argument(help="A name from a listing, or a reference such as ./my.py:fancy.")
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="The kind: loss, model, optimizer, ... Or a name that one kind has.",
+            autocompletion=complete_kind,
+        ),
     ],
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A name from a listing, or a reference such as ./my.py:fancy.",
+            autocompletion=complete_name,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the options, documentation, source and plugin of a name."""
     from perceptrain_core.registry import registry
 
     with output.foreign_code():
+        if name is None:
+            kind, name = _kind_with(kind), kind
         entry = registry().entry(kind, name)
         facts = _facts(name, entry)
     if json:
         output.write_json(facts)
     else:
         _write(facts, origin(entry))
+
+
+def _kind_with(name: str) -> str:
+    """Return the only kind that has a name.
+
+    Raises:
+        AmbiguousNameError: Several kinds have it.
+        UnknownNameError: None has it.
+    """
+    from perceptrain_core.errors import AmbiguousNameError, UnknownNameError
+    from perceptrain_core.registry import registry
+    from perceptrain_core.registry.kinds import KINDS
+    from perceptrain_core.registry.messages import did_you_mean
+
+    singulars = [kind.singular for kind in KINDS]
+    known = {kind: registry().catalogue(kind) for kind in singulars}
+    found = [kind for kind in singulars if name in known[kind]]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        calls = " or ".join(f"'perceptrain show {kind} {name}'" for kind in found)
+        raise AmbiguousNameError(f"{name!r} is the name of several kinds: use {calls}.")
+    if name in singulars or ":" in name:
+        missing = "a name" if name in singulars else "the kind"
+        raise UnknownNameError(f"'show {name}' lacks {missing}: perceptrain show KIND NAME.")
+    names = [each for catalogue in known.values() for each in catalogue]
+    raise UnknownNameError(
+        f"No kind has the name {name!r}.{did_you_mean(name, names)} The kinds are: "
+        f"{', '.join(singulars)}."
+    )
 
 
 def _facts(name: str, entry: Entry) -> dict[str, Any]:
@@ -43,6 +86,7 @@ def _facts(name: str, entry: Entry) -> dict[str, Any]:
     extra = (
         [p for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD] if signature else []
     )
+    hints = _type_hints(target)
     return {
         "kind": entry.kind,
         **described(name, entry),
@@ -50,7 +94,7 @@ def _facts(name: str, entry: Entry) -> dict[str, Any]:
         "line": line,
         "options": None
         if signature is None
-        else [_option(parameter) for parameter in [*entry.options().values(), *extra]],
+        else [_option(parameter, hints) for parameter in [*entry.options().values(), *extra]],
         "doc": inspect.cleandoc(_definition(target).__doc__ or ""),
     }
 
@@ -75,7 +119,37 @@ def _place(target: Any) -> tuple[str | None, int | None]:
         return None, None
 
 
-def _option(parameter: Parameter) -> dict[str, Any]:
+def _type_hints(target: Any) -> dict[str, Any]:
+    """Return the types of the options without aliases; nothing if a name in them is unknown."""
+    import inspect
+    import typing
+
+    definition = _definition(target)
+    try:
+        return typing.get_type_hints(
+            definition.__init__ if inspect.isclass(definition) else definition
+        )
+    except Exception:  # of names that are imported for type checkers only
+        return {}
+
+
+def _choices(hint: Any) -> str | None:
+    """Return the values of a ``Literal``, alone or beside None, as text."""
+    import typing
+
+    parts = typing.get_args(hint) if typing.get_origin(hint) is not typing.Literal else (hint,)
+    if not any(typing.get_origin(part) is typing.Literal for part in parts):
+        return None
+    values: list[str] = []
+    for part in parts:
+        if typing.get_origin(part) is typing.Literal:
+            values += map(repr, typing.get_args(part))
+        else:
+            values.append("None" if part is type(None) else getattr(part, "__name__", str(part)))
+    return " | ".join(values)
+
+
+def _option(parameter: Parameter, hints: dict[str, Any]) -> dict[str, Any]:
     from inspect import formatannotation
 
     many = parameter.kind is parameter.VAR_KEYWORD
@@ -87,7 +161,7 @@ def _option(parameter: Parameter) -> dict[str, Any]:
         kind = annotation if isinstance(annotation, str) else formatannotation(annotation)
     return {
         "name": f"**{parameter.name}" if many else parameter.name,
-        "type": kind,
+        "type": _choices(hints.get(parameter.name)) or kind,
         "default": None if required or many else " ".join(repr(default).split()),
         "required": required,
     }
@@ -110,7 +184,15 @@ def _write(facts: dict[str, Any], source: str) -> None:
     print()
     _write_options(facts["options"])
     if facts["doc"]:
-        print(f"\n{facts['doc']}")
+        print(f"\n{_plain(facts['doc'])}")
+
+
+def _plain(doc: str) -> str:
+    """Return a docstring without its markup: roles and backticks."""
+    import re
+
+    without_roles = re.sub(r":\w+:`~?([^`]+)`", r"\1", doc)
+    return re.sub(r"(`+)([^`]+)\1", r"\2", without_roles)
 
 
 def _write_options(options: list[dict[str, Any]] | None) -> None:

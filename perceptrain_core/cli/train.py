@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +47,7 @@ def train(
     from perceptrain_core.runs.build import build_run
     from perceptrain_core.runs.read import read_run_file
 
-    with output.one_line_warnings():
+    with output.one_line_warnings(), _naming(run_file):
         tables = read_run_file(run_file, overrides or [])
         if tables.data.cross_validated and not dry_run:
             _cross_validate(tables, run_file, resume)
@@ -97,7 +98,9 @@ def _cross_validate(tables: RunFile, path: Path, resume: bool) -> None:
     mean, std = validation.scores.mean, validation.scores.std
     rows = [(name, f"{mean[name]:.6g}", f"{std[name]:.3g}") for name in mean]
     print()
-    output.write_table(("METRIC", f"MEAN OF {len(validation.scores.rows)} FOLDS", "STD"), rows)
+    output.write_table(
+        ("METRIC", f"MEAN OF {len(validation.scores.rows)} FOLDS", "STD (n - 1)"), rows
+    )
     print(f"\nThe results of these runs are in {_short(folder)}")
 
 
@@ -116,6 +119,19 @@ def draw_curves(folder: Path) -> None:
         plot_run(folder)
     except MissingDependencyError as error:
         output.note(f"The curves were not plotted. {error}")
+
+
+@contextmanager
+def _naming(run_file: Path) -> Iterator[None]:
+    """Name the run file in errors about options that only the first batch shows."""
+    from perceptrain_core.errors import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        if str(run_file) in str(error):
+            raise
+        raise ConfigError(f"{run_file}: {error}") from error
 
 
 def _try_one_batch(run: Run, verbose: bool) -> None:

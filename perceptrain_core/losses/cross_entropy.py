@@ -123,7 +123,7 @@ def _accuracy(
     counted = truth >= 0 if shares else labels != ignore_index
     hits = (outputs.detach().argmax(dim) == truth) & counted
     if sample_weights is not None:
-        numbers = hits.to(torch.promote_types(outputs.dtype, torch.float32))
+        numbers = hits.double()
         return weighted(numbers, sample_weights, "mean", counted)
     number = counted.sum()
-    return hits.sum().to(outputs.dtype) / number, number
+    return hits.sum().double() / number, number  # exact, as the share of a count should be

@@ -59,6 +59,11 @@ class _Decided(_Averaged):
         threshold = {} if task == "multiclass" else {"threshold": self.threshold}
         return {**super()._options(task), **threshold}
 
+    def _value(self) -> Tensor:
+        for name in ("tp", "fp", "tn", "fn"):  # torchmetrics divides integers in single precision
+            setattr(self._inner, name, getattr(self._inner, name).double())
+        return super()._value()
+
 
 class Accuracy(_Decided):
     """Share of rows that are classified correctly; of labels, if the task is multilabel.

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 
 _LONGEST = 300
+_NEAR = 0.15  # of the similarity, which is 1 for equal names
 _SHOWN = 40
 
 
@@ -28,7 +29,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     close = [spelling for spelling in spellings if spelling in known]
     for spelling in spellings:
         longer = [each for each in known if spelling and _has_part(each, spelling)]
-        close += longer or difflib.get_close_matches(spelling, known, n=3)
+        close += longer or _similar(spelling, known) or _longest_parts(spelling, known)
         if close:
             return f" Did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?"
     return ""
@@ -36,6 +37,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def _has_part(name: str, part: str) -> bool:
     return f"_{part}_".replace("-", "_") in f"_{name}_".replace("-", "_")
+
+
+def _similar(name: str, known: Sequence[str]) -> list[str]:
+    """Return names that are similar to a name, without those that are clearly further off."""
+    found = difflib.get_close_matches(name, known, n=3)
+    ratios = [difflib.SequenceMatcher(None, each, name).ratio() for each in found]
+    return [each for each, ratio in zip(found, ratios, strict=True) if ratio > ratios[0] - _NEAR]
+
+
+def _longest_parts(name: str, known: Sequence[str]) -> list[str]:
+    """Return the longest names that are a part of a name, as f1 is of f1_score."""
+    parts = [each for each in known if each and _has_part(name, each)]
+    return [each for each in parts if len(each) == max(map(len, parts))]
 
 
 def listed(names: Collection[str]) -> str:

@@ -18,6 +18,7 @@ from perceptrain_core.runs.folder import (
     RUN_FILE,
     VAL,
     complete_tables,
+    discarded_if_empty,
     write_results,
     write_run_file,
 )
@@ -91,6 +92,16 @@ class CrossValidation:
         """
         resume = resume or bool(self.config.resume)
         folder = self._folder_to_resume() if resume else new_run_folder(self.config)
+        base = base_folder(self.config).absolute()
+        with discarded_if_empty(base, folder.absolute):
+            if not self._train_folds(folder, resume, started):
+                return folder
+        figures = {"mean": self.scores.mean, "std": self.scores.std, "folds": self.scores.rows}
+        write_results(folder / FOLDS, figures)
+        return folder
+
+    def _train_folds(self, folder: Path, resume: bool, started: Started | None) -> bool:
+        """Train all folds; return whether no signal ended the training."""
         for fold in range(1, (self.run_file.data.folds or 0) + 1):
             run = self.build(fold, folder)
             if run.trainer.engine.world_size > 1:
@@ -106,11 +117,9 @@ class CrossValidation:
                     started(fold, run)
                 row = self._train(run, resume)
             if row is None:
-                return folder
+                return False
             self.scores.rows.append(row)
-        figures = {"mean": self.scores.mean, "std": self.scores.std, "folds": self.scores.rows}
-        write_results(folder / FOLDS, figures)
-        return folder
+        return True
 
     def _train(self, run: Run, resume: bool) -> dict[str, float] | None:
         """Train a fold, and return its figures; ``None`` if a signal ended it."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,29 @@ def write_run_file(
     text = tomli_w.dumps(tables)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RUN_FILE).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def discarded_if_empty(base: Path, folder: Callable[[], Path]) -> Iterator[None]:
+    """Remove a run folder again if an error leaves nothing in it but the run file.
+
+    Args:
+        base: The folder that the settings name; if it existed before, it is kept.
+        folder: Returns the run folder, which may be chosen only in the block.
+    """
+    existed = {place for place in (base, *base.parents) if place.exists()}
+    try:
+        yield
+    except BaseException:
+        made = folder()
+        if [path.name for path in made.glob("*")] == [RUN_FILE]:
+            (made / RUN_FILE).unlink()
+        for place in (made, *made.parents):
+            if place in existed or (place.is_dir() and any(place.iterdir())):
+                break
+            with suppress(FileNotFoundError):
+                place.rmdir()
+        raise
 
 
 def complete_tables(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from perceptrain_core.callbacks import Callback, TrainerContext
 from perceptrain_core.callbacks.support.metric_callback import MetricCallback
-from perceptrain_core.checkpoints.folder import newest_run_folder
+from perceptrain_core.checkpoints.folder import base_folder, newest_run_folder
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.files.splits import Splits
 from perceptrain_core.data.tables.preparation import Preparation
@@ -20,6 +20,7 @@ from perceptrain_core.runs.folder import (
     RUN_FILE,
     TEST,
     VAL,
+    discarded_if_empty,
     write_history,
     write_results,
     write_run_file,
@@ -62,7 +63,7 @@ class Run:
         The folder holds ``run.toml``, the complete run file with the versions in use, written
         when training starts; ``metrics.csv``, a row for each epoch; ``validations.csv``, a
         row for each validation after steps, if there are any; the checkpoints; and ``model.pt``,
-        the trained weights.
+        the trained weights. If the first batch fails, no folder is left.
 
         Args:
             resume: As for ``Trainer.fit``; by default, what the run file says.
@@ -79,7 +80,9 @@ class Run:
             self._require_same_parts(newest_run_folder(config) / RUN_FILE)
         record = Callback("train_start", callback=self._write_run_file)
         self.trainer.config = replace(config, callbacks=[*config.callbacks, record])
-        self.trainer.fit(resume=resume)
+        base = base_folder(config).absolute()
+        with discarded_if_empty(base, lambda: self.trainer.log_folder):
+            self.trainer.fit(resume=resume)
         folder = self.trainer.log_folder
         write_history(folder, self.trainer.history)
         write_validations(folder, self.trainer.validations)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
-from perceptrain_core.errors import DataError
+from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.averages import Averages, Row
@@ -141,7 +141,9 @@ class Evaluation:
         loss_fn, batches = self._loss_fn, 0
         for each in figures:
             loss_fn = each.metrics.watch(loss_fn)
-        for batch in self._batches(epochs, loss_fn, Stage.VAL_BATCH_START, Stage.VAL_BATCH_END):
+        which = f" set {name!r}" if name else " data"
+        where, stages = f"the validation{which}", (Stage.VAL_BATCH_START, Stage.VAL_BATCH_END)
+        for batch in self._batches(epochs, loss_fn, where, *stages):
             batches += 1
             for each in figures:
                 each.averages.add(*batch)
@@ -149,7 +151,6 @@ class Evaluation:
             if self._stopped():
                 return False
         if not self._engine.any(batches > 0):
-            which = f" set {name!r}" if name else " data"
             raise DataError(
                 f"The validation{which} returned no batch: it is empty, an iterator that is used "
                 "up, or the loss skipped all of its batches."
@@ -164,7 +165,8 @@ class Evaluation:
         rows, whole, nonfinite = TestRows(), Averages("test"), FirstNonFinite()
         metrics = self._new_metrics("test")
         loss_fn = metrics.watch(self._loss_fn)
-        for batch in self._batches(test, loss_fn, Stage.TEST_BATCH_START, Stage.TEST_BATCH_END):
+        stages = Stage.TEST_BATCH_START, Stage.TEST_BATCH_END
+        for batch in self._batches(test, loss_fn, "the test data", *stages):
             averages = Averages("test")
             averages.add(*batch)
             whole.add(*batch)
@@ -192,7 +194,7 @@ class Evaluation:
         return DatasetMetrics(self._trainer.metrics, self._engine, prefix, shared=prefix != "test")
 
     def _batches(
-        self, epochs: Epochs, loss_fn: LossFunction, start: Stage, end: Stage
+        self, epochs: Epochs, loss_fn: LossFunction, where: str, start: Stage, end: Stage
     ) -> Iterator[tuple[Tensor, Metrics, Any]]:
         """Yield the loss and the metrics of each batch that is not skipped, and the batch."""
         trainer = self._trainer
@@ -203,7 +205,7 @@ class Evaluation:
                 placed = self._engine.place(batch)
                 try:
                     with checking_values() if first else nullcontext():
-                        result = self._call_loss(loss_fn, placed)
+                        result = self._call_loss(loss_fn, placed, where)
                 except SkipBatch:
                     continue
                 if first:
@@ -214,9 +216,12 @@ class Evaluation:
                 loss, metrics = result
                 yield loss.detach(), without_repeated(detached(metrics), batch), batch
 
-    def _call_loss(self, loss_fn: LossFunction, batch: Any) -> StepResult:
+    def _call_loss(self, loss_fn: LossFunction, batch: Any, where: str) -> StepResult:
         try:
             return loss_fn(batch, self._model)
+        except (DataError, ShapeError) as error:
+            error.args = (f"On {where}: {error}", *error.args[1:])
+            raise
         except Exception as error:
             add_hints(error, batch, self._model)
             raise

@@ -297,6 +297,11 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
         dtype = self.config.dtype
         return predict(model, self.loss_fn, data, batch_size, self.engine.device, dtype)
 
+    def __repr__(self) -> str:
+        """Return the trainer in a line, e.g. ``Trainer(FFNN, Adam, 10 epochs)``."""
+        parts = type(self.model).__name__, type(self.optimizer).__name__
+        return f"{type(self).__name__}({', '.join(parts)}, {len(self.history)} epochs)"
+
     @property
     def log_folder(self) -> Path:
         """The folder of the latest run; it exists once something is written to it."""

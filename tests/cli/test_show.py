@@ -46,7 +46,33 @@ def test_a_function():
     assert lines[6] == f"Source          {file}:{line}"
     assert lines[8].split() == ["OPTION", "TYPE", "DEFAULT"]
     assert lines[9].split() == ["delta", "float", "1.0"]
-    assert inspect.getdoc(huber_loss) in result.stdout
+    assert inspect.getdoc(huber_loss).replace("`", "") in result.stdout
+
+
+def test_the_allowed_values_are_shown_instead_of_type_aliases():
+    lines = invoke("show", "metric", "f1").stdout.splitlines()
+    assert any("'micro' | 'macro' | 'weighted' | 'none'" in line for line in lines)
+    assert any("'binary' | 'multiclass' | 'multilabel' | None" in line for line in lines)
+    assert not any("`" in line for line in lines)
+
+
+def test_the_kind_may_be_left_out_if_one_kind_has_the_name():
+    assert invoke("show", "huber").stdout == invoke("show", "loss", "huber").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["grad_weighted"], "'perceptrain show loss grad_weighted' or "),
+        (["hubr"], "No kind has the name 'hubr'. Did you mean 'huber'?"),
+        (["loss"], "'show loss' lacks a name"),
+        (["./my.py:fancy"], "lacks the kind"),
+    ],
+)
+def test_a_name_alone_that_is_not_enough(args, message):
+    result = invoke("show", *args)
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 def test_a_class_as_json_by_the_plural_and_the_qualified_name():

@@ -320,3 +320,36 @@ def test_folds_are_trained_and_their_means_printed(here, train):
     assert (here / "runs/run/fold_2/curves.png").read_bytes().startswith(PNG)
     again = train(*folds, "--resume", "--set", "train.verbose=false")
     assert (again.stdout, again.returncode) == ("runs/run\n", 0), again.stderr
+
+
+FOLDS = ("--set", "data.folds=3", "--set", "data.val_fraction=0.0")
+
+
+@pytest.mark.parametrize("folds", [(), FOLDS])
+@pytest.mark.parametrize(
+    ("option", "table"),
+    [
+        ("model.activation=1", "[model]"),
+        ("loss.what=1", "[loss]"),
+        ("optimizer.lr=-1", "[optimizer]"),
+    ],
+)
+def test_a_bad_option_is_reported_before_anything_starts(train, here, folds, option, table):
+    done = train("--set", option, *folds)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"run.toml, {table}" in done.stderr
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("folds", [(), FOLDS])
+def test_a_bad_option_that_the_first_batch_shows_leaves_no_folder(train, here, folds):
+    done = train("--set", 'loss={"name" = "mse", "reduction" = "none"}', *folds)
+    assert done.returncode == 2
+    assert "run.toml: reduction='none'" in done.stderr
+    assert not (here / "runs").exists()
+
+
+def test_a_folder_that_was_there_before_a_failed_run_is_kept(train, here):
+    (here / "runs" / "run").mkdir(parents=True)
+    assert train("--set", 'loss={"name" = "mse", "reduction" = "none"}').returncode == 2
+    assert [path.name for path in (here / "runs").rglob("*")] == ["run"]

@@ -308,6 +308,7 @@ def test_data_that_do_not_fit(
     ("name", "options", "message"),
     [
         ("f1", {"task": "multi"}, "task='multi': expected one of None, 'binary', 'multiclass'"),
+        ("f1", {"average": "makro"}, "^f1: average='makro': .* Did you mean 'macro'"),
         ("f1", {"average": "mean"}, "average='mean'"),
         ("auroc", {"average": "micro"}, "average='micro'"),
         ("f1", {"outputs": "scores"}, "outputs='scores'"),
@@ -333,7 +334,7 @@ def test_a_task_that_a_metric_does_not_have() -> None:
 def test_without_torchmetrics(monkeypatch: pytest.MonkeyPatch) -> None:
     package = "perceptrain_core.metrics.support.torchmetrics_package.find_spec"
     monkeypatch.setattr(package, lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"'F1Score'.*perceptrain-core\[metrics\]"):
+    with pytest.raises(MissingDependencyError, match=r"'f1'.*perceptrain-core\[metrics\]"):
         get_metric("f1")
     assert get_metric("r2") is not None
 

@@ -30,6 +30,17 @@ def test_the_wish_itself_comes_first_and_dashes_part_words():
     )
 
 
+def test_a_known_part_of_the_wish_is_suggested():
+    assert did_you_mean("f1_score", ["f1", "r2", "auroc"]) == " Did you mean 'f1'?"
+    assert did_you_mean("F1Score", ["f1", "r2", "auroc"]) == " Did you mean 'f1'?"
+
+
+def test_names_that_are_further_off_than_the_nearest_are_left_out():
+    known = ["accuracy", "auroc", "f1"]
+    assert did_you_mean("acuracy", known) == " Did you mean 'accuracy'?"
+    assert did_you_mean("adan", ["adam", "adan1"]) == " Did you mean 'adan1' or 'adam'?"
+
+
 def test_nothing_close_suggests_nothing():
     assert did_you_mean("zzzzzz", KNOWN) == ""
 

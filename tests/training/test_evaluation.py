@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain import FFNN, PINN, SkipBatch, TrainConfig, Trainer, to_dataloader
-from perceptrain.errors import DataError, LossContractError
+from perceptrain.data import ValidationSets
+from perceptrain.errors import DataError, LossContractError, ShapeError
 
 MakeTrainer = Callable[..., Trainer]
 Rows = tuple[Tensor, Tensor]
@@ -221,3 +222,31 @@ def test_skipped_batches_do_not_count() -> None:
     assert len(trainer.test([first, second])) == 1
     with pytest.raises(DataError, match="skipped all"):
         trainer.validate([first])
+
+
+def test_an_error_about_the_data_says_which_data() -> None:
+    x, good, bad = torch.rand(4, 2), torch.zeros(4).long(), torch.full((4,), 7)
+    config = TrainConfig(max_iter=1, val_every=1, verbose=False)
+    trainer = Trainer(FFNN([2, 3]), "sgd", config, "cross_entropy", (x, good), (x, bad), (x, bad))
+    with pytest.raises(DataError, match=r"^On the validation data: A class label is out of range"):
+        trainer.fit()
+    with pytest.raises(DataError, match=r"^On the test data: A class label is out of range"):
+        trainer.test()
+    with pytest.raises(ShapeError, match=r"^On the validation set 'far': .*shape"):
+        trainer.validate(ValidationSets(near=(x, good), far=(x, good[:, None, None])))
+    with pytest.raises(DataError, match=r"^A class label is out of range"):
+        trainer.fit((x, bad))
+
+
+def test_a_share_is_exact_to_double_precision() -> None:
+    labels = torch.arange(3).repeat(10)
+    inputs = 5 * torch.eye(3)[labels]
+    labels[0] = 1
+    model = nn.Identity()
+    config = TrainConfig(batch_size=7, val_every=1, verbose=False)
+    loss = {"name": "cross_entropy", "accuracy": True}
+    metrics = {"all": "accuracy", "recall": {"name": "recall", "average": "micro"}}
+    trainer = Trainer(model, None, config, loss, metrics=metrics)
+    row = trainer.validate((inputs, labels))
+    assert row["val_accuracy"] == pytest.approx(29 / 30, rel=1e-15)
+    assert (row["val_all"], row["val_recall"]) == (29 / 30, 29 / 30)

@@ -246,3 +246,11 @@ def test_no_optimizer_is_refused_first(make_trainer: MakeTrainer, setting: dict[
     trainer.optimizer = None
     with pytest.raises(TrainingError, match="Training needs an optimizer"):
         trainer.fit()
+
+
+def test_a_trainer_is_shown_in_a_line(make_trainer: Callable[..., Trainer]) -> None:
+    trainer = make_trainer(max_iter=2)
+    assert repr(trainer).endswith(", 0 epochs)")
+    trainer.fit()
+    name, optimizer = type(trainer.model).__name__, type(trainer.optimizer).__name__
+    assert repr(trainer) == f"Trainer({name}, {optimizer}, 2 epochs)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import re
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -21,7 +21,8 @@ from perceptrain_core.metrics.support.torchmetrics_package import (
     classification_metric,
     require_torchmetrics,
 )
-from perceptrain_core.option_checks import refuse
+from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.user_warnings import warn_user
 
 Outputs = Literal["logits", "probabilities"]
 
@@ -72,8 +73,8 @@ class ClassificationMetric:
 
     @property
     def name(self) -> str:
-        """The name of the metric, for messages."""
-        return self._kind
+        """The name of the metric, for messages: that of its class in snake case."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -173,13 +174,13 @@ class ClassificationMetric:
                 f"{self.name} expects logits, and all outputs of the model are probabilities: they "
                 'add up to 1 over the classes. Pass outputs="probabilities".'
             )
-        warnings.warn(
+        warn_user(
             f"{self.name} expects logits, and all outputs of the model are between 0 and 1. If "
-            'they are probabilities, pass outputs="probabilities".',
-            stacklevel=2,
+            'they are probabilities, pass outputs="probabilities".'
         )
 
     def _check(self, option: str, value: object, allowed: tuple[object, ...]) -> None:
         if value not in allowed:
             known = ", ".join(repr(item) for item in allowed)
-            refuse(self.name, [f"{option}={value!r}: expected one of {known}"], ConfigError)
+            hint = did_you_mean(value, map(str, allowed)) if isinstance(value, str) else ""
+            raise ConfigError(f"{self.name}: {option}={value!r}: expected one of {known}.{hint}")

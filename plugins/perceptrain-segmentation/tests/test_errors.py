@@ -108,7 +108,7 @@ def test_classes_that_overlap_under_softmax(name: str, remedy: dict[str, bool]) 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("dice", {}, "give softmax=False"),
+        ("dice", {}, "pass softmax=False"),
         ("focal", {}, "Leave out the model's softmax"),
         ("dice_ce", {"softmax": False}, r"Leave out the model's softmax\.$"),
     ],
@@ -116,8 +116,9 @@ def test_classes_that_overlap_under_softmax(name: str, remedy: dict[str, bool]) 
 def test_softmax_twice(name: str, options: dict[str, Any], message: str) -> None:
     model = nn.Sequential(nn.Conv2d(1, 3, 1), nn.Softmax(1))
     loss_fn, batch = get_loss(name, **options), (torch.rand(2, 1, 8, 8), indices(2, 8, 8))
-    with pytest.warns(UserWarning, match=message):
+    with pytest.warns(UserWarning, match=message) as caught:
         loss_fn(batch, model)
+    assert [warning.filename for warning in caught] == [__file__]
     loss_fn(batch, model)  # told once: warnings are errors here
     get_loss("dice", softmax=False)(batch, model)
 

@@ -34,7 +34,7 @@ def test_images_and_a_single_row():
     logits, labels = torch.randn(2, 3, 4, 5), torch.randint(0, 3, (2, 4, 5))
     loss, metrics = cross_entropy_loss((logits, labels), IDENTITY, accuracy=True)
     torch.testing.assert_close(loss, nn.CrossEntropyLoss()(logits, labels))
-    assert metrics["accuracy"] == (logits.argmax(1) == labels).float().mean()
+    assert metrics["accuracy"] == (logits.argmax(1) == labels).double().mean()
     loss, metrics = cross_entropy_loss((LOGITS[0], LABELS[0]), IDENTITY, accuracy=True)
     torch.testing.assert_close(loss, nn.CrossEntropyLoss()(LOGITS[0], LABELS[0]))
     assert metrics["accuracy"] == 1

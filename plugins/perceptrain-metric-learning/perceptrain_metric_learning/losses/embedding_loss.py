@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
@@ -15,7 +14,7 @@ from pytorch_metric_learning.reducers import (  # type: ignore[import-untyped]
 )
 from torch import Tensor, nn
 
-from perceptrain import Counted, gather_rows, values_are_checked
+from perceptrain import Counted, gather_rows, values_are_checked, warn_user
 from perceptrain.errors import ConfigError, DataError, ShapeError
 from perceptrain_metric_learning.checks import check_flags, check_numbers
 from perceptrain_metric_learning.parts import Part, build, get_part
@@ -172,11 +171,10 @@ class EmbeddingLoss(nn.Module):
         if len(sizes) > 1 and sizes.max() > 1:
             return
         lack = "all in one class" if len(sizes) == 1 else "each in a class of its own"
-        warnings.warn(
+        warn_user(
             f"The {len(labels)} samples of the first batch are {lack}; {type(self).__name__} "
             "compares samples of the same class with those of others. Shuffle the data, use a "
             "larger batch_size, or a sampler such as MPerClassSampler.",
-            stacklevel=2,
         )
 
     def _mine_and_evaluate(self, embeddings: Tensor, labels: Tensor) -> tuple[Mined, Tensor]:

@@ -116,7 +116,7 @@ class ProxyLoss(EmbeddingLoss):
     def measure(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor | float]:
         """Return the fraction of samples that are closest to their own class."""
         nearest = self.scores(embeddings).argmax(1)
-        return {"accuracy": (nearest == labels).to(embeddings.dtype).mean()}
+        return {"accuracy": (nearest == labels).double().mean()}
 
     def scores(self, embeddings: Tensor) -> Tensor:
         """Return the similarity to each class, larger is closer, of shape ``(N, num_classes)``.

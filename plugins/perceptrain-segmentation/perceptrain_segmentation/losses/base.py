@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import Signature
@@ -11,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from perceptrain import Counted
+from perceptrain import Counted, warn_user
 from perceptrain.errors import ConfigError, DataError, PerceptrainError, ShapeError
 from perceptrain_segmentation.labels import (
     check_exclusive,
@@ -263,11 +262,10 @@ class SegmentationLoss(nn.Module):
         if mode.channels == 1 or not (mode.softmax or self.needs_logits):
             return
         if logits.min() >= 0 and (logits.sum(1) - 1).abs().max() < 1e-3:
-            instead = "" if self.needs_logits else f", or give {self.softmax_option}=False"
-            warnings.warn(
+            instead = "" if self.needs_logits else f", or pass {self.softmax_option}=False"
+            warn_user(
                 f"The model's outputs add up to 1 over the channels, as probabilities do; "
-                f"{self._name} expects logits. Leave out the model's softmax{instead}.",
-                stacklevel=2,
+                f"{self._name} expects logits. Leave out the model's softmax{instead}."
             )
 
     def _make(self, mode: Mode, like: Tensor) -> nn.Module:
