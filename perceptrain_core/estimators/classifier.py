@@ -15,15 +15,18 @@ from torch import Tensor, nn
 from perceptrain_core.errors import ConfigError, DataError, PerceptrainError, ShapeError
 from perceptrain_core.estimators.base import PerceptrainEstimator, Task
 from perceptrain_core.estimators.parts import build_loss
-from perceptrain_core.losses.support.outputs import activate, output_activation
+from perceptrain_core.losses.support.outputs import OutputActivation, activate, output_activation
+
+
+def _activation_of(loss: Any) -> OutputActivation | None:
+    try:
+        return output_activation(build_loss(loss))
+    except PerceptrainError:
+        return "softmax"  # a loss that cannot be built is reported by fit
 
 
 def _has_probabilities(estimator: PerceptrainClassifier) -> bool:
-    try:
-        activation = output_activation(build_loss(estimator.loss))
-    except PerceptrainError:
-        return True  # a loss that cannot be built is reported by fit
-    if activation is None:
+    if _activation_of(estimator.loss) is None:
         raise AttributeError(
             f"loss={estimator.loss!r:.60} has no probabilities: it does not say with "
             "output_activation that the outputs are logits. Use decision_function, or a loss such "
@@ -182,6 +185,11 @@ class PerceptrainClassifier(ClassifierMixin, PerceptrainEstimator):  # type: ign
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = _activation_of(self.loss) != "sigmoid"
+        return tags
+
     def _task(self, loss_fn: Any, indices: Any, dtype: Any) -> Task:
         classes = len(self.classes_)
         if self._activation != "sigmoid":
@@ -190,8 +198,9 @@ class PerceptrainClassifier(ClassifierMixin, PerceptrainEstimator):  # type: ign
             return Task(loss_fn, indices, classes, meaning, end, indices)
         if classes > 2:
             raise ConfigError(
-                f"loss={self.loss!r:.60} has one logit for each label, which separates two "
-                f"classes, and y has {classes}. Use cross_entropy, or wrap the estimator in "
+                "Only binary classification is supported. The type of the target is multiclass: y "
+                f"has {classes} classes, and loss={self.loss!r:.60} has one logit, which separates "
+                "two. Use cross_entropy, or wrap the estimator in "
                 "sklearn.multiclass.OneVsRestClassifier."
             )
         meaning = "0 and 1, floats of shape (N, 1), as labels"
