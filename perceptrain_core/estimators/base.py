@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.callbacks import EarlyStopping
 from perceptrain_core.checkpoints.random_state import kept_random_state, seed_everything
-from perceptrain_core.errors import ConfigError, DataError, PerceptrainError
+from perceptrain_core.errors import ConfigError, DataError, ShapeError
 from perceptrain_core.estimators.parts import build_config, build_model, named
 from perceptrain_core.estimators.scaling import Scaling
 from perceptrain_core.models.modes import evaluating
@@ -144,7 +144,7 @@ class PerceptrainEstimator(BaseEstimator):  # type: ignore[misc]
             trainer = self._trainer(task, rows, seed)
             try:
                 trainer.fit(rows, held_out)
-            except PerceptrainError as error:
+            except (DataError, ShapeError) as error:
                 error.add_note(f"{type(self).__name__} passes {task.meaning} to the loss.")
                 raise
         if trainer.interrupted:

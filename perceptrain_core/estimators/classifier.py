@@ -63,8 +63,8 @@ class PerceptrainClassifier(ClassifierMixin, PerceptrainEstimator):  # type: ign
         lr: Its learning rate, unless the mapping has one; ``None`` for its own default.
         max_iter: The number of epochs.
         batch_size: Rows in a batch; ``"auto"`` is 200, or all rows if they are fewer.
-        standardize: Whether to scale each feature to mean 0 and standard deviation 1 over the
-            training rows, weighted by their sample weights. A network hardly learns from features
+        standardize: Whether to scale each feature to mean 0 and standard deviation 1 over the rows
+            of the fit, weighted by their sample weights. A network hardly learns from features
             of large or very different scales, so this is on by default. If a pipeline scales them
             already, it changes nothing. ``"inputs"`` means the same here.
         early_stopping: Whether to hold out ``validation_fraction`` of the rows of each class, stop

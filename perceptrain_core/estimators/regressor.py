@@ -40,12 +40,12 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
         max_iter: The number of epochs.
         batch_size: Rows in a batch; ``"auto"`` is 200, or all rows if they are fewer.
         standardize: Whether to scale each feature and each target to mean 0 and standard deviation
-            1 over the training rows, weighted by their sample weights. Predictions are scaled back.
-            A network hardly learns targets far from 0, or from features of large or very different
-            scales, so this is on by default. The loss, its options and its figures are then in
-            units of the standard deviation. ``"inputs"`` scales the features alone, as for a loss
-            that needs the labels as they are, such as ``relative_l2``. Labels are also left as they
-            are if the outputs are not predictions, as with ``poisson_nll``.
+            1 over the rows of the fit, weighted by their sample weights, and to scale predictions
+            back. A network hardly learns targets far from 0, or from features of large or very
+            different scales, so this is on by default. The loss, its options and its figures are
+            then in units of the standard deviation. ``"inputs"`` scales the features alone, for a
+            loss that needs the labels as they are, such as ``relative_l2``. Labels are also left as
+            they are if the outputs are not predictions, as with ``poisson_nll``.
         early_stopping: Whether to hold out ``validation_fraction`` of the rows, stop when the loss
             over them has not improved for ``n_iter_no_change`` epochs, and restore the weights of
             the best epoch.
