@@ -60,6 +60,9 @@ def gaussian_nll_loss(
     return reduced(criterion, weights, labels.numel(), reduction)
 
 
+gaussian_nll_loss.outputs_per_label = 2  # type: ignore[attr-defined]
+
+
 def _mean_and_variance(outputs: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
     doubled = (*labels.shape[:-1], *(2 * size for size in labels.shape[-1:]))
     if isinstance(outputs, Tensor) and outputs.ndim and outputs.shape == doubled:

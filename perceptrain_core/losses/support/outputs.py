@@ -45,6 +45,19 @@ def output_activation(loss_fn: Any) -> OutputActivation | None:
     return _of_criterion(loss_fn)
 
 
+def outputs_per_label(loss_fn: Any) -> int:
+    """Return how many outputs of the model a loss needs for each column of the labels.
+
+    A loss that needs more than one has an attribute ``outputs_per_label``. The labels have shape
+    ``(N, D)``, and the first ``D`` outputs of each row are the predictions.
+
+    Args:
+        loss_fn: A loss, or another one around it, as for `output_activation`.
+    """
+    given = (getattr(loss, "outputs_per_label", None) for loss, _ in unwrapped(loss_fn))
+    return next((int(number) for number in given if number is not None), 1)
+
+
 def activate(outputs: Tensor, activation: OutputActivation | None) -> Tensor:
     """Turn the outputs of a model into predictions.
 
