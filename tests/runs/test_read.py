@@ -175,7 +175,7 @@ def test_an_unknown_table_names_the_allowed_ones(read):
         ('name = "a"\nfile = "b.csv"', "data: give either name .* or file"),
         (
             'file = "b.csv"\ninputs = ["x"]',
-            "data: a file needs labels, the name of the column to predict",
+            "data: a file needs labels, the name of the column",
         ),
         ('file = "b.csv"\ninputs = []\nlabels = ["y"]', "data.inputs: .* at least 1 item"),
         (

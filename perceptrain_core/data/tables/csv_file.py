@@ -99,7 +99,7 @@ class CsvTable:
             numbers: Column = values.cast(self._arrow.float64()).to_numpy(zero_copy_only=False)
         except self._arrow.ArrowInvalid:
             return None
-        large = np.abs(numbers) > _EXACT
+        large = np.abs(numbers) >= _EXACT
         if large.any():
             texts = values.filter(self._arrow.array(large))
             if self._compute.any(self._compute.match_substring_regex(texts, r"^-?\d+$")).as_py():

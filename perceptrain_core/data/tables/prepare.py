@@ -15,7 +15,7 @@ from perceptrain_core.data.tables.preparation import InputColumn, LabelColumns, 
 from perceptrain_core.data.tables.table import Table
 from perceptrain_core.errors import DataError
 
-_ROWS = 65536
+_ROWS = 8192
 
 
 def prepare_table(
@@ -66,7 +66,7 @@ def make_tensors(table: Table, preparation: Preparation) -> tuple[Tensor, ...]:
     """
     module = preparation.input_module()
     inputs = torch.empty(table.rows, preparation.in_features)
-    for start in range(0, table.rows, _ROWS):  # the numbers in float64 take twice the memory
+    for start in range(0, table.rows, _ROWS):  # a step takes several times the memory of its rows
         part = slice(start, start + _ROWS)
         chunk = {name: table.columns[name][part] for name in table.inputs}
         inputs[part] = module(preparation.raw_inputs(chunk, first_row=start))
