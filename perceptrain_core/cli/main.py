@@ -22,6 +22,7 @@ from perceptrain_core.cli.new_plugin import new_plugin
 from perceptrain_core.cli.plot import plot
 from perceptrain_core.cli.plugins import plugins
 from perceptrain_core.cli.profile import profile
+from perceptrain_core.cli.report import report
 from perceptrain_core.cli.show import show
 from perceptrain_core.cli.summary import summary
 from perceptrain_core.cli.train import train
@@ -98,6 +99,7 @@ app.command(rich_help_panel="Training")(train)
 app.command(rich_help_panel="Training")(summary)
 app.command(rich_help_panel="Training")(profile)
 app.command(rich_help_panel="Training")(plot)
+app.command(rich_help_panel="Training")(report)
 app.command(rich_help_panel="Training")(demo)
 app.command(rich_help_panel="Plugins")(plugins)
 app.command(rich_help_panel="Plugins")(check_plugin)
