@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
@@ -89,14 +89,9 @@ def by_term(values: Mapping[str, Any], terms: Mapping[str, Any] | None) -> dict[
     return {**others, **parts, ("loss", ""): values["loss"] - sum(parts.values())}
 
 
-def terms_vary(metrics: Metrics) -> bool:
-    """Whether the terms of a loss have counts in other proportions in each batch.
-
-    A count that is a tensor depends on the values of the batch, not on its shape alone.
-    """
-    counts = counts_by_name(metrics)
-    terms = getattr(metrics, "terms", None) or ()
-    return bool(counts) and any(isinstance(counts.get(name), Tensor) for name in terms)
+def has_own_terms(metrics: Metrics) -> TypeGuard[Counted]:
+    """Whether a loss has terms with counts of their own."""
+    return bool(getattr(metrics, "terms", None)) and bool(counts_by_name(metrics))
 
 
 def without_repeated(metrics: Metrics, batch: Any) -> Metrics:
