@@ -124,7 +124,8 @@ class Detached(dict[str, Any]):
 
     Args:
         values: The values.
-        like: What they are made from; if it is `Counted`, they are means over the same.
+        like: What they are made from, if it is `Counted`: they are means over the same. Its values
+            may have their graph.
     """
 
     def __init__(self, values: Mapping[str, Any], like: Mapping[str, Any]) -> None:

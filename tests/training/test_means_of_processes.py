@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perceptrain import FFNN, PINN, Counted, TrainConfig, Trainer
+from perceptrain import FFNN, PINN, Counted, TrainConfig, Trainer, WeightedLoss, Weighting
 from perceptrain_core.engine.launch import run_in_processes
 
 STEPS, BATCHES = 2, 4
@@ -112,11 +112,17 @@ class Branches(nn.Module):
         return branch(x) if rows is None else branch(x) + self.used(rows)
 
 
+class GivenWeights(Weighting):
+    def update(self, terms: Any, grads: Any) -> dict[str, Tensor]:
+        return {"edge": torch.tensor(3.0, dtype=torch.float64)}
+
+
 #: Losses, batches and models.
 CASES: dict[str, tuple[Any, Callable[[], list[Any]], Callable[[], nn.Module]]] = {
     "points": ("mse", points, pinn),
     "equal": ("mse", equal_points, pinn),
     "by_process": ("mse", points_by_process, pinn),
+    "weighted": (WeightedLoss("mse", GivenWeights()), points, pinn),
     "sums": ({"name": "mse", "reduction": "sum"}, points, pinn),
     "masked": (masked_points, points, net),
     "two_heads": (two_heads, labelled, net),
