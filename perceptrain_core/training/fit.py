@@ -173,6 +173,8 @@ class Fit:
                 if epoch == done + 1 and self._was_finished():
                     break
                 self._begin_epoch(epoch)
+                if epoch == done + 1 and self.validations.was_cut_short():
+                    self._validate_after_step()
                 complete = self._train_epoch(bar)
                 row = self._end_epoch() if complete else None
                 if row is not None:
