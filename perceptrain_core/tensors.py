@@ -128,7 +128,7 @@ class Detached(dict[str, Any]):
             may have their graph.
     """
 
-    def __init__(self, values: Mapping[str, Any], like: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], like: dict[str, Any]) -> None:
         super().__init__(values)
         self.own = dict(values)
         self.like = like

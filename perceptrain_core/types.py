@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor, device, nn
 from torch.optim import Optimizer
@@ -68,12 +68,17 @@ class Counted(dict[str, Any]):
         terms: If the loss is the weighted sum of some metrics, with counts of their own, their
             weights by name. Its mean is then the weighted sum of their means. If such a count is a
             tensor, the counts may be in other proportions in each batch, so ``accumulate`` keeps
-            the graphs of all batches of a step and differentiates them together.
+            the graphs of all batches of a step and differentiates them together. Several processes
+            need the same terms in each batch.
 
     Attributes:
         count: As given.
         terms: As given.
+        made: The objects made on the first batch, where the trainer looks for counts that a loss
+            has dropped; otherwise ``None``.
     """
+
+    made: ClassVar[list[Counted] | None] = None
 
     def __init__(
         self,
@@ -82,6 +87,8 @@ class Counted(dict[str, Any]):
         terms: Mapping[str, Count] | None = None,
     ) -> None:
         super().__init__(metrics)
+        if Counted.made is not None:
+            Counted.made.append(self)
         # The usual number first: asking whether it is a mapping takes longer than all the rest.
         self.count = dict(count) if type(count) is not int and isinstance(count, Mapping) else count
         self.terms = terms

@@ -173,7 +173,9 @@ def _may_be_uneven(metrics: Counted, batch: Any) -> bool:
 
 def _is_by_rows(count: Count | None, rows: int) -> bool:
     # A count that is a tensor depends on the values of the batch, not on its shape alone.
-    return count is None or (not isinstance(count, Tensor) and count % rows == 0)
+    if isinstance(count, Tensor):
+        return False
+    return not count or (rows > 0 and count % rows == 0)
 
 
 def _with_graph(metrics: Metrics) -> Metrics:
