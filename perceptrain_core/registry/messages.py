@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 
 _LONGEST = 300
+_PLACE = "_perceptrain_place"
 _SHOWN = 40
 
 
@@ -67,6 +68,8 @@ def raised_in(error: BaseException) -> str:
         The innermost place outside this package, Python and the installed packages, as
         ``" (losses.py, line 3)"``; empty if there is none.
     """
+    if (kept := getattr(error, _PLACE, None)) is not None:
+        return str(kept)
     import sysconfig  # slow, and only needed for an error
     import traceback
     from pathlib import Path
@@ -78,6 +81,14 @@ def raised_in(error: BaseException) -> str:
         if path.is_file() and not any(path.is_relative_to(folder) for folder in others):
             return f" ({path.name}, line {place.lineno})"
     return ""
+
+
+def keep_place(error: BaseException) -> None:
+    """Keep the place that `raised_in` finds in an error that goes to another process.
+
+    The traceback stays here.
+    """
+    vars(error)[_PLACE] = raised_in(error)
 
 
 def one_line(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from perceptrain_core.tensors import detached
 from perceptrain_core.training.averages import Averages, Row
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.count_checks import made_counts, warn_of_uncounted
-from perceptrain_core.training.contract.error_hints import add_hints
+from perceptrain_core.training.contract.error_hints import add_hints, refuse_masked_parts
 from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.training.contract.nonfinite_errors import FirstNonFinite
 from perceptrain_core.training.counts import without_repeated
@@ -215,6 +215,7 @@ class Evaluation:
                 yield loss.detach(), without_repeated(detached(metrics), batch), batch
 
     def _call_first(self, loss_fn: LossFunction, batch: Any, epochs: Epochs) -> StepResult:
+        refuse_masked_parts(batch)
         with checking_values(), made_counts() as made:
             result = self._call_loss(loss_fn, batch)
         check_result(result)

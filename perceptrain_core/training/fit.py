@@ -79,7 +79,7 @@ class Fit:
             trainer.model,
             trainer.optimizer,
             trainer.loss_fn,
-            trainer.callbacks,
+            trainer.resolved_callbacks,
             engine.device,
             batches,
         )

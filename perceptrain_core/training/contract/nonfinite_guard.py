@@ -11,7 +11,11 @@ from torch import Tensor, nn
 
 from perceptrain_core.errors import LossContractError, NonFiniteLossError
 from perceptrain_core.training.contract.count_checks import made_counts, refuse_empty
-from perceptrain_core.training.contract.error_hints import add_hints, add_value_hints
+from perceptrain_core.training.contract.error_hints import (
+    add_hints,
+    add_value_hints,
+    refuse_masked_parts,
+)
 from perceptrain_core.training.contract.loss_contract import (
     check_gradient,
     check_result,
@@ -88,6 +92,7 @@ class LossGuard:
             raise
 
     def _call_first(self, batch: Any, model: nn.Module) -> Any:
+        refuse_masked_parts(batch)
         try:
             with checking_values(), made_counts() as made:
                 result = self.loss_fn(batch, model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
@@ -52,6 +52,7 @@ class GradientStepper(Stepper):
     engine: Engine | None = None
     skip_nonfinite: bool = False
     measures_norm: bool = False
+    _norms: Tensor | None = field(default=None, init=False, repr=False)
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""
@@ -130,11 +131,12 @@ class GradientStepper(Stepper):
         gradients = self._gradients()
         if not gradients:  # the batch reached other parameters only
             return True
-        norms = torch._foreach_norm(gradients)
-        return bool(torch.stack([norm.double() for norm in norms]).isfinite().all())
+        self._norms = torch.stack([norm.double() for norm in torch._foreach_norm(gradients)])
+        return bool(self._norms.isfinite().all())
 
     def _measure_norm(self) -> None:
-        self.grad_norm = get_total_norm(self._gradients())
+        norms, self._norms = self._norms, None  # known if they have been checked
+        self.grad_norm = get_total_norm(self._gradients()) if norms is None else norms.norm()
 
     def _update(self) -> bool:
         if self.measures_norm:
