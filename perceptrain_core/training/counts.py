@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from perceptrain_core.data.dict_loader import PartlyRepeated
-from perceptrain_core.tensors import parts_of
+from perceptrain_core.tensors import Detached, parts_of
 from perceptrain_core.types import Count, Counted, Metrics
 
 #: One count for all values, ``None`` if they are sums; or counts by name.
@@ -42,6 +42,14 @@ def counts_of(metrics: Metrics, batch: Any) -> Counts:
     # Rows are counted only where nothing else is: that takes longer than all the rest.
     rest = sum(means) if means else rows_of(batch)
     return dict.fromkeys(("loss", *metrics), rest) | counts
+
+
+def with_counts(metrics: Metrics) -> Metrics:
+    """Return the metrics that have the counts and the graph of the terms.
+
+    A weighted loss keeps them beside its detached metrics.
+    """
+    return metrics.like if isinstance(metrics, Detached) else metrics
 
 
 def counts_by_name(metrics: Metrics) -> dict[str, Any]:

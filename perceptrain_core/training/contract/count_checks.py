@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from perceptrain_core.errors import DataError, LossContractError
-from perceptrain_core.tensors import Detached, describe
-from perceptrain_core.training.counts import rows_of, why_unclear
+from perceptrain_core.tensors import describe
+from perceptrain_core.training.counts import rows_of, why_unclear, with_counts
 from perceptrain_core.types import Counted, Metrics
 from perceptrain_core.user_warnings import warn_user
 
@@ -28,7 +28,7 @@ def check_counts(metrics: Metrics) -> None:
         LossContractError: A count is negative, not finite or not a number, a weight of a term is
             not a finite number, or a name belongs to no metric.
     """
-    counted = metrics.like if isinstance(metrics, Detached) else metrics
+    counted = with_counts(metrics)
     if not isinstance(counted, Counted):
         return
     names = {"loss", *metrics}
@@ -110,7 +110,7 @@ def warn_of_uncounted(metrics: Metrics, batch: Any, made: list[Counted]) -> None
         UserWarning: A loss inside the loss returned other counts, or the number of rows is not
             certain.
     """
-    if isinstance(metrics, Counted | Detached):
+    if isinstance(with_counts(metrics), Counted):
         return
     rows = rows_of(batch)
     lost = next((text for one in made if (text := _differs(one, rows)) is not None), None)

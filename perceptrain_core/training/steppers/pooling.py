@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from perceptrain_core.engine import Engine
-from perceptrain_core.tensors import Detached
 from perceptrain_core.training.counts import (
     by_term,
     count_of,
@@ -19,6 +18,7 @@ from perceptrain_core.training.counts import (
     has_own_terms,
     loss_count,
     rows_of,
+    with_counts,
 )
 from perceptrain_core.types import Count, Counted, Metrics
 
@@ -49,7 +49,7 @@ class BatchWeights:
 
     def add(self, loss: Tensor, metrics: Metrics, batch: Any) -> Tensor | None:
         """Return what to differentiate for a batch; ``None`` if it has to wait."""
-        metrics = _with_graph(metrics)
+        metrics = with_counts(metrics)
         if has_own_terms(metrics) and (self._uneven or _may_be_uneven(metrics, batch)):
             self.waiting.append(((loss, metrics), batch))
             return None
@@ -89,7 +89,7 @@ def pooled_loss(results: Sequence[tuple[Any, Any]], engine: Engine | None = None
     sums: dict[Any, Any] = {}
     totals: dict[Any, Any] = {}
     for (loss, given), batch in results:
-        metrics = _with_graph(given)
+        metrics = with_counts(given)
         counts = counts_of(metrics, batch)
         for name, value in loss_parts(loss, metrics).items():
             count = count_of(name, counts)
@@ -111,7 +111,7 @@ def shared_loss(loss: Tensor, metrics: Metrics, batch: Any, engine: Engine) -> T
         batch: The batch.
         engine: Connects the processes.
     """
-    metrics = _with_graph(metrics)
+    metrics = with_counts(metrics)
     parts, counts = loss_parts(loss, metrics), counts_of(metrics, batch)
     own = {name: count_of(name, counts) for name in parts}
     means = {name: count for name, count in own.items() if count is not None}
@@ -176,11 +176,6 @@ def _is_by_rows(count: Count | None, rows: int) -> bool:
     if isinstance(count, Tensor):
         return False
     return not count or (rows > 0 and count % rows == 0)
-
-
-def _with_graph(metrics: Metrics) -> Metrics:
-    """Return metrics with their counts, and the terms of a loss with their graph."""
-    return metrics.like if isinstance(metrics, Detached) else metrics
 
 
 def _everywhere(counts: Mapping[Any, Count], engine: Engine) -> dict[Any, Count]:

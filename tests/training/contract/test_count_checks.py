@@ -128,6 +128,13 @@ def test_counts_that_are_dropped(
     assert Counted.made is None
 
 
+def test_counts_that_are_dropped_inside_a_weighted_loss(make_trainer: MakeTrainer) -> None:
+    loss = WeightedLoss(wrapped(get_loss("cross_entropy")), "relobralo")
+    settings: dict[str, Any] = {"model": nn.Linear(2, 2), "max_iter": 1}
+    with pytest.warns(UserWarning, match="A loss inside the loss returned the count 3"):
+        make_trainer(loss, data=(torch.randn(10, 2), IGNORED), **settings).fit()
+
+
 def test_counts_by_rows_may_be_dropped(make_trainer: MakeTrainer) -> None:
     make_trainer(wrapped(get_loss("mse"))).fit()
 
