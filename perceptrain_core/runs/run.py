@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -157,7 +158,7 @@ class Run:
         write_run_file(trainer.log_folder, self.run_file, self.trainer.config, provenance)
 
 
-def _check_monitors(callbacks: list[Callback], row: dict[str, float], validates: bool) -> None:
+def _check_monitors(callbacks: Sequence[Callback], row: dict[str, float], validates: bool) -> None:
     """Check the metrics that callbacks monitor, unless another callback may add metrics."""
     kinds = [type(callback) for callback in callbacks]
     if Callback in kinds or not all(kind.__module__.startswith(_OWN) for kind in kinds):
