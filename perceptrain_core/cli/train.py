@@ -63,6 +63,7 @@ def train(
             return
         folder = run.train(resume)
         results = run.test() if run.splits.test is not None else {}
+        run.write_predictions()
         finished = run.trainer.history and run.trainer.stop_signal is None
         advice = run.shortfall() if verbose and finished else None
     if run.trainer.history:

@@ -75,10 +75,3 @@ def _mean_and_variance(outputs: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
         f"labels of shape {tuple(labels.shape)} one tensor with a last dimension twice theirs: "
         "the means, then the logarithms of the variances."
     )
-
-
-def _mean_and_variance_size(size: int, **others: Any) -> int:
-    return 2 * size
-
-
-gaussian_nll_loss.output_size = _mean_and_variance_size  # type: ignore[attr-defined]
