@@ -13,6 +13,7 @@ import tomli_w
 from perceptrain_core.checkpoints.folder import base_folder, list_checkpoints, newest_run_folder
 from perceptrain_core.errors import CheckpointError, ConfigError
 from perceptrain_core.runs.build import build_run, complete_config
+from perceptrain_core.runs.data_paths import data_with_paths
 from perceptrain_core.runs.folder import (
     FOLDS,
     RUN_FILE,
@@ -22,6 +23,7 @@ from perceptrain_core.runs.folder import (
     write_results,
     write_run_file,
 )
+from perceptrain_core.runs.paths import absolute_references
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.run import Run
 from perceptrain_core.runs.tables import RunFile
@@ -140,7 +142,8 @@ class CrossValidation:
                 f"There is no cross-validation to resume in {base}: start one without resume."
             )
         folder = max(found, key=lambda path: (path / RUN_FILE).stat().st_mtime)
-        if read_run_file(folder / RUN_FILE).data != self.run_file.data:
+        then = data_with_paths(read_run_file(folder / RUN_FILE).data)
+        if then != data_with_paths(self.run_file.data):
             raise ConfigError(
                 f"The cross-validation in {folder} has other options in [data], so its folds may "
                 "differ: restore them, or start a new one without resume."
@@ -151,12 +154,15 @@ class CrossValidation:
 def _finished(run: Run) -> dict[str, float] | None:
     """Return the figures of a fold that an earlier training with the same tables completed."""
     folder = base_folder(run.trainer.config)
-    tables = complete_tables(run.run_file, run.trainer.config, {})
+    config = run.trainer.config
+    tables = complete_tables(run.run_file, config, {})
     wanted = tomllib.loads(tomli_w.dumps(tables))
     for place in (folder, *folder.glob("*/")):
         if (place / VAL).is_file():
-            then = tomllib.loads((place / RUN_FILE).read_text(encoding="utf-8"))
+            text = (place / RUN_FILE).read_text(encoding="utf-8")
+            then = absolute_references(tomllib.loads(text), place.absolute())
             then.pop("provenance", None)
+            then["data"] = complete_tables(read_run_file(place / RUN_FILE), config, {})["data"]
             if then == wanted:
                 row: dict[str, float] = json.loads((place / VAL).read_text(encoding="utf-8"))
                 return row
