@@ -17,6 +17,7 @@ _PYTHON = {
     "None": "TOML has no None: leave the key out",
 }
 _LARGEST, _DEEPEST = 2**63, 100
+_LONGEST = 100  # of a number; longer ones would take long to match
 
 
 def parse_toml(text: str, what: str) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def advice_for_value(value: str) -> str:
     value = value.strip()
     if value in _PYTHON:
         return _PYTHON[value]
-    if not _NUMBER.fullmatch(value):
+    if len(value) > _LONGEST or not _NUMBER.fullmatch(value):
         return ""
     try:
         number = float(value)
