@@ -9,12 +9,20 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import types
 from typing import Any
 
 from perceptrain_core.errors import TargetError
 
 #: Their functions read pickles, download and compile code; their classes are parts of runs.
 _LIBRARIES = ("torch", "numpy", "pandas")
+_COMPILED = (
+    types.BuiltinFunctionType,
+    types.ClassMethodDescriptorType,
+    types.MethodDescriptorType,
+    types.MethodWrapperType,
+    types.WrapperDescriptorType,
+)
 
 
 def check_code(label: str, target: Any, kind: str = "") -> None:
@@ -35,7 +43,7 @@ def check_code(label: str, target: Any, kind: str = "") -> None:
     package = module.partition(".")[0]
     is_routine = inspect.isroutine(target)
     found = ""
-    if inspect.isbuiltin(target) or inspect.ismethoddescriptor(target):
+    if isinstance(target, _COMPILED):
         found = "a compiled function"
     elif package in sys.stdlib_module_names and (is_routine or package != "builtins"):
         found = "part of Python's standard library"

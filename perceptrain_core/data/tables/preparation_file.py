@@ -44,10 +44,10 @@ def read_preparation(path: Path) -> Preparation | TensorPreparation:
         if isinstance(record, dict)
         else (None, None)
     )
-    if version != _VERSION or kind not in _KINDS:
+    if version != _VERSION or not isinstance(kind, str) or kind not in _KINDS:
         raise DataError(
             f"{path}: expected a preparation of version {_VERSION}, of a table or of tensors, not "
-            f"version {version!r} of {kind!r}."
+            f"version {version!r:.60} of {kind!r:.60}."
         )
     try:
         return _KINDS[kind].from_dict(record)
