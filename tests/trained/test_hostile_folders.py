@@ -73,7 +73,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def use(folder: Path) -> TrainedRun:
     """Load a run in both ways, and predict and test with it."""
-    with within(3):
+    with within(10):
         load_run(folder, "best")
         run = load_run(folder)
         run.predict({"a": [1.0, 2.0], "b": [0.0, 1.0]}).columns()
@@ -163,7 +163,7 @@ def test_a_run_file(folder: Path, case: str) -> None:
     text = path.read_text().partition("[provenance")[0]
     if case in ("provenance", "versions"):
         path.write_text(text + TEXTS[case])
-        with within(3):
+        with within(10):
             if case == "versions":
                 with pytest.warns(UserWarning, match=r"perceptrain-core \[\]"):
                     load_run(folder)
