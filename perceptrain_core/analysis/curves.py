@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from perceptrain_core.errors import DataError, MissingDependencyError
+from perceptrain_core.regular_file import is_special
 
 if TYPE_CHECKING:
     from perceptrain_core.analysis.picture import Picture
@@ -115,12 +116,16 @@ def read_metrics(path: Path) -> list[Row]:
     Raises:
         DataError: The file does not exist, or does not contain metrics.
     """
+    if is_special(path):
+        raise DataError(f"{path} is not a regular file.")
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         return [{name: float(value) for name, value in row.items() if value} for row in rows]
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"There is no {path}: expected the folder of a run.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{path} is not a file of metrics: {error}.") from None
 

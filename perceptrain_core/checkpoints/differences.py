@@ -53,8 +53,14 @@ def _module_differences(module: nn.Module, saved: Mapping[str, Any]) -> list[str
     lines += [f"{name}: unknown to this object" for name in saved if name not in own]
     for name in own.keys() & saved.keys():
         here, there = own[name], saved[name]
-        if isinstance(here, Tensor) and isinstance(there, Tensor) and here.shape != there.shape:
+        if not isinstance(here, Tensor):
+            continue
+        if not isinstance(there, Tensor):
+            lines.append(f"{name}: a tensor here, {type(there).__name__} saved")
+        elif here.shape != there.shape:
             lines.append(f"{name}: shape {tuple(here.shape)} here, {tuple(there.shape)} saved")
+        elif there.is_complex() and not here.is_complex():
+            lines.append(f"{name}: {here.dtype} here, {there.dtype} saved")
     return sorted(lines)
 
 

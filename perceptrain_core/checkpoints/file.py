@@ -14,6 +14,7 @@ import torch
 
 from perceptrain_core.checkpoints.temporary import clear_leftovers, temporary_path
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.regular_file import is_special
 
 FORMAT = 1
 
@@ -76,14 +77,24 @@ def as_checkpoint(path: Path, content: Any) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not a checkpoint of Perceptrain.")
     if content["format"] != FORMAT:
         raise CheckpointError(
-            f"{path} has the format {content['format']}; this version reads format {FORMAT}."
+            f"{path} has the format {content['format']!r:.60}; this version reads format {FORMAT}."
         )
+    if not isinstance(content.get("epoch", 0), int):
+        raise CheckpointError(f"{path} is damaged: its epoch is {content['epoch']!r:.60}.")
+    for part in ("model", "averaged_model"):
+        weights = content.get(part, {})
+        if not isinstance(weights, dict) or not all(isinstance(key, str) for key in weights):
+            raise CheckpointError(f"{path} is damaged: its {part} does not hold weights by name.")
     return content
 
 
 def is_weights(state: Any) -> bool:
     """Whether a file holds a plain ``state_dict`` of a model, such as ``model.pt`` of a run."""
-    return isinstance(state, dict) and bool(state) and all(map(torch.is_tensor, state.values()))
+    return (
+        isinstance(state, dict)
+        and bool(state)
+        and all(isinstance(key, str) and torch.is_tensor(value) for key, value in state.items())
+    )
 
 
 def read_any(path: Path, map_location: Any = "cpu") -> Any:
@@ -92,6 +103,8 @@ def read_any(path: Path, map_location: Any = "cpu") -> Any:
     Raises:
         CheckpointError: The file does not exist, cannot be read, or is damaged.
     """
+    if is_special(path):
+        raise CheckpointError(f"{path} is not a regular file, so it is not a checkpoint.")
     try:
         path.open("rb").close()
     except FileNotFoundError:
@@ -99,6 +112,7 @@ def read_any(path: Path, map_location: Any = "cpu") -> Any:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
     try:
+        _refuse_compressed(path)
         state: Any = torch.load(path, map_location=map_location, weights_only=True)
         _check_sums(path)
     except Exception as error:
@@ -126,6 +140,15 @@ def _check_readable(path: Path) -> None:
         torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
         raise CheckpointError(f"it could not be read back, {_reason(error)}") from error
+
+
+def _refuse_compressed(path: Path) -> None:
+    """Raise if an archive claims more than it stores: torch never compresses, a bomb does."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+            raise zipfile.BadZipFile("its entries are compressed, which torch.save never does")
 
 
 def _check_sums(path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perceptrain_core.cli import output
+from perceptrain_core.cli.completion import complete_override
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +25,10 @@ def train(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="TABLE.KEY=VALUE", help="Override a value of the run file; repeatable."
+            "--set",
+            metavar="TABLE.KEY=VALUE",
+            help="Override a value of the run file; repeatable.",
+            autocompletion=complete_override,
         ),
     ] = None,
     resume: Annotated[
@@ -54,6 +58,7 @@ def train(
             return
         if tables.data.cross_validated:
             tables.data.fold = 1
+        _announce_code(tables, run_file)
         run = build_run(tables, run_file)
         verbose = run.trainer.config.verbose
         if verbose:
@@ -77,9 +82,19 @@ def train(
     _exit_after(run.trainer.stop_signal)
 
 
+def _announce_code(tables: RunFile, path: Path) -> None:
+    """Print which code the run file imports, before it is imported."""
+    from perceptrain_core.trained.trust import sources_in
+
+    sources = sources_in(tables, path.parent)
+    if sources and tables.train.get("verbose", True):
+        print(f"Imports {', '.join(sources)}\n")
+
+
 def _cross_validate(tables: RunFile, path: Path, resume: bool) -> None:
     from perceptrain_core.runs.cross_validation import CrossValidation
 
+    _announce_code(tables, path)
     validation = CrossValidation(tables, path)
     verbose = validation.config.verbose
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,21 @@ class Target:
     classes: tuple[str, ...] | None = None
     activation: OutputActivation | None = None
 
+    def with_classes(self, outputs: Tensor) -> Target:
+        """Return the target with a name for each output: a class without one has its number.
+
+        Raises:
+            ShapeError: There are fewer outputs than classes.
+        """
+        classes = self.classes or ()
+        number = outputs.shape[1] if outputs.ndim > 1 else 0
+        if number < max(1, len(classes)):
+            raise ShapeError(
+                f"The outputs have shape {tuple(outputs.shape)}, and there are {len(classes)} "
+                "classes: expected an output for each, shape (N, C, ...)."
+            )
+        return replace(self, classes=(*classes, *map(str, range(len(classes), number))))
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -50,11 +65,16 @@ class Predictions:
 
     @classmethod
     def of(cls, outputs: Tensor, target: Target) -> Predictions:
-        """Read predictions from the outputs of a `Pipeline`."""
+        """Read predictions from the outputs of a `Pipeline`.
+
+        Raises:
+            ShapeError: There are fewer outputs than classes.
+        """
         if target.classes is None:
             return cls(outputs, None, target)
         if len(target.classes) == 2 and (outputs.ndim == 1 or outputs.shape[1] == 1):
             return cls._of_two(outputs if outputs.ndim == 1 else outputs[:, 0], target)
+        target = target.with_classes(outputs)
         probabilities = outputs if target.activation is not None else None
         return cls(outputs.argmax(1), probabilities, target)
 

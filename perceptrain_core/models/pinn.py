@@ -172,7 +172,7 @@ def _equations(equations: Mapping[str, Equation | str]) -> dict[str, Equation]:
 
 
 def _equation(name: str, equation: Equation | str) -> Equation:
-    loaded: Any = _load(equation) if isinstance(equation, str) else equation
+    loaded: Any = _load(name, equation) if isinstance(equation, str) else equation
     if callable(loaded):
         return loaded  # type: ignore[no-any-return]
     raise ConfigError(
@@ -181,7 +181,11 @@ def _equation(name: str, equation: Equation | str) -> Equation:
     )
 
 
-def _load(reference: str) -> Any:
-    from perceptrain_core.registry.references import load_reference  # only for run files
+def _load(name: str, reference: str) -> Any:
+    # Only for run files.
+    from perceptrain_core.registry.called_code import check_code
+    from perceptrain_core.registry.references import load_reference
 
-    return load_reference(reference)
+    loaded = load_reference(reference)
+    check_code(f"The equation {name!r}", loaded)
+    return loaded

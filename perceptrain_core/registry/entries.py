@@ -122,9 +122,13 @@ class Entry:
 
     def build(self, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """Load the target, then call it or bind its options; see ``options.build``."""
+        from perceptrain_core.registry.called_code import check_code
         from perceptrain_core.registry.options import build
 
-        return build(self._kind, f"The {self.kind} {self.name!r}", self.load(), args, options)
+        label, target = f"The {self.kind} {self.name!r}", self.load()
+        if self.distribution is None:
+            check_code(label, target, self.kind)
+        return build(self._kind, label, target, args, options)
 
     def provenance(self) -> dict[str, str | None]:
         """Return the qualified ``name``, ``distribution`` and ``version``, for checkpoints."""

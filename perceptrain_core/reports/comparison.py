@@ -17,6 +17,10 @@ from perceptrain_core.reports.run_record import RunRecord
 _PLACES = {"train.log_folder", "train.root_folder", "data.fold"}
 _MISSING = "-"
 
+#: Runs that differ in one of these have figures of other data; and losses in other units.
+_SOURCES = ("file", "name", "labels", "classes", "inputs")
+_UNITS = ("loss", "weighting")
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -100,14 +104,28 @@ def _best_epoch_text(record: RunRecord) -> str:
 def _best(
     name: str, records: Sequence[RunRecord], of_runs: Sequence[Mapping[str, Figure]]
 ) -> float | None:
-    """Return the best value of a figure; ``None`` if it is not known which one is."""
-    found = [row[name].value for row in of_runs if name in row and isfinite(row[name].value)]
+    """Return the best value of a figure; ``None`` if it cannot be said which one is."""
+    having = [pair for pair in zip(records, of_runs, strict=True) if name in pair[1]]
+    found = [row[name].value for _, row in having if isfinite(row[name].value)]
     directions = {better(name, record.settings) for record in records}
     if len(set(found)) < 2 or len(directions) != 1:
+        return None
+    if not _comparable(name, [record.settings for record, _ in having]):
         return None
     chooser: dict[str, Callable[[list[float]], float]] = {"lower": min, "higher": max}
     choose = chooser.get(directions.pop())
     return choose(found) if choose else None
+
+
+def _comparable(name: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a figure means the same in several runs."""
+    data = [tables.get("data") or {} for tables in settings]
+    meant = [[str(table.get(key)) for key in _SOURCES] for table in data]
+    if name.endswith("_loss"):
+        scaled = [str(table.get("scale_labels", False)) for table in data]
+        units = [[str(tables.get(key)) for key in _UNITS] for tables in settings]
+        meant = [[*one, *unit, s] for one, unit, s in zip(meant, units, scaled, strict=True)]
+    return all(one == meant[0] for one in meant)
 
 
 def differences_table(records: Sequence[RunRecord]) -> Table:

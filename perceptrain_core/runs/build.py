@@ -123,7 +123,19 @@ def train_config(run_file: RunFile, path: Path, **defaults: Any) -> TrainConfig:
     """
     callbacks = [{"name": table.name, **table.options} for table in run_file.callbacks]
     with in_table(path, "train"):
-        return TrainConfig(**{**defaults, **run_file.train, "callbacks": callbacks})
+        config = TrainConfig(**{**defaults, **run_file.train, "callbacks": callbacks})
+        _check_log_folder(config)
+        return config
+
+
+def _check_log_folder(config: TrainConfig) -> None:
+    """Refuse a folder outside the root folder: a run file may come from anybody."""
+    folder = config.log_folder
+    if folder.is_absolute() or ".." in folder.parts or folder.drive:
+        raise ConfigError(
+            f"log_folder = {str(folder)!r} is not inside root_folder, {str(config.root_folder)!r}: "
+            "write a relative path without '..', and set root_folder to write somewhere else."
+        )
 
 
 @contextmanager

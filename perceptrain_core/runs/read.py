@@ -11,9 +11,12 @@ from pydantic import ValidationError
 
 from perceptrain_core.config.faults import describe_faults
 from perceptrain_core.errors import ConfigError
+from perceptrain_core.regular_file import reason_to_refuse
 from perceptrain_core.runs.paths import absolute_references
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.runs.toml import advice_for_line, advice_for_value, parse_toml
+
+_LARGEST = 2**20  # bytes
 
 
 def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
@@ -30,6 +33,8 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
         ConfigError: The file cannot be read or is invalid; the message lists every fault with its
             path in the file.
     """
+    if reason := reason_to_refuse(path, _LARGEST):
+        raise ConfigError(f"The run file {path} cannot be read: it {reason}.")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -13,11 +13,12 @@ from perceptrain_core.data.files.folds import are_class_maps, are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import DataError
-from perceptrain_core.regular_file import is_special
+from perceptrain_core.regular_file import reason_to_refuse
 from perceptrain_core.runs.data import RunData
 from perceptrain_core.runs.paths import relative_path
 
 RECORD = "run.json"
+_LARGEST = 2**26  # bytes; the names of millions of classes
 
 
 class _Record(BaseModel):
@@ -91,8 +92,8 @@ def read_record(folder: Path) -> RunRecord:
         DataError: There is none, or it is not valid.
     """
     path = folder / RECORD
-    if is_special(path):
-        raise DataError(f"{path} is not a regular file.")
+    if reason := reason_to_refuse(path, _LARGEST):
+        raise DataError(f"{path} {reason}.")
     try:
         return RunRecord.model_validate_json(path.read_bytes())
     except FileNotFoundError:

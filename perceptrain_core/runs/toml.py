@@ -11,12 +11,15 @@ from typing import Any
 from perceptrain_core.errors import ConfigError
 
 _NUMBER = re.compile(r"[+-]?[\d_]*\.?[\d_]*(e[+-]?\d+)?", re.IGNORECASE)
+_DOT = re.compile(r"\.(?!\d)|\.\d+\.")  # not that of a number
 _PYTHON = {
     "True": "write true",
     "False": "write false",
     "None": "TOML has no None: leave the key out",
 }
 _LARGEST, _DEEPEST = 2**63, 100
+_MOST_DOTS = 10_000
+_LONGEST = 100  # of a number; longer ones would take long to match
 
 
 def parse_toml(text: str, what: str) -> dict[str, Any]:
@@ -31,6 +34,8 @@ def parse_toml(text: str, what: str) -> dict[str, Any]:
         ConfigError: It is nested too deeply, or has an integer of more than 64 bits.
     """
     try:
+        if len(_DOT.findall(text)) > _MOST_DOTS:  # a long dotted key takes quadratic time
+            raise RecursionError
         tables = tomllib.loads(text)
         within = all(_is_within_limits(*item) for item in _walk(tables))
     except tomllib.TOMLDecodeError:
@@ -52,7 +57,7 @@ def advice_for_value(value: str) -> str:
     value = value.strip()
     if value in _PYTHON:
         return _PYTHON[value]
-    if not _NUMBER.fullmatch(value):
+    if len(value) > _LONGEST or not _NUMBER.fullmatch(value):
         return ""
     try:
         number = float(value)

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from perceptrain_core.errors import ConfigError, OptionError, PerceptrainError, TargetError
+from perceptrain_core.registry.called_code import check_code
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.registry.options import check_call, signature_of
 from perceptrain_core.registry.references import load_reference
@@ -143,7 +144,7 @@ def read_plan(setting: Any, extra: Sequence[str] = ()) -> SchedulerPlan:
     name, options = split_scheduler(setting)
     target = name
     if isinstance(name, str):
-        target = load_reference(name) if ":" in name else scheduler_class(name)
+        target = _code(name) if ":" in name else scheduler_class(name)
     shown = name if isinstance(name, str) else getattr(name, "__qualname__", type(name).__name__)
     label = f"The learning-rate scheduler {shown!r}"
     if not callable(target):
@@ -186,4 +187,11 @@ def _loaded(value: Any) -> Any:
     """Load references among option values, e.g. ``lr_lambda = "./rates.py:warm_up"``."""
     if isinstance(value, list):
         return [_loaded(item) for item in value]
-    return load_reference(value) if isinstance(value, str) and ":" in value else value
+    return _code(value) if isinstance(value, str) and ":" in value else value
+
+
+def _code(reference: str) -> Any:
+    loaded = load_reference(reference)
+    if callable(loaded):
+        check_code(f"{reference!r} in the learning-rate schedule", loaded)
+    return loaded

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.errors import TrainingError
+from perceptrain_core.errors import DataError, TrainingError
+from perceptrain_core.regular_file import is_special
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.figures import PlottingFunctions, figures, picture_file
 from perceptrain_core.trackers.settings import as_json
@@ -117,9 +118,14 @@ def read_table(path: Path, number: str = "epoch") -> tuple[list[str], list[dict[
     Args:
         path: The file.
         number: The column that numbers the rows.
+
+    Raises:
+        DataError: It is a pipe or a device.
     """
     if not path.exists():
         return [], []
+    if is_special(path):
+        raise DataError(f"{path} is not a regular file.")
     text = path.read_text(encoding="utf-8", errors="replace")
     reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     columns = list(reader.fieldnames or [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import torch
 from perceptrain_core.checkpoints.folder import BEST
 from perceptrain_core.checkpoints.saveload import load_found
 from perceptrain_core.data.tables.preparation_file import read_preparation
-from perceptrain_core.errors import CheckpointError, ConfigError
+from perceptrain_core.errors import CheckpointError, ConfigError, DataError
+from perceptrain_core.registry import registry
 from perceptrain_core.runs.build import build_model
 from perceptrain_core.runs.folder import FOLDS, PREPARATION, RUN_FILE, WEIGHTS
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.record import RunRecord, read_record
+from perceptrain_core.runs.tables import RunFile
+from perceptrain_core.trained.rows import AnyPreparation
 from perceptrain_core.trained.trained_run import TrainedRun
 from perceptrain_core.trained.trust import trusting
-from perceptrain_core.training.provenance import versions
 from perceptrain_core.user_warnings import warn_user
 
 _WEIGHTS = ("last", "best")
@@ -34,7 +37,8 @@ def load_run(
 
     Nothing in the folder is executed: the weights are read without pickle, and the model, the loss
     and the metrics must be names that installed packages registered. Plugins that supplied them
-    must be installed.
+    must be installed. Code that the run file names only for its training, such as callbacks, is not
+    imported.
 
     Args:
         folder: The run folder, as ``perceptrain train`` wrote it.
@@ -51,7 +55,7 @@ def load_run(
         ConfigError: The folder is not a run folder, or its run file is not valid.
         DataError: The run has not ended, or its files cannot be read.
         CheckpointError: The weights cannot be read, or do not fit the model.
-        TrustError: The run file names code to import, and ``trust`` is not set.
+        TrustError: The model is code that the run file names, and ``trust`` is not set.
 
     Warns:
         UserWarning: Other versions of the plugins or of this library trained the run.
@@ -62,13 +66,12 @@ def load_run(
     run_file = read_run_file(path)
     record = read_record(folder)
     file = _weights_file(folder, weights)
-    with trusting(trust, path):
+    with trusting(trust, run_file, path):
         model = build_model(run_file, path)
     epoch = load_found(file, model, None) if weights == "best" else record.epoch
     if weights == "last":
         load_found(file, model, None)
-    prepared = folder / PREPARATION
-    preparation = read_preparation(prepared) if prepared.exists() else None
+    preparation = _preparation(folder, run_file)
     _compare_versions(run_file.provenance)
     named = f"{_described(weights, record)}, epoch {epoch}"
     return TrainedRun(folder, model.to(device).eval(), named, run_file, preparation, record, trust)
@@ -101,21 +104,35 @@ def _weights_file(folder: Path, weights: str) -> Path:
     return file
 
 
+def _preparation(folder: Path, run_file: RunFile) -> AnyPreparation:
+    """Read the preparation; predictions of a run that needs it would be wrong without it."""
+    path, data = folder / PREPARATION, run_file.data
+    if os.path.lexists(path):
+        return read_preparation(path)
+    if data.file is not None or data.standardize or data.scale_labels:
+        raise DataError(
+            f"{folder} has no {PREPARATION}, which says how [data] was prepared: copy the whole "
+            "folder, or train again."
+        )
+    return None
+
+
 def _described(weights: str, record: RunRecord) -> str:
     return "average of the epochs" if (weights, record.weights) == ("last", "average") else weights
 
 
 def _compare_versions(provenance: dict[str, Any]) -> None:
     """Warn if this library or a plugin has another version than in the training."""
-    then = provenance.get("versions", {})
-    parts = {part: entry for part, entry in provenance.items() if part != "versions"}
-    now = versions(parts) if all(isinstance(entry, dict) for entry in parts.values()) else {}
-    names = {entry.get("distribution") for entry in parts.values() if isinstance(entry, dict)}
-    watched = {"perceptrain-core", *filter(None, names)}
+    recorded = provenance.get("versions")
+    if not isinstance(recorded, dict):
+        return
+    now = {plugin.distribution: plugin.version for plugin in registry().plugins}
+    entries = [entry for part, entry in provenance.items() if part != "versions"]
+    names = {str(entry.get("distribution")) for entry in entries if isinstance(entry, dict)}
     changed = [
-        f"{name} {then[name]}, now {now.get(name, 'not installed')}"
-        for name in sorted(watched & then.keys())
-        if then[name] != now.get(name)
+        f"{name} {recorded[name]}, now {now.get(name, 'not installed')}"
+        for name in sorted({"perceptrain-core", *names} & recorded.keys())
+        if recorded[name] != now.get(name)
     ]
     if changed:
         warn_user(f"This run was trained with other versions: {'; '.join(changed)}.")

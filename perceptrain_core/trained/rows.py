@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -144,6 +144,11 @@ def _tensor(data: Any, preparation: TensorPreparation | None) -> Tensor:
         raise DataError(
             f"{data}: this run was trained on tensors and has no columns by name. Load the file, "
             "and pass its rows as an array or a tensor."
+        )
+    if isinstance(data, Mapping):
+        raise DataError(
+            "Expected an array or a tensor of rows, not a mapping of columns: this run was trained "
+            "on tensors."
         )
     if hasattr(data, "to_numpy"):
         data = data.to_numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -66,7 +67,7 @@ class TrainedRun:
     @cached_property
     def loss_fn(self) -> LossFunction | nn.Module:
         """The loss of the training, with its weighting."""
-        with trusting(self.trust, self._path):
+        with self._trusting():
             return build_loss(self.run_file, self._path)
 
     @cached_property
@@ -120,7 +121,7 @@ class TrainedRun:
         pipeline, device = self.pipeline(), _device(self.model)
         pipeline.to(device)
         for rows in self._raw_rows(data, batch_size):
-            with torch.no_grad():
+            with torch.no_grad(), self._trusting():
                 outputs = pipeline(rows.to(device))
             if not isinstance(outputs, Tensor):
                 raise DataError(
@@ -168,10 +169,10 @@ class TrainedRun:
             UserWarning: The data file has changed since the training.
         """
         rows = self._held_out() if data is None else self._labelled(data)
-        with trusting(self.trust, self._path):
+        with self._trusting():
             metrics = build_metrics(self.run_file, self._path, self.preparation)
-        trainer = Trainer(self.model, None, self._settings(), self.loss_fn, metrics=metrics)
-        with evaluating(self.model):
+            trainer = Trainer(self.model, None, self._settings(), self.loss_fn, metrics=metrics)
+        with self._trusting(), evaluating(self.model):
             return dict(trainer.test(rows).means)
 
     def rows(self) -> RunData:
@@ -185,7 +186,7 @@ class TrainedRun:
             UserWarning: The data file has changed since the training.
         """
         self._compare_file()
-        with trusting(self.trust, self._path):
+        with self._trusting():
             return load_data(self.run_file.data, binary=self._binary)
 
     def _raw_rows(self, data: Any, batch_size: int) -> Iterator[Tensor]:
@@ -236,10 +237,13 @@ class TrainedRun:
             settings.compute_setup = "gpu"
         return settings
 
+    def _trusting(self) -> AbstractContextManager[None]:
+        return trusting(self.trust, self.run_file, self._path)
+
     @property
     def _binary(self) -> bool:
         entry = registry().entry("loss", self.run_file.loss.name)
-        with trusting(self.trust, self._path):
+        with self._trusting():
             return bool(getattr(entry.load(), "binary_labels", False))
 
     @property

@@ -147,12 +147,9 @@ def why_unclear(batch: Any) -> str | None:
     A list of tensors may have the columns of a batch or rows that were not stacked. Up to three
     with a common length are taken for inputs, labels and weights.
     """
-    if isinstance(batch, Tensor | np.ndarray | tuple):
-        return None
-    lengths = sorted({rows for part in parts_of(batch) or () if (rows := _rows(part)) is not None})
     if not isinstance(batch, list):
-        different = f"a batch whose parts have {' and '.join(map(str, lengths))} rows counts once"
-        return different if len(lengths) > 1 else None
+        return None
+    lengths = part_lengths(batch)
     shapes = {part.shape if isinstance(part, Tensor | np.ndarray) else None for part in batch}
     if _are_rows(batch) and shapes != {None}:
         return f"a list of {len(batch)} tensors of different lengths counts as {len(batch)} rows"
@@ -164,12 +161,17 @@ def why_unclear(batch: Any) -> str | None:
     return None
 
 
+def part_lengths(batch: Any) -> tuple[int, ...]:
+    """Return the lengths of the parts of a batch, of those that have one."""
+    return tuple(rows for part in parts_of(batch) or () if (rows := _rows(part)) is not None)
+
+
 def _rows(batch: Any) -> int | None:
     if type(batch) is Tensor or isinstance(batch, Tensor | np.ndarray):
         return len(batch) if batch.ndim else None
     if type(batch) is list and _are_rows(batch):
         return len(batch)
-    lengths = [rows for part in parts_of(batch) or () if (rows := _rows(part)) is not None]
+    lengths = part_lengths(batch)
     in_order = isinstance(batch, tuple | list)
     return lengths[0] if lengths and (in_order or len(set(lengths)) == 1) else None
 

@@ -108,9 +108,13 @@ def mean_trace(residual: Tensor, parameters: Sequence[Tensor], chunk: int = 64) 
 def _loaded(residuals: Residuals | str | None) -> Any:
     if not isinstance(residuals, str):
         return residuals
-    from perceptrain_core.registry.references import load_reference  # only for run files
+    # Only for run files.
+    from perceptrain_core.registry.called_code import check_code
+    from perceptrain_core.registry.references import load_reference
 
-    return load_reference(residuals)
+    loaded = load_reference(residuals)
+    check_code("The function of the residuals", loaded)
+    return loaded
 
 
 def _from_model(batch: Any, model: Any) -> Any:

@@ -19,6 +19,8 @@ from .conftest import MAIN, invoke
 
 pytestmark = pytest.mark.timeout(120)
 
+#: What is printed before the code of the run file is imported.
+IMPORTS = "Imports ./code.py (rows)\n\n"
 PNG = b"\x89PNG\r\n\x1a\n"
 RUN = """
 [model]
@@ -84,8 +86,10 @@ def test_a_run_leaves_all_of_it(train, here):
     folder = here / "runs" / "run"
     assert {path.name for path in folder.iterdir()} == {
         "run.toml",
+        "run.json",
         "metrics.csv",
         "model.pt",
+        "predictions.csv",
         "test.json",
         "curves.png",
         *(f"checkpoint_epoch_{epoch:06d}.pt" for epoch in (8, 9, 10)),
@@ -97,7 +101,8 @@ def test_a_run_leaves_all_of_it(train, here):
     assert [{k: float(v) for k, v in row.items() if k != "epoch"} for row in rows] == [
         pytest.approx(row, rel=1e-6) for row in run.trainer.history
     ]
-    lines = done.stdout.splitlines()
+    assert done.stdout.startswith(IMPORTS)
+    lines = done.stdout.removeprefix(IMPORTS).splitlines()
     data = "data code.py:rows train 28 rows, val 8 rows, test 4 rows"
     assert lines[4].split() == data.split()
     assert sum(line.startswith("epoch ") for line in lines) == 10
@@ -127,7 +132,7 @@ def test_a_dry_run_leaves_nothing(train, here):
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(here.rglob("*")) == before
     assert done.stdout.endswith("Dry run passed: one batch was evaluated, no files were written.\n")
-    assert [line.split()[0] for line in done.stdout.splitlines()[9:11]] == [
+    assert [line.split()[0] for line in done.stdout.splitlines()[11:13]] == [
         "train_loss",
         "val_loss",
     ]
@@ -195,7 +200,7 @@ def test_a_loss_that_is_nan_names_the_term(train, here):
 def test_a_wrong_call_is_code_2_and_leaves_nothing(here, args, message):
     before = sorted(here.rglob("*"))
     result = invoke("train", *args)
-    assert (result.exit_code, result.stdout) == (2, "")
+    assert (result.exit_code, result.stdout.removeprefix(IMPORTS)) == (2, "")
     assert message in result.stderr
     assert result.stderr.startswith("Error: ")
     assert len(result.stderr.splitlines()) <= 3
@@ -236,7 +241,7 @@ def test_the_traceback_is_for_those_who_ask(here):
     done = subprocess.run(
         [*command, "--set", "optimizer.lr=-1"], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (2, IMPORTS)
     assert "Traceback (most recent call last)" in done.stderr
     assert "ValueError: Invalid learning rate" in done.stderr
 
@@ -336,7 +341,7 @@ FOLDS = ("--set", "data.folds=3", "--set", "data.val_fraction=0.0")
 )
 def test_a_bad_option_is_reported_before_anything_starts(train, here, folds, option, table):
     done = train("--set", option, *folds)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (2, IMPORTS)
     assert f"run.toml, {table}" in done.stderr
     assert not (here / "runs").exists()
 

@@ -36,6 +36,32 @@ def test_the_best_figure_is_marked_where_better_is_known(make_run):
     assert best == [("one", "test_accuracy"), ("two", "val_loss")]
 
 
+@pytest.mark.parametrize(
+    ("table", "values", "marked"),
+    [
+        ("loss", {"name": "focal"}, {"test_accuracy"}),
+        ("weighting", {"name": "random"}, {"test_accuracy"}),
+        ("data", {"name": "wine", "scale_labels": True}, {"test_accuracy"}),
+        ("data", {"name": "digits"}, set()),
+        ("optimizer", {"name": "sgd"}, {"test_accuracy", "test_loss"}),
+    ],
+)
+def test_losses_of_another_kind_and_other_data_have_no_best(make_run, table, values, marked):
+    base = TABLES | {"data": {"name": "wine"}}
+    one = make_run("one", tables=base, test={"test_accuracy": 0.75, "test_loss": 1.0})
+    two = make_run(
+        "two", tables=base | {table: values}, test={"test_accuracy": 0.5, "test_loss": 2.0}
+    )
+    found = results_table(read_runs([one, two]))
+    best = {
+        column
+        for _, cells in found.rows
+        for column, figure in zip(found.head[1:], cells, strict=True)
+        if getattr(figure, "best", False)
+    }
+    assert best == marked
+
+
 def test_a_metric_that_a_run_lacks_is_empty(make_run):
     table = results_table(read_runs([make_run("one", test={"test_loss": 1.0}), make_run("two")]))
     assert cell(table, "two", "test_loss") is None

@@ -14,6 +14,8 @@ from numpy.lib import format as npy
 from perceptrain_core.data.tables.columns import Columns, as_text, columns_of_arrays
 from perceptrain_core.errors import DataError, MissingDependencyError
 
+_MOST_COLUMNS = 10**6
+
 
 class NpzTable:
     """Arrays that ``numpy.savez`` wrote; objects, which would be unpickled, are refused.
@@ -81,7 +83,15 @@ def _npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _parts(shapes: dict[str, tuple[int, ...]]) -> dict[str, list[str]]:
-    """Return the names of the columns of each array."""
+    """Return the names of the columns of each array.
+
+    Raises:
+        DataError: There are more than a million: a file of a few bytes can claim any shape.
+    """
+    wide = {name: prod(shape[1:]) for name, shape in shapes.items()}
+    if sum(wide.values()) > _MOST_COLUMNS:
+        name = max(wide, key=lambda name: wide[name])
+        raise DataError(f"{name!r} has {wide[name]} columns; a table has at most {_MOST_COLUMNS}.")
     return {
         name: [name] if len(shape) < 2 else [f"{name}[{i}]" for i in range(prod(shape[1:]))]
         for name, shape in shapes.items()

@@ -39,7 +39,8 @@ class CsvTable:
 
     def chunks(self, names: Sequence[str], rows: int, text: Collection[str]) -> Iterator[Columns]:
         """Yield the columns of a block of the file at a time."""
-        places = [str(self.names.index(name)) for name in names]
+        numbers = {name: str(i) for i, name in enumerate(self.names)}
+        places = [numbers[name] for name in names]
         try:
             for batch in self._blocks(places):
                 yield {

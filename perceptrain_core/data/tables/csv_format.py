@@ -70,8 +70,8 @@ def find_format(path: Path, separator: str | None = None) -> CsvFormat:
 def not_utf8() -> DataError:
     """Return the error for a file in another encoding."""
     return DataError(
-        "the file is not encoded in UTF-8, but perhaps in Latin-1 or Windows-1252: save it as "
-        "UTF-8, for example with iconv -f latin1 -t utf8 OLD.csv > NEW.csv."
+        "the file is not encoded in UTF-8, but perhaps in Latin-1, Windows-1252 or UTF-16: save it "
+        "as UTF-8, for example with iconv -f latin1 -t utf8 OLD.csv > NEW.csv."
     )
 
 

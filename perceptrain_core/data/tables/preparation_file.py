@@ -8,8 +8,10 @@ from pathlib import Path
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import DataError
+from perceptrain_core.regular_file import reason_to_refuse
 
 _VERSION = 1
+_LARGEST = 2**28  # bytes; the mean and scale of millions of values
 _KINDS: dict[str, type[Preparation] | type[TensorPreparation]] = {
     "table": Preparation,
     "tensors": TensorPreparation,
@@ -29,6 +31,8 @@ def read_preparation(path: Path) -> Preparation | TensorPreparation:
     Raises:
         DataError: The file cannot be read, or is not a preparation.
     """
+    if reason := reason_to_refuse(path, _LARGEST):
+        raise DataError(f"{path} {reason}.")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -40,7 +44,7 @@ def read_preparation(path: Path) -> Preparation | TensorPreparation:
     if version != _VERSION or kind not in _KINDS:
         raise DataError(
             f"{path}: expected a preparation of version {_VERSION}, of a table or of tensors, not "
-            f"version {version!r} of {kind}."
+            f"version {version!r:.60} of {kind:.60}."
         )
     try:
         return _KINDS[kind].from_dict(record)

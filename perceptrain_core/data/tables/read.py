@@ -66,9 +66,9 @@ def read_columns(
     with _naming(path):
         table = _open(path, separator)
         names = _names(table, names)
-        columns, mixed = _collect(table, names, text)
+        columns, mixed = _collect(table, names, set(text))
         if mixed:
-            columns |= _collect(table, mixed, mixed)[0]
+            columns |= _collect(table, mixed, set(mixed))[0]
         if not columns:
             raise DataError("the file has no rows.")
         return {name: columns[name] for name in names}
@@ -100,7 +100,7 @@ def iterate_columns(
     with _naming(path):
         table = _open(path, separator)
         some = False
-        for chunk in table.chunks(_names(table, names), rows, text):
+        for chunk in table.chunks(_names(table, names), rows, set(text)):
             length = len(next(iter(chunk.values())))
             for start in range(0, length, rows):
                 some = True

@@ -134,8 +134,8 @@ def _drop_rows(columns: Columns, inputs: list[str], missing: str | None) -> list
         return []
     if missing is None:
         raise DataError(_describe(gaps))
-    filled = {name for name in gaps if name in inputs} if missing == "fill" else set()
-    notes = [f"Filled {_counts({name: gaps[name] for name in filled})}."] if filled else []
+    filled = {name: gaps[name] for name in inputs if name in gaps} if missing == "fill" else {}
+    notes = [f"Filled {_counts(filled)}."] if filled else []
     dropping = {name: gap for name, gap in gaps.items() if name not in filled}
     if dropping:
         dropped = np.logical_or.reduce(list(dropping.values()))

@@ -12,8 +12,11 @@ from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from perceptrain_core.data.tables.modules import Scale, Unscale
-from perceptrain_core.data.tables.preparation import plain, validated
+from perceptrain_core.data.tables.plain_values import plain, validated
 from perceptrain_core.errors import DataError
+
+#: Of one dimension of a row; products of larger numbers from a file would take long.
+_LARGEST, _MOST_DIMENSIONS = 2**40, 64
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class TensorPreparation:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     def __post_init__(self) -> None:
+        if len(self.shape) > _MOST_DIMENSIONS or max(self.shape, default=0) > _LARGEST:
+            raise DataError(f"shape has {len(self.shape)} dimensions, or one beyond {_LARGEST}.")
         sizes = {len(self.mean), len(self.scale), prod(self.shape)}
         numbers = (*self.mean, *self.scale)
         if len(sizes) > 1 or min(self.shape, default=0) < 0:

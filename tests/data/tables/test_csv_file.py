@@ -85,7 +85,7 @@ def test_files_that_cannot_be_used(csv, text, message):
 
 @pytest.mark.parametrize("text", ["caf\u00e9,b\n1,2\n", "a,b\nx,1\n" * 40000 + "\u00e9,1\n"])
 def test_another_encoding(csv, text):
-    with pytest.raises(DataError, match="not encoded in UTF-8, but perhaps in Latin-1"):
+    with pytest.raises(DataError, match="not encoded in UTF-8, but perhaps in Latin-1, Windows"):
         read_columns(csv(text, "latin-1"))
 
 

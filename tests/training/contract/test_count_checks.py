@@ -179,7 +179,6 @@ def said(batch: Any, model: nn.Module) -> Any:
 
 
 UNCLEAR = {
-    "parts": ({"a": X, "b": X[:1]}, "parts have 1 and 4 rows counts once"),
     "rows": ([X, X[:1], X[:3]], "a list of 3 tensors of different lengths counts as 3 rows"),
     "shapes": ([X, X, X, X, X], "a list of 5 tensors of one shape counts as 4 rows"),
 }
@@ -195,6 +194,15 @@ def test_rows_that_are_unclear_are_reported_once(make_trainer: MakeTrainer, case
     assert "Counted({...}, number)" in str(caught[0].message)
     make_trainer(of_parts, data=[batch], **settings).fit()
     make_trainer(said, data=[batch, batch], **settings).fit()
+
+
+def test_parts_whose_lengths_differ_from_batch_to_batch(make_trainer: MakeTrainer) -> None:
+    settings: dict[str, Any] = {"model": nn.Linear(2, 1), "max_iter": 1}
+    whole, last = {"a": X, "b": X[:1]}, {"a": X[:2], "b": X[:1]}
+    make_trainer(of_parts, data=[whole, whole], **settings).fit()
+    with pytest.warns(UserWarning, match="have 4 and 1 rows, then 2 and 1, count once each"):
+        make_trainer(of_parts, data=[whole, whole, last], **settings).fit()
+    make_trainer(said, data=[whole, last], **settings).fit()
 
 
 def test_batches_of_torch_are_clear(make_trainer: MakeTrainer) -> None:
