@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from perceptrain_core.checkpoints.random_state import kept_random_state
+from perceptrain_core.models.sizes import DataSizes, complete_options
 from perceptrain_core.registry import KINDS, Entry, Registry
 from perceptrain_core.testing.checks import require, run_check, temporary_folder
 from perceptrain_core.testing.plugin import InstalledPlugin
 
+_SIZES = DataSizes(2, 2, (0, 0))
 _BLOCK = "```{}\n(.*?)^ *```"
 _LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 _ROW = re.compile(r"^\| ([a-z ]+?) \| `(\w+)` \| ([^|]*)\|(.*)$", re.M)
@@ -111,7 +113,10 @@ def _run_file_faults(text: str, registry: Registry) -> Iterator[str]:
         for kind, part in parts:
             if part and "name" in part:
                 options = {key: value for key, value in part.items() if key != "name"}
-                registry.entry(kind, part["name"]).build((), options)
+                entry = registry.entry(kind, part["name"])
+                if kind == "model":  # in a run, the sizes left out follow from the data
+                    options = complete_options(entry.load(), options, _SIZES)
+                entry.build((), options)
     yield from ()
 
 

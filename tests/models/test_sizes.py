@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from torch import nn
 
 from perceptrain_core.errors import ConfigError
 from perceptrain_core.models import FFNN, EmbeddingFFNN
 from perceptrain_core.models.sizes import DataSizes, complete_options
 
-SIZES = DataSizes(3, 2, (0, 4, 0))
+SIZES = DataSizes(3, 2, (0, 4, 0), 5)
 
 
 def small(in_features: int, width: int = 5) -> FFNN:
@@ -27,6 +28,7 @@ def small(in_features: int, width: int = 5) -> FFNN:
             {"hidden": [8], "cardinalities": [2], "out_features": 2},
         ),
         (small, {"width": 7}, {"in_features": 3, "width": 7}),
+        (nn.Conv2d, {"kernel_size": 1}, {"in_channels": 5, "out_channels": 2, "kernel_size": 1}),
         (dict, {"a": 1}, {"a": 1}),
     ],
 )

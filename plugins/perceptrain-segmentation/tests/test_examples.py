@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
@@ -29,3 +30,15 @@ def test_the_example_leaves_a_picture(tmp_path: Path) -> None:
     before, after = main(epochs=3, images=96, picture=picture)
     assert after > before + 0.15
     assert picture.stat().st_size > 10_000
+
+
+def test_the_folder_of_images_trains(tmp_path: Path) -> None:
+    main = runpy.run_path(str(FOLDER / "examples" / "folder.py"))["main"]
+    assert main(tmp_path / "shapes", number=48, epochs=2) > 0.1
+    assert len(list((tmp_path / "shapes" / "new" / "predicted").glob("*.png"))) == 8
+
+
+@pytest.mark.slow
+def test_the_folder_of_images_is_learned(tmp_path: Path) -> None:
+    main = runpy.run_path(str(FOLDER / "examples" / "folder.py"))["main"]
+    assert main(tmp_path / "shapes") > 0.8
