@@ -255,6 +255,7 @@ def test_a_difference_is_reported(change):
         return batch + change if len(batch) > 2 else batch
 
     compare(lambda batch: batch * (1 + 1e-7), lambda batch: batch, rows)
+    compare(lambda batch: batch * 1e-8, lambda batch: batch * 1.1e-8, rows, scale=1.0)
     with pytest.raises(ExportError, match=r"for 5 rows, .* by up to"):
         compare(changed, lambda batch: batch, rows)
     with pytest.raises(ExportError, match=r"shape \(1,\)"):

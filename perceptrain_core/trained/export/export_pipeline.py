@@ -84,11 +84,12 @@ def export_pipeline(
     described = about | describe_files(rows, outputs, preparation, target)
     text = json.dumps(described, indent=2, ensure_ascii=False)
     example = rows[torch.arange(_EXAMPLE) % len(rows)]
+    scale = 1.0 if target.activation in ("softmax", "sigmoid") else 0.0
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         with _reporting(into):
             into.write(pipeline, example, partial, text)
-            compare(into.load(partial), pipeline, rows)
+            compare(into.load(partial), pipeline, rows, scale)
         path.with_name(f"{path.name}.json").write_text(text + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
@@ -103,9 +104,9 @@ def _reporting(into: FileFormat) -> Iterator[None]:
     try:
         with _silence():
             yield
-    except (ExportError, OSError) as error:
-        if isinstance(error, OSError):
-            raise
+    except OSError:
+        raise
+    except ExportError as error:
         raise ExportError(f"The exported file is wrong, and was not written: {error}") from None
     except PerceptrainError:
         raise
