@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from perceptrain_core.errors import ConfigError, DataError, ExportError, TrustError
+from perceptrain_core.errors import (
+    ConfigError,
+    DataError,
+    ExportError,
+    MissingDependencyError,
+    TrustError,
+)
 from perceptrain_core.trained.export.comparison import compare
 from perceptrain_core.trained.load_run import load_run
 from perceptrain_core.trained.rows import raw_rows
@@ -226,18 +232,35 @@ def test_a_format_or_a_path_that_cannot_be(train, here):
     assert not list(here.glob("*x*"))
 
 
-def test_a_model_that_depends_on_values_is_refused(train, here):
-    settings = "model=./code.py:Values", "train.dtype=float64"
-    folder = train(WIDE, *settings)
+def test_a_branch_on_values_is_refused(train, here):
+    folder = train(WIDE, "model=./code.py:Branch", "train.dtype=float64")
     with pytest.raises(TrustError, match="--trust"):
         load_run(folder)
     run = load_run(folder, trust=True)
     for format in ("torch-export", "torchscript"):
-        with pytest.raises(ExportError) as caught:
-            run.export(here / "values", format)
+        with pytest.raises(ExportError, match=f"cannot be exported as {format}: ") as caught:
+            run.export(here / "branch", format)
         assert "\n" not in str(caught.value)
-    assert "differ from those of the run by up to" in str(caught.value)
-    assert not [*here.glob("*values*"), *here.glob(".values*")]
+    assert not [*here.glob("*branch*"), *here.glob(".branch*")]
+
+
+def test_a_file_that_predicts_something_else_is_not_left(train, here):
+    folder = train(WIDE, "model=./code.py:Noise", "train.dtype=float64")
+    before = here / "noise.pt2"
+    before.write_text("an older file")
+    with pytest.raises(ExportError, match="differ from those of the run by up to"):
+        load_run(folder, trust=True).export(before)
+    assert before.read_text() == "an older file"
+    assert not [*here.glob("*noise*.json"), *here.glob(".noise*")]
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_without_the_extra(train, here, monkeypatch, package):
+    run = load_run(train(CANCER, "train.max_iter=1"))
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingDependencyError, match=r"perceptrain-core\[onnx\]"):
+        run.export(here / "without", "onnx")
+    assert not list(here.glob("*without*"))
 
 
 def test_a_model_that_returns_a_pair_is_refused(train, here):

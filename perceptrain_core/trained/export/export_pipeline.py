@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -111,8 +112,8 @@ def _reporting(into: FileFormat) -> Iterator[None]:
     except PerceptrainError:
         raise
     except Exception as error:  # torch and onnxruntime raise many kinds
-        reason = " ".join(str(_origin(error)).split()) or type(error).__name__
-        raise ExportError(f"This run cannot be exported as {into.name}: {reason:.300}") from error
+        reason = shorten(str(_origin(error)) or type(error).__name__, 300, placeholder=" ...")
+        raise ExportError(f"This run cannot be exported as {into.name}: {reason}") from error
 
 
 def _origin(error: BaseException) -> BaseException:

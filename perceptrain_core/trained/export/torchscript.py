@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.trained.export.description import NAME
+from perceptrain_core.trained.export.torch_export import program
 
 
 def write(module: nn.Module, example: Tensor, path: Path, description: str) -> None:
     """Write the trace of a module, and its description as an extra file."""
-    traced = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
+    # A trace of the module itself would keep one branch of each decision without an error.
+    graph = program(module, example).module()
+    traced = torch.jit.trace(graph, example, check_trace=False)  # type: ignore[no-untyped-call]
     torch.jit.save(traced, str(path), _extra_files={NAME: description})
 
 
