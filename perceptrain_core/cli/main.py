@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from perceptrain_core.cli import output
 from perceptrain_core.cli.check import check_plugin
 from perceptrain_core.cli.demo import demo
+from perceptrain_core.cli.export import export
 from perceptrain_core.cli.init import init
 from perceptrain_core.cli.listing import listing_of
 from perceptrain_core.cli.new_plugin import new_plugin
@@ -107,6 +108,7 @@ app.command(rich_help_panel="Training")(report)
 app.command(rich_help_panel="Training")(demo)
 app.command(rich_help_panel="Trained runs")(predict)
 app.command("test", rich_help_panel="Trained runs")(evaluate)
+app.command(rich_help_panel="Trained runs")(export)
 app.command(rich_help_panel="Plugins")(plugins)
 app.command(rich_help_panel="Plugins")(check_plugin)
 app.command(rich_help_panel="Plugins")(new_plugin)
