@@ -23,11 +23,15 @@ def predict(
     run: RunFolder,
     data: Annotated[
         Path,
-        typer.Argument(metavar="DATA", help="A table: CSV, Parquet ..."),
+        typer.Argument(metavar="DATA", help="A table: CSV, Parquet ...; or a folder of images."),
     ],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The file to write, .csv or .parquet; by default stdout."),
+        typer.Option(
+            "-o",
+            "--out",
+            help="The file to write, .csv or .parquet, or a folder of masks; by default stdout.",
+        ),
     ] = None,
     weights: Weights = "last",
     trust: Trust = False,
@@ -35,13 +39,14 @@ def predict(
     """Predict the rows of a table, in the units and names of the labels.
 
     One row is written for each row of the table: the labels, and for classes the probability of
-    each. Large files are read and written in parts.
+    each. Large files are read and written in parts. A run on a data set that reads and writes rows
+    itself does so, as image_folder of perceptrain-segmentation: a folder of images becomes one of
+    masks.
     """
     from perceptrain_core.trained.load_run import load_run
-    from perceptrain_core.trained.write_predictions import write_predictions
 
     with output.one_line_warnings():
         trained = load_run(run, weights, trust=trust)
-        rows = write_predictions(trained.predict_in_batches(data), out)
+        rows = trained.write_predictions(data, out)
     if out is not None:
         print(f"{rows} rows are in {out}")

@@ -72,8 +72,8 @@ class Predictions:
         """
         if target.classes is None:
             return cls(outputs, None, target)
-        if len(target.classes) == 2 and outputs.shape[1:] in ((), (1,)):
-            return cls._of_two(outputs.reshape(-1), target)
+        if len(target.classes) == 2 and (outputs.ndim == 1 or outputs.shape[1] == 1):
+            return cls._of_two(outputs if outputs.ndim == 1 else outputs[:, 0], target)
         target = target.with_classes(outputs)
         probabilities = outputs if target.activation is not None else None
         return cls(outputs.argmax(1), probabilities, target)
@@ -86,7 +86,17 @@ class Predictions:
 
     @classmethod
     def joined(cls, parts: Sequence[Predictions]) -> Predictions:
-        """Join the predictions of successive rows."""
+        """Join the predictions of successive rows.
+
+        Raises:
+            ShapeError: They differ in shape, as those of images of several sizes.
+        """
+        shapes = {tuple(part.values.shape[1:]): None for part in parts}
+        if len(shapes) > 1:
+            raise ShapeError(
+                f"The predictions have the shapes {', '.join(map(str, shapes))} and cannot be one "
+                "tensor: use predict_in_batches."
+            )
         chances = [part.probabilities for part in parts if part.probabilities is not None]
         values = torch.cat([part.values for part in parts])
         return cls(values, torch.cat(chances) if chances else None, parts[0].target)

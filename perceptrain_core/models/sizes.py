@@ -14,22 +14,24 @@ class DataSizes:
 
     Attributes:
         in_features: The last dimension of the inputs.
-        out_features: The last dimension of the outputs that the loss expects.
+        out_features: The size of the outputs that the loss expects: columns, channels or classes.
         cardinalities: For each input column, the number of its categories if the column holds
             codes, and 0 if it holds numbers.
+        in_channels: Dimension 1 of the inputs, the channels of images.
     """
 
     in_features: int
     out_features: int
     cardinalities: tuple[int, ...] = ()
+    in_channels: int = 1
 
 
 def complete_options(target: Any, options: Mapping[str, Any], sizes: DataSizes) -> dict[str, Any]:
     """Return the options of a model, with the sizes that follow from the data.
 
-    A class or function that accepts ``in_features``, ``out_features`` or ``cardinalities`` gets
-    those that the options do not set. A class whose sizes have another form defines a static method
-    ``complete_options(options, sizes)``.
+    A class or function that accepts ``in_features``, ``out_features``, ``in_channels``,
+    ``out_channels`` or ``cardinalities`` gets those that the options do not set. A class whose
+    sizes have another form defines a static method ``complete_options(options, sizes)``.
 
     Args:
         target: The class or function of the model.
@@ -46,6 +48,8 @@ def complete_options(target: Any, options: Mapping[str, Any], sizes: DataSizes) 
     known = {
         "in_features": sizes.in_features,
         "out_features": sizes.out_features,
+        "in_channels": sizes.in_channels,
+        "out_channels": sizes.out_features,
         "cardinalities": list(sizes.cardinalities),
     }
     return {**{name: size for name, size in known.items() if name in accepted}, **options}

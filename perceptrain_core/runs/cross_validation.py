@@ -13,6 +13,7 @@ import tomli_w
 from perceptrain_core.checkpoints.folder import base_folder, list_checkpoints, newest_run_folder
 from perceptrain_core.errors import CheckpointError, ConfigError
 from perceptrain_core.runs.build import build_run, complete_config
+from perceptrain_core.runs.data_paths import data_with_paths
 from perceptrain_core.runs.folder import (
     FOLDS,
     RUN_FILE,
@@ -141,7 +142,8 @@ class CrossValidation:
                 f"There is no cross-validation to resume in {base}: start one without resume."
             )
         folder = max(found, key=lambda path: (path / RUN_FILE).stat().st_mtime)
-        if read_run_file(folder / RUN_FILE).data != self.run_file.data:
+        then = data_with_paths(read_run_file(folder / RUN_FILE).data)
+        if then != data_with_paths(self.run_file.data):
             raise ConfigError(
                 f"The cross-validation in {folder} has other options in [data], so its folds may "
                 "differ: restore them, or start a new one without resume."

@@ -25,6 +25,7 @@ from perceptrain_core.data.tables.table import Table, TableOptions, read_table
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import DataError, OptionError
 from perceptrain_core.registry import registry
+from perceptrain_core.runs.data_paths import options_with_paths
 from perceptrain_core.runs.tables import FILE_KEYS, DataTable
 
 
@@ -186,7 +187,7 @@ def _classes(splits: Splits) -> Tensor:
 
 def _resolve_data(table: DataTable) -> Any:
     try:
-        return registry().resolve("dataset", table.name, (), table.options)
+        return registry().resolve("dataset", table.name, (), options_with_paths(table))
     except OptionError as error:  # a misspelt key of the table looks like an option
         keys = [key for key in DataTable.model_fields if key not in ("file", *FILE_KEYS)]
         raise OptionError(f"{error} The table itself accepts: {', '.join(keys)}.") from error

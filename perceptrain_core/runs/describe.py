@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from perceptrain_core.data.files.folds import are_classes
+from perceptrain_core.data.files.folds import are_class_maps, are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.runs.data import RunData
@@ -24,11 +24,14 @@ def describe_data(data: RunData) -> list[str]:
 
 def _task(data: RunData) -> str:
     names = data.preparation.labels if isinstance(data.preparation, Preparation) else None
-    labels = (rows_of_tensors(data.splits.train) or ())[1]
+    inputs, labels = (rows_of_tensors(data.splits.train) or ())[:2]
     if names is not None and names.classes is not None:
         return f"Classification of {names.names[0]} with {_listed('class', names.classes)}"
     if are_classes(labels):
         return f"Classification with {data.classes} classes"
+    if are_class_maps(inputs, labels):
+        shape = " x ".join(map(str, inputs.shape[1:]))
+        return f"Segmentation into {data.classes} classes, of images of shape {shape}"
     return "Regression" if names is None else f"Regression of {', '.join(names.names)}"
 
 

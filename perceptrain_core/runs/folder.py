@@ -16,6 +16,7 @@ from torch import nn
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import named_folder
+from perceptrain_core.runs.data_paths import data_with_paths
 from perceptrain_core.runs.paths import relative_path, relative_references
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.trackers.csv import FILE as METRICS
@@ -41,8 +42,9 @@ def write_run_file(
     tables = complete_tables(run_file, config, record)
     # The folder may be moved together with the data and the code.
     tables |= relative_references({t: tables[t] for t in tables if t != "provenance"}, folder)
-    if run_file.data.file is not None:
-        tables["data"]["file"] = relative_path(run_file.data.file, folder)
+    for key, value in data_with_paths(run_file.data).items():
+        if isinstance(value, Path):
+            tables["data"][key] = relative_path(value, folder)
     text = tomli_w.dumps(tables)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RUN_FILE).write_text(text, encoding="utf-8")
@@ -76,8 +78,8 @@ def complete_tables(
 ) -> dict[str, Any]:
     """Return all tables of a run, defaults included, so that the file repeats the run."""
     tables = run_file.model_dump(exclude_none=True, exclude={"train", "provenance"})
-    if run_file.data.file is not None:
-        tables["data"]["file"] = str(run_file.data.file)
+    data = data_with_paths(run_file.data)
+    tables["data"] = {k: str(v) if isinstance(v, Path) else v for k, v in data.items()}
     tables["train"] = _train_table(config)
     tables["provenance"] = dict(provenance)
     return {name: table for name, table in tables.items() if table}

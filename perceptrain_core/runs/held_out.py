@@ -39,7 +39,7 @@ def held_out_columns(
     """
     held_out = next((part for part in (splits.test, splits.val) if part is not None), None)
     rows = rows_of_tensors(held_out) or ()
-    if len(rows) < 2 or rows[0].ndim < 2:
+    if len(rows) < 2 or rows[0].ndim < 2 or rows[1].ndim > 2:
         return {}
     inputs, labels = rows[0][:_MOST], rows[1][:_MOST]
     pipeline = Pipeline(model, None, target.activation, restore, outputs_per_label(loss_fn))

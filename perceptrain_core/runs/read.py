@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from perceptrain_core.config.faults import describe_faults
 from perceptrain_core.errors import ConfigError
 from perceptrain_core.regular_file import reason_to_refuse
-from perceptrain_core.runs.paths import absolute_path, absolute_references
+from perceptrain_core.runs.paths import absolute_references
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.runs.toml import advice_for_line, advice_for_value, parse_toml
 
@@ -23,8 +23,8 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
     """Read and check a run file.
 
     Args:
-        path: The file. Relative paths in it (data files, ``./code.py:name``) are relative to its
-            folder.
+        path: The file. Relative paths in it (data files, ``./code.py:name``, options of a data
+            set that are annotated as ``Path``) are relative to its folder.
         overrides: ``table.key=value`` or ``table=name``, each replacing what the file says. A
             value is parsed as TOML; if that fails, it is a string, unless it looks like a number or
             like a value of Python (``.5``, ``True``).
@@ -54,8 +54,7 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
     except ValidationError as error:
         faults = "".join(f"\n  {line}" for line in describe_faults(error, RunFile.model_fields))
         raise ConfigError(f"{path} is not a valid run file:{faults}") from None
-    if run_file.data.file is not None:
-        run_file.data.file = absolute_path(folder, run_file.data.file)
+    run_file.data.place(folder)
     return run_file
 
 

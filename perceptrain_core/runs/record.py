@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from perceptrain_core.data.files.folds import are_classes
+from perceptrain_core.data.files.folds import are_class_maps, are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import DataError
@@ -71,7 +71,9 @@ def label_names(data: RunData) -> tuple[tuple[str, ...], tuple[str, ...] | None]
     if isinstance(data.preparation, Preparation):
         return data.preparation.labels.names, data.preparation.labels.classes
     tensors = rows_of_tensors(data.splits.train) or ()
-    if len(tensors) < 2 or not (data.binary or are_classes(tensors[1])):
+    if len(tensors) < 2:
+        return (), None
+    if not (data.binary or are_classes(tensors[1]) or are_class_maps(*tensors[:2])):
         return (), None
     number = 2 if data.binary else data.classes
     return (), tuple(str(n) for n in range(number))

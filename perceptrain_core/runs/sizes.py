@@ -6,7 +6,7 @@ import inspect
 
 from torch import nn
 
-from perceptrain_core.data.files.folds import are_classes
+from perceptrain_core.data.files.folds import are_class_maps, are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import ConfigError
@@ -33,9 +33,11 @@ def data_sizes(data: RunData, loss: Named) -> DataSizes | None:
         return None
     inputs, labels = tensors[:2]
     size = labels.shape[1] if labels.ndim > 1 else 1
-    size = data.classes if are_classes(labels) else size
+    if are_classes(labels) or are_class_maps(inputs, labels):
+        size = data.classes
     outputs = output_size(registry().entry("loss", loss.name).load(), size, **loss.options)
-    return DataSizes(inputs.shape[-1], outputs, _cardinalities(data, inputs.shape[-1]))
+    columns = inputs.shape[-1]
+    return DataSizes(columns, outputs, _cardinalities(data, columns), inputs.shape[1])
 
 
 def needs_sizes(table: Named) -> bool:

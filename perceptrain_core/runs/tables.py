@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
+
+from perceptrain_core.runs.paths import absolute_path
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Names = Annotated[list[str], Field(min_length=1)]
@@ -108,6 +117,18 @@ class DataTable(_Table):
     stratify: bool = False
     standardize: bool = False
     scale_labels: bool = False
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths in the options of a data set are relative to."""
+        return self._folder
+
+    def place(self, folder: Path) -> None:
+        """Set the folder of the run file, and make the path of the file absolute."""
+        self._folder = folder
+        if self.file is not None:
+            self.file = absolute_path(folder, self.file)
 
     @model_validator(mode="after")
     def _whole_folds(self) -> DataTable:

@@ -21,6 +21,7 @@ from perceptrain_core.tensors import describe, promote_to_tensor
 
 AnyPreparation: TypeAlias = Preparation | TensorPreparation | None
 
+_MOST_VALUES = 2**20
 _TABLES = "a path, a DataFrame or a mapping of columns"
 
 
@@ -41,7 +42,8 @@ def raw_rows(
         ShapeError: The rows have another shape than those of the training.
     """
     if not isinstance(preparation, Preparation):
-        yield from torch.split(_tensor(data, preparation), size)
+        tensor = _tensor(data, preparation)
+        yield from torch.split(tensor, _fitting(size, tensor))
         return
     if isinstance(data, str | Path):
         names = [column.name for column in preparation.inputs]
@@ -141,6 +143,11 @@ def table_columns(data: Any, preparation: Preparation) -> Columns:
             f"{_TABLES}."
         )
     return columns_of(dict(zip(names, array.T, strict=True)))
+
+
+def _fitting(size: int, rows: Tensor) -> int:
+    """Return a smaller number of rows at a time if each is large, as images are."""
+    return max(1, min(size, _MOST_VALUES // max(1, rows[:1].numel())))
 
 
 def _label_columns(labels: Any, preparation: Preparation) -> Columns:

@@ -38,6 +38,7 @@ from perceptrain_core.trained.rows import (
     unscaled,
 )
 from perceptrain_core.trained.trust import trusting
+from perceptrain_core.trained.write_predictions import write_predictions
 from perceptrain_core.training.provenance import versions
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.types import LossFunction
@@ -105,8 +106,10 @@ class TrainedRun:
             data: For a run on a table: a path of a CSV, Parquet or other file, a DataFrame, a
                 mapping of columns, or an array with the inputs in their order; other columns are
                 ignored. For a run on tensors: a tensor or an array of shape ``(N, ...)``, not yet
-                scaled.
-            batch_size: The number of rows that are evaluated at a time.
+                scaled; or a path, if the data set of the run reads new rows itself, as
+                ``image_folder`` does.
+            batch_size: The largest number of rows that are evaluated at a time; fewer if each is
+                large, as images are.
 
         Returns:
             The predictions, in the units of the labels; for classes their numbers, names and
@@ -128,8 +131,7 @@ class TrainedRun:
         """
         pipeline, device = self.pipeline(), _device(self.model)
         pipeline.to(device)
-        separator = self.run_file.data.separator
-        for rows in raw_rows(data, self.preparation, batch_size, separator):
+        for rows in self._raw_rows(data, batch_size):
             with torch.no_grad(), self._trusting():
                 outputs = pipeline(rows.to(device))
             if not isinstance(outputs, Tensor):
@@ -138,6 +140,25 @@ class TrainedRun:
                     "run.model(...) itself."
                 )
             yield Predictions.of(outputs.cpu(), self.target)
+
+    def write_predictions(self, data: str | Path, out: Path | None = None) -> int:
+        """Predict rows, and write them as they come.
+
+        Args:
+            data: A path of a table; or, if the data set of the run reads new rows itself, what it
+                reads.
+            out: ``.csv`` or ``.parquet``, and CSV to stdout by default; or what the data set
+                writes, such as a folder of masks.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            DataError: The data cannot be read, or the predictions cannot be written.
+        """
+        parts = self.predict_in_batches(data)
+        write = getattr(self._data_set, "write_predictions", None)
+        return write_predictions(parts, out) if write is None else write(parts, Path(data), out)
 
     def test(self, data: Any = None) -> dict[str, float]:
         """Evaluate the loss and the metrics of the run file.
@@ -241,6 +262,21 @@ class TrainedRun:
         if not len(rows):
             raise DataError("There are no rows to compare the exported file with: pass data.")
         return rows
+
+    def _raw_rows(self, data: Any, batch_size: int) -> Iterator[Tensor]:
+        if isinstance(data, str | Path):
+            read = getattr(self._data_set, "read_inputs", None)
+            if read is not None:
+                return iter(read(Path(data), **self.run_file.data.options))
+        return raw_rows(data, self.preparation, batch_size, self.run_file.data.separator)
+
+    @property
+    def _data_set(self) -> Any:
+        """The data set by name that the run was trained on, not yet called."""
+        name = self.run_file.data.name
+        if name is None or (":" in name and not self.trust):  # a reference to code
+            return None
+        return registry().entry("dataset", name).load()
 
     def _held_out(self) -> Any:
         splits = self.rows().splits

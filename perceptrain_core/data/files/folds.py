@@ -70,6 +70,18 @@ def are_classes(labels: Tensor) -> bool:
     return labels.ndim == 1 and not labels.is_floating_point() and not labels.is_complex()
 
 
+def are_class_maps(inputs: Tensor, labels: Tensor) -> bool:
+    """Whether labels are a class for each pixel: integers of shape ``(N, H, W)``.
+
+    The inputs have shape ``(N, C, H, W)``. There may be other numbers of dimensions, and the labels
+    may have one channel.
+    """
+    if labels.ndim < 3 or labels.is_floating_point() or labels.is_complex():
+        return False
+    shape = labels.shape[1:]
+    return inputs.ndim > 3 and inputs.shape[2:] in (shape, shape[1:] if shape[0] == 1 else shape)
+
+
 def _warn_of_rare_classes(labels: Tensor, folds: int) -> None:
     classes, counts = torch.unique(labels, return_counts=True)
     if counts.min() < folds:

@@ -1,4 +1,4 @@
-"""Image segmentation: the losses of MONAI by name, with the Dice score and mIoU as metrics.
+"""Image segmentation: folders of images, a U-Net, the losses of MONAI, Dice score and mIoU.
 
 Importing this package imports neither torch nor MONAI.
 """
@@ -11,6 +11,8 @@ from typing import Any
 from perceptrain import Spec, hookimpl, lazy_exports
 
 with lazy_exports(__name__):
+    from perceptrain_segmentation.data.image_folder import ImageFolder as ImageFolder
+    from perceptrain_segmentation.data.image_folder import image_folder as image_folder
     from perceptrain_segmentation.losses.base import SegmentationLoss as SegmentationLoss
     from perceptrain_segmentation.losses.boundary import BoundaryLoss as BoundaryLoss
     from perceptrain_segmentation.losses.deep_supervision import (
@@ -41,6 +43,7 @@ with lazy_exports(__name__):
     from perceptrain_segmentation.losses.tversky import TverskyLoss as TverskyLoss
     from perceptrain_segmentation.metrics.mean_dice import MeanDice as MeanDice
     from perceptrain_segmentation.metrics.mean_iou import MeanIoU as MeanIoU
+    from perceptrain_segmentation.models.unet import UNet as UNet
     from perceptrain_segmentation.score import dice_score as dice_score
 
 
@@ -112,6 +115,20 @@ def perceptrain_metrics() -> list[Spec]:
             MeanIoU,
             "Intersection over union of all pixels, averaged over classes (mIoU).",
         ),
+    ]
+
+
+@hookimpl
+def perceptrain_models() -> list[Spec]:
+    """Offer the models."""
+    return [Spec("unet", UNet, "A small U-Net in two dimensions (arXiv 1505.04597).")]
+
+
+@hookimpl
+def perceptrain_datasets() -> list[Spec]:
+    """Offer the data sets."""
+    return [
+        Spec("image_folder", image_folder, "A folder of images, and one of masks of equal names.")
     ]
 
 
