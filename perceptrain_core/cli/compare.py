@@ -183,9 +183,10 @@ def _finish(comparison: Comparison) -> None:
     if any(row.runs for row in rows):
         _write_rows(plan, rows)
     _draw(comparison, rows)
-    failed = [error for row in rows for error in row.errors]
-    for error in failed:
-        output.note(f"Failed: {error}")
+    failed = [row for row in rows if row.errors]
+    for row in failed:
+        more = f" (and {len(row.errors) - 1} more)" if len(row.errors) > 1 else ""
+        output.note(f"Failed: {row.errors[0]}{more}")
     if comparison.stop_signal is not None:
         output.note(
             f"Stopped after {len(comparison.results)} runs. Call the same command again to go on."
@@ -199,12 +200,16 @@ def _finish(comparison: Comparison) -> None:
 def _write_rows(plan: Plan, rows: list[Row]) -> None:
     names = [plan.by, *(name for name in plan.metrics if name not in (plan.by, "loss"))]
     names = [name for name in names if any(f"val_{name}" in row.mean for row in rows)]
-    shown = names[:_MOST_FIGURES]
     several = any(row.runs > 1 for row in rows)
-    headers = ["VARIANT", *(name.upper() for name in shown), "RUNS"]
-    lines = [
-        [row.label, *(_cell(row, f"val_{name}") for name in shown), str(row.runs)] for row in rows
-    ]
+    for most in range(_MOST_FIGURES, 0, -1):  # as many figures as fit
+        shown = names[:most]
+        headers = ["VARIANT", *(name.upper() for name in shown), "RUNS"]
+        lines = [
+            [row.label, *(_cell(row, f"val_{name}") for name in shown), str(row.runs)]
+            for row in rows
+        ]
+        if output.fits([headers, *lines]):
+            break
     output.write_table(headers, lines)
     better = "higher" if plan.higher else "lower"
     spread = "; mean ± standard deviation" if several else ""

@@ -23,6 +23,7 @@ from perceptrain_core.cli.new_plugin import new_plugin
 from perceptrain_core.cli.plot import plot
 from perceptrain_core.cli.plugins import plugins
 from perceptrain_core.cli.profile import profile
+from perceptrain_core.cli.runs import runs
 from perceptrain_core.cli.show import show
 from perceptrain_core.cli.summary import summary
 from perceptrain_core.cli.train import train
@@ -97,6 +98,7 @@ for kind in KINDS:
 app.command(rich_help_panel="Names")(show)
 app.command(rich_help_panel="Training")(train)
 app.command(rich_help_panel="Training")(compare)
+app.command(rich_help_panel="Training")(runs)
 app.command(rich_help_panel="Training")(summary)
 app.command(rich_help_panel="Training")(profile)
 app.command(rich_help_panel="Training")(plot)

@@ -104,4 +104,6 @@ def _of(row: Row, results: Sequence[Result]) -> list[Result]:
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 3]}..."
+    """Leave out the middle of a long label; both ends tell variants apart."""
+    half = (_LONGEST - 3) // 2
+    return label if len(label) <= _LONGEST else f"{label[:half]}...{label[-half:]}"
