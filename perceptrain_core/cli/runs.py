@@ -81,10 +81,8 @@ def _sorted(found: list[Listed], sort: str) -> list[Listed]:
     known = sorted({name for entry in found for name in (*entry.val, *entry.test)})
     short = [name.removeprefix("val_") for name in known]
     if found and all(entry.figure(sort) is None for entry in found):
-        raise ConfigError(
-            f"--sort {sort}: no run has this figure.{did_you_mean(sort.removeprefix('val_'), short)} "
-            f"Known: {listed(known)}."
-        )
+        hint = did_you_mean(sort.removeprefix("val_"), short)
+        raise ConfigError(f"--sort {sort}: no run has this figure.{hint} Known: {listed(known)}.")
     sign = -1 if higher_is_better(sort) else 1
 
     def key(entry: Listed) -> float:

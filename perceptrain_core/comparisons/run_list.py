@@ -115,7 +115,7 @@ def _entry(place: Path, root: Path) -> Listed | None:
             return _cross_validation(place, name)
         return _run(place, name)
     # A stranger's files may hold anything.
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, PerceptrainError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, PerceptrainError):
         return None
 
 
