@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from perceptrain_core.cli import output
 from perceptrain_core.cli.check import check_plugin
+from perceptrain_core.cli.compare import compare
 from perceptrain_core.cli.demo import demo
 from perceptrain_core.cli.export import export
 from perceptrain_core.cli.init import init
@@ -26,6 +27,7 @@ from perceptrain_core.cli.plugins import plugins
 from perceptrain_core.cli.predict import predict
 from perceptrain_core.cli.profile import profile
 from perceptrain_core.cli.report import report
+from perceptrain_core.cli.runs import runs
 from perceptrain_core.cli.show import show
 from perceptrain_core.cli.summary import summary
 from perceptrain_core.cli.test import evaluate
@@ -101,6 +103,8 @@ for kind in KINDS:
 app.command(rich_help_panel="Names")(show)
 app.command(rich_help_panel="Training")(init)
 app.command(rich_help_panel="Training")(train)
+app.command(rich_help_panel="Training")(compare)
+app.command(rich_help_panel="Training")(runs)
 app.command(rich_help_panel="Training")(summary)
 app.command(rich_help_panel="Training")(profile)
 app.command(rich_help_panel="Training")(plot)
