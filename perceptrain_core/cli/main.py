@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from perceptrain_core.cli import output
 from perceptrain_core.cli.check import check_plugin
 from perceptrain_core.cli.demo import demo
+from perceptrain_core.cli.init import init
 from perceptrain_core.cli.listing import listing_of
 from perceptrain_core.cli.new_plugin import new_plugin
 from perceptrain_core.cli.plot import plot
@@ -96,6 +97,7 @@ def perceptrain(
 for kind in KINDS:
     app.command(f"list-{kind.plural}", rich_help_panel="Names")(listing_of(kind))
 app.command(rich_help_panel="Names")(show)
+app.command(rich_help_panel="Training")(init)
 app.command(rich_help_panel="Training")(train)
 app.command(rich_help_panel="Training")(summary)
 app.command(rich_help_panel="Training")(profile)
