@@ -23,7 +23,13 @@ def _read_stub() -> dict[str, str]:
 
 _HOMES = _read_stub()
 
-__all__ = sorted((name for name, home in _HOMES.items() if home != "."), key=str.lower)
+#: Names that need an extra are left to those who ask for them, so that ``import *`` works.
+_OPTIONAL = "perceptrain_core.estimators."
+
+__all__ = sorted(
+    (name for name, home in _HOMES.items() if home != "." and not home.startswith(_OPTIONAL)),
+    key=str.lower,
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,8 @@ from perceptrain_core.data import to_dataloader as to_dataloader
 from perceptrain_core.engine import Accelerator as Accelerator
 from perceptrain_core.engine import gather_rows as gather_rows
 from perceptrain_core.errors import PerceptrainError as PerceptrainError
+from perceptrain_core.estimators.classifier import PerceptrainClassifier as PerceptrainClassifier
+from perceptrain_core.estimators.regressor import PerceptrainRegressor as PerceptrainRegressor
 from perceptrain_core.inference.predictions import Predictions as Predictions
 from perceptrain_core.losses import GradWeightedLoss as GradWeightedLoss
 from perceptrain_core.losses import WeightedLoss as WeightedLoss

@@ -39,12 +39,7 @@ def numpy_to_tensor(
         DataError: ``x`` contains anything but numbers, masked values, or rows that differ in
             length.
     """
-    if masked := int(np.ma.getmaskarray(x).sum()) if isinstance(x, np.ma.MaskedArray) else 0:
-        raise DataError(
-            f"The array of shape {x.shape} has {masked} masked values, and tensors have no mask. "
-            "Fill them, x.filled(0.0), or drop their rows from all arrays: "
-            "keep = ~np.ma.getmaskarray(x).any(axis=1), then x[keep].data and y[keep]."
-        )
+    refuse_masked(x)
     try:
         source = _native(x) if isinstance(x, np.ndarray | np.generic) else x
         tensor = torch.tensor(source, dtype=dtype, device=device)
@@ -54,6 +49,20 @@ def numpy_to_tensor(
             "length; convert the values first, for example with x.astype(numpy.float32)."
         ) from error
     return tensor.requires_grad_(requires_grad)
+
+
+def refuse_masked(x: Any) -> None:
+    """Check that an array has no masked values; anything else has none.
+
+    Raises:
+        DataError: It has some.
+    """
+    if masked := int(np.ma.getmaskarray(x).sum()) if isinstance(x, np.ma.MaskedArray) else 0:
+        raise DataError(
+            f"The array of shape {x.shape} has {masked} masked values, and tensors have no mask. "
+            "Fill them, x.filled(0.0), or drop their rows from all arrays: "
+            "keep = ~np.ma.getmaskarray(x).any(axis=1), then x[keep].data and y[keep]."
+        )
 
 
 def promote_to_tensor(
@@ -124,10 +133,11 @@ class Detached(dict[str, Any]):
 
     Args:
         values: The values.
-        like: What they are made from; if it is `Counted`, they are means over the same.
+        like: What they are made from, if it is `Counted`: they are means over the same. Its values
+            may have their graph.
     """
 
-    def __init__(self, values: Mapping[str, Any], like: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], like: dict[str, Any]) -> None:
         super().__init__(values)
         self.own = dict(values)
         self.like = like

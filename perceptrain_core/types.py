@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor, device, nn
 from torch.optim import Optimizer
@@ -71,14 +71,19 @@ class Counted(dict[str, Any]):
         terms: If the loss is the weighted sum of some metrics, with counts of their own, their
             weights by name. Its mean is then the weighted sum of their means. If such a count is a
             tensor, the counts may be in other proportions in each batch, so ``accumulate`` keeps
-            the graphs of all batches of a step and differentiates them together.
+            the graphs of all batches of a step and differentiates them together. Several processes
+            need the same terms in each batch.
 
     Attributes:
         count: As given.
         terms: As given.
+        made: The objects made on the first batch, where the trainer looks for counts that a loss
+            has dropped; otherwise ``None``.
     """
 
     __slots__ = ("count", "terms")  # of an object that each step creates
+
+    made: ClassVar[list[Counted] | None] = None
 
     def __init__(
         self,
@@ -87,6 +92,8 @@ class Counted(dict[str, Any]):
         terms: Mapping[str, Count] | None = None,
     ) -> None:
         super().__init__(metrics)
+        if Counted.made is not None:
+            Counted.made.append(self)
         self.count = count
         self.terms = terms
 

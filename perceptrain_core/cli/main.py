@@ -24,6 +24,7 @@ from perceptrain_core.cli.plot import plot
 from perceptrain_core.cli.plugins import plugins
 from perceptrain_core.cli.predict import predict
 from perceptrain_core.cli.profile import profile
+from perceptrain_core.cli.report import report
 from perceptrain_core.cli.show import show
 from perceptrain_core.cli.summary import summary
 from perceptrain_core.cli.test import evaluate
@@ -102,6 +103,7 @@ app.command(rich_help_panel="Training")(train)
 app.command(rich_help_panel="Training")(summary)
 app.command(rich_help_panel="Training")(profile)
 app.command(rich_help_panel="Training")(plot)
+app.command(rich_help_panel="Training")(report)
 app.command(rich_help_panel="Training")(demo)
 app.command(rich_help_panel="Trained runs")(predict)
 app.command("test", rich_help_panel="Trained runs")(evaluate)

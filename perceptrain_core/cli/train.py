@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perceptrain_core.cli import output
+from perceptrain_core.cli.completion import complete_override
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +25,10 @@ def train(
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="TABLE.KEY=VALUE", help="Override a value of the run file; repeatable."
+            "--set",
+            metavar="TABLE.KEY=VALUE",
+            help="Override a value of the run file; repeatable.",
+            autocompletion=complete_override,
         ),
     ] = None,
     resume: Annotated[
@@ -63,6 +67,7 @@ def train(
             return
         folder = run.train(resume)
         results = run.test() if run.splits.test is not None else {}
+        run.write_predictions()
         finished = run.trainer.history and run.trainer.stop_signal is None
         advice = run.shortfall() if verbose and finished else None
     if run.trainer.history:

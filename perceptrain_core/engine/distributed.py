@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import nn
 
 from perceptrain_core.data.support.device import data_to_device
+from perceptrain_core.engine.exchange import broadcast_tensors
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.local import LocalEngine, use_gpu
 from perceptrain_core.engine.sharding import shard_loader
@@ -57,7 +58,7 @@ class DistributedEngine(LocalEngine):
         super().prepare(model, optimizer, loss_fn)
         parts = (model, loss_fn, optimizer)
         parameters = [p.detach() for p in _trained(*parts)]
-        _broadcast([*parameters, *buffers_of(*parts)])
+        broadcast_tensors([*parameters, *buffers_of(*parts)])
 
     def shard(self, loader: Loader, even: bool) -> Loader:
         """Return this process's share of a loader, as `shard_loader` does."""
@@ -69,7 +70,7 @@ class DistributedEngine(LocalEngine):
 
     def align(self, *modules: object) -> None:
         """Copy the buffers of the first process to all processes."""
-        _broadcast(buffers_of(*modules))
+        broadcast_tensors(buffers_of(*modules))
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is true in any process."""
@@ -77,12 +78,12 @@ class DistributedEngine(LocalEngine):
         dist.all_reduce(found, op=dist.ReduceOp.MAX)
         return bool(found.item())
 
-    def total(self, count: Count) -> Count:
-        """Return the sum of a count over all processes; on a GPU as a tensor, which is not read."""
-        total = torch.tensor(count) if not isinstance(count, torch.Tensor) else count
-        total = total.detach().to(self._scalars, torch.float64, copy=True)
-        dist.all_reduce(total)
-        return total.item() if total.device.type == "cpu" else total
+    def totals(self, counts: Sequence[Count]) -> list[Count]:
+        """Return the sum of each count over all processes; on a GPU as tensors, not read."""
+        own = [torch.as_tensor(c, dtype=torch.float64, device=self._scalars) for c in counts]
+        totals = torch.stack(own).detach()
+        dist.all_reduce(totals)
+        return totals.tolist() if totals.device.type == "cpu" else list(totals.unbind())
 
     def gather(self, value: Value) -> list[Value]:
         """Return the value of each process, by rank, with tensors on the CPU."""
@@ -156,12 +157,3 @@ def leave_group() -> None:
     """Destroy the process group, if there is one."""
     if dist.is_initialized():
         dist.destroy_process_group()
-
-
-def _broadcast(tensors: list[torch.Tensor]) -> None:
-    with torch.no_grad():
-        for tensor in tensors:
-            whole = tensor.contiguous()
-            dist.broadcast(whole, src=0)
-            if whole is not tensor:
-                tensor.copy_(whole)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from perceptrain_core.engine.exchange import broadcast_tensors, sum_gradients
 from perceptrain_core.types import LossFunction, Metrics
 
 
@@ -28,6 +29,7 @@ class JointLoss:
     def __init__(
         self, step_loss: LossFunction, parameters: list[Tensor], buffers: list[Tensor]
     ) -> None:
+        self._step_loss, self._parameters, self._buffers = step_loss, parameters, buffers
         self._module = _Evaluation(step_loss, parameters, buffers)
         # A step need not use every parameter, and not every process the same ones.
         self._parallel = DistributedDataParallel(self._module, find_unused_parameters=True)
@@ -38,6 +40,18 @@ class JointLoss:
         """Evaluate the loss; its backward pass averages the gradients."""
         loss = self._parallel(batch, model)
         return loss, self._module.metrics
+
+    def alone(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
+        """Evaluate the loss in this process; its backward pass exchanges nothing."""
+        return self._step_loss(batch, model)
+
+    def sum_gradients(self) -> None:
+        """Add up the gradients of all processes, after the backward passes of `alone`.
+
+        Buffers get the values of the first process, as at each call of the loss.
+        """
+        sum_gradients(self._parameters)
+        broadcast_tensors(self._buffers)
 
 
 class _Evaluation(nn.Module):

@@ -64,9 +64,9 @@ class LocalEngine:
         """Return the flag."""
         return flag
 
-    def total(self, count: Count) -> Count:
-        """Return the count."""
-        return count
+    def totals(self, counts: Sequence[Count]) -> list[Count]:
+        """Return the counts."""
+        return list(counts)
 
     def gather(self, value: Value) -> list[Value]:
         """Return the value in a list."""

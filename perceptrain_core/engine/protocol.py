@@ -64,8 +64,8 @@ class Engine(Protocol):
         """Whether the flag is true in any process."""
         ...
 
-    def total(self, count: Count) -> Count:
-        """Return the sum of a count over all processes; on a GPU as a tensor."""
+    def totals(self, counts: Sequence[Count]) -> list[Count]:
+        """Return the sum of each count over all processes; on a GPU as tensors."""
         ...
 
     def gather(self, value: Value) -> list[Value]:

@@ -15,6 +15,7 @@ import torch
 
 from perceptrain_core.engine.distributed import leave_group
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.registry.messages import keep_place
 
 TASK, RESULT, ERROR = "task.pkl", "result.pkl", "error-"
 
@@ -40,6 +41,7 @@ def main(folder: Path, parent: int) -> int:
         if rank == "0":
             _leave(folder / RESULT, result)
     except BaseException as error:
+        keep_place(error)
         error.add_note(f"In process {rank}:\n{traceback.format_exc()}")
         _leave(folder / f"{ERROR}{rank}", _portable(error))
         return 1
@@ -60,6 +62,7 @@ def _portable(error: BaseException) -> BaseException:
     except Exception:
         portable = TrainingError(f"{type(error).__name__}: {error}")
         portable.__notes__ = error.__notes__
+        keep_place(portable.with_traceback(error.__traceback__))
         return portable
     return error
 

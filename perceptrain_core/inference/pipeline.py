@@ -19,6 +19,7 @@ class Pipeline(nn.Module):
         prepare: Turns raw rows into inputs of the model; by default they are the inputs.
         activation: Turns outputs into probabilities or rates, see `output_activation`.
         restore: Turns outputs into the units of the labels; by default they have these.
+        per_label: The outputs for each label, the first of which are predictions.
     """
 
     def __init__(
@@ -27,12 +28,14 @@ class Pipeline(nn.Module):
         prepare: nn.Module | None = None,
         activation: OutputActivation | None = None,
         restore: nn.Module | None = None,
+        per_label: int = 1,
     ) -> None:
         super().__init__()
         self.model = model.nn if isinstance(model, PINN) else model
         self.prepare = prepare or nn.Identity()
         self.restore = restore or nn.Identity()
         self.activation = activation
+        self.per_label = per_label
         self._dtype = _float_dtype(self.model)
 
     def forward(self, rows: Any) -> Any:
@@ -46,8 +49,13 @@ class Pipeline(nn.Module):
         if isinstance(inputs, Tensor) and inputs.is_floating_point():
             inputs = inputs.to(self._dtype)
         outputs = self.model(inputs)
+        if self.per_label > 1 and isinstance(outputs, tuple | list):
+            outputs = outputs[0]
+            return self.restore(activate(outputs, self.activation))
         if not isinstance(outputs, Tensor):
             return outputs
+        if self.per_label > 1:
+            outputs = outputs[:, : outputs.shape[1] // self.per_label]
         return self.restore(activate(outputs, self.activation))
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perceptrain_core.errors import ConfigError
 from perceptrain_core.losses.support.batches import labelled
 from perceptrain_core.losses.support.classes import (
     class_loss,
@@ -18,7 +17,7 @@ from perceptrain_core.losses.support.classes import (
     label_weights,
     mean_nll,
 )
-from perceptrain_core.losses.support.domains import check_classes, check_weights
+from perceptrain_core.losses.support.domains import check_classes, check_smoothing, check_weights
 from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
 from perceptrain_core.losses.support.sample_weights import weighted
 from perceptrain_core.types import Count, Counted, Metrics, TBatch
@@ -61,8 +60,7 @@ def cross_entropy_loss(
         ConfigError: The reduction does not return a scalar.
     """
     check_reduction(reduction)
-    if not 0 <= label_smoothing <= 1:
-        raise ConfigError(f"label_smoothing={label_smoothing}: expected a share from 0 to 1.")
+    check_smoothing(label_smoothing)
     outputs, labels, sample_weights = labelled(batch, model)
     outputs, labels = class_targets(outputs, labels)
     check_classes(outputs, labels)

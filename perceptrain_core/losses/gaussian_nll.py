@@ -60,6 +60,9 @@ def gaussian_nll_loss(
     return reduced(criterion, weights, labels.numel(), reduction)
 
 
+gaussian_nll_loss.outputs_per_label = 2  # type: ignore[attr-defined]
+
+
 def _mean_and_variance(outputs: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
     doubled = (*labels.shape[:-1], *(2 * size for size in labels.shape[-1:]))
     if isinstance(outputs, Tensor) and outputs.ndim and outputs.shape == doubled:
@@ -72,10 +75,3 @@ def _mean_and_variance(outputs: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
         f"labels of shape {tuple(labels.shape)} one tensor with a last dimension twice theirs: "
         "the means, then the logarithms of the variances."
     )
-
-
-def _mean_and_variance_size(size: int, **others: Any) -> int:
-    return 2 * size
-
-
-gaussian_nll_loss.output_size = _mean_and_variance_size  # type: ignore[attr-defined]

@@ -122,7 +122,9 @@ class WeightedLoss(nn.Module):
         weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
         loss = self._combine(terms, weights, gradients)
         metrics.update((f"weight_{name}", weight) for name, weight in weights.items())
-        return loss, Detached(metrics, like=_counted(terms, weights))
+        # A step that accumulates several batches differentiates the terms itself.
+        kept = terms if self._count.stepwise and torch.is_grad_enabled() else {}
+        return loss, Detached(metrics, like=_counted(terms, weights, kept))
 
     def _update(
         self, terms: dict[str, Tensor], values: dict[str, Tensor], batch: TBatch, model: nn.Module
@@ -221,13 +223,15 @@ class _StepCount:
         return (self.steps - 1) % every == 0
 
 
-def _counted(terms: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Any]:
-    """Return what the terms are means over, without the terms and their graph."""
+def _counted(
+    terms: dict[str, Tensor], weights: dict[str, Tensor], kept: dict[str, Tensor]
+) -> dict[str, Any]:
+    """Return what the terms are means over, with the terms to keep."""
     if not isinstance(terms, Counted):
         return {}
     if terms.terms is None:
         return Counted({}, terms.count)
-    return Counted({}, terms.count, {name: weights.get(name, 1.0) for name in terms})
+    return Counted(kept, terms.count, {name: weights.get(name, 1.0) for name in terms})
 
 
 def _may_assemble(gradients: TermGradients) -> bool:

@@ -12,9 +12,12 @@ class Metric(Protocol):
     The metrics of torchmetrics have them. Each validation or test works on a fresh copy of the
     object, resets it, updates it with every batch, and computes its value once.
 
-    Two attributes are optional. ``higher_is_better`` lets callbacks check their ``mode``.
+    Two parts are optional. ``higher_is_better`` lets callbacks check their ``mode``.
     ``merge_state(other)`` adds what another copy has seen; with several processes, a metric
     without it sees the outputs of all processes in the order of the batches.
+
+    If ``update`` has a parameter ``sample_weight`` or ``weights``, it gets the third part of
+    batches ``(inputs, labels, weights)``.
     """
 
     def update(self, preds: Any, target: Any, /) -> Any:

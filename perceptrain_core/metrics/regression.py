@@ -19,11 +19,12 @@ class RegressionMetric:
     """Base class: collects what all metrics of regression are computed from.
 
     Outputs and labels are tensors of the same shape ``(N, ...)``; a last dimension of 1 may be
-    missing in one of them. Everything but the first dimension counts as columns.
+    missing in one of them. Everything but the first dimension counts as columns. Sample weights are
+    those of scikit-learn: one for each row, of at least 0.
 
     Raises:
-        ShapeError: The shapes differ.
-        DataError: There are no labels, or they are not numbers.
+        ShapeError: The shapes differ, or there is not one weight for each row.
+        DataError: There are no labels, or they are not numbers; or a weight is negative.
     """
 
     higher_is_better: ClassVar[bool] = False
@@ -37,15 +38,17 @@ class RegressionMetric:
         self._targets: Moments | None = None
         self._absolute: Tensor | float = 0.0
 
-    def update(self, preds: Any, target: Any) -> None:
-        """Add a batch."""
+    def update(self, preds: Any, target: Any, sample_weight: Any = None) -> None:
+        """Add a batch, with a weight for each row or without."""
         outputs, labels = _columns(preds, target)
-        if not len(outputs):
+        weights = None if sample_weight is None else _weights(sample_weight, len(outputs))
+        if not len(outputs) or (weights is not None and not bool(weights.any())):
             return
         errors = outputs - labels
-        self._absolute = self._absolute + errors.abs().sum(dim=0)
-        self._errors = _sum(self._errors, Moments.of(errors))
-        self._targets = _sum(self._targets, Moments.of(labels))
+        absolute = errors.abs() if weights is None else weights * errors.abs()
+        self._absolute = self._absolute + absolute.sum(dim=0)
+        self._errors = _sum(self._errors, Moments.of(errors, weights))
+        self._targets = _sum(self._targets, Moments.of(labels, weights))
 
     def merge_state(self, other: RegressionMetric) -> None:
         """Add the batches that another metric of the same class has seen."""
@@ -55,9 +58,8 @@ class RegressionMetric:
 
     def to(self, device: torch.device | str) -> RegressionMetric:
         """Move the sums to a device."""
-        for moments in (self._errors, self._targets):
-            if moments is not None:
-                moments.mean, moments.squares = moments.mean.to(device), moments.squares.to(device)
+        self._errors = None if self._errors is None else self._errors.to(device)
+        self._targets = None if self._targets is None else self._targets.to(device)
         if isinstance(self._absolute, Tensor):
             self._absolute = self._absolute.to(device)
         return self
@@ -88,7 +90,7 @@ class MAE(RegressionMetric):
 
     def value(self, errors: Moments, targets: Moments, absolute: Tensor) -> Tensor:
         """Return the mean absolute error of each column."""
-        return absolute / errors.rows
+        return absolute / errors.weight
 
 
 class MSE(RegressionMetric):
@@ -124,7 +126,7 @@ class R2(RegressionMetric):
         """Return the coefficient of determination of each column."""
         if errors.rows < 2:
             return torch.full_like(errors.mean, torch.nan)
-        return _one_minus(errors.mean_square * errors.rows, targets.squares)
+        return _one_minus(errors.mean_square * errors.weight, targets.squares)
 
 
 class ExplainedVariance(RegressionMetric):
@@ -163,6 +165,25 @@ def _columns(outputs: Any, labels: Any) -> tuple[Tensor, Tensor]:
             f"{tuple(labels.shape)}; expected the same."
         )
     return _as_columns(outputs), _as_columns(labels)
+
+
+def _weights(weights: Any, rows: int) -> Tensor:
+    """Check sample weights, and return them as float64 of shape ``(N, 1)``."""
+    if not isinstance(weights, Tensor) or weights.is_complex():
+        raise DataError(
+            f"The sample weights are {describe(weights)}; expected a tensor with a number for each "
+            "row."
+        )
+    if weights.shape not in ((rows,), (rows, 1)):
+        raise ShapeError(
+            f"The sample weights have shape {tuple(weights.shape)}; expected one weight for each "
+            f"row, shape {(rows,)}."
+        )
+    if bool((weights < 0).any()):
+        raise DataError(
+            f"A sample weight is {weights.min().item():g}; expected numbers of at least 0."
+        )
+    return weights.reshape(rows, 1).double()
 
 
 def _as_columns(tensor: Tensor) -> Tensor:

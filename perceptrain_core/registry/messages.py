@@ -9,6 +9,7 @@ from itertools import islice
 
 _LONGEST = 300
 _NEAR = 0.15  # of the similarity, which is 1 for equal names
+_PLACE = "_perceptrain_place"
 _SHOWN = 40
 
 
@@ -81,6 +82,8 @@ def raised_in(error: BaseException) -> str:
         The innermost place outside this package, Python and the installed packages, as
         ``" (losses.py, line 3)"``; empty if there is none.
     """
+    if (kept := getattr(error, _PLACE, None)) is not None:
+        return str(kept)
     import sysconfig  # slow, and only needed for an error
     import traceback
     from pathlib import Path
@@ -92,6 +95,14 @@ def raised_in(error: BaseException) -> str:
         if path.is_file() and not any(path.is_relative_to(folder) for folder in others):
             return f" ({path.name}, line {place.lineno})"
     return ""
+
+
+def keep_place(error: BaseException) -> None:
+    """Keep the place that `raised_in` finds in an error that goes to another process.
+
+    The traceback stays here.
+    """
+    vars(error)[_PLACE] = raised_in(error)
 
 
 def one_line(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from perceptrain_core.models.modes import evaluating
 _SQUARED = ("mse", "huber", "smooth_l1")
 _CLASSES = ("cross_entropy", "nll", "multi_margin", "bce_with_logits")
 _ROWS = 4096
+_ROUNDING = 1e-6
 
 
 def shortfall(model: nn.Module, splits: Splits, loss: str, scaled: bool) -> str | None:
@@ -44,7 +45,7 @@ def _worse_than_mean(outputs: Tensor, labels: Tensor, scaled: bool) -> str | Non
         return None
     outputs, labels = outputs.double(), labels.double()
     error, spread = (outputs - labels).square().sum(), (labels - labels.mean(0)).square().sum()
-    if not error > spread or not spread:
+    if not spread or error <= spread * (1 + _ROUNDING):
         return None
     advice = "" if scaled else "set scale_labels = true in [data], "
     return (

@@ -22,6 +22,7 @@ from perceptrain_core.runs.folder import (
     write_results,
     write_run_file,
 )
+from perceptrain_core.runs.paths import absolute_references
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.run import Run
 from perceptrain_core.runs.tables import RunFile
@@ -151,12 +152,15 @@ class CrossValidation:
 def _finished(run: Run) -> dict[str, float] | None:
     """Return the figures of a fold that an earlier training with the same tables completed."""
     folder = base_folder(run.trainer.config)
-    tables = complete_tables(run.run_file, run.trainer.config, {})
+    config = run.trainer.config
+    tables = complete_tables(run.run_file, config, {})
     wanted = tomllib.loads(tomli_w.dumps(tables))
     for place in (folder, *folder.glob("*/")):
         if (place / VAL).is_file():
-            then = tomllib.loads((place / RUN_FILE).read_text(encoding="utf-8"))
+            text = (place / RUN_FILE).read_text(encoding="utf-8")
+            then = absolute_references(tomllib.loads(text), place.absolute())
             then.pop("provenance", None)
+            then["data"] = complete_tables(read_run_file(place / RUN_FILE), config, {})["data"]
             if then == wanted:
                 row: dict[str, float] = json.loads((place / VAL).read_text(encoding="utf-8"))
                 return row

@@ -71,6 +71,25 @@ def load_data(table: DataTable, binary: bool = False) -> RunData:
 
 
 def _from_file(options: DataTable) -> RunData:
+    try:
+        tensors, parts, preparation, notes = _prepared(options)
+    except DataError as error:
+        if str(options.file) in str(error):
+            raise
+        raise DataError(f"{options.file}: {error}") from error.__cause__
+    splits = Splits(tensors)
+    if len(parts[0]) < len(tensors[0]):
+        splits = Splits(*(tuple(t[p] for t in tensors) if len(p) else None for p in parts))
+    return RunData(splits, preparation, notes)
+
+
+def _prepared(
+    options: DataTable,
+) -> tuple[tuple[Tensor, ...], list[Tensor], Preparation, list[str]]:
+    """Return all rows as tensors, and the numbers of the rows of each split.
+
+    The table itself, which takes twice the memory of the tensors, ends with this function.
+    """
     assert options.file is not None
     labels = options.labels or ()
     table = read_table(
@@ -85,23 +104,16 @@ def _from_file(options: DataTable) -> RunData:
             options.separator,
         ),
     )
-    try:
-        parts = _divide(table, options)
-        preparation = prepare_table(
-            table,
-            parts[0],
-            options.categories or "one_hot",
-            options.standardize,
-            options.scale_labels,
-            options.missing == "fill",
-        )
-        tensors = make_tensors(table, preparation)
-    except DataError as error:
-        raise DataError(f"{options.file}: {error}") from error.__cause__
-    splits = Splits(tensors)
-    if len(parts[0]) < table.rows:
-        splits = Splits(*(tuple(t[p] for t in tensors) if len(p) else None for p in parts))
-    return RunData(splits, preparation, table.notes)
+    parts = _divide(table, options)
+    preparation = prepare_table(
+        table,
+        parts[0],
+        options.categories or "one_hot",
+        options.standardize,
+        options.scale_labels,
+        options.missing == "fill",
+    )
+    return make_tensors(table, preparation), parts, preparation, table.notes
 
 
 def _divide(table: Table, options: DataTable) -> list[Tensor]:

@@ -40,14 +40,14 @@ def _inputs(data: RunData) -> str:
     numbers = len(columns) - len(categories)
     parts = [f"{numbers} {'number' if numbers == 1 else 'numbers'}"] if numbers else []
     parts += [_listed("column", categories) + " of categories"] if categories else []
-    return f", from {' and '.join(parts)} ({data.preparation.in_features} inputs)"
+    size = data.preparation.in_features
+    return f", from {' and '.join(parts)} ({size} {'input' if size == 1 else 'inputs'})"
 
 
 def _scales(data: RunData) -> list[str]:
     """Say that labels are scaled, or that they should be."""
-    if data.preparation is not None and not isinstance(
-        data.preparation.output_module(), nn.Identity
-    ):
+    prepared = data.preparation
+    if prepared is not None and not isinstance(prepared.output_module(), nn.Identity):
         return [
             "The labels are scaled, so losses are in these units; metrics and predictions are in "
             "those of the labels."

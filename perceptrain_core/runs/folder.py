@@ -25,6 +25,7 @@ from perceptrain_core.training.provenance import Provenance, versions
 
 RUN_FILE, WEIGHTS, PREPARATION = "run.toml", "model.pt", "preparation.json"
 VAL, TEST, FOLDS = "val.json", "test.json", "folds.json"
+PREDICTIONS = "predictions.csv"
 _TOML_SCALARS = (str, int, float, bool)
 
 

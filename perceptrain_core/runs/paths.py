@@ -13,12 +13,17 @@ _FILE_REFERENCE = re.compile(r"(?P<path>[^:]+\.py):(?P<attribute>[\w.]+)")
 
 def absolute_references(value: Any, folder: Path) -> Any:
     """Make references to Python files absolute, so that they work from any directory."""
-    return _with_paths(value, lambda path: str(folder / Path(path).expanduser()))
+    return _with_paths(value, lambda path: str(absolute_path(folder, path)))
 
 
 def relative_references(value: Any, folder: Path) -> Any:
     """Make references to Python files relative to a folder, so that it can be moved."""
     return _with_paths(value, lambda path: relative_path(Path(path), folder))
+
+
+def absolute_path(folder: Path, path: str | Path) -> Path:
+    """Return a path relative to a folder as an absolute one, without ``..``."""
+    return Path(os.path.abspath(folder / Path(path).expanduser()))
 
 
 def relative_path(path: Path, folder: Path) -> str:

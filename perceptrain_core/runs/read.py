@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from perceptrain_core.config.faults import describe_faults
 from perceptrain_core.errors import ConfigError
-from perceptrain_core.runs.paths import absolute_references
+from perceptrain_core.runs.paths import absolute_path, absolute_references
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.runs.toml import advice_for_line, advice_for_value, parse_toml
 
@@ -50,7 +50,7 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
         faults = "".join(f"\n  {line}" for line in describe_faults(error, RunFile.model_fields))
         raise ConfigError(f"{path} is not a valid run file:{faults}") from None
     if run_file.data.file is not None:
-        run_file.data.file = folder / run_file.data.file.expanduser()
+        run_file.data.file = absolute_path(folder, run_file.data.file)
     return run_file
 
 

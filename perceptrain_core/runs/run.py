@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.data.tables.preparation_file import write_preparation
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import ConfigError, DataError
+from perceptrain_core.inference.predictions import Target
+from perceptrain_core.losses.support.outputs import output_activation
 from perceptrain_core.runs.baseline import shortfall
 from perceptrain_core.runs.folder import (
+    PREDICTIONS,
     PREPARATION,
     RUN_FILE,
     TEST,
@@ -27,6 +31,7 @@ from perceptrain_core.runs.folder import (
     write_validations,
     write_weights,
 )
+from perceptrain_core.runs.held_out import held_out_columns, write_columns
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.record import Fingerprint, RunRecord, write_record
 from perceptrain_core.runs.tables import RunFile
@@ -117,6 +122,15 @@ class Run:
         write_results(self.trainer.log_folder / TEST, rows.means)
         return rows.means
 
+    def write_predictions(self) -> None:
+        """Write ``predictions.csv``: truth and predictions of the test or the validation rows."""
+        restore = None if self.preparation is None else self.preparation.output_module()
+        loss_fn = self.trainer.loss_fn
+        target = Target(self.record.labels, self.record.classes, output_activation(loss_fn))
+        columns = held_out_columns(self.trainer.model, loss_fn, self.splits, restore, target)
+        if columns:
+            write_columns(self.trainer.log_folder / PREDICTIONS, columns)
+
     def shortfall(self) -> str | None:
         """Return a sentence if the trained model is worse than a constant, see `shortfall`."""
         scaled = self.run_file.data.scale_labels
@@ -157,7 +171,7 @@ class Run:
         write_run_file(trainer.log_folder, self.run_file, self.trainer.config, provenance)
 
 
-def _check_monitors(callbacks: list[Callback], row: dict[str, float], validates: bool) -> None:
+def _check_monitors(callbacks: Sequence[Callback], row: dict[str, float], validates: bool) -> None:
     """Check the metrics that callbacks monitor, unless another callback may add metrics."""
     kinds = [type(callback) for callback in callbacks]
     if Callback in kinds or not all(kind.__module__.startswith(_OWN) for kind in kinds):

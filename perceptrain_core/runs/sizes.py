@@ -10,22 +10,19 @@ from perceptrain_core.data.files.folds import are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import ConfigError
+from perceptrain_core.losses.support.outputs import output_size
 from perceptrain_core.models.sizes import DataSizes, complete_options
 from perceptrain_core.registry import registry
 from perceptrain_core.runs.data import RunData
 from perceptrain_core.runs.tables import Named, RunFile
 
-#: Whose outputs have the size of the labels, or `output_size` says which.
+#: Whose outputs have the size of the labels, or they say which.
 _LOSSES = "perceptrain_core.losses."
 _ADVICE = "Give the hidden layers alone, hidden = {hidden}, and the ends follow from the data."
 
 
 def data_sizes(data: RunData, loss: Named) -> DataSizes | None:
     """Return the sizes that the data need, or ``None`` if they are not tensors of rows.
-
-    A loss whose outputs differ in size from the labels has an attribute ``output_size``, a
-    function of the size of the labels (the number of classes, or of label columns) and the options
-    of the loss.
 
     Args:
         data: The data.
@@ -37,8 +34,7 @@ def data_sizes(data: RunData, loss: Named) -> DataSizes | None:
     inputs, labels = tensors[:2]
     size = labels.shape[1] if labels.ndim > 1 else 1
     size = data.classes if are_classes(labels) else size
-    rule = getattr(registry().entry("loss", loss.name).load(), "output_size", None)
-    outputs = size if rule is None else rule(size, **loss.options)
+    outputs = output_size(registry().entry("loss", loss.name).load(), size, **loss.options)
     return DataSizes(inputs.shape[-1], outputs, _cardinalities(data, inputs.shape[-1]))
 
 

@@ -16,7 +16,7 @@ from perceptrain_core.data.files.splits import Splits
 from perceptrain_core.errors import DataError
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
-from perceptrain_core.losses.support.outputs import output_activation
+from perceptrain_core.losses.support.outputs import output_activation, outputs_per_label
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.registry import registry
 from perceptrain_core.runs.build import build_loss, build_metrics, train_config
@@ -83,7 +83,8 @@ class TrainedRun:
         prepared = self.preparation
         prepare = None if prepared is None else prepared.input_module()
         restore = None if prepared is None else prepared.output_module()
-        return Pipeline(self.model, prepare, self.target.activation, restore).eval()
+        per_label = outputs_per_label(self.loss_fn)
+        return Pipeline(self.model, prepare, self.target.activation, restore, per_label).eval()
 
     def predict(self, data: Any, batch_size: int = _ROWS) -> Predictions:
         """Predict rows as they come, with the preparation of the training.

@@ -17,10 +17,12 @@ from perceptrain_core.training.counts import (
     count_of,
     counted_sum,
     counts_of,
+    part_lengths,
     rows_of,
     source_of,
 )
 from perceptrain_core.types import Counted, Metrics, StepResult
+from perceptrain_core.user_warnings import warn_user
 
 #: Averages by name, ``train_loss`` and so on.
 Row: TypeAlias = dict[str, float]
@@ -53,6 +55,7 @@ class Averages:
         self._terms: Mapping[str, Any] = {}
         # The first batch waits: many PINNs have no other, and then nothing has to be counted.
         self._first: tuple[dict[str, Any], Metrics, Any] | None = None
+        self._lengths: tuple[int, ...] | None = None
 
     def add(self, loss: Tensor, metrics: Metrics, batch: Any = None) -> None:
         """Add the detached loss and metrics of one batch."""
@@ -72,7 +75,12 @@ class Averages:
             self._first = None
 
     def _group(self, values: dict[str, Any], metrics: Metrics, batch: Any) -> None:
-        counts: Any = metrics.count if type(metrics) is Counted else rows_of(batch)
+        if type(metrics) is Counted:
+            counts: Any = metrics.count
+        else:
+            counts = rows_of(batch)
+            if counts == 1 and isinstance(batch, Mapping):
+                self._compare_parts(part_lengths(batch))
         key = counts
         if type(counts) is not int:  # an integer, the usual case, is its own key
             counts = counts_of(metrics, batch)
@@ -87,6 +95,17 @@ class Averages:
                 self._closed, self._groups = self._add_groups(), {}
             self._groups[key] = {}, {}
             _add_to(self._groups[key], values)
+
+    def _compare_parts(self, lengths: tuple[int, ...]) -> None:
+        """Warn if batches whose parts differ in length, and which count once, differ in size."""
+        if self._lengths not in (None, lengths):
+            warn_user(
+                f"Means over several batches count each batch by its rows, and batches whose parts "
+                f"have {_listed(self._lengths)} rows, then {_listed(lengths)}, count once each. "
+                "Return the metrics with the number that the loss is a mean over: "
+                "Counted({...}, number)."
+            )
+        self._lengths = lengths
 
     def add_step(self, name: str, value: Tensor) -> None:
         """Add a detached metric of a whole step; its average is over the steps."""
@@ -180,6 +199,10 @@ def _add_to(group: tuple[dict[str, Any], dict[str, int]], values: dict[str, Any]
         else:
             sums[name] = value.double() if isinstance(value, Tensor) else value
             batches[name] = 1
+
+
+def _listed(lengths: tuple[int, ...] | None) -> str:
+    return " and ".join(map(str, lengths or ()))
 
 
 def _on_device(counts: Counts) -> bool:

@@ -15,14 +15,14 @@ class TrainingContext(TrainerContext, Protocol):
 
     Attributes:
         run_state: The counters and the history.
-        callbacks: In the order in which they run.
+        resolved_callbacks: The callbacks in the order in which they run.
         optimize_step: The step function.
         max_batches: The maximum number of batches of each pass over the data.
         provenance: The distribution and version of each named part.
     """
 
     run_state: RunState
-    callbacks: list[Callback]
+    resolved_callbacks: list[Callback]
     optimize_step: OptimizeStep
     max_batches: int | None
     provenance: Provenance

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from perceptrain_core.data.dict_loader import PartlyRepeated
-from perceptrain_core.tensors import parts_of
+from perceptrain_core.tensors import Detached, parts_of
 from perceptrain_core.types import Count, Counted, Metrics
 
 #: One count for all values, ``None`` if they are sums; or counts by name.
@@ -42,6 +42,14 @@ def counts_of(metrics: Metrics, batch: Any) -> Counts:
     # Rows are counted only where nothing else is: that takes longer than all the rest.
     rest = sum(means) if means else rows_of(batch)
     return dict.fromkeys(("loss", *metrics), rest) | counts
+
+
+def with_counts(metrics: Metrics) -> Metrics:
+    """Return the metrics that have the counts and the graph of the terms.
+
+    A weighted loss keeps them beside its detached metrics.
+    """
+    return metrics.like if isinstance(metrics, Detached) else metrics
 
 
 def counts_by_name(metrics: Metrics) -> dict[str, Any]:
@@ -89,14 +97,9 @@ def by_term(values: Mapping[str, Any], terms: Mapping[str, Any] | None) -> dict[
     return {**others, **parts, ("loss", ""): values["loss"] - sum(parts.values())}
 
 
-def terms_vary(metrics: Metrics) -> bool:
-    """Whether the terms of a loss have counts in other proportions in each batch.
-
-    A count that is a tensor depends on the values of the batch, not on its shape alone.
-    """
-    counts = counts_by_name(metrics)
-    terms = getattr(metrics, "terms", None) or ()
-    return bool(counts) and any(isinstance(counts.get(name), Tensor) for name in terms)
+def has_own_terms(metrics: Metrics) -> TypeGuard[Counted]:
+    """Whether a loss has terms with counts of their own."""
+    return bool(getattr(metrics, "terms", None)) and bool(counts_by_name(metrics))
 
 
 def without_repeated(metrics: Metrics, batch: Any) -> Metrics:
@@ -130,14 +133,62 @@ def rows_of(batch: Any) -> int:
     """Return the number of rows of a batch, or 1 if it cannot be told.
 
     It is the length of a tensor or array, of the first one in a tuple or list, and the common
-    length of the parts of a mapping or dataclass. Numbers and text have no rows.
+    length of the parts of a mapping or dataclass; parts of different lengths count once together.
+    A list of tuples, or of tensors of different lengths or without dimensions, is a list of rows
+    that were not stacked, as ``collate_fn=list`` returns. Numbers and text have no rows.
     """
-    return _rows(batch) or 1
+    rows = _rows(batch)
+    return 1 if rows is None else rows
+
+
+def why_unclear(batch: Any) -> str | None:
+    """Return why the number of rows of a batch is not certain; ``None`` if it is.
+
+    A list of tensors may have the columns of a batch or rows that were not stacked. Up to three
+    with a common length are taken for inputs, labels and weights.
+    """
+    if not isinstance(batch, list):
+        return None
+    lengths = part_lengths(batch)
+    shapes = {part.shape if isinstance(part, Tensor | np.ndarray) else None for part in batch}
+    if _are_rows(batch) and shapes != {None}:
+        return f"a list of {len(batch)} tensors of different lengths counts as {len(batch)} rows"
+    if len(batch) > 3 and len(shapes) == 1 and lengths:
+        return (
+            f"a list of {len(batch)} tensors of one shape counts as {lengths[0]} rows, the length "
+            "of each"
+        )
+    return None
+
+
+def part_lengths(batch: Any) -> tuple[int, ...]:
+    """Return the lengths of the parts of a batch, of those that have one."""
+    return tuple(rows for part in parts_of(batch) or () if (rows := _rows(part)) is not None)
 
 
 def _rows(batch: Any) -> int | None:
-    if isinstance(batch, Tensor | np.ndarray):
+    if type(batch) is Tensor or isinstance(batch, Tensor | np.ndarray):
         return len(batch) if batch.ndim else None
-    lengths = [rows for part in parts_of(batch) or () if (rows := _rows(part)) is not None]
+    if type(batch) is list and _are_rows(batch):
+        return len(batch)
+    lengths = part_lengths(batch)
     in_order = isinstance(batch, tuple | list)
     return lengths[0] if lengths and (in_order or len(set(lengths)) == 1) else None
+
+
+def _are_rows(parts: list[Any]) -> bool:
+    """Whether the parts of a list cannot be columns, which have a common length."""
+    if not parts:
+        return False
+    if type(parts[0]) is tuple:
+        return all(type(part) is tuple for part in parts)
+    length = None
+    for part in parts:
+        # The usual class first: asking for others takes longer than all the rest.
+        if type(part) is not Tensor and not isinstance(part, Tensor | np.ndarray):
+            return False
+        if shape := part.shape:
+            if length is not None and shape[0] != length:
+                return True
+            length = shape[0]
+    return length is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -18,7 +17,8 @@ from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.averages import Averages, Row
 from perceptrain_core.training.context import TrainingContext
-from perceptrain_core.training.contract.error_hints import add_hints
+from perceptrain_core.training.contract.count_checks import made_counts, warn_of_uncounted
+from perceptrain_core.training.contract.error_hints import add_hints, refuse_masked_parts
 from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.training.contract.nonfinite_errors import FirstNonFinite
 from perceptrain_core.training.counts import without_repeated
@@ -204,17 +204,28 @@ class Evaluation:
                 self._events.notify(start, number, batch)
                 placed = self._engine.place(batch)
                 try:
-                    with checking_values() if first else nullcontext():
+                    if first:
+                        result = self._call_first(loss_fn, placed, epochs, where)
+                    else:
                         result = self._call_loss(loss_fn, placed, where)
                 except SkipBatch:
                     continue
-                if first:
-                    check_result(result)
-                    first = False
+                first = False
                 trainer.opt_result.loss, trainer.opt_result.metrics = result
                 self._events.notify(end, number, result)
                 loss, metrics = result
                 yield loss.detach(), without_repeated(detached(metrics), batch), batch
+
+    def _call_first(
+        self, loss_fn: LossFunction, batch: Any, epochs: Epochs, where: str
+    ) -> StepResult:
+        refuse_masked_parts(batch)
+        with checking_values(), made_counts() as made:
+            result = self._call_loss(loss_fn, batch, where)
+        check_result(result)
+        if self._engine.world_size > 1 or epochs.count() != 1:
+            warn_of_uncounted(result[1], batch, made)
+        return result
 
     def _call_loss(self, loss_fn: LossFunction, batch: Any, where: str) -> StepResult:
         try:

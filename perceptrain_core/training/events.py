@@ -33,7 +33,7 @@ class Events:
         self._tracker = tracker
         self._listeners: dict[TrainingStage, list[Callback]] = {}
         self._savers: dict[TrainingStage, list[Callback]] = {}
-        for callback in trainer.callbacks:
+        for callback in trainer.resolved_callbacks:
             group = self._savers if callback.saves_run else self._listeners
             group.setdefault(callback.on, []).append(callback)
         overridden = {stage for stage in TrainingStage if _is_overridden(trainer, stage)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -15,6 +15,7 @@ from perceptrain_core.training.announcements import resuming, stopping
 from perceptrain_core.training.averages import Averages, Row, reduce_result
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
+from perceptrain_core.training.contract.count_checks import warn_of_uncounted
 from perceptrain_core.training.contract.split_batches import warn_of_split_batches
 from perceptrain_core.training.contract.standstill import StandstillWatch
 from perceptrain_core.training.determinism import seed_run
@@ -31,7 +32,7 @@ from perceptrain_core.training.steppers.base import begin_epoch
 from perceptrain_core.training.steppers.choice import make_stepper
 from perceptrain_core.training.stop_signals import SIGNALS, StopSignals
 from perceptrain_core.training.validations import Validations
-from perceptrain_core.types import StepResult
+from perceptrain_core.types import Counted, Metrics, StepResult
 from perceptrain_core.types import TrainingStage as Stage
 
 
@@ -78,7 +79,7 @@ class Fit:
             trainer.model,
             trainer.optimizer,
             trainer.loss_fn,
-            trainer.callbacks,
+            trainer.resolved_callbacks,
             engine.device,
             batches,
         )
@@ -125,12 +126,18 @@ class Fit:
         for callback in self.parts.callbacks:
             callback.begin_run(self.trainer, resumed=callback in restored)
         processes = self.engine.world_size
-        loss_fn, accumulate = self.parts.loss_fn, self.config.accumulate
-        self.guard.after_first = partial(warn_of_split_batches, loss_fn, accumulate, processes)
+        loss_fn = self.parts.loss_fn
+        self.guard.after_first = self._after_first_batch
         if processes > 1:
             check_supports_processes(self.parts.optimizer)
         parts = [self.parts.model, loss_fn, self.parts.optimizer]
         self.stepper.loss_fn = self.engine.join(self.guard, parts)
+
+    def _after_first_batch(self, metrics: Metrics, batch: Any, made: list[Counted]) -> None:
+        processes = self.engine.world_size
+        warn_of_split_batches(self.parts.loss_fn, self.config.accumulate, processes)
+        if processes > 1 or self.position.epochs.count() != 1:
+            warn_of_uncounted(metrics, batch, made)
 
     def run(self, session: Session) -> None:
         """Train until the last epoch, a stop criterion or a signal.
@@ -173,6 +180,8 @@ class Fit:
                 if epoch == done + 1 and self._was_finished():
                     break
                 self._begin_epoch(epoch)
+                if epoch == done + 1 and self.validations.was_cut_short():
+                    self._validate_after_step()
                 complete = self._train_epoch(bar)
                 row = self._end_epoch() if complete else None
                 if row is not None:

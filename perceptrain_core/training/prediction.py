@@ -13,7 +13,7 @@ from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.errors import DataError
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
-from perceptrain_core.losses.support.outputs import output_activation
+from perceptrain_core.losses.support.outputs import output_activation, outputs_per_label
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import describe, promote_to_tensor
 from perceptrain_core.types import LossFunction
@@ -38,7 +38,7 @@ def predict(
         dtype: That of real inputs.
     """
     activation = output_activation(loss_fn)
-    pipeline = Pipeline(model, activation=activation)
+    pipeline = Pipeline(model, activation=activation, per_label=outputs_per_label(loss_fn))
     with evaluating(model), torch.no_grad():
         batches = (data_to_device(rows, device, dtype) for rows in _batches(data, batch_size))
         outputs = [_tensor(pipeline(rows)).cpu() for rows in batches]

@@ -166,9 +166,9 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
         self.max_batches = max_batches
         self.metrics = metrics
         self._named_callbacks: dict[int, tuple[Any, Callback]] = {}
-        self.callbacks = resolve.resolve_callbacks(config, self._named_callbacks)
+        self.resolved_callbacks = resolve.resolve_callbacks(config, self._named_callbacks)
         named = {"model": self.model, "loss": self.loss_fn, "optimizer": self.optimizer}
-        named |= {f"callback_{number}": item for number, item in enumerate(self.callbacks)}
+        named |= {f"callback_{number}": item for number, item in enumerate(self.resolved_callbacks)}
         named |= {f"metric_{label}": metric for label, metric in self.metrics.items()}
         self.provenance = provenance(named)
         self.run_state = self._new_state()
@@ -311,6 +311,23 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
         return self.run_state.log_folder
 
     @property
+    def callbacks(self) -> tuple[Callback, ...]:
+        """The callbacks in the order in which they run, with those that the settings ask for.
+
+        Raises:
+            TrainingError: They are assigned: each fit makes them from ``config.callbacks``.
+        """
+        return tuple(self.resolved_callbacks)
+
+    @callbacks.setter
+    def callbacks(self, given: object) -> None:
+        raise TrainingError(
+            "The callbacks of a trainer are made from its settings at each fit, so an assignment "
+            "would be lost. Assign trainer.config.callbacks = [...]; those for printing, writing "
+            "and checkpoints are added to them."
+        )
+
+    @property
     def averaged_model(self) -> AveragedModel | None:
         """The moving average of the model in the latest fit."""
         return None if self._fit is None else self._fit.parts.averaged_model
@@ -357,10 +374,10 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
     def _new_fit(self, train: Epochs, val: Mapping[str, Epochs] | None, batches: int | None) -> Fit:
         self._fit = None  # until the new one is complete
         self.run_state = self._new_state()
-        self.callbacks = resolve.resolve_callbacks(self.config, self._named_callbacks)
+        self.resolved_callbacks = resolve.resolve_callbacks(self.config, self._named_callbacks)
         self.engine.prepare(self.model, self.optimizer, self.loss_fn)
         # Hooks of a subclass may save the run, too.
-        saved = any(c.saves_run for c in self.callbacks) or type(self) is not Trainer
+        saved = any(c.saves_run for c in self.resolved_callbacks) or type(self) is not Trainer
         self._fit = Fit(self, train, val, batches, saved_mid_epoch=saved)
         return self._fit
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.data import Epochs
 from perceptrain_core.training.averages import Row
 from perceptrain_core.training.context import TrainingContext
@@ -20,7 +21,7 @@ class Validations:
     Args:
         trainer: The trainer; validations after steps are added to its ``validations``.
         val: The validation data by name, if the run validates.
-        stopped: Whether a signal asks to stop, which cuts a validation after an epoch short.
+        stopped: Whether a signal asks to stop, which cuts a validation short.
 
     Attributes:
         every_steps: The number of steps between two validations; 0 if it validates after epochs, or
@@ -53,14 +54,19 @@ class Validations:
             epoch: The epoch.
             trained: The averages of its training.
         """
-        evaluation = Evaluation(self._trainer, session.events, model, self._stopped)
-        return evaluation.validate(self._val, epoch, trained)
+        return self._validate(session, model, epoch, trained)
 
     def inside_epoch(self, epoch: int) -> Row:
         """Return the metrics of the last validation inside an epoch, if there was one."""
         last = self._trainer.run_state.validations[-1:]
         rows = [row for row in last if row["epoch"] == epoch]
         return {name: row[name] for row in rows for name in row if name.startswith("val_")}
+
+    def was_cut_short(self) -> bool:
+        """Whether the latest step ends with a validation that is not complete."""
+        step, rows = self._trainer.run_state.global_step, self._trainer.run_state.validations
+        due = self.every_steps > 0 and step > 0 and step % self.every_steps == 0
+        return due and not (rows and rows[-1]["step"] == step)
 
     def after_step(self, session: Session, model: nn.Module) -> None:
         """Validate inside an epoch; call the callbacks that save the run after a validation, too.
@@ -74,10 +80,21 @@ class Validations:
         epoch, step = state.current_epoch, state.global_step
         before = state.opt_result.loss, state.opt_result.metrics
         number = step // self.every_steps
-        row = Evaluation(self._trainer, session.events, model).validate(self._val, number)
-        state.validations.append({"epoch": epoch, "step": step, **row})
-        if self._trainer.config.write_every:
-            session.tracker.write_step(step, epoch, row)
-        session.events.notify_savers(Stage.VAL_EPOCH_END, number)
+        row = self._validate(session, model, number)
+        if row:  # otherwise it was stopped, and the run that resumes this one repeats it
+            state.validations.append({"epoch": epoch, "step": step, **row})
+            if self._trainer.config.write_every:
+                session.tracker.write_step(step, epoch, row)
+            session.events.notify_savers(Stage.VAL_EPOCH_END, number)
         # Callbacks of the batch that come later look at the batch.
         state.opt_result.loss, state.opt_result.metrics = before
+
+    def _validate(
+        self, session: Session, model: nn.Module, number: int, trained: Row | None = None
+    ) -> Row:
+        random = get_random_state()
+        evaluation = Evaluation(self._trainer, session.events, model, self._stopped)
+        row = evaluation.validate(self._val, number, trained)
+        if not row:  # stopped; the run that resumes this one repeats it with the same numbers
+            set_random_state(random)
+        return row

@@ -21,6 +21,8 @@ finally:
         ("perceptrain show loss hub", {"huber"}),
         ("perceptrain show optimizers adamw", {"adamw"}),
         ("perceptrain show nothing hub", set()),
+        ("perceptrain train run.toml --set train.max_it", {"train.max_iter="}),
+        ("perceptrain train run.toml --set data.strat", {"data.stratify="}),
     ],
 )
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -84,8 +84,10 @@ def test_a_run_leaves_all_of_it(train, here):
     folder = here / "runs" / "run"
     assert {path.name for path in folder.iterdir()} == {
         "run.toml",
+        "run.json",
         "metrics.csv",
         "model.pt",
+        "predictions.csv",
         "test.json",
         "curves.png",
         *(f"checkpoint_epoch_{epoch:06d}.pt" for epoch in (8, 9, 10)),

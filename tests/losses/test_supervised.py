@@ -2,6 +2,7 @@ import copy
 import functools
 import pickle
 from functools import partial
+from math import nan
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perceptrain_core.errors import DataError, LossContractError, ShapeError
+from perceptrain_core.errors import ConfigError, DataError, LossContractError, ShapeError
 from perceptrain_core.losses import mse_loss, supervised
 from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.models import FFNN
@@ -268,3 +269,30 @@ def test_values_that_are_rounded() -> None:
         supervised(nn.BCEWithLogitsLoss())(
             (torch.ones(2, 2), torch.full((2, 3), 1 + 1e-6)), nn.Linear(2, 3)
         )
+
+
+NEGATIVE = torch.tensor([-1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("criterion", "labels", "message"),
+    [
+        (nn.CrossEntropyLoss(weight=NEGATIVE), torch.tensor([0, 1, 1]), "weight has the value -1"),
+        (partial(F.cross_entropy, weight=NEGATIVE), torch.tensor([0, 1, 1]), "weight has the val"),
+        (nn.CrossEntropyLoss(weight=NEGATIVE * nan), torch.tensor([0, 1, 1]), "weight has .* nan"),
+        (
+            nn.CrossEntropyLoss(label_smoothing=-0.5),
+            torch.tensor([0, 1, 1]),
+            "smoothing=-0.5",
+        ),
+        (nn.NLLLoss(weight=NEGATIVE), torch.tensor([0, 1, 1]), "weight has the value -1"),
+        (nn.MultiMarginLoss(weight=NEGATIVE), torch.tensor([0, 1, 1]), "weight has the value -1"),
+        (nn.BCEWithLogitsLoss(pos_weight=NEGATIVE), torch.ones(3, 2), "pos_weight has the value"),
+        (nn.BCEWithLogitsLoss(weight=NEGATIVE), torch.ones(3, 2), "weight has the value -1"),
+        (nn.MultiLabelSoftMarginLoss(weight=NEGATIVE), torch.ones(3, 2), "weight has the value"),
+    ],
+)
+def test_options_out_of_their_domain(criterion: Any, labels: Tensor, message: str) -> None:
+    loss_fn = supervised(criterion)
+    with pytest.raises(ConfigError, match=message), checking_values():
+        loss_fn((torch.randn(3, 2), labels), nn.Identity())

@@ -74,6 +74,18 @@ def test_merging_two_shares_is_the_whole(over: Over, name: str) -> None:
         shares[2].compute()
 
 
+@pytest.mark.parametrize("name", TRUTHS)
+def test_merging_two_weighted_shares_is_the_whole(name: str) -> None:
+    outputs, labels = data(2)
+    weights = torch.linspace(0, 3, len(labels), dtype=torch.float64)
+    whole, first, second = (get_metric(name) for _ in range(3))
+    whole.update(outputs, labels, weights)
+    first.update(outputs[:20], labels[:20], weights[:20])
+    second.update(outputs[20:], labels[20:], weights[20:].unsqueeze(1))
+    first.merge_state(second.to("cpu"))
+    assert float(first.compute()) == pytest.approx(float(whole.compute()), rel=1e-12)
+
+
 def test_a_column_may_lack_its_dimension_and_nothing_else(over: Over) -> None:
     outputs, labels = data(1)
     assert over("mse", outputs, labels.squeeze(-1)) == over("mse", outputs, labels)

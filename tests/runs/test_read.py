@@ -175,7 +175,7 @@ def test_an_unknown_table_names_the_allowed_ones(read):
         ('name = "a"\nfile = "b.csv"', "data: give either name .* or file"),
         (
             'file = "b.csv"\ninputs = ["x"]',
-            "data: a file needs labels, the name of the column to predict",
+            "data: a file needs labels, the name of the column",
         ),
         ('file = "b.csv"\ninputs = []\nlabels = ["y"]', "data.inputs: .* at least 1 item"),
         (
@@ -300,7 +300,11 @@ def test_paths_are_relative_to_the_folder_of_the_file(read, tmp_path):
     assert run.model.name == f"{tmp_path}/net.py:Net"
     assert run.loss.name == f"{tmp_path}/code/loss.py:fancy.one"
     (term,) = run.loss.options["terms"]
-    assert term == {"f": f"{tmp_path}/../other.py:g", "url": "http://x.py:80", "plain": "notes.py"}
+    assert term == {
+        "f": f"{tmp_path.parent}/other.py:g",
+        "url": "http://x.py:80",
+        "plain": "notes.py",
+    }
     assert run.data.file == tmp_path / "points.csv"
 
 

@@ -96,10 +96,11 @@ def test_the_written_file_runs_again_just_so(build, line):
     run = build()
     folder = run.train()
     text = (folder / "run.toml").read_text()
-    again = build(text, name="again.toml")
+    assert 'file = "../../line.csv"' in text
+    again = build(text, name="runs/line/again.toml")
     second = again.train()
     assert second == folder / "run-2"
-    assert (second / "run.toml").read_text() == text
+    assert (second / "run.toml").read_text() == text.replace("../../line", "../../../line")
     assert (second / "metrics.csv").read_text() == (folder / "metrics.csv").read_text()
 
 

@@ -76,7 +76,7 @@ def test_modes_come_back_one_by_one() -> None:
         (torch.tensor(1.0), 1),
         ([], 1),
         (None, 1),
-        (torch.zeros(0, 2), 1),
+        (torch.zeros(0, 2), 0),
         (np.zeros((6, 2)), 6),
         ({"x": torch.zeros(7, 1), "names": ["a"] * 7, "scale": torch.tensor(2.0)}, 7),
         (UserDict(x=torch.zeros(8, 1), y=torch.zeros(8)), 8),

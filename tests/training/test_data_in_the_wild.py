@@ -6,10 +6,11 @@ import gc
 import tracemalloc
 from collections import UserDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,8 @@ from torch.utils.data import (
     get_worker_info,
 )
 
-from perceptrain import Trainer, to_dataloader
+from perceptrain import TrainConfig, Trainer, to_dataloader
+from perceptrain.errors import DataError
 
 MakeTrainer = Callable[..., Trainer]
 X = torch.arange(20.0).reshape(20, 1) / 20
@@ -271,3 +273,39 @@ def test_an_endless_loader_takes_no_memory_by_the_step() -> None:
 
     taken(100)
     assert taken(4000) - taken(2000) < 2000
+
+
+def masked(rows: int) -> Any:
+    array = np.ma.masked_invalid(np.array([[1.0, 2.0], [np.nan, 4.0]] * rows))
+    return array, np.ones((2 * rows, 1))
+
+
+def of_arrays(batch: Any, model: nn.Module) -> Any:
+    inputs, labels = (torch.as_tensor(np.asarray(part), dtype=torch.float32) for part in batch)
+    return (model(inputs) - labels).square().mean(), {}
+
+
+def test_masked_values_in_a_loader_of_a_user() -> None:
+    config = TrainConfig(max_iter=1, verbose=False, tracking_tool="none")
+    trainer = Trainer(nn.Linear(2, 1), "adam", config, of_arrays)
+    with pytest.raises(DataError, match=r"shape \(4, 2\) has 2 masked values.*x.filled"):
+        trainer.fit([masked(2)])
+    with pytest.raises(DataError, match="masked values"):
+        trainer.validate([masked(2)])
+    array, labels = masked(2)
+    trainer.fit([(array.filled(0.0), labels), (np.ma.ones((2, 2)), labels[:2])])
+
+
+def test_batches_without_values_in_a_loader_of_a_user() -> None:
+    config = TrainConfig(max_iter=1, verbose=False, tracking_tool="none")
+    batch = torch.ones(4, 2, device="meta"), torch.ones(4, 1)
+    for trainer in (
+        Trainer(nn.Linear(2, 1), "adam", config),
+        Trainer(nn.Linear(2, 1).double(), "adam", replace(config, dtype=torch.float64)),
+    ):
+        with pytest.raises(
+            DataError, match=r"shape \(4, 2\) .* on the device 'meta', which has no"
+        ):
+            trainer.fit([batch])
+        with pytest.raises(DataError, match="on the device 'meta'"):
+            trainer.validate([batch])

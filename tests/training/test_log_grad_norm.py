@@ -127,3 +127,18 @@ def test_several_processes(make_trainer: MakeTrainer) -> None:
         trainer.fit()
     for one, other in zip(two.history, alone.history, strict=True):
         assert one["train_grad_norm"] == pytest.approx(other["train_grad_norm"], rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_the_norm_is_computed_once_when_steps_may_be_skipped(
+    make_trainer: MakeTrainer, optimizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(policy: str) -> list[float]:
+        trainer = make_trainer(log_grad_norm=True, on_nonfinite=policy, tracking_tool="none")
+        trainer.optimizer = {"name": optimizer, "lr": 0.01}
+        trainer.fit()
+        return [row["train_grad_norm"] for row in trainer.history]
+
+    expected = rows("raise")
+    monkeypatch.delattr("perceptrain_core.training.steppers.gradients.get_total_norm")
+    assert rows("skip") == pytest.approx(expected, rel=1e-6)

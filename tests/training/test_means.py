@@ -28,6 +28,7 @@ from perceptrain import (
     TrainConfig,
     Trainer,
     WeightedLoss,
+    Weighting,
     supervised,
     to_dataloader,
 )
@@ -385,3 +386,31 @@ def test_metrics_that_are_added_keep_the_counts() -> None:
     metrics = Counted({"mae": 1.0}, {"mae": 3}, {"mae": 2.0}) | {"other": 2.0}
     assert metrics == {"mae": 1.0, "other": 2.0}
     assert (metrics.count, metrics.terms) == ({"mae": 3}, {"mae": 2.0})
+
+
+class GivenWeights(Weighting):
+    """Weights that do not depend on the batch, with or without the gradients of the terms."""
+
+    def __init__(self, uses_gradients: bool) -> None:
+        super().__init__()
+        self.uses_gradients = uses_gradients
+
+    def update(self, terms: Any, grads: Any) -> dict[str, Tensor]:
+        if self.uses_gradients:
+            grads()
+        return {"edge": torch.tensor(3.0, dtype=torch.float64)}
+
+
+@pytest.mark.parametrize("uses_gradients", [True, False])
+def test_accumulated_terms_with_weights_are_means_over_their_own_points(
+    uses_gradients: bool,
+) -> None:
+    def trained(batch_size: int, accumulate: int) -> Tensor:
+        model = pinn()
+        quiet = {"max_iter": 3, "verbose": False, "tracking_tool": "none"}
+        config = TrainConfig(accumulate=accumulate, **quiet)
+        loss = WeightedLoss("mse", GivenWeights(uses_gradients))
+        Trainer(model, {"name": "sgd", "lr": 0.05}, config, loss).fit(points(batch_size))
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    torch.testing.assert_close(trained(10, 2), trained(15, 1), rtol=1e-9, atol=1e-12)

@@ -18,6 +18,7 @@ from perceptrain import FFNN, PINN, TrainConfig, Trainer
 from perceptrain.callbacks import EarlyStopping
 from perceptrain.errors import DataError, TrainingError
 from perceptrain.optimizers import AdamLBFGS, NevergradOptimizer
+from perceptrain_core.registry.messages import raised_in
 
 POINTS = {
     "ode": torch.linspace(0, 1, 16, dtype=torch.float64).reshape(-1, 1),
@@ -120,6 +121,37 @@ def test_an_error_of_any_process_is_raised_here(tmp_path: Path) -> None:
     assert str(error.value) == "the second process has bad data"
     assert "In process 1" in error.value.__notes__[0]
     assert trainer.history == []
+
+
+OWN_LOSS = """
+import torch
+
+def own_loss(batch, model):
+    weight = {}["missing"]  # line 5
+    return model(batch[0]).mean(), {}
+
+class Odd(Exception):
+    def __init__(self, first, second):  # cannot be unpickled
+        super().__init__(f"{first} {second}")
+
+def odd_loss(batch, model):
+    raise Odd(1, 2)
+"""
+
+
+@pytest.mark.parametrize(("name", "line"), [("own_loss", 5), ("odd_loss", 13)])
+def test_an_error_of_a_process_names_the_file_and_line_of_the_user(
+    here: Path, name: str, line: int
+) -> None:
+    Path("losses.py").write_text(OWN_LOSS)
+    places = []
+    for nprocs in (1, 2):
+        config = TrainConfig(nprocs=nprocs, max_iter=1, verbose=False, tracking_tool="none")
+        trainer = Trainer(nn.Linear(2, 1), "adam", config, f"./losses.py:{name}", torch.ones(4, 2))
+        with pytest.raises(Exception, match=r"missing|1 2") as error:
+            trainer.fit()
+        places.append(raised_in(error.value))
+    assert places == [f" (losses.py, line {line})"] * 2
 
 
 SCRIPT = """

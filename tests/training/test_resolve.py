@@ -16,6 +16,7 @@ from torch.optim import LBFGS, SGD, Adam
 from perceptrain import (
     FFNN,
     PINN,
+    Callback,
     GradWeightedLoss,
     TrainConfig,
     Trainer,
@@ -322,8 +323,20 @@ def test_a_named_callback_is_made_once(make_trainer: MakeTrainer, rows: Rows) ->
     trainer = make_trainer(callbacks=["save_best_checkpoint"], val=rows, val_every=1)
     (callback,) = trainer.callbacks
     trainer.fit()
-    assert trainer.callbacks == [callback]
+    assert trainer.callbacks == (callback,)
     assert callback.best_loss == min(row["val_loss"] for row in trainer.history)
+
+
+def test_an_assignment_of_callbacks_would_be_lost(make_trainer: MakeTrainer) -> None:
+    seen: list[int] = []
+    callback = Callback("train_epoch_end", callback=lambda t, c, w: seen.append(t.current_epoch))
+    trainer = make_trainer()
+    with pytest.raises(TrainingError, match=r"Assign trainer.config.callbacks = \[...\]"):
+        trainer.callbacks = [callback]
+    trainer.config.callbacks = [callback]
+    trainer.fit()
+    assert seen == [1, 2]
+    assert trainer.callbacks == (callback,)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,17 @@ import pytest
 import torch
 from sklearn.metrics import (
     accuracy_score,
+    explained_variance_score,
     log_loss,
     mean_absolute_error,
     mean_pinball_loss,
     mean_squared_error,
+    r2_score,
 )
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perceptrain import TrainConfig, Trainer, get_loss, supervised
+from perceptrain import TrainConfig, Trainer, get_loss, get_metric, supervised
 from perceptrain.errors import DataError, ShapeError
 
 from .test_means import CASES, IGNORED, INDICES, REAL, ROWS, X, net
@@ -27,11 +29,11 @@ WEIGHTS = torch.rand(ROWS, dtype=torch.float64, generator=torch.Generator().manu
 WEIGHTED = sorted(name for name, (loss, *_) in CASES.items() if isinstance(loss, str | dict))
 
 
-def trainer_for(case: Any, batch_size: int, **settings: Any) -> Trainer:
+def trainer_for(case: Any, batch_size: int, metrics: Any = None, **settings: Any) -> Trainer:
     loss, _, make = CASES[case] if isinstance(case, str) else case
     quiet = {"max_iter": 1, "shuffle": False, "verbose": False, "tracking_tool": "none"}
     config = TrainConfig(batch_size=batch_size, **{**quiet, **settings})
-    return Trainer(make(), {"name": "sgd", "lr": 0.01}, config, loss)
+    return Trainer(make(), {"name": "sgd", "lr": 0.01}, config, loss, metrics=metrics)
 
 
 def repeated(case: str) -> tuple[Tensor, Tensor]:
@@ -45,7 +47,7 @@ def repeated(case: str) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("batch_size", [2, 4, ROWS])
 def test_evaluations_are_those_of_repeated_rows(case: str, batch_size: int) -> None:
     truth = trainer_for(case, 100).validate(repeated(case))
-    found = trainer_for(case, batch_size).validate((X, CASES[case][1], TIMES))
+    found = trainer_for(case, batch_size).validate((X, CASES[case][1], TIMES.double()))
     assert found == pytest.approx(truth, rel=1e-9)
 
 
@@ -143,6 +145,95 @@ def test_losses_without_sample_weights() -> None:
         supervised(nn.MSELoss())((X, REAL, WEIGHTS), net())
     with pytest.raises(DataError, match="per_sample=True"):
         get_loss("relative_l2")((X, REAL, WEIGHTS), net())
+
+
+@pytest.mark.parametrize("name", ["mse", "cross_entropy"])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8])
+def test_a_third_tensor_of_labels_is_refused(name: str, dtype: torch.dtype) -> None:
+    message = r"third tensor .*\(inputs, labels, weights\).*\(\(input_1, input_2\), labels\)"
+    batch = X, X.repeat(1, 2)[:, :3], INDICES.to(dtype)
+    with pytest.raises(DataError, match=message):
+        get_loss(name)(batch, net())
+    trainer = trainer_for(name if name == "mse" else "classes", 5)
+    with pytest.raises(DataError, match=message):
+        trainer.fit(batch)
+
+
+def test_metrics_over_the_data_set_refuse_it_too() -> None:
+    def own(batch: Any, model: nn.Module) -> Any:
+        first, second, labels = batch
+        return F.cross_entropy(model(first) + model(second), labels), {}
+
+    trainer = trainer_for((own, None, net), 5, metrics=["mae"])
+    with pytest.raises(DataError, match=r"Metrics compare .* The third tensor of the batch"):
+        trainer.validate((X, X, INDICES))
+
+
+def test_rows_that_count_or_do_not() -> None:
+    kept = WEIGHTS > 0.5
+    found = trainer_for("mse", 4).validate((X, REAL, kept))
+    assert found == pytest.approx(trainer_for("mse", ROWS).validate((X[kept], REAL[kept])))
+
+
+# Metrics over the data set
+
+
+@pytest.mark.parametrize(
+    ("name", "figure"),
+    [
+        ("mae", mean_absolute_error),
+        ("mse", mean_squared_error),
+        # Over rows and columns.
+        ("rmse", lambda *args, **options: mean_squared_error(*args, **options) ** 0.5),
+        ("r2", r2_score),
+        ("explained_variance", explained_variance_score),
+    ],
+)
+@pytest.mark.parametrize("batch_size", [1, 4, ROWS])
+def test_metrics_of_regression_are_those_of_scikit_learn(
+    name: str, figure: Any, batch_size: int
+) -> None:
+    weights = WEIGHTS.where(WEIGHTS > 0.3, 0.0)
+    trainer = trainer_for("l1", batch_size, metrics=[name])
+    found = trainer.validate((X, REAL, weights))[f"val_{name}"]
+    truth = figure(REAL, trainer.model(X).detach(), sample_weight=weights)
+    assert found == pytest.approx(truth, rel=1e-12)
+
+
+class Weighed:
+    """A metric of a user, which calls the weights by another name."""
+
+    def reset(self) -> None:
+        self.total = 0.0
+
+    def update(self, preds: Tensor, target: Tensor, weights: Tensor | None = None) -> None:
+        self.total += len(preds) if weights is None else float(weights.sum())
+
+    def compute(self) -> float:
+        return self.total
+
+
+def test_a_metric_gets_the_weights_if_it_takes_them() -> None:
+    trainer = trainer_for("mse", 4, metrics={"total": Weighed()})
+    assert trainer.validate((X, REAL, WEIGHTS))["val_total"] == pytest.approx(float(WEIGHTS.sum()))
+    assert trainer.validate((X, REAL))["val_total"] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (WEIGHTS - 0.5, DataError, "A sample weight is -0.* of at least 0"),
+        (
+            torch.ones(3),
+            ShapeError,
+            r"shape \(3,\); expected one weight for each row, shape \(10,\)",
+        ),
+        ([1.0] * ROWS, DataError, "sample weights are a list"),
+    ],
+)
+def test_weights_that_do_not_fit_a_metric(weights: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        get_metric("r2").update(REAL, REAL, weights)
 
 
 # Batches that are not full

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.utils.data import DataLoader, TensorDataset
 
-from perceptrain import Callback, Trainer
+from perceptrain import Callback, Trainer, ValidationSets
 from perceptrain_core.training.stop_signals import StopSignals
 
 from ..forked import ForkedProcess, ForkServer
+from ..shared import noisy_net
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -144,6 +146,53 @@ def test_a_validation_stops_after_the_batch_and_is_repeated(
     rest = trainer("parts")
     rest.fit(resume=True)
     assert rest.history == whole.history
+    assert rest.global_step == whole.global_step
+
+
+@pytest.mark.parametrize(
+    "settings", [{"val_every_steps": 3}, {"val_every_steps": 4}, {"val_every": 1}]
+)
+@pytest.mark.parametrize("batch", [1, 3, 4])
+def test_any_validation_stops_after_the_batch_and_is_repeated(
+    make_trainer: MakeTrainer, rows: Any, settings: dict[str, int], batch: int
+) -> None:
+    seen: list[int] = []
+
+    def stop(trainer: Any, config: Any, writer: Any) -> None:
+        seen.append(1)
+        if len(seen) == 6 + batch:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    # A loader of torch draws from the global random generator at each pass.
+    clean = DataLoader(TensorDataset(*rows), batch_size=5, shuffle=True)
+    sets = ValidationSets(clean=clean, noisy=(2 * rows[0][:10], rows[1][:10]))
+
+    def trainer(folder: str, **more: Any) -> Trainer:
+        return make_trainer(
+            val=sets,
+            model=noisy_net(),
+            max_iter=3,
+            checkpoint_every=9,
+            log_folder=folder,
+            seed=3,
+            **settings,
+            **more,
+        )
+
+    whole, stopped = (
+        trainer("whole"),
+        trainer("parts", callbacks=[Callback("val_batch_end", callback=stop)]),
+    )
+    whole.fit()
+    stopped.fit()
+    assert len(seen) == 6 + batch
+    assert stopped.stop_signal == "SIGTERM"
+    assert stopped.global_step == 2 * settings.get("val_every_steps", 4)
+    assert len(stopped.validations) == ("val_every_steps" in settings)
+    rest = trainer("parts")
+    rest.fit(resume=True)
+    assert rest.history == whole.history
+    assert rest.validations == whole.validations
     assert rest.global_step == whole.global_step
 
 

@@ -170,7 +170,7 @@ def test_a_weighting_in_a_run_file(build: Callable[..., Run]) -> None:
     assert written["weighting"] == {"name": "grad_weighted", "fixed_metric": "fit", "every": 2}
     assert written["provenance"]["weighting"]["name"] == "perceptrain-core/grad_weighted"
     assert "train_weight_size" in (folder / "metrics.csv").read_text().splitlines()[0]
-    again = build(text=(folder / "run.toml").read_text()).train()
+    again = build_run(read_run_file(folder / "run.toml"), folder / "run.toml").train()
     assert (again / "metrics.csv").read_text() == (folder / "metrics.csv").read_text()
     assert build("weighting=random").trainer.provenance["weighting"]["name"].endswith("/random")
 

@@ -1,1 +1,1 @@
-"""Data from files: tables, splits and scaling."""
+"""Splits, folds and the scaling of tensors."""

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from perceptrain_core.errors import DataError
+from perceptrain_core.tensors import describe
+
 
 def data_to_device(
     xs: Any,
@@ -29,15 +32,20 @@ def data_to_device(
         dtype: The dtype of real floating point tensors; integer labels and masks keep theirs.
         non_blocking: Passed to ``Tensor.to``; copies from pinned memory never block.
 
+    Raises:
+        DataError: A tensor is on the device "meta", and so has no values to move.
+
     Returns:
         The batch, of the same type. A tensor that needs no move is not copied.
     """
     if isinstance(xs, Tensor):
         # These checks are much cheaper than Tensor.to, and run for every tensor of every batch.
         if dtype is not None and xs.is_floating_point() and xs.dtype != dtype:
+            _require_values(xs, device)
             return xs.to(device=device, dtype=dtype, non_blocking=non_blocking or xs.is_pinned())
         if device is None or xs.device == device:
             return xs
+        _require_values(xs, device)
         return xs.to(device=device, non_blocking=non_blocking or xs.is_pinned())
     if isinstance(xs, (tuple, list)):
         if isinstance(xs, PackedSequence):  # a part of it stays on the CPU
@@ -56,6 +64,14 @@ def data_to_device(
     if is_dataclass(xs) and not isinstance(xs, type):
         return with_fields(xs, lambda value: data_to_device(value, device, dtype, non_blocking))
     return xs
+
+
+def _require_values(tensor: Tensor, device: torch.device | str | None) -> None:
+    if tensor.is_meta and device is not None and torch.device(device).type != "meta":
+        raise DataError(
+            f"A batch has {describe(tensor)} on the device 'meta', which has no values: load the "
+            "data on a device that does."
+        )
 
 
 def _moves_itself(xs: Any) -> bool:

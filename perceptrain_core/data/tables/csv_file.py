@@ -39,7 +39,8 @@ class CsvTable:
 
     def chunks(self, names: Sequence[str], rows: int, text: Collection[str]) -> Iterator[Columns]:
         """Yield the columns of a block of the file at a time."""
-        places = [str(self.names.index(name)) for name in names]
+        numbers = {name: str(i) for i, name in enumerate(self.names)}
+        places = [numbers[name] for name in names]
         try:
             for batch in self._blocks(places):
                 yield {
@@ -99,7 +100,7 @@ class CsvTable:
             numbers: Column = values.cast(self._arrow.float64()).to_numpy(zero_copy_only=False)
         except self._arrow.ArrowInvalid:
             return None
-        large = np.abs(numbers) > _EXACT
+        large = np.abs(numbers) >= _EXACT
         if large.any():
             texts = values.filter(self._arrow.array(large))
             if self._compute.any(self._compute.match_substring_regex(texts, r"^-?\d+$")).as_py():

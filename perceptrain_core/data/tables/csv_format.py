@@ -70,8 +70,8 @@ def find_format(path: Path, separator: str | None = None) -> CsvFormat:
 def not_utf8() -> DataError:
     """Return the error for a file in another encoding."""
     return DataError(
-        "the file is not encoded in UTF-8, but perhaps in Latin-1 or Windows-1252: save it as "
-        "UTF-8, for example with iconv -f latin1 -t utf8 OLD.csv > NEW.csv."
+        "the file is not encoded in UTF-8, but perhaps in Latin-1, Windows-1252 or UTF-16: save it "
+        "as UTF-8, for example with iconv -f latin1 -t utf8 OLD.csv > NEW.csv."
     )
 
 
@@ -99,7 +99,10 @@ def _separator(lines: list[str]) -> str:
     """Return the character that divides most lines into as many values as the header."""
 
     def score(separator: str) -> tuple[float, int]:
-        rows = [row for row in csv.reader(lines, delimiter=separator) if row]
+        try:
+            rows = [row for row in csv.reader(lines, delimiter=separator) if row]
+        except csv.Error:  # a line without this separator is one value, and may be too long
+            return 0.0, 1
         width = len(rows[0]) if rows else 1
         same = sum(len(row) == width for row in rows)
         return (same / len(rows), width) if width > 1 else (0.0, 1)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import isfinite, nan
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from perceptrain_core.data.tables.columns import (
@@ -24,9 +23,9 @@ from perceptrain_core.data.tables.columns import (
     is_gap,
 )
 from perceptrain_core.data.tables.modules import PrepareInputs, Unscale
+from perceptrain_core.data.tables.plain_values import plain, validated
 from perceptrain_core.errors import DataError
 
-_Described = TypeVar("_Described")
 _LARGEST = float(np.finfo(np.float32).max)
 _LISTED = 10
 
@@ -262,31 +261,6 @@ def encode(
             f"known are {', '.join(categories[:_LISTED])}{more}."
         )
     return codes
-
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as JSON has them: lists instead of tuples."""
-    result: dict[str, Any] = json.loads(json.dumps(values))
-    return result
-
-
-def validated(cls: type[_Described], mapping: Mapping[str, Any]) -> _Described:
-    """Create a dataclass from plain values, as JSON has them.
-
-    Raises:
-        DataError: The values do not fit the fields; the message lists every fault.
-    """
-    try:
-        return TypeAdapter(cls).validate_json(json.dumps(mapping, allow_nan=False))
-    except ValidationError as error:
-        faults = [
-            f"\n  {'.'.join(map(str, fault['loc'])) or 'all'}: "
-            f"{fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_url=False, include_input=False)
-        ]
-        raise DataError(f"This is not a preparation of data:{''.join(faults)}") from None
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"This is not a preparation of data: {error}.") from None
 
 
 def _raw_column(column: InputColumn, values: Column, first_row: int) -> NDArray[np.float64]:

@@ -35,15 +35,12 @@ def read_preparation(path: Path) -> Preparation | TensorPreparation:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}.") from None
-    version, kind = (
-        (record.pop("version", None), record.pop("kind", None))
-        if isinstance(record, dict)
-        else (None, None)
-    )
+    record = record if isinstance(record, dict) else {}
+    version, kind = record.pop("version", None), str(record.pop("kind", None))
     if version != _VERSION or kind not in _KINDS:
         raise DataError(
             f"{path}: expected a preparation of version {_VERSION}, of a table or of tensors, not "
-            f"version {version!r} of {kind!r}."
+            f"version {version!r} of {kind}."
         )
     try:
         return _KINDS[kind].from_dict(record)

@@ -15,7 +15,9 @@ from perceptrain_core.data.tables.preparation import InputColumn, LabelColumns, 
 from perceptrain_core.data.tables.table import Table
 from perceptrain_core.errors import DataError
 
-_ROWS = 65536
+#: As many as fit the caches; and for fewer than this torch uses one thread, which is faster here.
+_VALUES = 1 << 15
+_FEWEST = 64
 
 
 def prepare_table(
@@ -66,8 +68,9 @@ def make_tensors(table: Table, preparation: Preparation) -> tuple[Tensor, ...]:
     """
     module = preparation.input_module()
     inputs = torch.empty(table.rows, preparation.in_features)
-    for start in range(0, table.rows, _ROWS):  # the numbers in float64 take twice the memory
-        part = slice(start, start + _ROWS)
+    rows = max(_FEWEST, _VALUES // preparation.in_features)
+    for start in range(0, table.rows, rows):
+        part = slice(start, start + rows)
         chunk = {name: table.columns[name][part] for name in table.inputs}
         inputs[part] = module(preparation.raw_inputs(chunk, first_row=start))
     labels = preparation.scaled(preparation.raw_labels(table.columns))

@@ -66,15 +66,12 @@ def read_columns(
     with _naming(path):
         table = _open(path, separator)
         names = _names(table, names)
-        columns = _collect(table, names, text)
-        # What looked like numbers at first keeps the form it has in the file: "01" is not 1.
-        mixed = [name for name, parts in columns.items() if len({p.dtype for p in parts}) > 1]
+        columns, mixed = _collect(table, names, set(text))
         if mixed:
-            columns |= _collect(table, mixed, mixed)
-        found = {name: np.concatenate(columns.pop(name)) for name in names if columns[name]}
-        if not found or not len(found[names[0]]):
+            columns |= _collect(table, mixed, set(mixed))[0]
+        if not columns:
             raise DataError("the file has no rows.")
-        return found
+        return {name: columns[name] for name in names}
 
 
 def iterate_columns(
@@ -103,7 +100,7 @@ def iterate_columns(
     with _naming(path):
         table = _open(path, separator)
         some = False
-        for chunk in table.chunks(_names(table, names), rows, text):
+        for chunk in table.chunks(_names(table, names), rows, set(text)):
             length = len(next(iter(chunk.values())))
             for start in range(0, length, rows):
                 some = True
@@ -148,12 +145,46 @@ def _names(table: Table, names: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _collect(table: Table, names: Sequence[str], text: Collection[str]) -> dict[str, list[Column]]:
-    parts: dict[str, list[Column]] = {name: [] for name in names}
+def _collect(
+    table: Table, names: Sequence[str], text: Collection[str]
+) -> tuple[Columns, list[str]]:
+    """Return the columns, and the names of those to read again as text.
+
+    What looked like numbers at first must keep the form it has in the file: "01" is not 1.
+    """
+    parts = {name: _Growing() for name in names}
     for chunk in table.chunks(names, ROWS, text):
         for name in names:
-            parts[name].append(chunk[name])
-    return parts
+            parts[name].add(chunk[name])
+    mixed = [name for name, part in parts.items() if part.mixed]
+    columns = {name: part.values() for name, part in parts.items() if part.rows}
+    return columns, mixed
+
+
+class _Growing:
+    """A column to which parts are added, without a second copy of all of them at the end."""
+
+    def __init__(self) -> None:
+        self._array: Column | None = None
+        self.rows = 0
+        self.mixed = False
+
+    def add(self, part: Column) -> None:
+        if self._array is None:
+            self._array = np.empty(max(ROWS, len(part)), part.dtype)
+        self.mixed |= part.dtype != self._array.dtype
+        rows = self.rows + len(part)
+        if not self.mixed:
+            if rows > len(self._array):
+                larger = np.empty(2 * rows, part.dtype)
+                larger[: self.rows] = self._array[: self.rows]
+                self._array = larger
+            self._array[self.rows : rows] = part
+        self.rows = rows
+
+    def values(self) -> Column:
+        array: Column = np.empty(0) if self._array is None else self._array[: self.rows]
+        return array
 
 
 @contextmanager

@@ -97,18 +97,13 @@ def read_table(path: Path, options: TableOptions) -> Table:
         MissingDependencyError: The format needs a package that is not installed.
     """
     known = column_names(path, options.separator)
-    try:
-        labels = choose_columns(known, options.labels)
-        others = [name for name in (options.weights, options.group) if name is not None]
-        inputs = choose_columns(known, options.inputs, [*labels, *others])
-        if both := [name for name in inputs if name in labels]:
-            raise DataError(f"column {both[0]!r} is both an input and a label.")
-        columns = read_columns(path, [*inputs, *labels, *others], options.separator)
-        return _table(columns, inputs, labels, options)
-    except DataError as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise DataError(f"{path}: {error}") from error.__cause__
+    labels = choose_columns(known, options.labels)
+    others = [name for name in (options.weights, options.group) if name is not None]
+    inputs = choose_columns(known, options.inputs, [*labels, *others])
+    if both := [name for name in inputs if name in labels]:
+        raise DataError(f"column {both[0]!r} is both an input and a label.")
+    columns = read_columns(path, [*inputs, *labels, *others], options.separator)
+    return _table(columns, inputs, labels, options)
 
 
 def _table(columns: Columns, inputs: list[str], labels: list[str], options: TableOptions) -> Table:
@@ -139,8 +134,8 @@ def _drop_rows(columns: Columns, inputs: list[str], missing: str | None) -> list
         return []
     if missing is None:
         raise DataError(_describe(gaps))
-    filled = {name for name in gaps if name in inputs} if missing == "fill" else set()
-    notes = [f"Filled {_counts({name: gaps[name] for name in filled})}."] if filled else []
+    filled = {name: gaps[name] for name in inputs if name in gaps} if missing == "fill" else {}
+    notes = [f"Filled {_counts(filled)}."] if filled else []
     dropping = {name: gap for name, gap in gaps.items() if name not in filled}
     if dropping:
         dropped = np.logical_or.reduce(list(dropping.values()))
@@ -168,7 +163,10 @@ def _describe(gaps: dict[str, NDArray[np.bool_]]) -> str:
 
 
 def _counts(gaps: dict[str, NDArray[np.bool_]]) -> str:
-    parts = [f"{gap.sum()} values of {name!r}" for name, gap in list(gaps.items())[:_LISTED]]
+    parts = [
+        f"{gap.sum()} {'value' if gap.sum() == 1 else 'values'} of {name!r}"
+        for name, gap in list(gaps.items())[:_LISTED]
+    ]
     more = f" and of {len(gaps) - _LISTED} more columns" if len(gaps) > _LISTED else ""
     return f"{', '.join(parts)}{more}"
 

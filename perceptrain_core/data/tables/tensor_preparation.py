@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from perceptrain_core.data.tables.modules import Scale, Unscale
-from perceptrain_core.data.tables.preparation import plain, validated
+from perceptrain_core.data.tables.plain_values import plain, validated
 from perceptrain_core.errors import DataError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import DataError
@@ -45,10 +46,15 @@ def split_weighted(batch: TBatch) -> tuple[Any, Any, Any]:
         The inputs, the labels, and the weights or None.
 
     Raises:
-        DataError: The batch has another form.
+        DataError: The batch has another form, or the third tensor has integers, as class labels.
     """
     if isinstance(batch, (tuple, list)) and len(batch) == 3:
-        return batch[0], batch[1], batch[2]
+        inputs, labels, weights = batch
+        if isinstance(weights, Tensor) and not (
+            weights.is_floating_point() or weights.is_complex() or weights.dtype is torch.bool
+        ):
+            raise DataError(_integer_weights(weights))
+        return inputs, labels, weights
     return (*split_batch(batch), None)
 
 
@@ -119,6 +125,15 @@ def _misfit(batch: object) -> str:
             "pass a dict of points: DictDataLoader({name: loader})."
         )
     return expected + "Pass both to the loader: to_dataloader(inputs, labels, batch_size=...)."
+
+
+def _integer_weights(weights: Tensor) -> str:
+    return (
+        f"The third tensor of the batch is {describe(weights)}. A batch of three is (inputs, "
+        "labels, weights), with a weight for each row as a float. If these are labels of two "
+        "inputs, group the inputs, ((input_1, input_2), labels): the model gets both in a tuple. "
+        "If they are weights, convert them with weights.float()."
+    )
 
 
 def _by_name(batch: Mapping[Any, Any]) -> str:

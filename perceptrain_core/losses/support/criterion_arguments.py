@@ -19,7 +19,9 @@ from perceptrain_core.losses.support.domains import (
     check_divergence,
     check_log_probabilities,
     check_signs,
+    check_smoothing,
     check_soft_signs,
+    check_weights,
 )
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.tensors import describe
@@ -78,12 +80,26 @@ def check_domain(criterion: Callable[..., Any], arguments: tuple[Any, ...]) -> N
     """Check the values of outputs and labels of a known criterion, on the first batch."""
     if not values_are_checked():
         return
+    check_options(criterion)
     for known, check in _DOMAINS:
         if is_one_of(criterion, known):
             check(arguments[0], arguments[-1])
     if is_one_of(criterion, _DIVERGENCES):
         logarithms = option(criterion, "log_target", False)
         check_divergence(arguments[0], arguments[-1], log_target=logarithms)
+
+
+def check_options(criterion: Callable[..., Any]) -> None:
+    """Check the options of a known criterion that torch takes without a look.
+
+    Raises:
+        ConfigError: A weight is negative, or a share is not between 0 and 1.
+    """
+    if not is_one_of(criterion, _WEIGHTED):
+        return
+    weights = {name: option(criterion, name, None) for name in ("weight", "pos_weight")}
+    check_weights(**{n: w for n, w in weights.items() if isinstance(w, Tensor)})
+    check_smoothing(option(criterion, "label_smoothing", 0.0))
 
 
 def is_one_of(criterion: Callable[..., Any], known: tuple[Any, ...]) -> bool:
@@ -154,6 +170,12 @@ _ELEMENTWISE = (
     *(F.binary_cross_entropy, F.binary_cross_entropy_with_logits, F.poisson_nll_loss),
 )
 _CLASSES = (nn.CrossEntropyLoss, F.cross_entropy, nn.NLLLoss, F.nll_loss)
+_WEIGHTED = (
+    *_CLASSES,
+    *(nn.MultiMarginLoss, nn.MultiLabelSoftMarginLoss, nn.BCELoss, nn.BCEWithLogitsLoss),
+    *(F.multi_margin_loss, F.multilabel_soft_margin_loss),
+    *(F.binary_cross_entropy, F.binary_cross_entropy_with_logits),
+)
 _INDICES = (nn.NLLLoss, nn.MultiMarginLoss, F.nll_loss, F.multi_margin_loss)
 _DOMAINS: tuple[tuple[tuple[Any, ...], Callable[..., None]], ...] = (
     (

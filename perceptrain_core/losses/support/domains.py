@@ -136,13 +136,23 @@ def check_weights(**weights: Tensor | None) -> None:
     """Check weights of classes or elements.
 
     Raises:
-        ConfigError: A weight is negative.
+        ConfigError: A weight is negative or NaN.
     """
     if not values_are_checked():
         return
     for name, weight in weights.items():
-        if weight is not None and bool((weight < 0).any()):
+        if weight is not None and not bool((weight >= 0).all()):  # nor NaN
             raise ConfigError(f"{name} has the value {weight.min().item():g}; expected at least 0.")
+
+
+def check_smoothing(share: float) -> None:
+    """Check the share of a label that goes to all classes.
+
+    Raises:
+        ConfigError: It is not from 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise ConfigError(f"label_smoothing={share}: expected a share from 0 to 1.")
 
 
 def _are_probabilities(values: Tensor, dim: int, or_none: bool = False) -> bool:

@@ -45,6 +45,37 @@ def output_activation(loss_fn: Any) -> OutputActivation | None:
     return _of_criterion(loss_fn)
 
 
+def outputs_per_label(loss_fn: Any) -> int:
+    """Return how many outputs of the model a loss needs for each column of the labels.
+
+    A loss that needs more than one has an attribute ``outputs_per_label``. The labels have shape
+    ``(N, D)``, and the first ``D`` outputs of each row are the predictions.
+
+    Args:
+        loss_fn: A loss, or another one around it, as for `output_activation`.
+    """
+    given = (getattr(loss, "outputs_per_label", None) for loss, _ in unwrapped(loss_fn))
+    return next((int(number) for number in given if number is not None), 1)
+
+
+def output_size(loss_fn: Any, size: int, **options: Any) -> int:
+    """Return how many outputs of the model a loss needs.
+
+    If `outputs_per_label` does not say it, the loss has an attribute ``output_size``, a function of
+    the size of the labels and of its options.
+
+    Args:
+        loss_fn: A loss, or another one around it, as for `output_activation`.
+        size: The number of classes, or of columns of the labels.
+        **options: Options of a loss that is not built yet.
+    """
+    for loss, bound in unwrapped(loss_fn):
+        rule = getattr(loss, "output_size", None)
+        if rule is not None:
+            return int(rule(size, **{**options, **bound}))
+    return size * outputs_per_label(loss_fn)
+
+
 def activate(outputs: Tensor, activation: OutputActivation | None) -> Tensor:
     """Turn the outputs of a model into predictions.
 

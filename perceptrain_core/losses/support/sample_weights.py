@@ -95,6 +95,9 @@ def row_weights(weights: Any, values: Tensor) -> Tensor:
             f"{tuple(values.shape)}; expected one weight for each row, shape {tuple(rows)}."
         )
     if values_are_checked():
-        advice = "Leave out rows that shall not count, or give them the weight 0."
+        advice = (
+            "Leave out rows that shall not count, or give them the weight 0. A batch of three is "
+            "(inputs, labels, weights); group several inputs, ((input_1, input_2), labels)."
+        )
         check_range("The sample weights", weights, 0, inf, "numbers of at least 0", advice)
     return weights.detach().to(values).reshape(*rows, *[1] * (values.ndim - 1))

@@ -11,9 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import PerceptrainError
-from perceptrain_core.tensors import describe, only_tensor, parts_of
+from perceptrain_core.tensors import describe, only_tensor, parts_of, refuse_masked
 
 _PLAIN = (Number, str, bytes, np.ndarray, type(None))
+
+
+def refuse_masked_parts(batch: Any) -> None:
+    """Check that no array of a batch has masked values, which tensors would show.
+
+    Raises:
+        DataError: One has.
+    """
+    for leaf in _leaves(batch):
+        refuse_masked(leaf)
 
 
 def add_hints(error: Exception, batch: Any, model: nn.Module) -> None:

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from perceptrain_core.errors import LossContractError
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.tensors import describe, graph_nodes
+from perceptrain_core.training.contract.count_checks import check_counts
 from perceptrain_core.user_warnings import warn_user
 
 _CONTRACT = "a loss is called as loss_fn(batch, model) and returns (loss, metrics)"
 
 
 def check_result(result: Any) -> None:
-    """Check that a loss returned a real 0-dim tensor and a dict of named scalars.
+    """Check that a loss returned a real 0-dim tensor and a dict of named scalars, well counted.
 
     Raises:
         LossContractError: It did not; the message says what it returned and how to fix it.
@@ -32,6 +33,7 @@ def check_result(result: Any) -> None:
         raise LossContractError(f"The loss returned {describe(result)}; {_CONTRACT}.")
     _check_loss(result[0])
     _check_metrics(result[1])
+    check_counts(result[1])
     named = result[1].get("loss", result[0])
     if not torch.allclose(torch.as_tensor(named).detach(), result[0].detach(), equal_nan=True):
         raise LossContractError(

@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import LossContractError, NonFiniteLossError
-from perceptrain_core.training.contract.error_hints import add_hints, add_value_hints
+from perceptrain_core.training.contract.count_checks import made_counts, refuse_empty
+from perceptrain_core.training.contract.error_hints import (
+    add_hints,
+    add_value_hints,
+    refuse_masked_parts,
+)
 from perceptrain_core.training.contract.loss_contract import (
     check_gradient,
     check_result,
@@ -18,7 +23,7 @@ from perceptrain_core.training.contract.loss_contract import (
     warn_of_untrained,
 )
 from perceptrain_core.training.contract.nonfinite_errors import find_nonfinite, nonfinite_error
-from perceptrain_core.types import LossFunction, Metrics, SkipBatch
+from perceptrain_core.types import Counted, LossFunction, Metrics, SkipBatch
 from perceptrain_core.value_checks import checking_values
 
 
@@ -35,7 +40,8 @@ class LossGuard:
         optimizer: The optimizer, if it follows gradients.
 
     Attributes:
-        after_first: Called after the first batch.
+        after_first: Called after the first batch with its metrics, the batch, and the counts made
+            for it.
     """
 
     def __init__(
@@ -52,7 +58,7 @@ class LossGuard:
         self._watch = policy != "ignore"
         self._where = where
         self._first = True
-        self.after_first: Callable[[], None] = _nothing
+        self.after_first: Callable[[Metrics, Any, list[Counted]], None] = _nothing
 
     def __call__(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the loss.
@@ -61,6 +67,7 @@ class LossGuard:
             LossContractError: On the first batch, if the result breaks the contract; on any, if the
                 loss has no graph.
             NonFiniteLossError: The loss is NaN or infinite, and the policy is ``"raise"``.
+            DataError: It is, and the batch has no rows.
             SkipBatch: The loss is NaN or infinite, and the policy is ``"skip"``.
         """
         result = self._evaluate(batch, model)
@@ -70,7 +77,11 @@ class LossGuard:
         if not loss.requires_grad and torch.is_grad_enabled():
             self._refuse_constant()
         if self._watch:
-            self._check_finite(loss, metrics, model)
+            try:
+                self._check_finite(loss, metrics, model)
+            except NonFiniteLossError:
+                refuse_empty(batch, self._where())
+                raise
         return loss, metrics
 
     def _evaluate(self, batch: Any, model: nn.Module) -> Any:
@@ -81,8 +92,9 @@ class LossGuard:
             raise
 
     def _call_first(self, batch: Any, model: nn.Module) -> Any:
+        refuse_masked_parts(batch)
         try:
-            with checking_values():
+            with checking_values(), made_counts() as made:
                 result = self.loss_fn(batch, model)
         except Exception as error:
             add_hints(error, batch, model)
@@ -94,7 +106,7 @@ class LossGuard:
             raise
         self._check_first(result, model)
         self._first = False
-        self.after_first()
+        self.after_first(result[1], batch, made)
         return result
 
     def _check_first(self, result: Any, model: nn.Module) -> None:
@@ -139,5 +151,5 @@ class CandidateGuard(LossGuard):
         )
 
 
-def _nothing() -> None:
+def _nothing(metrics: Metrics, batch: Any, made: list[Counted]) -> None:
     pass

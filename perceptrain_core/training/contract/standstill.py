@@ -32,9 +32,11 @@ class StandstillWatch:
 
     def __init__(self, optimizer: Any, step: int = 0) -> None:
         self._parameters: list[Tensor] = []
+        self._groups: list[dict[str, Any]] = []
         self._decays = False
         if isinstance(optimizer, Optimizer):
             self._parameters = list(parameters_of(optimizer))
+            self._groups = optimizer.param_groups
             self._decays = any(group.get("weight_decay") for group in optimizer.param_groups)
         self._start = _norms(self._parameters)
         self._before: Tensor | None = None
@@ -51,7 +53,8 @@ class StandstillWatch:
 
         Warns:
             UserWarning: All gradients were zero at the last ten checks, or no parameter has changed
-                since the start. (Later, parameters that stay have converged.)
+                since the start. (Later, parameters that stay have converged.) While the learning
+                rate is 0, nothing is expected to change.
         """
         self.next = _check_after(step)
         if not self._parameters:
@@ -61,7 +64,7 @@ class StandstillWatch:
         before, self._before = self._before, norms
         if before is None:
             return
-        unchanged = torch.equal(norms, before)
+        unchanged = torch.equal(norms, before) and self._has_rate()
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         zero = bool(gradients) and not bool(_norms(gradients).any())
         self._moved |= bool(gradients) and not zero
@@ -78,6 +81,10 @@ class StandstillWatch:
                 "not zero. Look at the learning rate, and whether a step is too small for the "
                 "precision of the parameters."
             )
+
+    def _has_rate(self) -> bool:
+        """Whether parameters are to change: the rate of a warm-up may be 0."""
+        return any(group.get("lr", 1) for group in self._groups)
 
     def _count(self, what: str, still: bool) -> None:
         self._still[what] = self._still[what] + 1 if still else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -21,8 +22,11 @@ from perceptrain_core.training.averages import Row
 from perceptrain_core.training.metrics.model_outputs import call_and_watch
 from perceptrain_core.types import LossFunction, StepResult
 
-# One batch as metrics see it: what the model returned, and the labels.
-_Batch = tuple[Any, Any]
+# One batch as metrics see it: what the model returned, the labels, and the sample weights or None.
+_Batch = tuple[Any, Any, Any]
+
+#: What ``update`` may call the sample weights; scikit-learn has the first.
+_WEIGHTS = ("sample_weight", "weights")
 
 
 class DatasetMetrics:
@@ -65,9 +69,9 @@ class DatasetMetrics:
             return loss_fn
 
         def watched(batch: Any, model: nn.Module) -> StepResult:
-            result, outputs, labels = call_and_watch(loss_fn, batch, model)
+            result, *seen = call_and_watch(loss_fn, batch, model)
             self._check_names(result)
-            self._update(outputs, labels)
+            self._update(tuple(seen))
             return result
 
         return watched
@@ -94,12 +98,12 @@ class DatasetMetrics:
                     row[name] = value
         return row
 
-    def _update(self, outputs: Any, labels: Any) -> None:
+    def _update(self, batch: _Batch) -> None:
         for label, metric in self._metrics.items():
             if label not in self._replayed:
-                _call(label, metric.update, outputs, labels)
+                _add(label, metric, batch)
         if self._replayed:
-            self._batches.append(data_to_device((outputs, labels), "cpu"))
+            self._batches.append(data_to_device(batch, "cpu"))
 
     def _check_names(self, result: StepResult) -> None:
         names = result[1] if isinstance(result, tuple) and len(result) == 2 else {}
@@ -123,10 +127,10 @@ class DatasetMetrics:
                     first.merge_state(other)
                 self._metrics[label] = first
         if self._replayed:
-            for outputs, labels in _in_order(self._engine.gather(self._batches)):
-                batch = data_to_device((outputs, labels), self._engine.device)
+            for batch in _in_order(self._engine.gather(self._batches)):
+                placed = data_to_device(batch, self._engine.device)
                 for label, metric in self._replayed.items():
-                    _call(label, metric.update, *batch)
+                    _add(label, metric, placed)
 
 
 def _fresh(metric: Metric, engine: Engine) -> Metric:
@@ -161,9 +165,24 @@ def _compute(label: str, metric: Metric) -> Any:
         return _call(label, metric.compute)
 
 
-def _call(label: str, method: Any, *arguments: Any) -> Any:
+def _add(label: str, metric: Metric, batch: _Batch) -> None:
+    outputs, labels, weights = batch
+    options = {} if weights is None else dict.fromkeys(_weight_name(metric), weights)
+    _call(label, metric.update, outputs, labels, **options)
+
+
+def _weight_name(metric: Metric) -> list[str]:
+    """Return how ``update`` calls the sample weights; nothing if it has none."""
     try:
-        return method(*arguments)
+        parameters = inspect.signature(metric.update).parameters
+    except (TypeError, ValueError):  # written in C
+        return []
+    return [name for name in _WEIGHTS if name in parameters][:1]
+
+
+def _call(label: str, method: Any, *arguments: Any, **options: Any) -> Any:
+    try:
+        return method(*arguments, **options)
     except Exception as error:
         error.add_note(f"This was the metric {label!r}, in {method.__name__}.")
         raise

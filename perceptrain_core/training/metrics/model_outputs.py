@@ -14,23 +14,24 @@ from perceptrain_core.types import LossFunction, StepResult
 
 def call_and_watch(
     loss_fn: LossFunction, batch: Any, model: nn.Module
-) -> tuple[StepResult, Any, Any]:
-    """Evaluate a loss, and return its result with the model's output and the labels.
+) -> tuple[StepResult, Any, Any, Any]:
+    """Evaluate a loss, and return its result with the model's output, the labels and the weights.
 
     Args:
         loss_fn: The loss.
-        batch: ``(inputs, labels)``, or a mapping with one key such as ``"label"`` or ``"y"``.
+        batch: ``(inputs, labels)`` or ``(inputs, labels, weights)``, or a mapping with one key such
+            as ``"label"`` or ``"y"``.
         model: The model. If a loss calls it several times, the first call with the batch's
             inputs counts.
 
     Returns:
-        The result of the loss; what the model returned for the inputs of the batch, detached; and
-        the labels.
+        The result of the loss; what the model returned for the inputs of the batch, detached;
+        the labels, and the sample weights or None.
 
     Raises:
         DataError: The batch has no labels, or it is unclear which output belongs to it.
     """
-    inputs, labels = _split(batch)
+    inputs, labels, weights = _split(batch)
     calls: list[tuple[bool, Any]] = []
 
     def record(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
@@ -39,23 +40,23 @@ def call_and_watch(
 
     with model.register_forward_hook(record):
         result = loss_fn(batch, model)
-    return result, _detached(_output(calls)), labels
+    return result, _detached(_output(calls)), labels, weights
 
 
-def _split(batch: Any) -> tuple[list[Any], Any]:
-    """Return the possible inputs of the model, and the labels."""
+def _split(batch: Any) -> tuple[list[Any], Any, Any]:
+    """Return the possible inputs of the model, the labels and the sample weights."""
     if isinstance(batch, Mapping):
         labels = [name for name in batch if name in LABEL_NAMES]
         if len(labels) == 1:
-            return [batch, *batch.values()], batch[labels[0]]
+            return [batch, *batch.values()], batch[labels[0]], None
     try:
-        inputs, targets, _ = split_weighted(batch)  # each row counts the same, as in torchmetrics
+        inputs, targets, weights = split_weighted(batch)
     except DataError as error:
         raise DataError(
             f"Metrics compare the model's output with labels. {error} A dict needs one key of "
             f"{', '.join(LABEL_NAMES)}. To train without labels, leave metrics out."
         ) from None
-    return [inputs], targets
+    return [inputs], targets, weights
 
 
 def _output(calls: list[tuple[bool, Any]]) -> Any:

@@ -58,15 +58,13 @@ def make_stepper(
             "the learning rate of the optimizer."
         )
     if step is optimize_step:
-        total = engine.total if engine.world_size > 1 else None
         skip = config.on_nonfinite == "skip"
         clipping = config.grad_clip, config.grad_clip_value
         return AdaptiveStepper(
             *parts,
             *clipping,
             scaler,
-            total,
-            engine.world_size,
+            engine if engine.world_size > 1 else None,
             skip,
             measures_norm=config.log_grad_norm,
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from torch.optim import Optimizer
 
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.data.support.graphs import as_leaves
+from perceptrain_core.engine import Engine
+from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
 from perceptrain_core.training.steppers.closures import needs_closure, step_or_undo
@@ -21,8 +23,9 @@ from perceptrain_core.training.steppers.pooling import (
     BatchWeights,
     is_uneven,
     pooled_loss,
+    shared_loss,
 )
-from perceptrain_core.types import Count, SkipBatch, StepResult
+from perceptrain_core.types import SkipBatch, StepResult
 
 
 @dataclass
@@ -38,8 +41,7 @@ class GradientStepper(Stepper):
         max_value: Then clip every element of the gradients to ``[-max_value, max_value]``.
         scaler: Scales the loss so that half-precision gradients do not underflow. It skips a step
             whose gradients overflow.
-        total: Returns the sum of a count over several processes.
-        world_size: The number of processes.
+        engine: Connects several processes; the loss is then a `JointLoss`.
         skip_nonfinite: Skip a step whose gradients are NaN or infinite, at the cost of their norm.
         measures_norm: Whether to set `grad_norm` at each step.
     """
@@ -47,15 +49,16 @@ class GradientStepper(Stepper):
     max_norm: float | None = None
     max_value: float | None = None
     scaler: GradScaler | None = None
-    total: Callable[[Count], Count] | None = None
-    world_size: int = 1
+    engine: Engine | None = None
     skip_nonfinite: bool = False
     measures_norm: bool = False
+    _norms: Tensor | None = field(default=None, init=False, repr=False)
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""
         begin_step(self.loss_fn)
-        results = self.backward(map(self.moved, batches), len(batches), is_uneven(batches))
+        uneven = is_uneven(batches, self.engine)
+        results = self.backward(map(self.moved, batches), len(batches), uneven)
         if not any(results) or not self._may_step():
             return [None] * len(batches), False
         return results, self._update()
@@ -79,28 +82,41 @@ class GradientStepper(Stepper):
         """
         clear_gradients(self.optimizer)
         results: list[StepResult | None]
-        if number == 1 and self.total is None:
+        if number == 1:
             results = [self._differentiated(batch) for batch in batches]
         else:
-            weights = BatchWeights(self.total, self.world_size, uneven)
-            results = [self._differentiated(batch, weights) for batch in batches]
+            weights = BatchWeights(self.engine, uneven)
+            results = [self._accumulated(batch, weights) for batch in batches]
             if weights.waiting:
-                self._differentiate(pooled_loss(weights.waiting))
+                self._differentiate(pooled_loss(weights.waiting, self.engine))
             # Only now is it known which batches count.
             weights.divide(self._gradients())
+            if self.engine is not None and any(results):
+                cast(JointLoss, self.loss_fn).sum_gradients()
         if self.scaler is not None and any(results):
             self.scaler.unscale_(self.optimizer)
         return results
 
-    def _differentiated(self, batch: Any, weights: BatchWeights | None = None) -> StepResult | None:
+    def _differentiated(self, batch: Any) -> StepResult | None:
         try:
             loss, metrics = self.loss_fn(batch, self.model)
         except SkipBatch:
             return None
-        weighted = loss if weights is None else weights.add(loss, metrics, batch)
+        shared = loss if self.engine is None else shared_loss(loss, metrics, batch, self.engine)
+        self._differentiate(shared)
+        # Before the update, which may change tensors that the metrics share.
+        return loss.detach(), detached(metrics)
+
+    def _accumulated(self, batch: Any, weights: BatchWeights) -> StepResult | None:
+        """Differentiate one of several batches; the gradients of processes are exchanged later."""
+        loss_fn = self.loss_fn if self.engine is None else cast(JointLoss, self.loss_fn).alone
+        try:
+            loss, metrics = loss_fn(batch, self.model)
+        except SkipBatch:
+            return None
+        weighted = weights.add(loss, metrics, batch)
         if weighted is not None:
             self._differentiate(weighted)
-        # Before the update, which may change tensors that the metrics share.
         return loss.detach(), detached(metrics)
 
     def _differentiate(self, loss: Tensor) -> None:
@@ -114,11 +130,12 @@ class GradientStepper(Stepper):
         gradients = self._gradients()
         if not gradients:  # the batch reached other parameters only
             return True
-        norms = torch._foreach_norm(gradients)
-        return bool(torch.stack([norm.double() for norm in norms]).isfinite().all())
+        self._norms = torch.stack([norm.double() for norm in torch._foreach_norm(gradients)])
+        return bool(self._norms.isfinite().all())
 
     def _measure_norm(self) -> None:
-        self.grad_norm = get_total_norm(self._gradients())
+        norms, self._norms = self._norms, None  # known if they have been checked
+        self.grad_norm = get_total_norm(self._gradients()) if norms is None else norms.norm()
 
     def _update(self) -> bool:
         if self.measures_norm:

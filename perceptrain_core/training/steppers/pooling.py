@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from perceptrain_core.engine import Engine
 from perceptrain_core.training.counts import (
     by_term,
     count_of,
     counted_sum,
     counts_by_name,
     counts_of,
+    has_own_terms,
     loss_count,
     rows_of,
-    terms_vary,
+    with_counts,
 )
 from perceptrain_core.types import Count, Counted, Metrics
 
@@ -26,128 +28,163 @@ class BatchWeights:
 
     A loss that is a mean counts by what it is a mean over, relative to the first batch, so that
     equal batches have the weight 1. A batch in which nothing counts has the weight 0. Losses that
-    are sums are added. If the terms of a loss have means of their own, in proportions that differ
-    from batch to batch, no weight of a batch is right: such losses wait, to be differentiated
-    together.
+    are sums are added. If the terms of a loss have means of their own, in proportions that may
+    differ from batch to batch, no weight of a batch is right: such losses wait, to be
+    differentiated together.
 
     Args:
-        total: Returns the sum of a count over all processes; ``None`` for a single process.
-        world_size: The number of processes, over which gradients are averaged.
+        engine: Connects several processes; ``None`` for a single one.
         uneven: Whether the batches are known to be such, see `is_uneven`.
 
     Attributes:
         waiting: The results and batches to differentiate together.
     """
 
-    def __init__(
-        self,
-        total: Callable[[Count], Count] | None = None,
-        world_size: int = 1,
-        uneven: bool = False,
-    ) -> None:
+    def __init__(self, engine: Engine | None = None, uneven: bool = False) -> None:
         self.waiting: list[tuple[Any, Any]] = []
+        self._engine = engine
         self._uneven = uneven
         self._sum: Count = 0.0
-        self._total = total
-        self._world_size = world_size
         self._first: Count | None = None
 
     def add(self, loss: Tensor, metrics: Metrics, batch: Any) -> Tensor | None:
         """Return what to differentiate for a batch; ``None`` if it has to wait."""
-        if self._total is None and (
-            self._uneven or terms_vary(metrics) or has_other_terms(metrics, batch)
-        ):
+        metrics = with_counts(metrics)
+        if has_own_terms(metrics) and (self._uneven or _may_be_uneven(metrics, batch)):
             self.waiting.append(((loss, metrics), batch))
             return None
         count = loss_count(metrics, batch)
         if count is None:
             self._sum = 1.0
-            return loss * self._world_size
-        everywhere = count if self._total is None else self._total(count)
+            return loss
         if self._first is None:
-            self._first = everywhere
-        weight = _ratio(everywhere, self._first)
+            self._first = _nonzero(count)
+        weight = count / self._first
         self._sum = self._sum + weight
-        if self._total is None:
-            return loss * weight
-        if not terms_vary(metrics):
-            return loss * _ratio(weight * count * self._world_size, everywhere)
-        parts, counts = loss_parts(loss, metrics), counts_of(metrics, batch)
-        shares = {name: self._share(count_of(name, counts)) for name in parts}
-        return weight * sum((shares[name] * part for name, part in parts.items()), loss * 0)
-
-    def _share(self, count: Count | None) -> Count:
-        """Return the factor of a term in this process, whose mean over processes is 1."""
-        if count is None or self._total is None:
-            return self._world_size
-        return _ratio(count * self._world_size, self._total(count))
+        return loss * weight
 
     def divide(self, gradients: list[Tensor]) -> None:
-        """Divide the sum of the gradients of all batches, so that it is their mean."""
-        if isinstance(self._sum, Tensor) or self._sum not in (0, 1):
-            torch._foreach_div_(gradients, _nonzero(self._sum))
+        """Divide the sum of the gradients of all batches, so that it is their mean.
+
+        With several processes, the sum of the gradients of all is the mean afterwards.
+        """
+        divisor = self._sum
+        if self._engine is not None and self._first is not None:
+            (everywhere,) = self._engine.totals([self._sum * self._first])
+            divisor = everywhere / self._first
+        if isinstance(divisor, Tensor) or divisor not in (0, 1):
+            torch._foreach_div_(gradients, _nonzero(divisor))
 
 
-def pooled_loss(results: Sequence[tuple[Any, Any]]) -> Tensor:
+def pooled_loss(results: Sequence[tuple[Any, Any]], engine: Engine | None = None) -> Tensor:
     """Return the loss of one batch that has the rows of all.
 
     Args:
         results: The loss and the metrics of each batch, and the batch.
+        engine: Connects several processes, which have other batches: the sum of what each returns
+            is the loss.
     """
-    if len(results) == 1:
+    if len(results) == 1 and engine is None:
         return results[0][0][0]  # type: ignore[no-any-return]
     sums: dict[Any, Any] = {}
     totals: dict[Any, Any] = {}
-    for (loss, metrics), batch in results:
+    for (loss, given), batch in results:
+        metrics = with_counts(given)
         counts = counts_of(metrics, batch)
         for name, value in loss_parts(loss, metrics).items():
             count = count_of(name, counts)
             sums[name] = sums.get(name, 0.0) + counted_sum(value, count)
-            totals[name] = totals.get(name, 0.0) + (0.0 if count is None else count)
-    pooled: Any = sum(sums[name] / totals[name] if totals[name] else sums[name] for name in sums)
+            if count is not None:
+                totals[name] = totals.get(name, 0.0) + count
+    if engine is not None:
+        totals = _everywhere(totals, engine)
+    pooled: Any = sum(value / _nonzero(totals.get(name, 1.0)) for name, value in sums.items())
     return pooled  # type: ignore[no-any-return]
+
+
+def shared_loss(loss: Tensor, metrics: Metrics, batch: Any, engine: Engine) -> Tensor:
+    """Return a loss whose mean over processes is that of one batch with the rows of all.
+
+    Args:
+        loss: The loss of the batch of this process.
+        metrics: Its metrics.
+        batch: The batch.
+        engine: Connects the processes.
+    """
+    metrics = with_counts(metrics)
+    parts, counts = loss_parts(loss, metrics), counts_of(metrics, batch)
+    own = {name: count_of(name, counts) for name in parts}
+    means = {name: count for name, count in own.items() if count is not None}
+    totals = _everywhere(means, engine)
+    shares = {name: count / _nonzero(totals[name]) for name, count in means.items()}
+    shared: Any = sum(shares.get(name, 1.0) * part for name, part in parts.items())
+    return shared * engine.world_size  # type: ignore[no-any-return]
 
 
 def loss_parts(loss: Tensor, metrics: Metrics) -> dict[Any, Any]:
     """Split a loss into its terms and the rest, with the names of `by_term`."""
-    terms = metrics.terms if isinstance(metrics, Counted) else None
-    parts = by_term({**metrics, "loss": loss}, terms)
-    return {name: value for name, value in parts.items() if name not in metrics}
+    if not has_own_terms(metrics):
+        return {"loss": loss}
+    parts = by_term({**metrics, "loss": loss}, metrics.terms)
+    return {name: value for name, value in parts.items() if isinstance(name, tuple)}
 
 
-def is_uneven(batches: Sequence[Any]) -> bool:
+def is_uneven(batches: Sequence[Any], engine: Engine | None = None) -> bool:
     """Whether batches are dicts whose parts have rows in different proportions.
 
     Then the terms of a loss have different weights in each batch, and a batch has no weight.
+
+    Args:
+        batches: The batches of a step.
+        engine: Connects several processes, whose batches are compared, too.
     """
     if len(batches) < 2 or not all(isinstance(batch, Mapping) for batch in batches):
         return False
-    first, *others = ([rows_of(part) for part in batch.values()] for batch in batches)
-    return any(
-        len(rows) != len(first)
-        or any(n * first[0] != m * rows[0] for n, m in zip(rows, first, strict=True))
-        for rows in others
+    rows = [[rows_of(part) for part in batch.values()] for batch in batches]
+    if engine is None:
+        return not all(_in_proportion(each, rows[0]) for each in rows)
+    parts = zip(*rows, strict=False)
+    everywhere = [round(float(total)) for total in engine.totals([sum(part) for part in parts])]
+    return engine.any(not all(_in_proportion(each, everywhere) for each in rows))
+
+
+def _in_proportion(rows: Sequence[int], others: Sequence[int]) -> bool:
+    return len(rows) == len(others) and all(
+        n * others[0] == m * rows[0] for n, m in zip(rows, others, strict=True)
     )
 
 
-def _ratio(count: Count, other: Count) -> Count:
-    """Divide by a count; by 1 if it is 0, as when no label of a batch counts."""
-    return count / _nonzero(other)
+def _may_be_uneven(metrics: Counted, batch: Any) -> bool:
+    """Whether terms may count in other proportions than the rows of the parts of a batch.
+
+    A term belongs to the part of its name, or to the labels of its name. If it is not a mean over
+    all rows of this part, it depends on their values, and only the counts of all batches tell how
+    much each term of a batch counts.
+    """
+    parts = batch[-1] if isinstance(batch, tuple | list) and batch else batch  # labels by name
+    if not isinstance(parts, Mapping):
+        return True
+    counts = counts_by_name(metrics)
+    return any(
+        name not in parts or not _is_by_rows(counts.get(name, 0), rows_of(parts[name]))
+        for name in metrics.terms or ()
+    )
+
+
+def _is_by_rows(count: Count | None, rows: int) -> bool:
+    # A count that is a tensor depends on the values of the batch, not on its shape alone.
+    if isinstance(count, Tensor):
+        return False
+    return not count or (rows > 0 and count % rows == 0)
+
+
+def _everywhere(counts: Mapping[Any, Count], engine: Engine) -> dict[Any, Count]:
+    """Return the sums of counts over all processes, which have the same ones."""
+    return dict(zip(counts, engine.totals([*counts.values()]), strict=True)) if counts else {}
 
 
 def _nonzero(count: Count) -> Count:
+    """Return a count to divide by: 1 if it is 0, as when no label of a batch counts."""
     if isinstance(count, Tensor):  # not read: a GPU would make it wait
         return torch.where(count == 0, 1.0, count)
     return count or 1.0
-
-
-def has_other_terms(metrics: Metrics, batch: Any) -> bool:
-    """Whether a loss has terms with counts of their own that are not named after parts of a batch.
-
-    Then only the counts of all batches tell how much each term of a batch counts.
-    """
-    if not counts_by_name(metrics):
-        return False
-    parts = batch[-1] if isinstance(batch, tuple | list) and batch else batch  # labels by name
-    named = parts if isinstance(parts, Mapping) else ()
-    return any(name not in named for name in getattr(metrics, "terms", None) or ())

@@ -41,9 +41,9 @@ class BatchCallbacks:
         self._state.log_folder = trainer.run_state.log_folder
         shared = {id(part): part for part in (trainer, trainer.model, trainer.optimizer)}
         shared[id(trainer.loss_fn)] = trainer.loss_fn
-        called = [c for c in trainer.callbacks if c.on in _STAGES and not c.saves_run]
-        shadow.callbacks = [_copied(c, shared) for c in called] if used else []
-        for callback in shadow.callbacks:
+        called = [c for c in trainer.resolved_callbacks if c.on in _STAGES and not c.saves_run]
+        shadow.resolved_callbacks = [_copied(c, shared) for c in called] if used else []
+        for callback in shadow.resolved_callbacks:
             callback.begin_run(shadow, resumed=False)
         events = Events(shadow, shadow.config, NoTracker())
         self._events = events if used else None

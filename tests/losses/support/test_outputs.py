@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from perceptrain import WeightedLoss, get_loss, output_activation, registry, supervised
 from perceptrain.errors import ConfigError, ConformanceError
 from perceptrain.testing import check_loss
-from perceptrain_core.losses.support.outputs import activate
+from perceptrain_core.losses.support.outputs import activate, output_size, outputs_per_label
 
 BUILT_IN = {
     "cross_entropy": "softmax",
@@ -100,6 +100,15 @@ def test_another_value_is_an_error() -> None:
         output_activation(Wrong())
     with pytest.raises(ConformanceError, match=r"output_activation='relu'"):
         check_loss(Wrong(), (torch.randn(4, 2), torch.randn(4, 1)), nn.Linear(2, 1))
+
+
+def test_outputs_per_label() -> None:
+    assert output_size(get_loss("gaussian_nll"), 3) == 6
+    assert output_size(get_loss("quantile", quantiles=[0.1, 0.5]), 1) == 2
+    assert output_size(get_loss("mse"), 3) == 3
+    assert outputs_per_label(get_loss("gaussian_nll")) == 2
+    assert outputs_per_label(get_loss("gaussian_nll", full=True)) == 2
+    assert outputs_per_label(get_loss("mse")) == 1
 
 
 def test_predictions() -> None:

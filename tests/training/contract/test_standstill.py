@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perceptrain import TrainConfig, Trainer
+from perceptrain import Callback, TrainConfig, Trainer
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -86,3 +86,27 @@ def test_a_run_that_has_converged_says_nothing(make_trainer: MakeTrainer, name: 
     inputs = torch.linspace(-1, 1, 20).reshape(-1, 1)
     config = TrainConfig(max_iter=300, batch_size=20, verbose=False, tracking_tool="none")
     Trainer(model, {"name": name, "lr": 0.5}, config, "mse", (inputs, inputs.square())).fit()
+
+
+def test_a_rate_of_zero_moves_nothing(make_trainer: MakeTrainer) -> None:
+    def warm_up(trainer: Any, config: Any, writer: Any) -> None:
+        for group in trainer.optimizer.param_groups:
+            group["lr"] = 0.0 if trainer.current_epoch < 60 else rate
+
+    def train(epochs: int) -> Trainer:
+        callback = Callback("train_epoch_start", callback=warm_up)
+        trainer = make_trainer(max_iter=epochs, batch_size=5, callbacks=[callback])
+        with torch.no_grad():
+            for parameter in trainer.model.parameters():
+                parameter += 1.0
+        trainer.fit()
+        return trainer
+
+    rate = 0.01
+    before = [p + 1.0 for p in make_trainer().model.parameters()]
+    trained = train(70)  # 240 steps at a rate of 0
+    for start, end in zip(before, trained.model.parameters(), strict=True):
+        assert not torch.equal(start, end)
+    rate = 1e-12  # from step 241 on, which the checks from step 300 see
+    with pytest.warns(UserWarning, match="The parameters did not change .* step 2000"):
+        train(510)

@@ -20,7 +20,14 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from perceptrain import Callback, DictDataLoader, InfiniteTensorDataset, Trainer, to_dataloader
+from perceptrain import (
+    Callback,
+    Counted,
+    DictDataLoader,
+    InfiniteTensorDataset,
+    Trainer,
+    to_dataloader,
+)
 from perceptrain.callbacks import LRSchedulerCosineAnnealing, SaveCheckpoint
 from perceptrain.errors import CheckpointError
 
@@ -164,7 +171,8 @@ def test_workers_that_stay_are_started_once(
 
 def residuals(batch: Any, model: nn.Module) -> Any:
     terms = {name: model(points).square().mean() for name, points in batch.items()}
-    return sum(terms.values()), terms
+    counts = {name: len(points) for name, points in batch.items()}
+    return sum(terms.values()), Counted(terms, counts, dict.fromkeys(terms, 1.0))
 
 
 @pytest.mark.parametrize("endless", [(), ("edge",), ("inside", "edge")])

@@ -1,0 +1,1 @@
+"""HTML reports of run folders, made from their files alone."""
