@@ -24,15 +24,16 @@ class _Size:
     epochs: int
     patience: int
     held_out: float
+    decay: float
 
 
 # Small networks and many epochs for few rows; at most about 10,000 steps for many.
 _SIZES = (
-    _Size(1_000, [64, 64], 32, 200, 20, 0.2),
-    _Size(10_000, [64, 64], 64, 100, 15, 0.15),
-    _Size(50_000, [128, 128], 256, 60, 10, 0.1),
+    _Size(1_000, [64, 64], 32, 200, 20, 0.2, 1.0),
+    _Size(10_000, [64, 64], 64, 100, 15, 0.15, 0.01),
+    _Size(50_000, [128, 128], 256, 60, 10, 0.1, 0.01),
 )
-_LARGEST = _Size(0, [256, 256], 512, 40, 6, 0.1)
+_LARGEST = _Size(0, [256, 256], 512, 40, 6, 0.1, 0.01)
 
 
 def draft_run_file(file: str, survey: TableSurvey) -> str:
@@ -48,7 +49,7 @@ def draft_run_file(file: str, survey: TableSurvey) -> str:
         _data(file, survey, size),
         _model(size),
         _loss(survey),
-        _optimizer(),
+        _optimizer(size),
         _metrics(survey),
         _train(survey, size),
     ]
@@ -123,14 +124,15 @@ def _loss(survey: TableSurvey) -> str:
     return "\n".join(lines)
 
 
-def _optimizer() -> str:
+def _optimizer(size: _Size) -> str:
     return "\n".join(
         [
-            "# If the loss jumps, divide lr by 3; weight_decay keeps the weights small.",
+            "# If the loss jumps, divide lr by 3. weight_decay keeps the weights small, which",
+            "# prevents overfitting: the fewer rows, the more.",
             "[optimizer]",
             'name = "adamw"',
             "lr = 1e-3",
-            "weight_decay = 1e-2",
+            _line("weight_decay", size.decay),
         ]
     )
 

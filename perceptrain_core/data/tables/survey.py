@@ -141,6 +141,8 @@ def _text(name: str, present: Column) -> ColumnSurvey:
     if len(found) == 1:
         return ColumnSurvey(name, f"the text {found[0]!r:.30}", 0, "is constant")
     what = f"{len(found)} different texts"
+    if len(found) == len(present) > _FEW_CLASSES:
+        return ColumnSurvey(name, what, 0, "has another text in each row, as names and ids do")
     try:
         check_categories(present, name, "input")
     except DataError as error:
