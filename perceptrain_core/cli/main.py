@@ -28,6 +28,7 @@ from perceptrain_core.cli.predict import predict
 from perceptrain_core.cli.profile import profile
 from perceptrain_core.cli.report import report
 from perceptrain_core.cli.runs import runs
+from perceptrain_core.cli.schema import schema
 from perceptrain_core.cli.show import show
 from perceptrain_core.cli.summary import summary
 from perceptrain_core.cli.test import evaluate
@@ -102,6 +103,7 @@ for kind in KINDS:
     app.command(f"list-{kind.plural}", rich_help_panel="Names")(listing_of(kind))
 app.command(rich_help_panel="Names")(show)
 app.command(rich_help_panel="Training")(init)
+app.command(rich_help_panel="Training")(schema)
 app.command(rich_help_panel="Training")(train)
 app.command(rich_help_panel="Training")(compare)
 app.command(rich_help_panel="Training")(runs)
