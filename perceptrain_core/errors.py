@@ -19,6 +19,7 @@ Every message says what was given, what was expected, and what to do::
     |-- TrainingError (RuntimeError)          a model, optimizer or call that fails
     |-- MissingDependencyError (ImportError)  an extra is not installed
     |-- ConformanceError (AssertionError)     a plugin or a loss fails the conformance checks
+    |-- ExportError (RuntimeError)            a run that cannot be exported
     `-- CheckpointError (RuntimeError)        a checkpoint that cannot be written or read
 """
 
@@ -99,6 +100,10 @@ class ConformanceError(PerceptrainError, AssertionError):
 
 class TrustError(PerceptrainError, RuntimeError):
     """A run folder names code to import, and nobody said that it is trusted."""
+
+
+class ExportError(PerceptrainError, RuntimeError):
+    """A trained run that cannot be exported, or whose file would predict something else."""
 
 
 class CheckpointError(PerceptrainError, RuntimeError):

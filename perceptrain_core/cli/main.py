@@ -16,7 +16,9 @@ from typer.core import TyperGroup
 
 from perceptrain_core.cli import output
 from perceptrain_core.cli.check import check_plugin
+from perceptrain_core.cli.compare import compare
 from perceptrain_core.cli.demo import demo
+from perceptrain_core.cli.export import export
 from perceptrain_core.cli.init import init
 from perceptrain_core.cli.listing import listing_of
 from perceptrain_core.cli.new_plugin import new_plugin
@@ -25,6 +27,8 @@ from perceptrain_core.cli.plugins import plugins
 from perceptrain_core.cli.predict import predict
 from perceptrain_core.cli.profile import profile
 from perceptrain_core.cli.report import report
+from perceptrain_core.cli.runs import runs
+from perceptrain_core.cli.schema import schema
 from perceptrain_core.cli.show import show
 from perceptrain_core.cli.summary import summary
 from perceptrain_core.cli.test import evaluate
@@ -99,7 +103,10 @@ for kind in KINDS:
     app.command(f"list-{kind.plural}", rich_help_panel="Names")(listing_of(kind))
 app.command(rich_help_panel="Names")(show)
 app.command(rich_help_panel="Training")(init)
+app.command(rich_help_panel="Training")(schema)
 app.command(rich_help_panel="Training")(train)
+app.command(rich_help_panel="Training")(compare)
+app.command(rich_help_panel="Training")(runs)
 app.command(rich_help_panel="Training")(summary)
 app.command(rich_help_panel="Training")(profile)
 app.command(rich_help_panel="Training")(plot)
@@ -107,6 +114,7 @@ app.command(rich_help_panel="Training")(report)
 app.command(rich_help_panel="Training")(demo)
 app.command(rich_help_panel="Trained runs")(predict)
 app.command("test", rich_help_panel="Trained runs")(evaluate)
+app.command(rich_help_panel="Trained runs")(export)
 app.command(rich_help_panel="Plugins")(plugins)
 app.command(rich_help_panel="Plugins")(check_plugin)
 app.command(rich_help_panel="Plugins")(new_plugin)

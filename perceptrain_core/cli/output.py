@@ -52,6 +52,13 @@ def write_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         print((first + f"\n{' ' * indent}".join(_wrapped(line[-1], indent))).rstrip())
 
 
+def fits(lines: Iterable[Sequence[str]]) -> bool:
+    """Whether a table fits the width of the terminal without wrapping; true without one."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    width = _terminal_width()
+    return not width or sum(widths) + len(_GAP) * (len(widths) - 1) <= width
+
+
 def _wrapped(text: str, indent: int) -> list[str]:
     width = _terminal_width() - indent
     if width < _NARROWEST:

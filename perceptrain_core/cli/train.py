@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -75,6 +76,8 @@ def train(
         draw_curves(folder)
     if verbose:
         _write_results(results, _short(folder))
+        if finished:
+            _write_next(_short(folder), tables.data.file is not None)
     else:
         print(_short(folder))
     if advice is not None:
@@ -163,6 +166,13 @@ def _write_results(results: dict[str, float], folder: Path) -> None:
         output.write_table(("METRIC", "TEST DATA"), _rows(results))
         print()
     print(f"The results of this run are in {folder}")
+
+
+def _write_next(folder: Path, from_table: bool) -> None:
+    """Say what can be done with the run."""
+    place = shlex.quote(str(folder))
+    predict = f"perceptrain predict {place} DATA.csv, or " if from_table else ""
+    print(f"Next: {predict}perceptrain report {place}")
 
 
 def _rows(results: dict[str, float]) -> list[tuple[str, str]]:

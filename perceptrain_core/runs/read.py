@@ -76,10 +76,19 @@ def _apply_override(tables: dict[str, Any], override: str) -> None:
                 f"key {keys[depth + 1]!r}."
             )
         table = inner
-    table[keys[-1]] = _parse_value(text, override)
+    table[keys[-1]] = parse_value(text, override)
 
 
-def _parse_value(text: str, override: str) -> Any:
+def parse_value(text: str, override: str) -> Any:
+    """Parse the value of an override: TOML, or else plain text.
+
+    Args:
+        text: The value.
+        override: The whole override, for messages.
+
+    Raises:
+        ConfigError: It looks like a number or a value of Python, but is not TOML.
+    """
     try:
         return parse_toml(f"value = {text}", f"--set {override!r:.60}")["value"]
     except tomllib.TOMLDecodeError:

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perceptrain_core.data.tables.columns import Columns, columns_of
+from perceptrain_core.data.tables.columns import Columns, columns_of, is_gap
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.data.tables.read import iterate_columns, read_columns
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import DataError, ShapeError
+from perceptrain_core.regular_file import is_special
+from perceptrain_core.runs.tables import DataTable
 from perceptrain_core.tensors import describe, promote_to_tensor
 
 AnyPreparation: TypeAlias = Preparation | TensorPreparation | None
@@ -94,6 +96,35 @@ def labelled_rows(
     return preparation.input_module()(inputs), preparation.label_module()(labels)
 
 
+def complete_rows(table: DataTable, preparation: Preparation, size: int) -> Tensor:
+    """Return raw inputs of the first rows of a run's file that the training did not drop.
+
+    Args:
+        table: The table ``[data]``, with a file.
+        preparation: That of the run.
+        size: The largest number of rows to read.
+
+    Raises:
+        DataError: The file cannot be read, or has other columns or categories than it had.
+    """
+    assert table.file is not None
+    names = [column.name for column in preparation.inputs]
+    text = preparation.text_columns
+    columns = next(iterate_columns(table.file, names, size, table.separator, text), {})
+    needed = [is_gap(columns[c.name]) for c in preparation.inputs if columns and c.fill is None]
+    kept = ~np.logical_or.reduce(needed) if needed else slice(None)
+    chosen = {name: column[kept] for name, column in columns.items()}
+    return _naming(table.file, preparation, chosen, 0) if chosen else torch.empty(0)
+
+
+def unscaled(inputs: Tensor, preparation: TensorPreparation | None) -> Tensor:
+    """Return inputs as they were before the training scaled them."""
+    if preparation is None:
+        return inputs
+    mean, scale = (inputs.new_tensor(v) for v in (preparation.mean, preparation.scale))
+    return inputs * scale.reshape(preparation.shape) + mean.reshape(preparation.shape)
+
+
 def table_columns(data: Any, preparation: Preparation) -> Columns:
     """Return the columns of a table in memory, or of an array with the inputs in their order.
 
@@ -139,12 +170,24 @@ def _naming(path: str | Path, preparation: Preparation, columns: Columns, row: i
         raise DataError(f"{path}: {error}") from None
 
 
+def _array(path: Path) -> np.ndarray:
+    if path.suffix != ".npy":
+        raise DataError(
+            f"{path}: this run was trained on tensors and has no columns by name. Save its rows "
+            "with numpy.save as a file .npy, or pass them as an array or a tensor."
+        )
+    if is_special(path):
+        raise DataError(f"{path} is not a regular file.")
+    try:
+        array: np.ndarray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
+    return array
+
+
 def _tensor(data: Any, preparation: TensorPreparation | None) -> Tensor:
     if isinstance(data, str | Path):
-        raise DataError(
-            f"{data}: this run was trained on tensors and has no columns by name. Load the file, "
-            "and pass its rows as an array or a tensor."
-        )
+        data = _array(Path(data))
     if isinstance(data, Mapping):
         raise DataError(
             "Expected an array or a tensor of rows, not a mapping of columns: this run was trained "

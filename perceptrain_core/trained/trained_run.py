@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.data.files.splits import Splits
+from perceptrain_core.data.files.splits import Splits, rows_of_tensors
+from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import DataError
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
@@ -27,14 +28,24 @@ from perceptrain_core.runs.record import Fingerprint, RunRecord
 from perceptrain_core.runs.run import dry_config
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.tensors import describe
-from perceptrain_core.trained.rows import AnyPreparation, labelled_rows, raw_rows
+from perceptrain_core.trained.export.export_pipeline import export_pipeline, target_path
+from perceptrain_core.trained.export.formats import Format, file_format
+from perceptrain_core.trained.rows import (
+    AnyPreparation,
+    complete_rows,
+    labelled_rows,
+    raw_rows,
+    unscaled,
+)
 from perceptrain_core.trained.trust import trusting
 from perceptrain_core.trained.write_predictions import write_predictions
+from perceptrain_core.training.provenance import versions
 from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.types import LossFunction
 from perceptrain_core.user_warnings import warn_user
 
 _ROWS = 8192
+_COMPARED = 1024
 
 
 @dataclass(frozen=True)
@@ -188,6 +199,69 @@ class TrainedRun:
         self._compare_file()
         with self._trusting():
             return load_data(self.run_file.data, binary=self._binary)
+
+    def export(
+        self, path: str | Path | None = None, format: Format = "torch-export", data: Any = None
+    ) -> Path:
+        """Export the run to a file that predicts without Perceptrain.
+
+        The file has one input, ``rows``, and one output, ``predictions``. The preparation and the
+        units of the labels are part of it, and the number of rows is free. Rows of a table have
+        shape ``(N, columns)``, float64, with the code of each category and NaN for a missing value.
+        A description is written beside it, to ``path`` with ``.json`` added, and into the file as
+        ``perceptrain.json``. Predictions of the file are compared with those of the run.
+
+        Args:
+            path: The file to write; by default ``exported.pt2``, ``.onnx`` or ``.ts`` in the run
+                folder. Without a suffix, it gets that of the format.
+            format: ``"torch-export"``; ``"onnx"``, which needs the extra ``onnx``; or
+                ``"torchscript"``, for older programs.
+            data: Rows to compare with, as for `predict`; by default those of the training.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            ConfigError: The format is unknown, or the path is not one of such a file.
+            DataError: The rows cannot be read.
+            ExportError: The model cannot be exported, or the file would predict something else.
+            MissingDependencyError: The extra is not installed.
+            TrustError: The run file names code to import, and is not trusted.
+
+        Warns:
+            UserWarning: The data file has changed since the training.
+        """
+        into = file_format(format)
+        path = target_path(path, self.folder, into)
+        rows = self._sample(data)
+        about = {
+            "format": into.name,
+            "run": self.folder.name,
+            "weights": self.weights,
+            "versions": versions({}),
+        }
+        export_pipeline(self.pipeline(), rows, self.preparation, self.target, about, path, into)
+        return path
+
+    def _sample(self, data: Any) -> Tensor:
+        """Return some raw rows to compare with."""
+        if data is not None:
+            separator = self.run_file.data.separator
+            rows = next(raw_rows(data, self.preparation, _COMPARED, separator), torch.empty(0))
+        elif isinstance(self.preparation, Preparation):
+            self._compare_file()
+            rows = complete_rows(self.run_file.data, self.preparation, _COMPARED)
+        else:
+            tensors = rows_of_tensors(self.rows().splits.train)
+            if tensors is None:
+                raise DataError(
+                    "The data of this run are not rows of a tensor: pass data (--data FILE), some "
+                    "rows to compare the exported file with."
+                )
+            rows = unscaled(tensors[0][:_COMPARED], self.preparation)
+        if not len(rows):
+            raise DataError("There are no rows to compare the exported file with: pass data.")
+        return rows
 
     def _raw_rows(self, data: Any, batch_size: int) -> Iterator[Tensor]:
         if isinstance(data, str | Path):

@@ -17,7 +17,9 @@ from ..shared import install_plugin
 
 MAIN = ["-m", "perceptrain_core.cli.main"]
 COMMAND = [sys.executable, *MAIN]
-NEED_TORCH = {"check-plugin", "profile", "show", "summary", "train"}
+NEED_TORCH = {
+    *("check-plugin", "compare", "init", "profile", "schema", "show", "summary", "train"),
+}
 HEAD = "from perceptrain import Spec, hookimpl\n"
 
 

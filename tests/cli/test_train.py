@@ -106,7 +106,10 @@ def test_a_run_leaves_all_of_it(train, here):
     data = "data code.py:rows train 28 rows, val 8 rows, test 4 rows"
     assert lines[4].split() == data.split()
     assert sum(line.startswith("epoch ") for line in lines) == 10
-    assert lines[-1] == "The results of this run are in runs/run"
+    assert lines[-2:] == [
+        "The results of this run are in runs/run",
+        "Next: perceptrain report runs/run",
+    ]
     assert any(line.startswith("test_loss  ") for line in lines)
 
 
@@ -114,7 +117,8 @@ def test_a_second_run_goes_beside_the_first(here):
     for name in ("run", "run/run-2", "run/run-3"):
         result = invoke("train", "run.toml", "--set", "train.max_iter=1")
         assert result.exit_code == 0
-        assert result.stdout.endswith(f"The results of this run are in runs/{name}\n")
+        assert f"\nThe results of this run are in runs/{name}\n" in result.stdout
+        assert result.stdout.endswith(f"Next: perceptrain report runs/{name}\n")
 
 
 def test_warnings_are_lines_without_a_place(train, here):

@@ -1,0 +1,196 @@
+"""List the runs below a folder from their files alone: nothing that a run names is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from perceptrain_core.analysis.curves import read_metrics
+from perceptrain_core.errors import DataError, PerceptrainError
+
+_RUN, _FOLDS, _TABLE, _TEST = "run.toml", "folds.json", "table.json", "test.json"
+#: Figures that are better if they are higher; these files do not say so of other metrics.
+_HIGHER = (
+    *("accuracy", "f1", "r2", "auroc", "precision", "recall", "dice", "iou"),
+    *("explained_variance", "average_precision"),
+)
+
+
+@dataclass
+class Listed:
+    """A run, a cross-validation, or a comparison.
+
+    Attributes:
+        name: Its folder, relative to the listed one.
+        kind: ``"run"``, ``"folds"`` or ``"comparison"``.
+        date: When its files were last written, in ISO format.
+        model: The name of the model.
+        loss: The name of the loss.
+        optimizer: The name of the optimizer.
+        epochs: The number of epochs that are trained.
+        runs: How many runs it has.
+        val: The best validation figure of each metric; means over folds; of the best variant.
+        test: The test figures.
+        tables: The tables of the run file.
+    """
+
+    name: str
+    kind: str
+    date: str
+    model: str = ""
+    loss: str = ""
+    optimizer: str = ""
+    epochs: int = 0
+    runs: int = 1
+    val: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a listing shows, as plain values."""
+        values = asdict(self)
+        del values["tables"]
+        return values
+
+    def figure(self, name: str) -> float | None:
+        """Return a figure by its name, ``val_`` by default."""
+        figures = self.val | self.test
+        return figures.get(name, figures.get(f"val_{name}"))
+
+    def value(self, key: str) -> Any:
+        """Return what ``key`` is in the run: ``loss``, ``name`` or a key such as ``train.seed``."""
+        if "." not in key:
+            return getattr(self, key, None) if key != "tables" else None
+        found: Any = self.tables
+        for part in key.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        return found
+
+
+def list_runs(folder: Path) -> list[Listed]:
+    """Return the runs below a folder, the newest first.
+
+    The runs of a cross-validation or a comparison are one entry; list its folder to see them.
+    Folders that cannot be read are left out.
+
+    Args:
+        folder: The folder.
+    """
+    found = [entry for place in _places(folder) if (entry := _entry(place, folder)) is not None]
+    return sorted(found, key=lambda entry: entry.date, reverse=True)
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether a higher value of a figure such as ``val_accuracy`` is better."""
+    metric = name.removeprefix("val_").removeprefix("test_")
+    return any(metric == known or metric.startswith(f"{known}_") for known in _HIGHER)
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """Yield the folders that may be a run, without those inside a group."""
+    for place, below, files in os.walk(folder):
+        path = Path(place)
+        if path != folder and {_FOLDS, _TABLE}.intersection(files):
+            below.clear()
+        below[:] = [name for name in below if not name.startswith(".")]
+        if path != folder and (_RUN in files or _TABLE in files):
+            if _RUN in files and "fold_1" in below:
+                below[:] = [name for name in below if not name.startswith("fold_")]
+            yield path
+
+
+def _entry(place: Path, root: Path) -> Listed | None:
+    try:
+        name = str(place.relative_to(root))
+        if (place / _TABLE).exists():
+            return _comparison(place, name)
+        if (place / "fold_1").is_dir():
+            return _cross_validation(place, name)
+        return _run(place, name)
+    # A stranger's files may hold anything.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, PerceptrainError):
+        return None
+
+
+def _run(place: Path, name: str) -> Listed:
+    history = _history(place)
+    val: dict[str, float] = {}
+    for row in history:
+        for key, value in row.items():
+            if key.startswith("val_") and isfinite(value):
+                best = max if higher_is_better(key) else min
+                val[key] = best(val.get(key, value), value)
+    entry = _from_tables(place, name, "run")
+    entry.epochs, entry.val, entry.test = len(history), val, _numbers(_json(place / _TEST))
+    return entry
+
+
+def _cross_validation(place: Path, name: str) -> Listed:
+    entry = _from_tables(place, name, "folds")
+    folds = sorted(place.glob("fold_*/"))
+    entry.runs = len(folds)
+    entry.epochs = sum(len(_history(fold)) for fold in folds)
+    entry.val = _numbers(_json(place / _FOLDS).get("mean", {}))
+    return entry
+
+
+def _comparison(place: Path, name: str) -> Listed:
+    table = _json(place / _TABLE)
+    variants = list(table["variants"])
+    entry = Listed(name, "comparison", _date(place / _TABLE))
+    entry.runs = sum(int(variant["runs"]) for variant in variants)
+    best = variants[0]
+    mean = _numbers(best["mean"])
+    entry.val = {key: value for key, value in mean.items() if key.startswith("val_")}
+    entry.test = {key: value for key, value in mean.items() if key.startswith("test_")}
+    run = place / str(best["folder"])
+    if best["folder"] and (run / _RUN).is_file():
+        inner = _from_tables(run, name, "comparison")
+        entry.model, entry.loss, entry.optimizer = inner.model, inner.loss, inner.optimizer
+        entry.tables, entry.epochs = inner.tables, len(_history(run))
+    return entry
+
+
+def _from_tables(place: Path, name: str, kind: str) -> Listed:
+    tables = tomllib.loads((place / _RUN).read_text(encoding="utf-8"))
+    model, loss, optimizer = (
+        _name(tables.get(part, {})) for part in ("model", "loss", "optimizer")
+    )
+    return Listed(name, kind, _date(place / _RUN), model, loss, optimizer, tables=tables)
+
+
+def _name(table: Any) -> str:
+    name = table if isinstance(table, str) else str(table.get("name", ""))
+    return Path(name).name  # without the folder of a reference
+
+
+def _history(place: Path) -> list[dict[str, float]]:
+    try:
+        return read_metrics(place / "metrics.csv")
+    except (DataError, OSError, UnicodeDecodeError):
+        return []
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} is not a table.")
+    return value
+
+
+def _numbers(figures: Any) -> dict[str, float]:
+    return {str(k): float(v) for k, v in figures.items() if isinstance(v, int | float)}
+
+
+def _date(path: Path) -> str:
+    return datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "seconds")

@@ -1,0 +1,107 @@
+"""``perceptrain predict``, ``test`` and ``export``: what they print and write, and how they end."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perceptrain_core.runs.build import build_run
+from perceptrain_core.runs.read import read_run_file
+from perceptrain_core.trained.load_run import load_run
+
+from .conftest import invoke
+
+RUN = """
+loss = "cross_entropy"
+[model]
+name = "ffnn"
+layers = [2, 4, 2]
+[data]
+file = "points.csv"
+labels = "side"
+test_fraction = 0.25
+standardize = true
+[metrics]
+accuracy = {}
+[train]
+max_iter = 3
+seed = 0
+verbose = false
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(40, 2)).round(4)
+    sides = ["left" if a < 0 else "right" for a in x[:, 0]]
+    rows = [f"{a},{b},{side}" for (a, b), side in zip(x, sides, strict=True)]
+    Path("points.csv").write_text("\n".join(["a,b,side", *rows]))
+    Path("run.toml").write_text(RUN)
+    run = build_run(read_run_file(Path("run.toml")), Path("run.toml"))
+    made = run.train()
+    run.test()
+    return made
+
+
+def test_predictions_on_stdout_and_in_files(folder):
+    printed = invoke("predict", str(folder), "points.csv")
+    assert printed.exit_code == 0
+    rows = list(csv.DictReader(StringIO(printed.stdout)))
+    expected = load_run(folder).predict("points.csv")
+    assert [row["side"] for row in rows] == expected.labels.tolist()
+    chances = [[float(row[f"probability[{c}]"]) for c in ("left", "right")] for row in rows]
+    np.testing.assert_allclose(chances, expected.probabilities.numpy(), atol=1e-6)
+    written = invoke("predict", str(folder), "points.csv", "-o", "out.csv")
+    assert "40 rows are in out.csv" in written.stdout
+    assert Path("out.csv").read_text() == printed.stdout
+    refused = invoke("predict", str(folder), "points.csv", "-o", "out.xlsx")
+    assert (refused.exit_code, Path("out.xlsx").exists()) == (1, False)
+    assert ".csv or .parquet" in refused.stderr
+
+
+def test_parquet(folder):
+    import pyarrow.parquet as parquet
+
+    assert invoke("predict", str(folder), "points.csv", "-o", "out.parquet").exit_code == 0
+    table = parquet.read_table("out.parquet").to_pydict()
+    assert table["side"] == load_run(folder).predict("points.csv").labels.tolist()
+
+
+def test_figures(folder):
+    written = json.loads((folder / "test.json").read_text())
+    assert json.loads(invoke("test", str(folder), "--json").stdout) == pytest.approx(written)
+    table = invoke("test", str(folder), "points.csv").stdout
+    assert "VALUE (last, epoch 3)" in table
+    assert "test_accuracy" in table
+
+
+def test_an_exported_file(folder):
+    done = invoke("export", str(folder), "--format", "torchscript", "-o", "net")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == "net.ts predicts what the run predicts; net.ts.json describes it\n"
+    described = json.loads(Path("net.ts.json").read_text())
+    assert [column["name"] for column in described["input"]["columns"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["export", "RUN", "--format", "pickle"], 2, "format='pickle'"),
+        (["export", "RUN", "--format", "onnx", "-o", "no/x"], 2, "no folder no"),
+        (["export", "RUN"], 2, "--format"),
+        (["predict", "RUN", "no.csv"], 1, "no data file no.csv"),
+        (["predict", "no", "points.csv"], 2, "It does not exist"),
+        (["test", "RUN", "--weights", "best"], 1, "no checkpoint_best.pt"),
+    ],
+)
+def test_wrong_calls_are_one_line(folder, arguments, code, message):
+    done = invoke(*(str(folder) if word == "RUN" else word for word in arguments))
+    assert done.exit_code == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

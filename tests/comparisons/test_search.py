@@ -1,0 +1,63 @@
+"""A search: within its ranges, and going on where it stopped."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+SEARCH = [sys.executable, "-m", "perceptrain_core.cli.main", "compare", "run.toml", "--trials"]
+SPACE = ["--set", "optimizer.lr=1e-3..1e-1", "--set", "train.batch_size=4..9", "--jobs", "1"]
+SPACE += ["--set", "loss=mse,huber", "--set", "train.max_iter=2"]
+FOLDER = Path("runs/run-search")
+
+
+def rows() -> dict[str, dict[str, str]]:
+    with (FOLDER / "results.csv").open() as file:
+        return {row["run"]: row for row in csv.DictReader(file)}
+
+
+def search(trials: int) -> None:
+    done = subprocess.run([*SEARCH, str(trials), *SPACE], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def trials() -> list[optuna.trial.FrozenTrial]:
+    storage = JournalStorage(JournalFileBackend(str(FOLDER / "study.log")))
+    return optuna.load_study(study_name="search", storage=storage).trials
+
+
+@pytest.mark.timeout(180)
+def test_a_search_stays_in_its_ranges_and_goes_on() -> None:
+    search(2)
+    first = rows()
+    times = {name: (FOLDER / name / "model.pt").stat().st_mtime_ns for name in first}
+    # As a process leaves it that is killed during a trial.
+    storage = JournalStorage(JournalFileBackend(str(FOLDER / "study.log")))
+    study = optuna.load_study(study_name="search", storage=storage)
+    trial = study.ask()
+    trial.suggest_float("optimizer.lr", 1e-3, 1e-1, log=True)
+    trial.suggest_int("train.batch_size", 4, 9)
+    trial.suggest_categorical("loss", ["mse", "huber"])
+
+    search(4)
+    found = rows()
+    assert len(found) == 4
+    assert {name: (FOLDER / name / "model.pt").stat().st_mtime_ns for name in first} == times
+    for row in found.values():
+        assert 1e-3 <= float(row["optimizer.lr"]) <= 1e-1
+        assert int(row["train.batch_size"]) in range(4, 10)
+        assert row["loss"] in ("mse", "huber")
+    complete = [t for t in trials() if t.state == optuna.trial.TrialState.COMPLETE]
+    assert len(complete) == 4
+    assert trial.params in [t.params for t in complete]
+    best = json.loads((FOLDER / "table.json").read_text())["variants"][0]
+    values = [t.value for t in complete if t.value is not None]
+    assert best["mean"]["val_rmse"] == pytest.approx(min(values))
