@@ -19,6 +19,7 @@ Every message says what was given, what was expected, and what to do::
     |-- TrainingError (RuntimeError)          a model, optimizer or call that fails
     |-- MissingDependencyError (ImportError)  an extra is not installed
     |-- ConformanceError (AssertionError)     a plugin or a loss fails the conformance checks
+    |-- TrustError (RuntimeError)             a run folder names code, and is not trusted
     |-- ExportError (RuntimeError)            a run that cannot be exported
     `-- CheckpointError (RuntimeError)        a checkpoint that cannot be written or read
 """
@@ -99,7 +100,7 @@ class ConformanceError(PerceptrainError, AssertionError):
 
 
 class TrustError(PerceptrainError, RuntimeError):
-    """A run folder names code to import, and nobody said that it is trusted."""
+    """A run folder names code to import, and ``trust`` is not set."""
 
 
 class ExportError(PerceptrainError, RuntimeError):

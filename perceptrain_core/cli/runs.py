@@ -75,15 +75,17 @@ def _text(value: object) -> str:
 
 
 def _sorted(found: list[Listed], sort: str) -> list[Listed]:
-    from perceptrain_core.comparisons.run_list import higher_is_better
     from perceptrain_core.registry.messages import did_you_mean, listed
+    from perceptrain_core.runs.metric_directions import better
 
     known = sorted({name for entry in found for name in (*entry.val, *entry.test)})
     short = [name.removeprefix("val_") for name in known]
     if found and all(entry.figure(sort) is None for entry in found):
         hint = did_you_mean(sort.removeprefix("val_"), short)
         raise ConfigError(f"--sort {sort}: no run has this figure.{hint} Known: {listed(known)}.")
-    sign = -1 if higher_is_better(sort) else 1
+    name = sort if sort.startswith(("val_", "test_")) else f"val_{sort}"
+    directions = {better(name, entry.tables) for entry in found if entry.figure(sort) is not None}
+    sign = -1 if directions == {"higher"} else 1
 
     def key(entry: Listed) -> float:
         value = entry.figure(sort)

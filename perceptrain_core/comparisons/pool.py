@@ -160,9 +160,9 @@ class _Worker:
 
 def folder_overrides(folder: Path, job: Job) -> list[str]:
     """Return what lets a run write to its folder in the comparison."""
-    place = json.dumps(str(folder.absolute() / job.name))
+    root, name = json.dumps(str(folder.absolute())), json.dumps(job.name)
     own = ("train.create_subfolder_per_run=false", "train.resume=false")
-    return [f"train.log_folder={place}", *own]
+    return [f"train.root_folder={root}", f"train.log_folder={name}", *own]
 
 
 def _ending(code: int) -> str:

@@ -127,5 +127,6 @@ def _write_best(folder: Path, row: Row) -> None:
     """Write the run file of the best variant, without the fold of its first run."""
     tables = tomllib.loads((folder / row.folder / RUN_FILE).read_text(encoding="utf-8"))
     tables["data"].pop("fold", None)
-    tables["train"]["log_folder"] = f"{folder.name}-best"
+    place = {"root_folder": str(folder.parent), "log_folder": f"{folder.name}-best"}
+    tables["train"].update(place)  # beside the comparison, not inside it
     (folder / BEST).write_text(tomli_w.dumps(tables), encoding="utf-8")

@@ -14,13 +14,9 @@ from typing import Any
 
 from perceptrain_core.analysis.curves import read_metrics
 from perceptrain_core.errors import DataError, PerceptrainError
+from perceptrain_core.runs.metric_directions import better
 
 _RUN, _FOLDS, _TABLE, _TEST = "run.toml", "folds.json", "table.json", "test.json"
-#: Figures that are better if they are higher; these files do not say so of other metrics.
-_HIGHER = (
-    *("accuracy", "f1", "r2", "auroc", "precision", "recall", "dice", "iou"),
-    *("explained_variance", "average_precision"),
-)
 
 
 @dataclass
@@ -87,12 +83,6 @@ def list_runs(folder: Path) -> list[Listed]:
     return sorted(found, key=lambda entry: entry.date, reverse=True)
 
 
-def higher_is_better(name: str) -> bool:
-    """Whether a higher value of a figure such as ``val_accuracy`` is better."""
-    metric = name.removeprefix("val_").removeprefix("test_")
-    return any(metric == known or metric.startswith(f"{known}_") for known in _HIGHER)
-
-
 def _places(folder: Path) -> Iterator[Path]:
     """Yield the folders that may be a run, without those inside a group."""
     for place, below, files in os.walk(folder):
@@ -120,14 +110,13 @@ def _entry(place: Path, root: Path) -> Listed | None:
 
 
 def _run(place: Path, name: str) -> Listed:
-    history = _history(place)
+    history, entry = _history(place), _from_tables(place, name, "run")
     val: dict[str, float] = {}
     for row in history:
         for key, value in row.items():
             if key.startswith("val_") and isfinite(value):
-                best = max if higher_is_better(key) else min
+                best = max if better(key, entry.tables) == "higher" else min
                 val[key] = best(val.get(key, value), value)
-    entry = _from_tables(place, name, "run")
     entry.epochs, entry.val, entry.test = len(history), val, _numbers(_json(place / _TEST))
     return entry
 

@@ -54,7 +54,7 @@ class Pipeline(nn.Module):
             return self.restore(activate(outputs, self.activation))
         if not isinstance(outputs, Tensor):
             return outputs
-        if self.per_label > 1:
+        if self.per_label > 1 and outputs.ndim > 1:
             outputs = outputs[:, : outputs.shape[1] // self.per_label]
         return self.restore(activate(outputs, self.activation))
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from perceptrain_core.reports.axis import number_text
 from perceptrain_core.reports.curves import best_epoch
-from perceptrain_core.reports.metric_names import better, is_weight
+from perceptrain_core.reports.metric_names import is_weight
 from perceptrain_core.reports.metric_table import Row
 from perceptrain_core.reports.run_record import RunRecord
+from perceptrain_core.runs.metric_directions import better
 
 _PLACES = {"train.log_folder", "train.root_folder", "data.fold"}
 _MISSING = "-"

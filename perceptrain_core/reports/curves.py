@@ -8,15 +8,14 @@ from math import isfinite
 from perceptrain_core.reports.chart import Chart, Line
 from perceptrain_core.reports.metric_names import (
     Name,
-    better,
     is_learning_rate,
     is_weight,
-    monitored,
     split_name,
     terms,
 )
 from perceptrain_core.reports.metric_table import Point, Row, best_row, metric_names, points
 from perceptrain_core.reports.run_record import RunRecord
+from perceptrain_core.runs.metric_directions import better, monitored
 
 LOSS, TERMS, WEIGHTS, RATE = "Loss", "Terms of the loss", "Weights of the terms", "Learning rate"
 _INSIDE = "Validations within epochs"

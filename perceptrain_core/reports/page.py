@@ -22,9 +22,9 @@ from perceptrain_core.reports.comparison import (
     stages_table,
 )
 from perceptrain_core.reports.curves import best_epoch, curves
-from perceptrain_core.reports.metric_names import monitored
 from perceptrain_core.reports.prediction_charts import ConfusionMatrix, prediction_charts
 from perceptrain_core.reports.run_record import RunRecord, read_runs
+from perceptrain_core.runs.metric_directions import monitored
 from perceptrain_core.version import __version__
 
 NAME = "report.html"

@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from perceptrain_core.data.files.folds import are_classes
 from perceptrain_core.data.files.splits import Splits, rows_of_tensors
-from perceptrain_core.models.modes import evaluating
+from perceptrain_core.inference.outputs import outputs_of
+from perceptrain_core.inference.pipeline import Pipeline
 
 #: Losses of regression whose best constant is the mean, or close to it; and those of classes.
 _SQUARED = ("mse", "huber", "smooth_l1")
 _CLASSES = ("cross_entropy", "nll", "multi_margin", "bce_with_logits")
-_ROWS = 4096
 _ROUNDING = 1e-6
 
 
@@ -32,7 +32,7 @@ def shortfall(model: nn.Module, splits: Splits, loss: str, scaled: bool) -> str 
     tensors = rows_of_tensors(part)
     if tensors is None or len(tensors) < 2 or loss not in (*_SQUARED, *_CLASSES):
         return None
-    outputs, labels = _outputs(model, tensors[0]), tensors[1].cpu()
+    outputs, labels = outputs_of(Pipeline(model), tensors[0]), tensors[1].cpu()
     if outputs is None:
         return None
     if loss in _CLASSES:
@@ -70,16 +70,3 @@ def _worse_than_class(outputs: Tensor, labels: Tensor) -> str | None:
         f"alone would be in {most / len(labels):.1%}: scale the inputs with standardize = true in "
         "[data], change lr in [optimizer], or train for more epochs."
     )
-
-
-def _outputs(model: nn.Module, inputs: Tensor) -> Tensor | None:
-    """Return what the model predicts, on the CPU; ``None`` if it is not one tensor."""
-    device = next((p.device for p in model.parameters()), inputs.device)
-    found = []
-    with evaluating(model), torch.no_grad():
-        for rows in torch.split(inputs, _ROWS):
-            outputs = model(rows.to(device))
-            if not isinstance(outputs, Tensor):
-                return None
-            found.append(outputs.cpu())
-    return torch.cat(found)

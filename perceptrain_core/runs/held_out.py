@@ -6,15 +6,15 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from perceptrain_core.data.files.splits import Splits, rows_of_tensors
+from perceptrain_core.errors import ShapeError
+from perceptrain_core.inference.outputs import outputs_of
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
 from perceptrain_core.losses.support.outputs import outputs_per_label
-from perceptrain_core.models.modes import evaluating
 
 #: A report shows no more, and a file for each run should stay small.
 _MOST = 10_000
@@ -34,8 +34,8 @@ def held_out_columns(
 
     Returns:
         The columns ``truth`` and ``prediction``, or ``truth_LABEL`` and so on for several labels,
-        and ``probability_CLASS``; empty if the data are no rows with labels, or the outputs are
-        others than these. There are at most 10,000 rows, the first ones.
+        and ``probability_CLASS``; empty if the data are not rows with labels, or the outputs are
+        not predictions of these labels. There are at most 10,000 rows, the first ones.
     """
     held_out = next((part for part in (splits.test, splits.val) if part is not None), None)
     rows = rows_of_tensors(held_out) or ()
@@ -43,13 +43,14 @@ def held_out_columns(
         return {}
     inputs, labels = rows[0][:_MOST], rows[1][:_MOST]
     pipeline = Pipeline(model, None, target.activation, restore, outputs_per_label(loss_fn))
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with evaluating(model), torch.no_grad():
-        outputs = pipeline(inputs.to(device))
-    if not isinstance(outputs, Tensor):
+    outputs = outputs_of(pipeline, inputs)
+    if outputs is None:
         return {}
-    found = Predictions.of(outputs.cpu(), target)
-    truth = _truth(labels, restore, target)
+    try:
+        found = Predictions.of(outputs, target)
+    except ShapeError:  # a loss may use outputs of any shape
+        return {}
+    truth = _truth(labels.cpu(), None if restore is None else restore.cpu(), target)
     if truth.values.shape != found.values.shape or found.values.ndim > 2:
         return {}
     return _columns(truth, found)

@@ -15,13 +15,13 @@ from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.data.tables.read import iterate_columns, read_columns
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import DataError, ShapeError
+from perceptrain_core.inference.outputs import fitting
 from perceptrain_core.regular_file import is_special
 from perceptrain_core.runs.tables import DataTable
 from perceptrain_core.tensors import describe, promote_to_tensor
 
 AnyPreparation: TypeAlias = Preparation | TensorPreparation | None
 
-_MOST_VALUES = 2**20
 _TABLES = "a path, a DataFrame or a mapping of columns"
 
 
@@ -43,7 +43,7 @@ def raw_rows(
     """
     if not isinstance(preparation, Preparation):
         tensor = _tensor(data, preparation)
-        yield from torch.split(tensor, _fitting(size, tensor))
+        yield from torch.split(tensor, fitting(size, tensor))
         return
     if isinstance(data, str | Path):
         names = [column.name for column in preparation.inputs]
@@ -143,11 +143,6 @@ def table_columns(data: Any, preparation: Preparation) -> Columns:
             f"{_TABLES}."
         )
     return columns_of(dict(zip(names, array.T, strict=True)))
-
-
-def _fitting(size: int, rows: Tensor) -> int:
-    """Return a smaller number of rows at a time if each is large, as images are."""
-    return max(1, min(size, _MOST_VALUES // max(1, rows[:1].numel())))
 
 
 def _label_columns(labels: Any, preparation: Preparation) -> Columns:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from perceptrain_core.comparisons.jobs import Job
-from perceptrain_core.comparisons.results import Result, make_rows
+from perceptrain_core.comparisons.results import Result, make_rows, write_tables
 from perceptrain_core.comparisons.settings import Setting
 
 
@@ -41,3 +42,14 @@ def test_failures_and_nan_come_last(higher: bool) -> None:
     rows = make_rows(results, "rmse", higher)
     assert rows[0].label == "c"
     assert next(row for row in rows if row.label == "a").errors == ["a, seed 0: no"]
+
+
+def test_the_best_run_file_trains_beside_the_comparison(tmp_path: Path) -> None:
+    folder, best = tmp_path / "run-compare", result("mse", 0, 1.0)
+    (folder / best.job.name).mkdir(parents=True)
+    text = f'[data]\nfold = 1\n[train]\nroot_folder = "{folder}"\nlog_folder = "x"\n'
+    (folder / best.job.name / "run.toml").write_text(text)
+    write_tables(folder, [best], make_rows([best], "rmse", False), "rmse", False)
+    tables = tomllib.loads((folder / "best.toml").read_text())
+    assert tables["train"] == {"root_folder": str(tmp_path), "log_folder": "run-compare-best"}
+    assert tables["data"] == {}

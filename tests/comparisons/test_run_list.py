@@ -33,6 +33,14 @@ def test_the_best_figure_of_each_metric_and_the_test_figures() -> None:
     assert run.value("optimizer.lr") == 0.01
 
 
+def test_terms_of_a_loss_are_better_if_they_are_lower_and_metrics_as_they_say() -> None:
+    place = write("runs/a", "dice_ce", "epoch,val_dice,val_each_0\n1,0.9,0.25\n2,0.2,0.5\n")
+    text = (place / "run.toml").read_text()
+    (place / "run.toml").write_text(text + '[metrics.each]\nname = "f1"\n')
+    (run,) = list_runs(Path("runs"))
+    assert run.val == {"val_dice": 0.2, "val_each_0": 0.5}
+
+
 def test_folds_and_comparisons_are_one_entry_each() -> None:
     write("runs/cv", folds={"mean": {"val_loss": 2.0}})
     write("runs/cv/fold_1", metrics="epoch,val_loss\n1,1.0\n")

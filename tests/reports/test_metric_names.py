@@ -1,39 +1,11 @@
 from __future__ import annotations
 
-from perceptrain_core.registry import registry
 from perceptrain_core.reports.metric_names import (
     Name,
-    better,
     is_learning_rate,
-    monitored,
     split_name,
     terms,
 )
-
-
-def test_the_better_values_of_built_in_metrics_are_those_that_they_say():
-    entries = [e for e in registry().metrics.values() if e.distribution == "perceptrain-core"]
-    assert len(entries) > 10
-    for entry in entries:
-        higher = getattr(entry.load(), "higher_is_better", None)
-        wanted = {True: "higher", False: "lower", None: ""}[higher]
-        assert better(f"val_{entry.name}", {}) == wanted, entry.name
-
-
-def test_a_label_of_the_run_file_is_known_by_its_metric():
-    settings = {"metrics": {"each": {"name": "f1"}, "error": {"name": "perceptrain-core/mae"}}}
-    assert better("val_each_0", settings) == "higher"
-    assert better("test_error", settings) == "lower"
-    assert better("val_noisy_loss", {}) == "lower"
-    assert better("val_profit", {}) == ""
-
-
-def test_the_mode_of_what_is_monitored_decides():
-    callback = {"name": "save_best_checkpoint", "monitor": "val_profit", "mode": "max"}
-    assert better("test_profit", {"callbacks": [callback]}) == "higher"
-    assert monitored({"callbacks": [callback]}) == ("val_profit", "max")
-    assert monitored({"train": {"checkpoint_monitor": "val_f1"}}) == ("val_f1", "min")
-    assert monitored({"callbacks": "none", "train": 3}) == ("val_loss", "min")
 
 
 def test_names_of_validation_sets_are_told_from_metrics():

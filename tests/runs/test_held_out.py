@@ -105,3 +105,46 @@ def test_no_file_without_rows_held_out(tmp_path: Path, monkeypatch: pytest.Monke
     folder = run.train()
     run.write_predictions()
     assert not (folder / "predictions.csv").exists()
+
+
+def test_a_model_in_float64_is_compared_with_a_constant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data.py").write_text(ROWS)
+    path = tmp_path / "run.toml"
+    path.write_text(TENSORS.format(outputs=1, loss="mse") + COMMON)
+    run = build_run(read_run_file(path, ["train.verbose=false", "train.dtype='float64'"]), path)
+    run.train()
+    assert "worse than the mean" in (run.shortfall() or "")
+
+
+def test_outputs_that_are_not_the_classes_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(tmp_path, "data.py").write_text(ROWS)
+    monkeypatch.chdir(tmp_path)
+    tables = TENSORS.format(outputs=2, loss="./data.py:distance").replace(":rows", ":classes")
+    folder, _ = trained(tmp_path, tables, monkeypatch)
+    assert not (folder / "predictions.csv").exists()
+
+
+ROWS = """
+import torch
+
+def rows():
+    x = torch.rand(40, 3, generator=torch.Generator().manual_seed(0))
+    return (x[:30], x[:30, :1] + 100), (x[30:], x[30:, :1] + 100)
+
+def classes():
+    x, y = torch.rand(40, 3), torch.arange(40) % 3
+    return (x[:30], y[:30]), (x[30:], y[30:])
+
+def distance(batch, model):
+    return (model(batch[0])[:, 0] - batch[1]).square().mean(), {}
+"""
+TENSORS = """
+model = {{name = "ffnn", layers = [3, 8, {outputs}]}}
+loss = {{name = "{loss}"}}
+data = {{name = "./data.py:rows"}}
+"""
