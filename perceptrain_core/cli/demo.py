@@ -34,6 +34,7 @@ def demo(
         csv.writer(file).writerows(table)
     print("\nErrors are relative L2 errors against the exact solution.")
     print("Training losses with mse and grad_weighted have other weights, so do not compare those.")
+    print(f"Next: perceptrain report {folder / 'digits'}")
     print("Plots:")
     for path in sorted(folder.rglob("*.png")):
         print(f"  {path}")

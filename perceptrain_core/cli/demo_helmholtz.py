@@ -105,26 +105,42 @@ def solve(loss_fn: Any) -> tuple[Tensor, float, list[dict[str, float]], float]:
 def draw(
     solutions: dict[str, Tensor], histories: dict[str, list[dict[str, float]]], path: Path
 ) -> None:
-    """Plot the exact solution, the error with each loss, and the terms over the steps."""
+    """Plot the solutions beside the exact one, their errors, and the terms over the steps."""
+    from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
     truth = exact(_grid()).reshape(101, 101)
     errors = {name: (u - truth).abs() for name, u in solutions.items()}
     largest = max(error.max().item() for error in errors.values())
-    figure = Figure(figsize=(4.2 * (1 + len(solutions)), 7.2), layout="constrained")
-    axes = figure.subplots(2, 1 + len(solutions))
+    norm = LogNorm(largest / 1000, largest)  # smaller errors are all of one color
+    figure = Figure(figsize=(4.2 * (1 + len(solutions)), 10.4), layout="constrained")
+    axes = figure.subplots(3, 1 + len(solutions))
     _image(figure, axes[0, 0], truth, "exact solution", cmap="RdBu_r", vmin=-1, vmax=1)
-    for column, (name, error) in enumerate(errors.items(), start=1):
-        _image(figure, axes[0, column], error, f"error with {name}", vmin=0, vmax=largest)
+    _draw_cut(axes[1, 0], truth, solutions)
+    for column, (name, u) in enumerate(solutions.items(), start=1):
+        title = f"solution with {name}"
+        _image(figure, axes[0, column], u, title, cmap="RdBu_r", vmin=-1, vmax=1)
+        _image(figure, axes[1, column], errors[name], f"error with {name}", norm=norm)
         for term in ("pde", "boundary"):
             values = [row[f"train_{term}"] for row in histories[name]]
-            axes[1, column].semilogy(values, linewidth=0.6, label=term)
-        axes[1, column].set(title=f"terms with {name}", xlabel="step")
-        axes[1, column].legend(frameon=False)
+            axes[2, column].semilogy(values, linewidth=0.6, label=term)
+        axes[2, column].set(title=f"terms with {name}", xlabel="step")
+        axes[2, column].legend(frameon=False)
     weights = [row["train_weight_boundary"] for row in histories["grad_weighted"]]
-    axes[1, 0].plot(weights, linewidth=1)
-    axes[1, 0].set(title="boundary weight of grad_weighted", xlabel="step")
+    axes[2, 0].plot(weights, linewidth=1)
+    axes[2, 0].set(title="boundary weight of grad_weighted", xlabel="step")
     figure.savefig(path, dpi=110)
+
+
+def _draw_cut(axes: Any, truth: Tensor, solutions: dict[str, Tensor]) -> None:
+    """Plot the solutions along a line through their extremes."""
+    row = int((_grid()[:101, 1] - 0.25).abs().argmin())
+    x = _grid()[::101, 0].numpy()
+    axes.plot(x, truth[:, row].numpy(), "k--", linewidth=1, label="exact")
+    for name, u in solutions.items():
+        axes.plot(x, u[:, row].numpy(), linewidth=1, label=name)
+    axes.set(title="solutions at y = 0.25", xlabel="x", ylabel="u")
+    axes.legend(frameon=False)
 
 
 def _image(figure: Any, axes: Any, values: Tensor, title: str, **colors: Any) -> None:

@@ -118,6 +118,9 @@ def test_the_file_fits_the_schema():
     assert invoke("init", "t.csv", "--label", "kind").exit_code == 0
     jsonschema.validate(tomllib.loads(Path("t.toml").read_text()), run_file_schema())
     assert json.loads(invoke("schema").stdout) == run_file_schema()
+    assert invoke("schema", "-o", "s.json").stdout == "The schema is in s.json\n"
+    assert json.loads(Path("s.json").read_text()) == run_file_schema()
+    assert invoke("schema", "-o", "none/s.json").exit_code == 2
 
 
 def test_an_existing_file_is_kept_unless_forced():
