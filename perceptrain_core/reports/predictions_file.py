@@ -31,10 +31,14 @@ class Predictions:
     probabilities: Sequence[Sequence[float]] | None = None
 
 
-def read_predictions(path: Path) -> list[Predictions]:
+def read_predictions(path: Path, classes: Sequence[str] = ()) -> list[Predictions]:
     """Read a file with columns ``truth`` and ``prediction``, or ``truth_LABEL`` and so on.
 
-    Text is read as classes. With one label, ``probability_CLASS`` may have the probabilities.
+    Text is read as classes, and with one label, ``probability_CLASS`` may have the probabilities.
+
+    Args:
+        path: The file. Without it there are no predictions.
+        classes: The names of the classes, which may look like numbers.
 
     Raises:
         DataError: A column is missing, or the file cannot be read.
@@ -56,19 +60,22 @@ def read_predictions(path: Path) -> list[Predictions]:
             f"{missing[0] if missing else _TRUTH!r} too."
         )
     cells = {name: [row[name] for row in rows] for name in columns}
-    return [_one_label(path, cells, rest) for rest in labels]
+    return [_one_label(path, cells, rest, classes) for rest in labels]
 
 
-def _one_label(path: Path, cells: dict[str, list[str]], rest: str) -> Predictions:
+def _one_label(
+    path: Path, cells: dict[str, list[str]], rest: str, known: Sequence[str]
+) -> Predictions:
     truth, prediction = cells[_TRUTH + rest], cells[_PREDICTION + rest]
     label = rest.lstrip("_")
     named = [n.removeprefix(_PROBABILITY) for n in cells if n.startswith(_PROBABILITY)]
-    if not named:
+    if not named and not known:
         try:
             return Predictions(label, list(map(float, truth)), list(map(float, prediction)))
         except ValueError:  # text is classes
             pass
-    classes = named + sorted({*truth, *prediction}.difference(named))
+    first = named or list(known)
+    classes = first + sorted({*truth, *prediction}.difference(first))
     position = {name: float(i) for i, name in enumerate(classes)}
     return Predictions(
         label,

@@ -23,6 +23,7 @@ RUN_FILE, SETTINGS, METRICS, VALIDATIONS = (
     "validations.csv",
 )
 VAL, TEST, WEIGHTS, PREDICTIONS = "val.json", "test.json", "model.pt", "predictions.csv"
+RECORD = "run.json"
 _RUN_FILES = (RUN_FILE, METRICS, "fold_1")
 
 
@@ -120,7 +121,7 @@ def read_run(folder: Path, name: str) -> RunRecord:
         _read_figures(folder / VAL),
         _read_figures(folder / TEST),
         [read_run(path, path.name) for path in _fold_folders(folder)],
-        read_predictions(folder / PREDICTIONS),
+        read_predictions(folder / PREDICTIONS, _classes(folder)),
         (folder / WEIGHTS).is_file(),
     )
     for row in record.rows[-1:]:
@@ -156,6 +157,13 @@ def _read_tables(folder: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
         raise DataError(f"{path} is not a run file in TOML: {error}.") from None
     return {}
+
+
+def _classes(folder: Path) -> list[str]:
+    """Return the names of the classes of a run, if it has classes."""
+    path = folder / RECORD
+    found = _read_json(path).get("classes") if path.is_file() else None
+    return [str(name) for name in found] if isinstance(found, list) else []
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from sklearn.metrics import confusion_matrix, r2_score, root_mean_squared_error
 
 from perceptrain_core.reports.prediction_charts import prediction_charts
 from perceptrain_core.reports.predictions_file import read_predictions
+from perceptrain_core.reports.run_record import read_run
 
 
 @pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
@@ -75,3 +76,13 @@ def test_the_file(tmp_path):
     (only,) = read_predictions(path)
     assert (only.classes, only.truth, only.prediction) == (["z", "a"], [0], [1])
     assert only.probabilities == [[0.25, 0.75]]
+
+
+def test_classes_that_look_like_numbers_are_those_of_the_run(make_run):
+    table = "truth,prediction\n0,0\n1,0\n1,1\n"
+    folder = make_run("margins", predictions__csv=table, run__json='{"classes": ["0", "1", "2"]}')
+    (found,) = read_run(folder, "margins").predictions
+    assert found.classes == ["0", "1", "2"]
+    assert (found.truth, found.prediction, found.probabilities) == ([0, 1, 1], [0, 0, 1], None)
+    (plain,) = read_run(make_run("plain", predictions__csv=table), "plain").predictions
+    assert plain.classes is None
