@@ -16,7 +16,7 @@ def demo(
         Path, typer.Option("--dir", help="The folder for the runs, plots and table.")
     ] = Path("runs/demo"),
 ) -> None:
-    """Train a classifier and a physics-informed network, and compare losses."""
+    """Train classifiers and a physics-informed network, and compare losses."""
     _require_extras()
     import torch
 
@@ -26,7 +26,7 @@ def demo(
     folder = unused(folder)
     folder.mkdir(parents=True)
     _list_losses()
-    rows = [_digits(folder), *_helmholtz(folder)]
+    rows = [_digits(folder), _table(folder), *_helmholtz(folder)]
     print()
     table = [("TASK", "LOSS", "SECONDS", "RESULT"), *rows]
     output.write_table(table[0], rows)
@@ -34,9 +34,8 @@ def demo(
         csv.writer(file).writerows(table)
     print("\nErrors are relative L2 errors against the exact solution.")
     print("Training losses with mse and grad_weighted have other weights, so do not compare those.")
-    print(f"Next: perceptrain report {folder / 'digits'}")
-    print("Plots:")
-    for path in sorted(folder.rglob("*.png")):
+    print("Pictures and a report:")
+    for path in sorted([*folder.rglob("*.png"), *folder.rglob("*.html")]):
         print(f"  {path}")
 
 
@@ -45,11 +44,16 @@ def _require_extras() -> None:
 
     from perceptrain_core.errors import MissingDependencyError
 
-    missing = [name for name in ("sklearn", "matplotlib") if find_spec(name) is None]
+    needed = ("sklearn", "matplotlib", "pyarrow", "torchmetrics")
+    missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise MissingDependencyError(
-            f'The demo needs {" and ".join(missing)}: pip install "perceptrain-core[demo]".'
+            f'The demo needs {_listed(missing)}: pip install "perceptrain-core[demo]".'
         )
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _list_losses() -> None:
@@ -67,6 +71,15 @@ def _digits(folder: Path) -> tuple[str, ...]:
     print("\n".join(f"    {line}" for line in RUN.splitlines()), end="\n\n")
     loss, result, seconds = train_digits(folder)
     return "digits", loss, f"{seconds:.1f}", result
+
+
+def _table(folder: Path) -> tuple[str, ...]:
+    from perceptrain_core.cli.demo_table import commands, use_table
+
+    print("\nTumours, from a table to a model in use, as by:\n")
+    print("\n".join(f"    {command}" for command in commands(folder)), end="\n\n")
+    loss, result, seconds = use_table(folder)
+    return "tumours", loss, f"{seconds:.1f}", result
 
 
 def _helmholtz(folder: Path) -> list[tuple[str, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import operator
 import re
 import subprocess
 import sys
@@ -46,7 +48,7 @@ def demo(
 def results(text: str) -> dict[tuple[str, str], str]:
     lines = text.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("TASK "))
-    rows = (re.split(r" {2,}", line) for line in lines[start + 1 : start + 4])
+    rows = (re.split(r" {2,}", line) for line in lines[start + 1 : start + 5])
     return {(task, loss): result for task, loss, _, result in rows}
 
 
@@ -69,12 +71,11 @@ def test_weighted_terms_halve_the_error_at_least(demo):
 
 
 def test_the_pictures_are_there(demo):
-    paths = [demo.root / line.strip() for line in demo.text.split("Plots:\n")[1].splitlines()]
-    assert {p.relative_to(demo.folder) for p in paths} == {
-        Path("helmholtz.png"),
-        Path("digits/curves.png"),
-    }
-    for path in paths:
+    listed = demo.text.split("Pictures and a report:\n")[1].splitlines()
+    paths = [demo.root / line.strip() for line in listed]
+    pictures = {Path("helmholtz.png"), Path("digits/curves.png")}
+    assert {p.relative_to(demo.folder) for p in paths} == pictures | {Path("tumours/report.html")}
+    for path in (path for path in paths if path.suffix == ".png"):
         picture = matplotlib.image.imread(path)
         assert min(picture.shape[:2]) > 300
         assert picture.std() > 0.05
@@ -91,7 +92,19 @@ def test_its_run_file_is_shown_and_can_be_used(demo):
 def test_the_table_is_kept(demo):
     lines = (demo.folder / "summary.csv").read_text().splitlines()
     assert lines[0] == "TASK,LOSS,SECONDS,RESULT"
-    assert len(lines) == 4
+    assert len(lines) == 5
+
+
+def test_the_table_of_tumours_becomes_a_model_in_use(demo):
+    with (demo.folder / "new.csv").open(newline="") as file:
+        truth = [row["diagnosis"] for row in csv.DictReader(file)]
+    with (demo.folder / "predicted.csv").open(newline="") as file:
+        predicted = [row["diagnosis"] for row in csv.DictReader(file)]
+    accuracy = sum(map(operator.eq, truth, predicted)) / len(truth)
+    assert accuracy == pytest.approx(number(results(demo.text)["tumours", "cross_entropy"]))
+    assert accuracy > 0.93
+    for name in ("init", "train", "test", "predict", "report"):
+        assert f"    perceptrain {name} " in demo.text
 
 
 @pytest.mark.parametrize("missing", [["sklearn"], ["sklearn", "matplotlib"]])
