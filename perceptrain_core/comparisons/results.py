@@ -16,7 +16,10 @@ import tomli_w
 from perceptrain_core.comparisons.jobs import Job, label_of
 from perceptrain_core.comparisons.plan import sort_key
 from perceptrain_core.comparisons.settings import Variant
+from perceptrain_core.runs.data_paths import data_with_paths
 from perceptrain_core.runs.folder import RUN_FILE
+from perceptrain_core.runs.paths import absolute_references, relative_path, relative_references
+from perceptrain_core.runs.read import read_run_file
 
 RESULTS, TABLE, BEST = "results.csv", "table.json", "best.toml"
 
@@ -125,8 +128,15 @@ def _as_json(row: Row) -> dict[str, Any]:
 
 def _write_best(folder: Path, row: Row) -> None:
     """Write the run file of the best variant, without the fold of its first run."""
-    tables = tomllib.loads((folder / row.folder / RUN_FILE).read_text(encoding="utf-8"))
+    path = folder / row.folder / RUN_FILE
+    tables = absolute_references(
+        tomllib.loads(path.read_text(encoding="utf-8")), path.parent.absolute()
+    )
+    tables = relative_references(tables, folder.absolute())
     tables["data"].pop("fold", None)
+    for key, value in data_with_paths(read_run_file(path).data).items():
+        if isinstance(value, Path):
+            tables["data"][key] = relative_path(value, folder.absolute())
     place = {"root_folder": str(folder.parent), "log_folder": f"{folder.name}-best"}
     tables["train"].update(place)  # beside the comparison, not inside it
     (folder / BEST).write_text(tomli_w.dumps(tables), encoding="utf-8")

@@ -47,9 +47,14 @@ def test_failures_and_nan_come_last(higher: bool) -> None:
 def test_the_best_run_file_trains_beside_the_comparison(tmp_path: Path) -> None:
     folder, best = tmp_path / "run-compare", result("mse", 0, 1.0)
     (folder / best.job.name).mkdir(parents=True)
-    text = f'[data]\nfold = 1\n[train]\nroot_folder = "{folder}"\nlog_folder = "x"\n'
+    text = (
+        'loss = "../../code.py:loss"\n[model]\nname = "ffnn"\n'
+        '[data]\nfile = "../../t.csv"\nlabels = "y"\nfolds = 2\nfold = 1\n'
+        f'[train]\nroot_folder = "{folder}"\nlog_folder = "x"\n'
+    )
     (folder / best.job.name / "run.toml").write_text(text)
     write_tables(folder, [best], make_rows([best], "rmse", False), "rmse", False)
     tables = tomllib.loads((folder / "best.toml").read_text())
     assert tables["train"] == {"root_folder": str(tmp_path), "log_folder": "run-compare-best"}
-    assert tables["data"] == {}
+    assert tables["data"] == {"file": "../t.csv", "labels": "y", "folds": 2}
+    assert tables["loss"] == "../code.py:loss"
