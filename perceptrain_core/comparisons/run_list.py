@@ -117,7 +117,7 @@ def _run(place: Path, name: str) -> Listed:
             if key.startswith("val_") and isfinite(value):
                 best = max if better(key, entry.tables) == "higher" else min
                 val[key] = best(val.get(key, value), value)
-    entry.epochs, entry.val, entry.test = len(history), val, _numbers(_json(place / _TEST))
+    entry.epochs, entry.val, entry.test = _epochs(history), val, _numbers(_json(place / _TEST))
     return entry
 
 
@@ -125,7 +125,7 @@ def _cross_validation(place: Path, name: str) -> Listed:
     entry = _from_tables(place, name, "folds")
     folds = sorted(place.glob("fold_*/"))
     entry.runs = len(folds)
-    entry.epochs = sum(len(_history(fold)) for fold in folds)
+    entry.epochs = sum(_epochs(_history(fold)) for fold in folds)
     entry.val = _numbers(_json(place / _FOLDS).get("mean", {}))
     return entry
 
@@ -143,7 +143,7 @@ def _comparison(place: Path, name: str) -> Listed:
     if best["folder"] and (run / _RUN).is_file():
         inner = _from_tables(run, name, "comparison")
         entry.model, entry.loss, entry.optimizer = inner.model, inner.loss, inner.optimizer
-        entry.tables, entry.epochs = inner.tables, len(_history(run))
+        entry.tables, entry.epochs = inner.tables, _epochs(_history(run))
     return entry
 
 
@@ -165,6 +165,11 @@ def _history(place: Path) -> list[dict[str, float]]:
         return read_metrics(place / "metrics.csv")
     except (DataError, OSError, UnicodeDecodeError):
         return []
+
+
+def _epochs(history: list[dict[str, float]]) -> int:
+    """Return the last epoch; figures of a test have a row of their own."""
+    return int(max((row.get("epoch", n) for n, row in enumerate(history, 1)), default=0))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -51,15 +51,16 @@ class RunRecord(_Record):
 
     Attributes:
         format: The version of this record.
-        weights: What ``model.pt`` holds: the weights of the last epoch, or their moving average.
-        epoch: The epoch after which they were saved, counted from 1.
+        weights: What ``model.pt`` holds: the weights of the last epoch, of the best one, if early
+            stopping restored them, or their moving average.
+        epoch: The epoch that they are of, counted from 1.
         labels: The names of the labels, if they are known.
         classes: The names of the classes in the order of their numbers; ``None`` for numbers.
         data: The data file, if the run has one.
     """
 
     format: Literal[1] = 1
-    weights: Literal["last", "average"] = "last"
+    weights: Literal["last", "best", "average"] = "last"
     epoch: int = 0
     labels: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None

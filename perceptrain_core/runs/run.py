@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from perceptrain_core.callbacks import Callback, TrainerContext
+from perceptrain_core.callbacks import Callback, EarlyStopping, TrainerContext
 from perceptrain_core.callbacks.support.metric_callback import MetricCallback
 from perceptrain_core.checkpoints.folder import base_folder, newest_run_folder
 from perceptrain_core.config import TrainConfig
@@ -98,10 +98,14 @@ class Run:
         return folder
 
     def _complete_record(self, folder: Path) -> RunRecord:
-        weights = "average" if self.trainer.config.ema else "last"
+        weights, epoch = "last", self.trainer.current_epoch
+        if self.trainer.config.ema:
+            weights = "average"
+        elif best := restored_epoch(self.trainer.callbacks):
+            weights, epoch = "best", best
         file = self.run_file.data.file
         data = None if file is None else Fingerprint.of(file, folder)
-        found = {"weights": weights, "epoch": self.trainer.current_epoch, "data": data}
+        found = {"weights": weights, "epoch": epoch, "data": data}
         return self.record.model_copy(update=found)
 
     def validate(self) -> dict[str, float]:
@@ -179,6 +183,12 @@ def _check_monitors(callbacks: Sequence[Callback], row: dict[str, float], valida
     for callback in callbacks:
         if isinstance(callback, MetricCallback):
             callback.require_metric(row, validates)
+
+
+def restored_epoch(callbacks: Iterable[Callback]) -> int:
+    """Return the epoch whose weights early stopping restored; 0 if it restored none."""
+    stops = [each for each in callbacks if isinstance(each, EarlyStopping) and each.restore_best]
+    return next((each.best_epoch for each in stops), 0)
 
 
 def dry_config(config: TrainConfig) -> TrainConfig:

@@ -98,7 +98,7 @@ def _weights_file(folder: Path, weights: str) -> Path:
         advice = (
             'Use weights="last", or train with the callback save_best_checkpoint.'
             if weights == "best"
-            else "Train the run to its end."
+            else "Train the run to its end, or copy the file from where it was trained."
         )
         raise CheckpointError(f"{folder} has no {file.name}. {advice}")
     return file
@@ -118,7 +118,9 @@ def _preparation(folder: Path, run_file: RunFile) -> AnyPreparation:
 
 
 def _described(weights: str, record: RunRecord) -> str:
-    return "average of the epochs" if (weights, record.weights) == ("last", "average") else weights
+    if weights == "best":
+        return weights
+    return "average of the epochs" if record.weights == "average" else record.weights
 
 
 def _compare_versions(provenance: dict[str, Any]) -> None:

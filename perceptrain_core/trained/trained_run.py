@@ -299,7 +299,7 @@ class TrainedRun:
             return
         if not file.is_file():
             raise DataError(
-                f"The data file of the training is not at {file}: pass data with labels."
+                f"The data file of the training is not at {file}: pass data, a file like it."
             )
         if Fingerprint.of(file, self.folder) != known:
             warn_user(f"{file} has changed since the training, and so may its division.")

@@ -11,6 +11,8 @@ from sklearn.metrics import accuracy_score, mean_squared_error
 
 from perceptrain_core.runs.build import build_run
 from perceptrain_core.runs.read import read_run_file
+from perceptrain_core.runs.record import read_record
+from perceptrain_core.trained.load_run import load_run
 
 COMMON = """
 [optimizer]
@@ -148,3 +150,22 @@ model = {{name = "ffnn", layers = [3, 8, {outputs}]}}
 loss = {{name = "{loss}"}}
 data = {{name = "./data.py:rows"}}
 """
+
+
+def test_the_record_names_the_epoch_that_early_stopping_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = """
+    model = {name = "ffnn", layers = [10, 4, 1]}
+    data = {name = "diabetes", val_fraction = 0.2}
+    """
+    stop = '[[callbacks]]\nname = "early_stopping"\non = "val_epoch_end"\nmonitor = "val_loss"\n'
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "run.toml"
+    settings = "mode = 'max'\npatience = 9\nrestore_best = true\n"  # the first epoch is the worst
+    path.write_text(tables + COMMON + stop + settings)
+    run = build_run(read_run_file(path, ["train.verbose=false"]), path)
+    folder = run.train()
+    record = read_record(folder)
+    assert (record.weights, record.epoch) == ("best", 1)
+    assert load_run(folder).weights == "best, epoch 1"

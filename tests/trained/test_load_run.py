@@ -204,7 +204,7 @@ def test_changed_or_lost_data(train, here):
     with pytest.warns(UserWarning, match="has changed since the training"):
         run.test()
     (here / "cancer.csv").unlink()
-    with pytest.raises(DataError, match="pass data with labels"):
+    with pytest.raises(DataError, match="pass data, a file like it"):
         run.test()
 
 
