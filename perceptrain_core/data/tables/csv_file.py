@@ -15,7 +15,7 @@ from perceptrain_core.data.tables.csv_format import CsvFormat, find_format, not_
 from perceptrain_core.errors import DataError
 
 #: Texts that stand for a missing value.
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-")
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?", "-")
 
 _EXACT = 2.0**53
 _BLOCK = 1 << 20

@@ -58,9 +58,10 @@ def _check_dates(sample: list[str], name: str, leave_out: str) -> None:
 def _check_numbers(column: Column, present: list[str], name: str, leave_out: str) -> None:
     """Refuse a column that holds numbers, but for some rows or the way they are written."""
     sample = present[:_SAMPLE]
-    if sample and all(map(_THOUSANDS.fullmatch, sample)):
+    grouped = [text for text in sample if _THOUSANDS.fullmatch(text)]
+    if grouped and all(_is_number(text) or _THOUSANDS.fullmatch(text) for text in sample):
         raise DataError(
-            f"column {name!r} holds numbers with thousands separators, such as {sample[0]!r}: "
+            f"column {name!r} holds numbers with thousands separators, such as {grouped[0]!r}: "
             "remove the separators."
         )
     if sample and all(map(_INTEGER.fullmatch, sample)):

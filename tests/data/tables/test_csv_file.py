@@ -134,7 +134,21 @@ def test_what_the_standard_library_writes_is_read_back(csv, rows, separator):
     writer = standard.writer(buffer, delimiter=separator, quoting=standard.QUOTE_ALL)
     writer.writerows([("first", "second"), *rows, ("text", "text")])
     columns = read_columns(csv(buffer.getvalue()), separator=separator, text=["first", "second"])
-    missing = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?", "-"}
+    missing = {
+        "",
+        "NA",
+        "N/A",
+        "n/a",
+        "#N/A",
+        "<NA>",
+        "NaN",
+        "nan",
+        "null",
+        "NULL",
+        "None",
+        "?",
+        "-",
+    }
     spelled = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
     for name, values in zip(columns, zip(*rows, strict=True), strict=True):
         expected = [None if v in missing else spelled.get(v, v) for v in values]
