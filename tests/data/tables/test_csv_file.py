@@ -33,8 +33,8 @@ def plain(columns):
         ("a\n1\n2\n", {"a": [1, 2]}),
         ("a,b\n\n1,2\n\n\n3,4\n\n", {"a": [1, 3], "b": [2, 4]}),
         (
-            "a,b\n1,NA\n?,n/a\n,x\n-,None\n",
-            {"a": [1, None, None, None], "b": [None, "n/a", "x", None]},
+            "a,b\n1,NA\n?,n.a.\n,x\n-,None\n",
+            {"a": [1, None, None, None], "b": [None, "n.a.", "x", None]},
         ),
         ("a,b\nnan,null\n2, NaN \n", {"a": [None, 2], "b": [None, None]}),
         ("a\nTrue\nFALSE\nyes\n", {"a": ["true", "false", "yes"]}),

@@ -29,6 +29,7 @@ def test_categories_in_sorted_order():
         (["1,234", "12"], "'12'|'1,234'"),
         (["1,234", "12,345,678.5"], "numbers with thousands separators, such as '1,234': remove"),
         (["1.234,5"], "thousands separators"),
+        (["945", "10,753"], "thousands separators, such as '10,753'"),
         (["9007199254740993", "1"], r"whole numbers beyond 2\*\*53, such as 9007199254740993"),
         (["1", "2", "x"], "'x' in row 3 is not a number, but most values are"),
         ([f"name {i}" for i in range(21)], r'different, such as .* leave the column out .*"!c"'),
