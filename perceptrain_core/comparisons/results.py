@@ -17,7 +17,7 @@ from perceptrain_core.comparisons.jobs import Job, label_of
 from perceptrain_core.comparisons.plan import sort_key
 from perceptrain_core.comparisons.settings import Variant
 from perceptrain_core.runs.data_paths import data_with_paths
-from perceptrain_core.runs.folder import RUN_FILE
+from perceptrain_core.runs.file_names import RUN_FILE
 from perceptrain_core.runs.paths import absolute_references, relative_path, relative_references
 from perceptrain_core.runs.read import read_run_file
 

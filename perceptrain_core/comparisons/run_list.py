@@ -14,9 +14,10 @@ from typing import Any
 
 from perceptrain_core.analysis.curves import read_metrics
 from perceptrain_core.errors import DataError, PerceptrainError
+from perceptrain_core.runs.file_names import FOLDS, RUN_FILE, TEST
 from perceptrain_core.runs.metric_directions import better
 
-_RUN, _FOLDS, _TABLE, _TEST = "run.toml", "folds.json", "table.json", "test.json"
+_TABLE = "table.json"
 
 
 @dataclass
@@ -87,11 +88,11 @@ def _places(folder: Path) -> Iterator[Path]:
     """Yield the folders that may be a run, without those inside a group."""
     for place, below, files in os.walk(folder):
         path = Path(place)
-        if path != folder and {_FOLDS, _TABLE}.intersection(files):
+        if path != folder and {FOLDS, _TABLE}.intersection(files):
             below.clear()
         below[:] = [name for name in below if not name.startswith(".")]
-        if path != folder and (_RUN in files or _TABLE in files):
-            if _RUN in files and "fold_1" in below:
+        if path != folder and (RUN_FILE in files or _TABLE in files):
+            if RUN_FILE in files and "fold_1" in below:
                 below[:] = [name for name in below if not name.startswith("fold_")]
             yield path
 
@@ -117,7 +118,7 @@ def _run(place: Path, name: str) -> Listed:
             if key.startswith("val_") and isfinite(value):
                 best = max if better(key, entry.tables) == "higher" else min
                 val[key] = best(val.get(key, value), value)
-    entry.epochs, entry.val, entry.test = _epochs(history), val, _numbers(_json(place / _TEST))
+    entry.epochs, entry.val, entry.test = _epochs(history), val, _numbers(_json(place / TEST))
     return entry
 
 
@@ -126,7 +127,7 @@ def _cross_validation(place: Path, name: str) -> Listed:
     folds = sorted(place.glob("fold_*/"))
     entry.runs = len(folds)
     entry.epochs = sum(_epochs(_history(fold)) for fold in folds)
-    entry.val = _numbers(_json(place / _FOLDS).get("mean", {}))
+    entry.val = _numbers(_json(place / FOLDS).get("mean", {}))
     return entry
 
 
@@ -140,7 +141,7 @@ def _comparison(place: Path, name: str) -> Listed:
     entry.val = {key: value for key, value in mean.items() if key.startswith("val_")}
     entry.test = {key: value for key, value in mean.items() if key.startswith("test_")}
     run = place / str(best["folder"])
-    if best["folder"] and (run / _RUN).is_file():
+    if best["folder"] and (run / RUN_FILE).is_file():
         inner = _from_tables(run, name, "comparison")
         entry.model, entry.loss, entry.optimizer = inner.model, inner.loss, inner.optimizer
         entry.tables, entry.epochs = inner.tables, _epochs(_history(run))
@@ -148,11 +149,11 @@ def _comparison(place: Path, name: str) -> Listed:
 
 
 def _from_tables(place: Path, name: str, kind: str) -> Listed:
-    tables = tomllib.loads((place / _RUN).read_text(encoding="utf-8"))
+    tables = tomllib.loads((place / RUN_FILE).read_text(encoding="utf-8"))
     model, loss, optimizer = (
         _name(tables.get(part, {})) for part in ("model", "loss", "optimizer")
     )
-    return Listed(name, kind, _date(place / _RUN), model, loss, optimizer, tables=tables)
+    return Listed(name, kind, _date(place / RUN_FILE), model, loss, optimizer, tables=tables)
 
 
 def _name(table: Any) -> str:

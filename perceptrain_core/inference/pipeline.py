@@ -49,14 +49,19 @@ class Pipeline(nn.Module):
         if isinstance(inputs, Tensor) and inputs.is_floating_point():
             inputs = inputs.to(self._dtype)
         outputs = self.model(inputs)
-        if self.per_label > 1 and isinstance(outputs, tuple | list):
-            outputs = outputs[0]
-            return self.restore(activate(outputs, self.activation))
+        if self.per_label > 1:
+            outputs = self._predicted(outputs)
         if not isinstance(outputs, Tensor):
             return outputs
-        if self.per_label > 1 and outputs.ndim > 1:
-            outputs = outputs[:, : outputs.shape[1] // self.per_label]
         return self.restore(activate(outputs, self.activation))
+
+    def _predicted(self, outputs: Any) -> Any:
+        """Return those of several outputs for each label that are predictions: the first."""
+        if isinstance(outputs, tuple | list):
+            return outputs[0]
+        if isinstance(outputs, Tensor) and outputs.ndim > 1:
+            return outputs[:, : outputs.shape[1] // self.per_label]
+        return outputs
 
 
 def _float_dtype(model: nn.Module) -> torch.dtype:

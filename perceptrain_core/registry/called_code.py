@@ -37,7 +37,7 @@ def check_code(label: str, target: Any, kind: str = "") -> None:
         TargetError: It is compiled or of the standard library; or a function of torch, NumPy or
             pandas that is not a loss; or, as a model, a class that is not an ``nn.Module``.
     """
-    if isinstance(target, functools.partial):  # somebody wrote it, for this purpose
+    if isinstance(target, functools.partial):  # its options were bound for this use
         return
     module = getattr(target, "__module__", None) or "builtins"
     package = module.partition(".")[0]

@@ -14,16 +14,10 @@ from typing import Any
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.reports.metric_table import Row, read_rows
 from perceptrain_core.reports.predictions_file import Predictions, read_predictions
+from perceptrain_core.runs.file_names import PREDICTIONS, RECORD, RUN_FILE, TEST, VAL, WEIGHTS
 from perceptrain_core.runs.toml import parse_toml
 
-RUN_FILE, SETTINGS, METRICS, VALIDATIONS = (
-    "run.toml",
-    "hyperparams.json",
-    "metrics.csv",
-    "validations.csv",
-)
-VAL, TEST, WEIGHTS, PREDICTIONS = "val.json", "test.json", "model.pt", "predictions.csv"
-RECORD = "run.json"
+SETTINGS, METRICS, VALIDATIONS = "hyperparams.json", "metrics.csv", "validations.csv"
 _RUN_FILES = (RUN_FILE, METRICS, "fold_1")
 
 

@@ -14,10 +14,8 @@ from perceptrain_core.checkpoints.folder import base_folder, list_checkpoints, n
 from perceptrain_core.errors import CheckpointError, ConfigError
 from perceptrain_core.runs.build import build_run, complete_config
 from perceptrain_core.runs.data_paths import data_with_paths
+from perceptrain_core.runs.file_names import FOLDS, RUN_FILE, VAL
 from perceptrain_core.runs.folder import (
-    FOLDS,
-    RUN_FILE,
-    VAL,
     complete_tables,
     discarded_if_empty,
     write_results,

@@ -17,6 +17,7 @@ from torch import nn
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import named_folder
 from perceptrain_core.runs.data_paths import data_with_paths
+from perceptrain_core.runs.file_names import RUN_FILE, WEIGHTS
 from perceptrain_core.runs.paths import relative_path, relative_references
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.trackers.csv import FILE as METRICS
@@ -24,9 +25,6 @@ from perceptrain_core.trackers.csv import STEPS_FILE as VALIDATIONS
 from perceptrain_core.trackers.csv import read_table
 from perceptrain_core.training.provenance import Provenance, versions
 
-RUN_FILE, WEIGHTS, PREPARATION = "run.toml", "model.pt", "preparation.json"
-VAL, TEST, FOLDS = "val.json", "test.json", "folds.json"
-PREDICTIONS = "predictions.csv"
 _TOML_SCALARS = (str, int, float, bool)
 
 

@@ -15,9 +15,9 @@ from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import DataError
 from perceptrain_core.regular_file import reason_to_refuse
 from perceptrain_core.runs.data import RunData
+from perceptrain_core.runs.file_names import RECORD
 from perceptrain_core.runs.paths import relative_path
 
-RECORD = "run.json"
 _LARGEST = 2**26  # bytes; the names of millions of classes
 
 

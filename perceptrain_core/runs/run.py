@@ -18,12 +18,8 @@ from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.inference.predictions import Target
 from perceptrain_core.losses.support.outputs import output_activation
 from perceptrain_core.runs.baseline import shortfall
+from perceptrain_core.runs.file_names import PREDICTIONS, PREPARATION, RUN_FILE, TEST, VAL
 from perceptrain_core.runs.folder import (
-    PREDICTIONS,
-    PREPARATION,
-    RUN_FILE,
-    TEST,
-    VAL,
     discarded_if_empty,
     write_history,
     write_results,

@@ -14,7 +14,7 @@ from perceptrain_core.data.tables.preparation_file import read_preparation
 from perceptrain_core.errors import CheckpointError, ConfigError, DataError
 from perceptrain_core.registry import registry
 from perceptrain_core.runs.build import build_model
-from perceptrain_core.runs.folder import FOLDS, PREPARATION, RUN_FILE, WEIGHTS
+from perceptrain_core.runs.file_names import FOLDS, PREPARATION, RUN_FILE, WEIGHTS
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.record import RunRecord, read_record
 from perceptrain_core.runs.tables import RunFile

@@ -23,7 +23,7 @@ from perceptrain_core.models.modes import evaluating
 from perceptrain_core.registry import registry
 from perceptrain_core.runs.build import build_loss, build_metrics, train_config
 from perceptrain_core.runs.data import RunData, load_data, with_binary_labels
-from perceptrain_core.runs.folder import RUN_FILE
+from perceptrain_core.runs.file_names import RUN_FILE
 from perceptrain_core.runs.record import Fingerprint, RunRecord
 from perceptrain_core.runs.run import dry_config
 from perceptrain_core.runs.tables import RunFile

@@ -8,7 +8,7 @@ from perceptrain_core.data.tables.columns import Column
 from perceptrain_core.errors import DataError
 
 _MOST_CATEGORIES = 100
-#: In a table of fewer rows, it is no surprise that all texts differ.
+#: With fewer rows than this, all texts of a column may differ by chance.
 _FEW = 20
 _SAMPLE = 1000
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?([./-])\d\d?\2(\d{4}|\d\d)([T ].*)?")
