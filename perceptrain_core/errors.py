@@ -21,6 +21,7 @@ Every message says what was given, what was expected, and what to do::
     |-- ConformanceError (AssertionError)     a plugin or a loss fails the conformance checks
     |-- TrustError (RuntimeError)             a run folder names code, and is not trusted
     |-- ExportError (RuntimeError)            a run that cannot be exported
+    |-- CaptureError (RuntimeError)           a step that cannot be captured as a graph
     `-- CheckpointError (RuntimeError)        a checkpoint that cannot be written or read
 """
 
@@ -101,6 +102,10 @@ class ConformanceError(PerceptrainError, AssertionError):
 
 class TrustError(PerceptrainError, RuntimeError):
     """A run folder names code to import, and ``trust`` is not set."""
+
+
+class CaptureError(PerceptrainError, RuntimeError):
+    """A step cannot be captured as a graph, and ``compile="strict"`` was asked for."""
 
 
 class ExportError(PerceptrainError, RuntimeError):

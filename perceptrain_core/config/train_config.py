@@ -170,6 +170,10 @@ class TrainConfig:
         precision: ``"full"``, or ``"bf16"`` or ``"fp16"`` to evaluate the loss under
             ``torch.autocast``; with ``"fp16"`` the gradients are scaled (``torch.amp.GradScaler``).
             The parameters keep their dtype.
+        compile: Capture the whole training step as one graph, and compile it: the loss with its own
+            calls of ``torch.autograd.grad``, the gradients, clipping, and the update of the common
+            optimizers. Needs a C++ compiler, and some seconds at the start. Steps that cannot be
+            captured are taken as without it, with a warning; ``"strict"`` raises an error instead.
         deterministic: Use only deterministic algorithms of torch during the fit.
         resume: The default of ``fit(resume=...)``: ``True`` resumes from the newest good
             checkpoint in the log folder, a path from that file or folder.
@@ -221,6 +225,7 @@ class TrainConfig:
     log_grad_norm: bool = False
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["full", "bf16", "fp16"] = "full"
+    compile: bool | Literal["strict"] = False
     deterministic: bool = False
     resume: bool | Path = False
     nprocs: Count = 1

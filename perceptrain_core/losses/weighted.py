@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,21 @@ class WeightedLoss(nn.Module):
         self._weights = dict(state["weights"])
         self._count.steps = state["steps"]
         self._reachable.restore(state["reachable"])
+
+    #: Attributes that only count calls; see `next_call` for what depends on them.
+    uncaptured = ("_count", "_reachable")
+
+    def next_call(self) -> Hashable:
+        """Say which kind of call the next one in training is: each is captured as its own graph."""
+        inner = getattr(self.loss_fn, "next_call", None)
+        due = self._count.next_is_due(self.weighting.every)
+        return due, self._count.stepwise, inner and inner()
+
+    def count_call(self) -> None:
+        """Count a call in training that a captured step has made in place of `forward`."""
+        if self._count.is_due(self.weighting.every) and hasattr(self.weighting, "count_update"):
+            self.weighting.count_update()
+        self._forward_to_loss("count_call")
 
     def begin_step(self) -> None:
         """Start an optimizer step: the next call in training may update the weights."""
@@ -214,13 +229,17 @@ class _StepCount:
     def begin_step(self) -> None:
         self.stepwise = self.open = True
 
+    def next_is_due(self, every: int) -> bool:
+        """Whether the next call updates the weights."""
+        return (self.open or not self.stepwise) and self.steps % every == 0
+
     def is_due(self, every: int) -> bool:
         """Count a step, if it is not counted yet; return whether it updates the weights."""
-        if self.stepwise and not self.open:
-            return False
-        self.open = False
-        self.steps += 1
-        return (self.steps - 1) % every == 0
+        due = self.next_is_due(every)
+        if self.open or not self.stepwise:
+            self.open = False
+            self.steps += 1
+        return due
 
 
 def _counted(

@@ -308,6 +308,8 @@ class Fit:
             callback.end_run(self.trainer)
         if self.parts.averaged_model is not None:
             self.parts.model.load_state_dict(self.parts.averaged_model.module.state_dict())
+        if self.config.verbose and (summary := self.stepper.summary()):
+            print(summary)
         losses = losses_of(history, "train"), losses_of(history, "val")
         self._events.notify(Stage.TRAIN_END, epoch, *losses, savers=False)
         if self.config.log_model:

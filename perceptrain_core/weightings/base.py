@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from perceptrain_core.capturing import is_capturing
 from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.user_warnings import warn_user
 from perceptrain_core.weightings.support.term_gradients import TermGradients
@@ -55,6 +56,8 @@ class Weighting(nn.Module):
 
     #: What the warning recommends when a weight has reached ``max_weight``.
     advice = "Check the scale of this term."
+    #: Attributes that do not matter to the weights.
+    uncaptured = ("_updates", "_warned")
 
     def __init__(
         self,
@@ -190,8 +193,15 @@ class Weighting(nn.Module):
         pairs = zip(names, new.unbind(), strict=True)
         self.weights |= {name: w for name, w in pairs if name not in self.fixed_metric}
         self._updates += 1
-        if self.max_weight < inf and not (new.is_cuda and self._updates % _CHECK_EVERY):
+        waits = new.is_cuda and self._updates % _CHECK_EVERY
+        if self.max_weight < inf and not waits and not is_capturing():
             self._warn_of_bound(names)
+
+    def count_update(self) -> None:
+        """Count an update that a captured step has made in place of `update`."""
+        self._updates += 1
+        if self.max_weight < inf and not self._updates % _CHECK_EVERY:
+            self._warn_of_bound([*self.weights])
 
     def _warn_of_bound(self, names: Sequence[str]) -> None:
         bound = self.max_weight * (1 - 1e-6)  # which float32 may have rounded down
@@ -209,6 +219,11 @@ class Weighting(nn.Module):
         A `target` that is NaN leaves the weight unchanged.
         """
         return [numerator / d if self.eps < d < inf else nan for d in denominators]
+
+    def tensor_ratio(self, numerator: Tensor, denominators: Tensor) -> Tensor:
+        """Return `ratio` for tensors, without reading them: 0-dim, and of shape ``(K,)``."""
+        usable = (denominators > self.eps) & (denominators < inf)
+        return torch.where(usable, numerator / denominators, nan)
 
     def recall(self, key: str, names: Sequence[str], default: Tensor) -> Tensor:
         """Return the values of K terms in ``memory``, of shape ``(K,)``.

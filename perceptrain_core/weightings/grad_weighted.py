@@ -7,7 +7,9 @@ from functools import reduce
 from typing import Literal
 
 import torch
+from torch import Tensor
 
+from perceptrain_core.capturing import is_capturing
 from perceptrain_core.weightings.base import Gradients, Terms, Weighting
 from perceptrain_core.weightings.support.old_spellings import accepts_old_spellings
 
@@ -91,18 +93,23 @@ class GradWeighted(Weighting):
             else 'Weights of satisfied terms run away: prefer denominator="weighted".'
         )
 
-    def target(self, terms: Terms, grads: Gradients) -> list[float] | None:
+    def target(self, terms: Terms, grads: Gradients) -> Tensor | list[float] | None:
         """Return the largest element of the fixed gradient over the mean of each gradient."""
         fixed = [name for name in self.fixed_metric if name in terms]
         if not fixed:
             return None
         gradients = grads().of(self.parameter_kind)
-        means = gradients.mean_sizes().tolist()
+        sizes = gradients.mean_sizes()
+        largest = reduce(torch.add, [gradients[name] for name in fixed]).abs().max()
+        if is_capturing():
+            weighted = self.denominator == "weighted"
+            weights = self.present(gradients.names, sizes[0]) if weighted else 1.0
+            return self.tensor_ratio(largest, weights * sizes)
+        means: list[float] = sizes.tolist()
         if self.denominator == "weighted":
             pairs = zip(gradients.names, means, strict=True)
             means = [self.number(name) * mean for name, mean in pairs]
-        reference = reduce(torch.add, [gradients[name] for name in fixed])
-        return self.ratio(reference.abs().max().item(), means)
+        return self.ratio(largest.item(), means)
 
     def extra_repr(self) -> str:
         """Show the main options."""

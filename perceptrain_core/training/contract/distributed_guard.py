@@ -53,7 +53,7 @@ class DistributedLossGuard(LossGuard):
         super().__init__(loss_fn, policy, where)
         self._engine = engine
         self._signals = signals
-        self._ignore, self._watch = not self._watch, True
+        self._ignore, self.watches = not self.watches, True
 
     def _evaluate(self, batch: Any, model: nn.Module) -> Any:
         try:

@@ -40,6 +40,8 @@ class LossGuard:
         optimizer: The optimizer, if it follows gradients.
 
     Attributes:
+        watches: Whether a loss that is NaN or infinite matters.
+        is_first: Whether no batch has been evaluated yet.
         after_first: Called after the first batch with its metrics, the batch, and the counts made
             for it.
     """
@@ -55,9 +57,9 @@ class LossGuard:
         self._optimizer = optimizer
         self.begin_step = getattr(loss_fn, "begin_step", None)
         self._policy = policy
-        self._watch = policy != "ignore"
+        self.watches = policy != "ignore"
         self._where = where
-        self._first = True
+        self.is_first = True
         self.after_first: Callable[[Metrics, Any, list[Counted]], None] = _nothing
 
     def __call__(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
@@ -76,17 +78,27 @@ class LossGuard:
         loss, metrics = result
         if not loss.requires_grad and torch.is_grad_enabled():
             self._refuse_constant()
-        if self._watch:
-            try:
-                self._check_finite(loss, metrics, model)
-            except NonFiniteLossError:
-                refuse_empty(batch, self._where())
-                raise
+        if self.watches:
+            self.require_finite(loss, metrics, batch, model)
         return loss, metrics
+
+    def require_finite(self, loss: Tensor, metrics: Metrics, batch: Any, model: nn.Module) -> None:
+        """Act as the policy says if a loss is NaN or infinite; ``"ignore"`` is not asked.
+
+        Raises:
+            NonFiniteLossError: It is, and the policy is ``"raise"``.
+            DataError: It is, and the batch has no rows.
+            SkipBatch: It is, and the policy is ``"skip"``.
+        """
+        try:
+            self._check_finite(loss, metrics, model)
+        except NonFiniteLossError:
+            refuse_empty(batch, self._where())
+            raise
 
     def _evaluate(self, batch: Any, model: nn.Module) -> Any:
         try:
-            return self._call_first(batch, model) if self._first else self.loss_fn(batch, model)
+            return self._call_first(batch, model) if self.is_first else self.loss_fn(batch, model)
         except (RuntimeError, ValueError) as error:
             add_value_hints(error, batch, self._where())
             raise
@@ -105,7 +117,7 @@ class LossGuard:
                 )
             raise
         self._check_first(result, model)
-        self._first = False
+        self.is_first = False
         self.after_first(result[1], batch, made)
         return result
 

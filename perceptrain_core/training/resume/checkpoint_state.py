@@ -35,6 +35,7 @@ from perceptrain_core.training.resume.compatibility import (
 from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.training.run_parts import OPTIONAL_PARTS, RunParts
 from perceptrain_core.training.run_state import RunState
+from perceptrain_core.training.steppers.base import Stepper
 from perceptrain_core.user_warnings import warn_user
 
 _PLAIN = (str, int, float, bool, type(None))
@@ -51,6 +52,7 @@ class SavedRun(Protocol):
         state: The counters and the history.
         position: The position in the training data.
         averages: The averages of the current epoch so far.
+        stepper: How steps are taken.
     """
 
     config: TrainConfig
@@ -60,6 +62,7 @@ class SavedRun(Protocol):
     state: RunState
     position: DataPosition
     averages: Averages
+    stepper: Stepper
 
 
 def run_state_dict(run: SavedRun) -> dict[str, Any]:
@@ -67,6 +70,7 @@ def run_state_dict(run: SavedRun) -> dict[str, Any]:
     own = {
         "random": get_random_state(),
         "position": run.position.state_dict(),
+        "steps": run.stepper.state_dict(),
         "averages": run.averages.state_dict() if run.position.batch else None,
     }
     processes = {"batch": run.position.batch, "processes": run.engine.gather(own)}
@@ -126,6 +130,7 @@ def restore_run(run: SavedRun, path: Path, saved: dict[str, Any]) -> list[Callba
     run.position.begin_epoch(saved["epoch"] + 1)
     if own is not None:
         run.position.load_state_dict(own["position"])
+        run.stepper.load_state_dict(own.get("steps", {}))
         if run.position.batch:
             run.averages.load_state_dict(own["averages"])
         set_random_state(own["random"])  # last, because restoring the position draws numbers

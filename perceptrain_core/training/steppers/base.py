@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -51,6 +51,17 @@ class Stepper(ABC):
             For each batch the detached loss and metrics from before the update, ``None`` if it was
             skipped; and whether the parameters were updated.
         """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs to take the same steps; most steppers need nothing."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027
+        """Restore what `state_dict` returned."""
+
+    def summary(self) -> str | None:
+        """Return what the user should know about the steps at the end of a fit."""
+        return None
 
     def settle(self) -> None:  # noqa: B027 - most steppers have nothing to do
         """Leave the model with its best parameters, after an epoch and at the end of a fit.

@@ -14,6 +14,7 @@ from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.training.steppers.base import Stepper
 from perceptrain_core.training.steppers.candidates import CandidateStepper, ask_tell_step
+from perceptrain_core.training.steppers.capture_choice import make_captured_stepper, refuse_capture
 from perceptrain_core.training.steppers.closures import may_need_closure, needs_closure
 from perceptrain_core.training.steppers.custom import CustomStepper
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
@@ -46,6 +47,8 @@ def make_stepper(
             implements, or gradients would be clipped that a line search needs as they are.
     """
     parts = model, optimizer, loss_fn, engine.device, engine.dtype
+    if config.compile and (is_search(optimizer) or step is not optimize_step):
+        refuse_capture(config.compile, "only the built-in step along gradients is captured")
     if is_search(optimizer):
         function = ask_tell_step if step is optimize_step else step
         return CandidateStepper(*parts, function=function)
@@ -60,14 +63,11 @@ def make_stepper(
     if step is optimize_step:
         skip = config.on_nonfinite == "skip"
         clipping = config.grad_clip, config.grad_clip_value
-        return AdaptiveStepper(
-            *parts,
-            *clipping,
-            scaler,
-            engine if engine.world_size > 1 else None,
-            skip,
-            measures_norm=config.log_grad_norm,
-        )
+        several = engine if engine.world_size > 1 else None
+        options = *parts, *clipping, scaler, several, skip, config.log_grad_norm
+        if config.compile:
+            return make_captured_stepper(config, *options)
+        return AdaptiveStepper(*options)
     if config.accumulate > 1 or clips or scaler is not None or config.log_grad_norm:
         raise TrainingError(
             "accumulate, grad_clip, grad_clip_value, log_grad_norm and fp16 only work with the "

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch._utils import _unflatten_dense_tensors
 
+from perceptrain_core.capturing import is_capturing
 from perceptrain_core.weightings.support.term_gradients import TermGradients, outside_autocast
 
 #: The parameters, which of them any term reaches, K weights, and the terms' gradients ``(K, P)``.
@@ -84,6 +85,8 @@ class _WeightedSum(torch.autograd.Function):
         ctx.save_for_backward(weights, gradients.matrix, *terms)
         ctx.parameters, ctx.used = gradients.parameters, gradients.used
         value = (torch.stack([*terms]) * weights).sum()
+        if is_capturing():
+            return value
         loss: PrecomputedLoss = Tensor._make_subclass(PrecomputedLoss, value)
         loss._known = gradients.parameters, gradients.used, weights, gradients.matrix
         return loss

@@ -57,6 +57,17 @@ class PointWeightedLoss(nn.Module, ABC):
             The weighted mean, a 0-dim tensor.
         """
 
+    #: Attributes that only count calls; see `next_call` for what depends on them.
+    uncaptured = ("_stepwise", "_step_open")
+
+    def next_call(self) -> bool:
+        """Say whether the next call in training updates the weights."""
+        return self._step_open or not self._stepwise
+
+    def count_call(self) -> None:
+        """Count a call in training that a captured step has made in place of `forward`."""
+        self._step_open = False
+
     def begin_step(self) -> None:
         """Start an optimizer step: only the next training call may update the weights."""
         self._stepwise = True

@@ -1,0 +1,255 @@
+"""Captured steps: one compiled program for each kind of batch, compared with the eager step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from torch import Tensor, nn
+
+from perceptrain_core.capture.batches import dense, leaves_of
+from perceptrain_core.capture.comparison import compare_step
+from perceptrain_core.capture.errors import users_line
+from perceptrain_core.capture.moment import Moment
+from perceptrain_core.capture.program import Outcome, Program
+from perceptrain_core.capture.reach import Guard, Reach
+from perceptrain_core.capture.trace import record
+from perceptrain_core.capture.update import Update
+from perceptrain_core.capturing import NotCapturable
+from perceptrain_core.types import LossFunction
+
+#: Steps of a kind other than the first are captured after this many: a smaller last batch, or an
+#: update of weights every 1,000 steps, is not worth the time.
+_OFTEN = 20
+_MOST_ATTEMPTS = 3
+_COMPARED = 2
+
+
+@dataclass
+class Captured:
+    """A program, and when it is valid.
+
+    Args:
+        program: The program.
+        reach: What the loss and the model reached when it was recorded.
+        update: The update of the parameters in the program.
+        compared: How many of its steps were compared with eager ones.
+    """
+
+    program: Program
+    reach: Reach
+    update: Update | None
+    compared: int = 0
+    guard: Guard = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.guard = self.reach.guard()
+
+    def is_valid(self, look: Callable[[], Reach]) -> bool:
+        """Whether everything is as the program takes it to be; looks again only if need be."""
+        if self.update is not None and not self.update.fits():
+            return False
+        return (self.guard.holds() or self._renew(look())) and self.program.fetch()
+
+    def _renew(self, now: Reach) -> bool:
+        """Follow values to new containers, such as a dict that the loss creates at each update."""
+        if self.reach.difference_from(now):
+            return False
+        self.reach, self.guard = now, now.guard()
+        self.program.bind(now)
+        return True
+
+
+@dataclass
+class Costs:
+    """What capturing cost and gained, in seconds.
+
+    Attributes:
+        compiling: Recording and compiling.
+        eager: Each eager evaluation that a captured step was compared with.
+        steps: The captured steps that were not compared.
+        count: Their number.
+    """
+
+    compiling: float = 0.0
+    eager: list[float] = field(default_factory=list)
+    steps: float = 0.0
+    count: int = 0
+
+    def summary(self) -> str | None:
+        """Return the cost and the gain in a sentence; ``None`` if no step was captured."""
+        if not self.count or not self.eager:
+            return None
+        each, eager = self.steps / self.count, min(self.eager)
+        gain = self.count * (eager - each) - self.compiling
+        text = (
+            f"Compiled steps: {self.count:,} of {_time(each)} instead of {_time(eager)}; compiling "
+            f"took {_time(self.compiling)}. "
+        )
+        if gain > 0:
+            return f"{text}The run took {_time(gain)} less."
+        if each < eager:
+            needed = int(self.compiling / (eager - each)) + 1
+            return f"{text}It pays off after about {needed:,} steps: this run is too short."
+        return f"{text}The compiled step is not faster: leave compile=True out."
+
+
+class Captures:
+    """Take steps by compiled programs, where they do what the eager step does.
+
+    Args:
+        loss_fn: The loss.
+        model: The model.
+        parameters: What is trained.
+        update: The update of the parameters; ``None`` captures only loss and gradients.
+        options: Further options of `record`.
+        refuse: Called with the reason when a step cannot be captured.
+        announce: Called with a text while a step is compiled, with ``None`` at the end.
+    """
+
+    def __init__(
+        self,
+        loss_fn: LossFunction,
+        model: nn.Module,
+        parameters: Sequence[Tensor],
+        update: Callable[[], Update] | None,
+        options: dict[str, bool],
+        refuse: Callable[[str], None],
+        announce: Callable[[str | None], None],
+    ) -> None:
+        self.costs = Costs()
+        self.seen: Counter[str] = Counter()
+        self._loss_fn, self._model, self._parameters = loss_fn, model, parameters
+        self._make_update, self._options = update, options
+        self._refuse, self._announce = refuse, announce
+        self._captured: dict[Hashable, Captured] = {}
+        self._attempts: Counter[Hashable] = Counter()
+        self._refused: set[Hashable] = set()
+        self._next_call = getattr(loss_fn, "next_call", None)
+
+    def take(self, batch: Any) -> Outcome | None:
+        """Take a captured step; ``None`` if it has to be an eager one.
+
+        Args:
+            batch: The batch, on the device.
+        """
+        key: Hashable = None
+        try:
+            leaves, key = leaves_of(batch)
+            if self._next_call is not None:
+                key = key, self._next_call()
+            captured = self._captured.get(key)
+            if captured is not None and captured.is_valid(self.look):
+                if captured.compared == _COMPARED:
+                    return self._run(captured, leaves)
+            else:
+                captured = self._capture(batch, leaves, key)
+            return None if captured is None else self._compared(captured, batch, leaves)
+        except NotCapturable as error:
+            self._captured.pop(key, None)
+            if key not in self._refused:
+                self._refused.add(key)
+                self._refuse(f"{error}{users_line(error.__traceback__)}")
+            return None
+
+    def _run(self, captured: Captured, leaves: list[Tensor]) -> Outcome:
+        start = perf_counter()
+        outcome = captured.program(leaves)
+        if self._next_call is not None:
+            self._loss_fn.count_call()  # type: ignore[attr-defined]
+        self.costs.steps += perf_counter() - start
+        self.costs.count += 1
+        return outcome
+
+    def _capture(self, batch: Any, leaves: list[Tensor], key: Hashable) -> Captured | None:
+        """Capture a step, unless it is too early, or its kind too rare."""
+        if key in self._refused:
+            return None
+        update = None if self._make_update is None else self._make_update()
+        if update is not None and not update.has_state(self._parameters):
+            return None
+        name = str(key)
+        self.seen[name] += 1
+        if name != next(iter(self.seen)) and self.seen[name] < _OFTEN:
+            return None
+        if not dense(leaves):
+            raise NotCapturable("a batch has a sparse tensor, or one with a graph")
+        self._attempts[key] += 1
+        if self._attempts[key] > _MOST_ATTEMPTS:
+            raise NotCapturable(f"{self._changed(key)} keeps changing between steps")
+        try:
+            captured = self._captured[key] = self._compiled(batch, leaves, update)
+            return captured
+        except NotCapturable:
+            if self._attempts[key] < _MOST_ATTEMPTS:
+                return None  # a loss may create its state in its first calls
+            raise
+
+    def _compiled(self, batch: Any, leaves: list[Tensor], update: Update | None) -> Captured:
+        start = perf_counter()
+        self._announce("compiling the step")
+        try:
+            recorded = record(
+                self._loss_fn,
+                batch,
+                leaves,
+                self._model,
+                self._parameters,
+                self.look,
+                update,
+                **self._options,
+            )
+            return Captured(Program(recorded, len(leaves)), recorded.reach, update)
+        finally:
+            self._announce(None)
+            self.costs.compiling += perf_counter() - start
+
+    def _compared(self, captured: Captured, batch: Any, leaves: list[Tensor]) -> Outcome:
+        """Take a step and compare it with the eager one, which is undone."""
+        captured.compared += 1
+        outcome = compare_step(
+            captured.program,
+            self._loss_fn,
+            batch,
+            leaves,
+            self._model,
+            self._parameters,
+            self.look,
+            captured.update,
+            self.costs.eager,
+        )
+        if self._next_call is not None:
+            self._loss_fn.count_call()  # type: ignore[attr-defined]
+        return outcome
+
+    def _changed(self, key: Hashable) -> str:
+        """Name what a program takes as given, and what has changed."""
+        captured = self._captured.get(key)
+        found = captured.reach.difference_from(self.look()) if captured else ""
+        return found or "an option of the optimizer"
+
+    def is_ready(self) -> bool:
+        """Whether steps can be captured: the optimizer has the state of its first step."""
+        return self._make_update is None or self._make_update().has_state(self._parameters)
+
+    def try_out(self, call: Callable[[], Any], batch: Any) -> None:
+        """Make a call, and undo its effects on the model, the loss and the batch."""
+        moment = Moment(self.look(), leaves_of(batch)[0])
+        try:
+            call()
+        finally:
+            moment.restore()
+
+    def look(self) -> Reach:
+        """Look at what the model and the loss reach."""
+        return Reach({"the model": self._model, "the loss": self._loss_fn})
+
+
+def _time(seconds: float) -> str:
+    """Return a time in words, such as "85 us", "1.20 ms" or "12.3 s"."""
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{1e3 * seconds:.2f} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.0f} us"

@@ -1,0 +1,171 @@
+"""Compare a captured step with the eager one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.capture.moment import Moment, assign
+from perceptrain_core.capture.program import Outcome, Program
+from perceptrain_core.capture.reach import Reach
+from perceptrain_core.capture.results import tensors_of
+from perceptrain_core.capture.update import Update
+from perceptrain_core.capturing import NotCapturable
+from perceptrain_core.tensors import detached
+from perceptrain_core.types import LossFunction, Metrics
+
+#: The largest difference of two results, relative to the largest element of a tensor.
+TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.05, torch.float16: 0.01}
+#: Differences are not compared with less than this share of the largest element of all gradients.
+_SMALL = 1e-3
+
+
+def compare_step(
+    program: Program,
+    loss_fn: LossFunction,
+    batch: Any,
+    leaves: Sequence[Tensor],
+    model: nn.Module,
+    parameters: Sequence[Tensor],
+    look: Callable[[], Reach],
+    update: Update | None,
+    seconds: list[float],
+    precision: torch.dtype | None = None,
+) -> Outcome:
+    """Take an eager step, undo it, and take the captured one.
+
+    Args:
+        program: The captured step.
+        loss_fn: The loss.
+        batch: A batch.
+        leaves: The tensors in it.
+        model: The model.
+        parameters: What is trained.
+        look: Looks at what the loss and the model reach.
+        update: The update of the parameters in the program.
+        seconds: Gets the time that the eager evaluation took.
+        precision: The dtype that the loss computes with, if this is not that of its parameters.
+
+    Returns:
+        What the program returned.
+
+    Raises:
+        NotCapturable: The steps differ; nothing has changed then.
+    """
+    own = [] if update is None else [*parameters, *update.state(parameters)]
+    moment = Moment(look(), [*leaves, *own])
+    start = perf_counter()
+    try:
+        loss, metrics = loss_fn(batch, model)
+        metrics = detached(metrics)
+        gradients: Sequence[Tensor | None]
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        if update is not None:
+            gradients = update.clipped(gradients)
+        seconds.append(perf_counter() - start)
+        eager = _results(loss.detach(), metrics, [g for g in gradients if g is not None])
+        effects = _effects(look(), leaves, parameters)
+        drawn = torch.get_rng_state()
+    except Exception as error:
+        raise NotCapturable(f"the eager step failed: {error}") from error
+    finally:
+        moment.restore()
+    try:
+        outcome = program(leaves)
+        _compare(eager, _results(outcome.loss, outcome.metrics, outcome.gradients), precision)
+        _compare(effects, _effects(look(), leaves, parameters), precision)
+        if not torch.equal(torch.get_rng_state(), drawn):
+            raise NotCapturable("it draws other random numbers than the eager step")
+        if update is not None:
+            before = dict(zip(moment.tensors, moment.values, strict=True))
+            _compare_update(program, outcome.gradients, update, before, seconds)
+    except NotCapturable:
+        moment.restore()
+        raise
+    return outcome
+
+
+def _results(loss: Tensor, metrics: Metrics, gradients: Sequence[Tensor]) -> dict[str, Any]:
+    """Name what a step returned."""
+    named = {f"the metric {name!r}": value for name, value in metrics.items()}
+    counts = {f"count {n}": tensor for n, tensor in enumerate(tensors_of(metrics))}
+    numbered = {f"gradient {n}": gradient for n, gradient in enumerate(gradients)}
+    return {"the loss": loss} | named | counts | numbered
+
+
+def _effects(
+    reach: Reach, leaves: Sequence[Tensor], parameters: Sequence[Tensor]
+) -> dict[str, Tensor]:
+    """Copy the tensors that a call of the loss may have changed, by path."""
+    left_out = {*map(id, parameters)}
+    batch = {f"tensor {number} of the batch": leaf for number, leaf in enumerate(leaves)}
+    reached = batch | reach.tensors()
+    return {n: t.detach().clone() for n, t in reached.items() if id(t) not in left_out}
+
+
+def _compare(
+    eager: dict[str, Any], captured: dict[str, Any], precision: torch.dtype | None
+) -> None:
+    if eager.keys() != captured.keys():
+        raise NotCapturable("it returns other metrics, or gradients of other parameters")
+    gradients = [v.abs().max() for n, v in eager.items() if n.startswith("gradient") and v.numel()]
+    largest = float(torch.stack(gradients).max()) if gradients else 0.0
+    for name, expected in eager.items():
+        least = _SMALL * largest if name.startswith("gradient") else 0.0
+        difference = _difference(expected, captured[name], precision, least)
+        if difference is not None:
+            raise NotCapturable(f"it differs from the eager step: {name} {difference}")
+
+
+def _difference(
+    expected: Any, found: Any, precision: torch.dtype | None, least: float = 0.0
+) -> str | None:
+    """Describe how two values differ; ``None`` if they agree."""
+    if not isinstance(expected, Tensor) or not isinstance(found, Tensor):
+        same = type(expected) is type(found) and (expected == found or expected != expected)
+        return None if same else f"is {found} instead of {expected}"
+    if expected.shape != found.shape or expected.dtype != found.dtype:
+        return f"is of {found.dtype} {(*found.shape,)}, not {expected.dtype} {(*expected.shape,)}"
+    if not expected.is_floating_point() or not expected.numel():
+        return None if torch.equal(expected, found) else "has other values"
+    tolerance = TOLERANCES[precision or expected.dtype]
+    largest = max(float(expected.nan_to_num(0, 0, 0).abs().max()), least)
+    if torch.allclose(found, expected, rtol=0, atol=tolerance * largest, equal_nan=True):
+        return None
+    worst = float((found - expected).abs().nan_to_num(torch.inf).max())
+    return f"by {worst:.3g}, of at most {tolerance * largest:.3g}"
+
+
+def _compare_update(
+    program: Program,
+    gradients: Sequence[Tensor],
+    update: Update,
+    saved: dict[Tensor, Tensor],
+    seconds: list[float],
+) -> None:
+    """Compare the new parameters with those of the optimizer itself, from the same gradients."""
+    targets = [*program.trained, *update.state(program.trained)]
+    new = [t.detach().clone() for t in targets]
+    old = [saved[t] for t in targets]
+    assign(targets, old)
+    if all(bool(g.isfinite().all()) for g in gradients):
+        start = perf_counter()
+        update.step_itself(program.trained, gradients)
+        seconds[-1] += perf_counter() - start
+    try:
+        for target, before, found in zip(targets, old, new, strict=True):
+            expected = target.detach()
+            if not expected.is_floating_point():
+                continue
+            size = 8 * torch.finfo(expected.dtype).eps * float(expected.abs().max())
+            allowed = size + 10 * TOLERANCES[expected.dtype] * float(
+                (expected - before).abs().max()
+            )
+            if float((found - expected).abs().max()) > allowed:
+                raise NotCapturable("the optimizer does another step than by itself")
+    finally:
+        assign(targets, new)

@@ -1,0 +1,180 @@
+"""Record one evaluation of a loss, its gradients, and the update of the parameters, as a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn.utils import get_total_norm
+
+from perceptrain_core.capture.errors import first_line
+from perceptrain_core.capture.moment import Moment
+from perceptrain_core.capture.reach import Reach
+from perceptrain_core.capture.results import tensors_of
+from perceptrain_core.capture.update import Update
+from perceptrain_core.capture.value_reads import RefusesReads, refuse_data_dependence
+from perceptrain_core.capturing import NotCapturable, capturing
+from perceptrain_core.checkpoints.random_state import get_random_state
+from perceptrain_core.tensors import detached
+from perceptrain_core.types import LossFunction, Metrics
+
+_OWN_TERMS = (
+    "its terms are means over different numbers of rows, and a step of several batches weighs each "
+    "of them"
+)
+
+
+@dataclass
+class Recorded:
+    """A step as a graph, and what its inputs and outputs are.
+
+    Args:
+        inputs: The tensors that were the inputs: those of the batch, then others.
+        metrics: The metrics; tensors among them stand for those of a call.
+        trained: The parameters with a gradient.
+        replaced: Paths of the places whose tensors a call replaces.
+        reach: What the loss and the model reached.
+        graph: Maps the inputs to a list: the loss, the tensors among the metrics, the gradients,
+            the new tensors of ``replaced``; then the norm of the gradients and whether the step
+            was taken, where these were asked for. Parameters and the optimizer's state are
+            updated in place.
+    """
+
+    inputs: list[Tensor]
+    metrics: Metrics
+    trained: list[Tensor]
+    replaced: list[str]
+    reach: Reach
+    graph: fx.GraphModule = field(init=False)
+
+
+def record(
+    loss_fn: LossFunction,
+    batch: Any,
+    leaves: Sequence[Tensor],
+    model: nn.Module,
+    parameters: Sequence[Tensor],
+    look: Callable[[], Reach],
+    update: Update | None = None,
+    guards_loss: bool = True,
+    guards_gradients: bool = False,
+    measures_norm: bool = False,
+    keeps_terms: bool = True,
+) -> Recorded:
+    """Record a step. The parameters, the optimizer and what the loss reaches are as before.
+
+    Args:
+        loss_fn: The loss.
+        batch: A batch.
+        leaves: The tensors in it.
+        model: The model.
+        parameters: What is trained.
+        look: Looks at what the loss and the model reach.
+        update: The update of the parameters; ``None`` records the gradients only.
+        guards_loss: Whether nothing is updated if the loss is NaN or infinite.
+        guards_gradients: The same for the gradients.
+        measures_norm: Whether the total 2-norm of the gradients is an output.
+        keeps_terms: Whether terms of the loss with means of their own may lose their graphs.
+
+    Raises:
+        NotCapturable: The loss does what a graph cannot repeat.
+    """
+    others = [*leaves, *parameters]
+    if update is not None:
+        others += [*update.state(parameters), *update.rates]
+    moment = Moment(look(), others)
+    before, inputs = moment.reach, moment.tensors
+    found: list[Recorded] = []
+    updated: list[Tensor] = []
+
+    def step(*_: Tensor) -> list[Tensor]:
+        with capturing(), RefusesReads():
+            loss, metrics = loss_fn(batch, model)
+            metrics = detached(metrics)
+            if not keeps_terms and getattr(metrics, "terms", None):
+                raise NotCapturable(_OWN_TERMS)
+            found_gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        replaced = _replaced(before, look())
+        pairs = zip(parameters, found_gradients, strict=True)
+        reached = {p: g for p, g in pairs if g is not None}
+        trained, gradients = [*reached], [*reached.values()]
+        with torch.no_grad(), RefusesReads():
+            last = [get_total_norm(gradients, foreach=False)] if measures_norm else []
+            fine = _is_fine(loss if guards_loss else None, gradients if guards_gradients else [])
+            new: list[Tensor] = []
+            if update is not None:
+                new, gradients = update(trained, gradients)
+                updated[:] = [*trained, *update.state(trained)]
+            if fine is not None:
+                new = [torch.where(fine, a, b) for a, b in zip(new, updated, strict=True)]
+                last.append(fine)
+        found[:] = [Recorded(inputs, metrics, trained, [*replaced], before)]
+        shown = [tensor.detach() for tensor in tensors_of(metrics)]
+        return [loss.detach(), *shown, *gradients, *replaced.values(), *last, *new]
+
+    try:
+        graph = make_fx(step)(*inputs)
+    except NotCapturable:
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {first_line(error)}"
+        if "_local_scalar_dense" in text:  # what torch says of it is about its own options
+            text = "the loss reads the value of a tensor"
+        raise NotCapturable(text).with_traceback(error.__traceback__) from error
+    finally:
+        now = get_random_state()
+        moment.restore()
+    _refuse_other_random_numbers(moment.random, now)
+    refuse_data_dependence(graph.graph)
+    recorded = found[0]
+    _copy_back(graph, [_number_of(tensor, inputs) for tensor in updated])
+    recorded.graph = graph
+    return recorded
+
+
+def _is_fine(loss: Tensor | None, gradients: Sequence[Tensor]) -> Tensor | None:
+    """Return whether all values are finite, ``None`` if there are none."""
+    each = [g.isfinite().all() for g in gradients]
+    each += [] if loss is None else [loss.isfinite()]
+    return torch.stack(each).all() if each else None
+
+
+def _number_of(tensor: Tensor, inputs: Sequence[Tensor]) -> int:
+    return next(number for number, each in enumerate(inputs) if each is tensor)
+
+
+def _replaced(before: Reach, after: Reach) -> dict[str, Tensor]:
+    """Return the new tensors of the places where a call has put others, by path.
+
+    Raises:
+        NotCapturable: The call has other effects, which a graph would drop.
+    """
+    moved, replaced, changed = before.changes_to(after)
+    if other := [*changed, *moved]:
+        raise NotCapturable(f"the loss changes {', '.join(other[:3])} when it is called")
+    return {path: after.places[path].value for path in replaced}
+
+
+def _copy_back(graph: fx.GraphModule, targets: Sequence[int]) -> None:
+    """Turn the last outputs into updates of inputs in place."""
+    placeholders = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    (output,) = [node for node in graph.graph.nodes if node.op == "output"]
+    values = [*output.args[0]]
+    kept, new = values[: len(values) - len(targets)], values[len(values) - len(targets) :]
+    with graph.graph.inserting_before(output):
+        for number, value in zip(targets, new, strict=True):
+            graph.graph.call_function(torch.ops.aten.copy_.default, (placeholders[number], value))
+    output.args = (kept,)
+    graph.recompile()
+
+
+def _refuse_other_random_numbers(before: dict[str, Any], now: dict[str, Any]) -> None:
+    if now["python"] != before["python"]:
+        raise NotCapturable("the loss draws random numbers with Python's random")
+    old, new = before["numpy"]["state"], now["numpy"]["state"]
+    if old["pos"] != new["pos"] or not torch.equal(old["key"], new["key"]):
+        raise NotCapturable("the loss draws random numbers with NumPy")

@@ -1,0 +1,193 @@
+"""The update of torch's optimizers as operations of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.optim import SGD, Adadelta, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
+
+_KNOWN = (SGD, Adam, AdamW, NAdam, RAdam, Adamax, Adadelta, RMSprop)
+#: These read a rate that is a tensor; but their steps are the rate times a vector without it.
+_PROPORTIONAL = (Adadelta, RMSprop)
+
+
+class Update:
+    """The step of an optimizer, by torch's own code, as new values of its tensors.
+
+    The learning rates are inputs of the graph; all other options are constants in it. They are
+    computed with in double precision, as by the optimizer itself.
+
+    Args:
+        optimizer: An optimizer that `is_known`.
+        max_norm: As for the stepper.
+        max_value: As for the stepper.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, max_norm: float | None, max_value: float | None
+    ) -> None:
+        self._optimizer, self._max_norm, self._max_value = optimizer, max_norm, max_value
+        self._numbers = [
+            _Number(group, key) for group in optimizer.param_groups for key in _keys(group)
+        ]
+        self.rates = [number.tensor for number in self._numbers]
+        self._options = self._current_options()
+
+    @staticmethod
+    def is_known(optimizer: Any) -> bool:
+        """Whether the step of an optimizer can be part of a graph."""
+        return (
+            type(optimizer) in _KNOWN
+            and not optimizer._optimizer_step_pre_hooks
+            and not optimizer._optimizer_step_post_hooks
+            and not any(group["differentiable"] for group in optimizer.param_groups)
+            and not any(isinstance(group["lr"], Tensor) for group in optimizer.param_groups)
+        )
+
+    def has_state(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether the optimizer has the state of its first step for each parameter."""
+        state = self._optimizer.state
+        groups = self._optimizer.param_groups
+        stateless = type(self._optimizer) is SGD and not any(g["momentum"] for g in groups)
+        return all(
+            (p in state or stateless) and all(isinstance(v, Tensor) for v in state[p].values())
+            for p in parameters
+        )
+
+    def fits(self) -> bool:
+        """Whether the options are still those of the graph; copies the learning rates to it."""
+        for number in self._numbers:
+            number.refresh()
+        return self._current_options() == self._options
+
+    def _current_options(self) -> list[Any]:
+        left_out = {"params", "lr", "initial_lr", "betas"}
+        groups = self._optimizer.param_groups
+        options = [[v for name, v in group.items() if name not in left_out] for group in groups]
+        return [*options, *(group["betas"][1:] for group in groups if "betas" in group)]
+
+    def state(self, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """Return the tensors of the state, in a fixed order."""
+        return [v for p in parameters for v in self._optimizer.state[p].values()]
+
+    def _with_tensors(self, group: dict[str, Any], params: list[Tensor]) -> dict[str, Any]:
+        """Return a group with other parameters, and with tensors for the numbers."""
+        numbers = {n.key: n.tensor for n in self._numbers if n.group is group}
+        rate = numbers["lr", None]
+        changed: dict[str, Any] = {"params": params, "lr": rate, "foreach": False, "fused": False}
+        if "betas" in group:
+            changed["betas"] = numbers["betas", 0], *group["betas"][1:]
+        if "capturable" in group:
+            changed["capturable"] = True
+        if type(self._optimizer) is SGD:  # multiplies by a tensor only if this requires gradients
+            changed["lr"] = rate.detach().requires_grad_()
+        if type(self._optimizer) in _PROPORTIONAL:
+            changed["lr"] = 1.0
+        return {**group, **changed}
+
+    def clipped(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Return the gradients as the optimizer gets them."""
+        holders = [None if g is None else torch.zeros_like(g) for g in gradients]
+        for holder, gradient in zip(holders, gradients, strict=True):
+            if holder is not None:
+                holder.grad = gradient
+        self._clip([holder for holder in holders if holder is not None])
+        return [None if holder is None else holder.grad for holder in holders]
+
+    def _clip(self, parameters: Sequence[Tensor]) -> None:
+        if self._max_norm is not None:
+            clip_grad_norm_(parameters, self._max_norm, foreach=False)
+        if self._max_value is not None:
+            clip_grad_value_(parameters, self._max_value, foreach=False)
+
+    def step_itself(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+        """Let the optimizer take the step."""
+        for group in self._optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self._optimizer.step()
+
+    def __call__(
+        self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the new parameters with the new state, and the clipped gradients."""
+        shadow = copy(self._optimizer)
+        new = {p: p.detach().clone() for p in parameters}
+        for p, gradient in zip(parameters, gradients, strict=True):
+            new[p].grad = gradient
+        self._clip([*new.values()])
+        clipped = [q.grad for q in new.values()]
+        shadow.param_groups = [
+            self._with_tensors(group, [new[p] for p in group["params"] if p in new])
+            for group in self._optimizer.param_groups
+        ]
+        old = self._optimizer.state
+        shadow.state = {new[p]: {n: _raised(n, v) for n, v in old[p].items()} for p in new}  # type: ignore[assignment]
+        _step(shadow)
+        state = [
+            shadow.state[new[p]][name].to(value.dtype)
+            for p in parameters
+            for name, value in old[p].items()
+        ]
+        values = [self._moved(p, q) for p, q in new.items()]
+        return [*values, *state], clipped  # type: ignore[return-value]
+
+    def _moved(self, parameter: Tensor, stepped: Tensor) -> Tensor:
+        """Return a parameter after the step, given that after a step of the rate of the graph."""
+        if type(self._optimizer) not in _PROPORTIONAL:
+            return stepped
+        (rate,) = [
+            n.tensor for n in self._numbers if any(p is parameter for p in n.group["params"])
+        ]
+        return parameter + (rate * (stepped - parameter)).to(parameter.dtype)
+
+
+class _Number:
+    """A number of a parameter group that may change at each step, as a tensor.
+
+    Args:
+        group: The group.
+        key: Its key in it; for an element of a tuple the key, and the index.
+    """
+
+    def __init__(self, group: dict[str, Any], key: tuple[str, int | None]) -> None:
+        self.group, self.key = group, key
+        self._value = self._read()
+        device = group["params"][0].device
+        self.tensor = torch.tensor(self._value, dtype=torch.float64, device=device)
+
+    def _read(self) -> float:
+        name, index = self.key
+        return self.group[name] if index is None else self.group[name][index]  # type: ignore[no-any-return]
+
+    def refresh(self) -> None:
+        """Copy the number to the tensor, if it has changed."""
+        if (value := self._read()) != self._value:
+            self.tensor.fill_(value)
+            self._value = value
+
+
+def _keys(group: dict[str, Any]) -> list[tuple[str, int | None]]:
+    """Return the rate, and the first of the betas, which schedules of one cycle change."""
+    return [("lr", None), *([("betas", 0)] if "betas" in group else [])]
+
+
+def _raised(name: str, value: Tensor) -> Tensor:
+    """Copy a tensor of the state; scalars such as the number of steps in double precision."""
+    return value.double() if value.ndim == 0 else value.clone()
+
+
+def _step(optimizer: Optimizer) -> None:
+    flag, torch.compiler._is_compiling_flag = torch.compiler._is_compiling_flag, True
+    try:
+        with torch.no_grad():
+            type(optimizer).step.__wrapped__(optimizer)  # type: ignore[attr-defined]
+    finally:
+        torch.compiler._is_compiling_flag = flag

@@ -1,0 +1,71 @@
+"""Operations that read values, which a graph would turn into constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.overrides import TorchFunctionMode
+
+from perceptrain_core.capturing import NotCapturable
+
+_READS: dict[Any, str] = {
+    Tensor.item: ".item()",
+    Tensor.tolist: ".tolist()",
+    Tensor.numpy: ".numpy()",
+    Tensor.__array__: "NumPy",
+    Tensor.__bool__: "a condition",
+    Tensor.__float__: "float()",
+    Tensor.__int__: "int()",
+    Tensor.__index__: "an index",
+    torch.equal: "torch.equal",
+    torch.allclose: "torch.allclose",
+    torch.is_nonzero: "torch.is_nonzero",
+}
+
+
+class RefusesReads(TorchFunctionMode):
+    """Raise where a value of a tensor is read."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call the function, unless it reads a value.
+
+        Raises:
+            NotCapturable: It does.
+        """
+        if func in _READS:
+            raise NotCapturable(f"the loss reads the value of a tensor with {_READS[func]}")
+        return func(*args, **(kwargs or {}))
+
+
+def refuse_data_dependence(graph: fx.Graph) -> None:
+    """Check that no shape in a graph depends on values.
+
+    Raises:
+        NotCapturable: One does.
+    """
+    for node in graph.nodes:
+        tags = getattr(node.target, "tags", ())
+        masks = _is_masked(node)
+        if masks or (torch.Tag.dynamic_output_shape in tags and not _is_plain_index(node)):
+            name = str(node.target).removeprefix("aten.").partition(".")[0]
+            raise NotCapturable(f"a shape depends on values, by {'a mask' if masks else name}")
+
+
+def _is_plain_index(node: fx.Node) -> bool:
+    return node.target is torch.ops.aten.index.Tensor
+
+
+def _is_masked(node: fx.Node) -> bool:
+    if node.target is not torch.ops.aten.index.Tensor:
+        return False
+    indices = [i.meta.get("val") for i in node.args[1] if isinstance(i, fx.Node)]  # type: ignore[union-attr]
+    return any(isinstance(i, Tensor) and i.dtype in (torch.bool, torch.uint8) for i in indices)
