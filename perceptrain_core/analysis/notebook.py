@@ -11,9 +11,13 @@ from typing import Any
 from rich.console import Console
 
 
-def in_notebook() -> bool:
-    """Return whether this runs in a notebook that can display rich output."""
-    return Console().is_jupyter
+def in_notebook(console: Console | None = None) -> bool:
+    """Return whether this runs in a notebook that can display rich output.
+
+    Args:
+        console: A console of rich, if there is one: it knows.
+    """
+    return (console or Console()).is_jupyter
 
 
 class NotebookOutput:

@@ -34,5 +34,5 @@ def mse_loss(batch: TBatch, model: nn.Module, *, reduction: str = "mean") -> tup
 
 def _squared_error(outputs: Tensor, labels: Tensor, reduction: str) -> Tensor:
     # What F.mse_loss calls after broadcasting, which is not needed here.
-    error: Tensor = torch.ops.aten.mse_loss(outputs, labels, _REDUCTIONS[reduction])
+    error: Tensor = torch._C._nn.mse_loss(outputs, labels, _REDUCTIONS[reduction])  # type: ignore[arg-type]
     return error

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from perceptrain_core.errors import ShapeError
 from perceptrain_core.tensors import describe, promote_to_tensor
@@ -59,8 +60,11 @@ def _trainable(model: nn.Module) -> list[nn.Parameter]:
 
 def nonfinite_parameter(model: nn.Module) -> str | None:
     """Return the name of the first trainable parameter with a NaN or infinity, or ``None``."""
-    trained = ((n, p) for n, p in model.named_parameters() if p.requires_grad)
-    return next((name for name, parameter in trained if not parameter.isfinite().all()), None)
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    # One norm is much faster than a look at each parameter; that of finite ones may overflow.
+    if get_total_norm(trained.values()).isfinite():
+        return None
+    return next((name for name, each in trained.items() if not each.isfinite().all()), None)
 
 
 def largest_parameter(model: nn.Module) -> tuple[str, float]:

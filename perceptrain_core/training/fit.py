@@ -1,4 +1,4 @@
-"""One fit: what it creates for itself, and the loop."""
+"""One fit: what it creates for itself, and the loop over its epochs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perceptrain_core.callbacks.save_checkpoint import require_finite, save_run
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.training.announcements import resuming, stopping
-from perceptrain_core.training.averages import Averages, Row, reduce_result
+from perceptrain_core.training.averages import Averages, Row
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
 from perceptrain_core.training.contract.count_checks import warn_of_uncounted
@@ -23,21 +23,22 @@ from perceptrain_core.training.hooks import losses_of
 from perceptrain_core.training.limits import Limits, planned_epochs
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.processes import check_supports_processes
-from perceptrain_core.training.progress_bar import ProgressBar, make_bar
+from perceptrain_core.training.progress_bar import make_bar
 from perceptrain_core.training.resume.checkpoint_state import find_run, restore_run, run_state_dict
 from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.training.run_parts import make_parts
 from perceptrain_core.training.session import Session
+from perceptrain_core.training.step_loop import StepLoop
 from perceptrain_core.training.steppers.base import begin_epoch
 from perceptrain_core.training.steppers.choice import make_stepper
 from perceptrain_core.training.stop_signals import SIGNALS, StopSignals
 from perceptrain_core.training.validations import Validations
-from perceptrain_core.types import Counted, Metrics, StepResult
+from perceptrain_core.types import Counted, Metrics
 from perceptrain_core.types import TrainingStage as Stage
 
 
 class Fit:
-    """One fit: everything that it creates for itself, and the loop.
+    """One fit: everything that it creates for itself, and the loop over its epochs.
 
     Created at the start of each fit. Call `start`, then `run`.
 
@@ -175,14 +176,15 @@ class Fit:
         shown = config.verbose and config.progress and done < config.max_iter
         epochs = planned_epochs(config, self.position.epochs.count())
         with make_bar(shown, epochs, done) as bar, self.signals:
+            loop = StepLoop(self, self._events, bar)
             self._events.notify(Stage.TRAIN_START, done)
             for epoch in range(done + 1, config.max_iter + 1):
                 if epoch == done + 1 and self._was_finished():
                     break
                 self._begin_epoch(epoch)
                 if epoch == done + 1 and self.validations.was_cut_short():
-                    self._validate_after_step()
-                complete = self._train_epoch(bar)
+                    self.validate_after_step()
+                complete = loop.train_epoch()
                 row = self._end_epoch() if complete else None
                 if row is not None:
                     bar.epoch(epoch, row)
@@ -199,65 +201,6 @@ class Fit:
         if self.position.batch == 0:  # otherwise the run resumes inside the epoch
             self.averages = Averages("train")
             self._events.notify(Stage.TRAIN_EPOCH_START, epoch)
-
-    def _train_epoch(self, bar: ProgressBar) -> bool:
-        """Train until the end of the epoch, or until the run stops; return whether it is complete.
-
-        A signal, or the end of the time, stops even a complete epoch before its validation.
-        """
-        state, events, position, averages = self.state, self._events, self.position, self.averages
-        take_step, schedule, averaged = (
-            self.stepper.take,
-            self.parts.schedule,
-            self.parts.averaged_model,
-        )
-        watch, limits, signals = self.watch, self.limits, self.signals
-        starts = Stage.TRAIN_BATCH_START in events.stages
-        ends = Stage.TRAIN_BATCH_END in events.stages
-        per_epoch, val_every = position.epochs.count(), self.validations.every_steps
-        complete, logs_norm = False, self.config.log_grad_norm
-        # Processes agree on a stop at each step only if a callback could ask for one.
-        may_stop = starts or ends or val_every > 0 or self.engine.world_size == 1
-        may_stop = may_stop and not self.engine.any(state.stop_training)
-        for batches in position.steps():
-            first = state.batches_seen + 1
-            state.batches_seen += len(batches)
-            if starts:
-                given = list(enumerate(batches, first))
-                events.notify_batches(Stage.TRAIN_BATCH_START, given)
-                events.notify_batch_savers(Stage.TRAIN_BATCH_START, given)
-            results, stepped = take_step(batches)
-            for batch, result in zip(batches, results, strict=True):
-                if result is not None:
-                    averages.add(*result, batch)
-            if stepped:
-                state.global_step += 1
-                if logs_norm and self.stepper.grad_norm is not None:
-                    averages.add_step("grad_norm", self.stepper.grad_norm)
-                if schedule is not None:
-                    schedule.step_batch()
-                if averaged is not None:
-                    averaged.update_parameters(self.parts.model)
-                if state.global_step >= watch.next:
-                    watch.look(state.global_step, next(filter(None, results))[0])
-            if ends:
-                taken = [(n, result) for n, result in enumerate(results, first) if result]
-                events.notify_batches(Stage.TRAIN_BATCH_END, taken, self._show_batch)
-            if stepped and val_every and state.global_step % val_every == 0:
-                self._validate_after_step()
-            if ends:  # last, so that a run that is saved here resumes after the validation
-                events.notify_batch_savers(Stage.TRAIN_BATCH_END, taken)
-            bar.batch(state.current_epoch, position.batch, per_epoch)
-            if limits.timed and limits.is_time_up():
-                signals.request("max_time")
-            stops = may_stop and self.engine.any(state.stop_training)
-            if stops or signals.received or state.global_step >= limits.steps:
-                complete = position.batch == per_epoch
-                break
-        else:
-            complete = True
-        self.guard.poll()
-        return complete and not signals.received
 
     def _stop_requested(self) -> bool:
         return self.signals.received is not None
@@ -294,7 +237,8 @@ class Fit:
         self._events.notify_savers(Stage.TRAIN_EPOCH_END, epoch)
         return row
 
-    def _validate_after_step(self) -> None:
+    def validate_after_step(self) -> None:
+        """Validate inside an epoch."""
         self.guard.poll()  # a non-finite loss is reported before its model is evaluated
         self.stepper.settle()
         self.validations.after_step(self._session, self.evaluated_model)
@@ -321,13 +265,6 @@ class Fit:
         """Return everything that a checkpoint saves, between two steps."""
         self.guard.poll()  # a non-finite loss is reported before it is saved
         return run_state_dict(self)
-
-    def _show_batch(self, result: StepResult) -> None:
-        """Show callbacks the loss and metrics of a batch."""
-        shown = self.state.opt_result
-        shown.loss, shown.metrics = reduce_result(
-            self.engine, result, self.config.all_reduce_metrics
-        )
 
     def _show_epoch(self, row: Row) -> None:
         """Show callbacks the averages of an epoch."""

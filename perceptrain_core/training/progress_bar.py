@@ -234,9 +234,9 @@ def make_bar(show: bool, total: int, done: int = 0) -> ProgressBar:
     """
     if not show or isinstance(sys.stdout, FileProxy):
         return ProgressBar()
-    if in_notebook():
-        return NotebookBar(total, done)
     console = Console()
+    if in_notebook(console):
+        return NotebookBar(total, done)
     return TerminalBar(console, total, done) if console.is_terminal else ProgressBar()
 
 

@@ -1,9 +1,8 @@
-"""The trainer: what a user configures once, and the fits, validations and tests made with it."""
+"""The trainer: what a user configures once, and the fits made with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -16,36 +15,31 @@ from torch.optim.swa_utils import AveragedModel
 
 from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks import Callback
-from perceptrain_core.callbacks.write_metrics import write_metrics
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import show_run_folder
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.inference.predictions import Predictions
 from perceptrain_core.metrics import Metric
 from perceptrain_core.models.modes import training
 from perceptrain_core.schedules.schedule import Schedule
 from perceptrain_core.training import resolve
 from perceptrain_core.training.averages import Row
 from perceptrain_core.training.determinism import deterministic_algorithms
-from perceptrain_core.training.evaluation import Evaluation, TestRows
+from perceptrain_core.training.evaluation_methods import Evaluations
 from perceptrain_core.training.fit import Fit
 from perceptrain_core.training.hooks import TrainerHooks, warn_of_methods_never_called
 from perceptrain_core.training.metrics.resolve import resolve_metrics
-from perceptrain_core.training.prediction import predict
 from perceptrain_core.training.processes import FitOutcome, engine_for, launch_fit
 from perceptrain_core.training.provenance import provenance
 from perceptrain_core.training.run_data import (
     check_not_labels,
-    evaluation_epochs,
     fit_validation_sets,
     training_epochs,
-    validation_sets,
 )
 from perceptrain_core.training.run_folder import new_run_folder
 from perceptrain_core.training.run_state import PartAttribute, RunState, StateAttribute
-from perceptrain_core.training.session import Session, join_session, open_session
+from perceptrain_core.training.session import Session
 from perceptrain_core.training.steppers.custom import check_step_function
 from perceptrain_core.training.steppers.optimize_step import optimize_step as default_optimize_step
 from perceptrain_core.training.trials.methods import Trials
@@ -54,7 +48,7 @@ from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
 from perceptrain_core.user_warnings import warn_user
 
 
-class Trainer(TrainerHooks, Trials, GradientSwitch):
+class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
     """Train, validate and test a model with a loss of the form ``loss_fn(batch, model)``.
 
     Args:
@@ -233,70 +227,6 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
             self._fit_here(resume)
         return self.model, getattr(self.optimizer, "given", self.optimizer)
 
-    def validate(self, val_dataloader: Any = None) -> Row:
-        """Evaluate the loss on the validation data, in evaluation mode and without gradients.
-
-        Args:
-            val_dataloader: Used instead of the data passed before.
-
-        Returns:
-            ``val_loss`` and ``val_NAME`` for each metric of the loss, averages over the data, and
-            for each of ``metrics``, over all rows at once. For `ValidationSets`, also those over
-            each set.
-
-        Raises:
-            DataError: There are no validation data.
-        """
-        data = self.val_dataloader if val_dataloader is None else val_dataloader
-        val = validation_sets(self, data)
-        with self._evaluation() as evaluation:
-            return evaluation.validate(val, self.current_epoch)
-
-    def test(self, test_dataloader: Any = None) -> TestRows:
-        """Evaluate the loss on the test data, in evaluation mode and without gradients.
-
-        Args:
-            test_dataloader: Used instead of the data passed before.
-
-        Returns:
-            ``test_loss`` and ``test_NAME`` for each metric of the loss, one row per batch. The
-            attribute ``means`` of the list has the averages and ``metrics`` over the test data; if
-            ``config.write_every`` is set, the metrics are written to the tracker.
-
-        Raises:
-            DataError: There are no test data.
-        """
-        data = self.test_dataloader if test_dataloader is None else test_dataloader
-        test = evaluation_epochs(self, data, "test")
-        with self._evaluation() as evaluation:
-            rows = evaluation.test(test)
-            if self.config.write_every and self.test_metrics:
-                assert self._session is not None
-                write_metrics(self, self._session.tracker, "test", self.test_metrics)
-            return rows
-
-    def predict(self, data: Any, batch_size: int = 8192) -> Predictions:
-        """Predict rows, in evaluation mode and without gradients.
-
-        Args:
-            data: A tensor or an array of inputs, shape ``(N, ...)``; or a loader, whose labels are
-                ignored.
-            batch_size: The rows of a tensor or an array that are evaluated at a time.
-
-        Returns:
-            The predictions on the CPU: with a loss of classes, such as ``cross_entropy``, their
-            numbers and probabilities; with others what the model returned, as a probability or rate
-            if the loss takes its logit or logarithm. Of a PINN, the network is evaluated.
-
-        Raises:
-            DataError: The data have no rows, or the model returned something else than a tensor.
-        """
-        self._renew_engine()
-        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
-        model = self.model if self._fit is None else self._fit.evaluated_model
-        dtype = self.config.dtype
-        return predict(model, self.loss_fn, data, batch_size, self.engine.device, dtype)
-
     def __repr__(self) -> str:
         """Return the trainer in a line, e.g. ``Trainer(FFNN, Adam, 10 epochs)``."""
         parts = type(self.model).__name__, type(self.optimizer).__name__
@@ -392,27 +322,6 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
     def _new_state(self) -> RunState:
         rank, device = self.engine.rank, self.engine.device
         return RunState(OptimizeResult(0, self.model, self.optimizer, rank=rank, device=device))
-
-    @contextmanager
-    def _open_session(self) -> Iterator[Session]:
-        if self._session is not None:  # a callback validates or tests during the fit
-            with join_session(self, self._session) as session:
-                yield session
-            return
-        with open_session(self) as session:
-            self._session = session
-            try:
-                yield session
-            finally:
-                self._session = None
-
-    @contextmanager
-    def _evaluation(self) -> Iterator[Evaluation]:
-        self._renew_engine()
-        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
-        model = self.model if self._fit is None else self._fit.evaluated_model
-        with self._open_session() as session:
-            yield Evaluation(self, session.events, model)
 
 
 def _engine_settings(config: TrainConfig) -> tuple[object, ...]:

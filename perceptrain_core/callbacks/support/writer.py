@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 
 from perceptrain_core.errors import TrainingError
@@ -31,8 +32,13 @@ def get_writer(tracking_tool: str | Sequence[str] | None = None) -> Tracker:
 def tracker_names(tracking_tool: str | Sequence[str] | None) -> list[str]:
     """Return the names of the trackers, filling in the default of `get_writer`."""
     if not tracking_tool:
-        return ["tensorboard" if find_spec("tensorboard") else "csv"]
+        return [_default()]
     return [tracking_tool] if isinstance(tracking_tool, str) else list(tracking_tool)
+
+
+@cache  # the search takes long compared with a short fit
+def _default() -> str:
+    return "tensorboard" if find_spec("tensorboard") else "csv"
 
 
 def _make(name: str) -> Tracker:

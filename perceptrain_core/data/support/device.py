@@ -54,13 +54,15 @@ def data_to_device(
         if isinstance(xs, list):
             return items
         return type(xs)(*items) if hasattr(xs, "_fields") else tuple(items)
+    if type(xs) is dict:  # the usual mapping, without the questions below
+        return {key: data_to_device(x, device, dtype, non_blocking) for key, x in xs.items()}
     if _moves_itself(xs):
         return xs if device is None else xs.to(device)
     if isinstance(xs, Mapping):
         moved = {
             key: data_to_device(value, device, dtype, non_blocking) for key, value in xs.items()
         }
-        return moved if type(xs) is dict else with_items(xs, moved)
+        return with_items(xs, moved)
     if is_dataclass(xs) and not isinstance(xs, type):
         return with_fields(xs, lambda value: data_to_device(value, device, dtype, non_blocking))
     return xs

@@ -107,7 +107,10 @@ def _norms(tensors: Iterable[Tensor]) -> Tensor:
     found = [tensor.detach() for tensor in tensors if not is_lazy(tensor)]
     if not found:
         return torch.zeros(1)
-    return torch.stack([norm.cpu().double() for norm in torch._foreach_norm(found)])
+    norms = torch._foreach_norm(found)
+    if len({(norm.dtype, norm.device) for norm in norms}) == 1:
+        return torch.stack(norms).cpu().double()
+    return torch.stack([norm.cpu().double() for norm in norms])
 
 
 def _why(loss: float) -> str:

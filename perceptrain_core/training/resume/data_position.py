@@ -57,6 +57,12 @@ class DataPosition:
         """Yield the batches of each remaining step of the current epoch."""
         batches = self._next_epoch() if self._rest is None else self._rest
         self._rest = None
+        if self._per_step == 1:  # no list to fill at each step
+            for batch in batches:
+                self.batch += 1
+                self._consumed += 1
+                yield [batch]
+            return
         while step := list(islice(batches, self._per_step)):
             self.batch += len(step)
             self._consumed += len(step)

@@ -19,6 +19,7 @@ from perceptrain_core.training.steppers.closures import may_need_closure, needs_
 from perceptrain_core.training.steppers.custom import CustomStepper
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
 from perceptrain_core.training.steppers.optimize_step import optimize_step
+from perceptrain_core.training.steppers.plain import PlainStepper
 from perceptrain_core.types import LossFunction, OptimizeStep
 
 
@@ -62,6 +63,16 @@ def make_stepper(
         )
     if step is optimize_step:
         skip = config.on_nonfinite == "skip"
+        if not (
+            may_need_closure(optimizer)
+            or clips
+            or skip
+            or scaler is not None
+            or config.accumulate > 1
+            or config.log_grad_norm
+            or engine.world_size > 1
+        ):
+            return PlainStepper(*parts)
         clipping = config.grad_clip, config.grad_clip_value
         several = engine if engine.world_size > 1 else None
         options = *parts, *clipping, scaler, several, skip, config.log_grad_norm

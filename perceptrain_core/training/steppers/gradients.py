@@ -12,6 +12,7 @@ from torch.amp import GradScaler
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 from torch.optim import Optimizer
 
+from perceptrain_core.backward import backward
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.engine import Engine
@@ -121,7 +122,7 @@ class GradientStepper(Stepper):
 
     def _differentiate(self, loss: Tensor) -> None:
         scaled = loss if self.scaler is None else self.scaler.scale(loss)
-        scaled.backward()  # type: ignore[no-untyped-call]
+        backward(scaled)
 
     def _may_step(self) -> bool:
         """Whether the gradients are finite, if that matters; a scaler checks its own."""

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 from torch._utils import _flatten_dense_tensors
-from torch.autograd.variable import Variable
 
+from perceptrain_core.backward import gradients
 from perceptrain_core.errors import TrainingError
 
 
@@ -145,16 +145,4 @@ def outside_autocast(device: torch.device) -> AbstractContextManager[Any]:
 def _gradient(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
     if not term.requires_grad:
         return [None] * len(parameters)
-    # What torch.autograd.grad calls. Its checks, once per term, would make a step of a small
-    # network up to 8% slower.
-    keep_graph, create_graph, allow_unused, accumulate = True, False, True, False
-    gradients: Sequence[Tensor | None] = Variable._execution_engine.run_backward(
-        (term,),
-        (torch.ones_like(term),),
-        keep_graph,
-        create_graph,
-        tuple(parameters),
-        allow_unused,
-        accumulate,
-    )
-    return gradients
+    return gradients(term, parameters)
