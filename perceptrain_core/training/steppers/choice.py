@@ -63,22 +63,17 @@ def make_stepper(
         )
     if step is optimize_step:
         skip = config.on_nonfinite == "skip"
-        if not (
-            may_need_closure(optimizer)
-            or clips
-            or skip
-            or scaler is not None
-            or config.accumulate > 1
-            or config.log_grad_norm
-            or engine.world_size > 1
-        ):
-            return PlainStepper(*parts)
         clipping = config.grad_clip, config.grad_clip_value
         several = engine if engine.world_size > 1 else None
         options = *parts, *clipping, scaler, several, skip, config.log_grad_norm
         if config.compile:
             return make_captured_stepper(config, *options)
-        return AdaptiveStepper(*options)
+        if (
+            any((may_need_closure(optimizer), clips, skip, scaler, several, config.log_grad_norm))
+            or config.accumulate > 1
+        ):
+            return AdaptiveStepper(*options)
+        return PlainStepper(*parts)
     if config.accumulate > 1 or clips or scaler is not None or config.log_grad_norm:
         raise TrainingError(
             "accumulate, grad_clip, grad_clip_value, log_grad_norm and fp16 only work with the "
