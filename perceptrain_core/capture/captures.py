@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.capture.batches import dense, leaves_of
 from perceptrain_core.capture.comparison import compare_step
-from perceptrain_core.capture.errors import users_line
+from perceptrain_core.capture.errors import reason_of
 from perceptrain_core.capture.moment import Moment
 from perceptrain_core.capture.program import Outcome, Program
 from perceptrain_core.capture.reach import Guard, Reach
@@ -148,11 +148,11 @@ class Captures:
             else:
                 captured = self._capture(batch, leaves, key)
             return None if captured is None else self._compared(captured, batch, leaves)
-        except NotCapturable as error:
+        except Exception as error:
             self._captured.pop(key, None)
             if key not in self._refused:
                 self._refused.add(key)
-                self._refuse(f"{error}{users_line(error.__traceback__)}")
+                self._refuse(reason_of(error))
             return None
 
     def _run(self, captured: Captured, leaves: list[Tensor]) -> Outcome:

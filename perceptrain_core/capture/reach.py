@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import random
+import sys
 import types
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from perceptrain_core.capturing import NotCapturable
+
 _LIBRARIES = {"torch", "numpy", "scipy", "sklearn", "pandas", "builtins"}
 _OWN = {"perceptrain", "perceptrain_core"}
 _INTERNAL = vars(nn.Module()).keys() - {"training", "_parameters", "_buffers", "_modules"}
@@ -25,7 +29,10 @@ _HOOKS = (
     "_backward_pre_hooks",
 )
 _FOLLOWED = nn.Module, dict, list, tuple, deque, partial, types.MethodType, types.FunctionType
+_HAVE_ITEMS = dict, list, tuple, deque
+_VALUES = int, float, complex, str, list, dict, Tensor, type(None)
 _LONGEST = 1000
+_STANDARD = sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,8 @@ class Place:
     """Where a value is: an item of a dict or list, an attribute, or a variable of a function.
 
     Args:
-        container: The dict, the list or the cell of a closure that the value is in.
-        key: Its key or index; ``None`` in a cell.
+        container: The dict, list, tuple or closure's cell that the value is in; or an object.
+        key: Its key or index, or the name of an attribute; ``None`` in a cell.
         value: The value that was found.
         state: Its state, if it is a random generator.
     """
@@ -52,8 +59,10 @@ class Place:
         """Put another value there."""
         if isinstance(self.container, types.CellType):
             self.container.cell_contents = value
-        else:
+        elif isinstance(self.container, dict | list | deque):
             self.container[self.key] = value
+        else:
+            setattr(self.container, self.key, value)
 
 
 class Reach:
@@ -89,13 +98,13 @@ class Reach:
             self.hooks += [owner.__dict__[name] for name in _HOOKS]
         if isinstance(owner, dict | list | deque):
             self._whole.append((owner, owner.copy()))
-        elif not isinstance(owner, types.FunctionType | types.MethodType | partial | tuple):
+        elif _has_attributes(owner):
             self._ignored += [f"{path}.{name}" for name in getattr(owner, "uncaptured", ())]
             self._whole.append((vars(owner), dict(vars(owner))))
         for name, container, key in _parts(path, owner):
             try:
                 value = _read(container, key)
-            except ValueError:  # the cell of a variable that has no value yet
+            except (ValueError, AttributeError):  # a variable that has no value yet
                 continue
             self.places[name] = Place(container, key, value, _state(value))
             if _is_followed(value):
@@ -118,6 +127,8 @@ class Reach:
         for place in self.places.values():
             if place.read() is not place.value:
                 place.write(place.value)
+            if place.state is not None and place.state != _state(place.value):
+                _set_state(place.value, place.state)
 
     def changes_to(self, after: Reach) -> tuple[list[str], list[str], list[str]]:
         """Compare with a later look at the same objects.
@@ -139,6 +150,16 @@ class Reach:
         moved, replaced, changed = self.changes_to(now)
         fixed = [path for path in replaced if not _is_free(now.places[path].value)]
         return next(iter([*changed, *moved, *fixed]), "")
+
+    def refuse_streams(self) -> None:
+        """Check that no call can take values from a stream, or write to one.
+
+        Raises:
+            NotCapturable: There is an iterator or a file.
+        """
+        for path, place in self.places.items():
+            if isinstance(place.value, Iterator | io.IOBase) and place.value not in _STANDARD:
+                raise NotCapturable(f"the loss can reach {path}, an iterator or a file")
 
     def _is_ignored(self, path: str) -> bool:
         return any(path == n or path.startswith((f"{n}.", f"{n}[")) for n in self._ignored)
@@ -169,15 +190,16 @@ class Guard:
 
     def __init__(self, places: Sequence[Place], hooks: list[Mapping[Any, Any]]) -> None:
         by_container: dict[int, list[Place]] = {}
+        self._others: list[Place] = []
         for place in places:
-            by_container.setdefault(id(place.container), []).append(place)
-        cells = [p for p in places if isinstance(p.container, types.CellType)]
-        self._cells = [(p.container, p.value) for p in cells]
+            if isinstance(place.container, _HAVE_ITEMS):
+                by_container.setdefault(id(place.container), []).append(place)
+            else:
+                self._others.append(place)
         self._hooks = hooks
         self._items = [
             (itemgetter(*[p.key for p in group]), group[0].container, _found(group))
             for group in by_container.values()
-            if not isinstance(group[0].container, types.CellType)
         ]
 
     def holds(self) -> bool:
@@ -186,10 +208,10 @@ class Guard:
             for get, container, expected in self._items:
                 if get(container) != expected:
                     return False
-            for cell, value in self._cells:
-                if cell.cell_contents is not value and cell.cell_contents != value:
+            for place in self._others:
+                if (value := place.read()) is not place.value and value != place.value:
                     return False
-        except (LookupError, ValueError, RuntimeError, TypeError):
+        except (LookupError, AttributeError, ValueError, RuntimeError, TypeError):
             return False  # it is gone, or a tensor or an array was replaced
         return not any(self._hooks)
 
@@ -214,12 +236,24 @@ def _parts(path: str, owner: Any) -> Iterator[tuple[str, Any, Any]]:
     elif isinstance(owner, types.FunctionType):
         yield from _variables(path, owner)
     else:
-        parts = vars(owner)
+        parts = vars(owner) if _has_attributes(owner) else {}
         names = parts.keys() - _INTERNAL if isinstance(owner, nn.Module) else parts.keys()
         yield from ((f"{path}.{name}", parts, name) for name in sorted(names))
+        yield from _of_class(path, owner)
         call = getattr(type(owner), "forward" if isinstance(owner, nn.Module) else "__call__", None)
         if isinstance(call, types.FunctionType):
             yield from _variables(path, call)
+
+
+def _of_class(path: str, owner: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the slots of an object, and the variables of its classes."""
+    for kind in type(owner).__mro__:
+        if not _is_of(kind, _LIBRARIES | _OWN):
+            for name, value in vars(kind).items():
+                if isinstance(value, types.MemberDescriptorType):
+                    yield f"{path}.{name}", owner, name
+                elif isinstance(value, _VALUES) and not name.startswith("__"):
+                    yield f"{kind.__name__}.{name}", kind, name
 
 
 def _variables(path: str, function: types.FunctionType) -> Iterator[tuple[str, Any, Any]]:
@@ -247,7 +281,13 @@ def _is_followed(value: Any) -> bool:
         return True
     if isinstance(value, type | types.ModuleType | Tensor) or _is_of(type(value), _LIBRARIES):
         return False
-    return hasattr(value, "__dict__")
+    return hasattr(value, "__dict__") or hasattr(type(value), "__slots__")
+
+
+def _has_attributes(owner: Any) -> bool:
+    """Whether the attributes of an object are its own parts."""
+    others = *_HAVE_ITEMS, types.FunctionType, types.MethodType, partial
+    return hasattr(owner, "__dict__") and not isinstance(owner, others)
 
 
 def _is_of(thing: Any, libraries: set[str]) -> bool:
@@ -255,7 +295,9 @@ def _is_of(thing: Any, libraries: set[str]) -> bool:
 
 
 def _read(container: Any, key: Any) -> Any:
-    return container.cell_contents if isinstance(container, types.CellType) else container[key]
+    if isinstance(container, types.CellType):
+        return container.cell_contents
+    return container[key] if isinstance(container, _HAVE_ITEMS) else getattr(container, key)
 
 
 def _is_free(value: Any) -> bool:
@@ -264,11 +306,20 @@ def _is_free(value: Any) -> bool:
 
 def _state(value: Any) -> Any:
     """Return the state of a random generator, ``None`` for anything else."""
-    if isinstance(value, random.Random | torch.Generator):
-        return value.getstate() if isinstance(value, random.Random) else value.get_state().tolist()
-    if isinstance(value, np.random.Generator):
-        return str(value.bit_generator.state)
-    return None
+    if isinstance(value, random.Random):
+        return value.getstate()
+    if isinstance(value, torch.Generator):
+        return value.get_state().tolist()
+    return value.bit_generator.state if isinstance(value, np.random.Generator) else None
+
+
+def _set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, random.Random):
+        generator.setstate(state)
+    elif isinstance(generator, torch.Generator):
+        generator.set_state(torch.tensor(state, dtype=torch.uint8))
+    else:
+        generator.bit_generator.state = state
 
 
 def _same_items(container: dict[Any, Any], content: dict[Any, Any]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any
 
 import torch
@@ -88,16 +90,20 @@ def record(
         others += [*update.state(parameters), *update.rates]
     moment = Moment(look(), others)
     before, inputs = moment.reach, moment.tensors
+    before.refuse_streams()
     found: list[Recorded] = []
     updated: list[Tensor] = []
 
     def step(*_: Tensor) -> list[Tensor]:
-        with capturing(), RefusesReads():
+        printed = StringIO()
+        with capturing(), RefusesReads(), redirect_stdout(printed):
             loss, metrics = loss_fn(batch, model)
             metrics = detached(metrics)
             if not keeps_terms and getattr(metrics, "terms", None):
                 raise NotCapturable(_OWN_TERMS)
             found_gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        if printed.getvalue():
+            raise NotCapturable("the loss prints")
         replaced = _replaced(before, look())
         pairs = zip(parameters, found_gradients, strict=True)
         reached = {p: g for p, g in pairs if g is not None}

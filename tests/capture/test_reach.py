@@ -1,0 +1,202 @@
+"""What a loss reaches: changes are found, undone, and noticed between calls."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from perceptrain_core.capture.reach import Reach
+from perceptrain_core.capturing import NotCapturable
+
+CALLS = 0
+SEEN: list[int] = []
+NUMBERS = np.random.default_rng(0)
+PYTHON = random.Random(0)
+TORCH = torch.Generator().manual_seed(0)
+
+
+class Counts:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+
+
+class CountsInSlot:
+    __slots__ = ("calls",)
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+
+
+class CountsInClass:
+    calls = 0
+
+    def __call__(self) -> None:
+        CountsInClass.calls += 1
+
+
+class Keeps:
+    def __init__(self, store: Any) -> None:
+        self.store = store
+
+    def __call__(self) -> None:
+        if isinstance(self.store, dict):
+            self.store["a"] = len(self.store)
+        else:
+            self.store.append(1)
+
+
+class Inside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = Counts()
+
+    def forward(self) -> None:
+        self.part()
+
+
+def in_closure() -> Callable[[], None]:
+    calls = 0
+
+    def loss() -> None:
+        nonlocal calls
+        calls += 1
+
+    return loss
+
+
+def in_global() -> None:
+    global CALLS
+    CALLS += 1
+
+
+def in_inner_function() -> None:
+    def inner() -> None:
+        SEEN.append(1)
+
+    inner()
+
+
+def in_default(store: list[int] = []) -> None:  # noqa: B006 - such functions exist
+    store.append(1)
+
+
+def draws_by_numpy() -> None:
+    NUMBERS.random()
+
+
+def draws_by_python() -> None:
+    PYTHON.random()
+
+
+def draws_by_torch() -> None:
+    torch.rand(2, generator=TORCH)
+
+
+CHANGING: list[Any] = [
+    Counts(),
+    Counts().__call__,
+    partial(Counts()),
+    CountsInSlot(),
+    CountsInClass(),
+    Keeps([]),
+    Keeps(deque()),
+    Keeps({}),
+    Inside(),
+    in_closure(),
+    in_global,
+    in_inner_function,
+    in_default,
+    draws_by_numpy,
+    draws_by_python,
+    draws_by_torch,
+]
+
+
+@pytest.mark.parametrize("loss", CHANGING, ids=lambda loss: getattr(loss, "__name__", None))
+def test_a_change_is_found_and_undone(loss: Any) -> None:
+    def look() -> Reach:
+        return Reach({"the loss": loss})
+
+    before = look()
+    loss()
+    moved, replaced, changed = before.changes_to(look())
+    assert moved or changed
+    assert not replaced
+    before.restore()
+    assert before.changes_to(look()) == ([], [], [])
+
+
+def test_a_tensor_that_takes_the_place_of_another_is_no_change_of_the_rest() -> None:
+    class Average:
+        def __init__(self) -> None:
+            self.mean, self.rate = torch.zeros(()), 0.9
+
+        def __call__(self) -> None:
+            self.mean = self.mean * self.rate + 1
+
+    loss = Average()
+    first, before = loss.mean, Reach({"loss": loss})
+    loss()
+    assert before.changes_to(Reach({"loss": loss})) == ([], ["loss.mean"], [])
+    assert not before.difference_from(Reach({"loss": loss}))
+    before.restore()
+    assert loss.mean is first
+
+
+def test_the_guard_notices_what_is_assigned_later() -> None:
+    model, options = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1)), {"alpha": 1.0}
+
+    def loss() -> float:
+        return options["alpha"]
+
+    guard = Reach({"model": model, "loss": loss}).guard()
+    assert guard.holds()
+    for change, undo in [
+        (lambda: model.eval(), lambda: model.train()),
+        (lambda: options.update(alpha=0.5), lambda: options.update(alpha=1.0)),
+        (lambda: setattr(model[1], "p", 0.5), lambda: setattr(model[1], "p", 0.1)),
+        (lambda: options.pop("alpha"), lambda: options.update(alpha=1.0)),
+    ]:
+        change()
+        assert not guard.holds()
+        undo()
+        assert guard.holds()
+    handle = model[0].register_forward_hook(lambda *_: None)
+    assert not guard.holds()
+    handle.remove()
+    model[0].weight = nn.Parameter(torch.zeros(2, 2))
+    assert not guard.holds()
+
+
+def test_attributes_that_only_count_are_left_out() -> None:
+    loss = Counts()
+    loss.uncaptured = ("calls",)  # type: ignore[attr-defined]
+    before = Reach({"loss": loss})
+    loss()
+    assert before.changes_to(Reach({"loss": loss})) == ([], [], [])
+    assert before.guard().holds()
+
+
+def numbers() -> Iterator[int]:
+    yield from range(3)
+
+
+@pytest.mark.parametrize("stream", [iter([1, 2]), numbers(), StringIO()])
+def test_streams_are_refused(stream: Any) -> None:
+    with pytest.raises(NotCapturable, match=r"the loss\.store, an iterator or a file"):
+        Reach({"the loss": Keeps(stream)}).refuse_streams()
