@@ -21,6 +21,7 @@ from perceptrain_core.errors import ConfigError, DataError, ShapeError
 from perceptrain_core.estimators.parts import build_config, build_model, named
 from perceptrain_core.estimators.scaling import Scaling
 from perceptrain_core.models.modes import evaluating
+from perceptrain_core.option_checks import check_choice
 from perceptrain_core.tensors import describe, numpy_to_tensor
 from perceptrain_core.training.trainer import Trainer
 
@@ -155,10 +156,7 @@ class PerceptrainEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = len(self.history_)
 
     def _scales(self, what: str) -> bool:
-        if self.standardize not in (True, False, "inputs"):
-            raise ConfigError(
-                f'standardize={self.standardize!r}; expected True, False or "inputs".'
-            )
+        check_choice("standardize", self.standardize, (True, False, "inputs"))
         return self.standardize in (True, what)
 
     def _split(self, arrays: list[Any], classes: Any, seed: int) -> tuple[Any, Any]:
