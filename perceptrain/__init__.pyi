@@ -38,6 +38,7 @@ from perceptrain_core.models import get_parameters as get_parameters
 from perceptrain_core.models import num_parameters as num_parameters
 from perceptrain_core.models import set_parameters as set_parameters
 from perceptrain_core.models import summary as summary
+from perceptrain_core.option_checks import check_choice as check_choice
 from perceptrain_core.registry import Entry as Entry
 from perceptrain_core.registry import Plugin as Plugin
 from perceptrain_core.registry import Registry as Registry
@@ -69,6 +70,7 @@ from perceptrain_core.trained.load_run import load_run as load_run
 from perceptrain_core.trained.trained_run import TrainedRun as TrainedRun
 from perceptrain_core.training.cross_validation import FoldScores as FoldScores
 from perceptrain_core.training.cross_validation import cross_validate as cross_validate
+from perceptrain_core.training.fit_result import FitResult as FitResult
 from perceptrain_core.training.trainer import Trainer as Trainer
 from perceptrain_core.types import Counted as Counted
 from perceptrain_core.types import LossFunction as LossFunction

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import inf, isfinite
 from numbers import Integral, Real
 
 from perceptrain_core.errors import CallbackError, ConfigError, PerceptrainError
+from perceptrain_core.suggestions import did_you_mean
 
 
 def number_faults(
@@ -53,17 +54,67 @@ def number_faults(
     return [f"{k}={v!r}: expected {expected}" for k, v in values.items() if not fits(v)]
 
 
+def choice_faults(values: Mapping[str, object], allowed: Sequence[object]) -> list[str]:
+    """Describe every value that is none of the allowed ones.
+
+    Args:
+        values: The values by option name.
+        allowed: The allowed values, mostly strings.
+
+    Returns:
+        One text for each fault, such as ``"mode='mn': expected 'min' or 'max'"``, and a question if
+        a value is similar: ``Did you mean 'min'?``
+    """
+    return [
+        f"{option}={value!r}: {_expected(value, allowed)}"
+        for option, value in values.items()
+        if not isinstance(value, Hashable) or value not in allowed
+    ]
+
+
+def check_choice(
+    option: str,
+    value: object,
+    allowed: Sequence[object],
+    *,
+    owner: str = "",
+    error: type[PerceptrainError] = ConfigError,
+) -> None:
+    """Refuse a value of an option that is none of the allowed ones.
+
+    Args:
+        option: The name of the option.
+        value: What was passed.
+        allowed: The allowed values; the message lists them, and suggests the nearest string.
+        owner: Whose option it is; it starts the message.
+        error: The error to raise.
+
+    Raises:
+        PerceptrainError: The value is not allowed; of the class ``error``.
+    """
+    refuse(owner, choice_faults({option: value}, allowed), error)
+
+
+def _expected(value: object, allowed: Sequence[object]) -> str:
+    *others, last = map(repr, allowed)
+    choices = f"{', '.join(others)} or {last}" if others else last
+    names = [each for each in allowed if isinstance(each, str)]
+    hint = did_you_mean(value, names) if isinstance(value, str) else ""
+    return f"expected {choices}.{hint}" if hint else f"expected {choices}"
+
+
 def refuse(owner: str, faults: Iterable[str], error: type[PerceptrainError] = ConfigError) -> None:
     """Raise one error that lists all faults, if there are any.
 
     Args:
-        owner: Whose options they are; it starts the message.
+        owner: Whose options they are; it starts the message, unless it is empty.
         faults: Texts such as those of `number_faults`.
         error: The error to raise.
     """
     found = "; ".join(faults)
     if found:
-        raise error(f"{owner}: {found}.")
+        text = found if found.endswith("?") else f"{found}."
+        raise error(f"{owner}: {text}" if owner else text)
 
 
 def check_callable(function: object, role: str, arguments: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perceptrain_core.errors import CallbackError, ConfigError
-from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.option_checks import check_choice, choice_faults, number_faults, refuse
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.floats(-10, 10), st.floats(-10, 10))
@@ -56,3 +56,24 @@ def test_all_faults_in_one_error() -> None:
     with pytest.raises(CallbackError):
         refuse("Thing", faults, CallbackError)
     refuse("Thing", [])
+
+
+@pytest.mark.parametrize("value", ["min", None, True])
+def test_an_allowed_value(value: object) -> None:
+    assert choice_faults({"x": value}, ("min", None, True)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [("maen", " Did you mean 'mean'?"), ("Mean", " Did you mean 'mean'?"), ("zzz", "")],
+)
+def test_another_value_is_refused_with_the_nearest(value: str, hint: str) -> None:
+    with pytest.raises(CallbackError) as raised:
+        check_choice("reduction", value, ("mean", "sum", None), owner="X", error=CallbackError)
+    assert str(raised.value) == f"X: reduction={value!r}: expected 'mean', 'sum' or None.{hint}"
+
+
+@pytest.mark.parametrize("value", [["mean"], {}, np.zeros(3), 1])
+def test_values_of_other_types_are_refused(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"^reduction=.*: expected 'mean'\.$"):
+        check_choice("reduction", value, ("mean",))

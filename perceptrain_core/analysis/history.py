@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perceptrain_core.analysis.curves import Row, draw_curves
+from perceptrain_core.analysis.html_table import html_table
 from perceptrain_core.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+_SHOWN = 4  # figures in a line
+
 
 class History(list[Row]):
     """The metrics of each epoch: a list of dicts of floats, starting with epoch 1.
 
     A row has ``train_loss``, ``train_NAME`` for each metric, and in epochs with a validation
-    ``val_loss`` and ``val_NAME``. Slices are plain lists.
+    ``val_loss`` and ``val_NAME``. Its ``repr`` is one line, and notebooks show a table; slices are
+    plain lists, so ``history[:]`` prints every row.
     """
 
     def to_dataframe(self) -> DataFrame:
@@ -61,9 +65,25 @@ class History(list[Row]):
             figure.savefig(path, dpi=120)
         return figure
 
-    def _repr_html_(self) -> str | None:
-        """Display as a table in a notebook if pandas is installed."""
-        if find_spec("pandas") is None:
-            return None
-        html: str = self.to_dataframe()._repr_html_()
-        return html
+    def __repr__(self) -> str:
+        """Return the history in a line, with the last figures."""
+        return f"History({self.summary()})"
+
+    def summary(self) -> str:
+        """Return the number of epochs and the last figures: ``"10 epochs, train_loss 0.25"``."""
+        epochs = f"{len(self)} {'epoch' if len(self) == 1 else 'epochs'}"
+        return f"{epochs}, {figures_in_line(self[-1])}" if self else epochs
+
+    def _repr_html_(self) -> str:
+        """Display as a table in a notebook."""
+        return html_table(self, "epoch")
+
+
+def figures_in_line(row: Mapping[str, float]) -> str:
+    """Return the figures of a row in a line, as in ``"train_loss 0.25, val_loss 0.5"``.
+
+    Losses come first, and of many figures only four are shown.
+    """
+    names = sorted(row, key=lambda name: not name.endswith("_loss"))
+    shown = [f"{name} {row[name]:.4g}" for name in names[:_SHOWN]]
+    return ", ".join([*shown, *(["..."] if len(names) > _SHOWN else [])])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from perceptrain_core.comparisons.results import Result, Row
     from perceptrain_core.comparisons.settings import Choices, Range
 
-_PART = "NAME or NAME:key=value,key=value; repeatable."
+_PART = "A name, or NAME:key=value with options separated by commas; repeatable."
 _MOST_FIGURES = 3
 
 
@@ -26,7 +26,7 @@ def compare(
     run_file: Annotated[Path, typer.Argument(metavar="RUN.toml", help="The run file.")],
     loss: Annotated[list[str] | None, typer.Option(metavar="LOSS", help=_PART)] = None,
     weighting: Annotated[
-        list[str] | None, typer.Option(metavar="WEIGHTING", help=f"{_PART} Or none.")
+        list[str] | None, typer.Option(metavar="WEIGHTING", help=f"{_PART} none for no weighting.")
     ] = None,
     optimizer: Annotated[list[str] | None, typer.Option(metavar="OPTIMIZER", help=_PART)] = None,
     model: Annotated[list[str] | None, typer.Option(metavar="MODEL", help=_PART)] = None,
@@ -34,11 +34,11 @@ def compare(
         list[str] | None,
         typer.Option(
             "--set",
-            metavar="TABLE.KEY=VALUES",
+            metavar="TABLE.KEY=A,B",
             help="Values separated by commas, or with --trials a range LOW..HIGH; repeatable.",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Train each variant with so many seeds.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Train each variant with this many seeds.")] = 1,
     by: Annotated[
         str | None, typer.Option(metavar="METRIC", help="The validation figure to compare.")
     ] = None,
@@ -46,7 +46,7 @@ def compare(
         int | None, typer.Option(min=1, help="Processes; by default, the number of cores.")
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Search with Optuna: train so many variants.")
+        int | None, typer.Option(min=1, help="Search with Optuna: train this many variants.")
     ] = None,
     search_seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
     dry_run: Annotated[

@@ -32,13 +32,13 @@ def init(
         bool | None,
         typer.Option(
             "--classes/--numbers",
-            help="Whether the label is a class or a number; found out by default.",
+            help="Whether the label is a class or a number; detected by default.",
             show_default=False,
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the run file.")] = False,
 ) -> None:
-    """Write a run file for a table, which trains well at once.
+    """Write a run file for a table, ready to train.
 
     Without --label, the columns of the table are listed.
     """

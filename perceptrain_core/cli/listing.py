@@ -129,7 +129,7 @@ def _no_matches(
         return "\n".join(troubles) or f"{distribution} offers no {kind.plural}."
     if not entries:
         return f"No {kind.plural} are installed."
-    from perceptrain_core.registry.messages import did_you_mean
+    from perceptrain_core.suggestions import did_you_mean
 
     whose, option = (f" of {distribution}", f" --from {distribution}") if distribution else ("", "")
     return (

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from inspect import cleandoc
 from io import TextIOWrapper
 from typing import Annotated, Any
 
@@ -99,25 +101,27 @@ def perceptrain(
         print(ctx.get_help())
 
 
+def _add(panel: str, function: Callable[..., None], name: str | None = None) -> None:
+    """Register a command with the text of its docstring.
+
+    In that text typer would keep the line breaks of the source, and take ``[data]`` for markup.
+    """
+    paragraphs = cleandoc(function.__doc__ or "").split("\n\n")
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    app.command(name, help=text.replace("[", r"\["), rich_help_panel=panel)(function)
+
+
 for kind in KINDS:
-    app.command(f"list-{kind.plural}", rich_help_panel="Names")(listing_of(kind))
-app.command(rich_help_panel="Names")(show)
-app.command(rich_help_panel="Training")(init)
-app.command(rich_help_panel="Training")(schema)
-app.command(rich_help_panel="Training")(train)
-app.command(rich_help_panel="Training")(compare)
-app.command(rich_help_panel="Training")(runs)
-app.command(rich_help_panel="Training")(summary)
-app.command(rich_help_panel="Training")(profile)
-app.command(rich_help_panel="Training")(plot)
-app.command(rich_help_panel="Training")(report)
-app.command(rich_help_panel="Training")(demo)
-app.command(rich_help_panel="Trained runs")(predict)
-app.command("test", rich_help_panel="Trained runs")(evaluate)
-app.command(rich_help_panel="Trained runs")(export)
-app.command(rich_help_panel="Plugins")(plugins)
-app.command(rich_help_panel="Plugins")(check_plugin)
-app.command(rich_help_panel="Plugins")(new_plugin)
+    _add("Names", listing_of(kind), f"list-{kind.plural}")
+_add("Names", show)
+for command in (init, schema, train, compare, runs, summary, profile, plot, report, demo):
+    _add("Training", command)
+_add("Trained runs", predict)
+_add("Trained runs", evaluate, "test")
+_add("Trained runs", export)
+_add("Plugins", plugins)
+_add("Plugins", check_plugin)
+_add("Plugins", new_plugin)
 
 
 def main() -> None:

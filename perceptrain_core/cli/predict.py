@@ -39,9 +39,8 @@ def predict(
     """Predict the rows of a table, in the units and names of the labels.
 
     One row is written for each row of the table: the labels, and for classes the probability of
-    each. Large files are read and written in parts. A run on a data set that reads and writes rows
-    itself does so, as image_folder of perceptrain-segmentation: a folder of images becomes one of
-    masks.
+    each. Large files are read and written in parts. A run on image_folder of
+    perceptrain-segmentation predicts a folder of images, and writes a folder of masks.
     """
     from perceptrain_core.trained.load_run import load_run
 

@@ -21,7 +21,7 @@ def profile(
     steps: Annotated[int, typer.Option("--steps", min=1, help="The number of steps.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Take a few training steps, and show the share of data, loss, backward pass and optimizer.
+    """Time a few training steps: the shares of data, loss, backward pass and optimizer.
 
     Nothing is written, and no result is kept.
     """

@@ -75,8 +75,9 @@ def _text(value: object) -> str:
 
 
 def _sorted(found: list[Listed], sort: str) -> list[Listed]:
-    from perceptrain_core.registry.messages import did_you_mean, listed
+    from perceptrain_core.registry.messages import listed
     from perceptrain_core.runs.metric_directions import better
+    from perceptrain_core.suggestions import did_you_mean
 
     known = sorted({name for entry in found for name in (*entry.val, *entry.test)})
     short = [name.removeprefix("val_") for name in known]

@@ -57,7 +57,7 @@ def _kind_with(name: str) -> str:
     from perceptrain_core.errors import AmbiguousNameError, UnknownNameError
     from perceptrain_core.registry import registry
     from perceptrain_core.registry.kinds import KINDS
-    from perceptrain_core.registry.messages import did_you_mean
+    from perceptrain_core.suggestions import did_you_mean
 
     singulars = [kind.singular for kind in KINDS]
     known = {kind: registry().catalogue(kind) for kind in singulars}

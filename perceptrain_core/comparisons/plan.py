@@ -15,10 +15,11 @@ from perceptrain_core.data.files.splits import rows_of_tensors
 from perceptrain_core.errors import ConfigError, OptionError, RegistryError
 from perceptrain_core.losses.support.outputs import output_activation
 from perceptrain_core.registry import registry
-from perceptrain_core.registry.messages import did_you_mean, listed, one_line
+from perceptrain_core.registry.messages import listed, one_line
 from perceptrain_core.runs.build import build_run, complete_config
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.run import Run
+from perceptrain_core.suggestions import did_you_mean
 
 _REGRESSION, _CLASSES = ("rmse", "mae", "r2"), ("accuracy", "f1")
 _POINT = "perceptrain_core.comparisons.point_metric:PointMetric"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from perceptrain_core.errors import ConfigError
+from perceptrain_core.suggestions import did_you_mean
 
 Settings = TypeVar("Settings", bound=type)
 
@@ -61,7 +63,15 @@ def _describe(fault: Any, known: list[str], prefix: str) -> str:
     own = message.removeprefix("Value error, ")
     message = own if own != message else message[0].lower() + message[1:]
     given = "" if fault["type"] in {"value_error", "missing"} else f", not {fault['input']!r}"
-    return f"{where}: {message}{given}" if where else message
+    return f"{where}: {message}{given}{_suggestion(fault)}" if where else message
+
+
+def _suggestion(fault: Any) -> str:
+    """Return the nearest of several allowed strings as a sentence; empty if none is near."""
+    if fault["type"] != "literal_error" or not isinstance(fault["input"], str):
+        return ""
+    hint = did_you_mean(fault["input"], re.findall("'([^']+)'", fault["ctx"]["expected"]))
+    return f".{hint}" if hint else ""
 
 
 def _place(loc: tuple[Any, ...], path: list[str]) -> str:

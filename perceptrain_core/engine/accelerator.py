@@ -18,7 +18,7 @@ from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.engine.local import use_gpu
 from perceptrain_core.engine.protocol import Engine
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.option_checks import number_faults, refuse
+from perceptrain_core.option_checks import choice_faults, number_faults, refuse
 from perceptrain_core.parameters import parameters_of
 
 Value = TypeVar("Value")
@@ -59,10 +59,8 @@ class Accelerator:
         dtype: torch.dtype | None = None,
     ) -> None:
         faults = number_faults({"nprocs": nprocs}, whole=True, at_least=1)
-        if compute_setup not in ("cpu", "gpu", "auto"):
-            faults.append(f'compute_setup={compute_setup!r}: expected "cpu", "gpu" or "auto"')
-        if log_setup not in ("cpu", "auto"):
-            faults.append(f'log_setup={log_setup!r}: expected "cpu" or "auto"')
+        faults += choice_faults({"compute_setup": compute_setup}, ("cpu", "gpu", "auto"))
+        faults += choice_faults({"log_setup": log_setup}, ("cpu", "auto"))
         refuse("Accelerator", faults)
         self.nprocs = nprocs
         self.compute_setup = compute_setup

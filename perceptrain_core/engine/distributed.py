@@ -17,6 +17,7 @@ from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.local import LocalEngine, use_gpu
 from perceptrain_core.engine.sharding import shard_loader
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.option_checks import check_choice
 from perceptrain_core.parameters import buffers_of, parameters_of
 from perceptrain_core.types import Count, Loader, LossFunction
 
@@ -144,6 +145,9 @@ def _own_gpu() -> torch.device:
 def _make_group(device: torch.device, backend: str) -> None:
     if backend == "auto":
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    known = ["auto", *(name for name in dist.Backend.backend_list if name != "undefined")]
+    for part in backend.split(","):  # each may be for a kind of device, as in cuda:nccl
+        check_choice("backend", part.rpartition(":")[2].lower(), known, error=TrainingError)
     try:
         dist.init_process_group(backend)
     except (ValueError, RuntimeError) as error:

@@ -20,14 +20,14 @@ from perceptrain_core.checkpoints.random_state import kept_random_state, seed_ev
 from perceptrain_core.errors import ConfigError, DataError, ShapeError
 from perceptrain_core.estimators.parts import build_config, build_model, named
 from perceptrain_core.estimators.scaling import Scaling
-from perceptrain_core.models.modes import evaluating
+from perceptrain_core.inference.outputs import evaluate, parts_of
+from perceptrain_core.option_checks import check_choice
 from perceptrain_core.tensors import describe, numpy_to_tensor
 from perceptrain_core.training.trainer import Trainer
 
 #: Parameters whose options are parameters too, such as ``optimizer__lr``.
 _NESTED = ("model", "loss", "weighting", "optimizer", "train")
 _DTYPES = (np.float64, np.float32)
-_ROWS = 16_384  # predicted at a time, so that memory stays bounded
 
 
 @dataclass
@@ -155,10 +155,7 @@ class PerceptrainEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = len(self.history_)
 
     def _scales(self, what: str) -> bool:
-        if self.standardize not in (True, False, "inputs"):
-            raise ConfigError(
-                f'standardize={self.standardize!r}; expected True, False or "inputs".'
-            )
+        check_choice("standardize", self.standardize, (True, False, "inputs"))
         return self.standardize in (True, what)
 
     def _split(self, arrays: list[Any], classes: Any, seed: int) -> tuple[Any, Any]:
@@ -207,10 +204,8 @@ class PerceptrainEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, dtype=_DTYPES, reset=False)
         rows = numpy_to_tensor(self._scaling.scaled(X))
-        parameter = next(self.model_.parameters(), rows)
-        with torch.no_grad(), evaluating(self.model_):
-            parts = torch.split(rows.to(parameter.dtype), _ROWS)
-            return torch.cat([_tensor(self.model_(part)) for part in parts])
+        rows = rows.to(next(self.model_.parameters(), rows).dtype)
+        return torch.cat([_tensor(evaluate(self.model_, part)) for part in parts_of(rows)])
 
 
 def _tensor(outputs: Any) -> Tensor:

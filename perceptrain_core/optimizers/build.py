@@ -12,7 +12,7 @@ from perceptrain_core.errors import OptionError
 from perceptrain_core.optimizers.combined import CombinedOptimizer
 from perceptrain_core.optimizers.groups import parameter_groups
 from perceptrain_core.registry import get_optimizer
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.suggestions import did_you_mean
 
 
 def build_optimizer(optimizer: Any, model: nn.Module) -> Any:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from perceptrain_core.errors import AmbiguousNameError, UnknownNameError
-from perceptrain_core.registry.messages import did_you_mean, listed
+from perceptrain_core.registry.messages import listed
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
+from perceptrain_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from perceptrain_core.registry.entries import Entry

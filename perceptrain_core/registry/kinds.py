@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from perceptrain_core.errors import UnknownNameError
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.suggestions import did_you_mean
 
 
 class Kind(NamedTuple):

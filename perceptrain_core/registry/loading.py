@@ -19,9 +19,10 @@ from perceptrain_core.errors import InvalidSpecError, PerceptrainError
 from perceptrain_core.registry.entries import Entry
 from perceptrain_core.registry.hookspecs import HOOKSPECS, PROJECT
 from perceptrain_core.registry.kinds import HOOKS, Kind
-from perceptrain_core.registry.messages import did_you_mean, one_line
+from perceptrain_core.registry.messages import one_line
 from perceptrain_core.registry.plugins import HEAVY, Plugin, Source, Status
 from perceptrain_core.registry.specs import Spec
+from perceptrain_core.suggestions import did_you_mean
 
 
 def load_plugin(source: Source, taken: Collection[tuple[str, str]] = ()) -> Plugin:

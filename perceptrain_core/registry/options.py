@@ -10,7 +10,8 @@ from typing import Any
 
 from perceptrain_core.errors import OptionError, PerceptrainError, TargetError
 from perceptrain_core.registry.kinds import Kind
-from perceptrain_core.registry.messages import did_you_mean, one_line, raised_in
+from perceptrain_core.registry.messages import one_line, raised_in
+from perceptrain_core.suggestions import did_you_mean
 
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from perceptrain_core.errors import PerceptrainError, TargetError, TrustError
-from perceptrain_core.registry.messages import did_you_mean, one_line, raised_in
+from perceptrain_core.registry.messages import one_line, raised_in
+from perceptrain_core.suggestions import did_you_mean
 
 _refused: ContextVar[bool] = ContextVar("references are refused", default=False)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -54,14 +52,6 @@ def held_out_columns(
     if truth.values.shape != found.values.shape or found.values.ndim > 2:
         return {}
     return _columns(truth, found)
-
-
-def write_columns(path: Path, columns: dict[str, NDArray[Any]]) -> None:
-    """Write columns to a CSV file."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
 
 
 def _truth(labels: Tensor, restore: nn.Module | None, target: Target) -> Predictions:

@@ -15,6 +15,7 @@ from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.data.tables.preparation_file import write_preparation
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import ConfigError, DataError
+from perceptrain_core.inference.columns_file import write_csv_file
 from perceptrain_core.inference.predictions import Target
 from perceptrain_core.losses.support.outputs import output_activation
 from perceptrain_core.runs.baseline import shortfall
@@ -27,7 +28,7 @@ from perceptrain_core.runs.folder import (
     write_validations,
     write_weights,
 )
-from perceptrain_core.runs.held_out import held_out_columns, write_columns
+from perceptrain_core.runs.held_out import held_out_columns
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.record import Fingerprint, RunRecord, write_record
 from perceptrain_core.runs.tables import RunFile
@@ -129,7 +130,7 @@ class Run:
         target = Target(self.record.labels, self.record.classes, output_activation(loss_fn))
         columns = held_out_columns(self.trainer.model, loss_fn, self.splits, restore, target)
         if columns:
-            write_columns(self.trainer.log_folder / PREDICTIONS, columns)
+            write_csv_file(self.trainer.log_folder / PREDICTIONS, [columns])
 
     def shortfall(self) -> str | None:
         """Return a sentence if the trained model is worse than a constant, see `shortfall`."""

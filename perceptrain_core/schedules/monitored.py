@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.suggestions import did_you_mean
 
 
 def awaits_validation(monitor: str, metrics: Collection[str]) -> bool:

@@ -11,7 +11,7 @@ from torch.optim import lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from perceptrain_core.errors import OptionError, UnknownNameError
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.suggestions import did_you_mean
 
 
 @cache

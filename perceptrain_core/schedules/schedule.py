@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, SequentialLR
 
 from perceptrain_core.errors import CheckpointError, ConfigError, OptionError
+from perceptrain_core.option_checks import check_choice
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.schedules.monitored import awaits_validation, no_such_metric
 from perceptrain_core.schedules.plan import PER_BATCH, SchedulerPlan, read_plan
@@ -60,8 +61,8 @@ def make_schedule(
     """
     plan = read_plan(setting, extra=("interval", "monitor"))
     interval, monitor = plan.options.pop("interval", None), plan.options.pop("monitor", None)
-    if interval not in (None, "epoch", "batch"):
-        raise OptionError(f"{plan.label}: interval must be 'epoch' or 'batch', not {interval!r}.")
+    if interval is not None:
+        check_choice("interval", interval, ("epoch", "batch"), owner=plan.label, error=OptionError)
     _restore_initial_rates(optimizer)
     rates = [deepcopy(group["lr"]) for group in optimizer.param_groups]
     all_steps = max_steps if steps_per_epoch is None else epochs * steps_per_epoch

@@ -12,6 +12,7 @@ from perceptrain_core.checkpoints.folder import BEST
 from perceptrain_core.checkpoints.saveload import load_found
 from perceptrain_core.data.tables.preparation_file import read_preparation
 from perceptrain_core.errors import CheckpointError, ConfigError, DataError
+from perceptrain_core.option_checks import check_choice
 from perceptrain_core.registry import registry
 from perceptrain_core.runs.build import build_model
 from perceptrain_core.runs.file_names import FOLDS, PREPARATION, RUN_FILE, WEIGHTS
@@ -91,8 +92,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _weights_file(folder: Path, weights: str) -> Path:
-    if weights not in _WEIGHTS:
-        raise ConfigError(f"weights={weights!r}: expected {' or '.join(map(repr, _WEIGHTS))}.")
+    check_choice("weights", weights, _WEIGHTS)
     file = folder / (WEIGHTS if weights == "last" else BEST)
     if not file.exists():
         advice = (

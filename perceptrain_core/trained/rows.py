@@ -15,7 +15,7 @@ from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.data.tables.read import iterate_columns, read_columns
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import DataError, ShapeError
-from perceptrain_core.inference.outputs import fitting
+from perceptrain_core.inference.outputs import parts_of
 from perceptrain_core.regular_file import is_special
 from perceptrain_core.runs.tables import DataTable
 from perceptrain_core.tensors import describe, promote_to_tensor
@@ -43,7 +43,7 @@ def raw_rows(
     """
     if not isinstance(preparation, Preparation):
         tensor = _tensor(data, preparation)
-        yield from torch.split(tensor, fitting(size, tensor))
+        yield from parts_of(tensor, size)
         return
     if isinstance(data, str | Path):
         names = [column.name for column in preparation.inputs]

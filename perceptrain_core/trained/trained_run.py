@@ -16,6 +16,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.files.splits import Splits, rows_of_tensors
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import DataError
+from perceptrain_core.inference.outputs import ROWS, device_of, evaluate, only_tensor
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
 from perceptrain_core.losses.support.outputs import output_activation, outputs_per_label
@@ -27,7 +28,6 @@ from perceptrain_core.runs.file_names import RUN_FILE
 from perceptrain_core.runs.record import Fingerprint, RunRecord
 from perceptrain_core.runs.run import dry_config
 from perceptrain_core.runs.tables import RunFile
-from perceptrain_core.tensors import describe
 from perceptrain_core.trained.export.export_pipeline import export_pipeline, target_path
 from perceptrain_core.trained.export.formats import Format, file_format
 from perceptrain_core.trained.rows import (
@@ -44,7 +44,6 @@ from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.types import LossFunction
 from perceptrain_core.user_warnings import warn_user
 
-_ROWS = 8192
 _COMPARED = 1024
 
 
@@ -99,7 +98,7 @@ class TrainedRun:
         per_label = outputs_per_label(self.loss_fn)
         return Pipeline(self.model, prepare, self.target.activation, restore, per_label).eval()
 
-    def predict(self, data: Any, batch_size: int = _ROWS) -> Predictions:
+    def predict(self, data: Any, batch_size: int = ROWS) -> Predictions:
         """Predict rows as they come, with the preparation of the training.
 
         Args:
@@ -122,24 +121,18 @@ class TrainedRun:
         """
         return Predictions.joined(list(self.predict_in_batches(data, batch_size)))
 
-    def predict_in_batches(self, data: Any, batch_size: int = _ROWS) -> Iterator[Predictions]:
+    def predict_in_batches(self, data: Any, batch_size: int = ROWS) -> Iterator[Predictions]:
         """Yield the predictions of successive rows, as `predict`; a file is never held as a whole.
 
         Args:
             data: As for `predict`.
             batch_size: The number of rows that are read and evaluated at a time.
         """
-        pipeline, device = self.pipeline(), _device(self.model)
-        pipeline.to(device)
+        pipeline = self.pipeline().to(device_of(self.model))
         for rows in self._raw_rows(data, batch_size):
-            with torch.no_grad(), self._trusting():
-                outputs = pipeline(rows.to(device))
-            if not isinstance(outputs, Tensor):
-                raise DataError(
-                    f"The model returned {describe(outputs)}, and predictions need a tensor: call "
-                    "run.model(...) itself."
-                )
-            yield Predictions.of(outputs.cpu(), self.target)
+            with self._trusting():
+                outputs = evaluate(pipeline, rows)
+            yield Predictions.of(only_tensor(outputs), self.target)
 
     def write_predictions(self, data: str | Path, out: Path | None = None) -> int:
         """Predict rows, and write them as they come.
@@ -307,7 +300,7 @@ class TrainedRun:
     def _settings(self) -> TrainConfig:
         config = train_config(self.run_file.model_copy(update={"callbacks": []}), self._path)
         settings = replace(dry_config(config), nprocs=1, compute_setup="cpu", verbose=False)
-        if _device(self.model).type == "cuda":
+        if device_of(self.model).type == "cuda":
             settings.compute_setup = "gpu"
         return settings
 
@@ -323,7 +316,3 @@ class TrainedRun:
     @property
     def _path(self) -> Path:
         return self.folder / RUN_FILE
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next((p.device for p in model.parameters()), torch.device("cpu"))

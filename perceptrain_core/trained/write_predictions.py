@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from perceptrain_core.data.tables.columns import pyarrow_module
 from perceptrain_core.errors import DataError
+from perceptrain_core.inference.columns_file import Columns, write_csv, write_csv_file
 from perceptrain_core.inference.predictions import Predictions
 
 
@@ -26,14 +26,15 @@ def write_predictions(parts: Iterable[Predictions], path: Path | None = None) ->
         DataError: The file is to have another format, or cannot be written.
         MissingDependencyError: The format needs a package that is not installed.
     """
+    columns = (part.columns() for part in parts)
     if path is None:
-        return _write_csv(parts, sys.stdout)
-    writers = {".csv": _write_csv_file, ".parquet": _write_parquet}
+        return write_csv(sys.stdout, columns)
+    writers = {".csv": write_csv_file, ".parquet": _write_parquet}
     if path.suffix.lower() not in writers:
         raise DataError(f"{path}: predictions are written as .csv or .parquet.")
     partial = path.with_name(f".{path.name}.partial")
     try:
-        rows = writers[path.suffix.lower()](parts, partial)
+        rows = writers[path.suffix.lower()](partial, columns)
         partial.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}.") from error
@@ -42,30 +43,14 @@ def write_predictions(parts: Iterable[Predictions], path: Path | None = None) ->
     return rows
 
 
-def _write_csv_file(parts: Iterable[Predictions], path: Path) -> int:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        return _write_csv(parts, file)
-
-
-def _write_csv(parts: Iterable[Predictions], file: TextIO) -> int:
-    writer, rows = csv.writer(file, lineterminator="\n"), 0
-    for part in parts:
-        columns = part.columns()
-        if not rows:
-            writer.writerow(columns)
-        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-        rows += len(part)
-    return rows
-
-
-def _write_parquet(parts: Iterable[Predictions], path: Path) -> int:
+def _write_parquet(path: Path, parts: Iterable[Columns]) -> int:
     arrow, parquet = pyarrow_module("pyarrow"), pyarrow_module("pyarrow.parquet")
     rows, writer = 0, None
     with ExitStack() as stack:
         for part in parts:
-            table: Any = arrow.table(part.columns())
+            table: Any = arrow.table(part)
             if writer is None:
                 writer = stack.enter_context(parquet.ParquetWriter(path, table.schema))
             writer.write_table(table)
-            rows += len(part)
+            rows += table.num_rows
     return rows

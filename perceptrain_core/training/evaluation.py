@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from perceptrain_core.analysis.history import figures_in_line
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError, ShapeError
@@ -39,6 +40,12 @@ class TestRows(list[Row]):
     """
 
     means: Row
+
+    def __repr__(self) -> str:
+        """Return the test in a line, with the averages."""
+        batches = f"{len(self)} {'batch' if len(self) == 1 else 'batches'}"
+        means = figures_in_line(getattr(self, "means", {}))
+        return f"TestRows({', '.join([batches, means] if means else [batches])})"
 
 
 @dataclass

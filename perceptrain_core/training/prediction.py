@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.errors import DataError
+from perceptrain_core.inference.outputs import evaluate, only_tensor
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
 from perceptrain_core.losses.support.outputs import output_activation, outputs_per_label
-from perceptrain_core.models.modes import evaluating
 from perceptrain_core.tensors import describe, promote_to_tensor
 from perceptrain_core.types import LossFunction
 
@@ -39,9 +39,8 @@ def predict(
     """
     activation = output_activation(loss_fn)
     pipeline = Pipeline(model, activation=activation, per_label=outputs_per_label(loss_fn))
-    with evaluating(model), torch.no_grad():
-        batches = (data_to_device(rows, device, dtype) for rows in _batches(data, batch_size))
-        outputs = [_tensor(pipeline(rows)).cpu() for rows in batches]
+    batches = (data_to_device(rows, device, dtype) for rows in _batches(data, batch_size))
+    outputs = [only_tensor(evaluate(pipeline, rows, device)) for rows in batches]
     if not outputs:
         raise DataError("There are no rows to predict: the data have no batch.")
     found = torch.cat(outputs)
@@ -60,12 +59,3 @@ def _batches(data: Any, size: int) -> Iterator[Any]:
         )
     for batch in data:  # a loader, whose labels are left out
         yield batch[0] if isinstance(batch, tuple | list) else batch
-
-
-def _tensor(outputs: Any) -> Tensor:
-    if isinstance(outputs, Tensor):
-        return outputs
-    raise DataError(
-        f"The model returned {describe(outputs)}, and predictions need a tensor: call the model "
-        "itself."
-    )

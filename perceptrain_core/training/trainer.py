@@ -28,6 +28,7 @@ from perceptrain_core.training.averages import Row
 from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluation_methods import Evaluations
 from perceptrain_core.training.fit import Fit
+from perceptrain_core.training.fit_result import FitResult
 from perceptrain_core.training.hooks import TrainerHooks, warn_of_methods_never_called
 from perceptrain_core.training.metrics.resolve import resolve_metrics
 from perceptrain_core.training.processes import FitOutcome, engine_for, launch_fit
@@ -175,7 +176,7 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
         val_dataloader: Any = None,
         *,
         resume: bool | str | Path | None = None,
-    ) -> tuple[nn.Module, Any]:
+    ) -> FitResult:
         """Train for ``config.max_iter`` epochs, or until ``max_steps`` or ``max_time`` is reached.
 
         During the fit the model and all its submodules are in training mode; afterwards each is in
@@ -191,7 +192,7 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
                 ``config.resume``.
 
         Returns:
-            The model and the optimizer that were passed.
+            The pair of the model and the optimizer that were passed.
 
         Raises:
             DataError: The data cannot be trained on.
@@ -225,12 +226,14 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
             self._fit_in_processes(resume)
         else:
             self._fit_here(resume)
-        return self.model, getattr(self.optimizer, "given", self.optimizer)
+        optimizer = getattr(self.optimizer, "given", self.optimizer)
+        return FitResult(self.model, optimizer, self.history)
 
     def __repr__(self) -> str:
-        """Return the trainer in a line, e.g. ``Trainer(FFNN, Adam, 10 epochs)``."""
-        parts = type(self.model).__name__, type(self.optimizer).__name__
-        return f"{type(self).__name__}({', '.join(parts)}, {len(self.history)} epochs)"
+        """Return the trainer in a line: ``Trainer(FFNN, Adam, 10 epochs, train_loss 0.25)``."""
+        parts = [self.model] if self.optimizer is None else [self.model, self.optimizer]
+        names = ", ".join(type(part).__name__ for part in parts)
+        return f"{type(self).__name__}({names}, {self.history.summary()})"
 
     @property
     def log_folder(self) -> Path:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from perceptrain_core.capturing import is_capturing
+from perceptrain_core.option_checks import choice_faults
 from perceptrain_core.weightings.base import Gradients, Terms, Weighting
 from perceptrain_core.weightings.support.old_spellings import accepts_old_spellings
 
@@ -67,15 +68,10 @@ class GradWeighted(Weighting):
         initial: Mapping[str, float] | None = None,
     ) -> None:
         fixed = (fixed_metric,) if isinstance(fixed_metric, str) else tuple(fixed_metric or ())
-        wrong = {
-            "fixed_metric is missing: name the term that keeps the weight 1": not fixed,
-            f'denominator={denominator!r}: expected "weighted" or "unweighted"': (
-                denominator not in ("weighted", "unweighted")
-            ),
-            f'parameters={parameters!r}: expected "all" or "matrices"': (
-                parameters not in ("all", "matrices")
-            ),
-        }
+        faults = choice_faults({"denominator": denominator}, ("weighted", "unweighted"))
+        faults += choice_faults({"parameters": parameters}, ("all", "matrices"))
+        if not fixed:
+            faults.insert(0, "fixed_metric is missing: name the term that keeps the weight 1")
         super().__init__(
             every,
             initial,
@@ -83,7 +79,7 @@ class GradWeighted(Weighting):
             max_weight=max_weight,
             eps=eps,
             fixed_metric=fixed,
-            faults=[text for text, is_wrong in wrong.items() if is_wrong],
+            faults=faults,
         )
         self.denominator = denominator
         self.parameter_kind = parameters

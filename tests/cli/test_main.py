@@ -104,3 +104,17 @@ def test_the_installed_script():
         pytest.skip("the console script is not installed beside this interpreter")
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"perceptrain {__version__}\n"
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_help_is_filled_to_the_width_and_keeps_brackets(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", columns)
+    text = invoke("train", "--help").output
+    assert "With folds in [data], train a model for each fold" in " ".join(text.split())
+    lines = [line.strip() for line in text.splitlines()]
+    (start,) = (i for i, line in enumerate(lines) if line.startswith("With train.verbose"))
+    following = lines[start + 1].split()[0]
+    assert len(f"{lines[start]} {following}") > columns - 2

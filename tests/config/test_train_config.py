@@ -173,6 +173,20 @@ def test_all_faults_at_once() -> None:
     assert {line.strip().partition(":")[0] for line in lines[1:]} == set(faults)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "nearest"),
+    [
+        ("precision", "fp61", "fp16"),
+        ("checkpoint_mode", "maxx", "max"),
+        ("compute_setup", "GPU", "gpu"),
+    ],
+)
+def test_of_fixed_values_the_nearest_is_suggested(option: str, value: str, nearest: str) -> None:
+    hint = f"{option}: input should be .*, not '{value}'. Did you mean '{nearest}'"
+    with pytest.raises(ConfigError, match=hint):
+        TrainConfig(**{option: value})
+
+
 @given(names=st.sets(st.sampled_from(INTERVALS), min_size=1))
 def test_every_fault_has_a_line_of_its_own(names: set[str]) -> None:
     with pytest.raises(ConfigError) as caught:

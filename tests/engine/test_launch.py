@@ -10,7 +10,7 @@ import cloudpickle
 import pytest
 
 from perceptrain.errors import TrainingError
-from perceptrain_core.engine.distributed import require_gpus
+from perceptrain_core.engine.distributed import DistributedEngine, require_gpus
 from perceptrain_core.engine.launch import run_in_processes
 
 PARENT = """
@@ -55,3 +55,11 @@ def test_each_process_needs_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
     require_gpus(1)
     with pytest.raises(TrainingError, match=r"2 processes, but this machine has 1 GPU:.*nprocs=1"):
         require_gpus(2)
+
+
+@pytest.mark.parametrize(("backend", "nearest"), [("glo", "gloo"), ("cpu:gloo,cuda:ncll", "nccl")])
+def test_an_unknown_backend_is_refused_with_the_nearest(backend: str, nearest: str) -> None:
+    with pytest.raises(
+        TrainingError, match=f"expected 'auto', 'gloo', .* Did you mean '{nearest}'"
+    ):
+        DistributedEngine(backend=backend)

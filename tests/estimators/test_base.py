@@ -140,7 +140,7 @@ def test_faults_say_what_to_do(wine: Any, quick: Any) -> None:
         fit(model=3)
     with pytest.raises(ConfigError, match=r"train has 'max_iter', which is the parameter max_iter"):
         fit(train={"max_iter": 3})
-    with pytest.raises(ConfigError, match=r'standardize=\'all\'; expected True, False or "inputs"'):
+    with pytest.raises(ConfigError, match="standardize='all': expected True, False or 'inputs'"):
         fit(standardize="all")
     with pytest.raises(ConfigError, match=r"set early_stopping=True"):
         fit(metrics=["accuracy"])

@@ -224,7 +224,7 @@ def test_a_loss_by_name():
         ({"every": 0}, "every=0: expected a whole number of at least 1"),
         ({"max_weight": 0}, "max_weight=0: expected a number above 0"),
         ({"eps": -1}, "eps=-1"),
-        ({"denominator": "both"}, "denominator='both': expected \"weighted\" or"),
+        ({"denominator": "both"}, "denominator='both': expected 'weighted' or"),
         ({"parameters": "some"}, "parameters='some'"),
         ({"metric_weights": {"bc": -1.0}}, "weight of 'bc'=-1.0: expected a number of at least 0"),
         ({"metric_weights": {"bc": float("nan")}}, "weight of 'bc'=nan"),

@@ -307,7 +307,7 @@ def test_data_that_do_not_fit(
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("f1", {"task": "multi"}, "task='multi': expected one of None, 'binary', 'multiclass'"),
+        ("f1", {"task": "multi"}, "task='multi': expected None, 'binary', 'multiclass'"),
         ("f1", {"average": "makro"}, "^f1: average='makro': .* Did you mean 'macro'"),
         ("f1", {"average": "mean"}, "average='mean'"),
         ("auroc", {"average": "micro"}, "average='micro'"),
@@ -327,7 +327,7 @@ def test_options_that_are_not_valid(name: str, options: Any, message: str) -> No
 
 
 def test_a_task_that_a_metric_does_not_have() -> None:
-    with pytest.raises(ConfigError, match="task='multilabel': expected one of 'binary'"):
+    with pytest.raises(ConfigError, match="task='multilabel': expected 'binary'"):
         get_metric("calibration_error").update(*multilabel())
 
 

@@ -98,7 +98,7 @@ def test_nothing_to_train() -> None:
         ({"name": "step", "step_size": 2, "last_epoch": 3}, OptionError, "'last_epoch'"),
         ({"name": "step", "step_size": 2, "monitor": "val_loss"}, OptionError, "'monitor'"),
         ("step", OptionError, "requires the option 'step_size'"),
-        ({"name": "linear", "interval": "step"}, OptionError, "'epoch' or 'batch', not 'step'"),
+        ({"name": "linear", "interval": "step"}, OptionError, "expected 'epoch' or 'batch'"),
         ({"name": "linear", "start_factor": 3}, OptionError, "be created: ValueError: Start"),
         ({"name": "one_cycle", "max_lr": [1.0] * 3}, OptionError, "cannot be created.*same length"),
         ({"name": "chained", "schedulers": 3}, OptionError, "must be a list"),

@@ -66,6 +66,9 @@ def test_a_test_uses_the_loader_of_the_constructor_and_gives_a_row_for_each_batc
     trainer = make_trainer(loss_fn, test=to_dataloader(*other, batch_size=2))
     found = trainer.test()
     assert [set(row) for row in found] == [{"test_loss", "test_worst"}] * 4
+    loss, worst = (f"{name} {found.means[name]:.4g}" for name in ("test_loss", "test_worst"))
+    assert repr(found) == f"TestRows(4 batches, {loss}, {worst})"
+    assert repr(type(found)()) == "TestRows(0 batches)"
     for row, values in zip(found, expected(trainer.model, other, 2), strict=True):
         assert list(row.values()) == pytest.approx(values, rel=1e-6)
 

@@ -253,4 +253,7 @@ def test_a_trainer_is_shown_in_a_line(make_trainer: Callable[..., Trainer]) -> N
     assert repr(trainer).endswith(", 0 epochs)")
     trainer.fit()
     name, optimizer = type(trainer.model).__name__, type(trainer.optimizer).__name__
-    assert repr(trainer) == f"Trainer({name}, {optimizer}, 2 epochs)"
+    loss = f"train_loss {trainer.history[-1]['train_loss']:.4g}"
+    assert repr(trainer) == f"Trainer({name}, {optimizer}, 2 epochs, {loss})"
+    trainer.optimizer = None
+    assert repr(trainer) == f"Trainer({name}, 2 epochs, {loss})"

@@ -9,6 +9,7 @@ from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.metrics import Metric
+from perceptrain_core.option_checks import check_choice
 from perceptrain_core.schedules.monitored import awaits_validation, no_such_metric
 from perceptrain_core.types import OptimizeResult, TrainingStage
 
@@ -21,10 +22,7 @@ def check_monitor(monitor: str, mode: str) -> None:
     """
     if not isinstance(monitor, str):
         raise CallbackError(f"monitor must be the name of a metric, not {monitor!r}.")
-    if mode not in ("min", "max"):
-        raise CallbackError(
-            f"mode must be 'min' (lower is better) or 'max' (higher is better), not {mode!r}."
-        )
+    check_choice("mode", mode, ("min", "max"), error=CallbackError)
 
 
 def check_mode(owner: str, monitor: str, mode: str, metrics: Mapping[str, Metric]) -> None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from perceptrain_core.errors import ConfigError
+from perceptrain_core.option_checks import check_choice
 from perceptrain_core.types import Count, Counted
 
 #: A weight for each class: a tensor, or numbers from a run file.
@@ -23,11 +23,8 @@ def check_reduction(reduction: str, allowed: Sequence[str] = _SCALAR) -> None:
     Raises:
         ConfigError: It is "none" or unknown.
     """
-    if reduction in allowed:
-        return
-    names = ", ".join(f'"{name}"' for name in allowed)
-    reason = "a loss must be one number, so " if reduction == "none" else ""
-    raise ConfigError(f"reduction={reduction!r}: {reason}expected one of {names}.")
+    owner = "A loss must be one number" if reduction == "none" else ""
+    check_choice("reduction", reduction, allowed, owner=owner)
 
 
 def over(count: Count, reduction: str) -> Counted:

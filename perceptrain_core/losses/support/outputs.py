@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias, get_args
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perceptrain_core.errors import ConfigError
 from perceptrain_core.losses.support.criterion_arguments import is_one_of, option
+from perceptrain_core.option_checks import check_choice
 
 #: The function that turns the outputs of a model into predictions.
 OutputActivation: TypeAlias = Literal["softmax", "sigmoid", "exp"]
@@ -106,11 +106,9 @@ def unwrapped(loss_fn: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
 
 
 def _checked(loss: Any, said: Any) -> OutputActivation | None:
-    if said is None or said in get_args(OutputActivation):
-        return said  # type: ignore[no-any-return]
     name = getattr(loss, "__name__", type(loss).__name__)
-    known = ", ".join(f'"{known}"' for known in get_args(OutputActivation))
-    raise ConfigError(f"{name} has output_activation={said!r}; expected {known} or None.")
+    check_choice("output_activation", said, (*get_args(OutputActivation), None), owner=name)
+    return said  # type: ignore[no-any-return]
 
 
 def _of_criterion(criterion: Callable[..., Any]) -> OutputActivation | None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from perceptrain_core.errors import ConfigError, DataError
+from perceptrain_core.errors import DataError
 from perceptrain_core.metrics.support.class_scores import (
     TASKS,
     Rows,
@@ -21,7 +21,7 @@ from perceptrain_core.metrics.support.torchmetrics_package import (
     classification_metric,
     require_torchmetrics,
 )
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.option_checks import check_choice
 from perceptrain_core.user_warnings import warn_user
 
 Outputs = Literal["logits", "probabilities"]
@@ -180,7 +180,4 @@ class ClassificationMetric:
         )
 
     def _check(self, option: str, value: object, allowed: tuple[object, ...]) -> None:
-        if value not in allowed:
-            known = ", ".join(repr(item) for item in allowed)
-            hint = did_you_mean(value, map(str, allowed)) if isinstance(value, str) else ""
-            raise ConfigError(f"{self.name}: {option}={value!r}: expected one of {known}.{hint}")
+        check_choice(option, value, allowed, owner=self.name)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from perceptrain_core.errors import ConfigError, MissingDependencyError
-from perceptrain_core.registry.messages import did_you_mean
+from perceptrain_core.suggestions import did_you_mean
 
 
 @cache

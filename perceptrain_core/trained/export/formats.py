@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor, nn
 
-from perceptrain_core.errors import ConfigError
+from perceptrain_core.option_checks import check_choice
 from perceptrain_core.trained.export import onnx, torch_export, torchscript
 
 Format: TypeAlias = Literal["torch-export", "onnx", "torchscript"]
@@ -45,8 +45,6 @@ def file_format(name: str) -> FileFormat:
     Raises:
         ConfigError: There is no such format.
     """
-    for each in _FORMATS:
-        if each.name == name:
-            return each
-    names = [repr(each.name) for each in _FORMATS]
-    raise ConfigError(f"format={name!r}: expected {', '.join(names[:-1])} or {names[-1]}.")
+    by_name = {each.name: each for each in _FORMATS}
+    check_choice("format", name, list(by_name))
+    return by_name[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from perceptrain import check_choice
 from perceptrain.errors import ConfigError, MissingDependencyError
 
 _BACKENDS = ("auto", "tensorized", "online", "multiscale")
@@ -24,8 +25,7 @@ def choose_backend(backend: object, cost: object = None) -> str:
         ConfigError: The backend is unknown, or does not support the cost.
         MissingDependencyError: The backend needs pykeops, which is not installed.
     """
-    if backend not in _BACKENDS:
-        raise ConfigError(f"backend={backend!r}: expected one of {', '.join(_BACKENDS)}.")
+    check_choice("backend", backend, _BACKENDS)
     name = str(backend)
     if isinstance(cost, str) and name not in ("online", "multiscale"):
         raise ConfigError(

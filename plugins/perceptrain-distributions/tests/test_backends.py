@@ -66,7 +66,7 @@ def test_a_formula_is_for_pykeops() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "keops"}, "backend='keops': expected one of auto, tensorized, online"),
+        ({"backend": "keops"}, "backend='keops': expected 'auto', 'tensorized', 'online'"),
         ({"backend": None}, "backend=None"),
         ({"cost": "Norm2(X-Y)"}, "a formula, with backend='auto': expected a function"),
         ({"cost": torch.cdist, "backend": "online"}, "expected a pykeops formula"),

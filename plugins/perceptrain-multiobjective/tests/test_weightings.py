@@ -179,7 +179,7 @@ def test_a_copy_goes_on_by_itself(batch: Any, model: nn.Module) -> None:
     [
         (lambda: get_weighting("cagrad", c=-1), "c=-1: expected a number of at least 0"),
         (lambda: get_weighting("fairgrad", alpha=0), "alpha=0: expected a number above 0"),
-        (lambda: get_weighting("aligned_mtl", scale_mode="max"), '"min", "median" or "rmse"'),
+        (lambda: get_weighting("aligned_mtl", scale_mode="max"), "'min', 'median' or 'rmse'"),
         (lambda: get_weighting("nash_mtl", max_norm=-1), "max_norm=-1"),
         (lambda: get_weighting("upgrad", preference={"a": -1}), "the preference of 'a' is -1"),
         (lambda: get_weighting("mgda", every=0), "every=0"),

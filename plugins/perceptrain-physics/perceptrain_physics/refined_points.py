@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from perceptrain import check_choice
 from perceptrain.errors import DataError, ShapeError
 from perceptrain_physics.box import Sampler
 
@@ -57,8 +58,7 @@ class RefinedPoints(Dataset[Tensor]):
         k: float | None = None,
         c: float | None = None,
     ) -> None:
-        if strategy not in {"rar", "rad", "rar_d"}:
-            raise DataError(f"strategy={strategy!r}: expected 'rar', 'rad' or 'rar_d'.")
+        check_choice("strategy", strategy, ("rar", "rad", "rar_d"), error=DataError)
         k = (2.0 if strategy == "rar_d" else 1.0) if k is None else k
         c = (0.0 if strategy == "rar_d" else 1.0) if c is None else c
         whole = all(isinstance(number, int) and number > 0 for number in (n_samples, add))

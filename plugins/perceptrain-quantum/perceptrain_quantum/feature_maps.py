@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from perceptrain import check_choice
 from perceptrain.errors import ConfigError, DataError
 
 KINDS = ("fourier", "chebyshev")
@@ -42,10 +43,8 @@ class FeatureMap:
     feature_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ConfigError(f"feature_map={self.kind!r}: expected {_choices(KINDS)}.")
-        if self.scaling not in SCALINGS:
-            raise ConfigError(f"reupload_scaling={self.scaling!r}: expected {_choices(SCALINGS)}.")
+        check_choice("feature_map", self.kind, KINDS)
+        check_choice("reupload_scaling", self.scaling, SCALINGS)
         if self.n_features > self.n_qubits:
             raise ConfigError(
                 f"n_features={self.n_features} and n_qubits={self.n_qubits}: expected at least one "
@@ -114,7 +113,3 @@ class FeatureMap:
             f'feature_map="chebyshev": {reason}. Expected values between {low:g} and {high:g}; '
             "set a wider feature_range=(lowest, highest)."
         )
-
-
-def _choices(names: tuple[str, ...]) -> str:
-    return f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"

@@ -94,7 +94,7 @@ def test_it_trains_and_keeps_the_contract() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weight_mode": "linear"}, "weight_mode='linear'; expected one of exp, same, two"),
+        ({"weight_mode": "linear"}, "weight_mode='linear': expected 'exp', 'same' or 'two'"),
         ({"weights": []}, r"weights=\[\]"),
         ({"weights": [1.0, -1.0]}, "0 or more"),
         ({"loss": "dise"}, "did you mean"),

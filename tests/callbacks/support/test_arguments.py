@@ -24,9 +24,9 @@ from perceptrain.errors import CallbackError
 END = "train_epoch_end"
 
 WRONG: list[tuple[type[Callback], tuple[Any, ...], dict[str, Any], str]] = [
-    (EarlyStopping, (END, 1, "val_loss"), {"mode": "mim"}, "or 'max' .*, not 'mim'"),
-    (EarlyStopping, (END, 1, "val_loss"), {"mode": None}, "mode must be 'min'"),
-    (EarlyStopping, (END, 1, "val_loss"), {"mode": ["min"]}, "mode must be 'min'"),
+    (EarlyStopping, (END, 1, "val_loss"), {"mode": "mim"}, "mode='mim': .* Did you mean 'min'"),
+    (EarlyStopping, (END, 1, "val_loss"), {"mode": None}, "mode=None: expected 'min' or 'max'"),
+    (EarlyStopping, (END, 1, "val_loss"), {"mode": ["min"]}, "expected 'min' or 'max'"),
     (EarlyStopping, (END, 1, 3), {}, "monitor must be the name of a metric, not 3"),
     (EarlyStopping, (END, 1, "val_loss", 0), {}, "patience=0: expected a whole .* at least 1"),
     (EarlyStopping, (END, 1, "val_loss"), {"patience": 2.5}, r"patience=2\.5: "),
@@ -38,7 +38,7 @@ WRONG: list[tuple[type[Callback], tuple[Any, ...], dict[str, Any], str]] = [
         r"delta=-1\.0: expected a number of at least 0",
     ),
     (EarlyStopping, (END, 0), {}, "called_every=0: expected a whole number of at least 1"),
-    (LRSchedulerReduceOnPlateau, (END, 1), {"mode": "maximum"}, "mode must be .*, not 'maximum'"),
+    (LRSchedulerReduceOnPlateau, (END, 1), {"mode": "maximum"}, "mode='maximum': expected"),
     (LRSchedulerReduceOnPlateau, (END, 1), {"patience": -1}, "patience=-1: .* at least 0"),
     (LRSchedulerReduceOnPlateau, (END, 1), {"gamma": 1.0}, r"gamma=1\.0: .* above 0 and below 1"),
     (LRSchedulerReduceOnPlateau, (END, 1), {"gamma": 0}, "gamma=0: expected a number above 0"),

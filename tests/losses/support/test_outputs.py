@@ -96,7 +96,7 @@ def test_another_value_is_an_error() -> None:
         def forward(self, batch: Any, model: nn.Module) -> Any:
             return own(batch, model)
 
-    with pytest.raises(ConfigError, match=r"Wrong has output_activation='relu'; expected"):
+    with pytest.raises(ConfigError, match=r"Wrong: output_activation='relu': expected"):
         output_activation(Wrong())
     with pytest.raises(ConformanceError, match=r"output_activation='relu'"):
         check_loss(Wrong(), (torch.randn(4, 2), torch.randn(4, 1)), nn.Linear(2, 1))

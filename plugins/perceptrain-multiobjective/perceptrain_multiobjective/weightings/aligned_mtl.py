@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor
 from torchjd.aggregation import AlignedMTLWeighting
 
-from perceptrain.errors import ConfigError
+from perceptrain import check_choice
 from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
 
@@ -36,8 +36,7 @@ class AlignedMTL(Aggregated):
         every: int = 1,
     ) -> None:
         super().__init__(every, preference)
-        if scale_mode not in ("min", "median", "rmse"):
-            raise ConfigError(f'scale_mode={scale_mode!r}: expected "min", "median" or "rmse".')
+        check_choice("scale_mode", scale_mode, ("min", "median", "rmse"))
         self.scale_mode: Literal["min", "median", "rmse"] = scale_mode
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:

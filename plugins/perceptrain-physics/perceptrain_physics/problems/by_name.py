@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from perceptrain import PINN
+from perceptrain import PINN, check_choice
 from perceptrain.errors import ConfigError
 from perceptrain_physics.problems.base import Problem
 from perceptrain_physics.problems.burgers import Burgers
@@ -41,10 +41,9 @@ def get_problem(problem: Problem | str | Mapping[str, Any]) -> Problem:
         return problem
     options = dict(problem) if isinstance(problem, Mapping) else {"name": problem}
     name = options.pop("name", None)
-    if not isinstance(name, str) or name not in PROBLEMS:
-        raise ConfigError(f"Unknown problem {name!r}; expected one of {', '.join(PROBLEMS)}.")
+    check_choice("problem", name, list(PROBLEMS))
     try:
-        return PROBLEMS[name](**options)
+        return PROBLEMS[str(name)](**options)
     except TypeError as error:
         raise ConfigError(f"The problem {name!r}: {error}.") from None
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from perceptrain import Counted, get_loss, output_activation
+from perceptrain import Counted, check_choice, get_loss, output_activation
 from perceptrain.errors import ConfigError, DataError
 from perceptrain_segmentation.labels import split_batch
 
@@ -48,8 +48,7 @@ class DeepSupervisionLoss(nn.Module):
         weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        if weight_mode not in _MODES:
-            raise ConfigError(f"weight_mode={weight_mode!r}; expected one of {', '.join(_MODES)}.")
+        check_choice("weight_mode", weight_mode, list(_MODES))
         if weights is not None and not (weights and all(weight >= 0 for weight in weights)):
             raise ConfigError(f"weights={weights!r}; expected numbers of 0 or more, or None.")
         self.loss = get_loss(loss)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from perceptrain import check_choice
 from perceptrain.errors import ConfigError
 
 #: Maps logits to probabilities.
@@ -129,6 +130,9 @@ def check_options(options: Mapping[str, Any], focal_alpha: bool = False) -> None
     Raises:
         ConfigError: One is invalid.
     """
+    if "reduction" in options:
+        owner = "A loss must be one number"
+        check_choice("reduction", options["reduction"], ("mean", "sum"), owner=owner)
     for name, value in options.items():
         by_class = name == "alpha" and focal_alpha
         fits, expected = _fits_focal(value) if by_class else _fits(name, value)
@@ -146,8 +150,6 @@ def _fits(name: str, value: Any) -> tuple[bool, str]:
         return _is_number(value), "a number of 0 or more"
     if name == "label_smoothing":
         return _is_number(value) and value <= 1, "a number from 0 to 1"
-    if name == "reduction":
-        return value in ("mean", "sum"), '"mean" or "sum": a loss must be one number'
     if name == "ignore_index":
         whole = isinstance(value, Integral) and not isinstance(value, bool)
         return value is None or whole, "a whole number or None"
