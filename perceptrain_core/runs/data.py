@@ -113,6 +113,7 @@ def _prepared(
         options.standardize,
         options.scale_labels,
         options.missing == "fill",
+        options.unseen or "zeros",
     )
     return make_tensors(table, preparation), parts, preparation, table.notes
 

@@ -31,6 +31,7 @@ FILE_KEYS = (
     "separator",
     "missing",
     "categories",
+    "unseen",
 )
 
 
@@ -89,6 +90,9 @@ class DataTable(_Table):
         missing: ``"drop"`` rows without a value, or ``"fill"`` the values of inputs.
         categories: How text becomes inputs: ``"one_hot"``, the default, or ``"codes"`` for an
             embedding.
+        unseen: What becomes of categories in predictions that the training did not have: their
+            inputs are 0 (``"zeros"``, the default), or they are an error (``"refuse"``). With codes
+            they always are one.
         val_fraction: Fraction of the rows held out for validation.
         test_fraction: Fraction of the rows held out for testing.
         split_seed: Seed of the random split.
@@ -109,6 +113,7 @@ class DataTable(_Table):
     separator: Name | None = None
     missing: Literal["drop", "fill"] | None = None
     categories: Literal["one_hot", "codes"] | None = None
+    unseen: Literal["zeros", "refuse"] | None = None
     val_fraction: Fraction = 0.0
     test_fraction: Fraction = 0.0
     split_seed: int = 0
@@ -157,6 +162,8 @@ class DataTable(_Table):
         given = [key for key in FILE_KEYS if getattr(self, key) is not None]
         if self.name is not None and given:
             raise ValueError(f"{', '.join(given)}: only for columns of a file; no file is set")
+        if self.unseen == "zeros" and self.categories == "codes":
+            raise ValueError('unseen = "zeros" needs categories = "one_hot": codes have no zeros')
         if self.stratify and self.group:
             raise ValueError("stratify and group exclude each other: leave one of them out")
         return self

@@ -116,9 +116,14 @@ class TrainedRun:
             probabilities.
 
         Raises:
-            DataError: The data cannot be read, lack a column, or have a value that the training
-                did not have; or the model returned something else than a tensor.
+            DataError: The data cannot be read, lack a column, or have a value that cannot be used;
+                or the model returned something else than a tensor.
             ShapeError: The rows have another shape than those of the training.
+
+        Warns:
+            UserWarning: A column has categories that the training did not have. Their inputs are 0,
+                unless ``unseen = "refuse"`` or ``categories = "codes"`` in ``[data]`` makes them an
+                error.
         """
         return Predictions.joined(list(self.predict_in_batches(data, batch_size)))
 
@@ -128,6 +133,9 @@ class TrainedRun:
         Args:
             data: As for `predict`.
             batch_size: The number of rows that are read and evaluated at a time.
+
+        Warns:
+            UserWarning: After the last row, see `predict`.
         """
         pipeline, device = self.pipeline(), _device(self.model)
         pipeline.to(device)

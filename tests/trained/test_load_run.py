@@ -110,13 +110,6 @@ def test_columns_and_values_that_cannot_be(train, here, cancer, diabetes):
     run = load_run(train(DIABETES, "train.max_iter=1"))
     with pytest.raises(DataError, match="'bmi'"):
         run.predict(diabetes.drop(columns="bmi"))
-    odd = diabetes.copy()
-    odd.loc[3, "sex"] = "x"
-    with pytest.raises(DataError, match=r"'x' in row 4 is not a known category; known are f, m"):
-        run.predict(odd)
-    odd.to_csv(here / "odd.csv", index=False)
-    with pytest.raises(DataError, match=r"odd\.csv.*'x' in row 4"):
-        list(run.predict_in_batches(here / "odd.csv", 2))
     with pytest.raises(ShapeError, match=r"\(3, 4\); expected \(N, 10\)"):
         run.predict(np.zeros((3, 4)))
     with pytest.raises(DataError, match="no data file"):
@@ -126,6 +119,56 @@ def test_columns_and_values_that_cannot_be(train, here, cancer, diabetes):
     gap.loc[5, "mean area"] = np.nan
     with pytest.raises(DataError, match=r"'mean area' has 1 missing values .* in row 6"):
         complete.predict(gap)
+
+
+def test_a_category_that_the_training_did_not_have(train, here, diabetes):
+    folder = train(DIABETES, 'model.activation_function="tanh"')
+    run = load_run(folder)
+    odd = diabetes.fillna({"sex": "f", "bmi": 26.0})
+    odd.loc[[3, 300], "sex"] = "x"
+    odd.loc[7, "sex"] = "y"
+    odd.to_csv(here / "odd.csv", index=False)
+    expected = "column 'sex': 'x' in 2 rows; column 'sex': 'y' in 1 row. All inputs"
+    with pytest.warns(UserWarning, match=expected) as caught:
+        found = run.predict(odd).values
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match=expected) as caught:  # one warning for all parts
+        parts = [part.values for part in run.predict_in_batches(here / "odd.csv", 100)]
+    assert len(caught) == 1
+    torch.testing.assert_close(torch.cat(parts), found)
+
+    train_rows = splits_of(len(diabetes), 0.2, 0)[0]
+    columns = []
+    for name in diabetes.columns[:-1]:
+        known = diabetes[name].iloc[train_rows]
+        if name == "sex":  # neither of the two
+            columns += [np.zeros(2), np.zeros(2)]
+            continue
+        known = known.fillna(known.median())
+        columns.append((odd[name][[3, 7]] - known.mean()) / known.std(ddof=0))
+    weights = torch.load(folder / "model.pt", weights_only=True)
+    y = diabetes["progression"].iloc[train_rows]
+    outputs = two_layers(weights, np.stack(columns, 1)) * y.std(ddof=0) + y.mean()
+    np.testing.assert_allclose(found[[3, 7]].numpy(), outputs, rtol=1e-4)
+    with pytest.warns(UserWarning, match="'x' in 2 rows"):
+        assert np.isfinite(run.test(odd)["test_loss"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    [('unseen="refuse"', 'unseen = "refuse" in .data.'), ('categories="codes"', "no code for a")],
+)
+def test_a_category_that_is_refused(train, here, diabetes, setting, advice):
+    model = "model={name='embedding_ffnn',hidden=[8]}"
+    run = load_run(train(DIABETES, f"data.{setting}", *([model] if "codes" in setting else [])))
+    odd = diabetes.copy()
+    odd.loc[3, "sex"] = "x"
+    message = f"'x' in row 4 is not a known category; known are f, m. .*{advice}"
+    with pytest.raises(DataError, match=message):
+        run.predict(odd)
+    odd.to_csv(here / "odd.csv", index=False)
+    with pytest.raises(DataError, match=r"odd\.csv.*'x' in row 4"):
+        list(run.predict_in_batches(here / "odd.csv", 2))
 
 
 # Tests

@@ -15,6 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from torch import nn
 
 from perceptrain_core.data.tables.preparation import InputColumn, LabelColumns, Preparation
+from perceptrain_core.data.tables.unseen import UnseenCategories
 from perceptrain_core.errors import DataError
 
 FLOATS = st.floats(-1e6, 1e6)
@@ -44,7 +45,8 @@ def preparations(draw: st.DrawFn) -> Preparation:
         "scaled": LabelColumns((names[0],), None, (draw(FLOATS),), (draw(SCALES),)),
         "plain": LabelColumns((names[0],)),
     }[kind]
-    return Preparation(columns, labels, draw(st.sampled_from(["one_hot", "codes"])))
+    encoding = draw(st.sampled_from(["one_hot", "codes"]))
+    return Preparation(columns, labels, encoding, draw(st.sampled_from(["zeros", "refuse"])))
 
 
 @given(preparations())
@@ -163,6 +165,19 @@ def test_rows_that_cannot_be_used(columns, message):
     }
     with pytest.raises(DataError, match=message):
         preparation.raw_inputs(table, first_row=10)
+
+
+def test_an_unknown_category_against_sklearn():
+    preparation = Preparation((NUMBER, TEXT), LabelColumns(("y",)))
+    texts = np.array(["v", "x", "u", "x"], object)
+    unseen = UnseenCategories()
+    raw = preparation.raw_inputs({"n": np.zeros(4), "t": texts}, unseen=unseen)
+    assert raw[:, 1].tolist() == [1, -1, 0, -1]
+    encoder = OneHotEncoder(sparse_output=False, handle_unknown="ignore").fit([["u"], ["v"]])
+    expected = encoder.transform(texts[:, None])
+    assert preparation.input_module()(raw)[:, 1:].tolist() == expected.tolist()
+    with pytest.warns(UserWarning, match="column 't': 'x' in 2 rows. All inputs"):
+        unseen.warn()
 
 
 def test_labels():
