@@ -103,6 +103,7 @@ def _prepared(
             options.group,
             options.missing,
             options.separator,
+            options.categorical,
         ),
     )
     parts = _divide(table, options)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
 from perceptrain_core.data.files.folds import are_class_maps, are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
+from perceptrain_core.data.tables.encode import ClassName
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.runs.data import RunData
 
@@ -68,7 +71,7 @@ def _scales(data: RunData) -> list[str]:
     return []
 
 
-def _listed(what: str, names: tuple[str, ...] | list[str]) -> str:
+def _listed(what: str, names: Sequence[ClassName]) -> str:
     plural = {"class": "classes", "column": "columns"}[what] if len(names) != 1 else what
     more = ", ..." if len(names) > _LISTED else ""
-    return f"{len(names)} {plural} ({', '.join(names[:_LISTED])}{more})"
+    return f"{len(names)} {plural} ({', '.join(map(str, names[:_LISTED]))}{more})"

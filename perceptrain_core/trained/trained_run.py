@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.files.splits import Splits, rows_of_tensors
+from perceptrain_core.data.tables.encode import ClassName
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import DataError
 from perceptrain_core.inference.pipeline import Pipeline
@@ -71,8 +72,8 @@ class TrainedRun:
     trust: bool = field(default=False, repr=False)
 
     @property
-    def classes(self) -> tuple[str, ...] | None:
-        """The names of the classes in the order of their numbers; ``None`` for numbers."""
+    def classes(self) -> tuple[ClassName, ...] | None:
+        """The classes in the order of their numbers, text or numbers as in the data, if any."""
         return self.record.classes
 
     @cached_property

@@ -6,9 +6,10 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, r2_score
 
 from perceptrain_core.errors import CheckpointError, ConfigError, DataError, ShapeError
 from perceptrain_core.trained.load_run import load_run
@@ -51,6 +52,39 @@ def test_classes_against_numpy(train, here, cancer):
         "probability[malignant]",
     ]
     assert accuracy_score(cancer["diagnosis"], found.labels) > 0.8
+
+
+def test_classes_that_are_numbers_stay_numbers(train, here, cancer):
+    frame = cancer.assign(diagnosis=np.where(cancer["diagnosis"] == "benign", 1, 2))
+    frame.to_csv(here / "numbers.csv", index=False)
+    run = load_run(train(CANCER, 'data.file="numbers.csv"', "data.classes=true"))
+    found = run.predict(here / "numbers.csv")
+    assert found.classes == run.classes == (1, 2)
+    assert found.labels.dtype == np.int64
+    assert accuracy_score(frame["diagnosis"], found.labels) > 0.8
+    assert run.write_predictions(here / "numbers.csv", here / "out.csv") == len(frame)
+    written = pd.read_csv(here / "out.csv")
+    assert written["diagnosis"].tolist() == found.labels.tolist()
+    assert list(written) == ["diagnosis", "probability[1]", "probability[2]"]
+
+
+def test_numbers_that_are_categories(train, here):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"level": rng.integers(1, 4, 300), "x": rng.normal(size=300)})
+    frame["y"] = np.array([5.0, -5.0, 9.0])[frame["level"] - 1] + frame["x"]
+    frame.to_csv(here / "levels.csv", index=False)
+    changes = [
+        'data={file="levels.csv",labels="y",categorical=["level"],standardize=true}',
+        "model={name='ffnn',hidden=[16]}",
+        "train.max_iter=100",
+    ]
+    run = load_run(train(DIABETES, *changes))
+    assert run.preparation.inputs[0].categories == ("1", "2", "3")
+    found = run.predict(here / "levels.csv")
+    assert r2_score(frame["y"], found.labels) > 0.98
+    torch.testing.assert_close(run.predict(frame).values, found.values)
+    with pytest.warns(UserWarning, match="column 'level': '7' in 300 rows"):
+        run.predict(frame.assign(level=7))
 
 
 def test_numbers_with_text_gaps_and_units_against_numpy(train, here, diabetes):
@@ -163,7 +197,7 @@ def test_a_category_that_is_refused(train, here, diabetes, setting, advice):
     run = load_run(train(DIABETES, f"data.{setting}", *([model] if "codes" in setting else [])))
     odd = diabetes.copy()
     odd.loc[3, "sex"] = "x"
-    message = f"'x' in row 4 is not a known category; known are f, m. .*{advice}"
+    message = rf"'x' in row 4 is not a known category; known are f, m. .*{advice}"
     with pytest.raises(DataError, match=message):
         run.predict(odd)
     odd.to_csv(here / "odd.csv", index=False)

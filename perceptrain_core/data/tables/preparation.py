@@ -18,17 +18,16 @@ from perceptrain_core.data.tables.columns import (
     Column,
     Columns,
     as_numbers,
-    as_text,
     check_names,
     is_gap,
 )
+from perceptrain_core.data.tables.encode import ClassName, encode
 from perceptrain_core.data.tables.modules import PrepareInputs, Unscale
 from perceptrain_core.data.tables.plain_values import plain, validated
 from perceptrain_core.data.tables.unseen import UnseenCategories
 from perceptrain_core.errors import DataError
 
 _LARGEST = float(np.finfo(np.float32).max)
-_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,14 @@ class LabelColumns:
 
     Attributes:
         names: Their names in the table.
-        classes: The names of the classes, in the order of their numbers; ``None`` for numbers.
+        classes: The classes in the order of their numbers, text or numbers as in the data; ``None``
+            if the labels are no classes.
         mean: What is subtracted from each label column; ``None`` if labels are not scaled.
         scale: What each is divided by, after that.
     """
 
     names: tuple[str, ...]
-    classes: tuple[str, ...] | None = None
+    classes: tuple[ClassName, ...] | None = None
     mean: tuple[float, ...] | None = None
     scale: tuple[float, ...] | None = None
 
@@ -258,47 +258,6 @@ class Preparation:
         if column.kind == "category" and self.encoding == "one_hot":
             return [float(code) for code in range(len(column.categories))]
         return [nan]
-
-
-def encode(
-    column: Column,
-    categories: tuple[str, ...],
-    name: str,
-    what: str,
-    first_row: int = 0,
-    unseen: UnseenCategories | None = None,
-    advice: str = "",
-) -> NDArray[np.float64]:
-    """Return the codes of categories as float64, NaN where a value is missing.
-
-    Args:
-        column: The values.
-        categories: The categories, in the order of their codes.
-        name: The name of the column, for messages.
-        what: What the values are, for messages: ``"category"`` or ``"class"``.
-        first_row: The number of rows before these, for messages.
-        unseen: Counts values that are none of the categories, whose code is -1; by default they
-            are an error.
-        advice: What to do about them, for the message.
-
-    Raises:
-        DataError: A value is none of the categories, and ``unseen`` is not given.
-    """
-    numbers: dict[str | None, float] = {text: i for i, text in enumerate(categories)}
-    numbers[None] = nan
-    texts = as_text(column)
-    codes = np.fromiter((numbers.get(text, -1.0) for text in texts), float, len(texts))
-    unknown = codes < 0
-    if unseen is not None:
-        unseen.add(name, texts[unknown])
-    elif unknown.any():
-        row = int(unknown.argmax())
-        more = f" and {len(categories) - _LISTED} more" if len(categories) > _LISTED else ""
-        raise DataError(
-            f"column {name!r}: {texts[row]!r} in row {first_row + row + 1} is not a known {what}; "
-            f"known are {', '.join(categories[:_LISTED])}{more}.{advice}"
-        )
-    return codes
 
 
 def _raw_column(

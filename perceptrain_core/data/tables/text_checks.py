@@ -16,13 +16,16 @@ _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' \u00a0\u202f]\d{3})+([.,]\d+)?")
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
-def check_categories(column: Column, name: str, role: str) -> tuple[str, ...]:
+def check_categories(
+    column: Column, name: str, role: str, declared: bool = False
+) -> tuple[str, ...]:
     """Return the categories of a column of text in sorted order.
 
     Args:
         column: Text, or ``None`` where a value is missing.
         name: The name of the column.
         role: ``"input"`` or ``"label"``, which may have any number of classes.
+        declared: Whether the user says that these are categories; then only their number counts.
 
     Raises:
         DataError: The texts are dates, numbers, ids or names, or there are too many.
@@ -31,10 +34,11 @@ def check_categories(column: Column, name: str, role: str) -> tuple[str, ...]:
     leave_out = f'leave the column out with inputs = ["!{name}"]'
     if role == "label":
         leave_out = "choose another label"
-    _check_dates(present[:_SAMPLE], name, leave_out)
-    _check_numbers(column, present, name, leave_out)
     found = set(present)
-    if len(present) > _FEW and len(found) == len(present):
+    if not declared:
+        _check_dates(present[:_SAMPLE], name, leave_out)
+        _check_numbers(column, present, name, leave_out)
+    if not declared and len(present) > _FEW and len(found) == len(present):
         raise DataError(
             f"column {name!r}: the text in each row is different, such as {present[0]!r}, as in "
             f"names or ids; {leave_out}."

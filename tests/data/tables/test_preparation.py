@@ -180,6 +180,16 @@ def test_an_unknown_category_against_sklearn():
         unseen.warn()
 
 
+def test_whole_numbers_with_and_without_a_point_are_one_category():
+    """A program writes 3.0 if a column has gaps, and 3 if it has none."""
+    for known in (("1.0", "3.0"), ("1", "3")):
+        column = InputColumn("t", "category", known)
+        preparation = Preparation((NUMBER, column), LabelColumns(("y",)))
+        for values in (np.array(["3", "3.0"], object), np.array([3.0, 3.0])):
+            raw = preparation.raw_inputs({"n": np.zeros(2), "t": values})
+            assert raw[:, 1].tolist() == [1, 1]
+
+
 def test_labels():
     texts, numbers = np.array(["b", "a"], dtype=object), np.array([1.0, 0.0])
     classes = Preparation((NUMBER,), LabelColumns(("y",), ("a", "b")))
