@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from perceptrain_core.cli import output
+from perceptrain_core.plurals import counted
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
 Weights = Annotated[
@@ -49,4 +50,4 @@ def predict(
         trained = load_run(run, weights, trust=trust)
         rows = trained.write_predictions(data, out)
     if out is not None:
-        print(f"{rows} rows are in {out}")
+        print(f"{counted(rows, 'row')} {'is' if rows == 1 else 'are'} in {out}")

@@ -14,6 +14,7 @@ from torch import Tensor
 from perceptrain_core.data.tables.encode import ClassName
 from perceptrain_core.errors import ShapeError
 from perceptrain_core.losses.support.outputs import OutputActivation
+from perceptrain_core.plurals import counted
 
 _SHOWN = 5
 
@@ -141,7 +142,7 @@ class Predictions:
     def __repr__(self) -> str:
         more = ", ..." if len(self) > _SHOWN else ""
         shown = ", ".join(map(str, self.labels[:_SHOWN].tolist()))
-        return f"Predictions for {len(self)} rows: {shown}{more}"
+        return f"Predictions for {counted(len(self), 'row')}: {shown}{more}"
 
     def _names(self, number: int) -> list[str]:
         names = self.target.names

@@ -11,6 +11,7 @@ from perceptrain_core.data.files.folds import are_class_maps, are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
 from perceptrain_core.data.tables.encode import ClassName
 from perceptrain_core.data.tables.preparation import Preparation
+from perceptrain_core.plurals import counted
 from perceptrain_core.runs.data import RunData
 
 _LISTED = 5
@@ -44,10 +45,10 @@ def _inputs(data: RunData) -> str:
     columns = data.preparation.inputs
     categories = [column.name for column in columns if column.kind == "category"]
     numbers = len(columns) - len(categories)
-    parts = [f"{numbers} {'number' if numbers == 1 else 'numbers'}"] if numbers else []
+    parts = [f"{counted(numbers, 'number')}"] if numbers else []
     parts += [_listed("column", categories) + " of categories"] if categories else []
     size = data.preparation.in_features
-    return f", from {' and '.join(parts)} ({size} {'input' if size == 1 else 'inputs'})"
+    return f", from {' and '.join(parts)} ({counted(size, 'input')})"
 
 
 def _scales(data: RunData) -> list[str]:

@@ -17,6 +17,7 @@ from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.data.tables.unseen import UnseenCategories
 from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.inference.outputs import fitting
+from perceptrain_core.plurals import counted
 from perceptrain_core.regular_file import is_special
 from perceptrain_core.runs.tables import DataTable
 from perceptrain_core.tensors import describe, promote_to_tensor
@@ -165,7 +166,8 @@ def _label_columns(labels: Any, preparation: Preparation) -> Columns:
     array = array.reshape(len(array), -1)
     if array.shape[1] != len(names):
         raise ShapeError(
-            f"The labels have {array.shape[1]} columns; expected {len(names)}: {', '.join(names)}."
+            f"The labels have {counted(array.shape[1], 'column')}; expected {len(names)}: "
+            f"{', '.join(names)}."
         )
     return columns_of(dict(zip(names, array.T, strict=True)))
 

@@ -25,6 +25,7 @@ from perceptrain_core.errors import TrainingError
 from perceptrain_core.inference.predictions import Predictions
 from perceptrain_core.metrics import Metric
 from perceptrain_core.models.modes import training
+from perceptrain_core.plurals import counted
 from perceptrain_core.schedules.schedule import Schedule
 from perceptrain_core.training import resolve
 from perceptrain_core.training.averages import Row
@@ -300,7 +301,7 @@ class Trainer(TrainerHooks, Trials, GradientSwitch):
     def __repr__(self) -> str:
         """Return the trainer in a line, e.g. ``Trainer(FFNN, Adam, 10 epochs)``."""
         parts = type(self.model).__name__, type(self.optimizer).__name__
-        return f"{type(self).__name__}({', '.join(parts)}, {len(self.history)} epochs)"
+        return f"{type(self).__name__}({', '.join(parts)}, {counted(len(self.history), 'epoch')})"
 
     @property
     def log_folder(self) -> Path:

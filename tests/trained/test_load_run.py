@@ -151,7 +151,7 @@ def test_columns_and_values_that_cannot_be(train, here, cancer, diabetes):
     complete = load_run(train(CANCER, "train.max_iter=1", name="complete.toml"))
     gap = cancer.copy()
     gap.loc[5, "mean area"] = np.nan
-    with pytest.raises(DataError, match=r"'mean area' has 1 missing values .* in row 6"):
+    with pytest.raises(DataError, match=r"'mean area' has 1 missing value .* in row 6"):
         complete.predict(gap)
 
 

@@ -26,6 +26,7 @@ from perceptrain_core.data.tables.modules import PrepareInputs, Unscale
 from perceptrain_core.data.tables.plain_values import plain, validated
 from perceptrain_core.data.tables.unseen import UnseenCategories
 from perceptrain_core.errors import DataError
+from perceptrain_core.plurals import counted
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -281,8 +282,8 @@ def _raw_column(
 def _refuse_gaps(name: str, gaps: NDArray[np.bool_], reason: str, first_row: int = 0) -> None:
     if gaps.any():
         raise DataError(
-            f"column {name!r} has {gaps.sum()} missing values of {len(gaps)}, first in row "
-            f"{first_row + gaps.argmax() + 1}; {reason}"
+            f"column {name!r} has {counted(gaps.sum(), 'missing value')} of {len(gaps)}, first in "
+            f"row {first_row + gaps.argmax() + 1}; {reason}"
         )
 
 

@@ -18,6 +18,7 @@ from perceptrain_core.data.tables.encode import ClassName, encode, numbered_clas
 from perceptrain_core.data.tables.read import column_names, read_columns
 from perceptrain_core.data.tables.text_checks import check_categories
 from perceptrain_core.errors import DataError
+from perceptrain_core.plurals import counted
 
 _LISTED = 10
 
@@ -173,7 +174,7 @@ def _drop_rows(columns: Columns, inputs: list[str], missing: str | None) -> list
 
 def _describe(gaps: dict[str, NDArray[np.bool_]]) -> str:
     parts = [
-        f"column {name!r} has {gap.sum()} missing values of {len(gap)}, first in row "
+        f"column {name!r} has {counted(gap.sum(), 'missing value')} of {len(gap)}, first in row "
         f"{gap.argmax() + 1}"
         for name, gap in list(gaps.items())[:_LISTED]
     ]
@@ -186,8 +187,7 @@ def _describe(gaps: dict[str, NDArray[np.bool_]]) -> str:
 
 def _counts(gaps: dict[str, NDArray[np.bool_]]) -> str:
     parts = [
-        f"{gap.sum()} {'value' if gap.sum() == 1 else 'values'} of {name!r}"
-        for name, gap in list(gaps.items())[:_LISTED]
+        f"{counted(gap.sum(), 'value')} of {name!r}" for name, gap in list(gaps.items())[:_LISTED]
     ]
     more = f" and of {len(gaps) - _LISTED} more columns" if len(gaps) > _LISTED else ""
     return f"{', '.join(parts)}{more}"

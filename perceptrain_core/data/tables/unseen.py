@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from perceptrain_core.plurals import counted
 from perceptrain_core.user_warnings import warn_user
 
 _LISTED = 10
@@ -25,7 +26,7 @@ class UnseenCategories:
         if not self._rows:
             return
         parts = [
-            f"column {column!r}: {text!r} in {_counted(rows)}"
+            f"column {column!r}: {text!r} in {counted(rows, 'row')}"
             for (column, text), rows in self._rows.most_common(_LISTED)
         ]
         more = len(self._rows) - len(parts)
@@ -35,7 +36,3 @@ class UnseenCategories:
             'inputs of the column are 0 in such rows. unseen = "refuse" in [data] of the run file '
             "makes them an error."
         )
-
-
-def _counted(rows: int) -> str:
-    return "1 row" if rows == 1 else f"{rows} rows"

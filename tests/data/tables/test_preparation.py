@@ -148,7 +148,7 @@ TEXT = InputColumn("t", "category", ("u", "v"))
         ({"n": [1.0]}, "there is no column 't'"),
         (
             {"n": [1.0, None], "t": ["u", "v"]},
-            "'n' has 1 missing values of 2, first in row 12; the",
+            "'n' has 1 missing value of 2, first in row 12; the",
         ),
         ({"n": [1.0, 2.0], "t": ["u", "x"]}, "'t': 'x' in row 12 is not a known category; .* u, v"),
         ({"n": [1.0, np.inf], "t": ["u", "v"]}, "'n': inf in row 12 is not a finite number"),
@@ -204,7 +204,7 @@ def test_labels():
     assert torch.equal(scaled.output_module()(scaled.scaled(raw)), raw.float())
     with pytest.raises(DataError, match="'y': 'b' in row 1 is not a known class; known are 0, 1"):
         named.raw_labels({"y": texts})
-    with pytest.raises(DataError, match="'y' has 1 missing values of 2, first in row 2; labels"):
+    with pytest.raises(DataError, match="'y' has 1 missing value of 2, first in row 2; labels"):
         named.raw_labels({"y": np.array([1, np.nan])})
 
 

@@ -65,7 +65,7 @@ def test_numbers_that_are_declared_as_categories(csv):
 def test_missing_values_are_named(csv):
     message = (
         r"column 'age' has 2 missing values of 5, first in row 2; column 'town' has 1 missing "
-        r"values of 5, first in row 3; column 'y' has 1 missing values of 5, first in row 4\. Set "
+        r"value of 5, first in row 3; column 'y' has 1 missing value of 5, first in row 4\. Set "
         'missing = "drop"'
     )
     with pytest.raises(DataError, match=message):
