@@ -25,6 +25,7 @@ from perceptrain_core.registry import registry
 from perceptrain_core.runs.build import build_loss, build_metrics, train_config
 from perceptrain_core.runs.data import RunData, load_data, with_binary_labels
 from perceptrain_core.runs.file_names import RUN_FILE
+from perceptrain_core.runs.label_metrics import with_each_label
 from perceptrain_core.runs.record import Fingerprint, RunRecord
 from perceptrain_core.runs.run import dry_config
 from perceptrain_core.runs.tables import RunFile
@@ -178,8 +179,9 @@ class TrainedRun:
                 validation data if there are no test data.
 
         Returns:
-            ``test_loss`` and ``test_NAME`` for each metric. The loss is in the units of the
-            training, metrics over the data are in those of the labels.
+            ``test_loss`` and ``test_NAME`` for each metric; with several labels also
+            ``test_NAME[LABEL]`` for each metric of regression and each label. The loss is in the
+            units of the training, metrics over the data are in those of the labels.
 
         Raises:
             DataError: The data cannot be read, or the run has no test or validation data.
@@ -191,6 +193,7 @@ class TrainedRun:
         rows = self._held_out() if data is None else self._labelled(data)
         with self._trusting():
             metrics = build_metrics(self.run_file, self._path, self.preparation)
+            metrics = with_each_label(metrics, self.record.labels)
             trainer = Trainer(self.model, None, self._settings(), self.loss_fn, metrics=metrics)
         with self._trusting(), evaluating(self.model):
             return dict(trainer.test(rows).means)
@@ -269,7 +272,9 @@ class TrainedRun:
                 )
             rows = unscaled(tensors[0][:_COMPARED], self.preparation)
         if not len(rows):
-            raise DataError("There are no rows to compare the exported file with: pass data.")
+            raise DataError(
+                "There are no rows to compare the exported file with: pass data (--data FILE)."
+            )
         return rows
 
     def _raw_rows(self, data: Any, batch_size: int) -> Iterator[Tensor]:
@@ -308,7 +313,8 @@ class TrainedRun:
             return
         if not file.is_file():
             raise DataError(
-                f"The data file of the training is not at {file}: pass data, a file like it."
+                f"The data file of the training is not at {file}: pass data, a file like it "
+                "(perceptrain test RUN DATA, or perceptrain export RUN --data DATA)."
             )
         if Fingerprint.of(file, self.folder) != known:
             warn_user(f"{file} has changed since the training, and so may its division.")

@@ -122,8 +122,8 @@ def _fault(path: Path, found: CsvFormat, error: Exception) -> DataError:
             for row in filter(None, reader):
                 if len(row) != len(found.names):
                     return DataError(
-                        f"line {reader.line_num}: expected {counted(len(found.names), 'value')}, as "
-                        f"in the header, not {len(row)}."
+                        f"line {reader.line_num}: expected {counted(len(found.names), 'value')}, "
+                        f"as in the header, not {len(row)}."
                     )
     except UnicodeDecodeError:
         return not_utf8()
