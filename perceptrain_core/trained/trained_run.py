@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -32,6 +32,7 @@ from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.tensors import describe
 from perceptrain_core.trained.export.export_pipeline import export_pipeline, target_path
 from perceptrain_core.trained.export.formats import Format, file_format
+from perceptrain_core.trained.kept_columns import read_kept
 from perceptrain_core.trained.rows import (
     AnyPreparation,
     complete_rows,
@@ -151,7 +152,9 @@ class TrainedRun:
                 )
             yield Predictions.of(outputs.cpu(), self.target)
 
-    def write_predictions(self, data: str | Path, out: Path | None = None) -> int:
+    def write_predictions(
+        self, data: str | Path, out: Path | None = None, keep: Sequence[str] = ()
+    ) -> int:
         """Predict rows, and write them as they come.
 
         Args:
@@ -159,6 +162,7 @@ class TrainedRun:
                 reads.
             out: ``.csv`` or ``.parquet``, and CSV to stdout by default; or what the data set
                 writes, such as a folder of masks.
+            keep: Names or patterns of columns of a table to write before the predictions.
 
         Returns:
             The number of rows.
@@ -168,7 +172,14 @@ class TrainedRun:
         """
         parts = self.predict_in_batches(data)
         write = getattr(self._data_set, "write_predictions", None)
-        return write_predictions(parts, out) if write is None else write(parts, Path(data), out)
+        if keep and not isinstance(self.preparation, Preparation):
+            raise DataError("keep is for the columns of a table, and this run has none.")
+        if write is not None:
+            rows: int = write(parts, Path(data), out)
+            return rows
+        text = out is None or out.suffix.lower() != ".parquet"
+        kept = read_kept(Path(data), keep, self.run_file.data.separator, text)
+        return write_predictions(parts, out, kept)
 
     def test(self, data: Any = None) -> dict[str, float]:
         """Evaluate the loss and the metrics of the run file.

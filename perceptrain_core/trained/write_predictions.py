@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
-from perceptrain_core.data.tables.columns import pyarrow_module
+from perceptrain_core.data.tables.columns import Columns, pyarrow_module
 from perceptrain_core.errors import DataError
 from perceptrain_core.inference.predictions import Predictions
 
 
-def write_predictions(parts: Iterable[Predictions], path: Path | None = None) -> int:
+def write_predictions(
+    parts: Iterable[Predictions], path: Path | None = None, kept: Columns | None = None
+) -> int:
     """Write predictions, and return the number of rows.
 
     Args:
         parts: The predictions of successive rows.
         path: ``.csv`` or ``.parquet``; CSV to stdout by default. A file is written only when all
             rows are predicted.
+        kept: Columns of all rows to write before the predictions, if there are any.
 
     Raises:
-        DataError: The file is to have another format, or cannot be written.
+        DataError: The file is to have another format, or cannot be written; or a column is named
+            as a prediction is.
         MissingDependencyError: The format needs a package that is not installed.
     """
+    tables = _tables(parts, kept or {})
     if path is None:
-        return _write_csv(parts, sys.stdout)
+        return _write_csv(tables, sys.stdout)
     writers = {".csv": _write_csv_file, ".parquet": _write_parquet}
     if path.suffix.lower() not in writers:
         raise DataError(f"{path}: predictions are written as .csv or .parquet.")
     partial = path.with_name(f".{path.name}.partial")
     try:
-        rows = writers[path.suffix.lower()](parts, partial)
+        rows = writers[path.suffix.lower()](tables, partial)
         partial.replace(path)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}.") from error
@@ -42,30 +47,51 @@ def write_predictions(parts: Iterable[Predictions], path: Path | None = None) ->
     return rows
 
 
-def _write_csv_file(parts: Iterable[Predictions], path: Path) -> int:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        return _write_csv(parts, file)
-
-
-def _write_csv(parts: Iterable[Predictions], file: TextIO) -> int:
-    writer, rows = csv.writer(file, lineterminator="\n"), 0
+def _tables(parts: Iterable[Predictions], kept: Columns) -> Iterator[Columns]:
+    """Yield the columns of successive rows."""
+    start = 0
     for part in parts:
-        columns = part.columns()
+        found = part.columns()
+        if both := [name for name in kept if name in found]:
+            raise DataError(
+                f"The column {both[0]!r} cannot be kept, as the predictions have this name: rename "
+                "it in the data."
+            )
+        rows = slice(start, start + len(part))
+        yield {name: column[rows] for name, column in kept.items()} | found
+        start += len(part)
+
+
+def _write_csv_file(tables: Iterable[Columns], path: Path) -> int:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        return _write_csv(tables, file)
+
+
+def _write_csv(tables: Iterable[Columns], file: TextIO) -> int:
+    writer, rows = csv.writer(file, lineterminator="\n"), 0
+    for columns in tables:
         if not rows:
             writer.writerow(columns)
         writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-        rows += len(part)
+        rows += _length(columns)
     return rows
 
 
-def _write_parquet(parts: Iterable[Predictions], path: Path) -> int:
+def _write_parquet(tables: Iterable[Columns], path: Path) -> int:
     arrow, parquet = pyarrow_module("pyarrow"), pyarrow_module("pyarrow.parquet")
     rows, writer = 0, None
     with ExitStack() as stack:
-        for part in parts:
-            table: Any = arrow.table(part.columns())
+        for columns in tables:
+            # A part may have no text at all, and then it would be a column without a type.
+            types = {name: arrow.string() for name, c in columns.items() if c.dtype == object}
+            arrays = {name: arrow.array(c, types.get(name)) for name, c in columns.items()}
+            table: Any = arrow.table(arrays)
             if writer is None:
                 writer = stack.enter_context(parquet.ParquetWriter(path, table.schema))
             writer.write_table(table)
-            rows += len(part)
+            rows += _length(columns)
     return rows
+
+
+def _length(columns: Columns) -> int:
+    return len(next(iter(columns.values())))
