@@ -49,9 +49,8 @@ def with_each_label(metrics: Mapping[str, Metric], labels: Sequence[str]) -> dic
     """
     if not 1 < len(labels) <= _MOST_LABELS:
         return dict(metrics)
-    found: dict[str, Metric] = {}
+    found = dict(metrics)
     for name, metric in metrics.items():
-        found[name] = metric
         for column, label in enumerate(labels):
             if (one := _one_label(metric, column)) is not None:
                 found[f"{name}[{label}]"] = one

@@ -152,6 +152,7 @@ def test_figures_of_each_label_against_sklearn(build, houses, scaled, weights):
         assert figures[f"test_{name}"] == pytest.approx(pooled, rel=1e-5)
     assert json.loads((folder / "test.json").read_text()) == figures
     assert load_run(folder).test() == pytest.approx(figures, rel=1e-5)
+    assert list(figures)[:4] == ["test_loss", *(f"test_{name}" for name in names)]
     assert set(run.trainer.metrics) == set(names)  # those of the training are as they were
 
 

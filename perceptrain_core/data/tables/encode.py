@@ -51,9 +51,9 @@ def encode(
     numbers |= {text: i for i, text in enumerate(names)}
     numbers[None] = nan
     texts = as_text(column)
-    for text in {text for text in texts if text not in numbers}:
-        numbers[text] = numbers.get(_plain(text), -1.0)
-    codes = np.fromiter((numbers[text] for text in texts), float, len(texts))
+    codes = np.fromiter((numbers.get(text, -1.0) for text in texts), float, len(texts))
+    unknown = codes < 0
+    codes[unknown] = [numbers.get(_plain(text), -1.0) for text in texts[unknown]]
     unknown = codes < 0
     if unseen is not None:
         unseen.add(name, texts[unknown])
