@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perceptrain_core.cli import output
+from perceptrain_core.plurals import counted
 
 if TYPE_CHECKING:
     from perceptrain_core.comparisons.comparison import Comparison
@@ -147,7 +148,7 @@ def _train(
     jobs = [job for variant in plan.checked for job in plan.jobs_of(variant)]
     folder = choose_folder(plan.root, jobs)
     comparison = Comparison(plan, folder, cores, _progress(plan, len(jobs)))
-    _announce(plan, folder, f"{len(plan.checked)} variants", len(jobs), cores)
+    _announce(plan, folder, counted(len(plan.checked), "variant"), len(jobs), cores)
     comparison.train(jobs)
     return comparison
 
@@ -156,7 +157,7 @@ def _announce(plan: Plan, folder: Path, what: str, runs: int, cores: int) -> Non
     if folder != plan.root:
         output.note(f"{plan.root} has runs of other settings: these go to {folder}.")
     processes = min(cores, runs)
-    print(f"{what}, {runs} runs in {processes} process{'es' if processes > 1 else ''}")
+    print(f"{what}, {counted(runs, 'run')} in {counted(processes, 'process', 'processes')}")
 
 
 def _progress(plan: Plan, total: int) -> Any:
@@ -189,7 +190,8 @@ def _finish(comparison: Comparison) -> None:
         output.note(f"Failed: {row.errors[0]}{more}")
     if comparison.stop_signal is not None:
         output.note(
-            f"Stopped after {len(comparison.results)} runs. Call the same command again to go on."
+            f"Stopped after {counted(len(comparison.results), 'run')}. Call the same command again "
+            "to go on."
         )
         raise typer.Exit(128 + comparison.stop_signal)
     print(f"\nThe results of these runs are in {_short(comparison.folder)}")
@@ -242,7 +244,7 @@ def _write_dry_run(plan: Plan) -> None:
     rows = [(label_of(variant), one.fault or "good") for variant, one in plan.checked.items()]
     output.write_table(("VARIANT", "ONE BATCH"), rows)
     runs = len(plan.checked) * len(plan.seeds) * len(plan.folds)
-    print(f"\n{runs} runs would be compared by {plan.by}; no files were written.")
+    print(f"\n{counted(runs, 'run')} would be compared by {plan.by}; no files were written.")
     if plan.faults:
         raise typer.Exit(output.FAILED)
 

@@ -91,19 +91,25 @@ def _why_not(refused: str | None) -> str:
 
 
 def _describe(survey: TableSurvey) -> None:
+    from perceptrain_core.plurals import counted
+
     names = ", ".join(survey.labels)
     if survey.task == "classes":
         most = max(survey.classes, key=lambda name: survey.classes[name])
         share = survey.classes[most] / survey.rows
         print(
             f"Classification: {len(survey.classes)} classes of {names}, the most frequent "
-            f"{most!r} in {share:.1%} of {survey.rows} rows."
+            f"{most!r} in {share:.1%} of {counted(survey.rows, 'row')}."
         )
     else:
-        print(f"Regression of {names}, over {survey.rows} rows.")
+        print(f"Regression of {names}, over {counted(survey.rows, 'row')}.")
     gaps = sum(1 for column in survey.used if column.gaps)
     filled = f", {gaps} of them with gaps to fill" if gaps else ""
-    print(f"{len(survey.used)} columns are inputs{filled}.")
+    used = len(survey.used)
+    print(f"{counted(used, 'column')} {'is an input' if used == 1 else 'are inputs'}{filled}.")
+    for column in survey.used:
+        if column.reveals:
+            print(f"{column.name!r} alone tells the label ({column.reveals}): is it known before?")
     if survey.left_out:
         few = survey.left_out[:_LISTED]
         more = len(survey.left_out) - len(few)

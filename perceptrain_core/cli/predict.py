@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from perceptrain_core.cli import output
+from perceptrain_core.plurals import counted
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
 Weights = Annotated[
@@ -33,6 +34,14 @@ def predict(
             help="The file to write, .csv or .parquet, or a folder of masks; by default stdout.",
         ),
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep",
+            metavar="COLUMN",
+            help="A column of DATA to write, too; a name or a pattern such as 'id*'; repeatable.",
+        ),
+    ] = None,
     weights: Weights = "last",
     trust: Trust = False,
 ) -> None:
@@ -46,6 +55,6 @@ def predict(
 
     with output.one_line_warnings():
         trained = load_run(run, weights, trust=trust)
-        rows = trained.write_predictions(data, out)
+        rows = trained.write_predictions(data, out, keep or ())
     if out is not None:
-        print(f"{rows} rows are in {out}")
+        print(f"{counted(rows, 'row')} {'is' if rows == 1 else 'are'} in {out}")

@@ -10,6 +10,7 @@ import typer
 
 from perceptrain_core.cli import output
 from perceptrain_core.errors import ConfigError
+from perceptrain_core.plurals import counted
 
 if TYPE_CHECKING:
     from perceptrain_core.comparisons.run_list import Listed
@@ -105,4 +106,6 @@ def _row(entry: Listed, sort: str | None) -> tuple[str, ...]:
 
 
 def _group(entry: Listed) -> str:
-    return f"{entry.runs} folds" if entry.kind == "folds" else f"best of {entry.runs} runs"
+    if entry.kind == "folds":
+        return counted(entry.runs, "fold")
+    return f"best of {counted(entry.runs, 'run')}"

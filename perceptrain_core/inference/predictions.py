@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from perceptrain_core.data.tables.encode import ClassName
 from perceptrain_core.errors import ShapeError
 from perceptrain_core.losses.support.outputs import OutputActivation
+from perceptrain_core.plurals import counted
 
 _SHOWN = 5
 
@@ -23,12 +25,13 @@ class Target:
 
     Attributes:
         names: The names of the labels; by default they have none.
-        classes: The names of the classes in the order of their numbers; ``None`` for numbers.
+        classes: The classes in the order of their numbers, text or numbers as in the data; ``None``
+            if the labels are no classes.
         activation: What turns outputs into probabilities, if anything does.
     """
 
     names: tuple[str, ...] = ()
-    classes: tuple[str, ...] | None = None
+    classes: tuple[ClassName, ...] | None = None
     activation: OutputActivation | None = None
 
     def with_classes(self, outputs: Tensor) -> Target:
@@ -44,7 +47,10 @@ class Target:
                 f"The outputs have shape {tuple(outputs.shape)}, and there are {len(classes)} "
                 "classes: expected an output for each, shape (N, C, ...)."
             )
-        return replace(self, classes=(*classes, *map(str, range(len(classes), number))))
+        others: Iterable[ClassName] = range(len(classes), number)
+        if any(isinstance(name, str) for name in classes):
+            others = map(str, others)
+        return replace(self, classes=(*classes, *others))
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,11 @@ class Predictions:
     """The predictions for rows of data.
 
     Attributes:
-        values: The predicted values, shape ``(N, ...)``: in the units of the labels, or the numbers
-            of the classes, int64.
-        probabilities: The probability of each class, shape ``(N, C, ...)``; ``None`` if the values
-            are not classes, or the loss knows no probabilities.
+        values: The predicted values, a tensor of shape ``(N, ...)``: in the units of the labels, or
+            the positions of the classes in ``classes``, int64.
+        probabilities: The probability of each class, a tensor of shape ``(N, C, ...)``; ``None`` if
+            the values are not classes, or the loss knows no probabilities. To compute with NumPy,
+            call ``.numpy()``: it warns if it meets a tensor in its own operations.
         target: What was predicted.
     """
 
@@ -102,15 +109,19 @@ class Predictions:
         return cls(values, torch.cat(chances) if chances else None, parts[0].target)
 
     @property
-    def classes(self) -> tuple[str, ...] | None:
-        """The names of the classes in the order of their numbers, if there are classes."""
+    def classes(self) -> tuple[ClassName, ...] | None:
+        """The classes in the order of their numbers, text or numbers as in the data, if any."""
         return self.target.classes
 
     @property
     def labels(self) -> NDArray[Any]:
-        """The predicted values as an array; classes by name."""
+        """The predicted values as an array; classes as in the data, by name or by number."""
         values: NDArray[Any] = self.values.numpy()
-        return values if self.classes is None else np.array(self.classes, dtype=object)[values]
+        if self.classes is None:
+            return values
+        text = any(isinstance(name, str) for name in self.classes)
+        classes: NDArray[Any] = np.array(self.classes, dtype=object if text else None)
+        return np.asarray(classes[values])
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the predictions as columns of a table.
@@ -131,7 +142,7 @@ class Predictions:
     def __repr__(self) -> str:
         more = ", ..." if len(self) > _SHOWN else ""
         shown = ", ".join(map(str, self.labels[:_SHOWN].tolist()))
-        return f"Predictions for {len(self)} rows: {shown}{more}"
+        return f"Predictions for {counted(len(self), 'row')}: {shown}{more}"
 
     def _names(self, number: int) -> list[str]:
         names = self.target.names

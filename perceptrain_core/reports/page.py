@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from perceptrain_core.errors import DataError
+from perceptrain_core.plurals import counted
 from perceptrain_core.reports.chart import COLORS, HEIGHT, WIDTH, Chart
 from perceptrain_core.reports.comparison import (
     differences_table,
@@ -131,7 +132,7 @@ def _predictions(each: Any) -> list[Chart | ConfusionMatrix]:
 def _status(record: RunRecord) -> str:
     if record.folds:
         done = sum(bool(fold.val) for fold in record.folds)
-        return f"cross-validation, {done} folds complete"
+        return f"cross-validation, {counted(done, 'fold')} complete"
     last = record.rows[-1].get("epoch", len(record.rows)) if record.rows else 0
     planned = record.table("train").get("max_iter")
     of = f" of {planned}" if isinstance(planned, int) else ""

@@ -83,7 +83,10 @@ def _regression(pairs: list[Point], rows: int, label: str) -> list[Chart]:
     spread = sum((t - mean) ** 2 for t, _ in pairs)
     squares = sum(error**2 for error in errors)
     r2 = f", R² {number_text(1 - squares / spread)}" if spread else ""
-    left_out = f"; {rows - len(pairs):,} rows are not finite" if rows > len(pairs) else ""
+    missing = rows - len(pairs)
+    left_out = (
+        f"; {missing:,} {'row is' if missing == 1 else 'rows are'} not finite" if missing else ""
+    )
     figures = (
         f"{len(pairs):,} rows{left_out}: RMSE {number_text(sqrt(squares / len(pairs)))}, "
         f"MAE {number_text(fmean(map(abs, errors)))}{r2}."

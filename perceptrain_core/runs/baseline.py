@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from perceptrain_core.data.files.folds import are_classes
 from perceptrain_core.data.files.splits import Splits, rows_of_tensors
+from perceptrain_core.data.tables.encode import ClassName
 from perceptrain_core.inference.outputs import outputs_of
 from perceptrain_core.inference.pipeline import Pipeline
 
@@ -16,17 +19,27 @@ _CLASSES = ("cross_entropy", "nll", "multi_margin", "bce_with_logits")
 _ROUNDING = 1e-6
 
 
-def shortfall(model: nn.Module, splits: Splits, loss: str, scaled: bool) -> str | None:
-    """Return a sentence if a model is worse than the mean, or than the most frequent class.
+def shortfall(
+    model: nn.Module,
+    splits: Splits,
+    loss: str,
+    scaled: bool,
+    classes: Sequence[ClassName] | None = None,
+) -> str | None:
+    """Return a sentence if a model is worse than the mean, or not better than one class for all.
+
+    A model that answers with one class for all rows has learned nothing of the others, although it
+    is right in most rows if this class is frequent: its balanced accuracy is that of chance.
 
     Args:
         model: The trained model.
         splits: The data. The rows for test are compared, or else those for validation or training.
         loss: The name of the loss; a loss whose best constant is another is not compared.
         scaled: Whether the labels are scaled.
+        classes: The classes, in the order of their numbers; by default their numbers.
 
     Returns:
-        The sentence; ``None`` if the model is not worse, or cannot be compared.
+        The sentence; ``None`` if the model is better, or cannot be compared.
     """
     part = next(p for p in (splits.test, splits.val, splits.train) if p is not None)
     tensors = rows_of_tensors(part)
@@ -36,7 +49,7 @@ def shortfall(model: nn.Module, splits: Splits, loss: str, scaled: bool) -> str 
     if outputs is None:
         return None
     if loss in _CLASSES:
-        return _worse_than_class(outputs, labels)
+        return _worse_than_class(outputs, labels, classes)
     return _worse_than_mean(outputs, labels, scaled)
 
 
@@ -54,15 +67,26 @@ def _worse_than_mean(outputs: Tensor, labels: Tensor, scaled: bool) -> str | Non
     )
 
 
-def _worse_than_class(outputs: Tensor, labels: Tensor) -> str | None:
+def _worse_than_class(
+    outputs: Tensor, labels: Tensor, classes: Sequence[ClassName] | None
+) -> str | None:
     if are_classes(labels) and outputs.ndim == 2:
-        hits = outputs.argmax(1) == labels
+        found = outputs.argmax(1)
     elif outputs.shape == labels.shape and labels.shape[1:] == (1,):
-        hits = (outputs > 0) == labels.bool()
+        found, labels = (outputs[:, 0] > 0).long(), labels[:, 0].long()
     else:
         return None
     _, counts = torch.unique(labels, return_counts=True)
-    right, most = int(hits.sum()), int(counts.max())
+    right, most = int((found == labels).sum()), int(counts.max())
+    if len(counts) > 1 and right == most and bool((found == found[0]).all()):
+        number = int(found[0])
+        name = classes[number] if classes and number < len(classes) else number
+        return (
+            f"The model answers {name!r} for all {len(labels)} rows, which is right in "
+            f"{right / len(labels):.1%} of them: it has learned nothing of the other classes. Give "
+            "rare classes a larger weight in [loss], such as weight = [1, 10], change lr in "
+            "[optimizer], or train for more epochs."
+        )
     if right >= most:
         return None
     return (

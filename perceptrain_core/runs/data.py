@@ -103,6 +103,7 @@ def _prepared(
             options.group,
             options.missing,
             options.separator,
+            options.categorical,
         ),
     )
     parts = _divide(table, options)
@@ -113,6 +114,7 @@ def _prepared(
         options.standardize,
         options.scale_labels,
         options.missing == "fill",
+        options.unseen or "zeros",
     )
     return make_tensors(table, preparation), parts, preparation, table.notes
 

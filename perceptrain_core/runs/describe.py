@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
 from perceptrain_core.data.files.folds import are_class_maps, are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
+from perceptrain_core.data.tables.encode import ClassName
 from perceptrain_core.data.tables.preparation import Preparation
+from perceptrain_core.plurals import counted
 from perceptrain_core.runs.data import RunData
 
 _LISTED = 5
@@ -41,10 +45,10 @@ def _inputs(data: RunData) -> str:
     columns = data.preparation.inputs
     categories = [column.name for column in columns if column.kind == "category"]
     numbers = len(columns) - len(categories)
-    parts = [f"{numbers} {'number' if numbers == 1 else 'numbers'}"] if numbers else []
+    parts = [f"{counted(numbers, 'number')}"] if numbers else []
     parts += [_listed("column", categories) + " of categories"] if categories else []
     size = data.preparation.in_features
-    return f", from {' and '.join(parts)} ({size} {'input' if size == 1 else 'inputs'})"
+    return f", from {' and '.join(parts)} ({counted(size, 'input')})"
 
 
 def _scales(data: RunData) -> list[str]:
@@ -68,7 +72,7 @@ def _scales(data: RunData) -> list[str]:
     return []
 
 
-def _listed(what: str, names: tuple[str, ...] | list[str]) -> str:
+def _listed(what: str, names: Sequence[ClassName]) -> str:
     plural = {"class": "classes", "column": "columns"}[what] if len(names) != 1 else what
     more = ", ..." if len(names) > _LISTED else ""
-    return f"{len(names)} {plural} ({', '.join(names[:_LISTED])}{more})"
+    return f"{len(names)} {plural} ({', '.join(map(str, names[:_LISTED]))}{more})"

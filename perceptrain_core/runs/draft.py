@@ -10,6 +10,7 @@ from typing import Any
 import tomli_w
 
 from perceptrain_core.data.tables.survey import TableSurvey
+from perceptrain_core.plurals import counted
 
 _LISTED = 8
 
@@ -44,8 +45,9 @@ def draft_run_file(file: str, survey: TableSurvey) -> str:
         survey: What is in it.
     """
     size = next((s for s in _SIZES if survey.rows <= s.rows), _LARGEST)
+    columns = counted(len(survey.used), "column")
     parts = [
-        f"# Learns {_quoted(survey.labels)} from {len(survey.used)} columns of {file!r}.",
+        f"# Learns {_quoted(survey.labels)} from {columns} of {file!r}.",
         _data(file, survey, size),
         _model(size),
         _loss(survey),
@@ -64,10 +66,10 @@ def _data(file: str, survey: TableSurvey, size: _Size) -> str:
     for column in survey.left_out[:_LISTED]:
         lines.append(f"# Left out: {column.name!r} {' '.join((column.refused or '').split())}.")
     if more := survey.left_out[_LISTED:]:
-        lines.append(f"# Left out, too: {len(more)} more columns.")
+        lines.append(f"# Left out, too: {counted(len(more), 'more column')}.")
     if survey.left_out:
         lines.append(_line("inputs", [f"!{column.name}" for column in survey.left_out]))
-    lines += _missing(survey)
+    lines += [*_revealing(survey), *_codes(survey), *_missing(survey)]
     lines += [
         "# Brings all columns to one scale; networks train badly without.",
         "standardize = true",
@@ -85,16 +87,39 @@ def _data(file: str, survey: TableSurvey, size: _Size) -> str:
     return "\n".join(lines)
 
 
+def _revealing(survey: TableSurvey) -> list[str]:
+    found = [column for column in survey.used if column.reveals]
+    lines = [
+        f"# {' '.join(repr(column.name).split())} alone tells the label: {column.reveals}."
+        for column in found[:_LISTED]
+    ]
+    if found:
+        lines += ['# If new rows will not have it, exclude it: inputs with "!" before the name.']
+    return lines
+
+
+def _codes(survey: TableSurvey) -> list[str]:
+    names = [column.name for column in survey.used if column.few][:_LISTED]
+    if not names:
+        return []
+    texts = (tomli_w.dumps({"x": name}).strip().removeprefix("x = ") for name in names)
+    return [
+        "# Columns of few whole numbers. If some are codes, not amounts, list them as categories:",
+        f"# categorical = [{', '.join(texts)}]",
+    ]
+
+
 def _missing(survey: TableSurvey) -> list[str]:
     gaps = [column for column in survey.used if column.gaps]
     if gaps:
         return [
-            f"# {len(gaps)} columns have gaps: the median or the most frequent text fills them.",
+            f"# Fills the gaps of {counted(len(gaps), 'column')}, by median or most frequent text.",
             "# Rows without a label are dropped.",
             'missing = "fill"',
         ]
     if survey.dropped:
-        return [f"# {survey.dropped} rows have no label: they are dropped.", 'missing = "drop"']
+        rows = counted(survey.dropped, "row")
+        return [f"# Drops {rows} without a label.", 'missing = "drop"']
     return []
 
 

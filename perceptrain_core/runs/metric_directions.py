@@ -33,6 +33,7 @@ def better(name: str, settings: Mapping[str, Any]) -> str:
         return "lower"
     kinds = {label: _kind(label, options) for label, options in _table(settings, "metrics").items()}
     known = {name: name for name in _HIGHER | _LOWER} | kinds
+    metric = metric.partition("[")[0]  # of one of several labels
     labels = [label for label in known if metric == label or metric.startswith(f"{label}_")]
     kind = known[max(labels, key=len)] if labels else ""
     return "higher" if kind in _HIGHER else "lower" if kind in _LOWER else ""

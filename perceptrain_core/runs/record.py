@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from perceptrain_core.data.files.folds import are_class_maps, are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
+from perceptrain_core.data.tables.encode import ClassName
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import DataError
 from perceptrain_core.regular_file import reason_to_refuse
@@ -55,7 +56,8 @@ class RunRecord(_Record):
             stopping restored them, or their moving average.
         epoch: The epoch that they are of, counted from 1.
         labels: The names of the labels, if they are known.
-        classes: The names of the classes in the order of their numbers; ``None`` for numbers.
+        classes: The classes in the order of their numbers, text or numbers as in the data; ``None``
+            if the labels are no classes.
         data: The data file, if the run has one.
     """
 
@@ -63,12 +65,12 @@ class RunRecord(_Record):
     weights: Literal["last", "best", "average"] = "last"
     epoch: int = 0
     labels: tuple[str, ...] = ()
-    classes: tuple[str, ...] | None = None
+    classes: tuple[ClassName, ...] | None = None
     data: Fingerprint | None = None
 
 
-def label_names(data: RunData) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """Return the names of the labels of a run, and those of its classes, if it has classes."""
+def label_names(data: RunData) -> tuple[tuple[str, ...], tuple[ClassName, ...] | None]:
+    """Return the names of the labels of a run, and its classes, if it has classes."""
     if isinstance(data.preparation, Preparation):
         return data.preparation.labels.names, data.preparation.labels.classes
     tensors = rows_of_tensors(data.splits.train) or ()
@@ -77,7 +79,7 @@ def label_names(data: RunData) -> tuple[tuple[str, ...], tuple[str, ...] | None]
     if not (data.binary or are_classes(tensors[1]) or are_class_maps(*tensors[:2])):
         return (), None
     number = 2 if data.binary else data.classes
-    return (), tuple(str(n) for n in range(number))
+    return (), tuple(range(number))
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

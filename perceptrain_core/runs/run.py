@@ -29,6 +29,7 @@ from perceptrain_core.runs.folder import (
     write_weights,
 )
 from perceptrain_core.runs.held_out import held_out_columns
+from perceptrain_core.runs.label_metrics import with_each_label
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.record import Fingerprint, RunRecord, write_record
 from perceptrain_core.runs.tables import RunFile
@@ -114,10 +115,17 @@ class Run:
     def test(self) -> dict[str, float]:
         """Return the averages and the metrics over the test data, and write ``test.json``.
 
+        With several labels, each metric of regression is also there for each, ``NAME[LABEL]``.
+
         Raises:
             DataError: The test data have no batch.
         """
-        rows = self.trainer.test()
+        metrics = self.trainer.metrics
+        self.trainer.metrics = with_each_label(metrics, self.record.labels)
+        try:
+            rows = self.trainer.test()
+        finally:
+            self.trainer.metrics = metrics
         if not rows:
             raise DataError("The test data have no batch: they are empty or exhausted.")
         write_results(self.trainer.log_folder / TEST, rows.means)
@@ -133,9 +141,10 @@ class Run:
             write_csv_file(self.trainer.log_folder / PREDICTIONS, [columns])
 
     def shortfall(self) -> str | None:
-        """Return a sentence if the trained model is worse than a constant, see `shortfall`."""
+        """Return a sentence if the trained model is no better than a constant, see `shortfall`."""
         scaled = self.run_file.data.scale_labels
-        return shortfall(self.trainer.model, self.splits, self.run_file.loss.name, scaled)
+        loss, classes = self.run_file.loss.name, self.record.classes
+        return shortfall(self.trainer.model, self.splits, loss, scaled, classes)
 
     def try_one_batch(self) -> dict[str, float]:
         """Train and validate on one batch without writing anything; return the metrics.

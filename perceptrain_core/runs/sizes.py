@@ -12,6 +12,7 @@ from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import ConfigError
 from perceptrain_core.losses.support.outputs import output_size
 from perceptrain_core.models.sizes import DataSizes, complete_options
+from perceptrain_core.plurals import counted
 from perceptrain_core.registry import registry
 from perceptrain_core.runs.data import RunData
 from perceptrain_core.runs.tables import Named, RunFile
@@ -85,7 +86,8 @@ def check_fit(model: nn.Module, run_file: RunFile, data: RunData) -> None:
     inputs, outputs = (getattr(model, name, None) for name in ("input_size", "output_size"))
     if isinstance(inputs, int) and inputs != sizes.in_features:
         raise ConfigError(
-            f"The model has {inputs} inputs, and the data have {sizes.in_features}.{advice}"
+            f"The model has {counted(inputs, 'input')}, and the data have {sizes.in_features}."
+            f"{advice}"
         )
     loss = registry().entry("loss", run_file.loss.name).load()
     if not isinstance(outputs, int) or not getattr(loss, "__module__", "").startswith(_LOSSES):
@@ -95,8 +97,8 @@ def check_fit(model: nn.Module, run_file: RunFile, data: RunData) -> None:
     fits = outputs >= sizes.out_features if are_classes(labels) else outputs == sizes.out_features
     if not fits:
         raise ConfigError(
-            f"The model has {outputs} outputs, and these data need {sizes.out_features} with the "
-            f"loss {run_file.loss.name}.{advice}"
+            f"The model has {counted(outputs, 'output')}, and these data need "
+            f"{sizes.out_features} with the loss {run_file.loss.name}.{advice}"
         )
 
 

@@ -30,7 +30,9 @@ FILE_KEYS = (
     "group",
     "separator",
     "missing",
+    "categorical",
     "categories",
+    "unseen",
 )
 
 
@@ -87,8 +89,13 @@ class DataTable(_Table):
         group: Name of a column with the group of each row; the rows of a group stay together.
         separator: What separates the values of a CSV file; found out by default.
         missing: ``"drop"`` rows without a value, or ``"fill"`` the values of inputs.
-        categories: How text becomes inputs: ``"one_hot"``, the default, or ``"codes"`` for an
+        categorical: Names or patterns of input columns of numbers whose values are categories, such
+            as codes; text is a category without it.
+        categories: How categories become inputs: ``"one_hot"``, the default, or ``"codes"`` for an
             embedding.
+        unseen: What becomes of categories in predictions that the training did not have: their
+            inputs are 0 (``"zeros"``, the default), or they are an error (``"refuse"``). With codes
+            they always are one.
         val_fraction: Fraction of the rows held out for validation.
         test_fraction: Fraction of the rows held out for testing.
         split_seed: Seed of the random split.
@@ -108,7 +115,9 @@ class DataTable(_Table):
     group: Name | None = None
     separator: Name | None = None
     missing: Literal["drop", "fill"] | None = None
+    categorical: Names | None = None
     categories: Literal["one_hot", "codes"] | None = None
+    unseen: Literal["zeros", "refuse"] | None = None
     val_fraction: Fraction = 0.0
     test_fraction: Fraction = 0.0
     split_seed: int = 0
@@ -129,6 +138,13 @@ class DataTable(_Table):
         self._folder = folder
         if self.file is not None:
             self.file = absolute_path(folder, self.file)
+
+    @field_validator("categories", mode="before")
+    @classmethod
+    def _not_columns(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            raise ValueError("this says how categories become inputs: name columns in categorical")
+        return value
 
     @model_validator(mode="after")
     def _whole_folds(self) -> DataTable:
@@ -157,6 +173,8 @@ class DataTable(_Table):
         given = [key for key in FILE_KEYS if getattr(self, key) is not None]
         if self.name is not None and given:
             raise ValueError(f"{', '.join(given)}: only for columns of a file; no file is set")
+        if self.unseen == "zeros" and self.categories == "codes":
+            raise ValueError('unseen = "zeros" needs categories = "one_hot": codes have no zeros')
         if self.stratify and self.group:
             raise ValueError("stratify and group exclude each other: leave one of them out")
         return self

@@ -14,8 +14,10 @@ from perceptrain_core.data.tables.columns import Columns, columns_of, is_gap
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.data.tables.read import iterate_columns, read_columns
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
+from perceptrain_core.data.tables.unseen import UnseenCategories
 from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.inference.outputs import parts_of
+from perceptrain_core.plurals import counted
 from perceptrain_core.regular_file import is_special
 from perceptrain_core.runs.tables import DataTable
 from perceptrain_core.tensors import describe, promote_to_tensor
@@ -40,22 +42,27 @@ def raw_rows(
     Raises:
         DataError: The data cannot be read, or lack a column.
         ShapeError: The rows have another shape than those of the training.
+
+    Warns:
+        UserWarning: After the last row, if there were categories that the training did not have.
     """
     if not isinstance(preparation, Preparation):
         tensor = _tensor(data, preparation)
         yield from parts_of(tensor, size)
         return
+    unseen = UnseenCategories()
     if isinstance(data, str | Path):
         names = [column.name for column in preparation.inputs]
         text = preparation.text_columns
         row = 0
         for columns in iterate_columns(Path(data), names, size, separator, text):
-            raw = _naming(data, preparation, columns, row)
+            raw = _naming(data, preparation, columns, row, unseen)
             row += len(raw)
             yield raw
-        return
-    columns = table_columns(data, preparation)
-    yield from torch.split(preparation.raw_inputs(columns), size)
+    else:
+        columns = table_columns(data, preparation)
+        yield from torch.split(preparation.raw_inputs(columns, unseen=unseen), size)
+    unseen.warn()
 
 
 def labelled_rows(
@@ -72,6 +79,9 @@ def labelled_rows(
     Raises:
         DataError: The data cannot be read, or lack a column.
         ShapeError: The rows have another shape than those of the training.
+
+    Warns:
+        UserWarning: There are categories that the training did not have.
     """
     if isinstance(preparation, Preparation):
         if isinstance(data, tuple | list) and len(data) == 2:
@@ -83,7 +93,9 @@ def labelled_rows(
             columns = read_columns(Path(data), names, separator, text)
         else:
             columns = table_columns(data, preparation)
-        inputs = preparation.input_module()(preparation.raw_inputs(columns))
+        unseen = UnseenCategories()
+        inputs = preparation.input_module()(preparation.raw_inputs(columns, unseen=unseen))
+        unseen.warn()
         return inputs, preparation.scaled(preparation.raw_labels(columns))
     if not (isinstance(data, tuple | list) and len(data) == 2):
         raise DataError(
@@ -105,7 +117,7 @@ def complete_rows(table: DataTable, preparation: Preparation, size: int) -> Tens
         size: The largest number of rows to read.
 
     Raises:
-        DataError: The file cannot be read, or has other columns or categories than it had.
+        DataError: The file cannot be read, or has other columns than it had.
     """
     assert table.file is not None
     names = [column.name for column in preparation.inputs]
@@ -114,7 +126,8 @@ def complete_rows(table: DataTable, preparation: Preparation, size: int) -> Tens
     needed = [is_gap(columns[c.name]) for c in preparation.inputs if columns and c.fill is None]
     kept = ~np.logical_or.reduce(needed) if needed else slice(None)
     chosen = {name: column[kept] for name, column in columns.items()}
-    return _naming(table.file, preparation, chosen, 0) if chosen else torch.empty(0)
+    unseen = UnseenCategories()  # a file that has changed since is warned of elsewhere
+    return _naming(table.file, preparation, chosen, 0, unseen) if chosen else torch.empty(0)
 
 
 def unscaled(inputs: Tensor, preparation: TensorPreparation | None) -> Tensor:
@@ -153,14 +166,17 @@ def _label_columns(labels: Any, preparation: Preparation) -> Columns:
     array = array.reshape(len(array), -1)
     if array.shape[1] != len(names):
         raise ShapeError(
-            f"The labels have {array.shape[1]} columns; expected {len(names)}: {', '.join(names)}."
+            f"The labels have {counted(array.shape[1], 'column')}; expected {len(names)}: "
+            f"{', '.join(names)}."
         )
     return columns_of(dict(zip(names, array.T, strict=True)))
 
 
-def _naming(path: str | Path, preparation: Preparation, columns: Columns, row: int) -> Tensor:
+def _naming(
+    path: str | Path, preparation: Preparation, columns: Columns, row: int, unseen: UnseenCategories
+) -> Tensor:
     try:
-        return preparation.raw_inputs(columns, first_row=row)
+        return preparation.raw_inputs(columns, row, unseen)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 

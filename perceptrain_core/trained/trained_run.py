@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.files.splits import Splits, rows_of_tensors
+from perceptrain_core.data.tables.encode import ClassName
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import DataError
 from perceptrain_core.inference.outputs import ROWS, device_of, evaluate, only_tensor
@@ -25,11 +26,13 @@ from perceptrain_core.registry import registry
 from perceptrain_core.runs.build import build_loss, build_metrics, train_config
 from perceptrain_core.runs.data import RunData, load_data, with_binary_labels
 from perceptrain_core.runs.file_names import RUN_FILE
+from perceptrain_core.runs.label_metrics import with_each_label
 from perceptrain_core.runs.record import Fingerprint, RunRecord
 from perceptrain_core.runs.run import dry_config
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.trained.export.export_pipeline import export_pipeline, target_path
 from perceptrain_core.trained.export.formats import Format, file_format
+from perceptrain_core.trained.kept_columns import read_kept
 from perceptrain_core.trained.rows import (
     AnyPreparation,
     complete_rows,
@@ -70,8 +73,8 @@ class TrainedRun:
     trust: bool = field(default=False, repr=False)
 
     @property
-    def classes(self) -> tuple[str, ...] | None:
-        """The names of the classes in the order of their numbers; ``None`` for numbers."""
+    def classes(self) -> tuple[ClassName, ...] | None:
+        """The classes in the order of their numbers, text or numbers as in the data, if any."""
         return self.record.classes
 
     @cached_property
@@ -115,9 +118,14 @@ class TrainedRun:
             probabilities.
 
         Raises:
-            DataError: The data cannot be read, lack a column, or have a value that the training
-                did not have; or the model returned something else than a tensor.
+            DataError: The data cannot be read, lack a column, or have a value that cannot be used;
+                or the model returned something else than a tensor.
             ShapeError: The rows have another shape than those of the training.
+
+        Warns:
+            UserWarning: A column has categories that the training did not have. Their inputs are 0,
+                unless ``unseen = "refuse"`` or ``categories = "codes"`` in ``[data]`` makes them an
+                error.
         """
         return Predictions.joined(list(self.predict_in_batches(data, batch_size)))
 
@@ -127,6 +135,9 @@ class TrainedRun:
         Args:
             data: As for `predict`.
             batch_size: The number of rows that are read and evaluated at a time.
+
+        Warns:
+            UserWarning: After the last row, see `predict`.
         """
         pipeline = self.pipeline().to(device_of(self.model))
         for rows in self._raw_rows(data, batch_size):
@@ -134,7 +145,9 @@ class TrainedRun:
                 outputs = evaluate(pipeline, rows)
             yield Predictions.of(only_tensor(outputs), self.target)
 
-    def write_predictions(self, data: str | Path, out: Path | None = None) -> int:
+    def write_predictions(
+        self, data: str | Path, out: Path | None = None, keep: Sequence[str] = ()
+    ) -> int:
         """Predict rows, and write them as they come.
 
         Args:
@@ -142,6 +155,7 @@ class TrainedRun:
                 reads.
             out: ``.csv`` or ``.parquet``, and CSV to stdout by default; or what the data set
                 writes, such as a folder of masks.
+            keep: Names or patterns of columns of a table to write before the predictions.
 
         Returns:
             The number of rows.
@@ -151,7 +165,14 @@ class TrainedRun:
         """
         parts = self.predict_in_batches(data)
         write = getattr(self._data_set, "write_predictions", None)
-        return write_predictions(parts, out) if write is None else write(parts, Path(data), out)
+        if keep and not isinstance(self.preparation, Preparation):
+            raise DataError("keep is for the columns of a table, and this run has none.")
+        if write is not None:
+            rows: int = write(parts, Path(data), out)
+            return rows
+        text = out is None or out.suffix.lower() != ".parquet"
+        kept = read_kept(Path(data), keep, self.run_file.data.separator, text)
+        return write_predictions(parts, out, kept)
 
     def test(self, data: Any = None) -> dict[str, float]:
         """Evaluate the loss and the metrics of the run file.
@@ -162,8 +183,9 @@ class TrainedRun:
                 validation data if there are no test data.
 
         Returns:
-            ``test_loss`` and ``test_NAME`` for each metric. The loss is in the units of the
-            training, metrics over the data are in those of the labels.
+            ``test_loss`` and ``test_NAME`` for each metric; with several labels also
+            ``test_NAME[LABEL]`` for each metric of regression and each label. The loss is in the
+            units of the training, metrics over the data are in those of the labels.
 
         Raises:
             DataError: The data cannot be read, or the run has no test or validation data.
@@ -175,6 +197,7 @@ class TrainedRun:
         rows = self._held_out() if data is None else self._labelled(data)
         with self._trusting():
             metrics = build_metrics(self.run_file, self._path, self.preparation)
+            metrics = with_each_label(metrics, self.record.labels)
             trainer = Trainer(self.model, None, self._settings(), self.loss_fn, metrics=metrics)
         with self._trusting(), evaluating(self.model):
             return dict(trainer.test(rows).means)
@@ -253,7 +276,9 @@ class TrainedRun:
                 )
             rows = unscaled(tensors[0][:_COMPARED], self.preparation)
         if not len(rows):
-            raise DataError("There are no rows to compare the exported file with: pass data.")
+            raise DataError(
+                "There are no rows to compare the exported file with: pass data (--data FILE)."
+            )
         return rows
 
     def _raw_rows(self, data: Any, batch_size: int) -> Iterator[Tensor]:
@@ -292,7 +317,8 @@ class TrainedRun:
             return
         if not file.is_file():
             raise DataError(
-                f"The data file of the training is not at {file}: pass data, a file like it."
+                f"The data file of the training is not at {file}: pass data, a file like it "
+                "(perceptrain test RUN DATA, or perceptrain export RUN --data DATA)."
             )
         if Fingerprint.of(file, self.folder) != known:
             warn_user(f"{file} has changed since the training, and so may its division.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.plurals import counted
 from perceptrain_core.training.run_state import RunState
 
 
@@ -19,13 +20,13 @@ def resuming(path: Path, state: RunState, batch: int, config: TrainConfig) -> st
     """
     done, steps = state.current_epoch, state.global_step
     if done >= config.max_iter:
-        reached = f"{done} epochs, and max_iter is {config.max_iter}"
+        reached = f"{counted(done, 'epoch')}, and max_iter is {config.max_iter}"
         return f"Nothing left to train: {path.name} has {reached}."
     if config.max_steps is not None and steps >= config.max_steps:
-        reached = f"{steps} steps, and max_steps is {config.max_steps}"
+        reached = f"{counted(steps, 'step')}, and max_steps is {config.max_steps}"
         return f"Nothing left to train: {path.name} has {reached}."
-    batches = f" and {batch} batches" if batch else ""
-    return f"Resuming from {path}, after {done} epochs{batches}."
+    batches = f" and {counted(batch, 'batch', 'batches')}" if batch else ""
+    return f"Resuming from {path}, after {counted(done, 'epoch')}{batches}."
 
 
 def stopping(reason: str, state: RunState, config: TrainConfig, saved: Path | None) -> str:

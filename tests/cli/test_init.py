@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import tomllib
+from datetime import date, timedelta
 from pathlib import Path
 
 import jsonschema
 import numpy as np
+import pandas
 import pytest
 from sklearn import datasets
 
@@ -177,7 +179,7 @@ def test_rows_without_a_label_are_dropped():
         (["version"], "is always 3"),
         (["empty"], "no row has a value"),
         (["y", "kind"], "is text"),
-        (["name"], "different"),
+        (["name"], "another text in each row"),
     ],
 )
 def test_labels_that_cannot_be_learned(labels, message):
@@ -191,6 +193,55 @@ def test_a_copy_of_the_class_is_left_out():
     columns = {"x": np.arange(50.0) % 9, "code": np.arange(50) % 2 * 7.0, "y": np.arange(50.0) % 2}
     survey = survey_table(columns, ["y"])
     assert [column.name for column in survey.left_out] == ["code"]
+
+
+def test_why_text_is_no_category():
+    rows = 60
+    columns = {
+        "day": [date(2024, 1, 1) + timedelta(days=row) for row in range(rows)],
+        "mostly": np.array([None, *map(str, range(rows - 2)), "-9 EUR"], object),
+        "name": np.array([f"Person {i}" for i in range(rows)], object),
+        "x": np.arange(rows) % 7,
+        "y": np.arange(rows) % 11 / 3,
+    }
+    pandas.DataFrame(columns).to_parquet("t.parquet")
+    result = invoke("init", "t.parquet", "--label", "y")
+    reasons = {
+        "day": "holds dates, such as '2024-01-01'",
+        "mostly": "holds numbers, but '-9 EUR' in row 60 is not one",
+        "name": "has another text in each row, such as 'Person 0', as names and ids do",
+    }
+    assert "1 column is an input." in result.stdout
+    assert f"Left out: {'; '.join(f'{n!r} {r}' for n, r in reasons.items())}.\n" in result.stdout
+    lines = Path("t.toml").read_text().splitlines()
+    assert lines[0] == "# Learns 'y' from 1 column of 't.parquet'."
+    assert all(f"# Left out: {name!r} {reason}." in lines for name, reason in reasons.items())
+
+
+def test_a_column_that_determines_the_label_is_mentioned():
+    columns = mixed() | {"after": np.round(mixed()["y"], 1)}
+    chosen = {name: columns[name] for name in ("x", "color", "after", "y")}
+    write_csv("t.csv", chosen)
+    printed = invoke("init", "t.csv", "--label", "y").stdout
+    assert "'after' alone tells the label (its correlation with the label is 0.99" in printed
+    write_csv("u.csv", {"x": columns["x"], "twice": columns["twice"], "kind": columns["kind"]})
+    invoke("init", "u.csv", "--label", "kind")
+    text = Path("u.toml").read_text()
+    assert "# 'twice' alone tells the label: each class has a range of its values." in text
+    assert "inputs" not in tomllib.loads(text)["data"]  # a hint: it may be a good input
+    write_csv("v.csv", {"x": columns["x"], "color": columns["color"], "kind": columns["kind"]})
+    assert "alone tells" not in invoke("init", "v.csv", "--label", "kind").stdout
+
+
+def test_few_whole_numbers_are_a_hint_that_works():
+    write_csv("t.csv", {name: mixed()[name] for name in ("x", "grade", "y")})
+    invoke("init", "t.csv", "--label", "y")
+    text = Path("t.toml").read_text()
+    assert '# categorical = ["grade"]' in text
+    path = Path("u.toml")
+    path.write_text(text.replace("# categorical", "categorical"))
+    run = build_run(read_run_file(path), path)
+    assert run.preparation.inputs[1].categories == ("0", "1", "2", "3")
 
 
 def test_without_any_input_the_reasons_are_listed():

@@ -8,11 +8,15 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet
 import pytest
 
 from perceptrain_core.runs.build import build_run
 from perceptrain_core.runs.read import read_run_file
+from perceptrain_core.trained.kept_columns import read_kept
 from perceptrain_core.trained.load_run import load_run
+from perceptrain_core.trained.write_predictions import write_predictions
 
 from .conftest import invoke
 
@@ -66,11 +70,35 @@ def test_predictions_on_stdout_and_in_files(folder):
 
 
 def test_parquet(folder):
-    import pyarrow.parquet as parquet
-
     assert invoke("predict", str(folder), "points.csv", "-o", "out.parquet").exit_code == 0
-    table = parquet.read_table("out.parquet").to_pydict()
+    table = pyarrow.parquet.read_table("out.parquet").to_pydict()
     assert table["side"] == load_run(folder).predict("points.csv").labels.tolist()
+
+
+def test_columns_of_the_data_are_carried_along(folder):
+    points = pd.read_csv("points.csv").drop(columns="side")
+    points.insert(0, "id", [f"{row:03}" for row in range(40)])
+    points["id_2"] = range(100, 140)
+    points["city, town"] = [None, *["Bern"] * 39]
+    points.to_csv("new.csv", index=False)
+    arguments = "predict", str(folder), "new.csv", "--keep", "city*", "--keep", "id*"
+    printed = invoke(*arguments)
+    assert printed.exit_code == 0, printed.stderr
+    found = pd.read_csv(StringIO(printed.stdout), dtype={"id": str})
+    assert list(found)[:4] == ["city, town", "id", "id_2", "side"]
+    for name in ("city, town", "id", "id_2"):
+        pd.testing.assert_series_equal(found[name], points[name])
+    assert found["side"].tolist() == load_run(folder).predict("new.csv").labels.tolist()
+    points.to_parquet("new.parquet")
+    arguments = "predict", str(folder), "new.parquet", *arguments[3:], "-o", "out.parquet"
+    assert invoke(*arguments).exit_code == 0
+    written = pd.read_parquet("out.parquet")
+    pd.testing.assert_frame_equal(written[["id", "id_2"]], points[["id", "id_2"]])
+    parts = load_run(folder).predict_in_batches("new.csv", batch_size=1)  # the first has no city
+    kept = read_kept(Path("new.csv"), ["city*"], None, text=False)
+    assert write_predictions(parts, Path("parts.parquet"), kept) == 40
+    cities = pyarrow.parquet.read_table("parts.parquet")["city, town"]
+    assert cities.to_pylist() == [None, *["Bern"] * 39]
 
 
 def test_figures(folder):
@@ -89,6 +117,15 @@ def test_an_exported_file(folder):
     assert [column["name"] for column in described["input"]["columns"]] == ["a", "b"]
 
 
+def test_an_export_without_the_data_of_the_training_names_the_option(folder):
+    Path("points.csv").rename("elsewhere.csv")
+    export = "export", str(folder), "--format", "torchscript"
+    missing = invoke(*export)
+    assert missing.exit_code == 1
+    assert "perceptrain export RUN --data DATA" in missing.stderr
+    assert invoke(*export, "--data", "elsewhere.csv").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -96,6 +133,8 @@ def test_an_exported_file(folder):
         (["export", "RUN", "--format", "onnx", "-o", "no/x"], 2, "no folder no"),
         (["export", "RUN"], 2, "--format"),
         (["predict", "RUN", "no.csv"], 1, "no data file no.csv"),
+        (["predict", "RUN", "points.csv", "--keep", "c"], 1, "no column 'c'"),
+        (["predict", "RUN", "points.csv", "--keep", "side"], 1, "rename it in the data"),
         (["predict", "no", "points.csv"], 2, "It does not exist"),
         (["test", "RUN", "--weights", "best"], 1, "no checkpoint_best.pt"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from perceptrain_core.inference.predictions import Predictions, Target
@@ -18,6 +19,17 @@ def test_classes():
     assert list(columns) == ["kind", "probability[a]", "probability[b]", "probability[c]"]
     assert columns["probability[c]"].tolist() == CHANCES[:, 2].tolist()
     assert repr(found) == "Predictions for 2 rows: b, a"
+
+
+def test_classes_that_are_numbers():
+    found = Predictions.of(CHANCES, Target(("kind",), (1, 2, 30), "softmax"))
+    assert found.labels.dtype == np.int64
+    assert found.labels.tolist() == [2, 1]
+    assert list(found.columns())[1:] == ["probability[1]", "probability[2]", "probability[30]"]
+    halves = Predictions.of(CHANCES, Target(("kind",), (0.5, 1.0, 2.0), "softmax"))
+    assert (halves.labels.dtype, halves.labels.tolist()) == (np.float64, [1.0, 0.5])
+    assert Predictions.of(CHANCES, Target((), ())).classes == (0, 1, 2)
+    assert Predictions.of(CHANCES, Target((), ("a",))).classes == ("a", "1", "2")
 
 
 def test_scores_without_an_activation_have_no_probabilities():

@@ -27,7 +27,7 @@ def test_a_regression(kind):
 
 def test_rows_that_are_not_finite_are_counted():
     against, _ = prediction_charts([1.0, 2.0, 3.0], [1.0, float("nan"), 4.0])
-    assert against.caption.startswith("2 rows; 1 rows are not finite: RMSE")
+    assert against.caption.startswith("2 rows; 1 row is not finite: RMSE")
 
 
 def test_one_value_of_the_truth_has_no_r2():

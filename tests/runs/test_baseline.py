@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score
 from torch import nn
 
 from perceptrain_core.data.files.splits import Splits
@@ -56,6 +56,31 @@ def test_worse_than_the_most_frequent_class():
     binary = (y > 0).float().unsqueeze(1)
     assert shortfall(Fixed(), rows(2 * binary - 1, binary), "bce_with_logits", False) is None
     assert shortfall(Fixed(), rows(1 - 2 * binary, binary), "bce_with_logits", False) is not None
+
+
+def test_one_class_for_all_rows_of_unbalanced_data():
+    y = torch.tensor([0] * 97 + [1] * 3)
+    always = nn.functional.one_hot(torch.zeros_like(y), 2).float()
+    assert balanced_accuracy_score(y, always.argmax(1)) == 0.5
+    text = shortfall(Fixed(), rows(always, y), "cross_entropy", False, ("good", "bad"))
+    assert text is not None
+    assert text.startswith("The model answers 'good' for all 100 rows, which is right in 97.0% of")
+    binary = y.float().unsqueeze(1)
+    text = shortfall(Fixed(), rows(-torch.ones(100, 1), binary), "bce_with_logits", False)
+    assert text is not None
+    assert text.startswith("The model answers 0 for all 100 rows")
+    # Two rare rows found for two common ones lost: the same accuracy, and much better than chance.
+    found = y.clone()
+    found[[0, 1, 99]] = torch.tensor([1, 1, 0])
+    found[98] = 1
+    assert balanced_accuracy_score(y, found) > 0.8
+    traded = nn.functional.one_hot(found, 2).float()
+    text = shortfall(Fixed(), rows(traded, y), "cross_entropy", False)
+    assert (found == y).sum() == 97
+    assert text is None
+    alone = torch.zeros(9, dtype=torch.int64)  # nothing else could be learned here
+    single = shortfall(Fixed(), rows(always[:9], alone), "cross_entropy", False)
+    assert single is None
 
 
 def test_the_rows_for_test_come_first():

@@ -9,7 +9,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 from sklearn.preprocessing import StandardScaler
 
 from perceptrain_core.data.tables.preparation import Preparation
@@ -20,6 +20,7 @@ from perceptrain_core.models import EmbeddingFFNN
 from perceptrain_core.runs.build import build_model, build_run
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.run import Run
+from perceptrain_core.trained.load_run import load_run
 
 HOUSES = """
 [model]
@@ -124,6 +125,35 @@ def test_scaled_labels_and_metrics_in_their_units(build, houses):
     assert row["val_mae"] == pytest.approx(mean_absolute_error(labels, outputs), rel=1e-5)
     assert row["val_rmse"] == pytest.approx(root_mean_squared_error(labels, outputs), rel=1e-5)
     assert row["val_loss"] == pytest.approx(loss, 1e-5)
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("weights", ["", ',weights="rooms"'])
+def test_figures_of_each_label_against_sklearn(build, houses, scaled, weights):
+    data = f"""data={{file="houses.csv",labels=["price","area"],inputs=["town","big"],
+        test_fraction=0.5,standardize=true,scale_labels={str(scaled).lower()}{weights}}}"""
+    metrics = "[metrics]\nr2 = {}\nmae = {}\nerror = { name = 'rmse' }\n"
+    run = build(HOUSES + metrics, data.replace("\n", ""))
+    folder = run.train()
+    figures = run.test()
+    assert isinstance(run.preparation, Preparation)
+    x, y, *rest = run.splits.test
+    unscale = run.preparation.output_module()
+    with torch.no_grad():
+        outputs, labels = (unscale(v.double()).numpy() for v in (run.trainer.model(x), y))
+    weight = rest[0].numpy() if rest else None
+    names = {"r2": r2_score, "mae": mean_absolute_error, "error": root_mean_squared_error}
+    for name, function in names.items():
+        for i, label in enumerate(("price", "area")):
+            truth = function(labels[:, i], outputs[:, i], sample_weight=weight)
+            assert figures[f"test_{name}[{label}]"] == pytest.approx(truth, rel=1e-5)
+    for name in ("r2", "mae"):
+        pooled = names[name](labels, outputs, sample_weight=weight)
+        assert figures[f"test_{name}"] == pytest.approx(pooled, rel=1e-5)
+    assert json.loads((folder / "test.json").read_text()) == figures
+    assert load_run(folder).test() == pytest.approx(figures, rel=1e-5)
+    assert list(figures)[:4] == ["test_loss", *(f"test_{name}" for name in names)]
+    assert set(run.trainer.metrics) == set(names)  # those of the training are as they were
 
 
 def test_the_scales_are_those_of_the_training_rows_of_each_fold(build, houses, here):

@@ -17,6 +17,8 @@ def test_a_label_of_the_run_file_is_known_by_its_metric():
     settings = {"metrics": {"each": {"name": "f1"}, "error": {"name": "perceptrain-core/mae"}}}
     assert better("val_each_0", settings) == "higher"
     assert better("test_error", settings) == "lower"
+    assert better("test_error[r2]", settings) == "lower"
+    assert better("test_r2[first_error]", settings) == "higher"
     assert better("val_noisy_loss", {}) == "lower"
     assert better("val_profit", {}) == ""
 

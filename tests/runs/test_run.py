@@ -219,7 +219,7 @@ def test_a_pinn_with_equations_of_a_file(build, here):
         seed = 0
         verbose = false
     """)
-    assert run.splits.describe() == "train 30 rows (ode) and 1 rows (start)"
+    assert run.splits.describe() == "train 30 rows (ode) and 1 row (start)"
     run.train()
     times = torch.linspace(0, 1, 11).unsqueeze(1)
     torch.testing.assert_close(run.trainer.model.nn(times), (-times).exp(), atol=0.02, rtol=0)

@@ -90,15 +90,15 @@ def test_text_and_gaps_are_prepared_in_the_file(train, here, diabetes, format):
     assert path == here / f"out{SUFFIXES[format]}"
     described = json.loads((here / f"{path.name}.json").read_text())
     columns = described["input"]["columns"]
-    raw = np.column_stack(
-        [
-            diabetes[c["name"]].map(c["categories"]) if "categories" in c else diabetes[c["name"]]
-            for c in columns
-        ]
-    )
+    sexes = next(c for c in columns if c["name"] == "sex")
+    rows = diabetes.copy()
+    rows.loc[1, "sex"] = "new"
+    codes = rows["sex"].map(sexes["categories"] | {"new": sexes["unseen"]})
+    raw = rows.assign(sex=codes)[[c["name"] for c in columns]].to_numpy(dtype=float)
     assert np.isnan(raw).sum() > 50
     found = predicted_elsewhere(path, raw, here)
-    expected = run.predict(here / "diabetes.csv").values.numpy()
+    with pytest.warns(UserWarning, match="column 'sex': 'new' in 1 row"):
+        expected = run.predict(rows).values.numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
     assert 100 < found.mean() < 200  # in the units of the labels
     filled = {c["name"]: c["fill"] for c in columns}

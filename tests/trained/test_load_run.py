@@ -6,9 +6,10 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, r2_score
 
 from perceptrain_core.errors import CheckpointError, ConfigError, DataError, ShapeError
 from perceptrain_core.trained.load_run import load_run
@@ -51,6 +52,39 @@ def test_classes_against_numpy(train, here, cancer):
         "probability[malignant]",
     ]
     assert accuracy_score(cancer["diagnosis"], found.labels) > 0.8
+
+
+def test_classes_that_are_numbers_stay_numbers(train, here, cancer):
+    frame = cancer.assign(diagnosis=np.where(cancer["diagnosis"] == "benign", 1, 2))
+    frame.to_csv(here / "numbers.csv", index=False)
+    run = load_run(train(CANCER, 'data.file="numbers.csv"', "data.classes=true"))
+    found = run.predict(here / "numbers.csv")
+    assert found.classes == run.classes == (1, 2)
+    assert found.labels.dtype == np.int64
+    assert accuracy_score(frame["diagnosis"], found.labels) > 0.8
+    assert run.write_predictions(here / "numbers.csv", here / "out.csv") == len(frame)
+    written = pd.read_csv(here / "out.csv")
+    assert written["diagnosis"].tolist() == found.labels.tolist()
+    assert list(written) == ["diagnosis", "probability[1]", "probability[2]"]
+
+
+def test_numbers_that_are_categories(train, here):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"level": rng.integers(1, 4, 300), "x": rng.normal(size=300)})
+    frame["y"] = np.array([5.0, -5.0, 9.0])[frame["level"] - 1] + frame["x"]
+    frame.to_csv(here / "levels.csv", index=False)
+    changes = [
+        'data={file="levels.csv",labels="y",categorical=["level"],standardize=true}',
+        "model={name='ffnn',hidden=[16]}",
+        "train.max_iter=100",
+    ]
+    run = load_run(train(DIABETES, *changes))
+    assert run.preparation.inputs[0].categories == ("1", "2", "3")
+    found = run.predict(here / "levels.csv")
+    assert r2_score(frame["y"], found.labels) > 0.98
+    torch.testing.assert_close(run.predict(frame).values, found.values)
+    with pytest.warns(UserWarning, match="column 'level': '7' in 300 rows"):
+        run.predict(frame.assign(level=7))
 
 
 def test_numbers_with_text_gaps_and_units_against_numpy(train, here, diabetes):
@@ -110,13 +144,6 @@ def test_columns_and_values_that_cannot_be(train, here, cancer, diabetes):
     run = load_run(train(DIABETES, "train.max_iter=1"))
     with pytest.raises(DataError, match="'bmi'"):
         run.predict(diabetes.drop(columns="bmi"))
-    odd = diabetes.copy()
-    odd.loc[3, "sex"] = "x"
-    with pytest.raises(DataError, match=r"'x' in row 4 is not a known category; known are f, m"):
-        run.predict(odd)
-    odd.to_csv(here / "odd.csv", index=False)
-    with pytest.raises(DataError, match=r"odd\.csv.*'x' in row 4"):
-        list(run.predict_in_batches(here / "odd.csv", 2))
     with pytest.raises(ShapeError, match=r"\(3, 4\); expected \(N, 10\)"):
         run.predict(np.zeros((3, 4)))
     with pytest.raises(DataError, match="no data file"):
@@ -124,8 +151,58 @@ def test_columns_and_values_that_cannot_be(train, here, cancer, diabetes):
     complete = load_run(train(CANCER, "train.max_iter=1", name="complete.toml"))
     gap = cancer.copy()
     gap.loc[5, "mean area"] = np.nan
-    with pytest.raises(DataError, match=r"'mean area' has 1 missing values .* in row 6"):
+    with pytest.raises(DataError, match=r"'mean area' has 1 missing value .* in row 6"):
         complete.predict(gap)
+
+
+def test_a_category_that_the_training_did_not_have(train, here, diabetes):
+    folder = train(DIABETES, 'model.activation_function="tanh"')
+    run = load_run(folder)
+    odd = diabetes.fillna({"sex": "f", "bmi": 26.0})
+    odd.loc[[3, 300], "sex"] = "x"
+    odd.loc[7, "sex"] = "y"
+    odd.to_csv(here / "odd.csv", index=False)
+    expected = "column 'sex': 'x' in 2 rows; column 'sex': 'y' in 1 row. All inputs"
+    with pytest.warns(UserWarning, match=expected) as caught:
+        found = run.predict(odd).values
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match=expected) as caught:  # one warning for all parts
+        parts = [part.values for part in run.predict_in_batches(here / "odd.csv", 100)]
+    assert len(caught) == 1
+    torch.testing.assert_close(torch.cat(parts), found)
+
+    train_rows = splits_of(len(diabetes), 0.2, 0)[0]
+    columns = []
+    for name in diabetes.columns[:-1]:
+        known = diabetes[name].iloc[train_rows]
+        if name == "sex":  # neither of the two
+            columns += [np.zeros(2), np.zeros(2)]
+            continue
+        known = known.fillna(known.median())
+        columns.append((odd[name][[3, 7]] - known.mean()) / known.std(ddof=0))
+    weights = torch.load(folder / "model.pt", weights_only=True)
+    y = diabetes["progression"].iloc[train_rows]
+    outputs = two_layers(weights, np.stack(columns, 1)) * y.std(ddof=0) + y.mean()
+    np.testing.assert_allclose(found[[3, 7]].numpy(), outputs, rtol=1e-4)
+    with pytest.warns(UserWarning, match="'x' in 2 rows"):
+        assert np.isfinite(run.test(odd)["test_loss"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    [('unseen="refuse"', 'unseen = "refuse" in .data.'), ('categories="codes"', "no code for a")],
+)
+def test_a_category_that_is_refused(train, here, diabetes, setting, advice):
+    model = "model={name='embedding_ffnn',hidden=[8]}"
+    run = load_run(train(DIABETES, f"data.{setting}", *([model] if "codes" in setting else [])))
+    odd = diabetes.copy()
+    odd.loc[3, "sex"] = "x"
+    message = rf"'x' in row 4 is not a known category; known are f, m. .*{advice}"
+    with pytest.raises(DataError, match=message):
+        run.predict(odd)
+    odd.to_csv(here / "odd.csv", index=False)
+    with pytest.raises(DataError, match=r"odd\.csv.*'x' in row 4"):
+        list(run.predict_in_batches(here / "odd.csv", 2))
 
 
 # Tests

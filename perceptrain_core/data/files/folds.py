@@ -8,6 +8,7 @@ from torch import Tensor
 from perceptrain_core.data.files.row_choice import Traits, rows_of_fold
 from perceptrain_core.data.files.splits import Splits, rows_of_tensors
 from perceptrain_core.errors import DataError
+from perceptrain_core.plurals import counted
 from perceptrain_core.user_warnings import warn_user
 
 
@@ -87,6 +88,6 @@ def _warn_of_rare_classes(labels: Tensor, folds: int) -> None:
     if counts.min() < folds:
         rare = classes[counts.argmin()].item()
         warn_user(
-            f"Class {rare} has {counts.min().item()} rows, fewer than the {folds} folds, so some "
-            "folds validate without it. Use fewer folds."
+            f"Class {rare} has {counted(int(counts.min()), 'row')}, fewer than the {folds} folds, "
+            "so some folds validate without it. Use fewer folds."
         )

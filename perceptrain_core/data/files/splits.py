@@ -15,6 +15,7 @@ from perceptrain_core.data.files.row_choice import Traits, choose_rows
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.data.validation_sets import ValidationSets
 from perceptrain_core.errors import DataError
+from perceptrain_core.plurals import counted
 
 NO_TRAITS = Traits()
 
@@ -198,11 +199,11 @@ def _gives_batches(data: Any) -> bool:
 
 def _amount(data: Any) -> str:
     if isinstance(data, Tensor):
-        return f"{len(data)} rows"
+        return counted(len(data), "row")
     if _are_tensors(data):
-        return f"{len(data[0])} rows"
+        return counted(len(data[0]), "row")
     if isinstance(data, ValidationSets):
         return _amount(data.sets)
     if isinstance(data, Mapping):
         return " and ".join(f"{_amount(part)} ({name})" for name, part in data.items())
-    return f"{len(data)} batches" if hasattr(data, "__len__") else "a loader"
+    return counted(len(data), "batch", "batches") if hasattr(data, "__len__") else "a loader"

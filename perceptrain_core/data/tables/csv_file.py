@@ -13,6 +13,7 @@ import numpy as np
 from perceptrain_core.data.tables.columns import Column, Columns, pyarrow_module
 from perceptrain_core.data.tables.csv_format import CsvFormat, find_format, not_utf8
 from perceptrain_core.errors import DataError
+from perceptrain_core.plurals import counted
 
 #: Texts that stand for a missing value.
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?", "-")
@@ -121,8 +122,8 @@ def _fault(path: Path, found: CsvFormat, error: Exception) -> DataError:
             for row in filter(None, reader):
                 if len(row) != len(found.names):
                     return DataError(
-                        f"line {reader.line_num}: expected {len(found.names)} values, as in the "
-                        f"header, not {len(row)}."
+                        f"line {reader.line_num}: expected {counted(len(found.names), 'value')}, "
+                        f"as in the header, not {len(row)}."
                     )
     except UnicodeDecodeError:
         return not_utf8()

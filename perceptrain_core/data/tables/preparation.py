@@ -18,16 +18,17 @@ from perceptrain_core.data.tables.columns import (
     Column,
     Columns,
     as_numbers,
-    as_text,
     check_names,
     is_gap,
 )
+from perceptrain_core.data.tables.encode import ClassName, encode
 from perceptrain_core.data.tables.modules import PrepareInputs, Unscale
 from perceptrain_core.data.tables.plain_values import plain, validated
+from perceptrain_core.data.tables.unseen import UnseenCategories
 from perceptrain_core.errors import DataError
+from perceptrain_core.plurals import counted
 
 _LARGEST = float(np.finfo(np.float32).max)
-_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,14 @@ class LabelColumns:
 
     Attributes:
         names: Their names in the table.
-        classes: The names of the classes, in the order of their numbers; ``None`` for numbers.
+        classes: The classes in the order of their numbers, text or numbers as in the data; ``None``
+            if the labels are no classes.
         mean: What is subtracted from each label column; ``None`` if labels are not scaled.
         scale: What each is divided by, after that.
     """
 
     names: tuple[str, ...]
-    classes: tuple[str, ...] | None = None
+    classes: tuple[ClassName, ...] | None = None
     mean: tuple[float, ...] | None = None
     scale: tuple[float, ...] | None = None
 
@@ -114,11 +116,15 @@ class Preparation:
         labels: The label columns.
         encoding: Whether a category becomes an input for each category (``"one_hot"``), or its
             code, the input of an embedding (``"codes"``).
+        unseen: What becomes of a category in new rows that the training did not have: all inputs
+            of the column are 0 (``"zeros"``), or it is an error (``"refuse"``). With codes it
+            always is one.
     """
 
     inputs: tuple[InputColumn, ...]
     labels: LabelColumns
     encoding: Literal["one_hot", "codes"] = "one_hot"
+    unseen: Literal["zeros", "refuse"] = "zeros"
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -138,26 +144,37 @@ class Preparation:
         """The columns to read as text, even if all their values look like numbers."""
         return tuple(column.name for column in self.inputs if column.kind == "category")
 
-    def raw_inputs(self, columns: Columns, first_row: int = 0) -> Tensor:
+    @property
+    def accepts_unseen(self) -> bool:
+        """Whether new rows may have categories that the training did not have."""
+        return self.encoding == "one_hot" and self.unseen == "zeros"
+
+    def raw_inputs(
+        self, columns: Columns, first_row: int = 0, unseen: UnseenCategories | None = None
+    ) -> Tensor:
         """Return the inputs as numbers, neither scaled nor filled.
 
         Args:
             columns: Columns of one length, those of the inputs among them.
             first_row: The number of rows before these, for messages.
+            unseen: Counts unknown categories, if the preparation accepts them; by default they are
+                an error.
 
         Returns:
             A tensor of shape ``(N, columns)``, float64: numbers as they are, categories as codes,
-            NaN where a value is missing.
+            -1 for an unknown one, NaN where a value is missing.
 
         Raises:
             DataError: A column does not exist, a value is not a number or not a known category,
                 or a value is missing and there is nothing to fill it with.
         """
+        accepted = unseen if self.accepts_unseen else None
         check_names((column.name for column in self.inputs), columns)
         rows = len(next(iter(columns.values())))
         raw = np.empty((rows, len(self.inputs)))
         for i, column in enumerate(self.inputs):
-            raw[:, i] = _raw_column(column, columns[column.name], first_row)
+            values = columns[column.name]
+            raw[:, i] = _raw_column(column, values, first_row, accepted, self._advice)
         return torch.from_numpy(raw)
 
     def raw_labels(self, columns: Columns) -> Tensor:
@@ -228,47 +245,35 @@ class Preparation:
         """
         return validated(cls, mapping)
 
+    @property
+    def _advice(self) -> str:
+        """What to do about an unknown category that is an error."""
+        if self.encoding == "codes":
+            return (
+                " An embedding has no code for a new category: leave such rows out, replace it, or "
+                'train with categories = "one_hot" in [data], where a new one may occur.'
+            )
+        return ' unseen = "refuse" in [data] of the training made this an error.'
+
     def _codes(self, column: InputColumn) -> list[float]:
         if column.kind == "category" and self.encoding == "one_hot":
             return [float(code) for code in range(len(column.categories))]
         return [nan]
 
 
-def encode(
-    column: Column, categories: tuple[str, ...], name: str, what: str, first_row: int = 0
+def _raw_column(
+    column: InputColumn,
+    values: Column,
+    first_row: int,
+    unseen: UnseenCategories | None,
+    advice: str,
 ) -> NDArray[np.float64]:
-    """Return the codes of categories as float64, NaN where a value is missing.
-
-    Args:
-        column: The values.
-        categories: The categories, in the order of their codes.
-        name: The name of the column, for messages.
-        what: What the values are, for messages: ``"category"`` or ``"class"``.
-        first_row: The number of rows before these, for messages.
-
-    Raises:
-        DataError: A value is none of the categories.
-    """
-    numbers: dict[str | None, float] = {text: i for i, text in enumerate(categories)}
-    numbers[None] = nan
-    texts = as_text(column)
-    codes = np.fromiter((numbers.get(text, -1.0) for text in texts), float, len(texts))
-    if (codes < 0).any():
-        row = int((codes < 0).argmax())
-        more = f" and {len(categories) - _LISTED} more" if len(categories) > _LISTED else ""
-        raise DataError(
-            f"column {name!r}: {texts[row]!r} in row {first_row + row + 1} is not a known {what}; "
-            f"known are {', '.join(categories[:_LISTED])}{more}."
-        )
-    return codes
-
-
-def _raw_column(column: InputColumn, values: Column, first_row: int) -> NDArray[np.float64]:
     if column.fill is None:
         reason = "the data of the training had none there."
         _refuse_gaps(column.name, is_gap(values), reason, first_row)
     if column.kind == "category":
-        return encode(values, column.categories, column.name, "category", first_row)
+        categories = column.categories
+        return encode(values, categories, column.name, "category", first_row, unseen, advice)
     numbers = as_numbers(values, column.name, first_row)
     _check_range(column.name, numbers, first_row)
     return numbers
@@ -277,8 +282,8 @@ def _raw_column(column: InputColumn, values: Column, first_row: int) -> NDArray[
 def _refuse_gaps(name: str, gaps: NDArray[np.bool_], reason: str, first_row: int = 0) -> None:
     if gaps.any():
         raise DataError(
-            f"column {name!r} has {gaps.sum()} missing values of {len(gaps)}, first in row "
-            f"{first_row + gaps.argmax() + 1}; {reason}"
+            f"column {name!r} has {counted(gaps.sum(), 'missing value')} of {len(gaps)}, first in "
+            f"row {first_row + gaps.argmax() + 1}; {reason}"
         )
 
 

@@ -27,6 +27,7 @@ def prepare_table(
     standardize: bool = False,
     scale_labels: bool = False,
     fill: bool = False,
+    unseen: Literal["zeros", "refuse"] = "zeros",
 ) -> Preparation:
     """Describe how a table is prepared; means, scales and fills are of the training rows.
 
@@ -37,6 +38,7 @@ def prepare_table(
         standardize: Scale numbers to mean 0 and standard deviation 1.
         scale_labels: Scale labels in the same way; they must be numbers.
         fill: Fill missing numbers with the median, and missing categories with the most frequent.
+        unseen: What becomes of new categories in predictions, see `Preparation`.
 
     Raises:
         DataError: Labels that are classes should be scaled, or a column has no value in the
@@ -53,7 +55,7 @@ def prepare_table(
             inputs.append(InputColumn(name, "category", table.categories[name], fill=most))
         else:
             inputs.append(_number_column(name, column, standardize, fill))
-    return Preparation(tuple(inputs), _label_columns(table, rows, scale_labels), encoding)
+    return Preparation(tuple(inputs), _label_columns(table, rows, scale_labels), encoding, unseen)
 
 
 def make_tensors(table: Table, preparation: Preparation) -> tuple[Tensor, ...]:

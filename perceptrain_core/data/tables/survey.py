@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from perceptrain_core.data.tables.columns import Column, Columns, as_text, check_names, is_gap
-from perceptrain_core.data.tables.text_checks import check_categories
+from perceptrain_core.data.tables.revealing import is_copy, what_reveals
+from perceptrain_core.data.tables.text_checks import check_categories, find_fault
 from perceptrain_core.errors import DataError
 
 _FEW_CLASSES = 20
@@ -18,7 +19,6 @@ _ROWS_PER_CLASS = 5
 _ID = re.compile(r"(^|[\W_])(id|ids|uuid|guid|index|idx|key|nr|no|row)$", re.IGNORECASE)
 _CAMEL_ID = re.compile(r"[a-z](Id|ID|Nr|No)$")
 _MOSTLY_MISSING = 0.95
-_SAME = 1 - 1e-9  # of the correlation with a label
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,17 @@ class ColumnSurvey:
         what: What it holds, in a few words, such as ``"numbers from 0 to 9"``.
         gaps: The number of missing values.
         refused: Why it should not be an input; ``None`` if it can be one.
+        reveals: How it alone determines a label, which new rows may not have; ``None`` if it does
+            not.
+        few: Whether its numbers are few different whole ones, as codes of categories are.
     """
 
     name: str
     what: str
     gaps: int
     refused: str | None = None
+    reveals: str | None = None
+    few: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def survey_table(
     if not classes:
         _check_numbers(known, labels)
     found = [survey_column(name, column) for name, column in known.items() if name not in labels]
-    found = [_without_copy(c, known, labels, bool(counts)) for c in found]
+    found = [_compared(c, known, labels, bool(counts)) for c in found]
     if all(column.refused for column in found):
         reasons = "; ".join(f"{column.name!r} {column.refused}" for column in found[:5])
         raise DataError(f"no column can be an input: {reasons or 'there are only labels'}.")
@@ -115,7 +120,7 @@ def survey_column(name: str, column: Column) -> ColumnSurvey:
     gaps, present = int(gap.sum()), column[~gap]
     if not len(present):
         return ColumnSurvey(name, "no values", gaps, "has no values")
-    survey = _text(name, present) if column.dtype == object else _numbers(name, present)
+    survey = _text(name, column) if column.dtype == object else _numbers(name, present)
     if survey.refused is None and gaps > _MOSTLY_MISSING * len(column):
         survey = replace(survey, refused=f"is missing in {gaps} of {len(column)} rows")
     return replace(survey, gaps=gaps)
@@ -125,29 +130,27 @@ def _numbers(name: str, present: Column) -> ColumnSurvey:
     low, high = present.min(), present.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         return ColumnSurvey(name, "numbers, some infinite", 0, "has infinite values: correct them")
-    what, refused = f"numbers from {low:.6g} to {high:.6g}", None
+    what = f"numbers from {low:.6g} to {high:.6g}"
     if low == high:
-        what, refused = f"the number {low:.6g}", "is constant"
-    elif len(present) > _FEW_CLASSES and (present == np.round(present)).all():
-        if (np.diff(present) == 1).all():
-            refused = "numbers the rows"
-        elif _is_id(name) and len(np.unique(present)) > _FEW_CLASSES:
-            refused = "is an id"
-    return ColumnSurvey(name, what, 0, refused)
+        return ColumnSurvey(name, f"the number {low:.6g}", 0, "is constant")
+    if len(present) <= _FEW_CLASSES or (present != np.round(present)).any():
+        return ColumnSurvey(name, what, 0)
+    if (np.diff(present) == 1).all():
+        return ColumnSurvey(name, what, 0, "numbers the rows")
+    distinct = len(np.unique(present))
+    if _is_id(name) and distinct > _FEW_CLASSES:
+        return ColumnSurvey(name, what, 0, "is an id")
+    few = 2 < distinct <= min(_FEW_CLASSES, len(present) // _ROWS_PER_CLASS)
+    return ColumnSurvey(name, what, 0, few=few)
 
 
-def _text(name: str, present: Column) -> ColumnSurvey:
-    found = sorted(set(present))
+def _text(name: str, column: Column) -> ColumnSurvey:
+    found = sorted({text for text in column if text is not None})
     if len(found) == 1:
         return ColumnSurvey(name, f"the text {found[0]!r:.30}", 0, "is constant")
-    what = f"{len(found)} different texts"
-    if len(found) == len(present) > _FEW_CLASSES:
-        return ColumnSurvey(name, what, 0, "has another text in each row, as names and ids do")
-    try:
-        check_categories(present, name, "input")
-    except DataError as error:
-        reason = str(error).removeprefix(f"column {name!r}").removeprefix(":").strip()
-        return ColumnSurvey(name, what, 0, reason.split("; ")[0].split(": ")[0])
+    fault = find_fault(column, "input")
+    if fault is not None:
+        return ColumnSurvey(name, f"{len(found)} different texts", 0, fault.reason)
     listed = ", ".join(text[:20] for text in found[:3])
     more = ", ..." if len(found) > 3 else ""
     return ColumnSurvey(name, f"{len(found)} categories ({listed}{more})", 0)
@@ -191,29 +194,16 @@ def _check_numbers(columns: Columns, labels: Sequence[str]) -> None:
             raise DataError(f"the label {name!r} is always {value}: nothing can be learned.")
 
 
-def _without_copy(
+def _compared(
     survey: ColumnSurvey, columns: Columns, labels: Sequence[str], classes: bool
 ) -> ColumnSurvey:
-    """Refuse a column that is a copy of a label, which would not be known for new rows."""
+    """Refuse a column that is a copy of a label, and say if it determines one."""
     if survey.refused is not None:
         return survey
     column = columns[survey.name]
     for label in labels:
-        test = _same_classes if classes else _same_numbers
-        if test(column, columns[label]):
+        if is_copy(column, columns[label], classes):
             return replace(survey, refused=f"says the same as the label {label!r}")
+        if reveals := what_reveals(column, columns[label], classes):
+            return replace(survey, reveals=reveals)
     return survey
-
-
-def _same_classes(column: Column, label: Column) -> bool:
-    if is_gap(column).any():
-        return False
-    values, codes = np.unique(column, return_inverse=True)
-    classes, numbers = np.unique(label, return_inverse=True)
-    return len(values) == len(classes) == len(np.unique(codes * len(classes) + numbers))
-
-
-def _same_numbers(column: Column, label: Column) -> bool:
-    if column.dtype == object or np.isnan(column).any():
-        return False
-    return bool(abs(np.corrcoef(column, label)[0, 1]) > _SAME)

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from perceptrain_core.data.tables.choice import choose_columns
 from perceptrain_core.data.tables.columns import Column, Columns, as_numbers, as_text, is_gap
-from perceptrain_core.data.tables.preparation import encode
+from perceptrain_core.data.tables.encode import ClassName, encode, numbered_classes
 from perceptrain_core.data.tables.read import column_names, read_columns
 from perceptrain_core.data.tables.text_checks import check_categories
 from perceptrain_core.errors import DataError
+from perceptrain_core.plurals import counted
 
 _LISTED = 10
 
@@ -35,6 +36,8 @@ class TableOptions:
         missing: What to do with rows in which an input is missing: ``"drop"`` the row, or
             ``"fill"`` the value. By default they are an error.
         separator: What separates the values of a CSV file; found out by default.
+        categorical: Input columns whose values are categories, even if they are numbers; names or
+            patterns.
     """
 
     labels: Sequence[str]
@@ -44,6 +47,7 @@ class TableOptions:
     group: str | None = None
     missing: Literal["drop", "fill"] | None = None
     separator: str | None = None
+    categorical: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,9 @@ class Table:
         columns: The columns of the inputs and labels.
         inputs: The names of the inputs.
         labels: The names of the labels.
-        categories: The categories of each input column of text.
-        classes: The names of the classes in the order of their numbers, or ``None`` for numbers.
+        categories: The categories of each input column that has some.
+        classes: The classes in the order of their numbers, text or numbers as in the data; ``None``
+            if the labels are no classes.
         weights: A weight for each row, float32, if there are any.
         groups: The number of each row's group, if there are groups.
         notes: What was done about missing values, a sentence each.
@@ -65,7 +70,7 @@ class Table:
     inputs: list[str]
     labels: list[str]
     categories: dict[str, tuple[str, ...]]
-    classes: tuple[str, ...] | None
+    classes: tuple[ClassName, ...] | None
     weights: Tensor | None
     groups: Tensor | None
     notes: list[str]
@@ -102,11 +107,29 @@ def read_table(path: Path, options: TableOptions) -> Table:
     inputs = choose_columns(known, options.inputs, [*labels, *others])
     if both := [name for name in inputs if name in labels]:
         raise DataError(f"column {both[0]!r} is both an input and a label.")
-    columns = read_columns(path, [*inputs, *labels, *others], options.separator)
-    return _table(columns, inputs, labels, options)
+    declared = _categorical(known, inputs, options.categorical)
+    columns = read_columns(path, [*inputs, *labels, *others], options.separator, declared)
+    return _table(columns, inputs, labels, declared, options)
 
 
-def _table(columns: Columns, inputs: list[str], labels: list[str], options: TableOptions) -> Table:
+def _categorical(known: list[str], inputs: list[str], patterns: Sequence[str] | None) -> list[str]:
+    """Return the columns that are declared as categories."""
+    if patterns is None:
+        return []
+    chosen = choose_columns(known, patterns, [name for name in known if name not in inputs])
+    for name in chosen:
+        if name not in inputs:
+            raise DataError(f"categorical names the column {name!r}, which is not an input.")
+    return chosen
+
+
+def _table(
+    columns: Columns,
+    inputs: list[str],
+    labels: list[str],
+    declared: list[str],
+    options: TableOptions,
+) -> Table:
     for name in inputs:
         if is_gap(columns[name]).all():
             raise DataError(f'column {name!r} has no values: leave it out with "!{name}".')
@@ -118,7 +141,7 @@ def _table(columns: Columns, inputs: list[str], labels: list[str], options: Tabl
         columns,
         inputs,
         labels,
-        {name: check_categories(column, name, "input") for name, column in texts.items()},
+        {n: check_categories(column, n, "input", n in declared) for n, column in texts.items()},
         _classes(columns, labels, options.classes),
         weights if isinstance(weights, Tensor) else None,
         groups if isinstance(groups, Tensor) else None,
@@ -151,7 +174,7 @@ def _drop_rows(columns: Columns, inputs: list[str], missing: str | None) -> list
 
 def _describe(gaps: dict[str, NDArray[np.bool_]]) -> str:
     parts = [
-        f"column {name!r} has {gap.sum()} missing values of {len(gap)}, first in row "
+        f"column {name!r} has {counted(gap.sum(), 'missing value')} of {len(gap)}, first in row "
         f"{gap.argmax() + 1}"
         for name, gap in list(gaps.items())[:_LISTED]
     ]
@@ -164,14 +187,15 @@ def _describe(gaps: dict[str, NDArray[np.bool_]]) -> str:
 
 def _counts(gaps: dict[str, NDArray[np.bool_]]) -> str:
     parts = [
-        f"{gap.sum()} {'value' if gap.sum() == 1 else 'values'} of {name!r}"
-        for name, gap in list(gaps.items())[:_LISTED]
+        f"{counted(gap.sum(), 'value')} of {name!r}" for name, gap in list(gaps.items())[:_LISTED]
     ]
     more = f" and of {len(gaps) - _LISTED} more columns" if len(gaps) > _LISTED else ""
     return f"{', '.join(parts)}{more}"
 
 
-def _classes(columns: Columns, labels: list[str], classes: bool | None) -> tuple[str, ...] | None:
+def _classes(
+    columns: Columns, labels: list[str], classes: bool | None
+) -> tuple[ClassName, ...] | None:
     column = columns[labels[0]]
     if classes is None:
         classes = len(labels) == 1 and column.dtype == object
@@ -181,7 +205,7 @@ def _classes(columns: Columns, labels: list[str], classes: bool | None) -> tuple
         raise DataError(f"classes need a single label column, not {', '.join(labels)}.")
     if column.dtype == object:
         return check_categories(column, labels[0], "label")
-    return tuple(as_text(np.unique(column)))  # in the order of the numbers: 10 after 9
+    return numbered_classes(column)
 
 
 def _weights(column: Column, name: str) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from perceptrain_core.data.tables.columns import Column
 from perceptrain_core.errors import DataError
@@ -16,72 +17,96 @@ _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' \u00a0\u202f]\d{3})+([.,]\d+)?")
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
-def check_categories(column: Column, name: str, role: str) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Fault:
+    """Why a column of text has no categories.
+
+    Attributes:
+        reason: What follows the name of the column.
+        advice: What to do, besides another choice of columns.
+    """
+
+    reason: str
+    advice: str = ""
+
+
+def check_categories(
+    column: Column, name: str, role: str, declared: bool = False
+) -> tuple[str, ...]:
     """Return the categories of a column of text in sorted order.
 
     Args:
         column: Text, or ``None`` where a value is missing.
         name: The name of the column.
         role: ``"input"`` or ``"label"``, which may have any number of classes.
+        declared: Whether the user says that these are categories; then only their number counts.
 
     Raises:
         DataError: The texts are dates, numbers, ids or names, or there are too many.
     """
+    fault = find_fault(column, role, declared)
+    if fault is not None:
+        choice = f'leave the column out with inputs = ["!{name}"]'
+        advice = [fault.advice, choice if role == "input" else "choose another label"]
+        joined = ", or ".join(filter(None, advice))
+        raise DataError(f"column {name!r} {fault.reason}: {joined}.")
+    return tuple(sorted({text for text in column if text is not None}))
+
+
+def find_fault(column: Column, role: str, declared: bool = False) -> Fault | None:
+    """Return why a column of text has no categories; ``None`` if it has some.
+
+    Args:
+        column: See `check_categories`.
+        role: See `check_categories`.
+        declared: See `check_categories`.
+    """
     present = [text for text in column if text is not None]
-    leave_out = f'leave the column out with inputs = ["!{name}"]'
-    if role == "label":
-        leave_out = "choose another label"
-    _check_dates(present[:_SAMPLE], name, leave_out)
-    _check_numbers(column, present, name, leave_out)
-    found = set(present)
-    if len(present) > _FEW and len(found) == len(present):
-        raise DataError(
-            f"column {name!r}: the text in each row is different, such as {present[0]!r}, as in "
-            f"names or ids; {leave_out}."
+    found = len(set(present))
+    fault = None if declared else _dates(present[:_SAMPLE]) or _numbers(column, present)
+    if fault is None and not declared and len(present) > _FEW and found == len(present):
+        fault = Fault(f"has another text in each row, such as {present[0]!r}, as names and ids do")
+    if fault is None and role == "input" and found > _MOST_CATEGORIES:
+        fault = Fault(
+            f"has {found} different texts, such as {present[0]!r}, and at most {_MOST_CATEGORIES} "
+            "can be categories",
+            "group them in the file",
         )
-    if role == "input" and len(found) > _MOST_CATEGORIES:
-        raise DataError(
-            f"column {name!r} has {len(found)} different texts, such as {present[0]!r}; at most "
-            f"{_MOST_CATEGORIES} can be categories: {leave_out}, or group them in the file."
-        )
-    return tuple(sorted(found))
+    return fault
 
 
-def _check_dates(sample: list[str], name: str, leave_out: str) -> None:
-    if sample and all(map(_DATE.fullmatch, sample)):
-        raise DataError(
-            f"column {name!r} holds dates, such as {sample[0]!r}: replace them with numbers, such "
-            f"as the year or the days since the first one, or {leave_out}."
-        )
+def _dates(sample: list[str]) -> Fault | None:
+    if not sample or not all(map(_DATE.fullmatch, sample)):
+        return None
+    advice = "replace them with numbers, such as the year or the days since the first one"
+    return Fault(f"holds dates, such as {sample[0]!r}", advice)
 
 
-def _check_numbers(column: Column, present: list[str], name: str, leave_out: str) -> None:
-    """Refuse a column that holds numbers, but for some rows or the way they are written."""
+def _numbers(column: Column, present: list[str]) -> Fault | None:
+    """Return the fault of a column of numbers, but for some rows or the way they are written."""
     sample = present[:_SAMPLE]
     grouped = [text for text in sample if _THOUSANDS.fullmatch(text)]
     if grouped and all(_is_number(text) or _THOUSANDS.fullmatch(text) for text in sample):
-        raise DataError(
-            f"column {name!r} holds numbers with thousands separators, such as {grouped[0]!r}: "
-            "remove the separators."
-        )
+        reason = f"holds numbers with thousands separators, such as {grouped[0]!r}"
+        return Fault(reason, "remove the separators")
     if sample and all(map(_INTEGER.fullmatch, sample)):
         longest = max(present, key=len)
         if len(longest) > 15:
-            raise DataError(
-                f"column {name!r} holds whole numbers beyond 2**53, such as {longest}, which "
-                f"floats cannot hold exactly; {leave_out}, or write them as floats, 1.0e18."
+            return Fault(
+                f"holds whole numbers beyond 2**53, such as {longest}, which floats cannot hold "
+                "exactly",
+                "write them as floats, 1.0e18",
             )
-    numbers = sum(map(_is_number, sample))
-    if 0 < len(sample) <= 2 * numbers:
-        row, text = next(
-            (row, text)
-            for row, text in enumerate(column, start=1)
-            if text is not None and not _is_number(text)
-        )
-        raise DataError(
-            f"column {name!r}: {text!r} in row {row} is not a number, but most values are. Correct "
-            f"it, leave the value empty, or {leave_out}."
-        )
+    if not 0 < len(sample) <= 2 * sum(map(_is_number, sample)):
+        return None
+    row, text = next(
+        (row, text)
+        for row, text in enumerate(column, start=1)
+        if text is not None and not _is_number(text)
+    )
+    return Fault(
+        f"holds numbers, but {text!r} in row {row} is not one", "correct it, leave the value empty"
+    )
 
 
 def _is_number(text: str) -> bool:

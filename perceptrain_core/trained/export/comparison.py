@@ -9,6 +9,7 @@ from torch import Tensor
 
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import ExportError
+from perceptrain_core.trained.export.description import UNSEEN
 
 #: Of the largest prediction: what other kernels and other orders of sums may change.
 _TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4}
@@ -16,12 +17,16 @@ _COARSE = 1e-2
 
 
 def with_gaps(rows: Tensor, preparation: object) -> Tensor:
-    """Append a row for each column that can be filled, with a gap there."""
+    """Append rows with a gap, for each column that can be filled, or with an unseen category."""
     if not isinstance(preparation, Preparation):
         return rows
-    gaps = [i for i, column in enumerate(preparation.inputs) if column.fill is not None]
-    added = rows[torch.arange(len(gaps)) % len(rows)]
-    added[range(len(gaps)), gaps] = torch.nan
+    columns = list(enumerate(preparation.inputs))
+    values = [(i, torch.nan) for i, column in columns if column.fill is not None]
+    if preparation.accepts_unseen:
+        values += [(i, UNSEEN) for i, column in columns if column.kind == "category"]
+    added = rows[torch.arange(len(values)) % len(rows)]
+    for row, (i, value) in zip(added, values, strict=True):
+        row[i] = value
     return torch.cat([rows, added])
 
 

@@ -13,6 +13,8 @@ from perceptrain_core.inference.predictions import Target
 NAME = "perceptrain.json"
 #: The names of the input and the output of the graph.
 INPUT, OUTPUT = "rows", "predictions"
+#: The code of a category that the training did not have.
+UNSEEN = -1
 
 
 def describe_files(
@@ -28,7 +30,8 @@ def describe_files(
     """
     described = {"input": _tensor(INPUT, rows), "output": _tensor(OUTPUT, outputs)}
     if isinstance(preparation, Preparation):
-        described["input"]["columns"] = [_column(column) for column in preparation.inputs]
+        unseen = preparation.accepts_unseen
+        described["input"]["columns"] = [_column(column, unseen) for column in preparation.inputs]
     described["output"]["labels"] = list(target.names)
     described["output"]["values"] = _meaning(outputs, target)
     if target.classes is not None:
@@ -41,10 +44,11 @@ def _tensor(name: str, values: Tensor) -> dict[str, Any]:
     return {"name": name, "dtype": dtype, "shape": ["N", *values.shape[1:]]}
 
 
-def _column(column: InputColumn) -> dict[str, Any]:
+def _column(column: InputColumn, unseen: bool) -> dict[str, Any]:
     described: dict[str, Any] = {"name": column.name, "kind": column.kind}
     if column.kind == "category":
         described["categories"] = {text: code for code, text in enumerate(column.categories)}
+        described |= {"unseen": UNSEEN} if unseen else {}
     return described | {"fill": column.fill}
 
 

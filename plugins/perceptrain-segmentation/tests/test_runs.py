@@ -91,7 +91,7 @@ def test_a_run_predicts_maps_and_probabilities(folder: Path, run: Path) -> None:
     assert found.probabilities.shape == (32, 2, 18, 20)
     torch.testing.assert_close(found.probabilities.sum(1), torch.ones(32, 18, 20))
     assert torch.equal(found.probabilities.argmax(1), found.values)
-    assert found.classes == ("0", "1")
+    assert found.classes == (0, 1)
     assert dice(found.values == 1, masks) > 0.9
 
 

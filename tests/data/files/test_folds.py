@@ -72,7 +72,7 @@ def test_a_rare_class_is_a_warning() -> None:
     data = table(6)[0], torch.tensor([0, 0, 0, 1, 1, 1])
     fold_rows(Splits(data), 3, 1, 0)
     data[1][0] = 7
-    with pytest.warns(UserWarning, match="Class 7 has 1 rows, fewer than the 3 folds"):
+    with pytest.warns(UserWarning, match="Class 7 has 1 row, fewer than the 3 folds"):
         fold_rows(Splits(data), 3, 1, 0)
 
 

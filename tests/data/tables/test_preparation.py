@@ -15,6 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from torch import nn
 
 from perceptrain_core.data.tables.preparation import InputColumn, LabelColumns, Preparation
+from perceptrain_core.data.tables.unseen import UnseenCategories
 from perceptrain_core.errors import DataError
 
 FLOATS = st.floats(-1e6, 1e6)
@@ -44,7 +45,8 @@ def preparations(draw: st.DrawFn) -> Preparation:
         "scaled": LabelColumns((names[0],), None, (draw(FLOATS),), (draw(SCALES),)),
         "plain": LabelColumns((names[0],)),
     }[kind]
-    return Preparation(columns, labels, draw(st.sampled_from(["one_hot", "codes"])))
+    encoding = draw(st.sampled_from(["one_hot", "codes"]))
+    return Preparation(columns, labels, encoding, draw(st.sampled_from(["zeros", "refuse"])))
 
 
 @given(preparations())
@@ -146,7 +148,7 @@ TEXT = InputColumn("t", "category", ("u", "v"))
         ({"n": [1.0]}, "there is no column 't'"),
         (
             {"n": [1.0, None], "t": ["u", "v"]},
-            "'n' has 1 missing values of 2, first in row 12; the",
+            "'n' has 1 missing value of 2, first in row 12; the",
         ),
         ({"n": [1.0, 2.0], "t": ["u", "x"]}, "'t': 'x' in row 12 is not a known category; .* u, v"),
         ({"n": [1.0, np.inf], "t": ["u", "v"]}, "'n': inf in row 12 is not a finite number"),
@@ -165,6 +167,29 @@ def test_rows_that_cannot_be_used(columns, message):
         preparation.raw_inputs(table, first_row=10)
 
 
+def test_an_unknown_category_against_sklearn():
+    preparation = Preparation((NUMBER, TEXT), LabelColumns(("y",)))
+    texts = np.array(["v", "x", "u", "x"], object)
+    unseen = UnseenCategories()
+    raw = preparation.raw_inputs({"n": np.zeros(4), "t": texts}, unseen=unseen)
+    assert raw[:, 1].tolist() == [1, -1, 0, -1]
+    encoder = OneHotEncoder(sparse_output=False, handle_unknown="ignore").fit([["u"], ["v"]])
+    expected = encoder.transform(texts[:, None])
+    assert preparation.input_module()(raw)[:, 1:].tolist() == expected.tolist()
+    with pytest.warns(UserWarning, match="column 't': 'x' in 2 rows. All inputs"):
+        unseen.warn()
+
+
+def test_whole_numbers_with_and_without_a_point_are_one_category():
+    """A program writes 3.0 if a column has gaps, and 3 if it has none."""
+    for known in (("1.0", "3.0"), ("1", "3")):
+        column = InputColumn("t", "category", known)
+        preparation = Preparation((NUMBER, column), LabelColumns(("y",)))
+        for values in (np.array(["3", "3.0"], object), np.array([3.0, 3.0])):
+            raw = preparation.raw_inputs({"n": np.zeros(2), "t": values})
+            assert raw[:, 1].tolist() == [1, 1]
+
+
 def test_labels():
     texts, numbers = np.array(["b", "a"], dtype=object), np.array([1.0, 0.0])
     classes = Preparation((NUMBER,), LabelColumns(("y",), ("a", "b")))
@@ -179,7 +204,7 @@ def test_labels():
     assert torch.equal(scaled.output_module()(scaled.scaled(raw)), raw.float())
     with pytest.raises(DataError, match="'y': 'b' in row 1 is not a known class; known are 0, 1"):
         named.raw_labels({"y": texts})
-    with pytest.raises(DataError, match="'y' has 1 missing values of 2, first in row 2; labels"):
+    with pytest.raises(DataError, match="'y' has 1 missing value of 2, first in row 2; labels"):
         named.raw_labels({"y": np.array([1, np.nan])})
 
 

@@ -30,15 +30,42 @@ def test_classes(csv):
     assert read_table(path, TableOptions(["kind"])).classes == ("ant", "cat")
     assert read_table(path, TableOptions(["n"])).classes is None
     numbers = read_table(path, TableOptions(["n"], classes=True))
-    assert numbers.classes == ("9", "10")
+    assert numbers.classes == (9, 10)  # in the order of the numbers, and as such
+    assert all(type(name) is int for name in numbers.classes)
     assert numbers.class_numbers is not None
     assert numbers.class_numbers.tolist() == [1, 0, 1]
+
+
+def test_classes_that_are_not_all_whole(csv):
+    table = read_table(csv("x,n\n1,1\n2,0.5\n3,1\n"), TableOptions(["n"], classes=True))
+    assert table.classes == (0.5, 1.0)
+    assert table.class_numbers is not None
+    assert table.class_numbers.tolist() == [1, 0, 1]
+
+
+def test_numbers_that_are_declared_as_categories(csv):
+    path = csv("zip,floor,day,y\n01067,1,2024-01-01,1\n80331,2,2024-01-02,2\n01067,10,,3\n")
+    options = TableOptions(["y"], categorical=["zip", "f*", "day"], missing="fill")
+    table = read_table(path, options)
+    assert table.categories == {
+        "zip": ("01067", "80331"),  # as the file has them
+        "floor": ("1", "10", "2"),
+        "day": ("2024-01-01", "2024-01-02"),
+    }
+    assert list(table.columns["floor"]) == ["1", "2", "10"]
+    with pytest.raises(DataError, match="'y', which is not an input"):
+        read_table(path, TableOptions(["y"], categorical=["y"]))
+    with pytest.raises(DataError, match="no column 'flor'; did you mean 'floor'"):
+        read_table(path, TableOptions(["y"], categorical=["flor"]))
+    many = csv("code,y\n" + "".join(f"{i},{i}\n" for i in range(101)))
+    with pytest.raises(DataError, match=r"'code' has 101 different texts.*at most 100"):
+        read_table(many, TableOptions(["y"], categorical=["code"]))
 
 
 def test_missing_values_are_named(csv):
     message = (
         r"column 'age' has 2 missing values of 5, first in row 2; column 'town' has 1 missing "
-        r"values of 5, first in row 3; column 'y' has 1 missing values of 5, first in row 4\. Set "
+        r"value of 5, first in row 3; column 'y' has 1 missing value of 5, first in row 4\. Set "
         'missing = "drop"'
     )
     with pytest.raises(DataError, match=message):

@@ -31,9 +31,15 @@ def test_categories_in_sorted_order():
         (["1.234,5"], "thousands separators"),
         (["945", "10,753"], "thousands separators, such as '10,753'"),
         (["9007199254740993", "1"], r"whole numbers beyond 2\*\*53, such as 9007199254740993"),
-        (["1", "2", "x"], "'x' in row 3 is not a number, but most values are"),
-        ([f"name {i}" for i in range(21)], r'different, such as .* leave the column out .*"!c"'),
-        ([f"u{i}" for i in range(101)] * 2, "has 101 different texts, .* at most 100 can be"),
+        (["1", "2", "x"], "holds numbers, but 'x' in row 3 is not one: correct"),
+        (
+            [f"name {i}" for i in range(21)],
+            r'another text in each row, .*: leave the column out .*"!c"',
+        ),
+        (
+            [f"u{i}" for i in range(101)] * 2,
+            "has 101 different texts, .* at most 100 can be categories: group",
+        ),
     ],
 )
 def test_what_are_no_categories(values, message):
@@ -42,5 +48,5 @@ def test_what_are_no_categories(values, message):
 
 
 def test_labels_get_other_advice():
-    with pytest.raises(DataError, match="as in names or ids; choose another label"):
+    with pytest.raises(DataError, match="as names and ids do: choose another label"):
         check([f"name {i}" for i in range(21)], "label")
