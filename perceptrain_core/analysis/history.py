@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perceptrain_core.analysis.curves import Row, draw_curves
+from perceptrain_core.analysis.curves import draw_curves
 from perceptrain_core.errors import MissingDependencyError
+from perceptrain_core.metrics_file import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,8 +12,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from perceptrain_core.analysis.curves import read_metrics
 from perceptrain_core.errors import DataError, PerceptrainError
+from perceptrain_core.metrics_file import METRICS, Row, read_rows
 from perceptrain_core.runs.file_names import FOLDS, RUN_FILE, TEST
 from perceptrain_core.runs.metric_directions import better
 
@@ -161,14 +161,14 @@ def _name(table: Any) -> str:
     return Path(name).name  # without the folder of a reference
 
 
-def _history(place: Path) -> list[dict[str, float]]:
+def _history(place: Path) -> list[Row]:
     try:
-        return read_metrics(place / "metrics.csv")
-    except (DataError, OSError, UnicodeDecodeError):
+        return read_rows(place / METRICS)
+    except DataError:
         return []
 
 
-def _epochs(history: list[dict[str, float]]) -> int:
+def _epochs(history: list[Row]) -> int:
     """Return the last epoch; figures of a test have a row of their own."""
     return int(max((row.get("epoch", n) for n, row in enumerate(history, 1)), default=0))
 

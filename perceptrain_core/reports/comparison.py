@@ -8,10 +8,10 @@ from math import isfinite
 from statistics import fmean, stdev
 from typing import Any
 
+from perceptrain_core.metrics_file import Row
 from perceptrain_core.reports.axis import number_text
 from perceptrain_core.reports.curves import best_epoch
 from perceptrain_core.reports.metric_names import is_weight
-from perceptrain_core.reports.metric_table import Row
 from perceptrain_core.reports.run_record import RunRecord
 from perceptrain_core.runs.metric_directions import better
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
+from perceptrain_core.metrics_file import Row
 from perceptrain_core.reports.chart import Chart, Line
 from perceptrain_core.reports.metric_names import (
     Name,
@@ -13,7 +14,7 @@ from perceptrain_core.reports.metric_names import (
     split_name,
     terms,
 )
-from perceptrain_core.reports.metric_table import Point, Row, best_row, metric_names, points
+from perceptrain_core.reports.metric_table import Point, best_row, metric_names, points
 from perceptrain_core.reports.run_record import RunRecord
 from perceptrain_core.runs.metric_directions import better, monitored
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from perceptrain_core.errors import ConfigError, DataError
-from perceptrain_core.reports.metric_table import Row, read_rows
+from perceptrain_core.metrics_file import METRICS, VALIDATIONS, Row, read_rows
 from perceptrain_core.reports.predictions_file import Predictions, read_predictions
 from perceptrain_core.runs.file_names import PREDICTIONS, RECORD, RUN_FILE, TEST, VAL, WEIGHTS
 from perceptrain_core.runs.toml import parse_toml
 
-SETTINGS, METRICS, VALIDATIONS = "hyperparams.json", "metrics.csv", "validations.csv"
+SETTINGS = "hyperparams.json"
 _RUN_FILES = (RUN_FILE, METRICS, "fold_1")
 
 
