@@ -213,7 +213,8 @@ def _write_rows(plan: Plan, rows: list[Row]) -> None:
     output.write_table(headers, lines)
     better = "higher" if plan.higher else "lower"
     spread = "; mean ± standard deviation" if several else ""
-    print(f"\nSorted by val_{plan.by} ({better} is better){spread}.")
+    print(f"\nValidation figures of the trained models{spread}.")
+    print(f"Sorted by val_{plan.by} ({better} is better).")
     if "loss" not in plan.metrics:
         print("Values of different losses are not comparable with each other: no loss is shown.")
 

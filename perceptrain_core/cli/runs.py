@@ -28,7 +28,7 @@ def runs(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """List runs with their best validation figures and their test figures, the newest first.
+    """List runs with the validation and test figures of the trained models, the newest first.
 
     A cross-validation and a comparison are one row each: list their folders to see all their runs.
     """
@@ -50,7 +50,7 @@ def runs(
     if not found:
         print(f"No runs in {folder}.")
         return
-    headers = ("NAME", "DATE", "MODEL", "LOSS", "EPOCHS", "FIGURES")
+    headers = ("NAME", "DATE", "MODEL", "LOSS", "EPOCHS", "TRAINED MODEL")
     output.write_table(headers, [_row(entry, sort) for entry in found])
 
 

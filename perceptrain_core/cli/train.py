@@ -68,7 +68,7 @@ def train(
             _try_one_batch(run, verbose)
             return
         folder = run.train(resume)
-        results = run.test() if run.splits.test is not None else {}
+        results = run.evaluate()
         run.write_predictions()
         finished = run.trainer.history and run.trainer.stop_signal is None
         advice = run.shortfall() if verbose and finished else None
@@ -163,7 +163,7 @@ def _try_one_batch(run: Run, verbose: bool) -> None:
 def _write_results(results: dict[str, float], folder: Path) -> None:
     print()
     if results:
-        output.write_table(("METRIC", "TEST DATA"), _rows(results))
+        output.write_table(("METRIC", "TRAINED MODEL"), _rows(results))
         print()
     print(f"The results of this run are in {folder}")
 

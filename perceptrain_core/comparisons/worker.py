@@ -81,7 +81,7 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
         _train_afresh(run, folder, asked)
     if run.trainer.stop_signal is not None:
         return {"stopped": True}
-    figures = run.validate() | (run.test() if run.splits.test is not None else {})
+    figures = run.evaluate()
     result = {"figures": figures, "seconds": round(time.perf_counter() - start, 2)}
     write_state(folder, {"asked": asked, **result})
     return result

@@ -56,19 +56,22 @@ class Table:
 
 
 def figures(record: RunRecord) -> dict[str, Figure]:
-    """Return the figures of a run: on the test data, and of the validation at the best epoch.
+    """Return the figures of the trained model: on the test data, and of the validation.
 
-    Those of a cross-validation are means over its folds, of the trained models.
+    Without validation data, its last training loss stands in for them. Those of a cross-validation
+    are means over its folds.
     """
     if record.folds:
-        rows = [{**fold.test, **fold.val} for fold in record.folds if fold.val]
+        rows = [{**fold.test, **fold.val} for fold in record.folds if fold.is_measured]
         return _over_folds(rows)
-    best = best_epoch(record) or {}
-    validated = {n: v for n, v in best.items() if n.startswith("val_")} or {
-        n: v for n, v in best.items() if n == "train_loss"
-    }
-    found = {**record.test, **validated}
+    found = {**record.test, **(record.val or _training_loss(record))}
     return {n: Figure(v) for n, v in found.items() if not is_weight(n.partition("_")[2])}
+
+
+def _training_loss(record: RunRecord) -> Row:
+    of_weights = [r for n, r in enumerate(record.rows, 1) if r.get("epoch", n) == record.epoch]
+    losses = [row["train_loss"] for row in of_weights if "train_loss" in row]
+    return {"train_loss": losses[0]} if losses else {}
 
 
 def _over_folds(rows: Sequence[Row]) -> dict[str, Figure]:
@@ -81,25 +84,25 @@ def _over_folds(rows: Sequence[Row]) -> dict[str, Figure]:
 
 
 def results_table(records: Sequence[RunRecord]) -> Table:
-    """Return the figures of several runs, with the best of each column marked."""
+    """Return the figures of several trained models, with the best of each column marked."""
     of_runs = [figures(record) for record in records]
     names = list(dict.fromkeys(name for row in of_runs for name in row))
     names.sort(key=lambda name: (not name.startswith("test_"), name.startswith("train_")))
     best = {name: _best(name, records, of_runs) for name in names}
     rows = []
     for record, row in zip(records, of_runs, strict=True):
-        cells: list[Figure | str | None] = [_best_epoch_text(record)]
+        cells: list[Figure | str | None] = [_epoch_text(record)]
         for name in names:
             figure = row.get(name)
             is_best = figure is not None and figure.value == best[name]
             cells.append(Figure(figure.value, figure.std, is_best) if figure else None)
         rows.append((record.name, cells))
-    return Table(["run", "best epoch", *names], rows)
+    return Table(["run", "epoch", *names], rows)
 
 
-def _best_epoch_text(record: RunRecord) -> str:
-    epochs = [int(row["epoch"]) for run in record.runs if (row := best_epoch(run))]
-    return ", ".join(map(str, epochs)) or _MISSING
+def _epoch_text(record: RunRecord) -> str:
+    """Return the epoch that the weights are of, or those of the folds."""
+    return ", ".join(str(run.epoch) for run in record.runs if run.epoch) or _MISSING
 
 
 def _best(
@@ -171,7 +174,7 @@ def value_text(value: Any) -> str:
 
 def folds_table(record: RunRecord) -> Table:
     """Return the figures of the folds, with the mean and the standard deviation below."""
-    rows = [{**fold.test, **fold.val} for fold in record.folds]
+    rows = [{**fold.test, **(fold.val if fold.is_measured else {})} for fold in record.folds]
     over = figures(record)
     table: list[tuple[str, Sequence[Any]]] = [
         (fold.name, [Figure(row[name]) if name in row else None for name in over])
@@ -184,13 +187,12 @@ def folds_table(record: RunRecord) -> Table:
 
 
 def stages_table(record: RunRecord) -> Table:
-    """Return the metrics of one run: at the best and the last epoch, and on the test data."""
-    best, last = best_epoch(record) or {}, record.rows[-1] if record.rows else {}
+    """Return the metrics of one run: at the best epoch, and of the trained model."""
+    best = best_epoch(record) or {}
     columns: list[tuple[str, str, Row]] = [
         ("train, best epoch", "train_", best),
         ("validation, best epoch", "val_", best),
-        ("validation, last epoch", "val_", last),
-        ("validation, trained model", "val_", record.val),
+        (f"validation, {record.weights}", "val_", record.val),
         ("test", "test_", record.test),
     ]
     shown = [column for column in columns if any(n.startswith(column[1]) for n in column[2])]

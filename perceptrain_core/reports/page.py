@@ -130,7 +130,7 @@ def _predictions(each: Any) -> list[Chart | ConfusionMatrix]:
 
 def _status(record: RunRecord) -> str:
     if record.folds:
-        done = sum(bool(fold.val) for fold in record.folds)
+        done = sum(fold.is_measured for fold in record.folds)
         return f"cross-validation, {done} folds complete"
     last = record.rows[-1].get("epoch", len(record.rows)) if record.rows else 0
     planned = record.table("train").get("max_iter")
@@ -153,7 +153,7 @@ def _cards(record: RunRecord) -> list[tuple[str, str]]:
 
 
 def _card_title(name: str, record: RunRecord) -> str:
-    of = " over the folds" if record.folds else ", best epoch"
+    of = " over the folds" if record.folds else f", {record.weights}"
     words = name.replace("_", " ", 1)
     return words if name.startswith("test_") and not record.folds else words + of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.metrics_file import METRICS, VALIDATIONS, Row, read_rows
 from perceptrain_core.reports.predictions_file import Predictions, read_predictions
+from perceptrain_core.runs.figures import validation_figures, weights_epoch
 from perceptrain_core.runs.file_names import PREDICTIONS, RECORD, RUN_FILE, TEST, VAL, WEIGHTS
 from perceptrain_core.runs.toml import parse_toml
 
@@ -34,11 +35,13 @@ class RunRecord:
         versions: The versions that the run depended on.
         rows: A row for each epoch.
         validations: A row for each validation inside an epoch.
-        val: The figures of ``val.json``.
+        epoch: The epoch of the weights; 0 before the first.
+        val: The validation figures of the weights, see `validation_figures`.
         test: The figures of ``test.json``, or those of the last epoch.
         folds: The runs of a cross-validation.
         predictions: The predictions of each label, if the folder has them.
         has_weights: Whether there is a ``model.pt``, which a run file writes when training ends.
+        is_measured: Whether there is a ``val.json``, which is written after the weights.
         notes: What is missing or unusual.
     """
 
@@ -49,17 +52,24 @@ class RunRecord:
     versions: dict[str, Any]
     rows: list[Row]
     validations: list[Row]
+    epoch: int
     val: Row
     test: Row
     folds: list[RunRecord] = field(default_factory=list)
     predictions: list[Predictions] = field(default_factory=list)
     has_weights: bool = False
+    is_measured: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
     def is_finished(self) -> bool:
         """Whether training ended, as far as the files show: scripts need not write weights."""
         return self.has_weights or bool(self.folds) or "model" not in self.settings
+
+    @property
+    def weights(self) -> str:
+        """What the figures are of, in words."""
+        return "trained model" if self.is_finished else f"epoch {self.epoch}"
 
     @property
     def runs(self) -> list[RunRecord]:
@@ -104,19 +114,22 @@ def read_run(folder: Path, name: str) -> RunRecord:
     provenance = tables.pop("provenance", {})
     parts = {part: e for part, e in provenance.items() if isinstance(e, dict)}
     versions = parts.pop("versions", {})
+    rows, saved = read_rows(folder / METRICS), _read_saved(folder)
     record = RunRecord(
         folder,
         name,
         tables,
         parts,
         versions,
-        read_rows(folder / METRICS),
+        rows,
         read_rows(folder / VALIDATIONS),
-        _read_figures(folder / VAL),
+        weights_epoch(saved, rows),
+        validation_figures(_read_figures(folder / VAL), saved, rows),
         _read_figures(folder / TEST),
         [read_run(path, path.name) for path in _fold_folders(folder)],
-        read_predictions(folder / PREDICTIONS, _classes(folder)),
+        read_predictions(folder / PREDICTIONS, _classes(saved)),
         (folder / WEIGHTS).is_file(),
+        (folder / VAL).is_file(),
     )
     for row in record.rows[-1:]:
         for metric in row:
@@ -153,10 +166,15 @@ def _read_tables(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _classes(folder: Path) -> list[str]:
-    """Return the names of the classes of a run, if it has classes."""
+def _read_saved(folder: Path) -> dict[str, Any]:
+    """Read what ``run.json`` says; nothing before the training has ended."""
     path = folder / RECORD
-    found = _read_json(path).get("classes") if path.is_file() else None
+    return _read_json(path) if path.is_file() else {}
+
+
+def _classes(saved: Mapping[str, Any]) -> list[str]:
+    """Return the names of the classes of a run, if it has classes."""
+    found = saved.get("classes")
     return [str(name) for name in found] if isinstance(found, list) else []
 
 
@@ -189,7 +207,7 @@ def _notes(record: RunRecord) -> list[str]:
         notes.append(f"There is no {WEIGHTS}: the run is not finished, or was interrupted.")
     wanted = record.table("data").get("folds")
     if record.folds and isinstance(wanted, int) and not record.table("data").get("fold"):
-        done = sum(bool(fold.val) for fold in record.folds)
+        done = sum(fold.is_measured for fold in record.folds)
         if done < wanted:
             notes.append(f"{done} of {wanted} folds are complete.")
     has_validation = any(name.startswith("val_") for row in record.rows for name in row)

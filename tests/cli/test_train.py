@@ -90,6 +90,7 @@ def test_a_run_leaves_all_of_it(train, here):
         "metrics.csv",
         "model.pt",
         "predictions.csv",
+        "val.json",
         "test.json",
         "curves.png",
         *(f"checkpoint_epoch_{epoch:06d}.pt" for epoch in (8, 9, 10)),
