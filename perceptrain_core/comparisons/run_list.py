@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from perceptrain_core.errors import DataError, PerceptrainError
-from perceptrain_core.metrics_file import METRICS, Row, read_rows
+from perceptrain_core.metrics_file import METRICS, TEST, Row, read_rows
 from perceptrain_core.runs.figures import validation_figures
-from perceptrain_core.runs.file_names import FOLDS, RECORD, RUN_FILE, TEST, VAL
+from perceptrain_core.runs.file_names import FOLDS, RECORD, RUN_FILE, VAL
 
 _TABLE = "table.json"
 

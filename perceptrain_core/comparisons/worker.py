@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -58,9 +59,10 @@ def _serve(request: dict[str, Any]) -> dict[str, Any]:
             os.dup2(file.fileno(), stream)
     try:
         return _train(request)
-    except PerceptrainError as error:
-        return {"error": " ".join(str(error).split())}
     except Exception as error:
+        traceback.print_exc()
+        if isinstance(error, PerceptrainError):
+            return {"error": " ".join(str(error).split())}
         return {"error": f"{one_line(error)}{raised_in(error)}"}
     finally:
         sys.stdout.flush()
