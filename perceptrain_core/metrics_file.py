@@ -14,7 +14,7 @@ from perceptrain_core.regular_file import is_special
 
 Row: TypeAlias = dict[str, float]
 
-METRICS, VALIDATIONS = "metrics.csv", "validations.csv"
+METRICS, VALIDATIONS, TEST = "metrics.csv", "validations.csv", "test.json"
 #: The columns that count rows.
 COUNTERS = ("epoch", "step")
 

@@ -150,7 +150,8 @@ def _naming(run_file: Path) -> Iterator[None]:
     except ConfigError as error:
         if str(run_file) in str(error):
             raise
-        raise ConfigError(f"{run_file}: {error}") from error
+        table = f", [{error.part}]" if error.part else ""
+        raise ConfigError(f"{run_file}{table}: {error}") from error
 
 
 def _try_one_batch(run: Run, verbose: bool) -> None:
@@ -219,7 +220,7 @@ def _optimizer_entry(provenance: Mapping[str, dict[str, str]]) -> dict[str, str]
 
 
 def _supplier(entry: dict[str, str] | None) -> str:
-    if entry is None or "distribution" not in entry:
+    if entry is None or not entry.get("distribution"):
         return "your own"
     return f"from {entry['distribution']} {entry.get('version', '')}".rstrip()
 

@@ -17,8 +17,9 @@ from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.inference.predictions import Target
 from perceptrain_core.losses.support.outputs import output_activation
+from perceptrain_core.metrics_file import TEST
 from perceptrain_core.runs.baseline import shortfall
-from perceptrain_core.runs.file_names import PREDICTIONS, PREPARATION, RUN_FILE, TEST, VAL
+from perceptrain_core.runs.file_names import PREDICTIONS, PREPARATION, RUN_FILE, VAL
 from perceptrain_core.runs.folder import (
     discarded_if_empty,
     write_history,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import nn
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.metrics_file import METRICS, VALIDATIONS, read_table
+from perceptrain_core.metrics_file import METRICS, TEST, VALIDATIONS, read_table
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.figures import PlottingFunctions, figures, picture_file
 from perceptrain_core.trackers.settings import as_json
@@ -59,7 +60,11 @@ class CSVTracker(Tracker):
         self._folder = None
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """Add a row."""
+        """Add a row; the metrics of a test, which is of no epoch, go to ``test.json`` instead."""
+        if metrics and all(name.startswith("test_") for name in metrics):
+            text = json.dumps({name: float(value) for name, value in metrics.items()}, indent=2)
+            (self.folder / TEST).write_text(text + "\n", encoding="utf-8")
+            return
         row = {"epoch": iteration, **{name: float(value) for name, value in metrics.items()}}
         self._append(METRICS, row, self._iteration + 1)
 
