@@ -12,15 +12,11 @@ from perceptrain_core.metrics_file import Row
 from perceptrain_core.reports.axis import number_text
 from perceptrain_core.reports.curves import best_epoch
 from perceptrain_core.reports.metric_names import is_weight
-from perceptrain_core.reports.run_record import RunRecord
-from perceptrain_core.runs.metric_directions import better
+from perceptrain_core.reports.reported_run import ReportedRun
+from perceptrain_core.runs.metric_directions import better_in_all
 
 _PLACES = {"train.log_folder", "train.root_folder", "data.fold"}
 _MISSING = "-"
-
-#: Runs that differ in one of these have figures of other data; and losses in other units.
-_SOURCES = ("file", "name", "labels", "classes", "inputs")
-_UNITS = ("loss", "weighting")
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class Table:
     rows: Sequence[tuple[str, Sequence[Any]]]
 
 
-def figures(record: RunRecord) -> dict[str, Figure]:
+def figures(record: ReportedRun) -> dict[str, Figure]:
     """Return the figures of the trained model: on the test data, and of the validation.
 
     Without validation data, its last training loss stands in for them. Those of a cross-validation
@@ -68,7 +64,7 @@ def figures(record: RunRecord) -> dict[str, Figure]:
     return {n: Figure(v) for n, v in found.items() if not is_weight(n.partition("_")[2])}
 
 
-def _training_loss(record: RunRecord) -> Row:
+def _training_loss(record: ReportedRun) -> Row:
     of_weights = [r for n, r in enumerate(record.rows, 1) if r.get("epoch", n) == record.epoch]
     losses = [row["train_loss"] for row in of_weights if "train_loss" in row]
     return {"train_loss": losses[0]} if losses else {}
@@ -83,7 +79,7 @@ def _over_folds(rows: Sequence[Row]) -> dict[str, Figure]:
     return found
 
 
-def results_table(records: Sequence[RunRecord]) -> Table:
+def results_table(records: Sequence[ReportedRun]) -> Table:
     """Return the figures of several trained models, with the best of each column marked."""
     of_runs = [figures(record) for record in records]
     names = list(dict.fromkeys(name for row in of_runs for name in row))
@@ -100,39 +96,24 @@ def results_table(records: Sequence[RunRecord]) -> Table:
     return Table(["run", "epoch", *names], rows)
 
 
-def _epoch_text(record: RunRecord) -> str:
+def _epoch_text(record: ReportedRun) -> str:
     """Return the epoch that the weights are of, or those of the folds."""
     return ", ".join(str(run.epoch) for run in record.runs if run.epoch) or _MISSING
 
 
 def _best(
-    name: str, records: Sequence[RunRecord], of_runs: Sequence[Mapping[str, Figure]]
+    name: str, records: Sequence[ReportedRun], of_runs: Sequence[Mapping[str, Figure]]
 ) -> float | None:
     """Return the best value of a figure; ``None`` if it cannot be said which one is."""
     having = [pair for pair in zip(records, of_runs, strict=True) if name in pair[1]]
     found = [row[name].value for _, row in having if isfinite(row[name].value)]
-    directions = {better(name, record.settings) for record in records}
-    if len(set(found)) < 2 or len(directions) != 1:
-        return None
-    if not _comparable(name, [record.settings for record, _ in having]):
-        return None
+    direction = better_in_all(name, [record.settings for record, _ in having])
     chooser: dict[str, Callable[[list[float]], float]] = {"lower": min, "higher": max}
-    choose = chooser.get(directions.pop())
-    return choose(found) if choose else None
+    choose = chooser.get(direction)
+    return choose(found) if choose and len(set(found)) > 1 else None
 
 
-def _comparable(name: str, settings: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a figure means the same in several runs."""
-    data = [tables.get("data") or {} for tables in settings]
-    meant = [[str(table.get(key)) for key in _SOURCES] for table in data]
-    if name.endswith("_loss"):
-        scaled = [str(table.get("scale_labels", False)) for table in data]
-        units = [[str(tables.get(key)) for key in _UNITS] for tables in settings]
-        meant = [[*one, *unit, s] for one, unit, s in zip(meant, units, scaled, strict=True)]
-    return all(one == meant[0] for one in meant)
-
-
-def differences_table(records: Sequence[RunRecord]) -> Table:
+def differences_table(records: Sequence[ReportedRun]) -> Table:
     """Return the settings and the versions that are not the same in all runs."""
     of_runs = [_flat(record) for record in records]
     keys = list(dict.fromkeys(key for row in of_runs for key in row))
@@ -144,7 +125,7 @@ def differences_table(records: Sequence[RunRecord]) -> Table:
     return Table(["setting", *(record.name for record in records)], rows)
 
 
-def _flat(record: RunRecord) -> dict[str, str]:
+def _flat(record: ReportedRun) -> dict[str, str]:
     return settings_rows({**record.settings, "versions": record.versions})
 
 
@@ -172,7 +153,7 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
-def folds_table(record: RunRecord) -> Table:
+def folds_table(record: ReportedRun) -> Table:
     """Return the figures of the folds, with the mean and the standard deviation below."""
     rows = [{**fold.test, **(fold.val if fold.is_measured else {})} for fold in record.folds]
     over = figures(record)
@@ -186,7 +167,7 @@ def folds_table(record: RunRecord) -> Table:
     return Table(["fold", *over], table)
 
 
-def stages_table(record: RunRecord) -> Table:
+def stages_table(record: ReportedRun) -> Table:
     """Return the metrics of one run: at the best epoch, and of the trained model."""
     best = best_epoch(record) or {}
     columns: list[tuple[str, str, Row]] = [

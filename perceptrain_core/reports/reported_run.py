@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from perceptrain_core.errors import ConfigError, DataError
-from perceptrain_core.metrics_file import METRICS, VALIDATIONS, Row, read_rows
-from perceptrain_core.reports.predictions_file import Predictions, read_predictions
+from perceptrain_core.metrics_file import METRICS, TEST, VALIDATIONS, Row, read_rows
+from perceptrain_core.reports.predictions_file import LabelPredictions, read_predictions
 from perceptrain_core.runs.figures import validation_figures, weights_epoch
-from perceptrain_core.runs.file_names import PREDICTIONS, RECORD, RUN_FILE, TEST, VAL, WEIGHTS
+from perceptrain_core.runs.file_names import PREDICTIONS, RECORD, RUN_FILE, VAL, WEIGHTS
 from perceptrain_core.runs.toml import parse_toml
 
 SETTINGS = "hyperparams.json"
@@ -23,7 +23,7 @@ _RUN_FILES = (RUN_FILE, METRICS, "fold_1")
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class ReportedRun:
     """What the files of a run folder say.
 
     Attributes:
@@ -55,8 +55,8 @@ class RunRecord:
     epoch: int
     val: Row
     test: Row
-    folds: list[RunRecord] = field(default_factory=list)
-    predictions: list[Predictions] = field(default_factory=list)
+    folds: list[ReportedRun] = field(default_factory=list)
+    predictions: list[LabelPredictions] = field(default_factory=list)
     has_weights: bool = False
     is_measured: bool = False
     notes: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ class RunRecord:
         return "trained model" if self.is_finished else f"epoch {self.epoch}"
 
     @property
-    def runs(self) -> list[RunRecord]:
+    def runs(self) -> list[ReportedRun]:
         """The runs with curves: the folds, or this one."""
         return self.folds or [self]
 
@@ -82,7 +82,7 @@ class RunRecord:
         return table if isinstance(table, dict) else {}
 
 
-def read_runs(folders: Sequence[Path]) -> list[RunRecord]:
+def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
     """Read run folders, and name them so that no two have one name.
 
     Args:
@@ -98,7 +98,7 @@ def read_runs(folders: Sequence[Path]) -> list[RunRecord]:
     return [read_run(folder, os.path.relpath(folder, above)) for folder in unique]
 
 
-def read_run(folder: Path, name: str) -> RunRecord:
+def read_run(folder: Path, name: str) -> ReportedRun:
     """Read a run folder.
 
     Args:
@@ -115,7 +115,7 @@ def read_run(folder: Path, name: str) -> RunRecord:
     parts = {part: e for part, e in provenance.items() if isinstance(e, dict)}
     versions = parts.pop("versions", {})
     rows, saved = read_rows(folder / METRICS), _read_saved(folder)
-    record = RunRecord(
+    record = ReportedRun(
         folder,
         name,
         tables,
@@ -197,7 +197,7 @@ def _read_figures(path: Path) -> Row:
     return {name: float(v) for name, v in values if isinstance(v, int | float)}
 
 
-def _notes(record: RunRecord) -> list[str]:
+def _notes(record: ReportedRun) -> list[str]:
     notes = []
     if not record.settings:
         notes.append(f"There is no {RUN_FILE}, so the settings and versions are unknown.")

@@ -13,7 +13,7 @@ from perceptrain_core.comparisons.plan import make_plan
 from perceptrain_core.comparisons.run_list import list_runs
 from perceptrain_core.data.files.splits import rows_of_tensors
 from perceptrain_core.reports.comparison import figures, results_table
-from perceptrain_core.reports.run_record import read_run
+from perceptrain_core.reports.reported_run import read_run
 from perceptrain_core.runs.build import build_run
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.trained.load_run import load_run

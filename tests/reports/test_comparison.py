@@ -11,7 +11,7 @@ from perceptrain_core.reports.comparison import (
     results_table,
     stages_table,
 )
-from perceptrain_core.reports.run_record import read_run, read_runs
+from perceptrain_core.reports.reported_run import read_run, read_runs
 
 from .conftest import METRICS, TABLES
 
