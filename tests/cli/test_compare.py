@@ -99,7 +99,7 @@ def test_wrong_lists(here, site):
 
 
 @pytest.mark.parametrize("columns", [60, 80])
-def test_figures_of_a_list_are_whole_in_a_narrow_terminal(here, monkeypatch, columns):
+def test_figures_of_a_list_are_whole_in_a_narrow_terminal(here, columns):
     folder = Path("runs/a_run_with_a_name_of_length_35_chars")
     folder.mkdir(parents=True)
     (folder / "run.toml").write_text('[model]\nname = "ffnn"\n[loss]\nname = "cross_entropy"\n')
@@ -109,5 +109,4 @@ def test_figures_of_a_list_are_whole_in_a_narrow_terminal(here, monkeypatch, col
     assert all(len(line) <= columns for line in lines)
     for name, value in figures.items():
         assert any(f"{name} {value:.4g}" in line for line in lines), name
-    monkeypatch.setenv("COLUMNS", "200")
-    assert len(in_terminal(columns, "runs")) == 2
+    assert len(in_terminal(columns, "runs", COLUMNS="300")) == 2

@@ -154,10 +154,11 @@ def test_a_summary_that_the_encoding_cannot_show_is_listed_all_the_same(site):
     assert "?berlappung" in done.stdout
 
 
-def in_terminal(columns: int, *args: str) -> list[str]:
+def in_terminal(columns: int, *args: str, **variables: str) -> list[str]:
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | variables
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    with subprocess.Popen([*COMMAND, *args], stdout=theirs) as process:
+    with subprocess.Popen([*COMMAND, *args], stdout=theirs, env=env) as process:
         os.close(theirs)
         written = b""
         try:
