@@ -43,7 +43,7 @@ def test_a_table_a_picture_and_a_list(compare, site):
     folder = Path("runs/run-compare")
     (log,) = [path for path in (folder / "logs").iterdir() if "broken" in path.name]
     assert "Traceback" in log.read_text()
-    assert "code.py" in log.read_text()
+    assert "on_nonfinite" in log.read_text()
     assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
 
     listed = site.run("runs", "--json")
