@@ -37,7 +37,13 @@ class PerceptrainError(Exception):
 
 
 class ConfigError(PerceptrainError, ValueError):
-    """An invalid configuration; the message lists every fault."""
+    """An invalid configuration; the message lists every fault.
+
+    Attributes:
+        part: What it is about, if the message does not say so: the name of a table of a run file.
+    """
+
+    part: str = ""
 
 
 class RegistryError(PerceptrainError):

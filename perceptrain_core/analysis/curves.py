@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from math import ceil, isfinite, sqrt
 from operator import itemgetter
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from perceptrain_core.errors import DataError, MissingDependencyError
-from perceptrain_core.regular_file import is_special
+from perceptrain_core.metrics_file import METRICS, Row, read_rows
 
 if TYPE_CHECKING:
     from perceptrain_core.analysis.picture import Picture
 
-Row: TypeAlias = dict[str, float]
 Arrangement: TypeAlias = Mapping[str, Sequence[str]]
 Point: TypeAlias = tuple[float, float]
 
@@ -35,9 +33,12 @@ def plot_run(folder: Path) -> Path:
         DataError: The folder has no metrics.
         MissingDependencyError: matplotlib is not installed.
     """
-    history = read_metrics(folder / "metrics.csv")
+    path = folder / METRICS
+    history = read_rows(path)
+    if not path.exists():
+        raise DataError(f"There is no {path}: expected the folder of a run.")
     if not history:
-        raise DataError(f"{folder / 'metrics.csv'} has no rows yet, so there is nothing to draw.")
+        raise DataError(f"{path} has no rows yet, so there is nothing to draw.")
     return plot_curves(history, folder / "curves.png")
 
 
@@ -108,26 +109,6 @@ def require_matplotlib() -> None:
 def metric_names(history: Sequence[Row]) -> list[str]:
     """Return the names of all metrics, in order of appearance."""
     return list(dict.fromkeys(name for row in history for name in row if name != "epoch"))
-
-
-def read_metrics(path: Path) -> list[Row]:
-    """Read a ``metrics.csv`` as a history whose rows have an ``epoch``.
-
-    Raises:
-        DataError: The file does not exist, or does not contain metrics.
-    """
-    if is_special(path):
-        raise DataError(f"{path} is not a regular file.")
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return [{name: float(value) for name, value in row.items() if value} for row in rows]
-    except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"There is no {path}: expected the folder of a run.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, TypeError, csv.Error) as error:
-        raise DataError(f"{path} is not a file of metrics: {error}.") from None
 
 
 def _panels(names: Sequence[str]) -> dict[str, list[str]]:

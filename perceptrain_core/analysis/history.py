@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perceptrain_core.analysis.curves import Row, draw_curves
+from perceptrain_core.analysis.curves import draw_curves
 from perceptrain_core.analysis.html_table import html_table
 from perceptrain_core.errors import MissingDependencyError
+from perceptrain_core.metrics_file import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -97,6 +97,15 @@ class Callback:
         assert self.callback is not None
         return self.callback(trainer, config, writer)
 
+    def is_due(self, count: int, trainer: TrainerContext) -> bool:
+        """Whether to run at a stage: by default, at every ``called_every``-th.
+
+        Args:
+            count: The epoch, or on batch stages the batch, counted from 1.
+            trainer: The trainer.
+        """
+        return count % self.called_every == 0
+
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
         """Prepare for a fit; callbacks with state reset it here, unless the run is resumed.
 

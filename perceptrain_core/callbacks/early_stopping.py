@@ -83,7 +83,7 @@ class EarlyStopping(MetricCallback):
                 self._best_weights = {n: deepcopy(m.state_dict()) for n, m in _modules(trainer)}
         elif self.counter >= self.patience:
             self.stopped_epoch = trainer.current_epoch
-            self._stop(trainer)
+            trainer.stop_training = True
 
     def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
         """Start over; or stop at once if the resumed run had already been stopped."""
@@ -91,7 +91,7 @@ class EarlyStopping(MetricCallback):
         if self.counter < self.patience:  # patience may have been raised
             self.stopped_epoch = None
         if self.stopped_epoch is not None:
-            self._stop(trainer)
+            trainer.stop_training = True
 
     def reset(self) -> None:
         """Forget all values of the metric and the best weights."""
@@ -99,12 +99,17 @@ class EarlyStopping(MetricCallback):
         self.best_epoch, self.stopped_epoch, self._best_weights = 0, None, None
 
     def end_run(self, trainer: TrainerContext) -> None:
-        """Restore the best weights if ``restore_best`` is set.
+        """Say why the run was stopped, and restore the best weights if ``restore_best`` is set.
 
         Warns:
             UserWarning: The metric was never available.
         """
         super().end_run(trainer)
+        if self.stopped_epoch is not None and trainer.config.verbose:
+            print(
+                f"Stopped after epoch {self.stopped_epoch}: {self.monitor} was best in epoch "
+                f"{self.best_epoch}, {self.best_value:.6g}."
+            )
         if self._best_weights is not None:
             for name, module in _modules(trainer):
                 module.load_state_dict(self._best_weights[name])
@@ -126,14 +131,6 @@ class EarlyStopping(MetricCallback):
         self.best_epoch = state["best_epoch"]
         self.stopped_epoch = state["stopped_epoch"]
         self._best_weights = state["best_weights"] if self.restore_best else None
-
-    def _stop(self, trainer: TrainerContext) -> None:
-        trainer.stop_training = True
-        if trainer.config.verbose:
-            print(
-                f"Stopped after epoch {self.stopped_epoch}: {self.monitor} was best in epoch "
-                f"{self.best_epoch}, {self.best_value:.6g}."
-            )
 
 
 def _modules(trainer: TrainerContext) -> list[tuple[str, nn.Module]]:

@@ -184,10 +184,7 @@ def _finish(comparison: Comparison) -> None:
     if any(row.runs for row in rows):
         _write_rows(plan, rows)
     _draw(comparison, rows)
-    failed = [row for row in rows if row.errors]
-    for row in failed:
-        more = f" (and {len(row.errors) - 1} more)" if len(row.errors) > 1 else ""
-        output.note(f"Failed: {row.errors[0]}{more}")
+    failed = sum(len(row.errors) for row in rows)
     if comparison.stop_signal is not None:
         output.note(
             f"Stopped after {counted(len(comparison.results), 'run')}. Call the same command again "
@@ -196,6 +193,10 @@ def _finish(comparison: Comparison) -> None:
         raise typer.Exit(128 + comparison.stop_signal)
     print(f"\nThe results of these runs are in {_short(comparison.folder)}")
     if failed:
+        output.note(
+            f"{failed} of {len(comparison.results)} runs failed, see above and the logs: call the "
+            "same command again to train them again."
+        )
         raise typer.Exit(output.FAILED)
 
 
@@ -212,12 +213,18 @@ def _write_rows(plan: Plan, rows: list[Row]) -> None:
         ]
         if output.fits([headers, *lines]):
             break
+    else:  # not even one: long names are wrapped
+        headers, *lines = ([*row[1:], row[0]] for row in (headers, *lines))
     output.write_table(headers, lines)
     better = "higher" if plan.higher else "lower"
     spread = "; mean ± standard deviation" if several else ""
-    print(f"\nSorted by val_{plan.by} ({better} is better){spread}.")
+    print()
+    output.write_text(f"Validation figures of the trained models{spread}.")
+    output.write_text(f"Sorted by val_{plan.by} ({better} is better).")
     if "loss" not in plan.metrics:
-        print("Values of different losses are not comparable with each other: no loss is shown.")
+        output.write_text(
+            "Values of different losses are not comparable with each other: no loss is shown."
+        )
 
 
 def _cell(row: Row, name: str) -> str:

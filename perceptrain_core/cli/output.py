@@ -29,6 +29,8 @@ _WRONG_CALLS = (
     PluginSelectionError,
     UnknownNameError,
 )
+#: A space at which no line is broken; written as a plain one.
+TIE = "\u00a0"
 _GAP = "  "
 _NARROWEST = 24
 
@@ -36,7 +38,8 @@ _NARROWEST = 24
 def write_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write aligned columns.
 
-    In a terminal, the last column is wrapped to fit the width; otherwise each row is one line.
+    In a terminal, the last column is wrapped to fit the width, or comes below the others if there
+    is too little room beside them; otherwise each row is one line.
 
     Args:
         headers: The names of the columns.
@@ -45,11 +48,16 @@ def write_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = [tuple(headers), *map(tuple, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)][:-1]
     indent = sum(widths) + len(_GAP) * len(widths)
+    longest, room = max(len(line[-1]) for line in lines), _terminal_width() - indent
+    below = room < min(longest, _NARROWEST) and _terminal_width() > _NARROWEST
     for line in lines:
         first = "".join(
             f"{cell:{width}}{_GAP}" for cell, width in zip(line[:-1], widths, strict=True)
         )
-        print((first + f"\n{' ' * indent}".join(_wrapped(line[-1], indent))).rstrip())
+        if below:
+            print("\n".join([first.rstrip(), *(f"    {text}" for text in _wrapped(line[-1], 4))]))
+        else:
+            print((first + f"\n{' ' * indent}".join(_wrapped(line[-1], indent))).rstrip())
 
 
 def fits(lines: Iterable[Sequence[str]]) -> bool:
@@ -59,17 +67,26 @@ def fits(lines: Iterable[Sequence[str]]) -> bool:
     return not width or sum(widths) + len(_GAP) * (len(widths) - 1) <= width
 
 
+def write_text(text: str) -> None:
+    """Write a paragraph; in a terminal, its lines fit the width."""
+    print("\n".join(_wrapped(text, 0)))
+
+
 def _wrapped(text: str, indent: int) -> list[str]:
     width = _terminal_width() - indent
-    if width < _NARROWEST:
-        return [text]
+    if width < 1:
+        return [text.replace(TIE, " ")]
     import textwrap  # needed only in a terminal
 
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(TIE, " ") for line in lines] or [""]
 
 
 def _terminal_width() -> int:
+    """Return the width of the terminal, which the user may set as COLUMNS; 0 without one."""
     try:
+        if sys.stdout.isatty() and os.environ.get("COLUMNS", "").isdecimal():
+            return int(os.environ["COLUMNS"])
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except (OSError, ValueError):  # a pipe, a file, or a stream without a file number
         return 0

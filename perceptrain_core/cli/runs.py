@@ -15,6 +15,8 @@ from perceptrain_core.plurals import counted
 if TYPE_CHECKING:
     from perceptrain_core.comparisons.run_list import Listed
 
+_HEADERS = ("NAME", "DATE", "MODEL", "LOSS", "EPOCHS", "TRAINED MODEL")
+_LEAST = ("DATE", "EPOCHS", "MODEL", "LOSS")
 _KEYS = ("name", "kind", "model", "loss", "optimizer")
 
 
@@ -29,7 +31,7 @@ def runs(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """List runs with their best validation figures and their test figures, the newest first.
+    """List runs with the validation and test figures of the trained models, the newest first.
 
     A cross-validation and a comparison are one row each: list their folders to see all their runs.
     """
@@ -51,8 +53,17 @@ def runs(
     if not found:
         print(f"No runs in {folder}.")
         return
-    headers = ("NAME", "DATE", "MODEL", "LOSS", "EPOCHS", "FIGURES")
-    output.write_table(headers, [_row(entry, sort) for entry in found])
+    _write_rows([_HEADERS, *(_row(entry, sort) for entry in found)])
+
+
+def _write_rows(rows: list[tuple[str, ...]]) -> None:
+    """Write the table; in a narrow terminal, leave out columns so that the others fit."""
+    for left_out in range(len(_LEAST) + 1):
+        kept = [at for at, name in enumerate(_HEADERS) if name not in _LEAST[:left_out]]
+        shown = [tuple(row[at] for at in kept) for row in rows]
+        if output.fits([row[:-1] for row in shown]):
+            break
+    output.write_table(shown[0], shown[1:])
 
 
 def _filter(text: str) -> tuple[str, str]:
@@ -101,7 +112,7 @@ def _row(entry: Listed, sort: str | None) -> tuple[str, ...]:
     figures = entry.val | entry.test
     first = [key for key in figures if sort is not None and key in (sort, f"val_{sort}")]
     shown = dict.fromkeys([*first, *figures])
-    cells = ", ".join(f"{key} {figures[key]:.4g}" for key in shown)
+    cells = ", ".join(f"{key}{output.TIE}{figures[key]:.4g}" for key in shown)
     return name, entry.date[:16], entry.model, entry.loss, str(entry.epochs), cells
 
 

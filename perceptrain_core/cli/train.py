@@ -68,7 +68,7 @@ def train(
             _try_one_batch(run, verbose)
             return
         folder = run.train(resume)
-        results = run.test() if run.splits.test is not None else {}
+        results = run.evaluate()
         run.write_predictions()
         finished = run.trainer.history and run.trainer.stop_signal is None
         advice = run.shortfall() if verbose and finished else None
@@ -150,7 +150,8 @@ def _naming(run_file: Path) -> Iterator[None]:
     except ConfigError as error:
         if str(run_file) in str(error):
             raise
-        raise ConfigError(f"{run_file}: {error}") from error
+        table = f", [{error.part}]" if error.part else ""
+        raise ConfigError(f"{run_file}{table}: {error}") from error
 
 
 def _try_one_batch(run: Run, verbose: bool) -> None:
@@ -163,7 +164,7 @@ def _try_one_batch(run: Run, verbose: bool) -> None:
 def _write_results(results: dict[str, float], folder: Path) -> None:
     print()
     if results:
-        output.write_table(("METRIC", "TEST DATA"), _rows(results))
+        output.write_table(("METRIC", "TRAINED MODEL"), _rows(results))
         print()
     print(f"The results of this run are in {folder}")
 
@@ -219,7 +220,7 @@ def _optimizer_entry(provenance: Mapping[str, dict[str, str]]) -> dict[str, str]
 
 
 def _supplier(entry: dict[str, str] | None) -> str:
-    if entry is None or "distribution" not in entry:
+    if entry is None or not entry.get("distribution"):
         return "your own"
     return f"from {entry['distribution']} {entry.get('version', '')}".rstrip()
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from perceptrain_core.analysis.curves import read_metrics, require_matplotlib
+from perceptrain_core.analysis.curves import require_matplotlib
 from perceptrain_core.comparisons.results import Result, Row
 from perceptrain_core.errors import DataError
+from perceptrain_core.metrics_file import METRICS, read_rows
 
 PICTURE = "compare.png"
 _MOST_BARS, _MOST_CURVES, _LONGEST = 20, 6, 34
@@ -91,10 +92,11 @@ def _mean_curve(folders: Sequence[Path], name: str) -> tuple[list[float], list[f
     curves = []
     for folder in folders:
         try:
-            history = read_metrics(folder / "metrics.csv")
+            history = read_rows(folder / METRICS)
         except DataError:
             continue
-        curves.append({row["epoch"]: row[name] for row in history if name in row})
+        if history:
+            curves.append({row["epoch"]: row[name] for row in history if name in row})
     epochs = sorted(set.intersection(*map(set, curves))) if curves else []
     return epochs, [fmean(curve[epoch] for curve in curves) for epoch in epochs]
 

@@ -13,7 +13,7 @@ from perceptrain_core.comparisons.settings import Variant, inline
 from perceptrain_core.data.files.folds import are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
 from perceptrain_core.errors import ConfigError, OptionError, RegistryError
-from perceptrain_core.losses.support.outputs import output_activation
+from perceptrain_core.losses.support.outputs import output_activation, outputs_per_label
 from perceptrain_core.registry import registry
 from perceptrain_core.registry.messages import listed, one_line
 from perceptrain_core.runs.build import build_run, complete_config
@@ -224,13 +224,14 @@ def _defaults(run: Run) -> Sequence[str]:
 
 def _wrapping(run: Run) -> Callable[[str], str]:
     """Return how to write a metric for the outputs that the loss expects."""
-    loss, levels = run.run_file.loss, run.run_file.loss.options.get("quantiles")
+    loss_fn, levels = run.trainer.loss_fn, run.run_file.loss.options.get("quantiles")
     levels = levels if isinstance(levels, list) else [0.5]
     column = min(range(len(levels)), key=lambda i: abs(levels[i] - 0.5))
-    exp = output_activation(run.trainer.loss_fn) == "exp"
+    exp = output_activation(loss_fn) == "exp"
+    chooses = len(levels) > 1 or outputs_per_label(loss_fn) > 1
 
     def write(name: str) -> str:
-        if name in _REGRESSION and (len(levels) > 1 or exp or loss.name == "gaussian_nll"):
+        if name in _REGRESSION and (chooses or exp):
             return inline({"name": _POINT, "metric": name, "column": column, "exp": exp})
         return "{}"
 

@@ -12,10 +12,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from perceptrain_core.analysis.curves import read_metrics
 from perceptrain_core.errors import DataError, PerceptrainError
-from perceptrain_core.runs.file_names import FOLDS, RUN_FILE, TEST
-from perceptrain_core.runs.metric_directions import better
+from perceptrain_core.metrics_file import METRICS, TEST, Row, read_rows
+from perceptrain_core.runs.figures import validation_figures
+from perceptrain_core.runs.file_names import FOLDS, RECORD, RUN_FILE, VAL
 
 _TABLE = "table.json"
 
@@ -33,8 +33,9 @@ class Listed:
         optimizer: The name of the optimizer.
         epochs: The number of epochs that are trained.
         runs: How many runs it has.
-        val: The best validation figure of each metric; means over folds; of the best variant.
-        test: The test figures.
+        val: The validation figures of the trained model, see `validation_figures`; means over
+            folds; of the best variant.
+        test: Its test figures.
         tables: The tables of the run file.
     """
 
@@ -51,9 +52,12 @@ class Listed:
     tables: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what a listing shows, as plain values."""
+        """Return what a listing shows, as plain values; ``None`` for NaN and infinity."""
         values = asdict(self)
         del values["tables"]
+        for stage in ("val", "test"):  # JSON has no NaN
+            own: dict[str, float] = values[stage]
+            values[stage] = {n: v if isfinite(v) else None for n, v in own.items()}
         return values
 
     def figure(self, name: str) -> float | None:
@@ -112,13 +116,9 @@ def _entry(place: Path, root: Path) -> Listed | None:
 
 def _run(place: Path, name: str) -> Listed:
     history, entry = _history(place), _from_tables(place, name, "run")
-    val: dict[str, float] = {}
-    for row in history:
-        for key, value in row.items():
-            if key.startswith("val_") and isfinite(value):
-                best = max if better(key, entry.tables) == "higher" else min
-                val[key] = best(val.get(key, value), value)
-    entry.epochs, entry.val, entry.test = _epochs(history), val, _numbers(_json(place / TEST))
+    entry.epochs = _epochs(history)
+    entry.val = validation_figures(_numbers(_json(place / VAL)), _json(place / RECORD), history)
+    entry.test = _numbers(_json(place / TEST))
     return entry
 
 
@@ -161,14 +161,14 @@ def _name(table: Any) -> str:
     return Path(name).name  # without the folder of a reference
 
 
-def _history(place: Path) -> list[dict[str, float]]:
+def _history(place: Path) -> list[Row]:
     try:
-        return read_metrics(place / "metrics.csv")
-    except (DataError, OSError, UnicodeDecodeError):
+        return read_rows(place / METRICS)
+    except DataError:
         return []
 
 
-def _epochs(history: list[dict[str, float]]) -> int:
+def _epochs(history: list[Row]) -> int:
     """Return the last epoch; figures of a test have a row of their own."""
     return int(max((row.get("epoch", n) for n, row in enumerate(history, 1)), default=0))
 

@@ -108,19 +108,21 @@ class Search:
         self.comparison.run(self._next, self._finished)
 
     def _restore(self) -> None:
-        """Add the results of earlier calls, and repeat the trials that a stop left open."""
+        """Add the results of earlier calls; repeat the trials that failed or that a stop left."""
         from optuna.trial import TrialState
 
+        repeated = self._repeated()
         for trial in self._study.trials:
-            if trial.state == TrialState.COMPLETE:
+            if trial.state == TrialState.RUNNING:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
                 for job in self._jobs(self._variant_of(trial.params)):
                     self.comparison.earlier(job)
-            elif trial.state == TrialState.RUNNING:
-                self._study.tell(trial.number, state=TrialState.FAIL)
+            elif trial.state != TrialState.WAITING and trial.number not in repeated:
                 self._study.enqueue_trial(trial.params, user_attrs={"repeats": trial.number})
 
     def _next(self) -> Job | None:
-        while not self._waiting and self._begun() < self.trials:
+        while not self._waiting and (self._queued() or self._begun() < self.trials):
             trial = self._study.ask()
             variant = tuple(_suggest(trial, axis) for axis in self.space)
             self._begin(trial, variant)
@@ -140,12 +142,19 @@ class Search:
                 self._waiting.append(job)
 
     def _begun(self) -> int:
-        """Count the trials, without those that were stopped and repeated."""
-        repeated = {
-            t.user_attrs["repeats"] for t in self._study.trials if "repeats" in t.user_attrs
-        }
-        waiting = self._study.get_trials(deepcopy=False, states=[_waiting_state()])
-        return len(self._study.trials) - len(repeated) - len(waiting)
+        """Count the trials, each once if it was repeated."""
+        return len(self._study.trials) - len(self._repeated()) - self._queued()
+
+    def _repeated(self) -> set[int]:
+        """Return the numbers of the trials that another one repeats."""
+        trials = self._study.get_trials(deepcopy=False)
+        return {t.user_attrs["repeats"] for t in trials if "repeats" in t.user_attrs}
+
+    def _queued(self) -> int:
+        """Count the trials that are to be repeated."""
+        from optuna.trial import TrialState
+
+        return len(self._study.get_trials(deepcopy=False, states=[TrialState.WAITING]))
 
     def _finished(self, result: Result) -> None:
         self._open[result.job.variant].results.append(result)
@@ -161,8 +170,10 @@ class Search:
         row = make_row(variant, runs.results)
         value = row.mean.get(f"val_{plan.by}", nan)
         for trial in runs.trials:
-            if row.errors or not isfinite(value):
+            if row.errors:
                 self._study.tell(trial, state=TrialState.FAIL)
+            elif not isfinite(value):  # the worst result, not one to repeat
+                self._study.tell(trial, state=TrialState.PRUNED)
             else:
                 self._study.tell(trial, value)
         runs.trials.clear()
@@ -195,12 +206,6 @@ def _open_study(comparison: Comparison, seed: int) -> optuna.Study:
     # A sampler that starts again must not repeat its first trials.
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
     return study
-
-
-def _waiting_state() -> Any:
-    from optuna.trial import TrialState
-
-    return TrialState.WAITING
 
 
 def _suggest(trial: optuna.Trial, axis: Choices | Range) -> Setting:

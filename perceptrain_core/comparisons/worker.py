@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -58,9 +59,10 @@ def _serve(request: dict[str, Any]) -> dict[str, Any]:
             os.dup2(file.fileno(), stream)
     try:
         return _train(request)
-    except PerceptrainError as error:
-        return {"error": " ".join(str(error).split())}
     except Exception as error:
+        traceback.print_exc()
+        if isinstance(error, PerceptrainError):
+            return {"error": " ".join(str(error).split())}
         return {"error": f"{one_line(error)}{raised_in(error)}"}
     finally:
         sys.stdout.flush()
@@ -81,7 +83,7 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
         _train_afresh(run, folder, asked)
     if run.trainer.stop_signal is not None:
         return {"stopped": True}
-    figures = run.validate() | (run.test() if run.splits.test is not None else {})
+    figures = run.evaluate()
     result = {"figures": figures, "seconds": round(time.perf_counter() - start, 2)}
     write_state(folder, {"asked": asked, **result})
     return result

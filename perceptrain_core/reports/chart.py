@@ -10,8 +10,9 @@ from math import ceil, isfinite
 from operator import itemgetter
 from typing import Any
 
+from perceptrain_core.metrics_file import COUNTERS
 from perceptrain_core.reports.axis import Axis, axis_of, number_text, tick_text
-from perceptrain_core.reports.metric_table import COUNTERS, Point
+from perceptrain_core.reports.metric_table import Point
 
 #: The units of the picture; the page stretches it to the room that there is.
 WIDTH, HEIGHT = 2000, 1000

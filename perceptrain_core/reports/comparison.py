@@ -8,19 +8,15 @@ from math import isfinite
 from statistics import fmean, stdev
 from typing import Any
 
+from perceptrain_core.metrics_file import Row
 from perceptrain_core.reports.axis import number_text
 from perceptrain_core.reports.curves import best_epoch
 from perceptrain_core.reports.metric_names import is_weight
-from perceptrain_core.reports.metric_table import Row
-from perceptrain_core.reports.run_record import RunRecord
-from perceptrain_core.runs.metric_directions import better
+from perceptrain_core.reports.reported_run import ReportedRun
+from perceptrain_core.runs.metric_directions import better_in_all
 
 _PLACES = {"train.log_folder", "train.root_folder", "data.fold"}
 _MISSING = "-"
-
-#: Runs that differ in one of these have figures of other data; and losses in other units.
-_SOURCES = ("file", "name", "labels", "classes", "inputs")
-_UNITS = ("loss", "weighting")
 
 
 @dataclass(frozen=True)
@@ -55,20 +51,23 @@ class Table:
     rows: Sequence[tuple[str, Sequence[Any]]]
 
 
-def figures(record: RunRecord) -> dict[str, Figure]:
-    """Return the figures of a run: on the test data, and of the validation at the best epoch.
+def figures(record: ReportedRun) -> dict[str, Figure]:
+    """Return the figures of the trained model: on the test data, and of the validation.
 
-    Those of a cross-validation are means over its folds, of the trained models.
+    Without validation data, its last training loss stands in for them. Those of a cross-validation
+    are means over its folds.
     """
     if record.folds:
-        rows = [{**fold.test, **fold.val} for fold in record.folds if fold.val]
+        rows = [{**fold.test, **fold.val} for fold in record.folds if fold.is_measured]
         return _over_folds(rows)
-    best = best_epoch(record) or {}
-    validated = {n: v for n, v in best.items() if n.startswith("val_")} or {
-        n: v for n, v in best.items() if n == "train_loss"
-    }
-    found = {**record.test, **validated}
+    found = {**record.test, **(record.val or _training_loss(record))}
     return {n: Figure(v) for n, v in found.items() if not is_weight(n.partition("_")[2])}
+
+
+def _training_loss(record: ReportedRun) -> Row:
+    of_weights = [r for n, r in enumerate(record.rows, 1) if r.get("epoch", n) == record.epoch]
+    losses = [row["train_loss"] for row in of_weights if "train_loss" in row]
+    return {"train_loss": losses[0]} if losses else {}
 
 
 def _over_folds(rows: Sequence[Row]) -> dict[str, Figure]:
@@ -80,56 +79,41 @@ def _over_folds(rows: Sequence[Row]) -> dict[str, Figure]:
     return found
 
 
-def results_table(records: Sequence[RunRecord]) -> Table:
-    """Return the figures of several runs, with the best of each column marked."""
+def results_table(records: Sequence[ReportedRun]) -> Table:
+    """Return the figures of several trained models, with the best of each column marked."""
     of_runs = [figures(record) for record in records]
     names = list(dict.fromkeys(name for row in of_runs for name in row))
     names.sort(key=lambda name: (not name.startswith("test_"), name.startswith("train_")))
     best = {name: _best(name, records, of_runs) for name in names}
     rows = []
     for record, row in zip(records, of_runs, strict=True):
-        cells: list[Figure | str | None] = [_best_epoch_text(record)]
+        cells: list[Figure | str | None] = [_epoch_text(record)]
         for name in names:
             figure = row.get(name)
             is_best = figure is not None and figure.value == best[name]
             cells.append(Figure(figure.value, figure.std, is_best) if figure else None)
         rows.append((record.name, cells))
-    return Table(["run", "best epoch", *names], rows)
+    return Table(["run", "epoch", *names], rows)
 
 
-def _best_epoch_text(record: RunRecord) -> str:
-    epochs = [int(row["epoch"]) for run in record.runs if (row := best_epoch(run))]
-    return ", ".join(map(str, epochs)) or _MISSING
+def _epoch_text(record: ReportedRun) -> str:
+    """Return the epoch that the weights are of, or those of the folds."""
+    return ", ".join(str(run.epoch) for run in record.runs if run.epoch) or _MISSING
 
 
 def _best(
-    name: str, records: Sequence[RunRecord], of_runs: Sequence[Mapping[str, Figure]]
+    name: str, records: Sequence[ReportedRun], of_runs: Sequence[Mapping[str, Figure]]
 ) -> float | None:
     """Return the best value of a figure; ``None`` if it cannot be said which one is."""
     having = [pair for pair in zip(records, of_runs, strict=True) if name in pair[1]]
     found = [row[name].value for _, row in having if isfinite(row[name].value)]
-    directions = {better(name, record.settings) for record in records}
-    if len(set(found)) < 2 or len(directions) != 1:
-        return None
-    if not _comparable(name, [record.settings for record, _ in having]):
-        return None
+    direction = better_in_all(name, [record.settings for record, _ in having])
     chooser: dict[str, Callable[[list[float]], float]] = {"lower": min, "higher": max}
-    choose = chooser.get(directions.pop())
-    return choose(found) if choose else None
+    choose = chooser.get(direction)
+    return choose(found) if choose and len(set(found)) > 1 else None
 
 
-def _comparable(name: str, settings: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a figure means the same in several runs."""
-    data = [tables.get("data") or {} for tables in settings]
-    meant = [[str(table.get(key)) for key in _SOURCES] for table in data]
-    if name.endswith("_loss"):
-        scaled = [str(table.get("scale_labels", False)) for table in data]
-        units = [[str(tables.get(key)) for key in _UNITS] for tables in settings]
-        meant = [[*one, *unit, s] for one, unit, s in zip(meant, units, scaled, strict=True)]
-    return all(one == meant[0] for one in meant)
-
-
-def differences_table(records: Sequence[RunRecord]) -> Table:
+def differences_table(records: Sequence[ReportedRun]) -> Table:
     """Return the settings and the versions that are not the same in all runs."""
     of_runs = [_flat(record) for record in records]
     keys = list(dict.fromkeys(key for row in of_runs for key in row))
@@ -141,7 +125,7 @@ def differences_table(records: Sequence[RunRecord]) -> Table:
     return Table(["setting", *(record.name for record in records)], rows)
 
 
-def _flat(record: RunRecord) -> dict[str, str]:
+def _flat(record: ReportedRun) -> dict[str, str]:
     return settings_rows({**record.settings, "versions": record.versions})
 
 
@@ -169,9 +153,9 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
-def folds_table(record: RunRecord) -> Table:
+def folds_table(record: ReportedRun) -> Table:
     """Return the figures of the folds, with the mean and the standard deviation below."""
-    rows = [{**fold.test, **fold.val} for fold in record.folds]
+    rows = [{**fold.test, **(fold.val if fold.is_measured else {})} for fold in record.folds]
     over = figures(record)
     table: list[tuple[str, Sequence[Any]]] = [
         (fold.name, [Figure(row[name]) if name in row else None for name in over])
@@ -183,14 +167,13 @@ def folds_table(record: RunRecord) -> Table:
     return Table(["fold", *over], table)
 
 
-def stages_table(record: RunRecord) -> Table:
-    """Return the metrics of one run: at the best and the last epoch, and on the test data."""
-    best, last = best_epoch(record) or {}, record.rows[-1] if record.rows else {}
+def stages_table(record: ReportedRun) -> Table:
+    """Return the metrics of one run: at the best epoch, and of the trained model."""
+    best = best_epoch(record) or {}
     columns: list[tuple[str, str, Row]] = [
         ("train, best epoch", "train_", best),
         ("validation, best epoch", "val_", best),
-        ("validation, last epoch", "val_", last),
-        ("validation, trained model", "val_", record.val),
+        (f"validation, {record.weights}", "val_", record.val),
         ("test", "test_", record.test),
     ]
     shown = [column for column in columns if any(n.startswith(column[1]) for n in column[2])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
+from perceptrain_core.metrics_file import Row
 from perceptrain_core.reports.chart import Chart, Line
 from perceptrain_core.reports.metric_names import (
     Name,
@@ -13,15 +14,15 @@ from perceptrain_core.reports.metric_names import (
     split_name,
     terms,
 )
-from perceptrain_core.reports.metric_table import Point, Row, best_row, metric_names, points
-from perceptrain_core.reports.run_record import RunRecord
+from perceptrain_core.reports.metric_table import Point, best_row, metric_names, points
+from perceptrain_core.reports.reported_run import ReportedRun
 from perceptrain_core.runs.metric_directions import better, monitored
 
 LOSS, TERMS, WEIGHTS, RATE = "Loss", "Terms of the loss", "Weights of the terms", "Learning rate"
 _INSIDE = "Validations within epochs"
 
 
-def curves(records: Sequence[RunRecord]) -> list[Chart]:
+def curves(records: Sequence[ReportedRun]) -> list[Chart]:
     """Return the charts of one run, or of several runs with a color each.
 
     Args:
@@ -40,12 +41,12 @@ def curves(records: Sequence[RunRecord]) -> list[Chart]:
     return _of_one(folds[0]) + _inside_epochs(folds[0])
 
 
-def best_epoch(record: RunRecord) -> Row | None:
+def best_epoch(record: ReportedRun) -> Row | None:
     """Return the row of the best epoch by the monitored metric, ``val_loss`` by default."""
     return best_row(record.rows, *monitored(record.settings))
 
 
-def _of_one(record: RunRecord) -> list[Chart]:
+def _of_one(record: ReportedRun) -> list[Chart]:
     names = metric_names(record.rows)
     panels: dict[str, list[tuple[str, Name]]] = {LOSS: [], TERMS: [], WEIGHTS: []}
     summed = terms(names, record.rows)
@@ -68,7 +69,7 @@ def _panel(name: str, parts: Name, summed: Sequence[str]) -> str:
 
 
 def _panel_of_one(
-    record: RunRecord, title: str, of: Sequence[tuple[str, Name]], best: Row | None
+    record: ReportedRun, title: str, of: Sequence[tuple[str, Name]], best: Row | None
 ) -> Chart:
     several = len({parts.metric for _, parts in of}) > 1
     stages = () if several else ("train ", "val ")
@@ -97,7 +98,7 @@ def _line_label(parts: Name, several: bool) -> str:
     return (f"{metric} ({stage})" if stage == "val" else metric) if several else stage or metric
 
 
-def _may_be_log(name: str, title: str, record: RunRecord) -> bool:
+def _may_be_log(name: str, title: str, record: ReportedRun) -> bool:
     return title in (LOSS, TERMS, WEIGHTS, RATE) or better(name, record.settings) != "higher"
 
 
@@ -107,9 +108,9 @@ def _best_point(best: Row | None, name: str) -> Point | None:
     return best["epoch"], best[name]
 
 
-def _of_several(runs: Sequence[tuple[int, str, RunRecord]]) -> list[Chart]:
+def _of_several(runs: Sequence[tuple[int, str, ReportedRun]]) -> list[Chart]:
     """Return a chart for each metric: the color is the run, and validation is dashed."""
-    panels: dict[str, list[tuple[int, str, RunRecord, str, Name]]] = {LOSS: []}
+    panels: dict[str, list[tuple[int, str, ReportedRun, str, Name]]] = {LOSS: []}
     for color, label, run in runs:
         names = metric_names(run.rows)
         for name in names:
@@ -121,7 +122,7 @@ def _of_several(runs: Sequence[tuple[int, str, RunRecord]]) -> list[Chart]:
     return [_panel_of_several(title, of) for title, of in panels.items() if of]
 
 
-def _panel_of_several(title: str, of: Sequence[tuple[int, str, RunRecord, str, Name]]) -> Chart:
+def _panel_of_several(title: str, of: Sequence[tuple[int, str, ReportedRun, str, Name]]) -> Chart:
     lines = [
         Line(
             " ".join(filter(None, (label, parts.stage, parts.data))),
@@ -136,7 +137,7 @@ def _panel_of_several(title: str, of: Sequence[tuple[int, str, RunRecord, str, N
     return Chart(title, lines, log=_may_be_log(name, title, run), legend=False)
 
 
-def _inside_epochs(record: RunRecord) -> list[Chart]:
+def _inside_epochs(record: ReportedRun) -> list[Chart]:
     """Return a chart for each metric of the validations after steps."""
     names = metric_names(record.validations)
     lines = {name: points(record.validations, name, "step") for name in names}

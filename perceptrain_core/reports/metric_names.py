@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from perceptrain_core.reports.metric_table import Row
+from perceptrain_core.metrics_file import Row
 
 STAGES = ("train", "val", "test")
 _RATE = re.compile(r"(train_)?(lr|learning_rate)(_.*)?")

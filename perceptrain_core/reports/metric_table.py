@@ -1,60 +1,14 @@
-"""Tables of metrics: read them, look up a metric, and find the best epoch."""
+"""Tables of metrics: look up a metric, and find the best epoch."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from math import isfinite
-from pathlib import Path
 from typing import TypeAlias
 
-from perceptrain_core.errors import DataError
+from perceptrain_core.metrics_file import COUNTERS, Row
 
-Row: TypeAlias = dict[str, float]
 Point: TypeAlias = tuple[float, float]
-
-#: The columns that count rows.
-COUNTERS = ("epoch", "step")
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Read the complete rows of a table of numbers; a killed run may have cut the last one.
-
-    Args:
-        path: A CSV file with a header. Without the file there are no rows.
-
-    Returns:
-        A dict for each row, without its empty cells.
-
-    Raises:
-        DataError: A cell is not a number, or the file is not CSV.
-    """
-    if not path.is_file():
-        return []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    reader = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
-    try:
-        columns = next(reader, [])
-        lines = [(reader.line_num, line) for line in reader if len(line) == len(columns)]
-    except csv.Error as error:
-        raise DataError(f"{path} is not CSV: {error}.") from None
-    return [_row(path, number, columns, line) for number, line in lines]
-
-
-def _row(path: Path, number: int, columns: Sequence[str], line: Sequence[str]) -> Row:
-    row: Row = {}
-    for name, cell in zip(columns, line, strict=True):
-        try:
-            if cell.strip():
-                row[name] = float(cell)
-        except ValueError:
-            raise DataError(
-                f"{path}, line {number}, column {name!r}: expected a number, got {cell[:40]!r}."
-            ) from None
-    if not all(isfinite(row.get(name, 0.0)) for name in COUNTERS):
-        raise DataError(f"{path}, line {number}: expected a finite epoch and step.")
-    return row
 
 
 def metric_names(rows: Sequence[Row]) -> list[str]:

@@ -24,7 +24,7 @@ from perceptrain_core.reports.comparison import (
 )
 from perceptrain_core.reports.curves import best_epoch, curves
 from perceptrain_core.reports.prediction_charts import ConfusionMatrix, prediction_charts
-from perceptrain_core.reports.run_record import RunRecord, read_runs
+from perceptrain_core.reports.reported_run import ReportedRun, read_runs
 from perceptrain_core.runs.metric_directions import monitored
 from perceptrain_core.version import __version__
 
@@ -59,7 +59,7 @@ def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:
     return path
 
 
-def render(records: Sequence[RunRecord]) -> str:
+def render(records: Sequence[ReportedRun]) -> str:
     """Return the HTML page about runs."""
     # Names come from files that strangers may have written: everything is escaped.
     environment = Environment(
@@ -81,7 +81,7 @@ def render(records: Sequence[RunRecord]) -> str:
     )
 
 
-def _content(records: Sequence[RunRecord]) -> dict[str, Any]:
+def _content(records: Sequence[ReportedRun]) -> dict[str, Any]:
     compared = len(records) > 1
     record = records[0]
     lines = _legend(records)
@@ -97,7 +97,7 @@ def _content(records: Sequence[RunRecord]) -> dict[str, Any]:
     }
 
 
-def _legend(records: Sequence[RunRecord]) -> list[tuple[int, str]]:
+def _legend(records: Sequence[ReportedRun]) -> list[tuple[int, str]]:
     """Return the color and the name of each run, if the curves are of several runs."""
     if len(records) == 1 and not records[0].folds:
         return []
@@ -105,7 +105,7 @@ def _legend(records: Sequence[RunRecord]) -> list[tuple[int, str]]:
     return [(color % COLORS, run.name) for color, run in enumerate(runs)] if len(runs) > 1 else []
 
 
-def _run(record: RunRecord) -> dict[str, Any]:
+def _run(record: ReportedRun) -> dict[str, Any]:
     settings: dict[str, dict[str, str]] = {}
     for path, text in settings_rows(record.settings).items():
         table, _, key = path.partition(".")
@@ -129,9 +129,9 @@ def _predictions(each: Any) -> list[Chart | ConfusionMatrix]:
     )
 
 
-def _status(record: RunRecord) -> str:
+def _status(record: ReportedRun) -> str:
     if record.folds:
-        done = sum(bool(fold.val) for fold in record.folds)
+        done = sum(fold.is_measured for fold in record.folds)
         return f"cross-validation, {counted(done, 'fold')} complete"
     last = record.rows[-1].get("epoch", len(record.rows)) if record.rows else 0
     planned = record.table("train").get("max_iter")
@@ -139,7 +139,7 @@ def _status(record: RunRecord) -> str:
     return f"{'' if record.is_finished else 'not finished: '}{last:.0f}{of} epochs"
 
 
-def _cards(record: RunRecord) -> list[tuple[str, str]]:
+def _cards(record: ReportedRun) -> list[tuple[str, str]]:
     """Return the figures for the top of the page, with what they are."""
     found = figures(record)
     names = sorted(found, key=lambda name: not name.startswith("test_"))
@@ -153,8 +153,8 @@ def _cards(record: RunRecord) -> list[tuple[str, str]]:
     return cards
 
 
-def _card_title(name: str, record: RunRecord) -> str:
-    of = " over the folds" if record.folds else ", best epoch"
+def _card_title(name: str, record: ReportedRun) -> str:
+    of = " over the folds" if record.folds else f", {record.weights}"
     words = name.replace("_", " ", 1)
     return words if name.startswith("test_") and not record.folds else words + of
 

@@ -13,7 +13,7 @@ _TRUTH, _PREDICTION, _PROBABILITY = "truth", "prediction", "probability_"
 
 
 @dataclass(frozen=True)
-class Predictions:
+class LabelPredictions:
     """The predictions of one label.
 
     Attributes:
@@ -31,7 +31,7 @@ class Predictions:
     probabilities: Sequence[Sequence[float]] | None = None
 
 
-def read_predictions(path: Path, classes: Sequence[str] = ()) -> list[Predictions]:
+def read_predictions(path: Path, classes: Sequence[str] = ()) -> list[LabelPredictions]:
     """Read a file with columns ``truth`` and ``prediction``, or ``truth_LABEL`` and so on.
 
     Text is read as classes, and with one label, ``probability_CLASS`` may have the probabilities.
@@ -65,19 +65,19 @@ def read_predictions(path: Path, classes: Sequence[str] = ()) -> list[Prediction
 
 def _one_label(
     path: Path, cells: dict[str, list[str]], rest: str, known: Sequence[str]
-) -> Predictions:
+) -> LabelPredictions:
     truth, prediction = cells[_TRUTH + rest], cells[_PREDICTION + rest]
     label = rest.lstrip("_")
     named = [n.removeprefix(_PROBABILITY) for n in cells if n.startswith(_PROBABILITY)]
     if not named and not known:
         try:
-            return Predictions(label, list(map(float, truth)), list(map(float, prediction)))
+            return LabelPredictions(label, list(map(float, truth)), list(map(float, prediction)))
         except ValueError:  # text is classes
             pass
     first = named or list(known)
     classes = first + sorted({*truth, *prediction}.difference(first))
     position = {name: float(i) for i, name in enumerate(classes)}
-    return Predictions(
+    return LabelPredictions(
         label,
         [position[name] for name in truth],
         [position[name] for name in prediction],

@@ -128,9 +128,7 @@ class CrossValidation:
         self.stop_signal = run.trainer.stop_signal
         if self.stop_signal is not None:
             return None
-        if run.splits.test is not None:
-            run.test()
-        return run.validate()
+        return _validation(run.evaluate())
 
     def _folder_to_resume(self) -> Path:
         base = base_folder(self.config)
@@ -147,6 +145,10 @@ class CrossValidation:
                 "differ: restore them, or start a new one without resume."
             )
         return folder
+
+
+def _validation(figures: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if name.startswith("val_")}
 
 
 def _finished(run: Run) -> dict[str, float] | None:

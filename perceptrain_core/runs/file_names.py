@@ -1,4 +1,4 @@
 """The names of the files in a run folder; importing them does not import torch."""
 
 RUN_FILE, WEIGHTS, PREPARATION, RECORD = "run.toml", "model.pt", "preparation.json", "run.json"
-VAL, TEST, FOLDS, PREDICTIONS = "val.json", "test.json", "folds.json", "predictions.csv"
+VAL, FOLDS, PREDICTIONS = "val.json", "folds.json", "predictions.csv"

@@ -16,13 +16,11 @@ from torch import nn
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import named_folder
+from perceptrain_core.metrics_file import METRICS, VALIDATIONS, read_table
 from perceptrain_core.runs.data_paths import data_with_paths
 from perceptrain_core.runs.file_names import RUN_FILE, WEIGHTS
 from perceptrain_core.runs.paths import relative_path, relative_references
 from perceptrain_core.runs.tables import RunFile
-from perceptrain_core.trackers.csv import FILE as METRICS
-from perceptrain_core.trackers.csv import STEPS_FILE as VALIDATIONS
-from perceptrain_core.trackers.csv import read_table
 from perceptrain_core.training.provenance import Provenance, versions
 
 _TOML_SCALARS = (str, int, float, bool)

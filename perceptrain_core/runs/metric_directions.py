@@ -1,8 +1,8 @@
-"""Which values of a metric are better, from its name and the run file."""
+"""Which values of a metric are better, and in which runs, from its name and the run files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _HIGHER = {
@@ -16,6 +16,9 @@ _HIGHER = {
     "recall",
 }
 _LOWER = {"calibration_error", "loss", "mae", "mse", "rmse"}
+#: Runs that differ in one of these have figures of other data; and losses in other units.
+_SOURCES = ("file", "name", "labels", "classes", "inputs")
+_UNITS = ("loss", "weighting")
 
 
 def better(name: str, settings: Mapping[str, Any]) -> str:
@@ -37,6 +40,28 @@ def better(name: str, settings: Mapping[str, Any]) -> str:
     labels = [label for label in known if metric == label or metric.startswith(f"{label}_")]
     kind = known[max(labels, key=len)] if labels else ""
     return "higher" if kind in _HIGHER else "lower" if kind in _LOWER else ""
+
+
+def better_in_all(name: str, runs: Sequence[Mapping[str, Any]]) -> str:
+    """Return as `better`, for several runs; empty also if the metric means something else in each.
+
+    Args:
+        name: The metric, with its stage.
+        runs: The tables of the run files.
+    """
+    directions = {better(name, settings) for settings in runs}
+    return directions.pop() if len(directions) == 1 and _comparable(name, runs) else ""
+
+
+def _comparable(name: str, runs: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a figure means the same in several runs."""
+    data = [_table(settings, "data") for settings in runs]
+    meant = [[str(table.get(key)) for key in _SOURCES] for table in data]
+    if name.endswith("_loss"):
+        scaled = [str(table.get("scale_labels", False)) for table in data]
+        units = [[str(settings.get(key)) for key in _UNITS] for settings in runs]
+        meant = [[*one, *unit, s] for one, unit, s in zip(meant, units, scaled, strict=True)]
+    return all(one == meant[0] for one in meant)
 
 
 def monitored(settings: Mapping[str, Any]) -> tuple[str, str]:

@@ -18,8 +18,9 @@ from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.inference.columns_file import write_csv_file
 from perceptrain_core.inference.predictions import Target
 from perceptrain_core.losses.support.outputs import output_activation
+from perceptrain_core.metrics_file import TEST
 from perceptrain_core.runs.baseline import shortfall
-from perceptrain_core.runs.file_names import PREDICTIONS, PREPARATION, RUN_FILE, TEST, VAL
+from perceptrain_core.runs.file_names import PREDICTIONS, PREPARATION, RUN_FILE, VAL
 from perceptrain_core.runs.folder import (
     discarded_if_empty,
     write_history,
@@ -66,7 +67,8 @@ class Run:
         The folder holds ``run.toml``, the complete run file with the versions in use, written
         when training starts; ``metrics.csv``, a row for each epoch; ``validations.csv``, a
         row for each validation after steps, if there are any; the checkpoints; and ``model.pt``,
-        the trained weights. If the first batch fails, no folder is left.
+        the trained weights. Call `evaluate` for their figures. If the first batch fails, no folder
+        is left.
 
         Args:
             resume: As for ``Trainer.fit``; by default, what the run file says.
@@ -87,6 +89,8 @@ class Run:
         with discarded_if_empty(base, lambda: self.trainer.log_folder):
             self.trainer.fit(resume=resume)
         folder = self.trainer.log_folder
+        for outdated in (VAL, TEST):  # of the weights before a resume
+            (folder / outdated).unlink(missing_ok=True)
         write_history(folder, self.trainer.history)
         write_validations(folder, self.trainer.validations)
         write_weights(folder, self.trainer.model)
@@ -106,10 +110,31 @@ class Run:
         found = {"weights": weights, "epoch": epoch, "data": data}
         return self.record.model_copy(update=found)
 
+    def evaluate(self) -> dict[str, float]:
+        """Return the figures of the trained weights: of `validate` and `test`, if there are data.
+
+        Raises:
+            DataError: The test data have no batch.
+        """
+        tested = self.test() if self.splits.test is not None else {}
+        return (self.validate() if self.splits.val is not None else {}) | tested
+
     def validate(self) -> dict[str, float]:
-        """Return the averages over the validation data, and write them to ``val.json``."""
-        means = self.trainer.validate()
-        write_results(self.trainer.log_folder / VAL, means)
+        """Return the averages over the validation data, and write them to ``val.json``.
+
+        Callbacks are not called: they belong to the training, which has ended.
+        """
+        trained = self.trainer
+        trainer = Trainer(
+            trained.model,
+            None,
+            dry_config(trained.config),
+            trained.loss_fn,
+            val_dataloader=self.splits.val,
+            metrics=trained.metrics,
+        )
+        means = trainer.validate()
+        write_results(trained.log_folder / VAL, means)
         return means
 
     def test(self) -> dict[str, float]:

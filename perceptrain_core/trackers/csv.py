@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,14 +13,12 @@ import torch
 from torch import nn
 
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.errors import DataError, TrainingError
-from perceptrain_core.regular_file import is_special
+from perceptrain_core.errors import TrainingError
+from perceptrain_core.metrics_file import METRICS, TEST, VALIDATIONS, read_table
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.figures import PlottingFunctions, figures, picture_file
 from perceptrain_core.trackers.settings import as_json
 from perceptrain_core.types import Loader
-
-FILE, STEPS_FILE = "metrics.csv", "validations.csv"
 
 
 class CSVTracker(Tracker):
@@ -62,14 +60,18 @@ class CSVTracker(Tracker):
         self._folder = None
 
     def write(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """Add a row."""
+        """Add a row; the metrics of a test, which is of no epoch, go to ``test.json`` instead."""
+        if metrics and all(name.startswith("test_") for name in metrics):
+            text = json.dumps({name: float(value) for name, value in metrics.items()}, indent=2)
+            (self.folder / TEST).write_text(text + "\n", encoding="utf-8")
+            return
         row = {"epoch": iteration, **{name: float(value) for name, value in metrics.items()}}
-        self._append(FILE, row, self._iteration + 1)
+        self._append(METRICS, row, self._iteration + 1)
 
     def write_step(self, step: int, iteration: int, metrics: Mapping[str, float]) -> None:
         """Add a row to ``validations.csv``."""
         values = {name: float(value) for name, value in metrics.items()}
-        self._append(STEPS_FILE, {"step": step, "epoch": iteration, **values}, step)
+        self._append(VALIDATIONS, {"step": step, "epoch": iteration, **values}, step)
 
     def log_hyperparams(self, hyperparams: Mapping[str, Any]) -> None:
         """Write ``hyperparams.json``; values that JSON does not support are written as text."""
@@ -110,26 +112,3 @@ class CSVTracker(Tracker):
             writer.writeheader()
             writer.writerows(rows)
         os.replace(new, path)
-
-
-def read_table(path: Path, number: str = "epoch") -> tuple[list[str], list[dict[str, str]]]:
-    """Read the columns and the complete rows; a killed run may leave an incomplete last row.
-
-    Args:
-        path: The file.
-        number: The column that numbers the rows.
-
-    Raises:
-        DataError: It is a pipe or a device.
-    """
-    if not path.exists():
-        return [], []
-    if is_special(path):
-        raise DataError(f"{path} is not a regular file.")
-    text = path.read_text(encoding="utf-8", errors="replace")
-    reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
-    columns = list(reader.fieldnames or [])
-    whole = [row for row in reader if len(row) == len(columns) and None not in row.values()]
-    if number not in columns:
-        return [], []
-    return columns, [row for row in whole if row[number].isdecimal()]

@@ -89,7 +89,7 @@ class Events:
 
     def _run(self, callbacks: Iterable[Callback], stage: TrainingStage, count: int) -> None:
         for callback in callbacks:
-            if stage in _UNCOUNTED or count % callback.called_every == 0:
+            if stage in _UNCOUNTED or callback.is_due(count, self._trainer):
                 callback(self._trainer, self._config, self._tracker)
 
 

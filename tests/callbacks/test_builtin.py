@@ -31,6 +31,7 @@ def test_print_every(make_trainer: MakeTrainer, capsys: pytest.CaptureFixture[st
     assert [line.split()[:3] for line in lines] == [
         ["epoch", "2", "train_loss"],
         ["epoch", "4", "train_loss"],
+        ["epoch", "5", "train_loss"],
     ]
     assert float(lines[1].split()[3]) == pytest.approx(trainer.history[3]["train_loss"], rel=1e-3)
 

@@ -166,6 +166,18 @@ def test_a_line_says_why(scripted: MakeTrainer, capsys: pytest.CaptureFixture[st
     )
 
 
+@pytest.mark.parametrize(("epochs", "last"), [(9, 3), (2, 2)])
+def test_the_last_epoch_is_printed_before_the_line(
+    scripted: MakeTrainer, capsys: pytest.CaptureFixture[str], epochs: int, last: int
+) -> None:
+    settings = {"verbose": True, "progress": False, "print_every": 10, "max_iter": epochs}
+    stopping = EarlyStopping(monitor="val_loss", patience=2)
+    scripted(1.5, 2.0, 2.0, 2.0, callbacks=[stopping], **settings).fit()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["epoch", str(last)]
+    assert [line.split()[0] for line in lines[1:]] == (["Stopped"] if last == 3 else [])
+
+
 @pytest.mark.parametrize("epochs", [7, 4])
 def test_best_weights_come_back(scripted: MakeTrainer, epochs: int) -> None:
     """Whether the run was stopped, or ended before."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from .test_listing import in_terminal
 from .test_train import CODE, RUN
 
 pytestmark = pytest.mark.timeout(180)
@@ -36,8 +37,13 @@ def test_a_table_a_picture_and_a_list(compare, site):
     assert values == sorted(values)
     assert "Sorted by val_rmse (lower is better)." in done.stdout
     assert "Values of different losses are not comparable" in done.stdout
-    assert "Failed: ./code.py:broken, seed 3: " in done.stderr
+    assert done.stdout.count("./code.py:broken, seed 3: failed: ") == 1
+    assert "broken" not in done.stderr
+    assert "1 of 3 runs failed" in done.stderr
     folder = Path("runs/run-compare")
+    (log,) = [path for path in (folder / "logs").iterdir() if "broken" in path.name]
+    assert "Traceback" in log.read_text()
+    assert "on_nonfinite" in log.read_text()
     assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
 
     listed = site.run("runs", "--json")
@@ -90,3 +96,17 @@ def test_wrong_lists(here, site):
     done = site.run("runs", "--filter", "lr=3")
     assert done.returncode == 2
     assert "expected KEY=VALUE" in done.stderr
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_figures_of_a_list_are_whole_in_a_narrow_terminal(here, columns):
+    folder = Path("runs/a_run_with_a_name_of_length_35_chars")
+    folder.mkdir(parents=True)
+    (folder / "run.toml").write_text('[model]\nname = "ffnn"\n[loss]\nname = "cross_entropy"\n')
+    figures = {f"val_metric_{number}": -1234.0 - number for number in range(8)}
+    (folder / "val.json").write_text(json.dumps(figures))
+    lines = in_terminal(columns, "runs")
+    assert all(len(line) <= columns for line in lines)
+    for name, value in figures.items():
+        assert any(f"{name} {value:.4g}" in line for line in lines), name
+    assert len(in_terminal(columns, "runs", COLUMNS="300")) == 2

@@ -154,10 +154,11 @@ def test_a_summary_that_the_encoding_cannot_show_is_listed_all_the_same(site):
     assert "?berlappung" in done.stdout
 
 
-def in_terminal(columns: int, *args: str) -> list[str]:
+def in_terminal(columns: int, *args: str, **variables: str) -> list[str]:
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | variables
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    with subprocess.Popen([*COMMAND, *args], stdout=theirs) as process:
+    with subprocess.Popen([*COMMAND, *args], stdout=theirs, env=env) as process:
         os.close(theirs)
         written = b""
         try:
@@ -179,8 +180,12 @@ def test_a_terminal_gets_summaries_wrapped_under_each_other(columns):
     assert " ".join(line[at:] for line in lines[1:]) == registry().losses["huber"].summary
 
 
-def test_a_terminal_too_narrow_for_the_columns_gets_whole_lines():
-    assert len(in_terminal(40, "list-losses", "huber")) == 2
+def test_in_a_narrow_terminal_the_last_column_comes_below_the_others():
+    lines = in_terminal(40, "list-losses", "huber")
+    assert all(len(line) <= 40 for line in lines)
+    assert lines[1] == "    SUMMARY"
+    below = [line.removeprefix("    ") for line in lines[3:]]
+    assert " ".join(below) == registry().losses["huber"].summary
 
 
 def test_from_shows_the_names_of_one_distribution(site):

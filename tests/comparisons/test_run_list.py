@@ -23,9 +23,9 @@ def write(folder: str, loss: str = "mse", metrics: str = "", **files: object) ->
     return place
 
 
-def test_the_best_figure_of_each_metric_and_the_test_figures() -> None:
+def test_the_figures_are_of_the_weights_in_the_folder() -> None:
     csv = "epoch,val_loss,val_accuracy\n1,3.0,0.5\n2,1.0,0.75\n3,2.0,nan\n"
-    write("runs/a", "huber", csv, test={"test_loss": 4.0})
+    write("runs/a", "huber", csv, test={"test_loss": 4.0}, run={"weights": "best", "epoch": 2})
     (run,) = list_runs(Path("runs"))
     assert (run.name, run.kind, run.model, run.loss, run.epochs) == ("a", "run", "ffnn", "huber", 3)
     assert run.val == {"val_loss": 1.0, "val_accuracy": 0.75}
@@ -33,12 +33,10 @@ def test_the_best_figure_of_each_metric_and_the_test_figures() -> None:
     assert run.value("optimizer.lr") == 0.01
 
 
-def test_terms_of_a_loss_are_better_if_they_are_lower_and_metrics_as_they_say() -> None:
-    place = write("runs/a", "dice_ce", "epoch,val_dice,val_each_0\n1,0.9,0.25\n2,0.2,0.5\n")
-    text = (place / "run.toml").read_text()
-    (place / "run.toml").write_text(text + '[metrics.each]\nname = "f1"\n')
+def test_what_is_not_a_number_is_null_in_json() -> None:
+    write("runs/a", metrics="epoch,val_loss\n1,3.0\n2,nan\n")
     (run,) = list_runs(Path("runs"))
-    assert run.val == {"val_dice": 0.2, "val_each_0": 0.5}
+    assert run.as_json()["val"] == {"val_loss": None}
 
 
 def test_folds_and_comparisons_are_one_entry_each() -> None:

@@ -17,6 +17,15 @@ SEARCH = [sys.executable, "-m", "perceptrain_core.cli.main", "compare", "run.tom
 SPACE = ["--set", "optimizer.lr=1e-3..1e-1", "--set", "train.batch_size=4..9", "--jobs", "1"]
 SPACE += ["--set", "loss=mse,huber", "--set", "train.max_iter=2"]
 FOLDER = Path("runs/run-search")
+BREAKABLE = """
+
+def breakable(batch, model):
+    from pathlib import Path
+
+    if Path(__file__).with_name("broken").exists() and model.training:
+        raise ValueError("broken on purpose")
+    return torch.nn.functional.mse_loss(model(batch[0]), batch[1]), {}
+"""
 
 
 def rows() -> dict[str, dict[str, str]]:
@@ -61,3 +70,26 @@ def test_a_search_stays_in_its_ranges_and_goes_on() -> None:
     best = json.loads((FOLDER / "table.json").read_text())["variants"][0]
     values = [t.value for t in complete if t.value is not None]
     assert best["mean"]["val_rmse"] == pytest.approx(min(values))
+
+
+@pytest.mark.timeout(180)
+def test_failed_trials_are_reported_and_trained_again(here: Path) -> None:
+    code = (here / "code.py").read_text()
+    (here / "broken").touch()
+    (here / "code.py").write_text(code + BREAKABLE)
+    command = [*SEARCH, "4", "--set", "loss=mse,./code.py:breakable", "--jobs", "1"]
+    command += ["--search-seed", "1", "--set", "train.max_iter=2"]
+    for _ in range(2):  # a trial that failed twice counts once
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 1, done.stderr
+        assert done.stdout.count("failed: ValueError: broken on purpose") == 1
+        assert "1 of 2 runs failed" in done.stderr
+    (here / "broken").unlink()
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    complete = [t for t in trials() if t.state == optuna.trial.TrialState.COMPLETE]
+    again = [t for t in complete if t.params["loss"] != "mse"]
+    assert len(complete) == 4
+    assert 0 < len(again) < 4
+    failed = [t for t in trials() if t.state == optuna.trial.TrialState.FAIL]
+    assert len(failed) == 2 * len(again)

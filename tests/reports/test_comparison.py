@@ -11,7 +11,7 @@ from perceptrain_core.reports.comparison import (
     results_table,
     stages_table,
 )
-from perceptrain_core.reports.run_record import read_run, read_runs
+from perceptrain_core.reports.reported_run import read_run, read_runs
 
 from .conftest import METRICS, TABLES
 
@@ -23,10 +23,12 @@ def cell(table, row, column):
 def test_the_best_figure_is_marked_where_better_is_known(make_run):
     one = make_run("one", test={"test_accuracy": 0.75, "test_profit": 1.0})
     two = make_run(
-        "two", METRICS.replace("0.375", "0.125"), test={"test_accuracy": 0.5, "test_profit": 2.0}
+        "two",
+        METRICS.replace("1.0,0.5,", "1.0,0.125,"),
+        test={"test_accuracy": 0.5, "test_profit": 2.0},
     )
     table = results_table(read_runs([one, two]))
-    assert cell(table, "one", "best epoch") == "3"
+    assert cell(table, "one", "epoch") == "4"
     best = [
         (name, column)
         for name, cells in table.rows

@@ -7,7 +7,7 @@ from sklearn.metrics import confusion_matrix, r2_score, root_mean_squared_error
 
 from perceptrain_core.reports.prediction_charts import prediction_charts
 from perceptrain_core.reports.predictions_file import read_predictions
-from perceptrain_core.reports.run_record import read_run
+from perceptrain_core.reports.reported_run import read_run
 
 
 @pytest.mark.parametrize("kind", [list, np.array, torch.tensor])

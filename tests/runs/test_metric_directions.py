@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from perceptrain_core.registry import registry
-from perceptrain_core.runs.metric_directions import better, monitored
+from perceptrain_core.runs.metric_directions import better, better_in_all, monitored
 
 
 def test_the_better_values_of_built_in_metrics_are_those_that_they_say():
@@ -21,6 +21,17 @@ def test_a_label_of_the_run_file_is_known_by_its_metric():
     assert better("test_r2[first_error]", settings) == "higher"
     assert better("val_noisy_loss", {}) == "lower"
     assert better("val_profit", {}) == ""
+
+
+def test_several_runs_have_a_direction_if_the_metric_means_the_same():
+    one = {"loss": {"name": "mse"}, "data": {"name": "wine"}}
+    assert better_in_all("val_loss", [one, one | {"model": {"name": "mlp"}}]) == "lower"
+    assert better_in_all("val_loss", [one, one | {"loss": {"name": "l1"}}]) == ""
+    assert better_in_all("val_r2", [one, one | {"loss": {"name": "l1"}}]) == "higher"
+    assert better_in_all("val_r2", [one, one | {"data": {"name": "digits"}}]) == ""
+    upwards = one | {"train": {"checkpoint_monitor": "val_profit", "checkpoint_mode": "max"}}
+    assert better_in_all("val_profit", [upwards, upwards]) == "higher"
+    assert better_in_all("val_profit", [upwards, one]) == ""
 
 
 def test_the_mode_of_what_is_monitored_decides():

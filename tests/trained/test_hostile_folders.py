@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import torch
 
-from perceptrain_core.analysis.curves import plot_run, read_metrics
+from perceptrain_core.analysis.curves import plot_run
 from perceptrain_core.checkpoints.saveload import load_checkpoint
 from perceptrain_core.errors import CheckpointError, DataError, PerceptrainError
+from perceptrain_core.metrics_file import read_rows, read_table
 from perceptrain_core.runs.build import build_run
 from perceptrain_core.runs.read import read_run_file
-from perceptrain_core.trackers.csv import read_table
 from perceptrain_core.trained.load_run import load_run
 from perceptrain_core.trained.trained_run import TrainedRun
 
@@ -124,7 +124,7 @@ def test_something_else_in_place_of_a_file(folder: Path, name: str, kind: str) -
 def test_something_else_in_place_of_the_metrics(folder: Path, kind: str) -> None:
     put(kind, folder / "metrics.csv")
     with within(2), pytest.raises(DataError, match=r"metrics\.csv"):
-        read_metrics(folder / "metrics.csv")
+        read_rows(folder / "metrics.csv")
     with within(2), pytest.raises(PerceptrainError):
         plot_run(folder)
     if kind in ("pipe", "device"):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from perceptrain_core.errors import PerceptrainError
+from perceptrain_core.errors import ConfigError, PerceptrainError
 from perceptrain_core.tensors import describe, only_tensor, parts_of, refuse_masked
 
 _PLAIN = (Number, str, bytes, np.ndarray, type(None))
@@ -30,10 +30,13 @@ def add_hints(error: Exception, batch: Any, model: nn.Module) -> None:
     """Add a note to an error, if the batch shows the likely cause.
 
     Args:
-        error: The error that the loss raised; a `PerceptrainError` needs no hint.
+        error: The error that the loss raised; a `PerceptrainError` needs no hint, but a
+            `ConfigError` is about an option of the loss, if it does not say otherwise.
         batch: The batch that the loss was called with.
         model: The model.
     """
+    if isinstance(error, ConfigError):
+        error.part = error.part or "loss"
     if isinstance(error, PerceptrainError) or batch is None:
         return
     leaves = list(_leaves(batch))

@@ -111,8 +111,9 @@ class DatasetMetrics:
             if label in names:
                 raise ConfigError(
                     f"The loss returns a metric {label!r}, and so does metrics: the mean over "
-                    f"batches and the value over the data set would have one name. Give the latter "
-                    f'another label: metrics={{"{label}_of_all": ...}}.'
+                    "batches and the value over the data set would have one name. Leave the "
+                    "former out if an option of the loss adds it, such as accuracy=True; or give "
+                    f'the latter another label: metrics={{"{label}_of_all": ...}}.'
                 )
 
     def _gather(self) -> None:

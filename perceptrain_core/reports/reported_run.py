@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from perceptrain_core.errors import ConfigError, DataError
-from perceptrain_core.reports.metric_table import Row, read_rows
-from perceptrain_core.reports.predictions_file import Predictions, read_predictions
-from perceptrain_core.runs.file_names import PREDICTIONS, RECORD, RUN_FILE, TEST, VAL, WEIGHTS
+from perceptrain_core.metrics_file import METRICS, TEST, VALIDATIONS, Row, read_rows
+from perceptrain_core.reports.predictions_file import LabelPredictions, read_predictions
+from perceptrain_core.runs.figures import validation_figures, weights_epoch
+from perceptrain_core.runs.file_names import PREDICTIONS, RECORD, RUN_FILE, VAL, WEIGHTS
 from perceptrain_core.runs.toml import parse_toml
 
-SETTINGS, METRICS, VALIDATIONS = "hyperparams.json", "metrics.csv", "validations.csv"
+SETTINGS = "hyperparams.json"
 _RUN_FILES = (RUN_FILE, METRICS, "fold_1")
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class ReportedRun:
     """What the files of a run folder say.
 
     Attributes:
@@ -34,11 +35,13 @@ class RunRecord:
         versions: The versions that the run depended on.
         rows: A row for each epoch.
         validations: A row for each validation inside an epoch.
-        val: The figures of ``val.json``.
+        epoch: The epoch of the weights; 0 before the first.
+        val: The validation figures of the weights, see `validation_figures`.
         test: The figures of ``test.json``, or those of the last epoch.
         folds: The runs of a cross-validation.
         predictions: The predictions of each label, if the folder has them.
         has_weights: Whether there is a ``model.pt``, which a run file writes when training ends.
+        is_measured: Whether there is a ``val.json``, which is written after the weights.
         notes: What is missing or unusual.
     """
 
@@ -49,11 +52,13 @@ class RunRecord:
     versions: dict[str, Any]
     rows: list[Row]
     validations: list[Row]
+    epoch: int
     val: Row
     test: Row
-    folds: list[RunRecord] = field(default_factory=list)
-    predictions: list[Predictions] = field(default_factory=list)
+    folds: list[ReportedRun] = field(default_factory=list)
+    predictions: list[LabelPredictions] = field(default_factory=list)
     has_weights: bool = False
+    is_measured: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -62,7 +67,12 @@ class RunRecord:
         return self.has_weights or bool(self.folds) or "model" not in self.settings
 
     @property
-    def runs(self) -> list[RunRecord]:
+    def weights(self) -> str:
+        """What the figures are of, in words."""
+        return "trained model" if self.is_finished else f"epoch {self.epoch}"
+
+    @property
+    def runs(self) -> list[ReportedRun]:
         """The runs with curves: the folds, or this one."""
         return self.folds or [self]
 
@@ -72,7 +82,7 @@ class RunRecord:
         return table if isinstance(table, dict) else {}
 
 
-def read_runs(folders: Sequence[Path]) -> list[RunRecord]:
+def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
     """Read run folders, and name them so that no two have one name.
 
     Args:
@@ -88,7 +98,7 @@ def read_runs(folders: Sequence[Path]) -> list[RunRecord]:
     return [read_run(folder, os.path.relpath(folder, above)) for folder in unique]
 
 
-def read_run(folder: Path, name: str) -> RunRecord:
+def read_run(folder: Path, name: str) -> ReportedRun:
     """Read a run folder.
 
     Args:
@@ -104,19 +114,22 @@ def read_run(folder: Path, name: str) -> RunRecord:
     provenance = tables.pop("provenance", {})
     parts = {part: e for part, e in provenance.items() if isinstance(e, dict)}
     versions = parts.pop("versions", {})
-    record = RunRecord(
+    rows, saved = read_rows(folder / METRICS), _read_saved(folder)
+    record = ReportedRun(
         folder,
         name,
         tables,
         parts,
         versions,
-        read_rows(folder / METRICS),
+        rows,
         read_rows(folder / VALIDATIONS),
-        _read_figures(folder / VAL),
+        weights_epoch(saved, rows),
+        validation_figures(_read_figures(folder / VAL), saved, rows),
         _read_figures(folder / TEST),
         [read_run(path, path.name) for path in _fold_folders(folder)],
-        read_predictions(folder / PREDICTIONS, _classes(folder)),
+        read_predictions(folder / PREDICTIONS, _classes(saved)),
         (folder / WEIGHTS).is_file(),
+        (folder / VAL).is_file(),
     )
     for row in record.rows[-1:]:
         for metric in row:
@@ -153,10 +166,15 @@ def _read_tables(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _classes(folder: Path) -> list[str]:
-    """Return the names of the classes of a run, if it has classes."""
+def _read_saved(folder: Path) -> dict[str, Any]:
+    """Read what ``run.json`` says; nothing before the training has ended."""
     path = folder / RECORD
-    found = _read_json(path).get("classes") if path.is_file() else None
+    return _read_json(path) if path.is_file() else {}
+
+
+def _classes(saved: Mapping[str, Any]) -> list[str]:
+    """Return the names of the classes of a run, if it has classes."""
+    found = saved.get("classes")
     return [str(name) for name in found] if isinstance(found, list) else []
 
 
@@ -179,7 +197,7 @@ def _read_figures(path: Path) -> Row:
     return {name: float(v) for name, v in values if isinstance(v, int | float)}
 
 
-def _notes(record: RunRecord) -> list[str]:
+def _notes(record: ReportedRun) -> list[str]:
     notes = []
     if not record.settings:
         notes.append(f"There is no {RUN_FILE}, so the settings and versions are unknown.")
@@ -189,7 +207,7 @@ def _notes(record: RunRecord) -> list[str]:
         notes.append(f"There is no {WEIGHTS}: the run is not finished, or was interrupted.")
     wanted = record.table("data").get("folds")
     if record.folds and isinstance(wanted, int) and not record.table("data").get("fold"):
-        done = sum(bool(fold.val) for fold in record.folds)
+        done = sum(fold.is_measured for fold in record.folds)
         if done < wanted:
             notes.append(f"{done} of {wanted} folds are complete.")
     has_validation = any(name.startswith("val_") for row in record.rows for name in row)

@@ -4,7 +4,7 @@ import pytest
 
 from perceptrain_core.errors import DataError
 from perceptrain_core.reports.curves import best_epoch, curves
-from perceptrain_core.reports.run_record import read_run, read_runs
+from perceptrain_core.reports.reported_run import read_run, read_runs
 
 from .conftest import METRICS, TABLES
 
