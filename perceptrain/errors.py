@@ -3,11 +3,11 @@
 from perceptrain_core.errors import (
     AmbiguousNameError,
     CallbackError,
+    CaptureError,
     CheckpointError,
     ConfigError,
     ConformanceError,
     DataError,
-    CaptureError,
     ExportError,
     InvalidSpecError,
     LossContractError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from perceptrain_core.analysis.curves import Row
+from perceptrain_core.metrics_file import Row
 
 _MOST = 20  # rows that are shown in full; of a longer table, both ends
 _END = 5

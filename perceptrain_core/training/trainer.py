@@ -22,7 +22,6 @@ from perceptrain_core.engine import Engine
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.metrics import Metric
 from perceptrain_core.models.modes import training
-from perceptrain_core.plurals import counted
 from perceptrain_core.schedules.schedule import Schedule
 from perceptrain_core.training import resolve
 from perceptrain_core.training.averages import Row
