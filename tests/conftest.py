@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakSet
@@ -37,6 +39,28 @@ def forks() -> Iterator[ForkServer]:
     server = ForkServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def forked_workers(forks: ForkServer) -> Iterator[None]:
+    """Fork the processes of runs in several; ``test_launch.py`` has them as users do."""
+    from torch.distributed.elastic.multiprocessing.subprocess_handler import SubprocessHandler
+
+    def start(_: Any, command: tuple[str, ...], env: dict[str, str]) -> Any:
+        assert command[:3] == (sys.executable, "-m", "perceptrain_core.engine.worker")
+        return forks.start_worker(*command[3:], env=env)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SubprocessHandler, "_popen", start)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Iterator[None]:
+    """Do not wait for disks: only a loss of power would show the difference."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")

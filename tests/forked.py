@@ -41,6 +41,12 @@ PRELOADED = (
     "sklearn.datasets",
     "sklearn.model_selection",
 )
+# The parent of a forked process is the one that watches it.
+WORKER = """
+import os, runpy, sys
+sys.argv[2] = str(os.getppid())
+runpy.run_module("perceptrain_core.engine.worker", run_name="__main__", alter_sys=True)
+"""
 
 
 class ForkServer:
@@ -60,12 +66,33 @@ class ForkServer:
         self, *args: str, cwd: str | Path | None = None, env: Mapping[str, str] | None = None
     ) -> ForkedProcess:
         """Start a process, as ``subprocess.Popen([sys.executable, *args])`` does."""
-        wish = {"args": args, "cwd": str(cwd or Path.cwd()), "env": dict(env or os.environ)}
         ours, theirs = zip(*(os.pipe() for _ in range(3)), strict=True)
-        send_fds(self._socket, [json.dumps(wish).encode()], theirs)
+        self._wish(args, cwd, env, theirs)
         for number in theirs:
             os.close(number)
         return ForkedProcess(*ours)
+
+    def start_worker(self, *args: str, env: Mapping[str, str]) -> ForkedProcess:
+        """Start a process of ``run_in_processes``, which prints where this process does."""
+        status, theirs = os.pipe()
+        self._wish(("-c", WORKER, *args), None, env, (1, 2, theirs), session=True)
+        os.close(theirs)
+        nothing = [os.open(os.devnull, os.O_RDONLY) for _ in range(2)]
+        process = ForkedProcess(*nothing, status)
+        process.stdout.close()
+        process.stderr.close()
+        return process
+
+    def _wish(
+        self,
+        args: Sequence[str],
+        cwd: str | Path | None,
+        env: Mapping[str, str] | None,
+        files: Sequence[int],
+        session: bool = False,
+    ) -> None:
+        wish = {"args": args, "cwd": str(cwd or Path.cwd()), "env": dict(env or os.environ)}
+        send_fds(self._socket, [json.dumps(wish | {"session": session}).encode()], files)
 
     def run(
         self, *args: str, cwd: str | Path | None = None, env: Mapping[str, str] | None = None
@@ -112,8 +139,10 @@ class ForkedProcess:
         self.wait()
         return out, err
 
-    def wait(self) -> int:
+    def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
+            if not select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("a forked process", timeout or 0)
             with self._status:
                 self.returncode = os.waitstatus_to_exitcode(int(self._status.readline()))
         return self.returncode
@@ -167,8 +196,10 @@ def _watch(wish: dict[str, Any], out: int, err: int, status: int) -> NoReturn:
     os._exit(0)
 
 
-def _live(args: Sequence[str], cwd: str, env: dict[str, str]) -> NoReturn:
+def _live(args: Sequence[str], cwd: str, env: dict[str, str], session: bool) -> NoReturn:
     """Do what an interpreter does that starts with these arguments, folder and environment."""
+    if session:
+        os.setsid()
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

@@ -23,6 +23,8 @@ from perceptrain_core.errors import ConfigError
 from perceptrain_core.runs.build import build_run
 from perceptrain_core.runs.read import read_run_file
 
+from ..forked import ForkServer
+
 pytestmark = pytest.mark.timeout(180)
 RUN = Path("run.toml")
 COMPARE = [sys.executable, "-m", "perceptrain_core.cli.main", "compare", "run.toml"]
@@ -116,7 +118,7 @@ def test_a_second_call_trains_what_is_new_and_a_changed_file_goes_elsewhere() ->
 @pytest.mark.parametrize(
     "ending", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
-def test_a_stopped_comparison_goes_on(ending: signal.Signals) -> None:
+def test_a_stopped_comparison_goes_on(ending: signal.Signals, forks: ForkServer) -> None:
     arguments = ["--loss", "mse", "--loss", "l1", "--jobs", "1", "--set", "train.max_iter=150"]
     arguments += ["--set", "train.checkpoint_every=2"]
     process = subprocess.Popen(
@@ -134,7 +136,7 @@ def test_a_stopped_comparison_goes_on(ending: signal.Signals) -> None:
         assert process.returncode == 130
         assert "Call the same command again to go on" in errors
     _wait(lambda: not _workers_of(process.pid))
-    done = subprocess.run([*COMPARE, *arguments], capture_output=True, text=True, check=False)
+    done = forks.run(*COMPARE[1:], *arguments)
     assert done.returncode == 0, done.stderr
     saved = json.loads((folder / "table.json").read_text())
     assert sorted(variant["runs"] for variant in saved["variants"]) == [1, 1]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import optuna
@@ -13,7 +11,9 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-SEARCH = [sys.executable, "-m", "perceptrain_core.cli.main", "compare", "run.toml", "--trials"]
+from ..forked import ForkServer
+
+SEARCH = ["-m", "perceptrain_core.cli.main", "compare", "run.toml", "--trials"]
 SPACE = ["--set", "optimizer.lr=1e-3..1e-1", "--set", "train.batch_size=4..9", "--jobs", "1"]
 SPACE += ["--set", "loss=mse,huber", "--set", "train.max_iter=2"]
 FOLDER = Path("runs/run-search")
@@ -33,8 +33,8 @@ def rows() -> dict[str, dict[str, str]]:
         return {row["run"]: row for row in csv.DictReader(file)}
 
 
-def search(trials: int) -> None:
-    done = subprocess.run([*SEARCH, str(trials), *SPACE], capture_output=True, text=True)
+def search(forks: ForkServer, trials: int) -> None:
+    done = forks.run(*SEARCH, str(trials), *SPACE)
     assert done.returncode == 0, done.stderr
 
 
@@ -44,8 +44,8 @@ def trials() -> list[optuna.trial.FrozenTrial]:
 
 
 @pytest.mark.timeout(180)
-def test_a_search_stays_in_its_ranges_and_goes_on() -> None:
-    search(2)
+def test_a_search_stays_in_its_ranges_and_goes_on(forks: ForkServer) -> None:
+    search(forks, 2)
     first = rows()
     times = {name: (FOLDER / name / "model.pt").stat().st_mtime_ns for name in first}
     # As a process leaves it that is killed during a trial.
@@ -56,7 +56,7 @@ def test_a_search_stays_in_its_ranges_and_goes_on() -> None:
     trial.suggest_int("train.batch_size", 4, 9)
     trial.suggest_categorical("loss", ["mse", "huber"])
 
-    search(4)
+    search(forks, 4)
     found = rows()
     assert len(found) == 4
     assert {name: (FOLDER / name / "model.pt").stat().st_mtime_ns for name in first} == times

@@ -344,7 +344,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(folder: Path) -> list[dict[str, Any]]:
+def both(folder: Path, forked_workers: None) -> list[dict[str, Any]]:
     """What each case gave in each of the two processes."""
     module = sys.modules[__name__]
     cloudpickle.register_pickle_by_value(module)

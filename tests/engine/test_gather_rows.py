@@ -40,7 +40,7 @@ def share() -> Any:
 
 
 @pytest.fixture(scope="module")
-def both() -> Any:
+def both(forked_workers: None) -> Any:
     module = sys.modules[__name__]
     cloudpickle.register_pickle_by_value(module)
     try:

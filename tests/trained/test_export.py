@@ -27,9 +27,9 @@ from .conftest import CANCER, DIABETES
 pytestmark = pytest.mark.timeout(300)
 
 SUFFIXES = {"torch-export": ".pt2", "onnx": ".onnx", "torchscript": ".ts"}
-#: Loads a file in a process that refuses to import Perceptrain, and predicts.
+#: Loads files in a process that refuses to import Perceptrain, and predicts.
 ELSEWHERE = """
-import sys, warnings
+import json, sys, warnings
 
 class Refuse:
     def find_spec(self, name, *_):
@@ -38,39 +38,56 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 import numpy as np
-path, rows, found, description = sys.argv[1:]
-rows = np.load(rows)
-if path.endswith(".onnx"):
-    import onnxruntime
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    text = session.get_modelmeta().custom_metadata_map["perceptrain.json"]
-    predict = lambda rows: session.run(["predictions"], {"rows": rows})[0]
-else:
-    warnings.simplefilter("ignore")
-    import torch
-    extra = {"perceptrain.json": ""}
-    if path.endswith(".pt2"):
-        module = torch.export.load(path, extra_files=extra).module()
+for line in sys.stdin:
+    path, rows, found, description = json.loads(line)
+    rows = np.load(rows)
+    if path.endswith(".onnx"):
+        import onnxruntime
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        text = session.get_modelmeta().custom_metadata_map["perceptrain.json"]
+        predict = lambda rows: session.run(["predictions"], {"rows": rows})[0]
     else:
-        module = torch.jit.load(path, _extra_files=extra)
-    text = extra["perceptrain.json"]
-    text = text if isinstance(text, str) else text.decode()
-    predict = lambda rows: module(torch.from_numpy(rows)).detach().numpy()
-parts = [predict(rows[:1]), predict(rows[1:3]), predict(rows[3:])]
-np.save(found, np.concatenate(parts))
-open(description, "w").write(text)
-assert not any(name.startswith("perceptrain") for name in sys.modules)
+        warnings.simplefilter("ignore")
+        import torch
+        extra = {"perceptrain.json": ""}
+        if path.endswith(".pt2"):
+            module = torch.export.load(path, extra_files=extra).module()
+        else:
+            module = torch.jit.load(path, _extra_files=extra)
+        text = extra["perceptrain.json"]
+        text = text if isinstance(text, str) else text.decode()
+        predict = lambda rows: module(torch.from_numpy(rows)).detach().numpy()
+    parts = [predict(rows[:1]), predict(rows[1:3]), predict(rows[3:])]
+    np.save(found, np.concatenate(parts))
+    open(description, "w").write(text)
+    assert not any(name.startswith("perceptrain") for name in sys.modules)
+    print("predicted", flush=True)
 """
 
 
-def predicted_elsewhere(path, rows, here) -> np.ndarray:
-    np.save(here / "rows.npy", rows)
-    arguments = [path, here / "rows.npy", here / "found.npy", here / "inside.json"]
-    command = [sys.executable, "-c", ELSEWHERE, *map(str, arguments)]
-    subprocess.run(command, check=True, capture_output=True, cwd=here, timeout=200)
-    inside = json.loads((here / "inside.json").read_text())
-    assert inside == json.loads(path.with_name(f"{path.name}.json").read_text())
-    return np.load(here / "found.npy")
+@pytest.fixture(scope="module")
+def elsewhere():
+    """The process, which imports torch once for all files."""
+    command = [sys.executable, "-c", ELSEWHERE]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        yield process
+        process.stdin.close()
+    assert process.returncode == 0
+
+
+@pytest.fixture
+def predicted_elsewhere(elsewhere):
+    def predict(path, rows, here) -> np.ndarray:
+        np.save(here / "rows.npy", rows)
+        files = [path, here / "rows.npy", here / "found.npy", here / "inside.json"]
+        print(json.dumps([*map(str, files)]), file=elsewhere.stdin, flush=True)
+        assert elsewhere.stdout.readline() == "predicted\n"
+        inside = json.loads((here / "inside.json").read_text())
+        assert inside == json.loads(path.with_name(f"{path.name}.json").read_text())
+        return np.load(here / "found.npy")
+
+    return predict
 
 
 def each_format(*fast: str) -> pytest.MarkDecorator:
@@ -84,7 +101,7 @@ def each_format(*fast: str) -> pytest.MarkDecorator:
 
 
 @each_format("torch-export", "torchscript", "onnx")
-def test_text_and_gaps_are_prepared_in_the_file(train, here, diabetes, format):
+def test_text_and_gaps_are_prepared_in_the_file(train, here, predicted_elsewhere, diabetes, format):
     run = load_run(train(DIABETES))
     path = run.export(here / "out", format)
     assert path == here / f"out{SUFFIXES[format]}"
@@ -109,7 +126,7 @@ def test_text_and_gaps_are_prepared_in_the_file(train, here, diabetes, format):
 
 @each_format("torch-export")
 @pytest.mark.parametrize(("loss", "outputs"), [("cross_entropy", 2), ("bce_with_logits", 1)])
-def test_classes_are_probabilities(train, here, cancer, format, loss, outputs):
+def test_classes_are_probabilities(train, here, predicted_elsewhere, cancer, format, loss, outputs):
     run = load_run(train(CANCER, f"loss={loss}", f"model.layers=[30, 8, {outputs}]"))
     path = run.export(format=format)
     assert path == run.folder / f"exported{SUFFIXES[format]}"
@@ -137,7 +154,7 @@ verbose = false
 
 
 @each_format("torchscript")
-def test_images_batch_norm_and_dropout(train, here, format):
+def test_images_batch_norm_and_dropout(train, here, predicted_elsewhere, format):
     run = load_run(train(IMAGES), trust=True)
     path = run.export(here / "images", format)
     images = raw_rows(np.random.default_rng(0).uniform(0, 16, (9, 1, 8, 8)), run.preparation, 9)
@@ -152,7 +169,7 @@ WIDE = (
 
 
 @each_format("torch-export")
-def test_double_precision_and_several_outputs(train, here, format):
+def test_double_precision_and_several_outputs(train, here, predicted_elsewhere, format):
     run = load_run(train(WIDE, "train.dtype=float64"), trust=True)
     path = run.export(here / "wide", format)
     rows = np.linspace(-1, 1, 7)[:, None]
@@ -164,7 +181,7 @@ def test_double_precision_and_several_outputs(train, here, format):
 
 
 @each_format("torch-export")
-def test_codes_of_an_embedding(train, here, diabetes, format):
+def test_codes_of_an_embedding(train, here, predicted_elsewhere, diabetes, format):
     model = '{name="embedding_ffnn", cardinalities=[0,2,0,0,0,0,0,0,0,0], hidden=[8]}'
     run = load_run(train(DIABETES, f"model={model}", "data.categories=codes"))
     path = run.export(here / "codes", format)
@@ -189,7 +206,7 @@ verbose = false
 
 
 @each_format("torch-export")
-def test_the_network_of_a_pinn_with_rows_from_a_file(train, here, format):
+def test_the_network_of_a_pinn_with_rows_from_a_file(train, here, predicted_elsewhere, format):
     run = load_run(train(PINN), trust=True)
     with pytest.raises(DataError, match="--data FILE"):
         run.export(here / "pinn", format)
@@ -201,7 +218,9 @@ def test_the_network_of_a_pinn_with_rows_from_a_file(train, here, format):
         np.testing.assert_allclose(found, run.model.nn(torch.from_numpy(rows)), atol=1e-6)
 
 
-def test_rows_that_the_training_dropped_are_not_compared(train, here, diabetes):
+def test_rows_that_the_training_dropped_are_not_compared(
+    train, here, predicted_elsewhere, diabetes
+):
     run = load_run(train(DIABETES, "data.missing=drop"))
     path = run.export(here / "dropped")
     complete = diabetes.dropna()

@@ -199,13 +199,14 @@ def stop_in_one(trainer: Any, config: Any, writer: Any) -> None:
     trainer.stop_training = trainer.opt_result.rank == 1 and trainer.global_step == 3
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize(
     ("settings", "steps"),
     [
         ({"callbacks": [Callback("train_batch_end", callback=stop_in_one)]}, 3),
         # The processes have clocks of their own, and agree at the step after.
         ({"max_time": 1e-9}, 2),
-        pytest.param({"max_steps": 3}, 3, marks=pytest.mark.slow),
+        ({"max_steps": 3}, 3),
     ],
 )
 def test_several_processes_stop_at_the_same_step(

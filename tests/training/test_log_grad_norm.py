@@ -119,6 +119,7 @@ def test_needs_the_step_of_the_trainer_and_gradients(make_trainer: MakeTrainer) 
         make_trainer(log_grad_norm=True, model=model, optimizer=search).fit()
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_several_processes(make_trainer: MakeTrainer) -> None:
     settings = {"log_grad_norm": True, "max_iter": 2, "tracking_tool": "none"}
     alone = make_trainer(batch_size=10, **settings)

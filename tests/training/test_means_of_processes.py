@@ -165,7 +165,7 @@ def all_cases() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def two_processes(forked_workers: None) -> list[dict[str, Any]]:
     return run_in_processes(all_cases, 2)["both"]  # type: ignore[no-any-return]
 
 

@@ -20,6 +20,8 @@ from perceptrain.errors import DataError, TrainingError
 from perceptrain.optimizers import AdamLBFGS, NevergradOptimizer
 from perceptrain_core.registry.messages import raised_in
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 POINTS = {
     "ode": torch.linspace(0, 1, 16, dtype=torch.float64).reshape(-1, 1),
     "start": torch.zeros(2, 1, dtype=torch.float64),

@@ -108,6 +108,7 @@ def test_only_for_validation(make_trainer: MakeTrainer) -> None:
         make_trainer().test(sets)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_several_processes_see_the_same_figures(make_trainer: MakeTrainer) -> None:
     sets = ValidationSets(clean=CLEAN, noisy=NOISY)
     settings = {"val": sets, "val_every": 1, "max_iter": 1, "tracking_tool": "none"}

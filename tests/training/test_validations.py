@@ -250,6 +250,7 @@ def test_averaged_weights_are_validated(make_trainer: MakeTrainer) -> None:
     assert trainer.validations[-1]["val_loss"] == trainer.validate()["val_loss"]
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_several_processes(make_trainer: MakeTrainer) -> None:
     settings = {"val": VAL, "val_every_steps": 3, "max_iter": 2, "tracking_tool": "none"}
     stopping = EarlyStopping("val_epoch_end", monitor="val_loss", patience=1, delta=1e9)
