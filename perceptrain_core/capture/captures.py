@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from perceptrain_core.capture.batches import dense, leaves_of
@@ -108,6 +109,7 @@ class Captures:
         options: Further options of `record`.
         refuse: Called with the reason when a step cannot be captured.
         announce: Called with a text while a step is compiled, with ``None`` at the end.
+        precision: The dtype that the loss computes with, if this is not that of the parameters.
     """
 
     def __init__(
@@ -119,12 +121,13 @@ class Captures:
         options: dict[str, bool],
         refuse: Callable[[str], None],
         announce: Callable[[str | None], None],
+        precision: torch.dtype | None = None,
     ) -> None:
         self.costs = Costs()
         self.seen: Counter[str] = Counter()
         self._loss_fn, self._model, self._parameters = loss_fn, model, parameters
         self._make_update, self._options = update, options
-        self._refuse, self._announce = refuse, announce
+        self._refuse, self._announce, self._precision = refuse, announce, precision
         self._captured: dict[Hashable, Captured] = {}
         self._attempts: Counter[Hashable] = Counter()
         self._refused: set[Hashable] = set()
@@ -220,6 +223,7 @@ class Captures:
             self.look,
             captured.update,
             self.costs.eager,
+            self._precision,
         )
         if self._next_call is not None:
             self._loss_fn.count_call()  # type: ignore[attr-defined]

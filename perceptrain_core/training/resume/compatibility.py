@@ -19,6 +19,7 @@ _PARTS = ("model", "loss", "optimizer", "weighting")
 _SETTINGS = (
     "accumulate",
     "batch_size",
+    "compile",
     "deterministic",
     "drop_last",
     "dtype",

@@ -82,6 +82,7 @@ def make_captured_stepper(
         },
         lambda reason: refuse_capture(config.compile, reason),
         _Announcer(config.verbose and (engine is None or engine.rank == 0)),
+        torch.bfloat16 if config.precision == "bf16" else None,
     )
     if not whole:
         guard.loss_fn = CapturedLoss(guard.loss_fn, captures)
