@@ -104,8 +104,8 @@ class Captures:
     Args:
         loss_fn: The loss.
         model: The model.
-        parameters: What is trained.
-        update: The update of the parameters; ``None`` captures only loss and gradients.
+        optimizer: Has the parameters; those that require gradients are trained.
+        update: Makes the update of the parameters; ``None`` captures only loss and gradients.
         options: Further options of `record`.
         refuse: Called with the reason when a step cannot be captured.
         announce: Called with a text while a step is compiled, with ``None`` at the end.
@@ -116,7 +116,7 @@ class Captures:
         self,
         loss_fn: LossFunction,
         model: nn.Module,
-        parameters: Sequence[Tensor],
+        optimizer: Any,
         update: Callable[[], Update] | None,
         options: dict[str, bool],
         refuse: Callable[[str], None],
@@ -125,7 +125,9 @@ class Captures:
     ) -> None:
         self.costs = Costs()
         self.seen: Counter[str] = Counter()
-        self._loss_fn, self._model, self._parameters = loss_fn, model, parameters
+        self._loss_fn, self._model, self._optimizer = loss_fn, model, optimizer
+        self._parameters: list[Tensor] = []
+        self._given: list[tuple[Tensor, bool]] = []
         self._make_update, self._options = update, options
         self._refuse, self._announce, self._precision = refuse, announce, precision
         self._captured: dict[Hashable, Captured] = {}
@@ -141,6 +143,7 @@ class Captures:
         """
         key: Hashable = None
         try:
+            self._follow_parameters()
             leaves, key = leaves_of(batch)
             if self._next_call is not None:
                 key = key, self._next_call()
@@ -157,6 +160,18 @@ class Captures:
                 self._refused.add(key)
                 self._refuse(reason_of(error))
             return None
+
+    def _follow_parameters(self) -> None:
+        """Notice that the optimizer got other parameters, or that some were frozen."""
+        groups = self._optimizer.param_groups
+        given = [(p, p.requires_grad) for group in groups for p in group["params"]]
+        if len(given) != len(self._given) or any(
+            one is not other or flag != before
+            for (one, flag), (other, before) in zip(given, self._given, strict=True)
+        ):
+            self._given = given
+            self._parameters = [p for p, requires_grad in given if requires_grad]
+            self._captured.clear()
 
     def _run(self, captured: Captured, leaves: list[Tensor]) -> Outcome:
         start = perf_counter()
@@ -237,6 +252,7 @@ class Captures:
 
     def is_ready(self) -> bool:
         """Whether steps can be captured: the optimizer has the state of its first step."""
+        self._follow_parameters()
         return self._make_update is None or self._make_update().has_state(self._parameters)
 
     def try_out(self, call: Callable[[], Any], batch: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -36,6 +37,9 @@ class Update:
             _Number(group, key) for group in optimizer.param_groups for key in _keys(group)
         ]
         self.rates = [number.tensor for number in self._numbers]
+        self._constants = [
+            (itemgetter(*_constants(group)), group) for group in optimizer.param_groups
+        ]
         self._options = self._current_options()
 
     @staticmethod
@@ -55,7 +59,8 @@ class Update:
         groups = self._optimizer.param_groups
         stateless = type(self._optimizer) is SGD and not any(g["momentum"] for g in groups)
         return all(
-            (p in state or stateless) and all(isinstance(v, Tensor) for v in state[p].values())
+            (p in state or stateless)
+            and all(isinstance(v, Tensor) for v in state.get(p, {}).values())
             for p in parameters
         )
 
@@ -66,29 +71,41 @@ class Update:
         return self._current_options() == self._options
 
     def _current_options(self) -> list[Any]:
-        left_out = {"params", "lr", "initial_lr", "betas"}
-        groups = self._optimizer.param_groups
-        options = [[v for name, v in group.items() if name not in left_out] for group in groups]
-        return [*options, *(group["betas"][1:] for group in groups if "betas" in group)]
+        """Return what is a constant in the graph."""
+        options = [get(group) for get, group in self._constants]
+        return [*options, *(group["betas"][1:] for _, group in self._constants if "betas" in group)]
 
     def state(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """Return the tensors of the state, in a fixed order."""
-        return [v for p in parameters for v in self._optimizer.state[p].values()]
+        return [v for p in parameters for v in self._optimizer.state.get(p, {}).values()]
 
     def _with_tensors(self, group: dict[str, Any], params: list[Tensor]) -> dict[str, Any]:
         """Return a group with other parameters, and with tensors for the numbers."""
         numbers = {n.key: n.tensor for n in self._numbers if n.group is group}
         rate = numbers["lr", None]
         changed: dict[str, Any] = {"params": params, "lr": rate, "foreach": False, "fused": False}
+        if ("momentum", None) in numbers:
+            changed["momentum"] = numbers["momentum", None]
         if "betas" in group:
             changed["betas"] = numbers["betas", 0], *group["betas"][1:]
         if "capturable" in group:
             changed["capturable"] = True
-        if type(self._optimizer) is SGD:  # multiplies by a tensor only if this requires gradients
-            changed["lr"] = rate.detach().requires_grad_()
         if type(self._optimizer) in _PROPORTIONAL:
             changed["lr"] = 1.0
         return {**group, **changed}
+
+    def _sgd(self, shadow: Optimizer) -> None:
+        """Take the step of SGD, whose own code reads a rate or a momentum that is a tensor."""
+        for own, group in zip(self._optimizer.param_groups, shadow.param_groups, strict=True):
+            for p in group["params"]:
+                gradient = -p.grad if group["maximize"] else p.grad
+                gradient = gradient + group["weight_decay"] * p
+                if own["momentum"]:
+                    buffer = shadow.state[p]["momentum_buffer"]
+                    buffer.mul_(group["momentum"]).add_(gradient, alpha=1 - group["dampening"])
+                    momentum = group["momentum"] * buffer
+                    gradient = gradient + momentum if group["nesterov"] else buffer
+                p.sub_(group["lr"] * gradient)
 
     def clipped(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         """Return the gradients as the optimizer gets them."""
@@ -128,9 +145,12 @@ class Update:
             self._with_tensors(group, [new[p] for p in group["params"] if p in new])
             for group in self._optimizer.param_groups
         ]
-        old = self._optimizer.state
+        old = {p: self._optimizer.state.get(p, {}) for p in parameters}
         shadow.state = {new[p]: {n: _raised(n, v) for n, v in old[p].items()} for p in new}  # type: ignore[assignment]
-        _step(shadow)
+        if type(shadow) is SGD:
+            self._sgd(shadow)
+        else:
+            _step(shadow)
         state = [
             shadow.state[new[p]][name].to(value.dtype)
             for p in parameters
@@ -175,8 +195,19 @@ class _Number:
 
 
 def _keys(group: dict[str, Any]) -> list[tuple[str, int | None]]:
-    """Return the rate, and the first of the betas, which schedules of one cycle change."""
-    return [("lr", None), *([("betas", 0)] if "betas" in group else [])]
+    """Return the rate, and what schedules of one cycle change: the first beta, or the momentum."""
+    keys: list[tuple[str, int | None]] = [("lr", None)]
+    if "betas" in group:
+        keys.append(("betas", 0))
+    if "dampening" in group and group["momentum"]:  # of SGD
+        keys.append(("momentum", None))
+    return keys
+
+
+def _constants(group: dict[str, Any]) -> list[str]:
+    """Return the names of the options that are constants in a graph, except for the betas."""
+    left_out = {"params", "initial_lr", *(name for name, _ in _keys(group))}
+    return [name for name in group if name not in left_out]
 
 
 def _raised(name: str, value: Tensor) -> Tensor:

@@ -73,19 +73,19 @@ def test_a_search_stays_in_its_ranges_and_goes_on(forks: ForkServer) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_failed_trials_are_reported_and_trained_again(here: Path) -> None:
+def test_failed_trials_are_reported_and_trained_again(here: Path, forks: ForkServer) -> None:
     code = (here / "code.py").read_text()
     (here / "broken").touch()
     (here / "code.py").write_text(code + BREAKABLE)
     command = [*SEARCH, "4", "--set", "loss=mse,./code.py:breakable", "--jobs", "1"]
     command += ["--search-seed", "1", "--set", "train.max_iter=2"]
     for _ in range(2):  # a trial that failed twice counts once
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = forks.run(*command)
         assert done.returncode == 1, done.stderr
         assert done.stdout.count("failed: ValueError: broken on purpose") == 1
         assert "1 of 2 runs failed" in done.stderr
     (here / "broken").unlink()
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = forks.run(*command)
     assert done.returncode == 0, done.stderr
     complete = [t for t in trials() if t.state == optuna.trial.TrialState.COMPLETE]
     again = [t for t in complete if t.params["loss"] != "mse"]

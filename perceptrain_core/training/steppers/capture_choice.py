@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 from rich.console import Console
-from torch import Tensor, nn
+from torch import nn
 from torch.amp import GradScaler
 from torch.optim import LBFGS
 
@@ -72,7 +72,7 @@ def make_captured_stepper(
     captures = Captures(
         guard.loss_fn,
         model,
-        _trained(optimizer),
+        optimizer,
         update if whole else None,
         {
             "guards_loss": whole and guard.watches,
@@ -107,10 +107,6 @@ def refuse_capture(compile: bool | Literal["strict"], reason: str) -> None:
         f"compile=True: the step cannot be captured: {reason}. Such steps are taken as without "
         "compile."
     )
-
-
-def _trained(optimizer: Any) -> list[Tensor]:
-    return [p for p in parameters_of(optimizer) if p.requires_grad]
 
 
 class _Announcer:

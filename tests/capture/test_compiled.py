@@ -1,0 +1,151 @@
+"""Steps through the compiler, which takes seconds: each kind of them once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import run
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perceptrain import FFNN, PINN, TrainConfig, Trainer, get_optimizer, to_dataloader
+
+SCRIPT = """
+from torch import nn, randn
+from perceptrain import FFNN, TrainConfig, Trainer
+
+config = TrainConfig(max_iter=3, compile=True, tracking_tool="none", batch_size=8)
+trainer = Trainer(FFNN([2, 4, 1], nn.Tanh()), "adam", config, loss_fn="mse")
+trainer.fit((randn(32, 2), randn(32, 1)))
+print("trained", len(trainer.history))
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def ode(points: Tensor, net: nn.Module) -> Tensor:
+    u = net(points)
+    (du,) = torch.autograd.grad(u.sum(), points, create_graph=True)
+    (ddu,) = torch.autograd.grad(du.sum(), points, create_graph=True)
+    return ddu + u
+
+
+def start(points: Tensor, net: nn.Module) -> Tensor:
+    return net(points) - 1
+
+
+def pinn() -> nn.Module:
+    return PINN(FFNN([1, 8, 8, 1], nn.Tanh()), {"ode": ode, "start": start})
+
+
+def points() -> Any:
+    inner = torch.rand(20, 1, generator=torch.Generator().manual_seed(1))
+    return [{"ode": inner, "start": torch.zeros(1, 1)}]
+
+
+def rows(classes: bool = False) -> Any:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(100, 3, generator=generator)
+    y = torch.randint(4, (100,), generator=generator) if classes else x.prod(1, keepdim=True)
+    return to_dataloader(x, y, batch_size=10)
+
+
+def noisy() -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(3, 8, bias=False), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1)
+    )
+
+
+def train(
+    model: Callable[[], nn.Module], data: Any, loss: Any, optimizer: Any, **options: Any
+) -> Trainer:
+    torch.manual_seed(0)
+    built = model()
+    steps = options.pop("steps", 1000)
+    config = TrainConfig(max_steps=steps, seed=0, tracking_tool="none", progress=False, **options)
+    named = {"lr": 1e-3, **optimizer}
+    trainer = Trainer(built, get_optimizer(named, built.parameters()), config, loss_fn=loss)
+    trainer.fit(data)
+    return trainer
+
+
+def assert_agree(case: dict[str, Any], tolerance: float) -> None:
+    captured = train(**case, compile="strict")
+    eager = train(**case, compile=False)
+    for row, expected in zip(captured.history, eager.history, strict=True):
+        assert row == pytest.approx(expected, rel=tolerance, abs=1e-7)
+    for one, other in zip(captured.model.parameters(), eager.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+def test_a_pinn_agrees_with_eager_training(capsys: pytest.CaptureFixture[str]) -> None:
+    case = {"model": pinn, "data": points(), "loss": "mse", "optimizer": {"name": "adam"}}
+    assert_agree(case | {"steps": 100}, 1e-4)
+    shown = capsys.readouterr().out
+    assert shown.startswith("compiling the step ...\n")
+    assert "Compiled steps: 97 of " in shown
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "annealed": {
+        "model": pinn,
+        "data": points(),
+        "loss": {"name": "grad_weighted", "fixed_metric": "ode"},
+        "optimizer": {"name": "adam"},
+    },
+    "noisy": {"model": noisy, "data": rows(), "loss": "mse", "optimizer": {"name": "adamw"}},
+    "classes": {
+        "model": lambda: FFNN([3, 8, 4], nn.ReLU()),
+        "data": rows(classes=True),
+        "loss": {"name": "cross_entropy", "accuracy": True},
+        "optimizer": {"name": "sgd", "momentum": 0.9},
+        "grad_clip": 0.1,
+        "lr_scheduler": {"name": "one_cycle", "max_lr": 0.01, "interval": "batch"},
+    },
+    "rmsprop": {
+        "model": lambda: FFNN([3, 8, 1], nn.Tanh()),
+        "data": rows(),
+        "loss": "huber",
+        "optimizer": {"name": "rmsprop", "momentum": 0.9},
+        "on_nonfinite": "skip",
+        "ema": 0.99,
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_a_thousand_steps_agree_with_eager_training(name: str) -> None:
+    case = CASES[name]
+    assert_agree(case, 1e-2 if name == "annealed" else 1e-3)
+
+
+def test_without_a_compiler_the_steps_are_eager(tmp_path: Path) -> None:
+    Path("script.py").write_text(SCRIPT)
+    env = os.environ | {"PATH": "", "CXX": "", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = run([sys.executable, "script.py"], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "trained 3" in done.stdout
+    assert "cannot be captured: it cannot be compiled" in done.stderr
+    assert "compiler" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_second_start_takes_the_code_from_the_cache(tmp_path: Path) -> None:
+    Path("script.py").write_text(SCRIPT)
+    env = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    sources = []
+    for _ in range(2):
+        done = run([sys.executable, "script.py"], env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        sources.append({path for path in (tmp_path / "cache").rglob("*.so")})
+    assert sources[0]
+    assert sources[0] == sources[1]
