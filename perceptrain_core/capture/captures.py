@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perceptrain_core.capture.batches import dense, leaves_of
 from perceptrain_core.capture.comparison import compare_step
+from perceptrain_core.capture.costs import Costs
 from perceptrain_core.capture.errors import reason_of
 from perceptrain_core.capture.moment import Moment
 from perceptrain_core.capture.program import Outcome, Program
 from perceptrain_core.capture.reach import Guard, Reach
+from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.trace import record
 from perceptrain_core.capture.update import Update
 from perceptrain_core.capturing import NotCapturable
-from perceptrain_core.types import LossFunction
 
 #: Steps of a kind other than the first are captured after this many: a smaller last batch, or an
 #: update of weights every 1,000 steps, is not worth the time.
@@ -64,76 +64,39 @@ class Captured:
         return True
 
 
-@dataclass
-class Costs:
-    """What capturing cost and gained, in seconds.
-
-    Attributes:
-        compiling: Recording and compiling.
-        eager: Each eager evaluation that a captured step was compared with.
-        steps: The captured steps that were not compared.
-        count: Their number.
-    """
-
-    compiling: float = 0.0
-    eager: list[float] = field(default_factory=list)
-    steps: float = 0.0
-    count: int = 0
-
-    def summary(self) -> str | None:
-        """Return the cost and the gain in a sentence; ``None`` if no step was captured."""
-        if not self.count or not self.eager:
-            return None
-        each, eager = self.steps / self.count, min(self.eager)
-        gain = self.count * (eager - each) - self.compiling
-        text = (
-            f"Compiled steps: {self.count:,} of {_time(each)} instead of {_time(eager)}; compiling "
-            f"took {_time(self.compiling)}. "
-        )
-        if gain > 0:
-            return f"{text}The run took {_time(gain)} less."
-        if each < eager:
-            needed = int(self.compiling / (eager - each)) + 1
-            return f"{text}It pays off after about {needed:,} steps: this run is too short."
-        return f"{text}The compiled step is not faster: leave compile=True out."
-
-
 class Captures:
     """Take steps by compiled programs, where they do what the eager step does.
 
     Args:
-        loss_fn: The loss.
-        model: The model.
+        subject: What is captured.
         optimizer: Has the parameters; those that require gradients are trained.
         update: Makes the update of the parameters; ``None`` captures only loss and gradients.
-        options: Further options of `record`.
         refuse: Called with the reason when a step cannot be captured.
         announce: Called with a text while a step is compiled, with ``None`` at the end.
-        precision: The dtype that the loss computes with, if this is not that of the parameters.
+
+    Attributes:
+        costs: What it has cost and gained so far.
+        seen: How often each kind of step was seen, which decides what is captured.
     """
 
     def __init__(
         self,
-        loss_fn: LossFunction,
-        model: nn.Module,
+        subject: Subject,
         optimizer: Any,
         update: Callable[[], Update] | None,
-        options: dict[str, bool],
         refuse: Callable[[str], None],
         announce: Callable[[str | None], None],
-        precision: torch.dtype | None = None,
     ) -> None:
         self.costs = Costs()
         self.seen: Counter[str] = Counter()
-        self._loss_fn, self._model, self._optimizer = loss_fn, model, optimizer
-        self._parameters: list[Tensor] = []
+        self._subject, self._optimizer, self._make_update = subject, optimizer, update
+        self._refuse, self._announce = refuse, announce
         self._given: list[tuple[Tensor, bool]] = []
-        self._make_update, self._options = update, options
-        self._refuse, self._announce, self._precision = refuse, announce, precision
         self._captured: dict[Hashable, Captured] = {}
         self._attempts: Counter[Hashable] = Counter()
         self._refused: set[Hashable] = set()
-        self._next_call = getattr(loss_fn, "next_call", None)
+        self._next_call = getattr(subject.loss_fn, "next_call", None)
+        self._count_call = getattr(subject.loss_fn, "count_call", _nothing)
 
     def take(self, batch: Any) -> Outcome | None:
         """Take a captured step; ``None`` if it has to be an eager one.
@@ -148,7 +111,7 @@ class Captures:
             if self._next_call is not None:
                 key = key, self._next_call()
             captured = self._captured.get(key)
-            if captured is not None and captured.is_valid(self.look):
+            if captured is not None and captured.is_valid(self._subject.look):
                 if captured.compared == _COMPARED:
                     return self._run(captured, leaves)
             else:
@@ -170,14 +133,13 @@ class Captures:
             for (one, flag), (other, before) in zip(given, self._given, strict=True)
         ):
             self._given = given
-            self._parameters = [p for p, requires_grad in given if requires_grad]
+            self._subject.parameters = [p for p, requires_grad in given if requires_grad]
             self._captured.clear()
 
     def _run(self, captured: Captured, leaves: list[Tensor]) -> Outcome:
         start = perf_counter()
         outcome = captured.program(leaves)
-        if self._next_call is not None:
-            self._loss_fn.count_call()  # type: ignore[attr-defined]
+        self._count_call()
         self.costs.steps += perf_counter() - start
         self.costs.count += 1
         return outcome
@@ -187,7 +149,7 @@ class Captures:
         if key in self._refused:
             return None
         update = None if self._make_update is None else self._make_update()
-        if update is not None and not update.has_state(self._parameters):
+        if update is not None and not update.has_state(self._subject.parameters):
             return None
         name = str(key)
         self.seen[name] += 1
@@ -210,16 +172,7 @@ class Captures:
         start = perf_counter()
         self._announce("compiling the step")
         try:
-            recorded = record(
-                self._loss_fn,
-                batch,
-                leaves,
-                self._model,
-                self._parameters,
-                self.look,
-                update,
-                **self._options,
-            )
+            recorded = record(self._subject, batch, leaves, update)
             return Captured(Program(recorded, len(leaves)), recorded.reach, update)
         finally:
             self._announce(None)
@@ -229,47 +182,30 @@ class Captures:
         """Take a step and compare it with the eager one, which is undone."""
         captured.compared += 1
         outcome = compare_step(
-            captured.program,
-            self._loss_fn,
-            batch,
-            leaves,
-            self._model,
-            self._parameters,
-            self.look,
-            captured.update,
-            self.costs.eager,
-            self._precision,
+            captured.program, self._subject, batch, leaves, captured.update, self.costs.eager
         )
-        if self._next_call is not None:
-            self._loss_fn.count_call()  # type: ignore[attr-defined]
+        self._count_call()
         return outcome
 
     def _changed(self, key: Hashable) -> str:
         """Name what a program takes as given, and what has changed."""
         captured = self._captured.get(key)
-        found = captured.reach.difference_from(self.look()) if captured else ""
+        found = captured.reach.difference_from(self._subject.look()) if captured else ""
         return found or "an option of the optimizer"
 
     def is_ready(self) -> bool:
         """Whether steps can be captured: the optimizer has the state of its first step."""
         self._follow_parameters()
-        return self._make_update is None or self._make_update().has_state(self._parameters)
+        return self._make_update is None or self._make_update().has_state(self._subject.parameters)
 
     def try_out(self, call: Callable[[], Any], batch: Any) -> None:
         """Make a call, and undo its effects on the model, the loss and the batch."""
-        moment = Moment(self.look(), leaves_of(batch)[0])
+        moment = Moment(self._subject.look(), leaves_of(batch)[0])
         try:
             call()
         finally:
             moment.restore()
 
-    def look(self) -> Reach:
-        """Look at what the model and the loss reach."""
-        return Reach({"the model": self._model, "the loss": self._loss_fn})
 
-
-def _time(seconds: float) -> str:
-    """Return a time in words, such as "85 us", "1.20 ms" or "12.3 s"."""
-    if seconds >= 1:
-        return f"{seconds:.1f} s"
-    return f"{1e3 * seconds:.2f} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.0f} us"
+def _nothing() -> None:
+    pass

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perceptrain_core.capture.moment import Moment, assign
 from perceptrain_core.capture.program import Outcome, Program
 from perceptrain_core.capture.reach import Reach
 from perceptrain_core.capture.results import tensors_of
+from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.update import Update
 from perceptrain_core.capturing import NotCapturable
-from perceptrain_core.tensors import detached
-from perceptrain_core.types import LossFunction, Metrics
+from perceptrain_core.types import Metrics
 
 #: The largest difference of two results, relative to the largest element of a tensor.
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.05, torch.float16: 0.01}
@@ -26,29 +26,21 @@ _SMALL = 1e-3
 
 def compare_step(
     program: Program,
-    loss_fn: LossFunction,
+    subject: Subject,
     batch: Any,
     leaves: Sequence[Tensor],
-    model: nn.Module,
-    parameters: Sequence[Tensor],
-    look: Callable[[], Reach],
     update: Update | None,
     seconds: list[float],
-    precision: torch.dtype | None = None,
 ) -> Outcome:
     """Take an eager step, undo it, and take the captured one.
 
     Args:
         program: The captured step.
-        loss_fn: The loss.
+        subject: What was captured.
         batch: A batch.
         leaves: The tensors in it.
-        model: The model.
-        parameters: What is trained.
-        look: Looks at what the loss and the model reach.
         update: The update of the parameters in the program.
-        seconds: Gets the time that the eager evaluation took.
-        precision: The dtype that the loss computes with, if this is not that of its parameters.
+        seconds: Gets the time that the eager step took.
 
     Returns:
         What the program returned.
@@ -56,34 +48,30 @@ def compare_step(
     Raises:
         NotCapturable: The steps differ; nothing has changed then.
     """
+    parameters, precision = subject.parameters, subject.precision
     own = [] if update is None else [*parameters, *update.state(parameters)]
-    moment = Moment(look(), [*leaves, *own])
+    moment = Moment(subject.look(), [*leaves, *own])
     start = perf_counter()
     try:
-        loss, metrics = loss_fn(batch, model)
-        metrics = detached(metrics)
-        gradients: Sequence[Tensor | None]
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        loss, metrics, gradients = subject.evaluate(batch)
         if update is not None:
             gradients = update.clipped(gradients)
         seconds.append(perf_counter() - start)
-        eager = _results(loss.detach(), metrics, [g for g in gradients if g is not None])
-        effects = _effects(look(), leaves, parameters)
+        eager = _results(loss, metrics, [g for g in gradients if g is not None])
+        effects = _effects(subject.look(), leaves, parameters)
         drawn = torch.get_rng_state()
-    except Exception as error:
-        raise NotCapturable(f"the eager step failed: {error}") from error
     finally:
         moment.restore()
     try:
         outcome = program(leaves)
         _compare(eager, _results(outcome.loss, outcome.metrics, outcome.gradients), precision)
-        _compare(effects, _effects(look(), leaves, parameters), precision)
+        _compare(effects, _effects(subject.look(), leaves, parameters), precision)
         if not torch.equal(torch.get_rng_state(), drawn):
             raise NotCapturable("it draws other random numbers than the eager step")
         if update is not None:
             before = dict(zip(moment.tensors, moment.values, strict=True))
             _compare_update(program, outcome.gradients, update, before, seconds)
-    except NotCapturable:
+    except BaseException:
         moment.restore()
         raise
     return outcome

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils import get_total_norm
 
@@ -17,12 +17,12 @@ from perceptrain_core.capture.errors import first_line
 from perceptrain_core.capture.moment import Moment
 from perceptrain_core.capture.reach import Reach
 from perceptrain_core.capture.results import tensors_of
+from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.update import Update
 from perceptrain_core.capture.value_reads import RefusesReads, refuse_data_dependence
 from perceptrain_core.capturing import NotCapturable, capturing
 from perceptrain_core.checkpoints.random_state import get_random_state
-from perceptrain_core.tensors import detached
-from perceptrain_core.types import LossFunction, Metrics
+from perceptrain_core.types import Metrics
 
 _OWN_TERMS = (
     "its terms are means over different numbers of rows, and a step of several batches weighs each "
@@ -55,40 +55,23 @@ class Recorded:
 
 
 def record(
-    loss_fn: LossFunction,
-    batch: Any,
-    leaves: Sequence[Tensor],
-    model: nn.Module,
-    parameters: Sequence[Tensor],
-    look: Callable[[], Reach],
-    update: Update | None = None,
-    guards_loss: bool = True,
-    guards_gradients: bool = False,
-    measures_norm: bool = False,
-    keeps_terms: bool = True,
+    subject: Subject, batch: Any, leaves: Sequence[Tensor], update: Update | None
 ) -> Recorded:
     """Record a step. The parameters, the optimizer and what the loss reaches are as before.
 
     Args:
-        loss_fn: The loss.
+        subject: What is recorded.
         batch: A batch.
         leaves: The tensors in it.
-        model: The model.
-        parameters: What is trained.
-        look: Looks at what the loss and the model reach.
         update: The update of the parameters; ``None`` records the gradients only.
-        guards_loss: Whether nothing is updated if the loss is NaN or infinite.
-        guards_gradients: The same for the gradients.
-        measures_norm: Whether the total 2-norm of the gradients is an output.
-        keeps_terms: Whether terms of the loss with means of their own may lose their graphs.
 
     Raises:
         NotCapturable: The loss does what a graph cannot repeat.
     """
-    others = [*leaves, *parameters]
+    others = [*leaves, *subject.parameters]
     if update is not None:
-        others += [*update.state(parameters), *update.rates]
-    moment = Moment(look(), others)
+        others += [*update.state(subject.parameters), *update.rates]
+    moment = Moment(subject.look(), others)
     before, inputs = moment.reach, moment.tensors
     before.refuse_streams()
     found: list[Recorded] = []
@@ -97,20 +80,18 @@ def record(
     def step(*_: Tensor) -> list[Tensor]:
         printed = StringIO()
         with capturing(), RefusesReads(), redirect_stdout(printed):
-            loss, metrics = loss_fn(batch, model)
-            metrics = detached(metrics)
-            if not keeps_terms and getattr(metrics, "terms", None):
-                raise NotCapturable(_OWN_TERMS)
-            found_gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+            loss, metrics, found_gradients = subject.evaluate(batch)
         if printed.getvalue():
             raise NotCapturable("the loss prints")
-        replaced = _replaced(before, look())
-        pairs = zip(parameters, found_gradients, strict=True)
+        if not subject.keeps_terms and getattr(metrics, "terms", None):
+            raise NotCapturable(_OWN_TERMS)
+        replaced = _replaced(before, subject.look())
+        pairs = zip(subject.parameters, found_gradients, strict=True)
         reached = {p: g for p, g in pairs if g is not None}
         trained, gradients = [*reached], [*reached.values()]
         with torch.no_grad(), RefusesReads():
-            last = [get_total_norm(gradients, foreach=False)] if measures_norm else []
-            fine = _is_fine(loss if guards_loss else None, gradients if guards_gradients else [])
+            last = [get_total_norm(gradients, foreach=False)] if subject.measures_norm else []
+            fine = _is_fine(subject, loss, gradients)
             new: list[Tensor] = []
             if update is not None:
                 new, gradients = update(trained, gradients)
@@ -120,7 +101,7 @@ def record(
                 last.append(fine)
         found[:] = [Recorded(inputs, metrics, trained, [*replaced], before)]
         shown = [tensor.detach() for tensor in tensors_of(metrics)]
-        return [loss.detach(), *shown, *gradients, *replaced.values(), *last, *new]
+        return [loss, *shown, *gradients, *replaced.values(), *last, *new]
 
     try:
         graph = make_fx(step)(*inputs)
@@ -142,10 +123,10 @@ def record(
     return recorded
 
 
-def _is_fine(loss: Tensor | None, gradients: Sequence[Tensor]) -> Tensor | None:
-    """Return whether all values are finite, ``None`` if there are none."""
-    each = [g.isfinite().all() for g in gradients]
-    each += [] if loss is None else [loss.isfinite()]
+def _is_fine(subject: Subject, loss: Tensor, gradients: Sequence[Tensor]) -> Tensor | None:
+    """Return whether all values that matter are finite, ``None`` if none does."""
+    each = [g.isfinite().all() for g in gradients] if subject.guards_gradients else []
+    each += [loss.isfinite()] if subject.guards_loss else []
     return torch.stack(each).all() if each else None
 
 

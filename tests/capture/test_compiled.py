@@ -146,6 +146,6 @@ def test_the_second_start_takes_the_code_from_the_cache(tmp_path: Path) -> None:
     for _ in range(2):
         done = run([sys.executable, "script.py"], env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        sources.append({path for path in (tmp_path / "cache").rglob("*.so")})
+        sources.append(set((tmp_path / "cache").rglob("*.so")))
     assert sources[0]
     assert sources[0] == sources[1]

@@ -13,6 +13,7 @@ from torch.amp import GradScaler
 from torch.optim import LBFGS
 
 from perceptrain_core.capture.captures import Captures
+from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.update import Update
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
@@ -69,20 +70,21 @@ def make_captured_stepper(
     def update() -> Update:
         return Update(optimizer, max_norm, max_value)
 
-    captures = Captures(
+    subject = Subject(
         guard.loss_fn,
         model,
+        guards_loss=whole and guard.watches,
+        guards_gradients=whole and skip_nonfinite,
+        measures_norm=whole and measures_norm,
+        keeps_terms=engine is None and config.accumulate == 1,
+        precision=torch.bfloat16 if config.precision == "bf16" else None,
+    )
+    captures = Captures(
+        subject,
         optimizer,
         update if whole else None,
-        {
-            "guards_loss": whole and guard.watches,
-            "guards_gradients": whole and skip_nonfinite,
-            "measures_norm": whole and measures_norm,
-            "keeps_terms": engine is None and config.accumulate == 1,
-        },
         lambda reason: refuse_capture(config.compile, reason),
         _Announcer(config.verbose and (engine is None or engine.rank == 0)),
-        torch.bfloat16 if config.precision == "bf16" else None,
     )
     if not whole:
         guard.loss_fn = CapturedLoss(guard.loss_fn, captures)

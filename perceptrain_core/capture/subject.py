@@ -1,0 +1,52 @@
+"""What is captured: a loss of a model, its gradients, and what is done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.capture.reach import Reach
+from perceptrain_core.tensors import detached
+from perceptrain_core.types import LossFunction, Metrics
+
+
+@dataclass
+class Subject:
+    """What is captured.
+
+    Args:
+        loss_fn: The loss.
+        model: The model.
+        guards_loss: Whether nothing is updated if the loss is NaN or infinite.
+        guards_gradients: The same for the gradients.
+        measures_norm: Whether the total 2-norm of the gradients is wanted.
+        keeps_terms: Whether terms of the loss with means of their own may lose their graphs.
+        precision: The dtype that the loss computes with, if this is not that of the parameters.
+
+    Attributes:
+        parameters: What is trained.
+    """
+
+    loss_fn: LossFunction
+    model: nn.Module
+    guards_loss: bool = True
+    guards_gradients: bool = False
+    measures_norm: bool = False
+    keeps_terms: bool = True
+    precision: torch.dtype | None = None
+    parameters: list[Tensor] = field(default_factory=list)
+
+    def look(self) -> Reach:
+        """Look at what the model and the loss reach."""
+        return Reach({"the model": self.model, "the loss": self.loss_fn})
+
+    def evaluate(self, batch: Any) -> tuple[Tensor, Metrics, Sequence[Tensor | None]]:
+        """Return the loss, the metrics, and the gradient of each parameter, all detached."""
+        loss, metrics = self.loss_fn(batch, self.model)
+        metrics = detached(metrics)
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        return loss.detach(), metrics, gradients
