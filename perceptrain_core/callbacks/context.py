@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from perceptrain_core.analysis.history import History
+from perceptrain_core.checkpoints.writer import CheckpointWriter
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
 from perceptrain_core.metrics import Metric
@@ -37,6 +38,11 @@ class TrainerContext(Protocol):
     @property
     def averaged_model(self) -> AveragedModel | None:
         """With ``config.ema``, the moving average of the model."""
+        ...
+
+    @property
+    def checkpoint_writer(self) -> CheckpointWriter:
+        """Writes the checkpoints of the run."""
         ...
 
     @property

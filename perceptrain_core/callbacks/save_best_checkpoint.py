@@ -14,7 +14,6 @@ from perceptrain_core.callbacks.support.monitored_metric import (
     check_monitor,
     read_metric,
 )
-from perceptrain_core.checkpoints.file import write_file
 from perceptrain_core.checkpoints.folder import BEST
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.trackers.base import Tracker
@@ -95,7 +94,7 @@ class SaveBestCheckpoint(Callback):
             self.best_loss = value
             state = trainer.state_dict()  # collective: all processes call it, only the first writes
             if trainer.opt_result.rank == 0:
-                write_file(trainer.log_folder / BEST, state)
+                trainer.checkpoint_writer.write(trainer.log_folder / BEST, state)
 
     def end_run(self, trainer: TrainerContext) -> None:
         """Warn if nothing was saved.

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from perceptrain_core.callbacks.base import Callback, CallbackFunction, Condition, Modifier
 from perceptrain_core.callbacks.context import TrainerContext
-from perceptrain_core.checkpoints.file import write_file
-from perceptrain_core.checkpoints.folder import checkpoint_path, rotate
+from perceptrain_core.checkpoints.folder import checkpoint_path
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import NonFiniteLossError
 from perceptrain_core.models.parameters import nonfinite_parameter
@@ -58,16 +57,17 @@ class SaveCheckpoint(Callback):
 def save_run(trainer: TrainerContext) -> Path:
     """Write a checkpoint of the current state, delete the oldest ones, and return the path.
 
+    With ``config.async_checkpoints``, only the copy of the state is made now.
+
     Raises:
-        CheckpointError: It cannot be written; earlier checkpoints are kept.
+        CheckpointError: It, or the one before it, cannot be written; earlier ones are kept.
         NonFiniteLossError: A parameter is NaN or infinite; earlier checkpoints are kept.
     """
     require_finite(trainer)
     state = trainer.state_dict()  # collective: all processes call it, only the first writes
     path = checkpoint_path(trainer.log_folder, state["epoch"], state["batch"])
     if trainer.opt_result.rank == 0:
-        write_file(path, state)
-        rotate(path, trainer.config.keep_checkpoints)
+        trainer.checkpoint_writer.write(path, state, trainer.config.keep_checkpoints)
     return path
 
 

@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from perceptrain_core.checkpoints.temporary import clear_leftovers, temporary_path
+from perceptrain_core.checkpoints.temporary import (
+    begin_writing,
+    clear_leftovers,
+    end_of_writing,
+)
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.regular_file import is_special
 
@@ -30,7 +34,7 @@ def write_file(path: Path, state: dict[str, Any]) -> Path:
         CheckpointError: The file cannot be written (full disk, no permission), or the state could
             not be loaded again; then an existing file is kept.
     """
-    temporary = temporary_path(path)
+    temporary = begin_writing(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(path.parent)
@@ -42,14 +46,20 @@ def write_file(path: Path, state: dict[str, Any]) -> Path:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except Exception as error:
-        raise CheckpointError(
-            f"The checkpoint {path} could not be written: {_first_cause(error)}. "
-            "Earlier checkpoints are unchanged."
-        ) from error
+        raise not_written(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        end_of_writing(temporary)
     return path
+
+
+def not_written(path: Path, error: BaseException) -> CheckpointError:
+    """Return the error for a checkpoint that could not be written."""
+    return CheckpointError(
+        f"The checkpoint {path} could not be written: {_first_cause(error)}. "
+        "Earlier checkpoints are unchanged."
+    )
 
 
 def read_file(path: Path, map_location: Any = "cpu") -> dict[str, Any]:

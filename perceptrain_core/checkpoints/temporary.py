@@ -10,16 +10,27 @@ from pathlib import Path
 _TEMPORARY = re.compile(r"\.checkpoint_\w+\.pt\.(\d{1,9})")
 
 
-def temporary_path(path: Path) -> Path:
+#: What threads of this process are writing now.
+_in_use: set[Path] = set()
+
+
+def begin_writing(path: Path) -> Path:
     """Return the temporary name under which this process writes a file."""
-    return path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    _in_use.add(temporary)
+    return temporary
+
+
+def end_of_writing(temporary: Path) -> None:
+    """Declare that a file of `begin_writing` was renamed or deleted."""
+    _in_use.discard(temporary)
 
 
 def clear_leftovers(folder: Path) -> None:
     """Delete unfinished checkpoints whose writer process has ended."""
     for path in folder.iterdir():
         match = _TEMPORARY.fullmatch(path.name)
-        if match and not _is_alive(int(match[1])):
+        if match and path not in _in_use and not _is_alive(int(match[1])):
             with suppress(OSError):
                 path.unlink()
 

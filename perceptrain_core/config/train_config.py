@@ -147,6 +147,9 @@ class TrainConfig:
             is read at every step, unless this is ``"raise"``, the optimizer has ``fused=True``,
             and ``precision`` is not ``"fp16"``.
         keep_checkpoints: How many of the newest checkpoints to keep; 0 keeps all.
+        async_checkpoints: Write checkpoints in the background: training waits only for a copy of
+            the state in CPU memory. ``fit`` returns when all are on the disk. A failed write is
+            reported at the next checkpoint, or at the end. For slow disks.
         nprocs: Number of processes that ``fit`` trains in. Under ``torchrun``, leave it at 1.
             ``batch_size`` is per process.
         compute_setup: ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU if available. Each process
@@ -219,6 +222,7 @@ class TrainConfig:
     seed: Seed | None = None
     on_nonfinite: Literal["raise", "skip", "ignore"] = "raise"
     keep_checkpoints: Interval = 3
+    async_checkpoints: bool = False
     accumulate: Count = 1
     grad_clip: Positive | None = None
     grad_clip_value: Positive | None = None

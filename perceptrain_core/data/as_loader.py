@@ -14,7 +14,6 @@ from perceptrain_core.data.dict_loader import DictDataLoader, NamedLoader
 from perceptrain_core.data.support.loader_length import length_of
 from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.errors import DataError
-from perceptrain_core.tensors import promote_to_tensor
 from perceptrain_core.types import Loader
 from perceptrain_core.user_warnings import warn_user
 
@@ -73,12 +72,12 @@ def as_loader(
     return data  # type: ignore[no-any-return]
 
 
-def _rows(data: Any) -> tuple[Tensor, ...] | None:
-    """Return the data as tensors if they are tensors or arrays of rows, else ``None``."""
+def _rows(data: Any) -> tuple[Tensor | np.ndarray, ...] | None:
+    """Return the tensors or arrays of rows that the data consist of, ``None`` for other data."""
     parts = data if isinstance(data, tuple) else (data,)
     if not parts or not all(isinstance(part, Tensor | np.ndarray) for part in parts):
         return None
-    return tuple(promote_to_tensor(part) for part in parts)
+    return parts
 
 
 def _not_empty(loader: Created, role: str) -> Created:
@@ -149,7 +148,7 @@ def _warn_of_whole_tables(data: Any, batch_size: int, role: str) -> None:
             )
 
 
-def _has_rows(tensor: Tensor) -> bool:
+def _has_rows(tensor: Tensor | np.ndarray) -> bool:
     return tensor.ndim > 0
 
 

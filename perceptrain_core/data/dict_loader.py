@@ -10,6 +10,7 @@ import torch
 
 from perceptrain_core.data.position.replayed_iterator import ReplayedIterator
 from perceptrain_core.data.support.loader_length import is_infinite
+from perceptrain_core.data.support.sliced_batches import iterate
 from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
 
@@ -66,7 +67,7 @@ class DictDataLoader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         self._begin_endless()
         names = [name for name in self.dataloaders if name not in self._endless]
-        finite = {name: iter(self.dataloaders[name]) for name in names}
+        finite = {name: iterate(self.dataloaders[name]) for name in names}
         seeds = _Seeds() if len(finite) > 1 else None
         unfinished = set(names)
         while unfinished or not finite:
@@ -77,7 +78,7 @@ class DictDataLoader:
                 return
             for name in ended:
                 with seeds.next() if seeds else nullcontext():
-                    finite[name] = iter(self.dataloaders[name])
+                    finite[name] = iterate(self.dataloaders[name])
                     parts[name] = _first(name, finite[name])
             # Last, so that no batch of an infinite loader is lost at the end of an epoch.
             parts |= {name: _first(name, iterator) for name, iterator in self._endless.items()}

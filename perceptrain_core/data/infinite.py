@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from perceptrain_core.data.position.endless_order import private_generator
+from perceptrain_core.data.support.private_generator import private_generator
 from perceptrain_core.data.tensor_loader import TensorLoader
 
 

@@ -1,22 +1,25 @@
-"""A loader for tensors in memory: it slices batches instead of collating rows one by one."""
+"""A loader for tensors and arrays: it slices batches instead of collating rows one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from perceptrain_core.data.position.endless_order import EndlessOrder
 from perceptrain_core.data.support.graphs import as_leaves
+from perceptrain_core.data.support.rows import as_rows, is_mapped, slice_rows
 from perceptrain_core.errors import DataError
 from perceptrain_core.option_checks import number_faults, refuse
 
-# Rows gathered at a time: many batches share one index_select, and memory stays bounded.
+# What is gathered at a time: many batches share one index_select, and memory stays bounded.
 _BLOCK_ROWS = 8192
 _BLOCK_BATCHES = 64
+_BLOCK_BYTES = 2**24
 
 
 class TensorLoader(DataLoader[tuple[Tensor, ...]]):
@@ -26,7 +29,9 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
     times faster for small batches, and has no workers.
 
     Args:
-        tensors: One or more tensors of shape ``(N, ...)``, of any dtype and on any device.
+        tensors: One or more tensors of shape ``(N, ...)``, of any dtype and on any device, or
+            NumPy arrays. An array in memory is copied; of an array that is mapped from a file,
+            ``np.load(path, mmap_mode="r")``, only the rows of some batches are read at a time.
         batch_size: Rows in a batch; the last one of a pass may be shorter.
         shuffle: A new random order at each pass.
         infinite: Never end. Passes follow each other without a gap, each in a new random order
@@ -41,7 +46,8 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
     from them, and still requires gradients; one that was computed from a parameter is not.
 
     Iterating yields tuples with one tensor of shape ``(batch_size, ...)`` per given tensor.
-    Without shuffling these are views of the data: do not change them in place.
+    Without shuffling these are views of the data, unless a file is mapped: do not change them in
+    place.
 
     Raises:
         DataError: No tensors, an empty one, one without dimensions, a sparse or nested one, or
@@ -50,7 +56,7 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
 
     def __init__(
         self,
-        *tensors: Tensor,
+        *tensors: Tensor | np.ndarray,
         batch_size: int = 1,
         shuffle: bool = False,
         infinite: bool = False,
@@ -58,10 +64,11 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         generator: torch.Generator | None = None,
         sampler: Iterable[int] | None = None,
     ) -> None:
-        _check(tensors, batch_size)
-        tensors = as_leaves(tensors)
+        rows = tuple(as_rows(t) if isinstance(t, np.ndarray) else t for t in tensors)
+        _check(rows, batch_size)
+        own: tuple[Tensor, ...] = as_leaves(rows)
         super().__init__(
-            TensorDataset(*tensors),
+            TensorDataset(*own),
             batch_size=batch_size,
             shuffle=shuffle,
             sampler=sampler,
@@ -69,13 +76,14 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
             generator=generator,
         )
         self._sampled = sampler is not None
-        self.tensors = tensors
+        self.tensors = own
         self.shuffle = shuffle
         self.infinite = infinite
         self._rows = batch_size
-        # If the data require gradients, each batch needs its own graph.
-        self._alone = any(tensor.requires_grad for tensor in tensors)
-        self._latest = EndlessOrder(len(tensors[0]), generator)
+        # If the data require gradients, each batch needs its own graph; and reading the rows of
+        # many batches from a file would delay the first one.
+        self._alone = any(tensor.requires_grad or is_mapped(tensor) for tensor in own)
+        self._latest = EndlessOrder(len(own[0]), generator)
         self._loaded: EndlessOrder | None = None
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:  # type: ignore[override]
@@ -131,16 +139,21 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
 
     def _batches(self, order: Tensor | None, size: int) -> Iterator[tuple[Tensor, ...]]:
         rows = self._rows
-        together = 1 if self._alone else max(1, min(_BLOCK_BATCHES, _BLOCK_ROWS // rows))
-        step = rows * together
+        step = rows * (1 if self._alone else self._batches_of_a_block())
         for start in range(0, size, step):
             stop = min(start + step, size)
             if order is None:
-                blocks = [tensor[start:stop] for tensor in self.tensors]
+                blocks = [slice_rows(tensor, start, stop) for tensor in self.tensors]
             else:
                 chosen = order[start:stop]
                 blocks = [t.index_select(0, chosen.to(t.device)) for t in self.tensors]
             yield from zip(*(torch.split(block, rows) for block in blocks), strict=True)
+
+    def _batches_of_a_block(self) -> int:
+        rows = self._rows
+        row_bytes = sum(t.nbytes // len(t) for t in self.tensors)
+        fitting = _BLOCK_BYTES // max(1, rows * row_bytes)
+        return max(1, min(_BLOCK_BATCHES, _BLOCK_ROWS // rows, fitting))
 
 
 def _advice(given: Any) -> str:

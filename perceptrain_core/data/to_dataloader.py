@@ -1,20 +1,22 @@
-"""Create a loader from tensors in memory."""
+"""Create a loader from tensors or arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from perceptrain_core.data.infinite import InfiniteTensorDataset
 from perceptrain_core.data.tensor_loader import TensorLoader
+from perceptrain_core.tensors import numpy_to_tensor
 
 
 def to_dataloader(
-    *tensors: Tensor,
+    *tensors: Tensor | np.ndarray,
     batch_size: int = 1,
     infinite: bool = False,
     collate_fn: Callable[..., Any] | None = None,
@@ -22,10 +24,12 @@ def to_dataloader(
     drop_last: bool = False,
     generator: torch.Generator | None = None,
 ) -> DataLoader[Any]:
-    """Return a loader of tensors in memory.
+    """Return a loader of tensors or arrays.
 
     Args:
-        tensors: Tensors of shape ``(N, ...)`` with the same ``N``.
+        tensors: Tensors or NumPy arrays of shape ``(N, ...)`` with the same ``N``. An array that is
+            mapped from a file, ``np.load(path, mmap_mode="r")``, is read batch by batch; but with
+            ``collate_fn``, which may change rows in place, it is copied to memory first.
         batch_size: Rows in a batch.
         infinite: Never end; rows come in a new random order at each pass, all batches are full,
             and one epoch of training is one batch.
@@ -40,6 +44,8 @@ def to_dataloader(
     Raises:
         DataError: No tensors, empty ones, unequal lengths, or a ``batch_size`` below 1.
     """
+    if collate_fn is not None:
+        tensors = tuple(numpy_to_tensor(t) if isinstance(t, np.ndarray) else t for t in tensors)
     fast = TensorLoader(
         *tensors,
         batch_size=batch_size,
@@ -51,12 +57,12 @@ def to_dataloader(
     if collate_fn is None:
         return fast
     if infinite:
-        dataset = InfiniteTensorDataset(*tensors, generator=generator)
+        dataset = InfiniteTensorDataset(*fast.tensors, generator=generator)
         return DataLoader(
             dataset, batch_size=batch_size, collate_fn=collate_fn, generator=generator
         )
     return DataLoader(
-        TensorDataset(*tensors),
+        TensorDataset(*fast.tensors),
         batch_size=batch_size,
         shuffle=shuffle,
         drop_last=drop_last,

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from perceptrain_core.callbacks.save_checkpoint import require_finite, save_run
+from perceptrain_core.checkpoints.writer import CheckpointWriter
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.training.announcements import resuming, stopping
@@ -54,6 +55,7 @@ class Fit:
         state: The counters and the history.
         position: The position in the training data.
         averages: The averages of the current epoch so far.
+        checkpoint_writer: Writes the checkpoints.
         guard: The loss as the steps call it.
         stepper: How steps are taken.
         validations: The validations.
@@ -87,6 +89,7 @@ class Fit:
         self.validations = Validations(trainer, val, self._stop_requested)
         self.position = DataPosition(train, config.accumulate, anchored=saved_mid_epoch)
         self.averages = Averages("train")
+        self.checkpoint_writer = CheckpointWriter(config.async_checkpoints)
         self.signals = StopSignals(engine.world_size > 1)
         self.limits = Limits(config)
         loss_fn = in_precision(parts.loss_fn, config.precision, engine.device)
@@ -152,6 +155,10 @@ class Fit:
             NonFiniteLossError: The loss is NaN or infinite.
             CheckpointError: A checkpoint cannot be written.
         """
+        with self.checkpoint_writer:
+            self._run(session)
+
+    def _run(self, session: Session) -> None:
         self._session = session
         self._events = session.events
         if self.config.hyperparams:
@@ -248,6 +255,7 @@ class Fit:
         if resumable:  # before callbacks change the model, e.g. load the best weights
             require_finite(self.trainer)  # no loss follows that would show what the last step did
             self._events.notify_savers(Stage.TRAIN_END, epoch)
+        self.checkpoint_writer.wait()  # callbacks may read the checkpoints
         for callback in self.parts.callbacks:
             callback.end_run(self.trainer)
         if self.parts.averaged_model is not None:
@@ -295,7 +303,9 @@ class Fit:
         """Save the run after the step at which it stops, if it keeps checkpoints."""
         self.state.current_epoch = len(self.state.history)
         saves = any(callback.saves_run for callback in self.parts.callbacks)
-        self._announce_stop(reason, save_run(self.trainer) if saves else None)
+        saved = save_run(self.trainer) if saves else None
+        self.checkpoint_writer.wait()
+        self._announce_stop(reason, saved)
 
     def _announce_stop(self, reason: str, saved: Path | None = None) -> None:
         state = self.state

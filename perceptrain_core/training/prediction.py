@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.data.support.device import data_to_device
+from perceptrain_core.data.support.rows import as_rows, slice_rows
 from perceptrain_core.errors import DataError
 from perceptrain_core.inference.outputs import evaluate, only_tensor
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
 from perceptrain_core.losses.support.outputs import output_activation, outputs_per_label
-from perceptrain_core.tensors import describe, promote_to_tensor
+from perceptrain_core.tensors import describe
 from perceptrain_core.types import LossFunction
 
 
@@ -51,7 +52,8 @@ def predict(
 
 def _batches(data: Any, size: int) -> Iterator[Any]:
     if isinstance(data, Tensor | np.ndarray):
-        yield from torch.split(promote_to_tensor(data), size)
+        rows = as_rows(data)
+        yield from (slice_rows(rows, start, start + size) for start in range(0, len(rows), size))
         return
     if isinstance(data, str | dict) or not hasattr(data, "__iter__"):
         raise DataError(

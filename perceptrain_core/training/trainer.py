@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks import Callback
+from perceptrain_core.checkpoints.writer import CheckpointWriter
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import show_run_folder
 from perceptrain_core.data import Epochs
@@ -271,6 +272,15 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
         return None if self._fit is None else self._fit.parts.schedule
 
     @property
+    def checkpoint_writer(self) -> CheckpointWriter:
+        """What writes the checkpoints of the latest fit; its ``wait()`` waits for the last one.
+
+        Raises:
+            TrainingError: There was no fit.
+        """
+        return self._require_fit().checkpoint_writer
+
+    @property
     def grad_scaler(self) -> GradScaler | None:
         """The gradient scaler of the latest fit."""
         return None if self._fit is None else self._fit.parts.grad_scaler
@@ -281,9 +291,12 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
         Raises:
             TrainingError: There was no fit.
         """
+        return self._require_fit().state_dict()
+
+    def _require_fit(self) -> Fit:
         if self._fit is None:
             raise TrainingError("There is no run to save yet: call fit first.")
-        return self._fit.state_dict()
+        return self._fit
 
     def _fit_here(self, resume: bool | str | Path) -> None:
         train, val = training_epochs(self), fit_validation_sets(self)

@@ -46,6 +46,7 @@ DEFAULTS = {
     "log_setup": "cpu",
     "dtype": None,
     "all_reduce_metrics": False,
+    "async_checkpoints": False,
 }
 INTERVALS = [
     "max_iter",

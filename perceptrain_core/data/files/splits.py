@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from perceptrain_core.data.files.row_choice import Traits, choose_rows
+from perceptrain_core.data.support.rows import as_rows
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.data.validation_sets import ValidationSets
 from perceptrain_core.errors import DataError
@@ -43,18 +44,19 @@ def as_splits(data: Any) -> Splits:
     """Return the splits for the result of a data set function.
 
     Args:
-        data: ``Splits``, which are returned unchanged; a tensor of rows, a tuple or list of them,
-            a dict of points, or a loader, all for training; or a tuple or list of two or three
-            loaders, for training, validation (which may be `ValidationSets`) and test.
+        data: ``Splits``, which are returned unchanged; a tensor or array of rows, a tuple or list
+            of them, a dict of points, or a loader, all for training; or a tuple or list of two or
+            three loaders, for training, validation (which may be `ValidationSets`) and test.
 
     Raises:
         DataError: The data are none of these.
     """
     if isinstance(data, Splits):
         return data
+    if isinstance(data, np.ndarray):
+        return Splits(as_rows(data))
     parts = tuple(data) if isinstance(data, tuple | list) else (data,)
-    if any(isinstance(part, np.ndarray) for part in parts):
-        raise DataError("A data set returned NumPy arrays: convert them with torch.from_numpy.")
+    parts = tuple(as_rows(part) if isinstance(part, np.ndarray) else part for part in parts)
     if isinstance(data, tuple | list) and _are_tensors(parts):
         return Splits(parts)
     present = [part for part in parts[1:] if part is not None]

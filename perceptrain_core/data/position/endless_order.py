@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from perceptrain_core.data.support.private_generator import private_generator
 from perceptrain_core.errors import DataError
 
 
@@ -74,9 +75,3 @@ class EndlessOrder:
             "rest": self._rest,
             "taken": self.taken,
         }
-
-
-def private_generator() -> torch.Generator:
-    """Return a generator seeded with one draw from torch's default generator."""
-    seed = int(torch.empty((), dtype=torch.int64).random_().item())
-    return torch.Generator().manual_seed(seed)

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from perceptrain_core.data.support.loader_length import is_infinite, length_of
+from perceptrain_core.data.support.sliced_batches import iterate
 from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
 
@@ -43,7 +44,7 @@ class Epochs:
         """
         if self.endless:
             return islice(self._stream(), self._limit)
-        batches = iter(self.loader)
+        batches = iterate(self.loader)
         _pass_over(batches, after)
         return batches if self._limit is None else islice(batches, self._limit - after)
 

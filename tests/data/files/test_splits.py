@@ -66,11 +66,21 @@ def test_anything_else_is_refused(data, given):
         as_splits(data)
 
 
-def test_arrays_are_refused_with_advice():
-    x = np.zeros((3, 1))
-    for data in (x, (x, x), (table(3)[0], x)):
-        with pytest.raises(DataError, match=r"NumPy arrays: convert them with torch.from_nu"):
-            as_splits(data)
+def test_arrays_become_tensors():
+    x = np.arange(6.0).reshape(3, 2)
+    assert torch.equal(as_splits(x).train, torch.from_numpy(x))
+    for data in ((x, x), [x, x], (torch.from_numpy(x), x)):
+        first, second = as_splits(data).train
+        assert first.dtype == torch.float64
+        assert torch.equal(first, second)
+    with pytest.raises(DataError, match="cannot become a tensor"):
+        as_splits((x, np.array(["a", "b", "c"])))
+
+
+def test_an_array_in_a_file_is_not_copied(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((3, 2)))
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert as_splits((x, np.ones(3))).train[0].data_ptr() == x.ctypes.data
 
 
 def test_describe():

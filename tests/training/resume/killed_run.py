@@ -101,6 +101,7 @@ VARIANTS: dict[str, Callable[[], dict[str, Any]]] = {
     },
     "accumulated": lambda: {"accumulate": 2, "grad_clip": 0.1, "max_iter": 15},
     "averaged": lambda: {"ema": 0.9},
+    "background": lambda: {"async_checkpoints": True},
     "r3": r3,
     "generative": generative,
     "lbfgs": lbfgs,

@@ -85,9 +85,10 @@ def check(kill_often: Kill, folder: Path, variant: str, kills: int) -> dict[str,
     return told
 
 
-def test_killed_many_times(kill_often: Kill, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variant", ["plain", "background"])
+def test_killed_many_times(kill_often: Kill, tmp_path: Path, variant: str) -> None:
     """Weights, optimizer, history, counters, callbacks and random numbers: all is the same."""
-    assert check(kill_often, tmp_path, "plain", kills=16)["in a write"] >= 1
+    assert check(kill_often, tmp_path, variant, kills=16)["in a write"] >= 1
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

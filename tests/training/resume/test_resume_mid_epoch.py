@@ -67,6 +67,10 @@ def own() -> torch.Generator:
 LOADERS: dict[str, Callable[[Any], Any]] = {
     "tensors": lambda rows: rows,
     "own generator": lambda rows: to_dataloader(*rows, batch_size=6, shuffle=True, generator=own()),
+    "data loader": lambda rows: DataLoader(TensorDataset(*rows), batch_size=6, shuffle=True),
+    "data loader, own generator": lambda rows: DataLoader(
+        TensorDataset(*rows), batch_size=6, shuffle=True, generator=own()
+    ),
     "augmented": lambda rows: DataLoader(Augmented(*rows), batch_size=6, shuffle=True),
     "with replacement": lambda rows: DataLoader(
         TensorDataset(*rows),
