@@ -14,9 +14,10 @@ from perceptrain_core.capture.batches import dense, leaves_of
 from perceptrain_core.capture.comparison import compare_step
 from perceptrain_core.capture.costs import Costs
 from perceptrain_core.capture.errors import reason_of
+from perceptrain_core.capture.guard import Guard
 from perceptrain_core.capture.moment import Moment
 from perceptrain_core.capture.program import Outcome, Program
-from perceptrain_core.capture.reach import Guard, Reach
+from perceptrain_core.capture.reach import Reach
 from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.trace import record
 from perceptrain_core.capture.update import Update

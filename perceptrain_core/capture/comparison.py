@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain_core.capture.moment import Moment, assign
+from perceptrain_core.capture.moment import LARGEST, Moment, assign
 from perceptrain_core.capture.program import Outcome, Program
 from perceptrain_core.capture.reach import Reach
 from perceptrain_core.capture.results import tensors_of
@@ -89,7 +89,9 @@ def _effects(
     reach: Reach, leaves: Sequence[Tensor], parameters: Sequence[Tensor]
 ) -> dict[str, Tensor]:
     """Copy the tensors that a call of the loss may have changed, by path."""
-    left_out = {*map(id, parameters)}
+    left_out = {*map(id, parameters)} | {
+        id(t) for t in reach.tensors().values() if t.nbytes > LARGEST
+    }
     batch = {f"tensor {number} of the batch": leaf for number, leaf in enumerate(leaves)}
     reached = batch | reach.tensors()
     return {n: t.detach().clone() for n, t in reached.items() if id(t) not in left_out}

@@ -8,7 +8,11 @@ import torch
 from torch import Tensor
 
 from perceptrain_core.capture.reach import Reach
+from perceptrain_core.capturing import NotCapturable
 from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
+
+#: Bytes of a tensor that is copied, if it is neither a parameter nor in the batch: such are data.
+LARGEST = 2**26
 
 
 class Moment:
@@ -27,13 +31,29 @@ class Moment:
 
     def __init__(self, reach: Reach, others: Iterable[Tensor]) -> None:
         self.reach, self.random = reach, get_random_state()
-        self.tensors = [*{id(t): t for t in [*others, *reach.tensors().values()]}.values()]
-        self.values = [t.detach().clone() for t in self.tensors]
+        own = {id(t): t for t in others}
+        reached = {id(t): t for t in reach.tensors().values()}
+        self.tensors = [*(own | reached).values()]
+        self.values = [
+            t if id(t) not in own and t.nbytes > LARGEST else t.detach().clone()
+            for t in self.tensors
+        ]
+        self._versions = [t._version for t in self.tensors]
 
     def restore(self) -> None:
-        """Make everything as it was."""
+        """Make everything as it was.
+
+        Raises:
+            NotCapturable: A large tensor that is no parameter was changed in place.
+        """
         self.reach.restore()
-        assign(self.tensors, self.values)
+        pairs = [*zip(self.tensors, self.values, strict=True)]
+        changed = [t._version for t, value in pairs if t is value]
+        before = [v for v, (t, value) in zip(self._versions, pairs, strict=True) if t is value]
+        if changed != before:
+            raise NotCapturable("the loss changes a large tensor in place")
+        copied = [(t, value) for t, value in pairs if t is not value]
+        assign([t for t, _ in copied], [value for _, value in copied])
         set_random_state(self.random)
 
 

@@ -42,7 +42,7 @@ class Subject:
 
     def look(self) -> Reach:
         """Look at what the model and the loss reach."""
-        return Reach({"the model": self.model, "the loss": self.loss_fn})
+        return Reach({"model": self.model, "loss": self.loss_fn})
 
     def evaluate(self, batch: Any) -> tuple[Tensor, Metrics, Sequence[Tensor | None]]:
         """Return the loss, the metrics, and the gradient of each parameter, all detached."""

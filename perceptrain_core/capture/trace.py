@@ -142,7 +142,7 @@ def _replaced(before: Reach, after: Reach) -> dict[str, Tensor]:
     """
     moved, replaced, changed = before.changes_to(after)
     if other := [*changed, *moved]:
-        raise NotCapturable(f"the loss changes {', '.join(other[:3])} when it is called")
+        raise NotCapturable(f"calling the loss changes {', '.join(other[:3])}")
     return {path: after.places[path].value for path in replaced}
 
 

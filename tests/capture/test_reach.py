@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from argparse import Namespace
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from io import StringIO
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,12 @@ SEEN: list[int] = []
 NUMBERS = np.random.default_rng(0)
 PYTHON = random.Random(0)
 TORCH = torch.Generator().manual_seed(0)
+OPTIONS = Namespace(alpha=1.0)
+ARRAY = np.zeros(3)
+NAMES: set[str] = set()
+settings = ModuleType("settings")
+settings.__file__ = "settings.py"
+settings.alpha = 1.0  # type: ignore[attr-defined]
 
 
 class Counts:
@@ -107,7 +115,45 @@ def draws_by_torch() -> None:
     torch.rand(2, generator=TORCH)
 
 
+class Settings:
+    alpha = 1.0
+
+
+def in_another_class() -> None:
+    Settings.alpha *= 0.5
+
+
+def in_a_module() -> None:
+    settings.alpha *= 0.5
+
+
+class InMethod:
+    def __call__(self) -> None:
+        self.helper()
+
+    def helper(self) -> None:
+        SEEN.append(1)
+
+
+def in_namespace() -> None:
+    OPTIONS.alpha *= 0.5
+
+
+def in_array() -> None:
+    ARRAY[1] += 1
+
+
+def in_set() -> None:
+    NAMES.add(str(len(NAMES)))
+
+
 CHANGING: list[Any] = [
+    in_another_class,
+    in_a_module,
+    InMethod(),
+    in_namespace,
+    in_array,
+    in_set,
     Counts(),
     Counts().__call__,
     partial(Counts()),

@@ -309,7 +309,7 @@ REASONS: list[tuple[Callable[[], Any], str]] = [
     (lambda: draws, "draws random numbers with Python's random"),
     (lambda: draws_by_numpy, "draws random numbers with NumPy"),
     (lambda: prints, "prints"),
-    (Anneals, r"changes the loss\.calls when it is called"),
+    (Anneals, r"calling the loss changes loss\.calls"),
 ]
 
 

@@ -1,0 +1,101 @@
+"""A place that holds a value: an item, an attribute, or a variable of a closure."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass
+from types import CellType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+HAVE_ITEMS = dict, list, tuple, deque
+_LARGEST = 2**20  # bytes of an array whose elements are compared
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value is.
+
+    Args:
+        container: The dict, list, tuple or closure's cell that the value is in; or an object.
+        key: Its key or index, or the name of an attribute; ``None`` in a cell.
+        value: The value that was found.
+        state: What a call can change inside the value, see `state_of`.
+    """
+
+    container: Any
+    key: Any
+    value: Any
+    state: Any = None
+
+    def read(self) -> Any:
+        """Return the value that is there now."""
+        return read(self.container, self.key)
+
+    def write(self, value: Any) -> None:
+        """Put another value there."""
+        if isinstance(self.container, CellType):
+            self.container.cell_contents = value
+        elif isinstance(self.container, dict | list | deque):
+            self.container[self.key] = value
+        else:
+            setattr(self.container, self.key, value)
+
+    def restore(self) -> None:
+        """Put back the value that was found, and its state."""
+        if self.read() is not self.value:
+            self.write(self.value)
+        if self.state is not None and self.state != state_of(self.value):
+            _set_state(self.value, self.state)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it holds a tensor that another may follow: a graph has it as an input."""
+        return isinstance(self.value, Tensor) and not isinstance(self.value, nn.Parameter)
+
+
+def read(container: Any, key: Any) -> Any:
+    """Return the value at a place.
+
+    Raises:
+        LookupError, AttributeError, ValueError: There is none.
+    """
+    if isinstance(container, CellType):
+        return container.cell_contents
+    return container[key] if isinstance(container, HAVE_ITEMS) else getattr(container, key)
+
+
+def state_of(value: Any) -> Any:
+    """Return what a call can change inside a value whose parts are not followed.
+
+    Of random generators the state, of sets and small arrays the elements; else ``None``.
+    """
+    if isinstance(value, random.Random):
+        return value.getstate()
+    if isinstance(value, torch.Generator):
+        return value.get_state().tolist()
+    if isinstance(value, np.random.Generator):
+        return value.bit_generator.state
+    if isinstance(value, set):
+        return frozenset(value)
+    if isinstance(value, np.ndarray) and value.nbytes <= _LARGEST and not value.dtype.hasobject:
+        return value.tobytes()
+    return None
+
+
+def _set_state(value: Any, state: Any) -> None:
+    if isinstance(value, random.Random):
+        value.setstate(state)
+    elif isinstance(value, torch.Generator):
+        value.set_state(torch.tensor(state, dtype=torch.uint8))
+    elif isinstance(value, np.random.Generator):
+        value.bit_generator.state = state
+    elif isinstance(value, set):
+        value.clear()
+        value.update(state)
+    else:
+        value[...] = np.frombuffer(state, value.dtype).reshape(value.shape)
