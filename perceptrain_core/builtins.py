@@ -165,14 +165,18 @@ def perceptrain_optimizers() -> list[Spec]:
         Spec(
             "adagrad", "torch.optim:Adagrad", "Steps scaled by the sum of squared past gradients."
         ),
-        Spec("adam", "torch.optim:Adam", "Adaptive moment estimation."),
+        Spec("adam", "perceptrain_core.optimizers.fused:Adam", "Adaptive moment estimation."),
         Spec(
             "adam_lbfgs",
             "perceptrain_core.optimizers.adam_lbfgs:AdamLBFGS",
             "Adam for the first epochs, then L-BFGS.",
         ),
         Spec("adamax", "torch.optim:Adamax", "Adam with the infinity norm."),
-        Spec("adamw", "torch.optim:AdamW", "Adam with decoupled weight decay."),
+        Spec(
+            "adamw",
+            "perceptrain_core.optimizers.fused:AdamW",
+            "Adam with decoupled weight decay.",
+        ),
         Spec("asgd", "torch.optim:ASGD", "Averaged stochastic gradient descent."),
         Spec("lbfgs", "torch.optim:LBFGS", "Limited-memory quasi-Newton method, for full batches."),
         Spec(

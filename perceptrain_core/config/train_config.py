@@ -144,8 +144,8 @@ class TrainConfig:
         on_nonfinite: What to do on a NaN or infinite loss: ``"raise"`` an error before the
             optimizer steps, ``"skip"`` the batch, or ``"ignore"`` it. Changes that the forward
             pass made, such as to the averages of a BatchNorm, are not undone. On a GPU the loss
-            is read at every step, unless this is ``"raise"``, the optimizer has ``fused=True``,
-            and ``precision`` is not ``"fp16"``.
+            is read at every step, unless this is ``"raise"``, the optimizer was created with
+            the option ``fused=True``, and ``precision`` is not ``"fp16"``.
         keep_checkpoints: How many of the newest checkpoints to keep; 0 keeps all.
         async_checkpoints: Write checkpoints in the background: training waits only for a copy of
             the state in CPU memory. ``fit`` returns when all are on the disk. A failed write is
