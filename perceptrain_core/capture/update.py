@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim import SGD, Adadelta, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
-_KNOWN = (SGD, Adam, AdamW, NAdam, RAdam, Adamax, Adadelta, RMSprop)
+from perceptrain_core.optimizers import fused
+
+_KNOWN = (SGD, Adam, AdamW, fused.Adam, fused.AdamW, NAdam, RAdam, Adamax, Adadelta, RMSprop)
 #: These read a rate that is a tensor; but their steps are the rate times a vector without it.
 _PROPORTIONAL = (Adadelta, RMSprop)
 
@@ -206,7 +208,8 @@ def _keys(group: dict[str, Any]) -> list[tuple[str, int | None]]:
 
 def _constants(group: dict[str, Any]) -> list[str]:
     """Return the names of the options that are constants in a graph, except for the betas."""
-    left_out = {"params", "initial_lr", *(name for name, _ in _keys(group))}
+    kernels = {"foreach", "fused", "capturable"}
+    left_out = {"params", "initial_lr", *kernels, *(name for name, _ in _keys(group))}
     return [name for name in group if name not in left_out]
 
 
