@@ -19,6 +19,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     Returns:
         A sentence with a leading space, ready to be appended; empty if no name is close.
     """
+    question = nearest(name, known)
+    return f" D{question[1:]}" if question else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the question of `did_you_mean` for the middle of a sentence: ``did you mean 'x'?``."""
     known = list(known)
     # Let HuberLoss and huber-loss suggest huber.
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
@@ -28,7 +34,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         longer = [each for each in known if spelling and _has_part(each, spelling)]
         close += longer or _similar(spelling, known) or _longest_parts(spelling, known)
         if close:
-            return f" Did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?"
+            return f"did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?"
     return ""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,6 +14,7 @@ from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
+from perceptrain_core.suggestions import did_you_mean
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import TrainingStage
 from perceptrain_core.user_warnings import warn_user
@@ -111,11 +111,10 @@ class LivePlotMetrics(Callback):
         if not unknown or self._warned:
             return
         self._warned = True
-        close = [match for n in unknown for match in get_close_matches(n, available, n=1)]
-        hint = f" Did you mean {', '.join(close)}?" if close else ""
+        hints = dict.fromkeys(did_you_mean(name, available) for name in unknown)
         warn_user(
             f"LivePlotMetrics cannot draw {', '.join(unknown)}: the metrics of this run are "
-            f"{', '.join(available)}.{hint}"
+            f"{', '.join(available)}.{''.join(hints)}"
         )
 
 

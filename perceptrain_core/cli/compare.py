@@ -49,6 +49,13 @@ def compare(
     trials: Annotated[
         int | None, typer.Option(min=1, help="Search with Optuna: train this many variants.")
     ] = None,
+    prune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRUNER",
+            help="Stop bad trials early: median, successive_halving or hyperband.",
+        ),
+    ] = None,
     search_seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the variants, and try one batch of each.")
@@ -59,6 +66,7 @@ def compare(
     A second call with the same options keeps the finished runs and trains the others. Ctrl-C stops
     all runs after their current step.
     """
+    from perceptrain_core.comparisons.pruning import check_prunable
     from perceptrain_core.comparisons.search import require_optuna
 
     parts = {"loss": loss, "weighting": weighting, "optimizer": optimizer, "model": model}
@@ -66,12 +74,27 @@ def compare(
     cores = jobs or _cores()
     if trials is not None:
         require_optuna()
+    _check_pruner(prune, trials is not None)
     plan = _plan(run_file, base, space, seeds, by, trials is not None)
+    if prune is not None:
+        check_prunable(plan)
     if dry_run:
         _write_dry_run(plan)
         return
-    comparison = _train(plan, space, cores, trials, search_seed)
+    comparison = _train(plan, space, cores, trials, search_seed, prune)
     _finish(comparison)
+
+
+def _check_pruner(name: str | None, searches: bool) -> None:
+    from perceptrain_core.comparisons.pruning import PRUNERS
+    from perceptrain_core.errors import ConfigError
+    from perceptrain_core.option_checks import check_choice
+
+    if name is None:
+        return
+    check_choice("--prune", name, list(PRUNERS))
+    if not searches:
+        raise ConfigError("--prune stops the trials of a search: add --trials N.")
 
 
 def _cores() -> int:
@@ -133,7 +156,12 @@ def _plan(
 
 
 def _train(
-    plan: Plan, space: list[Choices | Range], cores: int, trials: int | None, seed: int
+    plan: Plan,
+    space: list[Choices | Range],
+    cores: int,
+    trials: int | None,
+    seed: int,
+    pruner: str | None,
 ) -> Comparison:
     from perceptrain_core.comparisons.comparison import Comparison, choose_folder
     from perceptrain_core.comparisons.search import Search, search_folder
@@ -143,7 +171,7 @@ def _train(
         total = trials * runs
         comparison = Comparison(plan, search_folder(plan, space), cores, _progress(plan, total))
         _announce(plan, comparison.folder, f"{trials} trials", total, cores)
-        Search(comparison, space, trials, seed).run()
+        Search(comparison, space, trials, seed, pruner).run()
         return comparison
     jobs = [job for variant in plan.checked for job in plan.jobs_of(variant)]
     folder = choose_folder(plan.root, jobs)
@@ -169,6 +197,8 @@ def _progress(plan: Plan, total: int) -> Any:
         head = f"[{done:{len(str(total))}}/{total}] {result.job.label}: "
         value = result.figures.get(f"val_{plan.by}")
         figure = f"no {plan.by}" if value is None else f"{plan.by} {value:.4g}"
+        if result.pruned:
+            figure = f"pruned after epoch {result.pruned}"
         end = "kept" if earlier else f"{result.seconds:.1f} s"
         print(
             head + (f"failed: {result.error}" if result.error else f"{figure} ({end})"), flush=True
@@ -228,6 +258,8 @@ def _write_rows(plan: Plan, rows: list[Row]) -> None:
 
 
 def _cell(row: Row, name: str) -> str:
+    if row.pruned:
+        return "pruned"
     if name not in row.mean:
         return "-"
     spread = f" ± {row.std[name]:.2g}" if name in row.std else ""

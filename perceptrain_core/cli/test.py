@@ -16,7 +16,9 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DATA]", help="A table with the labels; by default the run's own test data."
+            metavar="[DATA]",
+            help="A table with the labels, or what the data set of the run reads, such as a folder "
+            "of images and masks; by default the run's own test data.",
         ),
     ] = None,
     weights: Weights = "last",

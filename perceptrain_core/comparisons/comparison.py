@@ -7,9 +7,10 @@ from itertools import count
 from pathlib import Path
 from typing import TypeAlias
 
-from perceptrain_core.comparisons.jobs import Job, finished_figures, read_state
+from perceptrain_core.comparisons.jobs import Job, finished_state, read_state
 from perceptrain_core.comparisons.plan import Plan
 from perceptrain_core.comparisons.pool import Pool, Reply
+from perceptrain_core.comparisons.pruning import Pruning
 from perceptrain_core.comparisons.results import Result, Row, make_rows, write_tables
 
 #: Called with each result, and whether an earlier call trained it.
@@ -52,22 +53,24 @@ class Comparison:
         waiting = self._unfinished(jobs)
         self.run(lambda: next(waiting, None), lambda result: None)
 
-    def run(self, next_job: Callable[[], Job | None], finished: Callable[[Result], None]) -> None:
+    def run(
+        self,
+        next_job: Callable[[], Job | None],
+        finished: Callable[[Result], None],
+        pruning: Pruning | None = None,
+    ) -> None:
         """Train what ``next_job`` returns, until it returns nothing and all runs are finished."""
 
         def keep(job: Job, reply: Reply) -> None:
-            figures, error = reply.get("figures", {}), reply.get("error", "")
-            finished(self.add(Result(job, figures, reply.get("seconds", 0.0), error), False))
+            finished(self.add(_result(job, reply), False))
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._pool.run(next_job, keep)
+        self._pool.run(next_job, keep, pruning)
 
     def earlier(self, job: Job) -> Result | None:
         """Return the result of a job that an earlier call finished, or ``None``."""
-        state = finished_figures(self.folder / job.name, job)
-        if state is None:
-            return None
-        return self.add(Result(job, state["figures"], state.get("seconds", 0.0)), True)
+        state = finished_state(self.folder / job.name, job)
+        return None if state is None else self.add(_result(job, state), True)
 
     def add(self, result: Result, earlier: bool) -> Result:
         """Add a result."""
@@ -82,6 +85,11 @@ class Comparison:
 
     def _unfinished(self, jobs: Iterable[Job]) -> Iterator[Job]:
         return (job for job in jobs if self.earlier(job) is None)
+
+
+def _result(job: Job, reply: Reply) -> Result:
+    figures, seconds = reply.get("figures", {}), reply.get("seconds", 0.0)
+    return Result(job, figures, seconds, reply.get("error", ""), reply.get("pruned", 0))
 
 
 def choose_folder(root: Path, jobs: Iterable[Job]) -> Path:

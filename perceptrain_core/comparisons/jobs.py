@@ -94,10 +94,10 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
     new.replace(folder / STATE)
 
 
-def finished_figures(folder: Path, job: Job) -> dict[str, Any] | None:
-    """Return the state of a finished run with the settings of the job, or ``None``."""
+def finished_state(folder: Path, job: Job) -> dict[str, Any] | None:
+    """Return the state of a finished or pruned run with the settings of the job, or ``None``."""
     state = read_state(folder)
-    if state is None or state.get("asked") != job.asked or "figures" not in state:
+    if state is None or state.get("asked") != job.asked or not state.keys() & {"figures", "pruned"}:
         return None
     return state
 

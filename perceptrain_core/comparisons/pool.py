@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, TypeAlias
 
 from perceptrain_core.comparisons.jobs import Job
+from perceptrain_core.comparisons.pruning import Pruning
 
 Reply: TypeAlias = dict[str, Any]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -39,18 +40,24 @@ class Pool:
         self.size, self.folder = size, folder
         self.stop_signal: int | None = None
         self._workers: list[_Worker] = []
+        self._pruning: Pruning | None = None
         self._ready = selectors.DefaultSelector()
 
     def run(
-        self, next_job: Callable[[], Job | None], finished: Callable[[Job, Reply], None]
+        self,
+        next_job: Callable[[], Job | None],
+        finished: Callable[[Job, Reply], None],
+        pruning: Pruning | None = None,
     ) -> None:
         """Train until there is no job left, or a signal arrives.
 
         Args:
             next_job: Returns a job, or ``None`` if there is none now; asked again after each run.
-            finished: Called with each job and its reply: ``figures`` and ``seconds``, or
-                ``error``. It is not called for a run that a signal stopped.
+            finished: Called with each job and its reply: ``figures`` and ``seconds``, ``pruned``
+                and ``seconds``, or ``error``. It is not called for a run that a signal stopped.
+            pruning: Which runs to prune, and by which figure.
         """
+        self._pruning = pruning
         with self._signals():
             try:
                 while self._assign(next_job):
@@ -65,7 +72,8 @@ class Pool:
             job = next_job()
             if job is None:
                 break
-            (self._idle() or self._start()).send(job, self.folder)
+            figure = None if self._pruning is None else self._pruning.figure
+            (self._idle() or self._start()).send(job, self.folder, figure)
         return any(worker.job for worker in self._workers)
 
     def _idle(self) -> _Worker | None:
@@ -81,13 +89,22 @@ class Pool:
         reply = worker.read()
         if reply is None:
             return
+        if "epoch" in reply:
+            worker.answer(self._prunes(worker.job, reply["epoch"], reply["value"]))
+            return
         job, worker.job = worker.job, None
         if reply.pop("ended", False):
             self._ready.unregister(worker.output)
             self._workers.remove(worker)
             worker.close()
-        if job is not None and ("figures" in reply or self.stop_signal is None):
+        ended = "figures" in reply or "pruned" in reply
+        if job is not None and (ended or self.stop_signal is None):
             finished(job, reply)
+
+    def _prunes(self, job: Job | None, epoch: int, value: float) -> bool:
+        if self._pruning is None or job is None:
+            return False
+        return self._pruning.prunes(job, epoch, value)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -126,7 +143,7 @@ class _Worker:
         self.job: Job | None = None
         self._received = b""
 
-    def send(self, job: Job, folder: Path) -> None:
+    def send(self, job: Job, folder: Path, figure: str | None) -> None:
         self.job = job
         request = {
             "path": str(job.path),
@@ -134,13 +151,24 @@ class _Worker:
             "folder": str(folder / job.name),
             "log": str(folder / "logs" / f"{job.name}.log"),
             "asked": job.asked,
+            "figure": figure,
         }
+        self._write(request)
+
+    def answer(self, prunes: bool) -> None:
+        """Answer the figure of an epoch, for which the run waits."""
+        self._write({"prune": prunes})
+
+    def _write(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
         self.process.stdin.flush()
 
     def read(self) -> Reply | None:
-        """Return the reply to the job, or how the process ended; ``None`` before either."""
+        """Return the reply to the job, or how the process ended; ``None`` before either.
+
+        A run that is pruned by its figures reports ``epoch`` and ``value`` before, and waits.
+        """
         received = os.read(self.output.fileno(), 1 << 16)
         self._received += received
         if not received:

@@ -26,12 +26,21 @@ RESULTS, TABLE, BEST = "results.csv", "table.json", "best.toml"
 
 @dataclass
 class Result:
-    """A run that is finished or failed."""
+    """A run that is finished, failed or pruned.
+
+    Attributes:
+        job: The run.
+        figures: Its figures, if it is finished.
+        seconds: How long it took.
+        error: Why it failed, if it did.
+        pruned: The epoch after which a search stopped it; 0 if it did not.
+    """
 
     job: Job
     figures: dict[str, float]
     seconds: float = 0.0
     error: str = ""
+    pruned: int = 0
 
 
 @dataclass
@@ -45,6 +54,7 @@ class Row:
         runs: How many runs are finished.
         errors: The errors of the others.
         folder: The folder of its first run.
+        pruned: The epoch after which a search stopped its run; 0 if it did not.
     """
 
     variant: Variant
@@ -53,6 +63,7 @@ class Row:
     runs: int = 0
     errors: list[str] = field(default_factory=list)
     folder: str = ""
+    pruned: int = 0
 
     @property
     def label(self) -> str:
@@ -63,7 +74,7 @@ class Row:
 def make_row(variant: Variant, results: Iterable[Result]) -> Row:
     """Average the figures of a variant's runs."""
     results = list(results)
-    good = [result for result in results if not result.error]
+    good = [result for result in results if not (result.error or result.pruned)]
     names = dict.fromkeys(name for result in good for name in result.figures)
     values = {n: [r.figures[n] for r in good if n in r.figures] for n in names}
     return Row(
@@ -73,6 +84,7 @@ def make_row(variant: Variant, results: Iterable[Result]) -> Row:
         runs=len(good),
         errors=[f"{result.job.label}: {result.error}" for result in results if result.error],
         folder=good[0].job.name if good else "",
+        pruned=max((result.pruned for result in results), default=0),
     )
 
 
@@ -103,14 +115,14 @@ def write_tables(
 def _write_results(path: Path, results: list[Result]) -> None:
     settings = dict.fromkeys(s.key for result in results for s in result.job.variant)
     figures = dict.fromkeys(name for result in results for name in result.figures)
-    names = ["run", *settings, "seed", "fold", *figures, "seconds", "error"]
+    names = ["run", *settings, "seed", "fold", *figures, "seconds", "error", "pruned"]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         for result in results:
             own = {setting.key: setting.text for setting in result.job.variant}
             seed = {"run": result.job.name, "seed": result.job.seed, "fold": result.job.fold}
-            end = {"seconds": result.seconds, "error": result.error}
+            end = {"seconds": result.seconds, "error": result.error, "pruned": result.pruned or ""}
             writer.writerow({**own, **seed, **result.figures, **end})
 
 
@@ -123,6 +135,7 @@ def _as_json(row: Row) -> dict[str, Any]:
         "std": row.std,
         "errors": row.errors,
         "folder": row.folder,
+        "pruned": row.pruned,
     }
 
 

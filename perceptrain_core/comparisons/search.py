@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from perceptrain_core.comparisons.comparison import Comparison, choose_folder
 from perceptrain_core.comparisons.jobs import Job
 from perceptrain_core.comparisons.plan import Plan
+from perceptrain_core.comparisons.pruning import Pruning, make_pruner
 from perceptrain_core.comparisons.results import Result, make_row
 from perceptrain_core.comparisons.settings import Choices, Range, Setting, Variant
 from perceptrain_core.errors import MissingDependencyError
@@ -91,13 +92,23 @@ class Search:
         space: The ranges and choices.
         trials: The number of trials, those of earlier calls included.
         seed: The seed of the sampler.
+        pruner: The name of a pruner, which stops bad trials early; none by default.
     """
 
     def __init__(
-        self, comparison: Comparison, space: Sequence[Choices | Range], trials: int, seed: int
+        self,
+        comparison: Comparison,
+        space: Sequence[Choices | Range],
+        trials: int,
+        seed: int,
+        pruner: str | None = None,
     ) -> None:
         self.comparison, self.space, self.trials = comparison, space, trials
+        self._pruning: Pruning | None = None
         self._study = _open_study(comparison, seed)
+        if pruner is not None:
+            self._pruning = Pruning(f"val_{comparison.plan.by}", self._prunes)
+            self._study.pruner = make_pruner(pruner)
         self._waiting: deque[Job] = deque()
         self._open: dict[Variant, _Open] = {}
         self._likes = corners(space)
@@ -105,7 +116,7 @@ class Search:
     def run(self) -> None:
         """Train until the study has all of its trials, or a signal arrives."""
         self._restore()
-        self.comparison.run(self._next, self._finished)
+        self.comparison.run(self._next, self._finished, self._pruning)
 
     def _restore(self) -> None:
         """Add the results of earlier calls; repeat the trials that failed or that a stop left."""
@@ -156,6 +167,12 @@ class Search:
 
         return len(self._study.get_trials(deepcopy=False, states=[TrialState.WAITING]))
 
+    def _prunes(self, job: Job, epoch: int, value: float) -> bool:
+        """Report the figure of an epoch to the study, and ask whether the trial is pruned."""
+        trial = self._open[job.variant].trials[0]
+        trial.report(value, epoch)
+        return bool(trial.should_prune())
+
     def _finished(self, result: Result) -> None:
         self._open[result.job.variant].results.append(result)
         self._tell(result.job.variant)
@@ -172,7 +189,7 @@ class Search:
         for trial in runs.trials:
             if row.errors:
                 self._study.tell(trial, state=TrialState.FAIL)
-            elif not isfinite(value):  # the worst result, not one to repeat
+            elif row.pruned or not isfinite(value):  # NaN: the worst result, not one to repeat
                 self._study.tell(trial, state=TrialState.PRUNED)
             else:
                 self._study.tell(trial, value)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from difflib import get_close_matches
 from functools import wraps
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from perceptrain_core.errors import ConfigError
-from perceptrain_core.suggestions import did_you_mean
+from perceptrain_core.suggestions import did_you_mean, nearest
 
 Settings = TypeVar("Settings", bound=type)
 
@@ -86,8 +85,7 @@ def _hint(name: str, known: list[str]) -> str:
         return f"did you mean {_OTHER_NAMES[name]!r}?"
     if name in _ELSEWHERE and "max_iter" in known:
         return _ELSEWHERE[name]
-    close = get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"allowed are {', '.join(known)}"
+    return nearest(name, known) or f"allowed are {', '.join(known)}"
 
 
 def reports_every_fault(cls: Settings) -> Settings:

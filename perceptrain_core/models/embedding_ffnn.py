@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from perceptrain_core.errors import ConfigError, DataError, ShapeError
 from perceptrain_core.models.base import Model
 from perceptrain_core.models.ffnn import FFNN
+from perceptrain_core.plurals import counted
 from perceptrain_core.tensors import describe, only_tensor
 
 _LARGEST = 50
@@ -58,8 +59,8 @@ class EmbeddingFFNN(Model):
         dims = _checked("dims", dims, smallest=1)
         if len(dims) != len(sizes) or not self.cardinalities:
             raise ConfigError(
-                f"dims={list(dims)}: expected a size for each of the {len(sizes)} columns of "
-                "categories, and there must be columns."
+                f"dims={list(dims)}: expected {counted(len(sizes), 'size')}, one for each column "
+                "of categories, and there must be columns."
             )
         self.embeddings = nn.ModuleList(map(nn.Embedding, sizes, dims))
         places = [i for i, size in enumerate(self.cardinalities) if size]

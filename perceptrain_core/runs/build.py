@@ -25,6 +25,12 @@ from perceptrain_core.parameters import parameters_of
 from perceptrain_core.registry import registry
 from perceptrain_core.registry.messages import one_line, raised_in
 from perceptrain_core.runs.data import RunData, load_data
+from perceptrain_core.runs.data_options import (
+    ignored_label,
+    loss_that_ignores,
+    metric_that_ignores,
+    with_found_options,
+)
 from perceptrain_core.runs.describe import describe_data
 from perceptrain_core.runs.record import RunRecord, label_names
 from perceptrain_core.runs.run import Run
@@ -54,6 +60,7 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     config = complete_config(run_file, path)
     _seed(config)  # a data function may draw random points
     data = _load(run_file, path)
+    run_file = _with_data_options(run_file, path)
     splits = data.splits
     if splits.val is None:
         _refuse_validation(run_file, path)
@@ -202,6 +209,18 @@ def _check_schedule(trainer: Trainer, path: Path) -> None:
         assert schedule is not None
         schedule.step_batch()
         schedule.step_epoch({schedule.monitor or "": 0.0})
+
+
+def _with_data_options(run_file: RunFile, path: Path) -> RunFile:
+    """Return the run file with the options that follow from the data set."""
+    with in_table(path, "data"):
+        data = with_found_options(run_file.data)
+    label = ignored_label(data)
+    with in_table(path, "loss"):
+        loss = loss_that_ignores(run_file.loss, label)
+    with in_table(path, "metrics"):
+        metrics = {key: metric_that_ignores(m, label) for key, m in run_file.metrics.items()}
+    return run_file.model_copy(update={"data": data, "loss": loss, "metrics": metrics})
 
 
 def _seed(config: TrainConfig) -> None:

@@ -25,6 +25,7 @@ from perceptrain_core.data.tables.table import Table, TableOptions, read_table
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.errors import DataError, OptionError
 from perceptrain_core.registry import registry
+from perceptrain_core.runs.data_options import ignored_label
 from perceptrain_core.runs.data_paths import options_with_paths
 from perceptrain_core.runs.tables import FILE_KEYS, DataTable
 
@@ -38,21 +39,29 @@ class RunData:
         preparation: What was done to the inputs and labels; ``None`` if they are used as they are.
         notes: What was dropped or filled, a sentence each.
         binary: Whether the labels are the numbers 0 and 1 of two classes, of shape ``(N, 1)``.
+        ignored: A label that is not a class, if there is one.
     """
 
     splits: Splits
     preparation: Preparation | TensorPreparation | None = None
     notes: list[str] = field(default_factory=list)
     binary: bool = False
+    ignored: int | None = None
 
     @property
     def classes(self) -> int:
-        """The number of classes: those of the table, or one more than the largest label."""
+        """The number of classes: those of the table, or one more than the largest label.
+
+        The label that is ignored does not count.
+        """
         if isinstance(self.preparation, Preparation) and self.preparation.labels.classes:
             return len(self.preparation.labels.classes)
         parts = (self.splits.train, self.splits.val, self.splits.test)
         rows = [rows_of_tensors(part) or () for part in parts if part is not None]
-        return max((int(t[1].max()) + 1 for t in rows if len(t) > 1 and len(t[1])), default=1)
+        labels = [tensors[1] for tensors in rows if len(tensors) > 1]
+        if self.ignored is not None:
+            labels = [part[part != self.ignored] for part in labels]
+        return max((int(part.max()) + 1 for part in labels if part.numel()), default=1)
 
 
 def load_data(table: DataTable, binary: bool = False) -> RunData:
@@ -144,10 +153,11 @@ def _from_tensors(table: DataTable) -> RunData:
     splits = split_rows(splits, *fractions, table.split_seed, traits)
     if table.folds is not None and table.fold is not None:
         splits = fold_rows(splits, table.folds, table.fold, table.split_seed)
+    ignored = ignored_label(table)
     if not (table.standardize or table.scale_labels):
-        return RunData(splits)
+        return RunData(splits, ignored=ignored)
     preparation = scaling(splits, table.standardize, table.scale_labels)
-    return RunData(scale(splits, preparation), preparation)
+    return RunData(scale(splits, preparation), preparation, ignored=ignored)
 
 
 def with_binary_labels(data: RunData) -> RunData:

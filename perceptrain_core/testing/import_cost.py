@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from perceptrain_core.plurals import counted
 from perceptrain_core.registry.plugins import HEAVY
 from perceptrain_core.registry.selection import VARIABLE
 from perceptrain_core.testing.checks import Check
@@ -80,8 +81,9 @@ def _faults(found: dict[str, Any]) -> Iterator[str]:
     if heavy or len(modules) > _MOST_MODULES:
         packages = heavy or _largest(modules)
         yield (
-            f"it imports {', '.join(packages)} ({found['ms']:.0f} ms, {len(modules)} modules): "
-            "name targets as 'package.module:attribute' and import these libraries there"
+            f"it imports {', '.join(packages)} ({found['ms']:.0f} ms, "
+            f"{counted(len(modules), 'module')}): name targets as "
+            "'package.module:attribute' and import these libraries there"
         )
     elif found["ms"] > _MOST_MS:
         yield f"it takes {found['ms']:.0f} ms to load, and every listing waits for it"

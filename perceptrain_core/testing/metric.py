@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from perceptrain_core.metrics import Metric
+from perceptrain_core.plurals import counted
 from perceptrain_core.testing.checks import require_all
 from perceptrain_core.testing.trial_case import leaves
 
@@ -96,8 +97,8 @@ def _split_faults(case: _Case) -> Iterator[str]:
     for size in (1, 5, len(rows) // 2):
         if _differ(whole, case.value(*torch.split(rows, size))):
             yield (
-                f"batches of {size} rows change its value: collect in update what compute needs, "
-                "and do not average over batches"
+                f"batches of {counted(size, 'row')} change its value: collect in update what "
+                "compute needs, and do not average over batches"
             )
 
 
@@ -148,7 +149,8 @@ def _merge_faults(case: _Case) -> Iterator[str]:
                 metric.update(case.preds[share], case.target[share])
         first.merge_state(second)
         if _differ(case.value(rows), _numbers(first.compute())):
-            yield f"merge_state() of {half} and {len(rows) - half} rows is not the value of all"
+            rest = counted(len(rows) - half, "row")
+            yield f"merge_state() of {half} and {rest} is not the value of all"
 
 
 _CHECKS = {

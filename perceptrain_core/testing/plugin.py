@@ -14,6 +14,7 @@ from torch import nn
 
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.errors import RegistryError, UnknownNameError
+from perceptrain_core.plurals import counted
 from perceptrain_core.registry import Entry, Plugin, Registry, kind_of
 from perceptrain_core.registry.messages import not_installed, one_line, sentence
 from perceptrain_core.registry.options import check as check_signature
@@ -127,7 +128,7 @@ def _unknown(distribution: str, plugins: Iterable[Plugin]) -> str:
 def _check(name: str, noun: str, subjects: list[T], find: Callable[[T], str | None]) -> Check:
     with kept_settings():
         faults = tuple(filter(None, map(find, subjects)))
-    return Check(name, faults, f"{len(subjects)} {noun}{'s'[: len(subjects) != 1]}")
+    return Check(name, faults, counted(len(subjects), noun))
 
 
 def _export_fault(export: tuple[Any, str]) -> str | None:

@@ -25,6 +25,8 @@ from perceptrain_core.models.modes import evaluating
 from perceptrain_core.registry import registry
 from perceptrain_core.runs.build import build_loss, build_metrics, train_config
 from perceptrain_core.runs.data import RunData, load_data, with_binary_labels
+from perceptrain_core.runs.data_options import ignored_label
+from perceptrain_core.runs.data_paths import options_with_paths
 from perceptrain_core.runs.file_names import RUN_FILE
 from perceptrain_core.runs.label_metrics import with_each_label
 from perceptrain_core.runs.record import Fingerprint, RunRecord
@@ -178,9 +180,10 @@ class TrainedRun:
         """Evaluate the loss and the metrics of the run file.
 
         Args:
-            data: As for `predict`, with the labels: a path or a table that has the label columns,
-                or a pair of inputs and labels. By default, the test data of the training, or the
-                validation data if there are no test data.
+            data: As for `predict`, with the labels: a path or a table that has the label columns;
+                a pair of inputs and labels; or a path, if the data set of the run reads labelled
+                rows itself, as ``image_folder`` does. By default, the test data of the training,
+                or the validation data if there are no test data.
 
         Returns:
             ``test_loss`` and ``test_NAME`` for each metric; with several labels also
@@ -307,8 +310,13 @@ class TrainedRun:
         return held_out
 
     def _labelled(self, data: Any) -> Any:
+        if isinstance(data, str | Path):
+            read = getattr(self._data_set, "read_labelled", None)
+            if read is not None:
+                data = read(Path(data), **options_with_paths(self.run_file.data))
         rows = labelled_rows(data, self.preparation, self.run_file.data.separator)
-        made = RunData(Splits(rows), self.preparation)
+        ignored = ignored_label(self.run_file.data)
+        made = RunData(Splits(rows), self.preparation, ignored=ignored)
         return (with_binary_labels(made) if self._binary else made).splits.train
 
     def _compare_file(self) -> None:

@@ -32,7 +32,7 @@ def test_other_dims_and_numbers_alone():
     [
         (([-1], [4], 1), r"cardinalities=\[-1\]: expected a list of integers, each at least 0"),
         (([], [4], 1), "there must be columns"),
-        (([2], [4], 1, [2, 3]), "expected a size for each of the 1 columns"),
+        (([2], [4], 1, [2, 3]), "expected 1 size, one for each column of categories"),
         (([2], [4], 1, [0]), r"dims=\[0\]: expected a list of integers, each at least 1"),
     ],
 )

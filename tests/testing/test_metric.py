@@ -31,7 +31,7 @@ def test_torchmetrics_passes() -> None:
     area = torchmetrics.AUROC("multiclass", num_classes=3)
     check_metric(area, torch.randn(24, 3).softmax(1), torch.arange(24) % 3)
     # It takes outputs for probabilities if those of one batch are between 0 and 1.
-    with pytest.raises(ConformanceError, match="batches of 1 rows change its value"):
+    with pytest.raises(ConformanceError, match="batches of 1 row change its value"):
         check_metric(area)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perceptrain_core.errors import DataError, MissingDependencyError
+from perceptrain_core.suggestions import nearest
 
 #: One value for each row: float64, NaN where missing; or objects, text or ``None`` where missing.
 Column: TypeAlias = NDArray[Any]
@@ -227,9 +227,8 @@ def check_names(wanted: Iterable[str], known: Iterable[str], unique: bool = Fals
 
 
 def _suggestion(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known[:1000], n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    if question := nearest(name, known[:1000]):
+        return question
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
     return f"the columns are {', '.join(known[:_LISTED]) or 'none'}{more}."
 

@@ -84,7 +84,7 @@ def test_masks_of_colours_and_palettes(pair: Path, read: Any) -> None:
     colours = np.where(MASK[..., None] == 255, red, blue).astype(np.uint8)
     save(pair / "masks" / "a.png", colours)
     np.testing.assert_array_equal(read()[1][0], MASK == 255)
-    np.testing.assert_array_equal(read(classes=["#ff0000", "#0000ff"])[1][0], MASK == 0)
+    np.testing.assert_array_equal(read(mask_values=["#ff0000", "#0000ff"])[1][0], MASK == 0)
     palette = Image.fromarray(np.where(MASK, 7, 3).astype(np.uint8))
     palette.putpalette(list(range(24)) * 3)
     palette.save(pair / "masks" / "a.png")
@@ -92,7 +92,9 @@ def test_masks_of_colours_and_palettes(pair: Path, read: Any) -> None:
 
 
 def test_classes_that_an_option_names(pair: Path, read: Any) -> None:
-    np.testing.assert_array_equal(read(classes=[255, 100, 0])[1][0], np.where(MASK == 255, 0, 2))
+    np.testing.assert_array_equal(
+        read(mask_values=[255, 100, 0])[1][0], np.where(MASK == 255, 0, 2)
+    )
 
 
 def test_sizes_are_changed(pair: Path, read: Any) -> None:
@@ -102,7 +104,7 @@ def test_sizes_are_changed(pair: Path, read: Any) -> None:
     save(pair / "masks" / "b.png", halves)
     with pytest.raises(DataError, match=r"12 x 16 pixels, and .*a.png has 6 x 8; .*Set size"):
         read()
-    images, masks = read(size=[6, 8], classes=[0, 200, 255])
+    images, masks = read(size=[6, 8], mask_values=[0, 200, 255])
     assert images.shape == (2, 1, 6, 8)
     np.testing.assert_array_equal(masks[1][:, :4], 0)
     np.testing.assert_array_equal(masks[1][:, 4:], 1)
@@ -154,7 +156,7 @@ def test_files_that_are_refused(pair: Path, read: Any, make: Any, name: str, mes
 
 def test_masks_that_are_refused(pair: Path, read: Any) -> None:
     save(pair / "masks" / "b.png", MASK)
-    with pytest.warns(UserWarning, match=r"1 masks have no image .*, as b\.png"):
+    with pytest.warns(UserWarning, match=r"1 mask has no image .*, as b\.png"):
         read()
     save(pair / "images" / "b.png", GREY)
     save(pair / "masks" / "b.png", COLOURS)
@@ -162,7 +164,7 @@ def test_masks_that_are_refused(pair: Path, read: Any) -> None:
         read()
     save(pair / "masks" / "b.png", MASK + 1)
     with pytest.raises(DataError, match=r"b\.png has the value 1, .* classes 0, 255"):
-        read(classes=[0, 255])
+        read(mask_values=[0, 255])
     for name in "ab":
         save(pair / "masks" / f"{name}.png", np.zeros_like(GREY))
     with pytest.raises(DataError, match="All pixels of all masks have the value 0"):
@@ -187,8 +189,8 @@ def test_too_many_values(tmp_path: Path, read: Any) -> None:
         ({"size": [0, 64]}, r"size=\[0, 64\]: expected"),
         ({"size": [100_000, 100_000]}, "pixels at most"),
         ({"channels": 2}, "channels=2: expected 1 for grey or 3"),
-        ({"classes": ["red"]}, "classes has 'red'"),
-        ({"classes": [0, 0]}, "a value occurs twice"),
+        ({"mask_values": ["red"]}, "mask_values has 'red'"),
+        ({"mask_values": [0, 0]}, "a value occurs twice"),
     ],
 )
 def test_options_that_are_refused(

@@ -31,7 +31,7 @@ def test_images_that_the_strides_divide_are_not_padded() -> None:
     [
         ({"features": [8]}, r"features=\[8\]: expected"),
         ({"features": 8}, "features=8: expected"),
-        ({"strides": [2]}, r"strides=\[2\] has 1 numbers; expected 2"),
+        ({"strides": [2]}, r"one stride fewer than features, 2, not 1"),
         ({"strides": [2, 0]}, r"strides=\[2, 0\]: expected whole numbers"),
         ({"out_channels": 0}, r"out_channels=\[0\]: expected"),
         ({"norm": "none such"}, "cannot be built"),

@@ -19,7 +19,12 @@ from perceptrain_segmentation.data.image_file import (
     read_pixels,
     read_values,
 )
-from perceptrain_segmentation.data.mask_classes import number_classes
+from perceptrain_segmentation.data.mask_classes import (
+    as_values,
+    number_classes,
+    occurring_values,
+    written_values,
+)
 from perceptrain_segmentation.data.write_masks import write_masks
 
 _MUCH = 4 * 2**30
@@ -35,7 +40,8 @@ class ImageFolder:
         masks: Path,
         size: Sequence[int] | None = None,
         channels: int | None = None,
-        classes: Sequence[int | str] | None = None,
+        mask_values: Sequence[int | str] | None = None,
+        ignore_index: int | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Read all images and their masks into memory.
 
@@ -46,8 +52,10 @@ class ImageFolder:
             size: Height and width to resize to: images by interpolation, masks to the nearest
                 pixel. By default, all images have the same size already.
             channels: 1 for grey or 3 for colours; by default 1 if all images are grey.
-            classes: The values of the masks in the order of the classes, numbers or ``"#rrggbb"``.
-                By default all that occur, sorted: 0 and 255 become 0 and 1.
+            mask_values: The values of the masks in the order of the classes, numbers or
+                ``"#rrggbb"``. By default all that occur, sorted: 0 and 255 become 0 and 1.
+            ignore_index: A value of the masks that is not a class, such as 255 for pixels without a
+                label. It stays as it is; the loss and the metrics must ignore it.
 
         Returns:
             Images of shape ``(N, C, H, W)``, float32 from 0 to 1; and masks of shape ``(N, H, W)``,
@@ -62,24 +70,87 @@ class ImageFolder:
         """
         resized = _checked_size(size)
         pairs = _pairs(Path(images), Path(masks))
+        _warn_of_unused(Path(masks), {mask for _, mask in pairs}, Path(images))
         shape = resized or _common_size(pairs)
         channels = _channels([image for image, _ in pairs], channels)
         _warn_of_memory(len(pairs), channels, *shape)
         pixels = torch.empty(len(pairs), channels, *shape)
         values = torch.empty(len(pairs), *shape, dtype=torch.int64)
-        colours = set()
-        for row, (image, mask) in enumerate(pairs):
+        for row, (image, _) in enumerate(pairs):
             with opened(image) as file:
                 pixels[row] = torch.from_numpy(read_pixels(file, channels, resized).copy())
-            with opened(mask) as file:
-                colours.add(not is_grey(file) and file.mode != "P")
-                values[row] = torch.from_numpy(read_values(file, resized))
-        if len(colours) > 1:
-            raise DataError(
-                f"Some masks in {masks} have colours, others grey values: save all in one way."
-            )
-        names = [str(mask) for _, mask in pairs]
-        return pixels, number_classes(values, colours.pop(), classes, names)
+        files = [mask for _, mask in pairs]
+        colours = _have_colours(files)
+        for row, mask in enumerate(_masks(files, resized)):
+            values[row] = mask
+        if mask_values is None:
+            known = occurring_values(values, ignore_index, colours)
+        else:
+            known = as_values(mask_values)
+        names = [str(file) for file in files]
+        return pixels, number_classes(values, known, ignore_index, colours, names)
+
+    def complete_options(
+        self,
+        images: Path,
+        masks: Path,
+        size: Sequence[int] | None = None,
+        channels: int | None = None,
+        mask_values: Sequence[int | str] | None = None,
+        ignore_index: int | None = None,
+    ) -> dict[str, Any]:
+        """Return the options that follow from the files: ``channels`` and ``mask_values``.
+
+        With them, other folders are read as this one, even if they lack a class or all colours.
+
+        Args:
+            images: As for the training.
+            masks: As for the training.
+            size: As for the training.
+            channels: As for the training.
+            mask_values: As for the training.
+            ignore_index: As for the training.
+
+        Raises:
+            DataError: A mask is missing, or a file cannot be used.
+            ConfigError: An option has a wrong value.
+        """
+        resized = _checked_size(size)
+        pairs = _pairs(Path(images), Path(masks))
+        found = {"channels": _channels([image for image, _ in pairs], channels)}
+        if mask_values is not None:
+            return {**found, "mask_values": list(mask_values)}
+        files = [mask for _, mask in pairs]
+        colours = _have_colours(files)
+        known = occurring_values(_masks(files, resized), ignore_index, colours)
+        return {**found, "mask_values": written_values(known, colours)}
+
+    def read_labelled(
+        self, source: Path, *, images: Path, masks: Path, **options: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Read a folder that has a subfolder of images and one of masks.
+
+        Args:
+            source: The folder. Its subfolders are called as in the training, or ``images`` and
+                ``masks``.
+            images: The folder of the images of the training.
+            masks: The folder of their masks.
+            **options: The other options of the training.
+
+        Returns:
+            The images and the masks, see `__call__`.
+
+        Raises:
+            DataError: The folder has no such subfolders, or a file cannot be used.
+        """
+        for names in ((Path(images).name, Path(masks).name), ("images", "masks")):
+            here, there = (source / name for name in names)
+            if here != there and here.is_dir() and there.is_dir():
+                return self(here, there, **options)
+        raise DataError(
+            f"{source} has no subfolders images and masks: expected the images in one, and masks "
+            "with the same names in the other."
+        )
 
     def read_inputs(
         self,
@@ -138,10 +209,35 @@ def _pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
             f"There is no mask in {masks} for {', '.join(missing[:3])}{more}; expected a mask with "
             f"the same name for each image in {images}."
         )
-    left = [path.name for stem, path in given.items() if stem not in found]
-    if left:
-        warn_user(f"{len(left)} masks have no image in {images} and are left out, as {left[0]}.")
     return [(path, given[stem]) for stem, path in found.items()]
+
+
+def _warn_of_unused(masks: Path, used: set[Path], images: Path) -> None:
+    left = [path.name for path in list_images(masks).values() if path not in used]
+    if left:
+        are = "mask has no image" if len(left) == 1 else "masks have no image"
+        gone = "is" if len(left) == 1 else "are"
+        warn_user(f"{len(left)} {are} in {images} and {gone} left out, as {left[0]}.")
+
+
+def _masks(files: Sequence[Path], size: tuple[int, int] | None) -> Iterator[Tensor]:
+    for path in files:
+        with opened(path) as file:
+            yield torch.from_numpy(read_values(file, size))
+
+
+def _have_colours(masks: Sequence[Path]) -> bool:
+    """Whether masks have colours, not grey values or numbers of a palette."""
+    found = set()
+    for path in masks:
+        with opened(path) as file:
+            found.add(not is_grey(file) and file.mode != "P")
+    if len(found) > 1:
+        raise DataError(
+            f"Some masks in {masks[0].parent} have colours, others grey values: save all in one "
+            "way."
+        )
+    return found.pop()
 
 
 def _common_size(pairs: list[tuple[Path, Path]]) -> tuple[int, int]:

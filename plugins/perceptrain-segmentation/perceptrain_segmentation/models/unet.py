@@ -49,8 +49,8 @@ class UNet(nn.Module):
         _check_counts("strides", steps)
         if len(steps) != len(features) - 1:
             raise ConfigError(
-                f"strides={list(steps)} has {len(steps)} numbers; expected {len(features) - 1}, "
-                f"one fewer than features={list(features)}."
+                f"strides={list(steps)} and features={list(features)}: expected one stride fewer "
+                f"than features, {len(features) - 1}, not {len(steps)}."
             )
         self.in_channels = in_channels
         self._factor = prod(steps)
