@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ def weighted(quick: bool) -> list[Figures]:
     ]
 
 
-def measured(options: argparse.Namespace) -> Figures:
-    """Measure all that was asked for."""
+def measured(options: argparse.Namespace) -> Iterator[Figures]:
+    """Measure all that was asked for; yields the figures so far after each part."""
     quick, compiles = options.quick, not options.no_compile
     seconds = options.seconds if options.seconds is not None else (4.0 if quick else 10.0)
     steps = 5000 if quick else 100_000
@@ -94,7 +95,7 @@ def measured(options: argparse.Namespace) -> Figures:
     for part in options.parts or (QUICK if quick else PARTS):
         say(f"measuring {part}")
         figures[part] = measures[part]()
-    return figures
+        yield figures
 
 
 def say(text: str) -> None:
@@ -102,17 +103,22 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def write(figures: Figures, folder: Path) -> None:
+    """Write the tables and the picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_page(folder / "benchmarks.md", markdown(figures))
+    if "works" in figures:
+        draw(figures["works"], folder / "pictures" / "benchmarks.svg")
+
+
 def main() -> None:
     """Measure, print and write."""
     options = parsed()
-    figures = measured(options)
-    text = markdown(figures)
-    if options.docs is not None:
-        options.docs.mkdir(parents=True, exist_ok=True)
-        write_page(options.docs / "benchmarks.md", text)
-        if "works" in figures:
-            draw(figures["works"], options.docs / "pictures" / "benchmarks.svg")
-    print(json.dumps(figures, indent=2) if options.json else text)
+    figures: Figures = {}
+    for figures in measured(options):  # what a run that is interrupted has measured is kept
+        if options.docs is not None:
+            write(figures, options.docs)
+    print(json.dumps(figures, indent=2) if options.json else markdown(figures))
     if "listing" in figures and listing.is_slow(figures["listing"]):
         sys.exit("Listing has become slow.")
 

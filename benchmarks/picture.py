@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+COLUMNS = 3
 OWN, OTHER = "#0b6e4f", "#8a8f98"
 
 
@@ -20,10 +21,13 @@ def draw(works: dict[str, Any], path: Path) -> None:
 
     mpl.rcParams["svg.hashsalt"] = "perceptrain"  # the same figures, the same file
     names = list(dict.fromkeys(name for work in works.values() for name in work["rows"]))[::-1]
-    height = 1.2 + 0.3 * len(names)
-    figure = Figure(figsize=(2 + 2.3 * len(works), height), layout="constrained", facecolor="white")
-    panels = figure.subplots(1, len(works), sharey=True, squeeze=False)[0]
-    for panel, (letter, work) in zip(panels, works.items(), strict=True):
+    columns, rows = min(len(works), COLUMNS), -(-len(works) // COLUMNS)
+    size = 2 + 2.3 * columns, rows * (1 + 0.22 * len(names))
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
+    for panel in panels[len(works) :]:
+        panel.set_axis_off()
+    for panel, (letter, work) in zip(panels, works.items(), strict=False):
         for place, name in enumerate(names):
             row = work["rows"].get(name, {})
             if "ratio" in row:
@@ -49,6 +53,7 @@ def _bar(panel: Any, place: int, name: str, ratio: list[float]) -> None:
     panel.annotate(
         f"{middle:.2f}", (max(middle, high), place), (3, 0), textcoords="offset points",
         va="center", fontsize=7.5, color="#222222",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8}, zorder=4,
     )  # fmt: skip
 
 
