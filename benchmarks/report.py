@@ -114,10 +114,16 @@ def listing(figures: Figures) -> str:
 def machine(figures: Figures) -> str:
     """Format where and when it was measured."""
     m = figures["machine"]
+    busy = (
+        "\n\nThe machine was busy with other programs: seconds and microseconds are too long, and "
+        "ratios vary more than on a quiet one."
+        if float(m["load"]) > int(m["cores"])
+        else ""
+    )
     return (
         f"Measured on {m['date']} on {m['processor']}, {m['cores']} cores, {m['system']}, with "
         f"{m['threads']} thread in float32; load average at the start {m['load']}.\n"
-        f"{m['versions']}."
+        f"{m['versions']}.{busy}"
     )
 
 
