@@ -64,10 +64,9 @@ docs: $(READY)
 pictures: $(READY)
 	cd docs && sed -n '/^```python$$/,/^```$$/p' tutorial.md | grep -v '^```' | ../$(BIN)/python -
 
+# Measures beside other frameworks those that are installed: pip install ".[bench]".
 bench: $(READY)
-	$(BIN)/python benchmarks/step_overhead.py
-	$(BIN)/python benchmarks/weighted_step.py
-	$(BIN)/python benchmarks/listing.py
+	$(BIN)/python -m benchmarks --docs docs
 
 clean:
 	rm -rf $(VENV) runs dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Measurements of Perceptrain against loops by hand and other frameworks."""
