@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from perceptrain_core.capture.batches import dense, leaves_of
+from perceptrain_core.capture.batches import leaves_of, with_leaves
 from perceptrain_core.capture.comparison import compare_step
 from perceptrain_core.capture.costs import Costs
 from perceptrain_core.capture.errors import reason_of
@@ -22,12 +22,13 @@ from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.trace import record
 from perceptrain_core.capture.update import Update
 from perceptrain_core.capturing import NotCapturable
+from perceptrain_core.parameters import parameters_of
 
 #: Steps of a kind other than the first are captured after this many: a smaller last batch, or an
 #: update of weights every 1,000 steps, is not worth the time.
 _OFTEN = 20
 _MOST_ATTEMPTS = 3
-_COMPARED = 2
+_MOST_KINDS = 100
 
 
 @dataclass
@@ -38,23 +39,40 @@ class Captured:
         program: The program.
         reach: What the loss and the model reached when it was recorded.
         update: The update of the parameters in the program.
-        compared: How many of its steps were compared with eager ones.
+
+    Attributes:
+        taken: Its steps so far.
+        next_check: The number of steps after which the next is compared with the eager one.
     """
 
     program: Program
     reach: Reach
     update: Update | None
-    compared: int = 0
     guard: Guard = field(init=False)
+    taken: int = field(default=0, init=False)
+    next_check: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.guard = self.reach.guard()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next step is to be compared: the first two, the 11th, 101st, ..."""
+        return self.taken >= self.next_check
+
+    def count(self) -> None:
+        """Count a step."""
+        self.taken += 1
+        if self.taken > self.next_check:
+            powers = [10**n for n in range(5)]
+            self.next_check = next((n for n in powers if n >= self.taken), self.taken + 10**4)
 
     def is_valid(self, look: Callable[[], Reach]) -> bool:
         """Whether everything is as the program takes it to be; looks again only if need be."""
         if self.update is not None and not self.update.fits():
             return False
-        return (self.guard.holds() or self._renew(look())) and self.program.fetch()
+        holds = self.guard.holds() and not self.is_due
+        return (holds or self._renew(look())) and self.program.fetch()
 
     def _renew(self, now: Reach) -> bool:
         """Follow values to new containers, such as a dict that the loss creates at each update."""
@@ -92,10 +110,11 @@ class Captures:
         self.seen: Counter[str] = Counter()
         self._subject, self._optimizer, self._make_update = subject, optimizer, update
         self._refuse, self._announce = refuse, announce
-        self._given: list[tuple[Tensor, bool]] = []
+        self._given: list[tuple[Any, ...]] = []
         self._captured: dict[Hashable, Captured] = {}
         self._attempts: Counter[Hashable] = Counter()
         self._refused: set[Hashable] = set()
+        self._reasons: set[str] = set()
         self._next_call = getattr(subject.loss_fn, "next_call", None)
         self._count_call = getattr(subject.loss_fn, "count_call", _nothing)
 
@@ -113,34 +132,44 @@ class Captures:
                 key = key, self._next_call()
             captured = self._captured.get(key)
             if captured is not None and captured.is_valid(self._subject.look):
-                if captured.compared == _COMPARED:
+                if not captured.is_due:
                     return self._run(captured, leaves)
             else:
                 captured = self._capture(batch, leaves, key)
             return None if captured is None else self._compared(captured, batch, leaves)
         except Exception as error:
             self._captured.pop(key, None)
-            if key not in self._refused:
-                self._refused.add(key)
-                self._refuse(reason_of(error))
+            self._refused.add(key)
+            reason = reason_of(error)
+            if reason not in self._reasons:
+                self._reasons.add(reason)
+                self._refuse(reason)
             return None
 
     def _follow_parameters(self) -> None:
-        """Notice that the optimizer got other parameters, or that some were frozen."""
-        groups = self._optimizer.param_groups
-        given = [(p, p.requires_grad) for group in groups for p in group["params"]]
-        if len(given) != len(self._given) or any(
-            one is not other or flag != before
-            for (one, flag), (other, before) in zip(given, self._given, strict=True)
-        ):
+        """Notice that the optimizer got other parameters, or that some were frozen.
+
+        Raises:
+            NotCapturable: A parameter has a hook.
+        """
+        given = [
+            (id(p), p.requires_grad, p._backward_hooks, p._post_accumulate_grad_hooks)
+            for group in self._optimizer.param_groups
+            for p in group["params"]
+        ]
+        if given != self._given:
             self._given = given
-            self._subject.parameters = [p for p, requires_grad in given if requires_grad]
+            parameters = parameters_of(self._optimizer)
+            self._subject.parameters = [p for p in parameters if p.requires_grad]
             self._captured.clear()
+        if any(hooks or later for _, _, hooks, later in given):
+            raise NotCapturable("a parameter has a hook")
 
     def _run(self, captured: Captured, leaves: list[Tensor]) -> Outcome:
         start = perf_counter()
         outcome = captured.program(leaves)
         self._count_call()
+        captured.count()
         self.costs.steps += perf_counter() - start
         self.costs.count += 1
         return outcome
@@ -149,15 +178,15 @@ class Captures:
         """Capture a step, unless it is too early, or its kind too rare."""
         if key in self._refused:
             return None
-        update = None if self._make_update is None else self._make_update()
-        if update is not None and not update.has_state(self._subject.parameters):
+        if not self.is_ready():
             return None
+        update = None if self._make_update is None else self._make_update()
         name = str(key)
+        if name not in self.seen and len(self.seen) == _MOST_KINDS:
+            raise NotCapturable(f"there are more than {_MOST_KINDS} kinds of batches")
         self.seen[name] += 1
         if name != next(iter(self.seen)) and self.seen[name] < _OFTEN:
             return None
-        if not dense(leaves):
-            raise NotCapturable("a batch has a sparse tensor, or one with a graph")
         self._attempts[key] += 1
         if self._attempts[key] > _MOST_ATTEMPTS:
             raise NotCapturable(f"{self._changed(key)} keeps changing between steps")
@@ -174,6 +203,8 @@ class Captures:
         self._announce("compiling the step")
         try:
             recorded = record(self._subject, batch, leaves, update)
+            if update is not None:
+                update.follow(recorded.trained)
             return Captured(Program(recorded, len(leaves)), recorded.reach, update)
         finally:
             self._announce(None)
@@ -181,11 +212,11 @@ class Captures:
 
     def _compared(self, captured: Captured, batch: Any, leaves: list[Tensor]) -> Outcome:
         """Take a step and compare it with the eager one, which is undone."""
-        captured.compared += 1
         outcome = compare_step(
             captured.program, self._subject, batch, leaves, captured.update, self.costs.eager
         )
         self._count_call()
+        captured.count()
         return outcome
 
     def _changed(self, key: Hashable) -> str:
@@ -196,14 +227,22 @@ class Captures:
 
     def is_ready(self) -> bool:
         """Whether steps can be captured: the optimizer has the state of its first step."""
-        self._follow_parameters()
-        return self._make_update is None or self._make_update().has_state(self._subject.parameters)
+        return self._make_update is None or Update.has_state(self._optimizer)
 
-    def try_out(self, call: Callable[[], Any], batch: Any) -> None:
-        """Make a call, and undo its effects on the model, the loss and the batch."""
-        moment = Moment(self._subject.look(), leaves_of(batch)[0])
+    def try_out(self, call: Callable[[Any], Any], batch: Any) -> None:
+        """Make a call with a copy of a batch, and undo its effects on the model and the loss.
+
+        Args:
+            call: Called with the batch.
+            batch: The batch.
+
+        Raises:
+            Exception: Whatever the call raises, or `NotCapturable`.
+        """
+        leaves, _ = leaves_of(batch)
+        moment = Moment(self._subject.look(), leaves)
         try:
-            call()
+            call(with_leaves(batch, leaves))
         finally:
             moment.restore()
 

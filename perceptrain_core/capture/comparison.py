@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from perceptrain_core.capture.batches import with_leaves
 from perceptrain_core.capture.moment import LARGEST, Moment, assign
 from perceptrain_core.capture.program import Outcome, Program
 from perceptrain_core.capture.reach import Reach
@@ -53,7 +54,7 @@ def compare_step(
     moment = Moment(subject.look(), [*leaves, *own])
     start = perf_counter()
     try:
-        loss, metrics, gradients = subject.evaluate(batch)
+        loss, metrics, gradients = subject.evaluate(with_leaves(batch, leaves), by_backward=True)
         if update is not None:
             gradients = update.clipped(gradients)
         seconds.append(perf_counter() - start)

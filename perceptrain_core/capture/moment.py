@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from perceptrain_core.capture.reach import Reach
 from perceptrain_core.capturing import NotCapturable
@@ -38,6 +38,7 @@ class Moment:
             t if id(t) not in own and t.nbytes > LARGEST else t.detach().clone()
             for t in self.tensors
         ]
+        self._gradients = [(t, t.grad) for t in self.tensors if isinstance(t, nn.Parameter)]
         self._versions = [t._version for t in self.tensors]
 
     def restore(self) -> None:
@@ -54,6 +55,8 @@ class Moment:
             raise NotCapturable("the loss changes a large tensor in place")
         copied = [(t, value) for t, value in pairs if t is not value]
         assign([t for t, _ in copied], [value for _, value in copied])
+        for tensor, gradient in self._gradients:
+            tensor.grad = gradient
         set_random_state(self.random)
 
 

@@ -11,17 +11,21 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
+from torch.quasirandom import SobolEngine
 
 from perceptrain_core.capture.place import HAVE_ITEMS
 
 _LIBRARIES = {"torch", "numpy", "scipy", "sklearn", "pandas", "builtins"}
 _STANDARD = {*sys.stdlib_module_names} - {"__main__"}
 _OTHERS = {*_LIBRARIES, *_STANDARD, "perceptrain", "perceptrain_core"}
-_HOLDERS = types.SimpleNamespace, Namespace, UserDict, UserList
+_HOLDERS = types.SimpleNamespace, Namespace, UserDict, UserList, SobolEngine
+#: What a loss reaches if it reaches the trainer, and what changes while a step is captured.
+_OF_THE_RUN = {"perceptrain_core.training.fit", "perceptrain_core.training.step_loop"}
 _INTERNAL = vars(nn.Module()).keys() - {"training", "_parameters", "_buffers", "_modules"}
 _FOLLOWED = nn.Module, *HAVE_ITEMS, partial, types.MethodType, types.FunctionType
-_VALUES = int, float, complex, str, list, dict, set, Tensor, type(None)
-_LONGEST = 1000
+_FUNCTIONS = types.FunctionType, staticmethod
+_VALUES = int, float, complex, str, list, dict, set, Tensor, type(None), *_FUNCTIONS
+_LONGEST = 20_000
 
 #: The path of a part, the container that it is in, and its key there.
 Part = tuple[str, Any, Any]
@@ -70,7 +74,9 @@ def is_followed(value: Any) -> bool:
         return True
     if isinstance(value, type):
         return not _is_of(value, _OTHERS)
-    if isinstance(value, types.ModuleType | Tensor):
+    if isinstance(value, Tensor):
+        return bool(vars(value))
+    if isinstance(value, types.ModuleType) or type(value).__module__ in _OF_THE_RUN:
         return False
     if _is_of(type(value), _STANDARD | _LIBRARIES) and not isinstance(value, _HOLDERS):
         return hasattr(value, "__wrapped__")
@@ -87,10 +93,12 @@ def _of_class(path: str, kind: type) -> Iterator[Part]:
     """Yield the variables of a class, and those that its methods name."""
     if _is_of(kind, _LIBRARIES):
         return
-    for name, value in vars(kind).items():
+    for name, value in [*vars(kind).items()]:
+        if isinstance(value, property) and isinstance(value.fget, types.FunctionType):
+            yield from _variables(f"{path}.{name}", value.fget)
         if isinstance(value, types.FunctionType):
             yield from _variables(f"{path}.{name}", value)
-        elif isinstance(value, _VALUES) and not name.startswith("__") and not _is_of(kind, _OTHERS):
+        if isinstance(value, _VALUES) and not name.startswith("__") and not _is_of(kind, _OTHERS):
             yield f"{kind.__name__}.{name}", kind, name
 
 
@@ -100,6 +108,7 @@ def _variables(path: str, function: types.FunctionType) -> Iterator[Part]:
         yield f"the variable {name!r} of {function.__qualname__}", cell, None
     defaults = dict(enumerate(function.__defaults__ or ()))
     yield from ((f"{path}.__defaults__[{n}]", defaults, n) for n in defaults)
+    yield from ((f"{path}.{n}", vars(function), n) for n in sorted(vars(function)))
     options = function.__kwdefaults__ or {}
     yield from ((f"{path}.__kwdefaults__[{n!r}]", options, n) for n in options)
     if _is_of(function, _OTHERS):
@@ -124,5 +133,5 @@ def _is_of(thing: Any, libraries: set[str]) -> bool:
 
 
 def _is_library(module: types.ModuleType) -> bool:
-    file = getattr(module, "__file__", None) or "site-packages"
+    file = getattr(module, "__file__", None) or ""
     return module.__name__.partition(".")[0] in _OTHERS or "site-packages" in file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections import deque
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 HAVE_ITEMS = dict, list, tuple, deque
+_SMALL = 500  # elements that are compared at each step
 _LARGEST = 2**20  # bytes of an array whose elements are compared
 
 
@@ -80,11 +82,20 @@ def state_of(value: Any) -> Any:
         return value.get_state().tolist()
     if isinstance(value, np.random.Generator):
         return value.bit_generator.state
+    if isinstance(value, np.random.RandomState):
+        return pickle.dumps(value.get_state())
     if isinstance(value, set):
         return frozenset(value)
     if isinstance(value, np.ndarray) and value.nbytes <= _LARGEST and not value.dtype.hasobject:
         return value.tobytes()
     return None
+
+
+def is_quick(value: Any) -> bool:
+    """Whether the state of a value can be compared at each step; random generators draw anyway."""
+    if isinstance(value, set):
+        return len(value) <= _SMALL
+    return isinstance(value, np.ndarray) and value.size <= _SMALL
 
 
 def _set_state(value: Any, state: Any) -> None:
@@ -94,6 +105,8 @@ def _set_state(value: Any, state: Any) -> None:
         value.set_state(torch.tensor(state, dtype=torch.uint8))
     elif isinstance(value, np.random.Generator):
         value.bit_generator.state = state
+    elif isinstance(value, np.random.RandomState):
+        value.set_state(pickle.loads(state))
     elif isinstance(value, set):
         value.clear()
         value.update(state)

@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from operator import is_
+from types import FunctionType
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,6 +18,11 @@ from perceptrain_core.capture.place import Place, read, state_of
 from perceptrain_core.capturing import NotCapturable
 
 _HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+_GLOBAL_HOOKS = [
+    hooks
+    for name, hooks in vars(nn.modules.module).items()
+    if "_hooks" in name and isinstance(hooks, dict)
+]
 _STANDARD = sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__
 
 
@@ -37,24 +43,25 @@ class Reach:
 
     def __init__(self, roots: Mapping[str, Any]) -> None:
         self.places: dict[str, Place] = {}
-        self.hooks: list[Mapping[Any, Any]] = []
+        self.hooks: list[Mapping[Any, Any]] = [*_GLOBAL_HOOKS]
         self._whole: list[tuple[Any, Any]] = []
         self._ignored: list[str] = []
-        seen: set[int] = set()
+        self._found: dict[int, str] = {}  # where each object was looked into
         pending = list(roots.items())
         while pending:
             path, owner = pending.pop()
-            if id(owner) not in seen:
-                seen.add(id(owner))
+            if id(owner) not in self._found:
+                self._found[id(owner)] = path
                 pending += self._look_into(path, owner)
 
     def _look_into(self, path: str, owner: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(owner, nn.Module):
-            self.hooks += [owner.__dict__[name] for name in _HOOKS]
+            self.hooks += [hooks for name in _HOOKS if not _is_of_torch(hooks := vars(owner)[name])]
         if isinstance(owner, dict | list | deque):
             self._whole.append((owner, owner.copy()))
         elif has_attributes(owner):
-            self._ignored += [f"{path}.{name}" for name in getattr(owner, "uncaptured", ())]
+            names = getattr(type(owner), "uncaptured", ()) or vars(owner).get("uncaptured", ())
+            self._ignored += [f"{path}.{name}" for name in names]
             self._whole.append((vars(owner), dict(vars(owner))))
         for name, container, key in parts_of(path, owner):
             try:
@@ -94,24 +101,46 @@ class Reach:
         paths = [p for p in paths if not (self._is_ignored(p) or after._is_ignored(p))]
         common = [path for path in paths if path in ours and path in theirs]
         replaced = [p for p in common if _is_replaced(ours[p].value, theirs[p].value)]
-        changed = [p for p in common if p not in replaced and not _is_same(ours[p], theirs[p])]
+        changed = [
+            p for p in common if p not in replaced and not self._is_same(ours[p], after, theirs[p])
+        ]
         return [p for p in paths if not (p in ours and p in theirs)], replaced, changed
 
     def difference_from(self, now: Reach) -> str:
         """Return the path of a value that a graph takes as given and that is another now, or ""."""
+        if any(now.hooks):
+            return "a hook of a module"
         moved, replaced, changed = self.changes_to(now)
         fixed = [path for path in replaced if not now.places[path].is_free]
         return next(iter([*changed, *moved, *fixed]), "")
 
-    def refuse_streams(self) -> None:
-        """Check that no call can take values from a stream, or write to one.
+    def refuse_streams_and_hooks(self) -> None:
+        """Check that no call can take values from a stream, or write to one, or run a hook.
 
         Raises:
-            NotCapturable: There is an iterator or a file.
+            NotCapturable: There is an iterator, a file or a hook.
         """
+        if any(self.hooks):
+            raise NotCapturable("a module has a hook")
         for path, place in self.places.items():
             if isinstance(place.value, Iterator | io.IOBase) and place.value not in _STANDARD:
                 raise NotCapturable(f"the loss can reach {path}, an iterator or a file")
+
+    def _is_same(self, old: Place, after: Reach, new: Place) -> bool:
+        if old.state != new.state:
+            return False
+        if old.value is new.value:
+            return True
+        if type(old.value) is not type(new.value):
+            return False
+        if isinstance(old.value, FunctionType) and old.value.__code__ is not new.value.__code__:
+            return False
+        if is_followed(old.value):  # what is in it is compared by itself, where it was looked into
+            return self._found.get(id(old.value)) == after._found.get(id(new.value))
+        try:
+            return bool(old.value == new.value)
+        except (RuntimeError, ValueError):  # arrays
+            return False
 
     def _is_ignored(self, path: str) -> bool:
         return any(path == n or path.startswith((f"{n}.", f"{n}[")) for n in self._ignored)
@@ -127,7 +156,13 @@ class Reach:
             for path, place in self.places.items()
             if not (place.is_free or self._is_ignored(path))
         ]
-        return Guard(kept, self.hooks)
+        return Guard(kept, [container for container, _ in self._whole], self.hooks)
+
+
+def _is_of_torch(hooks: Mapping[Any, Any]) -> bool:
+    """Whether all hooks are torch's own, such as that of a spectral norm."""
+    kinds = [type(hook) if not hasattr(hook, "__module__") else hook for hook in hooks.values()]
+    return bool(kinds) and all(str(kind.__module__).startswith("torch.") for kind in kinds)
 
 
 def _same_items(container: dict[Any, Any], content: dict[Any, Any]) -> bool:
@@ -138,15 +173,3 @@ def _same_items(container: dict[Any, Any], content: dict[Any, Any]) -> bool:
 
 def _is_replaced(before: Any, after: Any) -> bool:
     return isinstance(before, Tensor) and isinstance(after, Tensor) and before is not after
-
-
-def _is_same(before: Place, after: Place) -> bool:
-    if before.state != after.state:
-        return False
-    old, new = before.value, after.value
-    if old is new or (is_followed(old) and type(old) is type(new)):
-        return True  # what is in it is compared by itself
-    try:
-        return type(old) is type(new) and bool(old == new)
-    except (RuntimeError, ValueError):  # arrays
-        return False

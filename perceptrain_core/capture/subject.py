@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.capture.reach import Reach
+from perceptrain_core.capturing import NotCapturable
 from perceptrain_core.tensors import detached
 from perceptrain_core.types import LossFunction, Metrics
 
@@ -44,9 +45,32 @@ class Subject:
         """Look at what the model and the loss reach."""
         return Reach({"model": self.model, "loss": self.loss_fn})
 
-    def evaluate(self, batch: Any) -> tuple[Tensor, Metrics, Sequence[Tensor | None]]:
-        """Return the loss, the metrics, and the gradient of each parameter, all detached."""
+    def evaluate(
+        self, batch: Any, by_backward: bool = False
+    ) -> tuple[Tensor, Metrics, Sequence[Tensor | None]]:
+        """Return the loss, the metrics, and the gradient of each parameter, all detached.
+
+        Afterwards ``.grad`` is ``None``.
+
+        Args:
+            batch: A batch.
+            by_backward: Whether a backward pass computes them, as in an eager step.
+
+        Raises:
+            NotCapturable: The loss changes ``.grad`` itself.
+        """
+        for parameter in self.parameters:
+            parameter.grad = None
         loss, metrics = self.loss_fn(batch, self.model)
         metrics = detached(metrics)
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        if any(p.grad is not None for p in self.parameters):
+            raise NotCapturable("the loss calls backward(), or changes .grad itself")
+        gradients: list[Tensor | None]
+        if by_backward:
+            loss.backward()  # type: ignore[no-untyped-call]
+            gradients = [p.grad for p in self.parameters]
+            for parameter in self.parameters:
+                parameter.grad = None
+        else:
+            gradients = [*torch.autograd.grad(loss, self.parameters, allow_unused=True)]
         return loss.detach(), metrics, gradients

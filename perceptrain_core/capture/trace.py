@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
@@ -13,13 +13,14 @@ from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils import get_total_norm
 
+from perceptrain_core.capture.batches import with_leaves
 from perceptrain_core.capture.errors import first_line
 from perceptrain_core.capture.moment import Moment
 from perceptrain_core.capture.reach import Reach
 from perceptrain_core.capture.results import tensors_of
 from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.update import Update
-from perceptrain_core.capture.value_reads import RefusesReads, refuse_data_dependence
+from perceptrain_core.capture.value_reads import RefusesReads, refuse_data_dependence, refuses_files
 from perceptrain_core.capturing import NotCapturable, capturing
 from perceptrain_core.checkpoints.random_state import get_random_state
 from perceptrain_core.types import Metrics
@@ -68,19 +69,21 @@ def record(
     Raises:
         NotCapturable: The loss does what a graph cannot repeat.
     """
+    before = subject.look()
+    leaves = _apart(leaves, [*before.tensors().values(), *subject.parameters])
     others = [*leaves, *subject.parameters]
     if update is not None:
         others += [*update.state(subject.parameters), *update.rates]
-    moment = Moment(subject.look(), others)
-    before, inputs = moment.reach, moment.tensors
-    before.refuse_streams()
+    moment = Moment(before, others)
+    inputs = moment.tensors
+    before.refuse_streams_and_hooks()
     found: list[Recorded] = []
     updated: list[Tensor] = []
 
     def step(*_: Tensor) -> list[Tensor]:
         printed = StringIO()
-        with capturing(), RefusesReads(), redirect_stdout(printed):
-            loss, metrics, found_gradients = subject.evaluate(batch)
+        with capturing(), RefusesReads(), refuses_files(), redirect(printed):
+            loss, metrics, found_gradients = subject.evaluate(with_leaves(batch, leaves))
         if printed.getvalue():
             raise NotCapturable("the loss prints")
         if not subject.keeps_terms and getattr(metrics, "terms", None):
@@ -121,6 +124,27 @@ def record(
     _copy_back(graph, [_number_of(tensor, inputs) for tensor in updated])
     recorded.graph = graph
     return recorded
+
+
+def _apart(leaves: Sequence[Tensor], others: Sequence[Tensor]) -> list[Tensor]:
+    """Return the tensors of a batch, as other objects where they are reached elsewhere, too.
+
+    The next batch may have another tensor there, while the other place keeps this one.
+    """
+    seen, apart = {*map(id, others)}, []
+    for leaf in leaves:
+        is_shared = id(leaf) in seen
+        seen.add(id(leaf))
+        alias = leaf.detach().requires_grad_(leaf.requires_grad) if is_shared else leaf
+        apart.append(alias)
+    return apart
+
+
+@contextmanager
+def redirect(printed: StringIO) -> Iterator[None]:
+    """Write to a text what is printed, and what goes to stderr."""
+    with redirect_stdout(printed), redirect_stderr(printed):
+        yield
 
 
 def _is_fine(subject: Subject, loss: Tensor, gradients: Sequence[Tensor]) -> Tensor | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from operator import itemgetter
+from operator import is_not, itemgetter
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim import SGD, Adadelta, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
+from perceptrain_core.capturing import NotCapturable
 from perceptrain_core.optimizers import fused
 
 _KNOWN = (SGD, Adam, AdamW, fused.Adam, fused.AdamW, NAdam, RAdam, Adamax, Adadelta, RMSprop)
@@ -43,34 +44,52 @@ class Update:
             (itemgetter(*_constants(group)), group) for group in optimizer.param_groups
         ]
         self._options = self._current_options()
+        self._groups = [*optimizer.param_groups]
+        self.follow(())
 
     @staticmethod
     def is_known(optimizer: Any) -> bool:
         """Whether the step of an optimizer can be part of a graph."""
         return (
             type(optimizer) in _KNOWN
-            and not optimizer._optimizer_step_pre_hooks
-            and not optimizer._optimizer_step_post_hooks
+            and not _has_hooks(optimizer)
             and not any(group["differentiable"] for group in optimizer.param_groups)
             and not any(isinstance(group["lr"], Tensor) for group in optimizer.param_groups)
         )
 
-    def has_state(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether the optimizer has the state of its first step for each parameter."""
-        state = self._optimizer.state
-        groups = self._optimizer.param_groups
-        stateless = type(self._optimizer) is SGD and not any(g["momentum"] for g in groups)
-        return all(
-            (p in state or stateless)
-            and all(isinstance(v, Tensor) for v in state.get(p, {}).values())
-            for p in parameters
-        )
+    @staticmethod
+    def has_state(optimizer: Optimizer) -> bool:
+        """Whether an optimizer has the state of its first step, if it has any."""
+        return bool(optimizer.state) or _is_stateless(optimizer)
+
+    def require_state(self, parameters: Sequence[Tensor]) -> None:
+        """Check that there is the state of each parameter with a gradient, and only tensors.
+
+        Raises:
+            NotCapturable: It is created in the next step, or has other values.
+        """
+        state = [self._optimizer.state.get(p, {}) for p in parameters]
+        if not _is_stateless(self._optimizer) and not all(state):
+            raise NotCapturable("the optimizer has no state of a parameter yet")
+        if not all(isinstance(value, Tensor) for one in state for value in one.values()):
+            raise NotCapturable("the state of the optimizer has other values than tensors")
 
     def fits(self) -> bool:
         """Whether the options are still those of the graph; copies the learning rates to it."""
+        optimizer = self._optimizer
+        if any(map(is_not, optimizer.param_groups, self._groups)) or _has_hooks(optimizer):
+            return False
+        if [*map(id, self.state(self._followed))] != self._state:
+            return False
         for number in self._numbers:
             number.refresh()
         return self._current_options() == self._options
+
+    def follow(self, parameters: Sequence[Tensor]) -> None:
+        """Notice from now on when the state of these parameters is replaced."""
+        self._followed = parameters
+        self._state = [*map(id, self.state(parameters))]
+        self._kept = self.state(parameters)  # so that no id is used again
 
     def _current_options(self) -> list[Any]:
         """Return what is a constant in the graph."""
@@ -136,7 +155,12 @@ class Update:
     def __call__(
         self, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the new parameters with the new state, and the clipped gradients."""
+        """Return the new parameters with the new state, and the clipped gradients.
+
+        Raises:
+            NotCapturable: The optimizer has no state of a parameter yet.
+        """
+        self.require_state(parameters)
         shadow = copy(self._optimizer)
         new = {p: p.detach().clone() for p in parameters}
         for p, gradient in zip(parameters, gradients, strict=True):
@@ -211,6 +235,14 @@ def _constants(group: dict[str, Any]) -> list[str]:
     kernels = {"foreach", "fused", "capturable"}
     left_out = {"params", "initial_lr", *kernels, *(name for name, _ in _keys(group))}
     return [name for name in group if name not in left_out]
+
+
+def _has_hooks(optimizer: Any) -> bool:
+    return bool(optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)
+
+
+def _is_stateless(optimizer: Optimizer) -> bool:
+    return type(optimizer) is SGD and not any(g["momentum"] for g in optimizer.param_groups)
 
 
 def _raised(name: str, value: Tensor) -> Tensor:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import builtins
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -20,10 +23,17 @@ _READS: dict[Any, str] = {
     Tensor.__float__: "float()",
     Tensor.__int__: "int()",
     Tensor.__index__: "an index",
+    Tensor.__repr__: "repr()",
+    Tensor.__format__: "format()",
+    Tensor.__dlpack__: "DLPack",
+    Tensor.data_ptr: ".data_ptr()",
     torch.equal: "torch.equal",
     torch.allclose: "torch.allclose",
     torch.is_nonzero: "torch.is_nonzero",
 }
+
+
+_SPLITS = torch.tensor_split, Tensor.tensor_split
 
 
 class RefusesReads(TorchFunctionMode):
@@ -43,7 +53,26 @@ class RefusesReads(TorchFunctionMode):
         """
         if func in _READS:
             raise NotCapturable(f"the loss reads the value of a tensor with {_READS[func]}")
+        if func in _SPLITS and any(isinstance(arg, Tensor) for arg in args[1:]):
+            raise NotCapturable("the loss splits a tensor at the values of another")
         return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def refuses_files() -> Iterator[None]:
+    """Raise where a file is opened to be written, which a graph would not repeat."""
+    opened = builtins.open
+
+    def refuse(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
+        if not {"w", "a", "x", "+"}.isdisjoint(mode):
+            raise NotCapturable(f"the loss writes the file {file}")
+        return opened(file, mode, *args, **options)
+
+    builtins.open = io.open = refuse
+    try:
+        yield
+    finally:
+        builtins.open = io.open = opened
 
 
 def refuse_data_dependence(graph: fx.Graph) -> None:

@@ -107,6 +107,8 @@ def _norms(tensors: Iterable[Tensor]) -> Tensor:
     found = [tensor.detach() for tensor in tensors if not is_lazy(tensor)]
     if not found:
         return torch.zeros(1)
+    if any(tensor.layout is not torch.strided for tensor in found):
+        return torch.stack([tensor.norm().cpu().double() for tensor in found])
     norms = torch._foreach_norm(found)
     if len({(norm.dtype, norm.device) for norm in norms}) == 1:
         return torch.stack(norms).cpu().double()

@@ -36,13 +36,11 @@ class CapturedStepper(AdaptiveStepper):
         guard = cast(LossGuard, self.loss_fn)
         begin_step(guard)
         (batch,) = map(self.moved, batches)
-        if guard.is_first:
-            if not self.captures.is_ready():
-                return super().take([batch])
-            self.captures.try_out(lambda: guard(batch, self.model), batch)
+        if guard.is_first and not self._passes(guard, batch):
+            return self.take_begun([batch])
         outcome = self.captures.take(batch)
         if outcome is None:
-            return super().take([batch])
+            return self.take_begun([batch])
         loss, metrics, trained, gradients, others = outcome
         if guard.watches:
             try:
@@ -56,6 +54,17 @@ class CapturedStepper(AdaptiveStepper):
         for parameter, gradient in zip(trained, gradients, strict=True):
             parameter.grad = gradient
         return [(loss, metrics)], True
+
+    def _passes(self, guard: LossGuard, batch: Any) -> bool:
+        """Whether the step may be captured, and the first batch passes the checks of the guard."""
+        if not self.captures.is_ready():
+            return False
+        try:
+            self.captures.try_out(lambda copied: guard(copied, self.model), batch)
+        except Exception:  # the eager step tells
+            guard.is_first = True
+            return False
+        return True
 
     def state_dict(self) -> dict[str, Any]:
         """Return how often each kind of step was seen, which decides what is captured."""

@@ -58,6 +58,10 @@ class GradientStepper(Stepper):
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""
         begin_step(self.loss_fn)
+        return self.take_begun(batches)
+
+    def take_begun(self, batches: Sequence[Any]) -> StepOutcome:
+        """Take a step that the loss has been told of."""
         uneven = is_uneven(batches, self.engine)
         results = self.backward(map(self.moved, batches), len(batches), uneven)
         if not any(results) or not self._may_step():
