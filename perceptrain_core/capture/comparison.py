@@ -69,7 +69,8 @@ def compare_step(
         _compare(effects, _effects(subject.look(), leaves, parameters), precision)
         if not torch.equal(torch.get_rng_state(), drawn):
             raise NotCapturable("it draws other random numbers than the eager step")
-        if update is not None:
+        guarded = subject.guards_loss or subject.guards_gradients
+        if update is not None and not (guarded and not outcome.others[-1]):
             before = dict(zip(moment.tensors, moment.values, strict=True))
             _compare_update(program, outcome.gradients, update, before, seconds)
     except BaseException:
@@ -103,8 +104,8 @@ def _compare(
 ) -> None:
     if eager.keys() != captured.keys():
         raise NotCapturable("it returns other metrics, or gradients of other parameters")
-    gradients = [v.abs().max() for n, v in eager.items() if n.startswith("gradient") and v.numel()]
-    largest = float(torch.stack(gradients).max()) if gradients else 0.0
+    gradients = [_largest(value) for name, value in eager.items() if name.startswith("gradient")]
+    largest = max(gradients, default=0.0)
     for name, expected in eager.items():
         least = _SMALL * largest if name.startswith("gradient") else 0.0
         difference = _difference(expected, captured[name], precision, least)
@@ -124,11 +125,16 @@ def _difference(
     if not expected.is_floating_point() or not expected.numel():
         return None if torch.equal(expected, found) else "has other values"
     tolerance = TOLERANCES[precision or expected.dtype]
-    largest = max(float(expected.nan_to_num(0, 0, 0).abs().max()), least)
+    largest = max(_largest(expected), least)
     if torch.allclose(found, expected, rtol=0, atol=tolerance * largest, equal_nan=True):
         return None
     worst = float((found - expected).abs().nan_to_num(torch.inf).max())
     return f"by {worst:.3g}, of at most {tolerance * largest:.3g}"
+
+
+def _largest(tensor: Tensor) -> float:
+    """Return the largest finite absolute value."""
+    return float(tensor.nan_to_num(0, 0, 0).abs().max()) if tensor.numel() else 0.0
 
 
 def _compare_update(
@@ -143,10 +149,9 @@ def _compare_update(
     new = [t.detach().clone() for t in targets]
     old = [saved[t] for t in targets]
     assign(targets, old)
-    if all(bool(g.isfinite().all()) for g in gradients):
-        start = perf_counter()
-        update.step_itself(program.trained, gradients)
-        seconds[-1] += perf_counter() - start
+    start = perf_counter()
+    update.step_itself(program.trained, gradients)
+    seconds[-1] += perf_counter() - start
     try:
         for target, before, found in zip(targets, old, new, strict=True):
             expected = target.detach()

@@ -245,4 +245,4 @@ def numbers() -> Iterator[int]:
 @pytest.mark.parametrize("stream", [iter([1, 2]), numbers(), StringIO()])
 def test_streams_are_refused(stream: Any) -> None:
     with pytest.raises(NotCapturable, match=r"the loss\.store, an iterator or a file"):
-        Reach({"the loss": Keeps(stream)}).refuse_streams()
+        Reach({"the loss": Keeps(stream)}).refuse_streams_and_hooks()
