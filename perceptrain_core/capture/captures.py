@@ -139,7 +139,8 @@ class Captures:
             return None if captured is None else self._compared(captured, batch, leaves)
         except Exception as error:
             self._captured.pop(key, None)
-            self._refused.add(key)
+            if len(self._refused) < _MOST_KINDS:
+                self._refused.add(key)
             reason = reason_of(error)
             if reason not in self._reasons:
                 self._reasons.add(reason)
