@@ -18,6 +18,7 @@ from perceptrain_segmentation.labels import (
     fit_labels,
     split_batch,
 )
+from perceptrain_segmentation.losses.known_dimensions import known_dimensions
 from perceptrain_segmentation.losses.options import (
     OPTIONS,
     Option,
@@ -185,7 +186,8 @@ class SegmentationLoss(nn.Module):
         criterion = self._criterion(mode, logits, labels)
         target = labels if mode.to_onehot_y else labels.to(logits.dtype)
         try:
-            loss, metrics = self._evaluate(criterion, logits, target)
+            with known_dimensions():
+                loss, metrics = self._evaluate(criterion, logits, target)
         except (ValueError, AssertionError) as error:
             raise self._explained(error, logits, labels) from error
         counts: dict[str, Any] = dict.fromkeys(
