@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from perceptrain import TrainConfig, Trainer, get_loss
-from perceptrain.errors import DataError
+from perceptrain.errors import CaptureError, DataError
 from perceptrain_core.capture import program
 
-NAMES = ["dice_ce", "generalized_dice_focal", "mcc", "soft_dice_cldice", "tversky"]
+NAMES = ["dice_ce", "generalized_dice_focal", "mcc", "tversky"]
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +50,9 @@ def test_captured_steps_are_the_eager_ones(name: str, compiled: list[Any]) -> No
 def test_labels_are_checked_before_a_step_is_recorded() -> None:
     with pytest.raises(DataError, match="The labels go from 0 to 8"):
         train(get_loss("dice"), [batch(9)], "strict")
+
+
+@pytest.mark.parametrize("name", ["soft_cldice", "soft_dice_cldice"])
+def test_gradients_at_ties_are_left_to_eager_steps(name: str) -> None:
+    with pytest.raises(CaptureError, match=r"base.py, line \d+: logits"):
+        train(name, [batch()], "strict")

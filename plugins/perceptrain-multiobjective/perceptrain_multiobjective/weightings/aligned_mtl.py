@@ -60,7 +60,7 @@ def _balance(gramian: Tensor, scale_mode: str) -> Tensor:
         scale = values.where(kept, 0.0).sum() / rank
     else:
         above = (rank - 1).div(2, rounding_mode="floor") if scale_mode == "median" else 0
-        scale = values.take((count - rank + above).clamp(max=count - 1))
+        scale = values.gather(0, (count - rank + above).clamp(max=count - 1).reshape(1))
     inverse = torch.where(kept, values.rsqrt(), 0.0)
     balance: Tensor = scale.sqrt() * (vectors * inverse) @ vectors.T
     return balance

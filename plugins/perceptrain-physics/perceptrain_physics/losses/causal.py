@@ -83,7 +83,7 @@ class CausalLoss(PointWeightedLoss):
         losses = zeros.index_add(0, slab, squares) / counts.clamp_min(1)
         earlier = losses.detach().cumsum(0) - losses.detach()
         if update or name not in self._weights:
-            epsilon = squares.new_tensor(self.epsilons).take(self.stage)
+            epsilon = squares.new_tensor(self.epsilons).gather(0, self.stage.reshape(1))
             self._weights[name] = torch.exp(-epsilon * earlier)
         weights = self._weights[name]
         if update:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from perceptrain import Counted, warn_user
+from perceptrain import Counted, is_capturing, warn_user
 from perceptrain.errors import ConfigError, DataError, PerceptrainError, ShapeError
 from perceptrain_segmentation.labels import (
     check_exclusive,
@@ -103,6 +103,9 @@ class SegmentationLoss(nn.Module):
     focal_alpha: ClassVar[bool] = False
     #: MONAI's name for the option for softmax, and its setting for classes that may overlap.
     softmax_option: ClassVar[str] = "softmax"
+    #: Whether it has minima of equal values, whose gradient depends on the last digit: compiled
+    #: steps would differ from eager ones.
+    has_ties: ClassVar[bool] = False
     overlap_option: ClassVar[str] = "sigmoid=True"
     #: Whether a part of it needs logits, whatever the options are.
     needs_logits: ClassVar[bool] = False
@@ -182,6 +185,8 @@ class SegmentationLoss(nn.Module):
         self._check_dimensions(logits)
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
+        if self.has_ties and is_capturing():
+            logits.sum().item()  # so that the step is not captured
         mode = self._mode(logits, labels)
         criterion = self._criterion(mode, logits, labels)
         target = labels if mode.to_onehot_y else labels.to(logits.dtype)
