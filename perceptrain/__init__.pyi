@@ -7,6 +7,7 @@ from perceptrain.optimize_step import default_optimize_step as default_optimize_
 from perceptrain_core.analysis.history import History as History
 from perceptrain_core.analysis.information_content import InformationContent as InformationContent
 from perceptrain_core.callbacks import Callback as Callback
+from perceptrain_core.capturing import is_capturing as is_capturing
 from perceptrain_core.checkpoints import load_checkpoint as load_checkpoint
 from perceptrain_core.checkpoints import load_model as load_model
 from perceptrain_core.checkpoints import write_checkpoint as write_checkpoint

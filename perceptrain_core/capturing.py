@@ -15,7 +15,9 @@ class NotCapturable(Exception):
 def is_capturing() -> bool:
     """Whether the loss is being called to record its operations, so that values must not be read.
 
-    ``.item()``, ``float(tensor)`` and branches on values would make constants of them.
+    ``.item()``, ``float(tensor)`` and branches on values would make constants of them. False except
+    while ``TrainConfig(compile=True)`` records a step; the eager steps before it, and those that it
+    is compared with, are ordinary calls.
     """
     return _capturing
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from math import log, pi
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from perceptrain_core.capturing import is_capturing
 from perceptrain_core.errors import DataError
 from perceptrain_core.losses.support.batches import split_weighted
 from perceptrain_core.losses.support.options import check_reduction
@@ -55,12 +58,29 @@ def gaussian_nll_loss(
     inputs, labels, weights = split_weighted(batch)
     mean, variance = _mean_and_variance(model(inputs), require_tensor(labels))
     mean, labels = same_shape(mean, labels)
-    likelihood = partial(F.gaussian_nll_loss, mean, labels, variance.to(mean.dtype))
-    criterion = partial(likelihood, full=full, eps=eps)
+    function = _unchecked if is_capturing() else F.gaussian_nll_loss
+    criterion = partial(function, mean, labels, variance.to(mean.dtype), full=full, eps=eps)
     return reduced(criterion, weights, labels.numel(), reduction)
 
 
 gaussian_nll_loss.outputs_per_label = 2  # type: ignore[attr-defined]
+
+
+def _unchecked(
+    mean: Tensor, labels: Tensor, variance: Tensor, *, full: bool, eps: float, reduction: str
+) -> Tensor:
+    """Return what ``F.gaussian_nll_loss`` does, which reads the signs of the variances."""
+    if variance.shape != mean.shape and variance.shape == mean.shape[:-1]:
+        variance = variance.unsqueeze(-1)
+    bounded = variance.clone()
+    with torch.no_grad():  # the gradient of a variance below the bound is not 0
+        bounded.clamp_(min=eps)
+    losses = 0.5 * (torch.log(bounded) + (mean - labels).square() / bounded)
+    if full:
+        losses = losses + 0.5 * log(2 * pi)
+    if reduction == "none":
+        return losses
+    return losses.mean() if reduction == "mean" else losses.sum()
 
 
 def _mean_and_variance(outputs: Any, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -88,7 +88,9 @@ class WeightedLoss(nn.Module):
         """Say which kind of call the next one in training is: each is captured as its own graph."""
         inner = getattr(self.loss_fn, "next_call", None)
         due = self._count.next_is_due(self.weighting.every)
-        return due, self._count.stepwise, inner and inner()
+        update = getattr(self.weighting, "next_update", None)
+        kind = due and update and update()
+        return due, kind, self._count.stepwise, inner and inner()
 
     def count_call(self) -> None:
         """Count a call in training that a captured step has made in place of `forward`."""

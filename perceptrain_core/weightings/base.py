@@ -57,7 +57,7 @@ class Weighting(nn.Module):
     #: What the warning recommends when a weight has reached ``max_weight``.
     advice = "Check the scale of this term."
     #: Attributes that do not matter to the weights.
-    uncaptured = ("_updates", "_warned")
+    uncaptured: tuple[str, ...] = ("_updates", "_warned")
 
     def __init__(
         self,

@@ -36,19 +36,39 @@ class DWA(Weighting):
         self.window = window
         self.temperature = temperature
 
+    #: The number of steps, on which only `next_update` depends.
+    uncaptured = (*Weighting.uncaptured, "memory['steps']")
+
+    def next_update(self) -> bool:
+        """Say whether the next update ends a window."""
+        return (self._steps + 1) % self.window == 0
+
+    def count_update(self) -> None:
+        """Count an update that a captured step has made in place of `update`."""
+        super().count_update()
+        self.memory["steps"] = self._steps + 1
+
+    @property
+    def _steps(self) -> int:
+        steps: int = self.memory.get("steps", 0)
+        return steps
+
     def update(self, terms: Terms, grads: Gradients) -> dict[str, Tensor]:
         """Add the terms to the averages; at the end of a window, compute new weights."""
         names, now = tuple(terms), torch.stack([*terms.values()])
         zeros, usable = torch.zeros_like(now), now.isfinite()
         for key, value in {"sum": torch.where(usable, now, zeros), "count": usable}.items():
             self.remember(key, names, self.recall(key, names, zeros) + value)
-        steps = self.memory["steps"] = self.memory.get("steps", 0) + 1
-        return dict(self.weights) if steps % self.window else self._end_window()
+        ends = self.next_update()
+        self.memory["steps"] = self._steps + 1
+        return self._end_window() if ends else dict(self.weights)
 
     def _end_window(self) -> dict[str, Tensor]:
-        sums, counts = self.memory.pop("sum"), self.memory.pop("count")
+        sums, counts = self.memory["sum"], self.memory["count"]
         names = tuple(sums)
         means = torch.stack([*sums.values()]) / torch.stack([*counts.values()])
+        for key in ("sum", "count"):
+            self.remember(key, names, torch.zeros_like(means))
         before = self.recall("mean", names, means)
         means = torch.where(means.isfinite(), means, before)
         self.remember("mean", names, means)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from perceptrain import is_capturing
 from perceptrain.errors import DataError, ShapeError
 from perceptrain_distributions.batches import describe
 
@@ -65,7 +66,7 @@ def make_clouds(
         _weights("input_weights", cloud_weights, cloud, "output"),
         _weights("weights", weights, points, "target"),
     )
-    if weights is not None or cloud_weights is not None:
+    if not is_capturing() and (weights is not None or cloud_weights is not None):
         _check_weights(pair, balanced)
     return pair
 

@@ -63,13 +63,15 @@ class Aggregated(Weighting):
         """Return the weights computed by the rule."""
         gradients = grads()
         matrix = gradients.matrix.double()
-        weights = matrix.new_zeros(len(matrix))
-        if 0 < float(matrix.abs().max()) < inf:  # neither all zero, nor not finite
-            rule = self._rule_for(gradients.names)
-            weights = rule(matrix if self.takes_matrix else matrix @ matrix.T).detach()
+        largest = matrix.abs().max()
+        usable = (largest > 0) & (largest < inf)  # neither all zero, nor not finite
+        # Not a branch: a rule without one can be captured as a graph, and a GPU does not wait.
+        matrix = matrix.where(usable, 0.0)
+        rule = self._rule_for(gradients.names)
+        weights = rule(matrix if self.takes_matrix else matrix @ matrix.T).detach()
         like = terms_like(terms)
-        new = weights.to(like) if weights.any() else self.present(gradients.names, like)
-        return self.replace(gradients.names, new)
+        old = self.present(gradients.names, like)
+        return self.replace(gradients.names, weights.to(like).where(usable & weights.any(), old))
 
     def _rule_for(self, names: tuple[str, ...]) -> Rule:
         if self._rule is None or self._rule[0] != names:

@@ -14,7 +14,7 @@ from pytorch_metric_learning.reducers import (  # type: ignore[import-untyped]
 )
 from torch import Tensor, nn
 
-from perceptrain import Counted, gather_rows, values_are_checked, warn_user
+from perceptrain import Counted, gather_rows, is_capturing, values_are_checked, warn_user
 from perceptrain.errors import ConfigError, DataError, ShapeError
 from perceptrain_metric_learning.checks import check_flags, check_numbers
 from perceptrain_metric_learning.parts import Part, build, get_part
@@ -117,7 +117,8 @@ class EmbeddingLoss(nn.Module):
         """
         inputs, labels = _split(batch)
         embeddings, labels = _fitting(model(inputs), labels)
-        self.check(embeddings, labels)
+        if not is_capturing():
+            self.check(embeddings, labels)
         embeddings = embeddings.to(torch.promote_types(embeddings.dtype, self.least_dtype()))
         gather = self.gather and model.training and torch.is_grad_enabled()
         if gather:
@@ -182,6 +183,8 @@ class EmbeddingLoss(nn.Module):
             mined = None if self.miner is None else self.miner(embeddings, labels)
             return mined, self.evaluate(embeddings, labels, mined)
         except Exception as error:
+            if is_capturing():
+                raise
             if not embeddings.isfinite().all():
                 # Some miners fail on NaN. Return a NaN loss, which the trainer handles.
                 return None, (embeddings * torch.nan).sum()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
-from torchjd.aggregation import IMTLGWeighting
 
 from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
@@ -27,5 +27,11 @@ class IMTLG(Aggregated):
         super().__init__(every)
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Return the torchjd weighting."""
-        return IMTLGWeighting()
+        """Return the rule of torchjd, without reading values."""
+        return _equal_projections
+
+
+def _equal_projections(gramian: Tensor) -> Tensor:
+    weights = torch.linalg.pinv(gramian) @ gramian.diagonal().sqrt()
+    total = weights.sum()
+    return torch.where(total.abs() < 1e-12, 0.0, weights / total)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
-from torchjd.aggregation import PCGradWeighting
 
 from perceptrain_multiobjective.aggregated import Aggregated, Rule
 
@@ -28,5 +28,20 @@ class PCGrad(Aggregated):
         super().__init__(every)
 
     def make_rule(self, names: Sequence[str], preference: Tensor | None) -> Rule:
-        """Return the torchjd weighting."""
-        return PCGradWeighting()
+        """Return the rule, which projects all gradients at once and reads no values."""
+        return _project
+
+
+def _project(gramian: Tensor) -> Tensor:
+    count = len(gramian)
+    lengths = gramian.diagonal()
+    rows = torch.arange(count, device=gramian.device)
+    orders = torch.stack([torch.randperm(count) for _ in range(count)]).to(gramian.device)
+    # Row i holds the coefficients of the projected gradient i.
+    weights = torch.eye(count, dtype=gramian.dtype, device=gramian.device)
+    for others in orders.unbind(1):
+        products = (gramian[others] * weights).sum(1)
+        conflicts = (products < 0) & (others != rows)
+        steps = torch.where(conflicts, products / lengths[others], 0.0)
+        weights = weights.scatter_add(1, others.unsqueeze(1), -steps.unsqueeze(1))
+    return weights.sum(0)

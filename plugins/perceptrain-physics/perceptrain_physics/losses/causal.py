@@ -83,10 +83,12 @@ class CausalLoss(PointWeightedLoss):
         losses = zeros.index_add(0, slab, squares) / counts.clamp_min(1)
         earlier = losses.detach().cumsum(0) - losses.detach()
         if update or name not in self._weights:
-            self._weights[name] = torch.exp(-self.epsilon * earlier)
+            epsilon = squares.new_tensor(self.epsilons).gather(0, self.stage.reshape(1))
+            self._weights[name] = torch.exp(-epsilon * earlier)
         weights = self._weights[name]
         if update:
             self.min_weight.copy_(weights.min())
-            if self.min_weight > self.delta and int(self.stage) < len(self.epsilons) - 1:
-                self.stage += 1
+            # No value is read: a step with this loss can be captured as a graph.
+            last = self.stage == len(self.epsilons) - 1
+            self.stage += (self.min_weight > self.delta) & ~last
         return (weights * losses).sum() / (counts > 0).sum()

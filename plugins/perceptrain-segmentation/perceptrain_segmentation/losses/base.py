@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from perceptrain import Counted, warn_user
+from perceptrain import Counted, is_capturing, warn_user
 from perceptrain.errors import ConfigError, DataError, PerceptrainError, ShapeError
 from perceptrain_segmentation.labels import (
     check_exclusive,
@@ -18,6 +18,7 @@ from perceptrain_segmentation.labels import (
     fit_labels,
     split_batch,
 )
+from perceptrain_segmentation.losses.known_dimensions import known_dimensions
 from perceptrain_segmentation.losses.options import (
     OPTIONS,
     Option,
@@ -102,6 +103,9 @@ class SegmentationLoss(nn.Module):
     focal_alpha: ClassVar[bool] = False
     #: MONAI's name for the option for softmax, and its setting for classes that may overlap.
     softmax_option: ClassVar[str] = "softmax"
+    #: Whether it has minima of equal values, whose gradient depends on the last digit: compiled
+    #: steps would differ from eager ones.
+    has_ties: ClassVar[bool] = False
     overlap_option: ClassVar[str] = "sigmoid=True"
     #: Whether a part of it needs logits, whatever the options are.
     needs_logits: ClassVar[bool] = False
@@ -181,11 +185,14 @@ class SegmentationLoss(nn.Module):
         self._check_dimensions(logits)
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
+        if self.has_ties and is_capturing():
+            logits.sum().item()  # so that the step is not captured
         mode = self._mode(logits, labels)
         criterion = self._criterion(mode, logits, labels)
         target = labels if mode.to_onehot_y else labels.to(logits.dtype)
         try:
-            loss, metrics = self._evaluate(criterion, logits, target)
+            with known_dimensions():
+                loss, metrics = self._evaluate(criterion, logits, target)
         except (ValueError, AssertionError) as error:
             raise self._explained(error, logits, labels) from error
         counts: dict[str, Any] = dict.fromkeys(

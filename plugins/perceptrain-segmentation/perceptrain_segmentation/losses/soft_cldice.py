@@ -20,6 +20,8 @@ class SoftclDiceLoss(SegmentationLoss):
     See `SegmentationLoss` for the batch, and for what the shapes decide.
     """
 
+    has_ties = True
+
     monai = Criterion
     own: ClassVar = {
         "smooth_nr": Option("float", "Added to the numerators."),

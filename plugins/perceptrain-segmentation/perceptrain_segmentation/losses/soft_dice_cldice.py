@@ -23,6 +23,8 @@ class SoftDiceclDiceLoss(SegmentationLoss):
     See `SegmentationLoss` for the batch, and for what the shapes decide.
     """
 
+    has_ties = True
+
     monai = Criterion
     own: ClassVar = {
         "alpha": Option("float", "The weight of the clDice loss, in [0, 1]."),
