@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from types import CellType
 from typing import Any
@@ -50,7 +51,8 @@ class Place:
     def restore(self) -> None:
         """Put back the value that was found, and its state."""
         if self.read() is not self.value:
-            self.write(self.value)
+            with suppress(AttributeError):  # it is computed at each reading, and readonly
+                self.write(self.value)
         if self.state is not None and self.state != state_of(self.value):
             _set_state(self.value, self.state)
 
