@@ -164,6 +164,8 @@ def serve(line: socket) -> None:
     """Fork for each wish that comes, until the other end closes."""
     for name in PRELOADED:
         __import__(name)
+    # As in the tests themselves: which kernels of an optimizer pay depends on the threads.
+    sys.modules["torch"].set_num_threads(1)
     while True:
         wish, numbers, *_ = recv_fds(line, 1 << 20, 3)
         if not wish:

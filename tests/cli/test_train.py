@@ -355,7 +355,7 @@ def test_a_bad_option_is_reported_before_anything_starts(train, here, folds, opt
 def test_a_bad_option_that_the_first_batch_shows_leaves_no_folder(train, here, folds):
     done = train("--set", 'loss={"name" = "mse", "reduction" = "none"}', *folds)
     assert done.returncode == 2
-    assert "run.toml, [loss]: reduction='none'" in done.stderr
+    assert "run.toml, [loss]: A loss must be one number: reduction='none'" in done.stderr
     assert not (here / "runs").exists()
 
 
