@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -27,7 +27,7 @@ from perceptrain_core.parameters import parameters_of
 #: Steps of a kind other than the first are captured after this many: a smaller last batch, or an
 #: update of weights every 1,000 steps, is not worth the time.
 _OFTEN = 20
-_MOST_ATTEMPTS = 3
+_MOST_ATTEMPTS = 4
 _MOST_KINDS = 100
 
 
@@ -112,8 +112,9 @@ class Captures:
         self._refuse, self._announce = refuse, announce
         self._given: list[tuple[Any, ...]] = []
         self._captured: dict[Hashable, Captured] = {}
-        self._attempts: Counter[Hashable] = Counter()
-        self._refused: set[Hashable] = set()
+        self._attempts: Counter[str] = Counter()
+        self._refused: set[str] = set()
+        self._unknown = 0
         self._reasons: set[str] = set()
         self._next_call = getattr(subject.loss_fn, "next_call", None)
         self._count_call = getattr(subject.loss_fn, "count_call", _nothing)
@@ -124,7 +125,10 @@ class Captures:
         Args:
             batch: The batch, on the device.
         """
+        if self._unknown > _MOST_ATTEMPTS:
+            return None
         key: Hashable = None
+        start = perf_counter()
         try:
             self._follow_parameters()
             leaves, key = leaves_of(batch)
@@ -133,14 +137,15 @@ class Captures:
             captured = self._captured.get(key)
             if captured is not None and captured.is_valid(self._subject.look):
                 if not captured.is_due:
-                    return self._run(captured, leaves)
+                    return self._run(captured, leaves, start)
             else:
                 captured = self._capture(batch, leaves, key)
             return None if captured is None else self._compared(captured, batch, leaves)
         except Exception as error:
             self._captured.pop(key, None)
+            self._unknown += key is None
             if len(self._refused) < _MOST_KINDS:
-                self._refused.add(key)
+                self._refused.add(str(key))
             reason = reason_of(error)
             if reason not in self._reasons:
                 self._reasons.add(reason)
@@ -163,11 +168,11 @@ class Captures:
             parameters = parameters_of(self._optimizer)
             self._subject.parameters = [p for p in parameters if p.requires_grad]
             self._captured.clear()
+            self._attempts.clear()
         if any(hooks or later for _, _, hooks, later in given):
             raise NotCapturable("a parameter has a hook")
 
-    def _run(self, captured: Captured, leaves: list[Tensor]) -> Outcome:
-        start = perf_counter()
+    def _run(self, captured: Captured, leaves: list[Tensor], start: float) -> Outcome:
         outcome = captured.program(leaves)
         self._count_call()
         captured.count()
@@ -177,25 +182,23 @@ class Captures:
 
     def _capture(self, batch: Any, leaves: list[Tensor], key: Hashable) -> Captured | None:
         """Capture a step, unless it is too early, or its kind too rare."""
-        if key in self._refused:
-            return None
-        if not self.is_ready():
+        name = str(key)
+        if name in self._refused or not self.is_ready():
             return None
         update = None if self._make_update is None else self._make_update()
-        name = str(key)
         if name not in self.seen and len(self.seen) == _MOST_KINDS:
             raise NotCapturable(f"there are more than {_MOST_KINDS} kinds of batches")
         self.seen[name] += 1
         if name != next(iter(self.seen)) and self.seen[name] < _OFTEN:
             return None
-        self._attempts[key] += 1
-        if self._attempts[key] > _MOST_ATTEMPTS:
+        self._attempts[name] += 1
+        if self._attempts[name] > _MOST_ATTEMPTS:
             raise NotCapturable(f"{self._changed(key)} keeps changing between steps")
         try:
             captured = self._captured[key] = self._compiled(batch, leaves, update)
             return captured
         except NotCapturable:
-            if self._attempts[key] < _MOST_ATTEMPTS:
+            if self._attempts[name] < _MOST_ATTEMPTS:
                 return None  # a loss may create its state in its first calls
             raise
 
@@ -225,6 +228,21 @@ class Captures:
         captured = self._captured.get(key)
         found = captured.reach.difference_from(self._subject.look()) if captured else ""
         return found or "an option of the optimizer"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what decides which steps are captured."""
+        return {
+            "seen": dict(self.seen),
+            "attempts": dict(self._attempts),
+            "refused": sorted(self._refused),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self._follow_parameters()
+        self.seen.update(state.get("seen", {}))
+        self._attempts.update(state.get("attempts", {}))
+        self._refused.update(state.get("refused", ()))
 
     def is_ready(self) -> bool:
         """Whether steps can be captured: the optimizer has the state of its first step."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import median
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Costs:
         """Return the cost and the gain in a sentence; ``None`` if no step was captured."""
         if not self.count or not self.eager:
             return None
-        each, eager = self.steps / self.count, min(self.eager)
+        each, eager = self.steps / self.count, median(self.eager)
         gain = self.count * (eager - each) - self.compiling
         text = (
             f"Compiled steps: {self.count:,} of {_time(each)} instead of {_time(eager)}; compiling "

@@ -48,16 +48,25 @@ class Moment:
             NotCapturable: A large tensor that is no parameter was changed in place.
         """
         self.reach.restore()
+        for tensor, gradient in self._gradients:
+            tensor.grad = gradient
+        set_random_state(self.random)
+        # Only what has changed: data may be in memory that cannot be written.
+        changes = [(t, v) for t, v in zip(self.tensors, self.values, strict=True) if _differ(t, v)]
+        assign([t for t, _ in changes], [value for _, value in changes])
         pairs = [*zip(self.tensors, self.values, strict=True)]
         changed = [t._version for t, value in pairs if t is value]
         before = [v for v, (t, value) in zip(self._versions, pairs, strict=True) if t is value]
         if changed != before:
             raise NotCapturable("the loss changes a large tensor in place")
-        copied = [(t, value) for t, value in pairs if t is not value]
-        assign([t for t, _ in copied], [value for _, value in copied])
-        for tensor, gradient in self._gradients:
-            tensor.grad = gradient
-        set_random_state(self.random)
+
+
+def _differ(tensor: Tensor, value: Tensor) -> bool:
+    if tensor is value or torch.equal(tensor, value):
+        return False
+    if not tensor.is_floating_point():
+        return True
+    return not torch.allclose(tensor, value, rtol=0, atol=0, equal_nan=True)
 
 
 def assign(tensors: Iterable[Tensor], values: Iterable[Tensor]) -> None:

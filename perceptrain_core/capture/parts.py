@@ -24,7 +24,6 @@ _OF_THE_RUN = {"perceptrain_core.training.fit", "perceptrain_core.training.step_
 _INTERNAL = vars(nn.Module()).keys() - {"training", "_parameters", "_buffers", "_modules"}
 _FOLLOWED = nn.Module, *HAVE_ITEMS, partial, types.MethodType, types.FunctionType
 _FUNCTIONS = types.FunctionType, staticmethod
-_VALUES = int, float, complex, str, list, dict, set, Tensor, type(None), *_FUNCTIONS
 _LONGEST = 20_000
 
 #: The path of a part, the container that it is in, and its key there.
@@ -96,9 +95,11 @@ def _of_class(path: str, kind: type) -> Iterator[Part]:
     for name, value in [*vars(kind).items()]:
         if isinstance(value, property) and isinstance(value.fget, types.FunctionType):
             yield from _variables(f"{path}.{name}", value.fget)
-        if isinstance(value, types.FunctionType):
-            yield from _variables(f"{path}.{name}", value)
-        if isinstance(value, _VALUES) and not name.startswith("__") and not _is_of(kind, _OTHERS):
+        function = getattr(value, "__func__", value)  # of a class method, or a static one
+        if isinstance(function, types.FunctionType):
+            yield from _variables(f"{path}.{name}", function)
+        plain = isinstance(value, _FUNCTIONS) or not hasattr(type(value), "__get__")
+        if plain and not name.startswith("__") and not _is_of(kind, _OTHERS):
             yield f"{kind.__name__}.{name}", kind, name
 
 
@@ -116,11 +117,23 @@ def _variables(path: str, function: types.FunctionType) -> Iterator[Part]:
     scope, names = function.__globals__, _names(code)
     for name in sorted(names & scope.keys()):
         value = scope[name]
-        if isinstance(value, types.ModuleType):  # of the user: settings.alpha
-            found = names & vars(value).keys() if not _is_library(value) else ()
-            yield from ((f"{name}.{part}", vars(value), part) for part in sorted(found))
+        if isinstance(value, types.ModuleType):
+            yield from _of_module(name, value, names)
         else:
             yield f"the global variable {name!r} of {function.__module__}", scope, name
+
+
+def _of_module(path: str, module: types.ModuleType, names: set[str]) -> Iterator[Part]:
+    """Yield the variables of a module of the user that have one of the names: settings.alpha."""
+    if _is_library(module):
+        return
+    for name in sorted(names & vars(module).keys()):
+        value = vars(module)[name]
+        if isinstance(value, types.ModuleType):
+            if value is not module:
+                yield from _of_module(f"{path}.{name}", value, names - {name})
+        else:
+            yield f"{path}.{name}", vars(module), name
 
 
 def _names(code: types.CodeType) -> set[str]:

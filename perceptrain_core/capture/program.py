@@ -82,6 +82,8 @@ class Program:
                     return False
                 if now.dtype != before.dtype or now.device != before.device:
                     return False
+                if now.stride() != before.stride():
+                    return False
                 self._others[position] = now
             for other in others:
                 if other.read() is not now:

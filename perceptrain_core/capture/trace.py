@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from io import StringIO
 from typing import Any
 
 import torch
@@ -20,7 +20,13 @@ from perceptrain_core.capture.reach import Reach
 from perceptrain_core.capture.results import tensors_of
 from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.update import Update
-from perceptrain_core.capture.value_reads import RefusesReads, refuse_data_dependence, refuses_files
+from perceptrain_core.capture.value_reads import (
+    Printed,
+    RefusesCollectives,
+    RefusesReads,
+    refuse_data_dependence,
+    refuses_files,
+)
 from perceptrain_core.capturing import NotCapturable, capturing
 from perceptrain_core.checkpoints.random_state import get_random_state
 from perceptrain_core.types import Metrics
@@ -81,11 +87,8 @@ def record(
     updated: list[Tensor] = []
 
     def step(*_: Tensor) -> list[Tensor]:
-        printed = StringIO()
-        with capturing(), RefusesReads(), refuses_files(), redirect(printed):
+        with _refusals():
             loss, metrics, found_gradients = subject.evaluate(with_leaves(batch, leaves))
-        if printed.getvalue():
-            raise NotCapturable("the loss prints")
         if not subject.keeps_terms and getattr(metrics, "terms", None):
             raise NotCapturable(_OWN_TERMS)
         replaced = _replaced(before, subject.look())
@@ -141,9 +144,16 @@ def _apart(leaves: Sequence[Tensor], others: Sequence[Tensor]) -> list[Tensor]:
 
 
 @contextmanager
-def redirect(printed: StringIO) -> Iterator[None]:
-    """Write to a text what is printed, and what goes to stderr."""
-    with redirect_stdout(printed), redirect_stderr(printed):
+def _refusals() -> Iterator[None]:
+    """Refuse what a graph would not repeat."""
+    out, err = Printed(sys.stdout), Printed(sys.stderr)
+    with ExitStack() as stack:
+        stack.enter_context(capturing())
+        stack.enter_context(refuses_files())
+        stack.enter_context(redirect_stdout(out))
+        stack.enter_context(redirect_stderr(err))
+        stack.enter_context(RefusesReads())
+        stack.enter_context(RefusesCollectives())  # type: ignore[no-untyped-call]
         yield
 
 

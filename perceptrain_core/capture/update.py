@@ -16,8 +16,9 @@ from perceptrain_core.capturing import NotCapturable
 from perceptrain_core.optimizers import fused
 
 _KNOWN = (SGD, Adam, AdamW, fused.Adam, fused.AdamW, NAdam, RAdam, Adamax, Adadelta, RMSprop)
-#: These read a rate that is a tensor; but their steps are the rate times a vector without it.
-_PROPORTIONAL = (Adadelta, RMSprop)
+#: These read a rate that is a tensor, or divide by it, though it may be 0; but their steps are the
+#: rate times a vector without it.
+_PROPORTIONAL = (Adadelta, RMSprop, Adam, AdamW, fused.Adam, fused.AdamW)
 
 
 class Update:
@@ -113,6 +114,8 @@ class Update:
             changed["capturable"] = True
         if type(self._optimizer) in _PROPORTIONAL:
             changed["lr"] = 1.0
+            if group.get("decoupled_weight_decay"):
+                changed["weight_decay"] = 0.0
         return {**group, **changed}
 
     def _sgd(self, shadow: Optimizer) -> None:
@@ -189,10 +192,10 @@ class Update:
         """Return a parameter after the step, given that after a step of the rate of the graph."""
         if type(self._optimizer) not in _PROPORTIONAL:
             return stepped
-        (rate,) = [
-            n.tensor for n in self._numbers if any(p is parameter for p in n.group["params"])
-        ]
-        return parameter + (rate * (stepped - parameter)).to(parameter.dtype)
+        owners = [n for n in self._numbers if any(p is parameter for p in n.group["params"])]
+        rate, group = owners[0].tensor, owners[0].group
+        decay = group["weight_decay"] if group.get("decoupled_weight_decay") else 0.0
+        return parameter + (rate * (stepped - parameter - decay * parameter)).to(parameter.dtype)
 
 
 class _Number:

@@ -6,11 +6,13 @@ import builtins
 import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from perceptrain_core.capturing import NotCapturable
 
@@ -58,13 +60,59 @@ class RefusesReads(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+class RefusesCollectives(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Raise before processes exchange something, which each of them would do at other times."""
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call the operation, unless it is a collective one.
+
+        Raises:
+            NotCapturable: It is.
+        """
+        if "c10d" in func.namespace:
+            raise NotCapturable("the loss exchanges tensors with other processes")
+        return func(*args, **(kwargs or {}))
+
+
+class Printed(io.TextIOBase):
+    """Notices what the recording thread prints; other threads print as usual.
+
+    Args:
+        stream: Where they print.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self._stream, self._recording = stream, get_ident()
+
+    def write(self, text: str) -> int:
+        """Write a text, or refuse it.
+
+        Raises:
+            NotCapturable: The recording thread prints.
+        """
+        if get_ident() == self._recording:
+            raise NotCapturable("the loss prints")
+        return int(self._stream.write(text) or 0)
+
+    def flush(self) -> None:
+        """Flush the stream of the other threads."""
+        self._stream.flush()
+
+
 @contextmanager
 def refuses_files() -> Iterator[None]:
     """Raise where a file is opened to be written, which a graph would not repeat."""
-    opened = builtins.open
+    opened, recording = builtins.open, get_ident()
 
     def refuse(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
-        if not {"w", "a", "x", "+"}.isdisjoint(mode):
+        if get_ident() == recording and not {"w", "a", "x", "+"}.isdisjoint(mode):
             raise NotCapturable(f"the loss writes the file {file}")
         return opened(file, mode, *args, **options)
 

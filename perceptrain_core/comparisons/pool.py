@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
@@ -157,7 +157,8 @@ class _Worker:
 
     def answer(self, prunes: bool) -> None:
         """Answer the figure of an epoch, for which the run waits."""
-        self._write({"prune": prunes})
+        with suppress(BrokenPipeError):  # it has died, as the next reply says
+            self._write({"prune": prunes})
 
     def _write(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None

@@ -47,7 +47,7 @@ class CapturedStepper(AdaptiveStepper):
                 guard.require_finite(loss, metrics, batch, self.model)
             except SkipBatch:
                 return [None], False
-            if not others[-1]:  # a gradient is NaN or infinite
+            if self.skip_nonfinite and not others[-1]:  # a gradient is NaN or infinite
                 return [None], False
         if self.measures_norm:
             self.grad_norm = others[0]
@@ -61,18 +61,18 @@ class CapturedStepper(AdaptiveStepper):
             return False
         try:
             self.captures.try_out(lambda copied: guard(copied, self.model), batch)
-        except Exception:  # the eager step tells
+        except Exception:  # which the eager step raises again
             guard.is_first = True
             return False
         return True
 
     def state_dict(self) -> dict[str, Any]:
         """Return how often each kind of step was seen, which decides what is captured."""
-        return {"seen": dict(self.captures.seen)}
+        return self.captures.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self.captures.seen.update(state.get("seen", {}))
+        self.captures.load_state_dict(state)
 
     def summary(self) -> str | None:
         """Return what compiling cost and gained."""

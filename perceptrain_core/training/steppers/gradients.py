@@ -61,7 +61,7 @@ class GradientStepper(Stepper):
         return self.take_begun(batches)
 
     def take_begun(self, batches: Sequence[Any]) -> StepOutcome:
-        """Take a step that the loss has been told of."""
+        """Take a step, after `begin_step`."""
         uneven = is_uneven(batches, self.engine)
         results = self.backward(map(self.moved, batches), len(batches), uneven)
         if not any(results) or not self._may_step():
