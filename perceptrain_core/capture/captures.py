@@ -204,11 +204,11 @@ class Captures:
 
     def _compiled(self, batch: Any, leaves: list[Tensor], update: Update | None) -> Captured:
         start = perf_counter()
+        recorded = record(self._subject, batch, leaves, update)
+        if update is not None:
+            update.follow(recorded.trained)
         self._announce("compiling the step")
         try:
-            recorded = record(self._subject, batch, leaves, update)
-            if update is not None:
-                update.follow(recorded.trained)
             return Captured(Program(recorded, len(leaves)), recorded.reach, update)
         finally:
             self._announce(None)
@@ -235,6 +235,7 @@ class Captures:
             "seen": dict(self.seen),
             "attempts": dict(self._attempts),
             "refused": sorted(self._refused),
+            "scales": dict(self._subject.scales),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -243,6 +244,7 @@ class Captures:
         self.seen.update(state.get("seen", {}))
         self._attempts.update(state.get("attempts", {}))
         self._refused.update(state.get("refused", ()))
+        self._subject.scales.update(state.get("scales", {}))
 
     def is_ready(self) -> bool:
         """Whether steps can be captured: the optimizer has the state of its first step."""

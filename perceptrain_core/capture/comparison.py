@@ -19,7 +19,7 @@ from perceptrain_core.capture.update import Update
 from perceptrain_core.capturing import NotCapturable
 from perceptrain_core.types import Metrics
 
-#: The largest difference of two results, relative to the largest element of a tensor.
+#: The largest difference of two results, relative to the largest element so far of a tensor.
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.05, torch.float16: 0.01}
 #: Differences are not compared with less than this share of the largest element of all gradients.
 _SMALL = 1e-3
@@ -49,7 +49,7 @@ def compare_step(
     Raises:
         NotCapturable: The steps differ; nothing has changed then.
     """
-    parameters, precision = subject.parameters, subject.precision
+    parameters = subject.parameters
     own = [] if update is None else [*parameters, *update.state(parameters)]
     moment = Moment(subject.look(), [*leaves, *own])
     start = perf_counter()
@@ -65,8 +65,8 @@ def compare_step(
         moment.restore()
     try:
         outcome = program(leaves)
-        _compare(eager, _results(outcome.loss, outcome.metrics, outcome.gradients), precision)
-        _compare(effects, _effects(subject.look(), leaves, parameters), precision)
+        _compare(eager, _results(outcome.loss, outcome.metrics, outcome.gradients), subject)
+        _compare(effects, _effects(subject.look(), leaves, parameters), subject)
         if not torch.equal(torch.get_rng_state(), drawn):
             raise NotCapturable("it draws other random numbers than the eager step")
         guarded = subject.guards_loss or subject.guards_gradients
@@ -99,16 +99,17 @@ def _effects(
     return {n: t.detach().clone() for n, t in reached.items() if id(t) not in left_out}
 
 
-def _compare(
-    eager: dict[str, Any], captured: dict[str, Any], precision: torch.dtype | None
-) -> None:
+def _compare(eager: dict[str, Any], captured: dict[str, Any], subject: Subject) -> None:
     if eager.keys() != captured.keys():
         raise NotCapturable("it returns other metrics, or gradients of other parameters")
     gradients = [_largest(value) for name, value in eager.items() if name.startswith("gradient")]
     largest = max(gradients, default=0.0)
     for name, expected in eager.items():
         least = _SMALL * largest if name.startswith("gradient") else 0.0
-        difference = _difference(expected, captured[name], precision, least)
+        if isinstance(expected, Tensor):
+            least = max(least, _largest(expected), subject.scales.get(name, 0.0))
+            subject.scales[name] = least
+        difference = _difference(expected, captured[name], subject.precision, least)
         if difference is not None:
             raise NotCapturable(f"it differs from the eager step: {name} {difference}")
 

@@ -16,6 +16,8 @@ from perceptrain_core.capture.trace import Recorded
 from perceptrain_core.capturing import NotCapturable
 from perceptrain_core.types import Metrics
 
+_PARALLEL = 2**17  # elements
+
 
 class Outcome(NamedTuple):
     """What a captured step returns.
@@ -127,8 +129,12 @@ def _compiled(graph: fx.GraphModule, inputs: Sequence[Tensor]) -> Any:
         from torch._inductor import config  # takes a second to import
         from torch._inductor.compile_fx import compile_fx
 
-    # The random numbers are those of torch's own kernels, from its generator.
-    with torch.no_grad(), config.patch(fallback_random=True):
+    found = [node.meta.get("val") for node in graph.graph.nodes]
+    largest = max((t.numel() for t in found if isinstance(t, Tensor)), default=0)
+    options: dict[str, Any] = {"fallback_random": True}  # from torch's own generator
+    if largest < _PARALLEL:  # threads that wait for each other take longer than the work
+        options["cpp.threads"] = 1
+    with torch.no_grad(), config.patch(options):
         try:
             return compile_fx(graph, [tensor.detach() for tensor in inputs])
         except Exception as error:

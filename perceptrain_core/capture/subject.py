@@ -30,6 +30,8 @@ class Subject:
 
     Attributes:
         parameters: What is trained.
+        scales: The largest element of each result so far, by name. Rounding is relative to the
+            numbers that a result is computed from, which do not become smaller with it.
     """
 
     loss_fn: LossFunction
@@ -40,6 +42,7 @@ class Subject:
     keeps_terms: bool = True
     precision: torch.dtype | None = None
     parameters: list[Tensor] = field(default_factory=list)
+    scales: dict[str, float] = field(default_factory=dict)
 
     def look(self) -> Reach:
         """Look at what the model and the loss reach."""
