@@ -61,7 +61,7 @@ def main(epochs: int = 3000) -> float:
         model,
         {"name": "adam", "lr": 3e-3, "betas": (0.9, 0.99)},
         TrainConfig(max_iter=epochs, print_every=max(1, epochs // 5)),
-        loss_fn={"name": "grad_weighted", "fixed_metric": "ode"},
+        loss_fn={"name": "grad_weighted", "fixed_metric": "ode", "every": 10},
     )
     trainer.fit([points])
     t = torch.linspace(0, 2, 201).unsqueeze(-1)
