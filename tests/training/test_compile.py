@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -408,3 +409,34 @@ def test_counts_that_are_tensors(made: Made) -> None:
     captured = train(network, supervised(), loss, compile="strict")
     assert_same(captured, train(network, supervised(), loss, compile=False))
     assert made[0].costs.count >= 25
+
+
+@pytest.mark.parametrize("optimizer", ["adam", {"name": "adamw", "weight_decay": 0.1}], ids=str)
+def test_a_rate_of_zero_where_a_gradient_is_zero(optimizer: Any, made: Made) -> None:
+    rows = torch.randn(60, 3, generator=torch.Generator().manual_seed(1))
+    rows[:, 1] = 0  # so that a column of the first matrix never has a gradient
+    data = [(x, x[:, :1]) for x in rows.split(10)]
+
+    def stop(trainer: Any, *_: Any) -> None:
+        trainer.optimizer.param_groups[0]["lr"] = 0.0
+
+    def run(compile: bool | str) -> Trainer:
+        callback = Callback(on="train_epoch_end", called_every=3, callback=stop)
+        return train(network, data, "mse", optimizer, compile, epochs=5, callbacks=[callback])
+
+    captured = run("strict")
+    assert_same(captured, run(False))
+    assert all(value.isfinite().all() for value in states(captured).values())
+    assert made[0].costs.count >= 20
+
+
+def test_data_in_memory_that_cannot_be_written(tmp_path: Path, made: Made) -> None:
+    path = tmp_path / "rows.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(60, 4)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of such arrays
+        rows = torch.from_numpy(np.load(path, mmap_mode="r"))
+    data = [(part[:, :3], part[:, 3:]) for part in rows.split(10)]
+    captured = train(network, data, "mse", compile="strict")
+    assert_same(captured, train(network, data, "mse", compile=False))
+    assert made[0].costs.count >= 20
