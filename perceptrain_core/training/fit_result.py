@@ -15,16 +15,20 @@ class FitResult(tuple[nn.Module, Any]):
 
     It unpacks and compares as the tuple that it is.
 
-    Args:
-        model: The model that was trained.
-        optimizer: The optimizer that was passed.
+    Attributes:
         history: The metrics of the fit, of which ``repr`` shows the last and notebooks a table.
     """
 
     history: History
 
     def __new__(cls, model: nn.Module, optimizer: Any, history: History) -> Self:
-        """Create the pair."""
+        """Create the pair.
+
+        Args:
+            model: The model that was trained.
+            optimizer: The optimizer that was passed.
+            history: The metrics of the fit.
+        """
         pair = super().__new__(cls, (model, optimizer))
         pair.history = history
         return pair
