@@ -36,7 +36,7 @@ class Costs:
             return f"{text}The run took {_time(gain)} less."
         if each < eager:
             needed = int(self.compiling / (eager - each)) + 1
-            return f"{text}It pays off after about {needed:,} steps: this run is too short."
+            return f"{text}Compiling pays off after about {needed:,} steps."
         return f"{text}The compiled step is not faster: leave compile=True out."
 
 

@@ -51,6 +51,12 @@ def _as_seconds(value: Any) -> Any:
     raise ValueError(f"expected seconds, or a time 'HH:MM:SS' such as '01:30:00', not {value!r}")
 
 
+def _as_compile(value: Any) -> Any:
+    if value is True or value is False or value == "strict":
+        return value
+    raise ValueError(f"expected true, false or 'strict', not {value!r}")
+
+
 def _check_name(kind: str, name: str) -> None:
     """Refuse an unknown name; a reference (with a colon) is loaded only when it is used."""
     if ":" in name:
@@ -229,7 +235,7 @@ class TrainConfig:
     log_grad_norm: bool = False
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["full", "bf16", "fp16"] = "full"
-    compile: bool | Literal["strict"] = False
+    compile: Annotated[bool | Literal["strict"], BeforeValidator(_as_compile)] = False
     deterministic: bool = False
     resume: bool | Path = False
     nprocs: Count = 1

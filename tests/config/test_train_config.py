@@ -287,3 +287,9 @@ def test_validates_after_epochs_or_after_steps() -> None:
         config.val_every = 1
     with pytest.raises(ConfigError, match="checkpoint_best_only needs validations"):
         config.val_every_steps = 0
+
+
+def test_compile_is_a_flag_or_strict() -> None:
+    assert TrainConfig(compile="strict").compile == "strict"
+    with pytest.raises(ConfigError, match="expected true, false or 'strict', not 'strickt'"):
+        TrainConfig(compile="strickt")  # type: ignore[arg-type]
