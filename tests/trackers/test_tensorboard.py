@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -96,7 +97,9 @@ def test_validations_inside_epochs_are_a_run_of_their_own_by_step(tmp_path: Path
     tracker.close()
     assert scalars(tmp_path, "val_loss") == {1: 3.0}
     assert scalars(tmp_path / "steps", "val_loss") == {10: 1.0, 20: 2.0, 30: 3.0}
-    # Resumed after the epoch from a checkpoint between steps 20 and 30.
+    # Resumed after the epoch from a checkpoint between steps 20 and 30. TensorBoard sorts files by
+    # their names, which begin with the second.
+    sleep(1)
     again = open_(tmp_path, 1)
     again.write_step(30, 2, {"val_loss": 5.0})
     again.close()
