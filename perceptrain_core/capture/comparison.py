@@ -91,33 +91,30 @@ def _effects(
     reach: Reach, leaves: Sequence[Tensor], parameters: Sequence[Tensor]
 ) -> dict[str, Tensor]:
     """Copy the tensors that a call of the loss may have changed, by path."""
-    left_out = {*map(id, parameters)} | {
-        id(t) for t in reach.tensors().values() if t.nbytes > LARGEST
-    }
     batch = {f"tensor {number} of the batch": leaf for number, leaf in enumerate(leaves)}
-    reached = batch | reach.tensors()
-    return {n: t.detach().clone() for n, t in reached.items() if id(t) not in left_out}
+    small = {path: t for path, t in reach.tensors().items() if t.nbytes <= LARGEST}
+    own = {*map(id, parameters)}
+    return {name: t.detach().clone() for name, t in (batch | small).items() if id(t) not in own}
 
 
 def _compare(eager: dict[str, Any], captured: dict[str, Any], subject: Subject) -> None:
     if eager.keys() != captured.keys():
         raise NotCapturable("it returns other metrics, or gradients of other parameters")
-    gradients = [_largest(value) for name, value in eager.items() if name.startswith("gradient")]
-    largest = max(gradients, default=0.0)
+    sizes = {name: _largest(v) for name, v in eager.items() if isinstance(v, Tensor)}
+    gradients = [name for name in sizes if name.startswith("gradient")]
+    least = _SMALL * max((sizes[name] for name in gradients), default=0.0)
+    sizes |= {name: max(sizes[name], least) for name in gradients}
     for name, expected in eager.items():
-        least = _SMALL * largest if name.startswith("gradient") else 0.0
-        if isinstance(expected, Tensor):
-            least = max(least, _largest(expected), subject.scales.get(name, 0.0))
-            subject.scales[name] = least
-        difference = _difference(expected, captured[name], subject.precision, least)
+        scale = subject.scales[name] = max(sizes.get(name, 0.0), subject.scales.get(name, 0.0))
+        difference = _difference(expected, captured[name], subject.precision, scale)
         if difference is not None:
             raise NotCapturable(f"it differs from the eager step: {name} {difference}")
 
 
 def _difference(
-    expected: Any, found: Any, precision: torch.dtype | None, least: float = 0.0
+    expected: Any, found: Any, precision: torch.dtype | None, scale: float
 ) -> str | None:
-    """Describe how two values differ; ``None`` if they agree."""
+    """Describe how two values differ, relative to a scale; ``None`` if they agree."""
     if not isinstance(expected, Tensor) or not isinstance(found, Tensor):
         same = type(expected) is type(found) and (expected == found or expected != expected)
         return None if same else f"is {found} instead of {expected}"
@@ -125,12 +122,11 @@ def _difference(
         return f"is of {found.dtype} {(*found.shape,)}, not {expected.dtype} {(*expected.shape,)}"
     if not expected.is_floating_point() or not expected.numel():
         return None if torch.equal(expected, found) else "has other values"
-    tolerance = TOLERANCES[precision or expected.dtype]
-    largest = max(_largest(expected), least)
-    if torch.allclose(found, expected, rtol=0, atol=tolerance * largest, equal_nan=True):
+    allowed = TOLERANCES[precision or expected.dtype] * scale
+    if torch.allclose(found, expected, rtol=0, atol=allowed, equal_nan=True):
         return None
     worst = float((found - expected).abs().nan_to_num(torch.inf).max())
-    return f"by {worst:.3g}, of at most {tolerance * largest:.3g}"
+    return f"by {worst:.3g}, of at most {allowed:.3g}"
 
 
 def _largest(tensor: Tensor) -> float:
@@ -158,11 +154,9 @@ def _compare_update(
             expected = target.detach()
             if not expected.is_floating_point() or not expected.numel():
                 continue
-            size = 8 * torch.finfo(expected.dtype).eps * float(expected.abs().max())
-            allowed = size + 10 * TOLERANCES[expected.dtype] * float(
-                (expected - before).abs().max()
-            )
-            if float((found - expected).abs().max()) > allowed:
+            rounding = 8 * torch.finfo(expected.dtype).eps * _largest(expected)
+            allowed = rounding + 10 * TOLERANCES[expected.dtype] * _largest(expected - before)
+            if not torch.allclose(found, expected, rtol=0, atol=allowed, equal_nan=True):
                 raise NotCapturable("the optimizer does another step than by itself")
     finally:
         assign(targets, new)

@@ -39,13 +39,14 @@ class Moment:
             for t in self.tensors
         ]
         self._gradients = [(t, t.grad) for t in self.tensors if isinstance(t, nn.Parameter)]
-        self._versions = [t._version for t in self.tensors]
+        pairs = zip(self.tensors, self.values, strict=True)
+        self._large = [(t, t._version) for t, value in pairs if t is value]
 
     def restore(self) -> None:
-        """Make everything as it was.
+        """Put everything back.
 
         Raises:
-            NotCapturable: A large tensor that is no parameter was changed in place.
+            NotCapturable: A large tensor was changed in place, which was not copied.
         """
         self.reach.restore()
         for tensor, gradient in self._gradients:
@@ -54,10 +55,7 @@ class Moment:
         # Only what has changed: data may be in memory that cannot be written.
         changes = [(t, v) for t, v in zip(self.tensors, self.values, strict=True) if _differ(t, v)]
         assign([t for t, _ in changes], [value for _, value in changes])
-        pairs = [*zip(self.tensors, self.values, strict=True)]
-        changed = [t._version for t, value in pairs if t is value]
-        before = [v for v, (t, value) in zip(self._versions, pairs, strict=True) if t is value]
-        if changed != before:
+        if any(t._version != version for t, version in self._large):
             raise NotCapturable("the loss changes a large tensor in place")
 
 

@@ -99,12 +99,15 @@ class Reach:
         ours, theirs = self.places, after.places
         paths = [*dict.fromkeys([*ours, *theirs])]
         paths = [p for p in paths if not (self._is_ignored(p) or after._is_ignored(p))]
-        common = [path for path in paths if path in ours and path in theirs]
-        replaced = [p for p in common if _is_replaced(ours[p].value, theirs[p].value)]
-        changed = [
-            p for p in common if p not in replaced and not self._is_same(ours[p], after, theirs[p])
-        ]
-        return [p for p in paths if not (p in ours and p in theirs)], replaced, changed
+        moved, replaced, changed = [], [], []
+        for path in paths:
+            if path not in ours or path not in theirs:
+                moved.append(path)
+            elif _is_replaced(ours[path].value, theirs[path].value):
+                replaced.append(path)
+            elif not self._is_same(ours[path], after, theirs[path]):
+                changed.append(path)
+        return moved, replaced, changed
 
     def difference_from(self, now: Reach) -> str:
         """Return the path of a value that a graph takes as given and that is another now, or ""."""
@@ -146,7 +149,7 @@ class Reach:
         return any(path == n or path.startswith((f"{n}.", f"{n}[")) for n in self._ignored)
 
     def paths_of(self, tensor: Tensor) -> list[str]:
-        """Return the paths of a tensor that is no parameter: others may take its places."""
+        """Return the paths of a tensor whose places others may take; a parameter has none."""
         return [path for path, p in self.places.items() if p.value is tensor and p.is_free]
 
     def guard(self) -> Guard:

@@ -24,8 +24,8 @@ _PROPORTIONAL = (Adadelta, RMSprop, Adam, AdamW, fused.Adam, fused.AdamW)
 class Update:
     """The step of an optimizer, by torch's own code, as new values of its tensors.
 
-    The learning rates are inputs of the graph; all other options are constants in it. They are
-    computed with in double precision, as by the optimizer itself.
+    The learning rates are inputs of the graph, in double precision as for the optimizer itself, and
+    so is what schedules of one cycle change; all other options are constants.
 
     Args:
         optimizer: An optimizer that `is_known`.
@@ -80,7 +80,8 @@ class Update:
         optimizer = self._optimizer
         if any(map(is_not, optimizer.param_groups, self._groups)) or _has_hooks(optimizer):
             return False
-        if [*map(id, self.state(self._followed))] != self._state:
+        state = self.state(self._followed)
+        if len(state) != len(self._state) or any(map(is_not, state, self._state)):
             return False
         for number in self._numbers:
             number.refresh()
@@ -88,9 +89,7 @@ class Update:
 
     def follow(self, parameters: Sequence[Tensor]) -> None:
         """Notice from now on when the state of these parameters is replaced."""
-        self._followed = parameters
-        self._state = [*map(id, self.state(parameters))]
-        self._kept = self.state(parameters)  # so that no id is used again
+        self._followed, self._state = parameters, self.state(parameters)
 
     def _current_options(self) -> list[Any]:
         """Return what is a constant in the graph."""
@@ -175,7 +174,7 @@ class Update:
             for group in self._optimizer.param_groups
         ]
         old = {p: self._optimizer.state.get(p, {}) for p in parameters}
-        shadow.state = {new[p]: {n: _raised(n, v) for n, v in old[p].items()} for p in new}  # type: ignore[assignment]
+        shadow.state = {new[p]: {n: _raised(v) for n, v in old[p].items()} for p in new}  # type: ignore[assignment]
         if type(shadow) is SGD:
             self._sgd(shadow)
         else:
@@ -192,8 +191,9 @@ class Update:
         """Return a parameter after the step, given that after a step of the rate of the graph."""
         if type(self._optimizer) not in _PROPORTIONAL:
             return stepped
-        owners = [n for n in self._numbers if any(p is parameter for p in n.group["params"])]
-        rate, group = owners[0].tensor, owners[0].group
+        rates = (n for n in self._numbers if n.key == ("lr", None))
+        owner = next(n for n in rates if any(p is parameter for p in n.group["params"]))
+        rate, group = owner.tensor, owner.group
         decay = group["weight_decay"] if group.get("decoupled_weight_decay") else 0.0
         return parameter + (rate * (stepped - parameter - decay * parameter)).to(parameter.dtype)
 
@@ -248,7 +248,7 @@ def _is_stateless(optimizer: Optimizer) -> bool:
     return type(optimizer) is SGD and not any(g["momentum"] for g in optimizer.param_groups)
 
 
-def _raised(name: str, value: Tensor) -> Tensor:
+def _raised(value: Tensor) -> Tensor:
     """Copy a tensor of the state; scalars such as the number of steps in double precision."""
     return value.double() if value.ndim == 0 else value.clone()
 

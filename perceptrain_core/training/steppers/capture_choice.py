@@ -4,91 +4,75 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal
+from dataclasses import fields
+from functools import partial
+from typing import Any, Literal, cast
 
 import torch
 from rich.console import Console
-from torch import nn
-from torch.amp import GradScaler
 from torch.optim import LBFGS
 
 from perceptrain_core.capture.captures import Captures
 from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.update import Update
 from perceptrain_core.config import TrainConfig
-from perceptrain_core.engine import Engine
 from perceptrain_core.errors import CaptureError
 from perceptrain_core.optimizers.adam_lbfgs import AdamLBFGS
-from perceptrain_core.parameters import parameters_of
+from perceptrain_core.training.contract.nonfinite_guard import LossGuard
 from perceptrain_core.training.steppers.captured import CapturedLoss, CapturedStepper
 from perceptrain_core.training.steppers.closures import may_need_closure
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
 from perceptrain_core.user_warnings import warn_user
 
 
-def make_captured_stepper(
-    config: TrainConfig,
-    model: nn.Module,
-    optimizer: Any,
-    guard: Any,
-    device: torch.device,
-    dtype: torch.dtype | None,
-    max_norm: float | None,
-    max_value: float | None,
-    scaler: GradScaler | None,
-    engine: Engine | None,
-    skip_nonfinite: bool,
-    measures_norm: bool,
-) -> AdaptiveStepper:
+def make_captured_stepper(config: TrainConfig, eager: AdaptiveStepper) -> AdaptiveStepper:
     """Make a stepper that captures whole steps, or else the loss with its gradients.
 
     Whole steps are captured if one process takes a step on each batch with a known optimizer.
 
     Args:
         config: The settings.
-        guard: The loss, a `LossGuard`. If whole steps are not captured, it calls a captured loss
-            from now on.
+        eager: The stepper without capturing. Its loss is a `LossGuard`; if whole steps are not
+            captured, that calls a captured loss from now on.
+
+    Returns:
+        The stepper; ``eager`` itself if nothing can be captured.
 
     Raises:
         CaptureError: Nothing can be captured, with ``compile="strict"``.
     """
-    parts = model, optimizer, guard, device, dtype
-    options = *parts, max_norm, max_value, scaler, engine, skip_nonfinite, measures_norm
+    optimizer, guard = eager.optimizer, cast(LossGuard, eager.loss_fn)
     closure = may_need_closure(optimizer)
     reason = None
-    if scaler is not None:
+    if eager.scaler is not None:
         reason = 'precision="fp16" scales the loss at each step'
     elif closure and type(optimizer) not in (LBFGS, AdamLBFGS):
         reason = f"{type(optimizer).__name__} may differentiate the loss more than once"
-    elif any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters_of(model)):
-        reason = "a parameter has a hook"
     if reason is not None:
         refuse_capture(config.compile, reason)
-        return AdaptiveStepper(*options)
-    whole = not closure and engine is None and config.accumulate == 1 and Update.is_known(optimizer)
-
-    def update() -> Update:
-        return Update(optimizer, max_norm, max_value)
-
+        return eager
+    alone = eager.engine is None and config.accumulate == 1
+    whole = alone and not closure and Update.is_known(optimizer)
     subject = Subject(
         guard.loss_fn,
-        model,
+        eager.model,
         guards_loss=whole and guard.watches,
-        guards_gradients=whole and skip_nonfinite,
-        measures_norm=whole and measures_norm,
-        keeps_terms=engine is None and config.accumulate == 1,
+        guards_gradients=whole and eager.skip_nonfinite,
+        measures_norm=whole and eager.measures_norm,
+        keeps_terms=alone,
         precision=torch.bfloat16 if config.precision == "bf16" else None,
     )
     captures = Captures(
         subject,
         optimizer,
-        update if whole else None,
-        lambda reason: refuse_capture(config.compile, reason),
-        _Announcer(config.verbose and (engine is None or engine.rank == 0)),
+        partial(Update, optimizer, eager.max_norm, eager.max_value) if whole else None,
+        partial(refuse_capture, config.compile),
+        _Announcer(config.verbose and (eager.engine is None or eager.engine.rank == 0)),
     )
     if not whole:
         guard.loss_fn = CapturedLoss(guard.loss_fn, captures)
-    return CapturedStepper(*options, captures=captures, whole=whole)
+    options = {each.name: getattr(eager, each.name) for each in fields(eager) if each.init}
+    return CapturedStepper(**options, captures=captures, whole=whole)
 
 
 def refuse_capture(compile: bool | Literal["strict"], reason: str) -> None:

@@ -67,7 +67,7 @@ def make_stepper(
         several = engine if engine.world_size > 1 else None
         options = *parts, *clipping, scaler, several, skip, config.log_grad_norm
         if config.compile:
-            return make_captured_stepper(config, *options)
+            return make_captured_stepper(config, AdaptiveStepper(*options))
         if (
             any((may_need_closure(optimizer), clips, skip, scaler, several, config.log_grad_norm))
             or config.accumulate > 1
