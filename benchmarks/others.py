@@ -75,16 +75,7 @@ def accelerate(work: Work, feed: Feed, epochs: int) -> nn.Module:
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=True)
-    network = work.network()
-    model, optimizer = accelerator.prepare(network, _adam(network))
-    feed.batches = work.prepared()
-    for _ in range(epochs):
-        for batch in feed:
-            optimizer.zero_grad()
-            loss = work.loss(batch, model)
-            accelerator.backward(loss)
-            optimizer.step()
-    return network
+    return _loop(work, feed, epochs, accelerator.prepare, accelerator.backward)
 
 
 def fabric(work: Work, feed: Feed, epochs: int) -> nn.Module:
@@ -92,14 +83,18 @@ def fabric(work: Work, feed: Feed, epochs: int) -> nn.Module:
     from lightning.fabric import Fabric
 
     engine = Fabric(accelerator="cpu", devices=1)
+    return _loop(work, feed, epochs, engine.setup, engine.backward)
+
+
+def _loop(work: Work, feed: Feed, epochs: int, prepare: Any, backward: Any) -> nn.Module:
+    """A loop whose model, optimizer and backward pass come from a framework."""
     network = work.network()
-    model, optimizer = engine.setup(network, _adam(network))
+    model, optimizer = prepare(network, _adam(network))
     feed.batches = work.prepared()
     for _ in range(epochs):
         for batch in feed:
             optimizer.zero_grad()
-            loss = work.loss(batch, model)
-            engine.backward(loss)
+            backward(work.loss(batch, model))
             optimizer.step()
     return network
 

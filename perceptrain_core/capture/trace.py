@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,17 +15,11 @@ from perceptrain_core.capture.batches import with_leaves
 from perceptrain_core.capture.errors import first_line
 from perceptrain_core.capture.moment import Moment
 from perceptrain_core.capture.reach import Reach
+from perceptrain_core.capture.refusals import RefusesReads, refusals, refuse_data_dependence
 from perceptrain_core.capture.results import tensors_of
 from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.update import Update
-from perceptrain_core.capture.value_reads import (
-    Printed,
-    RefusesCollectives,
-    RefusesReads,
-    refuse_data_dependence,
-    refuses_files,
-)
-from perceptrain_core.capturing import NotCapturable, capturing
+from perceptrain_core.capturing import NotCapturable
 from perceptrain_core.checkpoints.random_state import get_random_state
 from perceptrain_core.types import Metrics
 
@@ -87,7 +79,7 @@ def record(
     updated: list[Tensor] = []
 
     def step(*_: Tensor) -> list[Tensor]:
-        with _refusals():
+        with refusals():
             loss, metrics, found_gradients = subject.evaluate(with_leaves(batch, leaves))
         if not subject.keeps_terms and getattr(metrics, "terms", None):
             raise NotCapturable(_OWN_TERMS)
@@ -141,20 +133,6 @@ def _apart(leaves: Sequence[Tensor], others: Sequence[Tensor]) -> list[Tensor]:
         alias = leaf.detach().requires_grad_(leaf.requires_grad) if is_shared else leaf
         apart.append(alias)
     return apart
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Refuse what a graph would not repeat."""
-    out, err = Printed(sys.stdout), Printed(sys.stderr)
-    with ExitStack() as stack:
-        stack.enter_context(capturing())
-        stack.enter_context(refuses_files())
-        stack.enter_context(redirect_stdout(out))
-        stack.enter_context(redirect_stderr(err))
-        stack.enter_context(RefusesReads())
-        stack.enter_context(RefusesCollectives())  # type: ignore[no-untyped-call]
-        yield
 
 
 def _is_fine(subject: Subject, loss: Tensor, gradients: Sequence[Tensor]) -> Tensor | None:

@@ -84,7 +84,7 @@ class CheckpointWriter:
         """Wait; after another error, a checkpoint that could not be written is added to it.
 
         Raises:
-            CheckpointError: As `wait`, if there is no other error.
+            CheckpointError: As `wait`, unless another error is raised already.
         """
         try:
             self.wait()

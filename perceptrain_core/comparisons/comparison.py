@@ -49,7 +49,7 @@ class Comparison:
         return make_rows(self.results, self.plan.by, self.plan.higher)
 
     def train(self, jobs: Iterable[Job]) -> None:
-        """Train jobs, or keep the results of those that an earlier call finished."""
+        """Train the jobs that an earlier call has not finished; keep the results of the others."""
         waiting = self._unfinished(jobs)
         self.run(lambda: next(waiting, None), lambda result: None)
 

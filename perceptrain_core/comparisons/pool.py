@@ -49,7 +49,7 @@ class Pool:
         finished: Callable[[Job, Reply], None],
         pruning: Pruning | None = None,
     ) -> None:
-        """Train until there is no job left, or a signal arrives.
+        """Train until all jobs are done, or a signal arrives.
 
         Args:
             next_job: Returns a job, or ``None`` if there is none now; asked again after each run.

@@ -42,7 +42,7 @@ def loss_that_ignores(table: Named, label: int | None) -> Named:
 
     Args:
         table: The table. A loss inside another one, its option ``loss``, gets the option too.
-        label: The label that is no class, if there is one.
+        label: The label of pixels without a class, if there are any.
 
     Raises:
         ConfigError: The loss has no such option, or has another label there.
@@ -55,7 +55,7 @@ def metric_that_ignores(table: Named, label: int | None) -> Named:
 
     Args:
         table: The table.
-        label: The label that is no class, if there is one.
+        label: The label of pixels without a class, if there are any.
 
     Raises:
         ConfigError: The metric has no such option, or has another label there.

@@ -166,7 +166,7 @@ class Run:
             write_csv_file(self.trainer.log_folder / PREDICTIONS, [columns])
 
     def shortfall(self) -> str | None:
-        """Return a sentence if the trained model is no better than a constant, see `shortfall`."""
+        """Return a sentence if a constant is as good as the trained model, see `shortfall`."""
         scaled = self.run_file.data.scale_labels
         loss, classes = self.run_file.loss.name, self.record.classes
         return shortfall(self.trainer.model, self.splits, loss, scaled, classes)

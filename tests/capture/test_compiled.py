@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from perceptrain import FFNN, PINN, TrainConfig, Trainer, get_optimizer, to_dataloader
+from perceptrain import FFNN, TrainConfig, Trainer, get_optimizer, to_dataloader
+
+from ..oscillation import pinn, points
 
 SCRIPT = """
 from torch import nn, randn
@@ -29,26 +31,6 @@ print("trained", len(trainer.history))
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def ode(points: Tensor, net: nn.Module) -> Tensor:
-    u = net(points)
-    (du,) = torch.autograd.grad(u.sum(), points, create_graph=True)
-    (ddu,) = torch.autograd.grad(du.sum(), points, create_graph=True)
-    return ddu + u
-
-
-def start(points: Tensor, net: nn.Module) -> Tensor:
-    return net(points) - 1
-
-
-def pinn() -> nn.Module:
-    return PINN(FFNN([1, 8, 8, 1], nn.Tanh()), {"ode": ode, "start": start})
-
-
-def points() -> Any:
-    inner = torch.rand(20, 1, generator=torch.Generator().manual_seed(1))
-    return [{"ode": inner, "start": torch.zeros(1, 1)}]
 
 
 def rows(classes: bool = False) -> Any:

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from perceptrain import (
     FFNN,
-    PINN,
     Callback,
     Counted,
     TrainConfig,
@@ -28,6 +27,8 @@ from perceptrain.errors import CaptureError, NonFiniteLossError
 from perceptrain_core.capture import program
 from perceptrain_core.capture.captures import Captures
 from perceptrain_core.training.steppers import capture_choice
+
+from ..oscillation import pinn, points
 
 Made = list[Captures]
 
@@ -63,26 +64,6 @@ def with_everything() -> nn.Module:
     return nn.Sequential(
         nn.Linear(3, 8), nn.Tanh(), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1)
     )
-
-
-def ode(points: Tensor, net: nn.Module) -> Tensor:
-    u = net(points)
-    (du,) = torch.autograd.grad(u.sum(), points, create_graph=True)
-    (ddu,) = torch.autograd.grad(du.sum(), points, create_graph=True)
-    return ddu + u
-
-
-def start(points: Tensor, net: nn.Module) -> Tensor:
-    return net(points) - 1
-
-
-def pinn() -> nn.Module:
-    return PINN(FFNN([1, 8, 8, 1], nn.Tanh()), {"ode": ode, "start": start})
-
-
-def points() -> Any:
-    inner = torch.rand(20, 1, generator=torch.Generator().manual_seed(1))
-    return [{"ode": inner, "start": torch.zeros(1, 1)}]
 
 
 def train(

@@ -43,7 +43,7 @@ def file_format(name: str) -> FileFormat:
     """Return the format of a name.
 
     Raises:
-        ConfigError: There is no such format.
+        ConfigError: The format is unknown.
     """
     by_name = {each.name: each for each in _FORMATS}
     check_choice("format", name, list(by_name))

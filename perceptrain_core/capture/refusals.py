@@ -1,11 +1,12 @@
-"""Operations that read values, which a graph would turn into constants."""
+"""What a graph would not repeat, refused while it is recorded: reads, prints, files, exchanges."""
 
 from __future__ import annotations
 
 import builtins
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from threading import get_ident
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, fx
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from perceptrain_core.capturing import NotCapturable
+from perceptrain_core.capturing import NotCapturable, capturing
 
 _READS: dict[Any, str] = {
     Tensor.item: ".item()",
@@ -60,7 +61,7 @@ class RefusesReads(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class RefusesCollectives(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _RefusesCollectives(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Raise before processes exchange something, which each of them would do at other times."""
 
     def __torch_dispatch__(
@@ -80,7 +81,7 @@ class RefusesCollectives(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
-class Printed(io.TextIOBase):
+class _Printed(io.TextIOBase):
     """Notices what the recording thread prints; other threads print as usual.
 
     Args:
@@ -107,7 +108,7 @@ class Printed(io.TextIOBase):
 
 
 @contextmanager
-def refuses_files() -> Iterator[None]:
+def _refuses_files() -> Iterator[None]:
     """Raise where a file is opened to be written, which a graph would not repeat."""
     opened, recording = builtins.open, get_ident()
 
@@ -121,6 +122,20 @@ def refuses_files() -> Iterator[None]:
         yield
     finally:
         builtins.open = io.open = opened
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Refuse, inside a ``with`` block, what a graph would not repeat; `is_capturing` is true."""
+    out, err = _Printed(sys.stdout), _Printed(sys.stderr)
+    with ExitStack() as stack:
+        stack.enter_context(capturing())
+        stack.enter_context(_refuses_files())
+        stack.enter_context(redirect_stdout(out))
+        stack.enter_context(redirect_stderr(err))
+        stack.enter_context(RefusesReads())
+        stack.enter_context(_RefusesCollectives())  # type: ignore[no-untyped-call]
+        yield
 
 
 def refuse_data_dependence(graph: fx.Graph) -> None:
