@@ -20,7 +20,7 @@ from perceptrain_core.checkpoints.random_state import kept_random_state, seed_ev
 from perceptrain_core.errors import ConfigError, DataError, ShapeError
 from perceptrain_core.estimators.parts import build_config, build_model, named
 from perceptrain_core.estimators.scaling import Scaling
-from perceptrain_core.inference.outputs import evaluate, parts_of
+from perceptrain_core.inference.outputs import evaluate, row_parts
 from perceptrain_core.option_checks import check_choice
 from perceptrain_core.tensors import describe, numpy_to_tensor
 from perceptrain_core.training.trainer import Trainer
@@ -205,7 +205,7 @@ class PerceptrainEstimator(BaseEstimator):  # type: ignore[misc]
         X = validate_data(self, X, dtype=_DTYPES, reset=False)
         rows = numpy_to_tensor(self._scaling.scaled(X))
         rows = rows.to(next(self.model_.parameters(), rows).dtype)
-        return torch.cat([_tensor(evaluate(self.model_, part)) for part in parts_of(rows)])
+        return torch.cat([_tensor(evaluate(self.model_, part)) for part in row_parts(rows)])
 
 
 def _tensor(outputs: Any) -> Tensor:

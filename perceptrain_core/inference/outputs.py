@@ -33,7 +33,7 @@ def evaluate(module: nn.Module, inputs: Any, device: torch.device | str | None =
     return data_to_device(outputs, "cpu")
 
 
-def only_tensor(outputs: Any) -> Tensor:
+def require_tensor(outputs: Any) -> Tensor:
     """Return outputs that are a tensor.
 
     Raises:
@@ -59,7 +59,7 @@ def outputs_of(pipeline: nn.Module, rows: Tensor) -> Tensor | None:
     """
     pipeline.to(device_of(pipeline))  # the preparation and the units are new, and on the CPU
     found = []
-    for part in parts_of(rows):
+    for part in row_parts(rows):
         outputs = evaluate(pipeline, part)
         if not isinstance(outputs, Tensor):
             return None
@@ -67,7 +67,7 @@ def outputs_of(pipeline: nn.Module, rows: Tensor) -> Tensor | None:
     return torch.cat(found)
 
 
-def parts_of(rows: Tensor, size: int = ROWS) -> tuple[Tensor, ...]:
+def row_parts(rows: Tensor, size: int = ROWS) -> tuple[Tensor, ...]:
     """Split rows into parts of ``size`` rows, or fewer if each row is large, as images are."""
     return torch.split(rows, max(1, min(size, _MOST_VALUES // max(1, rows[:1].numel()))))
 

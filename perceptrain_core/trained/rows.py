@@ -16,7 +16,7 @@ from perceptrain_core.data.tables.read import iterate_columns, read_columns
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
 from perceptrain_core.data.tables.unseen import UnseenCategories
 from perceptrain_core.errors import DataError, ShapeError
-from perceptrain_core.inference.outputs import parts_of
+from perceptrain_core.inference.outputs import row_parts
 from perceptrain_core.plurals import counted
 from perceptrain_core.regular_file import is_special
 from perceptrain_core.runs.tables import DataTable
@@ -48,7 +48,7 @@ def raw_rows(
     """
     if not isinstance(preparation, Preparation):
         tensor = _tensor(data, preparation)
-        yield from parts_of(tensor, size)
+        yield from row_parts(tensor, size)
         return
     unseen = UnseenCategories()
     if isinstance(data, str | Path):

@@ -17,7 +17,7 @@ from perceptrain_core.data.files.splits import Splits, rows_of_tensors
 from perceptrain_core.data.tables.encode import ClassName
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.errors import DataError
-from perceptrain_core.inference.outputs import ROWS, device_of, evaluate, only_tensor
+from perceptrain_core.inference.outputs import ROWS, device_of, evaluate, require_tensor
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
 from perceptrain_core.losses.support.outputs import output_activation, outputs_per_label
@@ -145,7 +145,7 @@ class TrainedRun:
         for rows in self._raw_rows(data, batch_size):
             with self._trusting():
                 outputs = evaluate(pipeline, rows)
-            yield Predictions.of(only_tensor(outputs), self.target)
+            yield Predictions.of(require_tensor(outputs), self.target)
 
     def write_predictions(
         self, data: str | Path, out: Path | None = None, keep: Sequence[str] = ()

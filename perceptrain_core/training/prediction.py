@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.data.support.rows import as_rows, slice_rows
 from perceptrain_core.errors import DataError
-from perceptrain_core.inference.outputs import evaluate, only_tensor
+from perceptrain_core.inference.outputs import evaluate, require_tensor
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
 from perceptrain_core.losses.support.outputs import output_activation, outputs_per_label
@@ -41,7 +41,7 @@ def predict(
     activation = output_activation(loss_fn)
     pipeline = Pipeline(model, activation=activation, per_label=outputs_per_label(loss_fn))
     batches = (data_to_device(rows, device, dtype) for rows in _batches(data, batch_size))
-    outputs = [only_tensor(evaluate(pipeline, rows, device)) for rows in batches]
+    outputs = [require_tensor(evaluate(pipeline, rows, device)) for rows in batches]
     if not outputs:
         raise DataError("There are no rows to predict: the data have no batch.")
     found = torch.cat(outputs)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from perceptrain_core.errors import DataError
-from perceptrain_core.inference.outputs import evaluate, only_tensor, outputs_of, parts_of
+from perceptrain_core.inference.outputs import evaluate, outputs_of, require_tensor, row_parts
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.models import FFNN
 
@@ -31,8 +31,8 @@ def test_large_rows_are_evaluated_a_few_at_a_time():
 
 
 def test_rows_are_split_by_their_number_and_their_size():
-    assert [len(part) for part in parts_of(torch.rand(10, 3), 4)] == [4, 4, 2]
-    assert [len(part) for part in parts_of(torch.rand(2, 2**21), 4)] == [1, 1]
+    assert [len(part) for part in row_parts(torch.rand(10, 3), 4)] == [4, 4, 2]
+    assert [len(part) for part in row_parts(torch.rand(2, 2**21), 4)] == [1, 1]
 
 
 class Pair(nn.Module):
@@ -59,9 +59,9 @@ def test_a_part_is_evaluated_in_evaluation_mode_and_without_gradients():
 
 def test_only_a_tensor_can_be_predictions():
     outputs = torch.rand(3)
-    assert only_tensor(outputs) is outputs
+    assert require_tensor(outputs) is outputs
     with pytest.raises(DataError, match=r"returned a tuple .*call the model itself"):
-        only_tensor((outputs, outputs))
+        require_tensor((outputs, outputs))
 
 
 def test_rows_get_the_dtype_of_the_model():
