@@ -1,6 +1,6 @@
 """Measure Perceptrain against loops by hand, and against the other frameworks that are installed.
 
-``python -m benchmarks`` takes about 6 minutes on a quiet machine, ``--quick`` about one. All loops
+``python -m benchmarks`` takes about 10 minutes on a quiet machine, ``--quick`` about one. All loops
 train the same works with Adam, in turns in one process; the figures are medians of the ratios of
 turns that follow each other, with quartiles.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fresh, listing, weighted_step
+from benchmarks import equations, fresh, listing, weighted_step
 from benchmarks.loops import HAND, PERCEPTRAIN
 from benchmarks.machine import machine
 from benchmarks.measure import compare, growth
@@ -23,7 +23,7 @@ from benchmarks.picture import draw
 from benchmarks.report import Figures, markdown, write_page
 from benchmarks.works import WORKS
 
-PARTS = ("works", "growth", "plugins", "start", "memory", "weighting", "listing")
+PARTS = ("works", "growth", "equations", "plugins", "start", "memory", "weighting", "listing")
 QUICK = ("works", "weighting")
 
 
@@ -66,6 +66,17 @@ def grown(options: argparse.Namespace, seconds: float) -> list[Figures]:
     return rows
 
 
+def solved(seconds: float, compiles: bool) -> Figures:
+    """Measure the equations of plugins."""
+    loops = {name: loop for name, loop in equations.LOOPS.items() if compiles or "=" not in name}
+    found = {}
+    for name, make in equations.works().items():
+        work = make()
+        say(f"{name}: {work.title}")
+        found[name] = {"title": work.title, "rows": compare(work, loops, seconds)}
+    return found
+
+
 def weighted(quick: bool) -> list[Figures]:
     """Measure weighted steps."""
     steps, turns = (10, 5) if quick else (20, 11)
@@ -84,6 +95,7 @@ def measured(options: argparse.Namespace) -> Iterator[Figures]:
     measures: dict[str, Any] = {
         "works": lambda: works(options, seconds),
         "growth": lambda: grown(options, seconds / 5),
+        "equations": lambda: solved(seconds / 5, compiles),
         "plugins": lambda: fresh.plugins(turns=1 if quick else 2),
         "start": lambda: fresh.starts(turns=1 if quick else 2, compiles=compiles),
         "memory": lambda: fresh.memory(steps, compiles),

@@ -70,6 +70,19 @@ def _names(rows: list[Figures]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row["rows"]))
 
 
+def equations(figures: Figures) -> str:
+    """Format the equations of plugins, ``equations.py``."""
+    works = figures["equations"]
+    names = [name for name in _names([*works.values()]) if name != "by hand"]
+    rows = [
+        [name, work["title"], f"{work['rows']['by hand']['us']:,.0f}"]
+        + [ratio(work["rows"].get(loop)) for loop in names]
+        for name, work in works.items()
+    ]
+    head = ["equation", "network", "by hand, microseconds", *names]
+    return f"### Equations of plugins, by hand = 1\n\n{table(head, rows)}"
+
+
 def plugins(figures: Figures) -> str:
     """Format what installed plugins cost."""
     rows = [
@@ -130,6 +143,7 @@ def machine(figures: Figures) -> str:
 _PARTS: dict[str, Callable[[Figures], str]] = {
     "works": steps,
     "growth": growth,
+    "equations": equations,
     "plugins": plugins,
     "start": start,
     "memory": memory,

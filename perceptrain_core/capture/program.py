@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from perceptrain_core.capture.errors import first_line
+from perceptrain_core.capture.powers import compute_powers_once
 from perceptrain_core.capture.reach import Reach
 from perceptrain_core.capture.results import tensors_of, with_tensors
 from perceptrain_core.capture.trace import Recorded
@@ -53,6 +54,8 @@ class Program:
         self._metrics = recorded.metrics
         self._shown = len(tensors_of(recorded.metrics))
         kept = _without_unused(recorded.graph)
+        compute_powers_once(recorded.graph.graph)
+        recorded.graph.recompile()
         self._from_batch = [number for number in kept if number < leaves]
         others = [number for number in kept if number >= leaves]
         self._others = [recorded.inputs[number] for number in others]
@@ -119,7 +122,6 @@ def _without_unused(graph: fx.GraphModule) -> list[int]:
     for node in placeholders:
         if not node.users:
             graph.graph.erase_node(node)
-    graph.recompile()
     return kept
 
 

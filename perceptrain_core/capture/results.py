@@ -22,7 +22,9 @@ def with_tensors(metrics: Metrics, tensors: Sequence[Tensor]) -> Metrics:
         metrics: The metrics.
         tensors: A tensor for each of `tensors_of`, in the same order.
     """
-    if not tensors and not isinstance(metrics, Counted):
+    if not tensors:
+        if isinstance(metrics, Counted):
+            return Counted(metrics, metrics.count, metrics.terms)
         return dict(metrics)
     rest = iter(tensors)
     values, *counts = (_filled(part, rest) for part in _parts(metrics))

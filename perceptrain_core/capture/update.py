@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from operator import is_not, itemgetter
+from operator import is_not
 from typing import Any
 
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim import SGD, Adadelta, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
+from perceptrain_core.capture.guard import Guard
+from perceptrain_core.capture.place import Place
 from perceptrain_core.capturing import NotCapturable
 from perceptrain_core.optimizers import fused
 
@@ -41,11 +43,9 @@ class Update:
             _Number(group, key) for group in optimizer.param_groups for key in _keys(group)
         ]
         self.rates = [number.tensor for number in self._numbers]
-        self._constants = [
-            (itemgetter(*_constants(group)), group) for group in optimizer.param_groups
-        ]
-        self._options = self._current_options()
         self._groups = [*optimizer.param_groups]
+        self._constants = [(group, name) for group in self._groups for name in _constants(group)]
+        self._options, self._betas = self._current_options(), self._current_betas()
         self.follow(())
 
     @staticmethod
@@ -77,24 +77,47 @@ class Update:
 
     def fits(self) -> bool:
         """Whether the options are still those of the graph; copies the learning rates to it."""
-        optimizer = self._optimizer
-        if any(map(is_not, optimizer.param_groups, self._groups)) or _has_hooks(optimizer):
-            return False
-        state = self.state(self._followed)
-        if len(state) != len(self._state) or any(map(is_not, state, self._state)):
+        if _has_hooks(self._optimizer) or not (self._guard.holds() or self._renew()):
             return False
         for number in self._numbers:
             number.refresh()
-        return self._current_options() == self._options
+        return self._current_betas() == self._betas
 
     def follow(self, parameters: Sequence[Tensor]) -> None:
         """Notice from now on when the state of these parameters is replaced."""
         self._followed, self._state = parameters, self.state(parameters)
+        self._guard = self._new_guard()
+
+    def _renew(self) -> bool:
+        """Follow options to equal values; other groups or another state need another graph."""
+        if any(map(is_not, self._optimizer.param_groups, self._groups)):
+            return False
+        state = self.state(self._followed)
+        if len(state) != len(self._state) or any(map(is_not, state, self._state)):
+            return False
+        if self._current_options() != self._options:
+            return False
+        self._guard = self._new_guard()
+        return True
+
+    def _new_guard(self) -> Guard:
+        """Return a guard of what is a constant in the graph, except for the betas."""
+        attributes = vars(self._optimizer)
+        state, groups = attributes["state"], attributes["param_groups"]
+        own = [(p, state[p]) for p in self._followed if p in state]
+        places = [Place(attributes, n, attributes[n]) for n in ("state", "param_groups")]
+        places += [Place(groups, n, group) for n, group in enumerate(groups)]
+        places += [Place(group, name, group[name]) for group, name in self._constants]
+        places += [Place(state, p, values) for p, values in own]
+        places += [Place(values, name, v) for _, values in own for name, v in values.items()]
+        return Guard(places, [state, *(values for _, values in own)], [])
 
     def _current_options(self) -> list[Any]:
-        """Return what is a constant in the graph."""
-        options = [get(group) for get, group in self._constants]
-        return [*options, *(group["betas"][1:] for _, group in self._constants if "betas" in group)]
+        return [group[name] for group, name in self._constants]
+
+    def _current_betas(self) -> list[Any]:
+        """Return the betas that are constants in the graph: all but the first of each group."""
+        return [group["betas"][1:] for group in self._groups if "betas" in group]
 
     def state(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """Return the tensors of the state, in a fixed order."""

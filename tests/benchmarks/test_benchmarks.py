@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import others
+from benchmarks import equations, others
 from benchmarks.loops import HAND, PERCEPTRAIN, Loop, NotApplicable
-from benchmarks.report import BEGIN, END, write_page
+from benchmarks.report import BEGIN, END, markdown, write_page
 from benchmarks.turns import ENDLESS, Feed, Seat, take_turns
 from benchmarks.works import Work, classes, helmholtz, oscillator, regression
 
@@ -83,6 +83,28 @@ def test_a_loop_that_fails_leaves_the_others_alone() -> None:
     broken, good = take_turns({"a": fails, "b": works}, seconds=0)
     assert str(broken.error) == "no"
     assert len(good.seconds) == 4
+
+
+@pytest.mark.parametrize("name", equations.works())
+def test_equations_of_plugins(name: str) -> None:
+    work = equations.works()[name]()
+    expected = trained(equations.LOOPS["by hand"], work)
+    assert not torch.equal(expected, torch.cat([p.flatten() for p in work.network().parameters()]))
+    found = trained(equations.LOOPS["Perceptrain"], work)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_table_of_equations() -> None:
+    row = {"us": 1234.5, "ratio": [0.1, 0.2, 0.3]}
+    rows = {"by hand": {"us": 1234.5, "ratio": [1, 1, 1]}, "Perceptrain": row}
+    machine = dict.fromkeys(("date", "processor", "system", "threads", "versions"), "1")
+    text = markdown(
+        {
+            "machine": {**machine, "load": 0, "cores": 2},
+            "equations": {"heat": {"title": "PINN", "rows": rows}},
+        }
+    )
+    assert "| heat | PINN | 1,234 | 0.20 (0.10 to 0.30) |" in text
 
 
 def test_a_page_keeps_what_is_around_its_figures(tmp_path: Path) -> None:

@@ -229,6 +229,53 @@ def test_the_guard_notices_what_is_assigned_later() -> None:
     assert not guard.holds()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(1, True), (1.0, 1), (0.0, -0.0), ([1], [1]), ((1, 2), (1, 2.0))],
+    ids=str,
+)
+def test_the_guard_notices_an_equal_value(old: Any, new: Any) -> None:
+    loss = Keeps(old)
+    guard = Reach({"loss": loss}).guard()
+    assert guard.holds()
+    loss.store = new
+    assert not guard.holds()
+
+
+def test_the_guard_notices_another_key_and_further_items() -> None:
+    value = object()
+    options: dict[str, Any] = {"alpha": value}
+    loss = Keeps(options)
+    guard = Reach({"loss": loss}).guard()
+    del options["alpha"]
+    options["beta"] = value
+    assert not guard.holds()
+    options["alpha"] = value
+    assert not guard.holds()
+    del options["beta"]
+    assert guard.holds()
+    loss.other = 1  # type: ignore[attr-defined]
+    assert not guard.holds()
+
+
+@pytest.mark.parametrize(
+    ("store", "change"),
+    [
+        ([1, 2], lambda store: store.reverse()),
+        (deque([1, 2]), lambda store: store.rotate(1)),
+        (({"a": 1},), lambda store: store[0].update(a=2)),
+        (in_closure(), lambda store: store()),
+        ({"a"}, lambda store: store.add("b")),
+    ],
+    ids=["list", "deque", "dict in a tuple", "closure", "set"],
+)
+def test_the_guard_notices_what_changes_inside(store: Any, change: Callable[[Any], None]) -> None:
+    guard = Reach({"loss": Keeps(store)}).guard()
+    assert guard.holds()
+    change(store)
+    assert not guard.holds()
+
+
 def test_attributes_that_only_count_are_left_out() -> None:
     loss = Counts()
     loss.uncaptured = ("calls",)  # type: ignore[attr-defined]

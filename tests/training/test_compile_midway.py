@@ -126,6 +126,38 @@ def decay(trainer: Trainer) -> None:
     trainer.optimizer.param_groups[0]["weight_decay"] = 0.5
 
 
+def replace_a_group(trainer: Trainer) -> None:
+    groups = trainer.optimizer.param_groups
+    groups[0] = {**groups[0], "weight_decay": 0.5}
+
+
+def replace_the_groups(trainer: Trainer) -> None:
+    (group,) = trainer.optimizer.param_groups
+    trainer.optimizer.param_groups = [{**group, "weight_decay": 0.5}]
+
+
+def copy_an_option(trainer: Trainer) -> None:
+    trainer.optimizer.param_groups[0]["weight_decay"] = float("0")  # equal, not the same
+    trainer.optimizer.param_groups[0]["lr"] = 0.1
+
+
+def forget_the_state_of_a_parameter(trainer: Trainer) -> None:
+    trainer.optimizer.state.pop(trainer.model[2].bias, None)
+
+
+def replace_the_state_of_a_parameter(trainer: Trainer) -> None:
+    state = trainer.optimizer.state
+    if state:
+        state[trainer.model[0].weight] = deepcopy(state[trainer.model[2].weight])
+        state[trainer.model[0].weight]["exp_avg"] = torch.zeros(6, 3, dtype=torch.float64)
+        state[trainer.model[0].weight]["exp_avg_sq"] = torch.ones(6, 3, dtype=torch.float64)
+
+
+def replace_a_tensor_of_the_state(trainer: Trainer) -> None:
+    for state in trainer.optimizer.state.values():
+        state["exp_avg"] = 2 * state["exp_avg"]
+
+
 def hook_a_module(trainer: Trainer) -> None:
     trainer.model[1].register_forward_hook(lambda module, inputs, output: 2 * output)
 
@@ -157,6 +189,12 @@ def overwrite_data(trainer: Trainer) -> None:
         add_a_group,
         reload_the_optimizer,
         decay,
+        replace_a_group,
+        replace_the_groups,
+        copy_an_option,
+        forget_the_state_of_a_parameter,
+        replace_the_state_of_a_parameter,
+        replace_a_tensor_of_the_state,
         hook_a_module,
         hook_a_parameter,
         hook_the_optimizer,
@@ -166,6 +204,13 @@ def overwrite_data(trainer: Trainer) -> None:
 )
 def test_the_model_and_the_optimizer(change: Any, optimizer: type) -> None:
     assert_same(run(True, change, optimizer=optimizer), run(False, change, optimizer=optimizer))
+
+
+def test_the_betas_of_adam() -> None:
+    def change(trainer: Trainer) -> None:
+        trainer.optimizer.param_groups[0]["betas"] = (0.5, 0.9)
+
+    assert_same(run(True, change), run(False, change))
 
 
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
