@@ -163,7 +163,9 @@ class WeightedLoss(nn.Module):
 
         new = self.weighting.update(values, grads)
         self._check_weights(new, terms)
-        self._weights = _averaged({name: weight.detach() for name, weight in new.items()})
+        # In place: the attributes of a module are slow to set.
+        self._weights.clear()
+        self._weights.update(_averaged({name: weight.detach() for name, weight in new.items()}))
         return computed[0] if computed else None
 
     def _combine(
@@ -174,7 +176,7 @@ class WeightedLoss(nn.Module):
     ) -> Tensor:
         combine = getattr(self.weighting, "combine", weighted_sum)
         is_sum = getattr(combine, "__func__", combine) in (weighted_sum, Weighting.combine)
-        if gradients is None or not is_sum or not _may_assemble(gradients):
+        if gradients is None or not is_sum or not gradients.exact:
             return combine(terms, weights)
         one = torch.ones_like(next(iter(terms.values())).detach())
         factors = torch.stack([weights.get(name, one) for name in terms])
@@ -253,13 +255,6 @@ def _counted(
     if terms.terms is None:
         return Counted({}, terms.count)
     return Counted(kept, terms.count, {name: weights.get(name, 1.0) for name in terms})
-
-
-def _may_assemble(gradients: TermGradients) -> bool:
-    """Whether the gradient of the loss may be assembled from those of its terms."""
-    # A hook that changes gradients has changed each term's; a backward pass would call it again.
-    hooked = any(p._backward_hooks for p in gradients.parameters)
-    return gradients.exact and not hooked and not _in_group()
 
 
 def _in_group() -> bool:

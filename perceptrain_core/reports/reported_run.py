@@ -82,6 +82,10 @@ class ReportedRun:
         return table if isinstance(table, dict) else {}
 
 
+#: What only the folder of a comparison has.
+_COMPARISON = "table.json"
+
+
 def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
     """Read run folders, and name them so that no two have one name.
 
@@ -147,6 +151,11 @@ def _fold_folders(folder: Path) -> list[Path]:
 
 def _no_run(folder: Path) -> str:
     inside = sorted({path.parent for path in folder.glob(f"*/{METRICS}")})
+    if (folder / _COMPARISON).is_file() and inside:
+        return (
+            f"{folder} is the folder of a comparison: expected folders of runs. Name one or "
+            f"several of those inside, such as {inside[0]}; `perceptrain runs {folder}` lists them."
+        )
     advice = f" There are runs inside, such as {inside[-1]}." if inside else ""
     return (
         f"{folder} has neither {RUN_FILE} nor {METRICS}: expected the folder of a run, such as "

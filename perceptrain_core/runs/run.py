@@ -122,7 +122,8 @@ class Run:
     def validate(self) -> dict[str, float]:
         """Return the averages over the validation data, and write them to ``val.json``.
 
-        Callbacks are not called: they belong to the training, which has ended.
+        Callbacks are not called: they belong to the training, which has ended. With several labels,
+        each metric of regression is also there for each, as in `test`.
         """
         trained = self.trainer
         trainer = Trainer(
@@ -131,7 +132,7 @@ class Run:
             dry_config(trained.config),
             trained.loss_fn,
             val_dataloader=self.splits.val,
-            metrics=trained.metrics,
+            metrics=with_each_label(trained.metrics, self.record.labels),
         )
         means = trainer.validate()
         write_results(trained.log_folder / VAL, means)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import inf, isfinite, nan
 from typing import Any
 
@@ -57,7 +58,7 @@ class Weighting(nn.Module):
     #: What the warning recommends when a weight has reached ``max_weight``.
     advice = "Check the scale of this term."
     #: Attributes that do not matter to the weights.
-    uncaptured: tuple[str, ...] = ("_updates", "_warned")
+    uncaptured: tuple[str, ...] = ("_bound",)
 
     def __init__(
         self,
@@ -93,15 +94,14 @@ class Weighting(nn.Module):
         self.max_weight = inf if max_weight is None else max_weight
         self.eps = eps
         self.names = tuple(dict.fromkeys((*self.fixed_metric, *names, *weights)))
-        # Weights are replaced, never changed in place, so a saved state stays as it was saved.
+        # Tensors are replaced, never changed in place, so a saved state stays as it was saved.
         self.weights: dict[str, Tensor] = {
             name: torch.tensor(float(weight), dtype=torch.float64)
             for name, weight in weights.items()
             if name not in self.fixed_metric
         }
         self.memory: dict[str, Any] = {}
-        self._updates = 0
-        self._warned = False
+        self._bound = _BoundCheck()
 
     def target(self, terms: Terms, grads: Gradients) -> Tensor | Sequence[float] | None:
         """Return the weights that the scheme wants now, before smoothing and bounds.
@@ -134,7 +134,7 @@ class Weighting(nn.Module):
             # Not by `replace`: on a CPU its tensor operations add up to 3% to a small step.
             like = next(iter(terms.values()))
             numbers = [self._limited(*pair) for pair in zip(terms, new, strict=True)]
-            self._store(tuple(terms), like.new_tensor(numbers))
+            self._store(tuple(terms), torch.tensor(numbers, dtype=like.dtype, device=like.device))
         return dict(self.weights)
 
     def combine(self, terms: Terms, weights: Terms) -> Tensor:
@@ -191,23 +191,24 @@ class Weighting(nn.Module):
 
     def _store(self, names: Sequence[str], new: Tensor) -> None:
         pairs = zip(names, new.unbind(), strict=True)
-        self.weights |= {name: w for name, w in pairs if name not in self.fixed_metric}
-        self._updates += 1
-        waits = new.is_cuda and self._updates % _CHECK_EVERY
+        # In place, here and below: the attributes of a module are slow to set.
+        self.weights.update((name, w) for name, w in pairs if name not in self.fixed_metric)
+        self._bound.updates += 1
+        waits = new.is_cuda and self._bound.updates % _CHECK_EVERY
         if self.max_weight < inf and not waits and not is_capturing():
             self._warn_of_bound(names)
 
     def count_update(self) -> None:
         """Count an update that a captured step has made in place of `update`."""
-        self._updates += 1
-        if self.max_weight < inf and not self._updates % _CHECK_EVERY:
+        self._bound.updates += 1
+        if self.max_weight < inf and not self._bound.updates % _CHECK_EVERY:
             self._warn_of_bound([*self.weights])
 
     def _warn_of_bound(self, names: Sequence[str]) -> None:
         bound = self.max_weight * (1 - 1e-6)  # which float32 may have rounded down
         held = [n for n in names if n in self.weights and float(self.weights[n]) >= bound]
-        if held and not self._warned:
-            self._warned = True
+        if held and not self._bound.warned:
+            self._bound.warned = True
             warn_user(
                 f"The weight of {', '.join(held)} is held at max_weight={self.max_weight:g}. "
                 f"{self.advice}"
@@ -246,6 +247,19 @@ class Weighting(nn.Module):
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
         """Restore the state that `get_extra_state` returned."""
         self.weights, self.memory = dict(state["weights"]), dict(state["memory"])
+
+
+@dataclass
+class _BoundCheck:
+    """When `Weighting` looks whether a weight has reached its bound.
+
+    Attributes:
+        updates: Updates that were counted.
+        warned: Whether a warning was issued.
+    """
+
+    updates: int = 0
+    warned: bool = False
 
 
 def _weight_faults(weights: Mapping[str, object], fixed_metric: Sequence[str]) -> list[str]:

@@ -107,6 +107,14 @@ def test_no_run_folder_names_the_runs_inside(make_run):
         read_runs([folder])
 
 
+def test_the_folder_of_a_comparison_names_its_runs_and_how_to_list_them(make_run):
+    folder = make_run("lr/1e-3").parent
+    (folder / "table.json").write_text('{"variants": []}', encoding="utf-8")
+    message = r"lr is the folder of a comparison.*such as .*1e-3; `perceptrain runs .*lr` lists"
+    with pytest.raises(DataError, match=message):
+        read_runs([folder])
+
+
 def test_names_tell_runs_apart(make_run):
     one, two, other = make_run(), make_run("wine/run-2"), make_run("other")
     assert [run.name for run in read_runs([one, two, other, one])] == [

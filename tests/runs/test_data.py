@@ -156,6 +156,24 @@ def test_figures_of_each_label_against_sklearn(build, houses, scaled, weights):
     assert set(run.trainer.metrics) == set(names)  # those of the training are as they were
 
 
+def test_the_validation_of_the_trained_weights_has_figures_of_each_label(build, houses):
+    data = """data={file="houses.csv",labels=["price","area"],inputs=["town","big"],
+        val_fraction=0.5,standardize=true,scale_labels=true}"""
+    run = build(HOUSES + "[metrics]\nrmse = {}\n", data.replace("\n", ""))
+    folder = run.train()
+    figures = run.validate()
+    assert isinstance(run.preparation, Preparation)
+    x, y = run.splits.val
+    unscale = run.preparation.output_module()
+    with torch.no_grad():
+        outputs, labels = (unscale(v.double()).numpy() for v in (run.trainer.model(x), y))
+    for i, label in enumerate(("price", "area")):
+        truth = root_mean_squared_error(labels[:, i], outputs[:, i])
+        assert figures[f"val_rmse[{label}]"] == pytest.approx(truth, rel=1e-5)
+    assert json.loads((folder / "val.json").read_text()) == figures
+    assert set(run.trainer.metrics) == {"rmse"}  # those of the training are as they were
+
+
 def test_the_scales_are_those_of_the_training_rows_of_each_fold(build, houses, here):
     lines = (here / "houses.csv").read_text().replace(",", ".").splitlines()
     columns = np.genfromtxt(lines, delimiter=";", skip_header=1)

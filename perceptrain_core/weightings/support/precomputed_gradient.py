@@ -26,7 +26,9 @@ def precomputed_sum(terms: Sequence[Tensor], weights: Tensor, gradients: TermGra
         gradients: The gradients of the terms. Only their parameters get a gradient.
     """
     reached = compress(gradients.parameters, gradients.used)
-    loss: Tensor = _WeightedSum.apply(weights, gradients, terms, *reached)  # type: ignore[no-untyped-call]
+    # In a list, so that the terms are not an input to autograd.
+    inside = [torch.stack([*terms])]
+    loss: Tensor = _WeightedSum.apply(weights, gradients, inside, *reached)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -47,13 +49,12 @@ class PrecomputedLoss(Tensor):
             super().backward(*args, **kwargs)  # type: ignore[no-untyped-call]
             return
         parameters, used, weights, matrix = self._known
-        with torch.no_grad():
-            for parameter, gradient in compress(
-                zip(parameters, _gradients(weights, matrix, parameters), strict=True), used
-            ):
-                if parameter.grad is None:
-                    parameter.grad = gradient
-                else:
+        found = zip(parameters, _gradients(weights, matrix, parameters), strict=True)
+        for parameter, gradient in compress(found, used):
+            if parameter.grad is None:
+                parameter.grad = gradient
+            else:
+                with torch.no_grad():
                     parameter.grad += gradient
         del self._known
         self.detach_()  # frees the graph, as a backward pass does
@@ -79,12 +80,13 @@ class _WeightedSum(torch.autograd.Function):
         ctx: Any,
         weights: Tensor,
         gradients: TermGradients,
-        terms: Sequence[Tensor],  # in a list, so that they are not inputs to autograd
+        inside: Sequence[Tensor],
         *reached: Tensor,
     ) -> Tensor:
-        ctx.save_for_backward(weights, gradients.matrix, *terms)
+        (terms,) = inside
+        ctx.save_for_backward(weights, gradients.matrix, terms)
         ctx.parameters, ctx.used = gradients.parameters, gradients.used
-        value = (torch.stack([*terms]) * weights).sum()
+        value = terms.dot(weights)
         if is_capturing():
             return value
         loss: PrecomputedLoss = Tensor._make_subclass(PrecomputedLoss, value)
@@ -93,13 +95,13 @@ class _WeightedSum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> Any:
-        weights, matrix, *terms = ctx.saved_tensors
+        weights, matrix, terms = ctx.saved_tensors
         if not torch.is_grad_enabled():
             found = compress(_gradients(scale * weights, matrix, ctx.parameters), ctx.used)
             return None, None, None, *found
         # A graph of the gradients is wanted, so they are computed again, with one.
         reached = [*compress(ctx.parameters, ctx.used)]
-        total = (torch.stack(terms) * weights).sum()
+        total = terms.dot(weights)
         return None, None, None, *torch.autograd.grad(total, reached, scale, create_graph=True)
 
 

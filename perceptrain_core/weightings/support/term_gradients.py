@@ -33,7 +33,8 @@ class TermGradients:
         batch: The batch that the terms were evaluated on.
         model: The model.
         exact: Whether the rows are what a backward pass would add to ``.grad``. They are not if
-            that would be sparse, or if the parameters differ in dtype or device.
+            that would be sparse, if the parameters differ in dtype or device, if a parameter has a
+            hook, which has changed each row, or if the rows are averages over processes.
     """
 
     names: tuple[str, ...]
@@ -118,13 +119,15 @@ def term_gradients(
     """
     with outside_autocast(parameters[0].device):
         rows = [_gradient(term, parameters) for term in terms.values()]
-    used = [any(g is not None for g in column) for column in zip(*rows, strict=True)]
+    reached = [[gradient is not None for gradient in row] for row in rows]
+    used = [any(column) for column in zip(*reached, strict=True)]
     found = [
         torch.zeros_like(parameter) if gradient is None else gradient
         for row in rows
         for parameter, gradient in zip(parameters, row, strict=True)
     ]
-    exact = any(used) and len({(p.dtype, p.device) for p in parameters}) == 1
+    kinds = {(p.dtype, p.device) for p in parameters}
+    exact = any(used) and len(kinds) == 1 and not any(p._backward_hooks for p in parameters)
     if any(gradient.layout != torch.strided for gradient in found):
         exact, found = False, [gradient.to_dense() for gradient in found]
     # One copy for all of them: concatenating each row, then the rows, takes several times as long.
@@ -132,14 +135,18 @@ def term_gradients(
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(matrix)
         matrix /= distributed.get_world_size()
+        exact = False
     return TermGradients(tuple(terms), matrix, parameters, used, batch, model, exact)
+
+
+_UNCHANGED: AbstractContextManager[Any] = nullcontext()
 
 
 def outside_autocast(device: torch.device) -> AbstractContextManager[Any]:
     """Disable autocast, as it is in a backward pass, which runs outside its region."""
     if torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
-    return nullcontext()
+    return _UNCHANGED
 
 
 def _gradient(term: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:

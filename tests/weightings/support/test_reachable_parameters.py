@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from perceptrain import FFNN, WeightedLoss
 from perceptrain.errors import TrainingError
 from perceptrain_core.weightings.support.precomputed_gradient import PrecomputedLoss
+from perceptrain_core.weightings.support.reachable_parameters import _trainable
 
 
 class Coefficient:
@@ -168,3 +169,23 @@ def test_a_restored_loss_takes_every_step_in_the_same_way(cut: int) -> None:
         outcome = kinds, [p.tolist() for p in model.parameters()]
         whole = whole or outcome
     assert outcome == whole
+
+
+def test_the_parameters_of_modules_are_those_of_parameters() -> None:
+    """In their order and once each, also where modules share them, and as they are now."""
+    shared = nn.Linear(2, 2)
+    model = nn.Sequential(nn.Sequential(shared, nn.BatchNorm1d(2)), nn.Tanh(), shared)
+    model.scale = nn.Parameter(torch.ones(()))
+    model.tied = model.scale
+    model.register_parameter("none", None)
+    model.add_module("nothing", None)
+    same = nn.ModuleList([model, shared])
+    for change in (lambda: None, lambda: shared.weight.requires_grad_(False), grow(model)):
+        change()
+        expected = [p for p in same.parameters() if p.requires_grad]
+        found = _trainable([model, shared])
+        assert [id(p) for p in found] == [id(p) for p in expected]
+
+
+def grow(model: nn.Sequential) -> Callable[[], Any]:
+    return lambda: model.append(nn.Linear(2, 1))
