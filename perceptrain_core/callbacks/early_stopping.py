@@ -12,6 +12,7 @@ from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.metric_callback import MetricCallback
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
+from perceptrain_core.optimizer_modes import evaluated_weights
 from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.types import TrainingStage
 
@@ -80,7 +81,9 @@ class EarlyStopping(MetricCallback):
         if self.is_improved_by(value):
             self.best_epoch = trainer.current_epoch
             if self.restore_best:
-                self._best_weights = {n: deepcopy(m.state_dict()) for n, m in _modules(trainer)}
+                with evaluated_weights(trainer.optimizer):
+                    weights = {n: deepcopy(m.state_dict()) for n, m in _modules(trainer)}
+                self._best_weights = weights
         elif self.counter >= self.patience:
             self.stopped_epoch = trainer.current_epoch
             trainer.stop_training = True

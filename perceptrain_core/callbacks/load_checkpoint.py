@@ -10,6 +10,7 @@ from perceptrain_core.checkpoints.folder import newest_run_folder
 from perceptrain_core.checkpoints.saveload import load_checkpoint, load_found
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
+from perceptrain_core.optimizer_modes import begin_training
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.types import TrainingStage
 
@@ -63,5 +64,6 @@ class LoadCheckpoint(Callback):
             load_checkpoint(source, trainer.model, trainer.optimizer)
         else:
             load_found(self.path, trainer.model, trainer.optimizer)
+        begin_training(trainer.optimizer)
         if trainer.averaged_model is not None:
             trainer.averaged_model.module.load_state_dict(trainer.model.state_dict())

@@ -91,7 +91,7 @@ def as_checkpoint(path: Path, content: Any) -> dict[str, Any]:
         )
     if not isinstance(content.get("epoch", 0), int):
         raise CheckpointError(f"{path} is damaged: its epoch is {content['epoch']!r:.60}.")
-    for part in ("model", "averaged_model"):
+    for part in ("model", "averaged_model", "evaluated_model"):
         weights = content.get(part, {})
         if not isinstance(weights, dict) or not all(isinstance(key, str) for key in weights):
             raise CheckpointError(f"{path} is damaged: its {part} does not hold weights by name.")

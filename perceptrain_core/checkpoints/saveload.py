@@ -25,6 +25,7 @@ from perceptrain_core.checkpoints.file import (
 from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest, refuse_older
 from perceptrain_core.checkpoints.names import names_of_module
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.optimizer_modes import mark_evaluated
 from perceptrain_core.user_warnings import warn_user
 
 
@@ -59,8 +60,9 @@ def load_checkpoint(
 ) -> tuple[nn.Module, Optimizer | None, int]:
     """Load a model, and an optimizer if one is given, in place.
 
-    If the run averaged its weights (``TrainConfig(ema=...)``), the averaged weights are loaded, as
-    used in validation and returned by the fit; ``fit(resume=...)`` continues from the others. The
+    If the run averaged its weights (``TrainConfig(ema=...)``, or a schedule-free optimizer), the
+    averaged weights are loaded, as used in validation and returned by the fit; ``fit(resume=...)``
+    continues from the others. The
     prefixes that ``torch.compile`` and ``DistributedDataParallel`` add to names make no difference.
 
     Args:
@@ -126,6 +128,8 @@ def load_found(source: Path | str, model: nn.Module, optimizer: Any) -> int:
 
 def _load(path: Path, state: dict[str, Any], model: nn.Module, optimizer: Any) -> int:
     restore(path, state, training_parts(model, optimizer))
+    if "evaluated_model" in state:
+        mark_evaluated(optimizer)
     return int(state.get("epoch", 0))
 
 
@@ -144,6 +148,8 @@ def _find_weights(path: Path) -> tuple[Path, dict[str, Any]] | None:
         prefix = "module."  # of AveragedModel, which also has a counter
         weights = {k.removeprefix(prefix): v for k, v in averaged if k.startswith(prefix)}
         state = {**state, "model": weights}
+    if "evaluated_model" in state:
+        state = {**state, "model": state["evaluated_model"]}
     return path, state
 
 

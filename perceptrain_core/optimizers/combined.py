@@ -10,6 +10,7 @@ import torch
 from torch.optim import Optimizer
 
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.optimizer_modes import begin_training, end_training
 
 
 class CombinedOptimizer(Optimizer):
@@ -69,6 +70,16 @@ class CombinedOptimizer(Optimizer):
             param_group["optimizer"] = name
         super().add_param_group(param_group)
         self._share()
+
+    def train(self) -> None:
+        """Switch each optimizer that evaluates other weights to those that it trains."""
+        for optimizer in self.optimizers.values():
+            begin_training(optimizer)
+
+    def eval(self) -> None:
+        """Switch each optimizer that evaluates other weights to those that it evaluates."""
+        for optimizer in self.optimizers.values():
+            end_training(optimizer)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Let each optimizer take a step.

@@ -19,6 +19,7 @@ from perceptrain_core.inference.columns_file import write_csv_file
 from perceptrain_core.inference.predictions import Target
 from perceptrain_core.losses.support.outputs import output_activation
 from perceptrain_core.metrics_file import TEST
+from perceptrain_core.optimizer_modes import has_modes
 from perceptrain_core.runs.baseline import shortfall
 from perceptrain_core.runs.file_names import PREDICTIONS, PREPARATION, RUN_FILE, VAL
 from perceptrain_core.runs.folder import (
@@ -105,6 +106,8 @@ class Run:
             weights = "average"
         elif best := restored_epoch(self.trainer.callbacks):
             weights, epoch = "best", best
+        elif has_modes(self.trainer.optimizer):
+            weights = "average"
         file = self.run_file.data.file
         data = None if file is None else Fingerprint.of(file, folder)
         found = {"weights": weights, "epoch": epoch, "data": data}

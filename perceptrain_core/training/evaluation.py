@@ -15,6 +15,7 @@ from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.models.modes import evaluating
+from perceptrain_core.optimizer_modes import evaluated_weights
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.averages import Averages, Row
 from perceptrain_core.training.context import TrainingContext
@@ -106,6 +107,10 @@ class Evaluation:
         Warns:
             UserWarning: The loss of a batch is NaN or infinite.
         """
+        with evaluated_weights(self._trainer.optimizer):
+            return self._validate(val, epoch, trained)
+
+    def _validate(self, val: Mapping[str, Epochs], epoch: int, trained: Row | None) -> Row:
         self._events.notify(Stage.VAL_EPOCH_START, epoch)
         self._engine.align(self._model, self._trainer.loss_fn)
         row = self._averages(val, epoch)
@@ -169,6 +174,10 @@ class Evaluation:
 
     def test(self, test: Epochs) -> TestRows:
         """Return one row per batch that is not skipped, and compute the metrics over all."""
+        with evaluated_weights(self._trainer.optimizer):
+            return self._test(test)
+
+    def _test(self, test: Epochs) -> TestRows:
         rows, whole, nonfinite = TestRows(), Averages("test"), FirstNonFinite()
         metrics = self._new_metrics("test")
         loss_fn = metrics.watch(self._loss_fn)

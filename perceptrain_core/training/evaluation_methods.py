@@ -10,6 +10,7 @@ from torch import nn
 
 from perceptrain_core.callbacks.write_metrics import write_metrics
 from perceptrain_core.inference.predictions import Predictions
+from perceptrain_core.optimizer_modes import evaluated_weights
 from perceptrain_core.training.averages import Row
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.evaluation import Evaluation, TestRows
@@ -108,7 +109,8 @@ class Evaluations:
         self.engine.prepare(self.model, self.optimizer, self.loss_fn)
         model = self.model if self._fit is None else self._fit.evaluated_model
         dtype = self.config.dtype
-        return predict(model, self.loss_fn, data, batch_size, self.engine.device, dtype)
+        with evaluated_weights(self.optimizer):
+            return predict(model, self.loss_fn, data, batch_size, self.engine.device, dtype)
 
     @contextmanager
     def _open_session(self: _Evaluated) -> Iterator[Session]:

@@ -12,6 +12,7 @@ from perceptrain_core.callbacks.save_checkpoint import require_finite, save_run
 from perceptrain_core.checkpoints.writer import CheckpointWriter
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
+from perceptrain_core.optimizer_modes import begin_training, end_training
 from perceptrain_core.training.announcements import resuming, stopping
 from perceptrain_core.training.averages import Averages, Row
 from perceptrain_core.training.context import TrainingContext
@@ -125,6 +126,7 @@ class Fit:
                 self._show_epoch(self.state.history[-1])
             if self.config.verbose:
                 print(resuming(path, self.state, self.position.batch, self.config))
+        begin_training(self.parts.optimizer)
         watched = None if self.engine.rank else self.parts.optimizer
         self.watch = StandstillWatch(watched, self.state.global_step)
         for callback in self.parts.callbacks:
@@ -256,6 +258,7 @@ class Fit:
             require_finite(self.trainer)  # no loss follows that would show what the last step did
             self._events.notify_savers(Stage.TRAIN_END, epoch)
         self.checkpoint_writer.wait()  # callbacks may read the checkpoints
+        end_training(self.parts.optimizer)
         for callback in self.parts.callbacks:
             callback.end_run(self.trainer)
         if self.parts.averaged_model is not None:

@@ -16,6 +16,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import TrainingError
+from perceptrain_core.optimizer_modes import has_modes
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.schedules.schedule import Schedule, make_schedule
 from perceptrain_core.training.limits import planned_epochs
@@ -103,7 +105,7 @@ def make_parts(
         loss_fn,
         callbacks,
         optimizer_options=_plain_options(optimizer),
-        averaged_model=_averaged(model, config.ema),
+        averaged_model=_averaged(model, optimizer, config.ema),
         grad_scaler=make_scaler(config, optimizer, device),
         schedule=make_run_schedule(config, optimizer, batches),
     )
@@ -128,10 +130,15 @@ def _plain_options(optimizer: Any) -> list[dict[str, Any]]:
     return [{k: v for k, v in g.items() if isinstance(v, plain)} for g in optimizer.param_groups]
 
 
-def _averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:
+def _averaged(model: nn.Module, optimizer: Any, decay: float | None) -> AveragedModel | None:
     """Create the moving average of a model's weights; buffers are copied from the model."""
     if decay is None:
         return None
+    if has_modes(optimizer):
+        raise TrainingError(
+            f"ema={decay}: {type(optimizer).__name__} averages the weights itself, and evaluates "
+            "its average. Leave out ema, or use another optimizer."
+        )
     return AveragedModel(model, multi_avg_fn=_with_warm_up(decay))
 
 

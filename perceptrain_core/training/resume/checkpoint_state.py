@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from copy import deepcopy
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import named_folder
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.optimizer_modes import evaluated_weights, is_training
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.training.averages import Averages
 from perceptrain_core.training.provenance import Provenance, versions
@@ -75,7 +77,7 @@ def run_state_dict(run: SavedRun) -> dict[str, Any]:
     }
     processes = {"batch": run.position.batch, "processes": run.engine.gather(own)}
     described = _description(run.config, run.parts, run.provenance)
-    return trained_state(run.parts, run.state) | described | processes
+    return trained_state(run.parts, run.state) | described | processes | _evaluated(run.parts)
 
 
 def trained_state(parts: RunParts, state: RunState) -> dict[str, Any]:
@@ -89,6 +91,14 @@ def trained_state(parts: RunParts, state: RunState) -> dict[str, Any]:
         "validations": list(state.validations),
         "callbacks": {name: callback.state_dict() for name, callback in named.items()},
     } | {name: part.state_dict() for name, part in parts.stateful().items()}
+
+
+def _evaluated(parts: RunParts) -> dict[str, Any]:
+    """Return a copy of the weights that are evaluated, if they are not those that are trained."""
+    if not is_training(parts.optimizer):
+        return {}
+    with evaluated_weights(parts.optimizer):
+        return {"evaluated_model": deepcopy(parts.model.state_dict())}
 
 
 def restore_run(run: SavedRun, path: Path, saved: dict[str, Any]) -> list[Callback]:

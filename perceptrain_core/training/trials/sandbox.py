@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from perceptrain_core.data import DictDataLoader
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.models.modes import training
+from perceptrain_core.optimizer_modes import begin_training
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.parameters import buffers_of, parameters_of
 from perceptrain_core.training.context import TrainingContext
@@ -95,6 +96,7 @@ def sandbox(trainer: TrainingContext, data: Any) -> Iterator[tuple[Step, DataPos
         begin_epoch(optimizer, max(1, trainer.current_epoch))
         _keep_tensors(undo, parts, optimizer)
         _keep_states(undo, parts, trainer.loss_fn)
+        begin_training(optimizer)
         undo.callback(guard.release)
         yield Step(stepper), position
 

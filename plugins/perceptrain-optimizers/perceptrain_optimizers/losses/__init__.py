@@ -1,0 +1,1 @@
+"""Losses for unbalanced classes and wrong labels."""
