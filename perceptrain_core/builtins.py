@@ -153,7 +153,7 @@ def perceptrain_weightings() -> list[Spec]:
 
 @hookimpl
 def perceptrain_optimizers() -> list[Spec]:
-    """Offer the optimizers of torch.optim and nevergrad, and Adam followed by L-BFGS."""
+    """Offer the optimizers of torch.optim and nevergrad, and those that torch lacks."""
     return [
         *_searches(),
         Spec(
@@ -194,6 +194,11 @@ def perceptrain_optimizers() -> list[Spec]:
         Spec("rprop", "torch.optim:Rprop", "Steps by the sign of the gradient, for full batches."),
         Spec("sgd", "torch.optim:SGD", "Stochastic gradient descent, optionally with momentum."),
         Spec("sparse_adam", "torch.optim:SparseAdam", "Adam for sparse gradients."),
+        Spec(
+            "ssbroyden",
+            "perceptrain_core.optimizers.ssbroyden:SSBroyden",
+            "Self-scaled Broyden method, for full batches of small models in float64.",
+        ),
     ]
 
 

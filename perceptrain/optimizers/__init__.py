@@ -6,6 +6,7 @@ from perceptrain_core.optimizers import (
     AskTell,
     CombinedOptimizer,
     NevergradOptimizer,
+    SSBroyden,
     parameter_groups,
 )
 from perceptrain_core.training.steppers.candidates import ask_tell_step
@@ -15,6 +16,7 @@ __all__ = [
     "AskTell",
     "CombinedOptimizer",
     "NevergradOptimizer",
+    "SSBroyden",
     "ask_tell_step",
     "parameter_groups",
 ]

@@ -22,7 +22,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError, DataError, LossContractError, TrainingError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.supervised import as_loss
-from perceptrain_core.optimizers import AdamLBFGS, NevergradOptimizer
+from perceptrain_core.optimizers import AdamLBFGS, NevergradOptimizer, SSBroyden
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.optimizers.nevergrad.package import is_of_nevergrad
@@ -115,6 +115,7 @@ def check_initialized(
         "ema": config.ema is not None,
         "training in several processes": max(config.nprocs, processes) > 1,
         "L-BFGS": isinstance(optimizer, LBFGS | AdamLBFGS),
+        "SSBroyden": isinstance(optimizer, SSBroyden),
         "a search": is_search(optimizer),
     }
     lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]

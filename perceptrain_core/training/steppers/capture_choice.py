@@ -18,6 +18,7 @@ from perceptrain_core.capture.update import Update
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CaptureError
 from perceptrain_core.optimizers.adam_lbfgs import AdamLBFGS
+from perceptrain_core.optimizers.ssbroyden import SSBroyden
 from perceptrain_core.training.contract.nonfinite_guard import LossGuard
 from perceptrain_core.training.steppers.captured import CapturedLoss, CapturedStepper
 from perceptrain_core.training.steppers.closures import may_need_closure
@@ -46,7 +47,7 @@ def make_captured_stepper(config: TrainConfig, eager: AdaptiveStepper) -> Adapti
     reason = None
     if eager.scaler is not None:
         reason = 'precision="fp16" scales the loss at each step'
-    elif closure and type(optimizer) not in (LBFGS, AdamLBFGS):
+    elif closure and type(optimizer) not in (LBFGS, AdamLBFGS, SSBroyden):
         reason = f"{type(optimizer).__name__} may differentiate the loss more than once"
     if reason is not None:
         refuse_capture(config.compile, reason)

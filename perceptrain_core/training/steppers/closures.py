@@ -15,8 +15,12 @@ from torch.optim import Optimizer
 def step_or_undo(optimizer: Optimizer, closure: Callable[[], Tensor]) -> None:
     """Take a step with a closure; if the closure raises, restore parameters and optimizer state.
 
-    A loss may raise at a trial point of the line search, where the parameters must not stay.
+    A loss may raise at a trial point of the line search, where the parameters must not stay. An
+    optimizer that `handles_trials` returns to its last accepted point itself, and is not copied.
     """
+    if handles_trials(optimizer):
+        optimizer.step(closure)  # type: ignore[arg-type]
+        return
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     before = [p.detach().clone() for p in parameters]
     state = _copied(optimizer.state)
@@ -38,6 +42,15 @@ def _copied(state: Any) -> Any:
     if isinstance(state, Tensor):
         return state.clone()
     return list(state) if isinstance(state, list) else state
+
+
+def handles_trials(optimizer: Optimizer) -> bool:
+    """Whether an optimizer deals with trial points at which the loss raises or is not finite.
+
+    It has a true attribute ``handles_trials``. A loss that is NaN is a step too long for it; if the
+    closure raises, it restores parameters and state that belong together.
+    """
+    return bool(getattr(optimizer, "handles_trials", False))
 
 
 def needs_closure(optimizer: Optimizer) -> bool:
