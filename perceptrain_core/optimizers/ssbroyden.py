@@ -52,7 +52,8 @@ class SSBroyden(Optimizer):
         max_iter: The number of iterations per step, by default 20.
         max_evals: The maximum number of evaluations of the loss in a line search, by default 25.
         tolerance_grad: A step ends when no element of the gradient is larger, by default 0.
-        tolerance_change: A step ends when the loss decreases by no more, by default 0.
+        tolerance_change: A step ends when the loss decreases by no more, by default 0. It always
+            ends when the loss can decrease by no more than its rounding error.
         max_parameters: Refuse more parameters than this, by default 10,000, a matrix of 0.8 GB.
         save_hessian: Whether ``state_dict()`` contains the inverse Hessian. Without it checkpoints
             are small, but a resumed run has to learn it again.
@@ -155,31 +156,35 @@ class SSBroyden(Optimizer):
             gradient, loss = objective.gradient, objective.loss
             if float(gradient.abs().max()) <= group["tolerance_grad"]:
                 return
-            found = self._search(objective, state.get(_INVERSE))
-            if found is None:
+            inverse = state.get(_INVERSE)
+            direction = -gradient if inverse is None else -(inverse @ gradient)
+            slope = float(gradient @ direction)
+            if 0 <= -slope <= torch.finfo(gradient.dtype).eps * abs(loss):
+                return  # what is left to gain is less than the rounding of the loss
+            trial = self._search(objective, direction, slope, inverse is None)
+            if trial is None:
                 objective.restore()
                 if state.pop(_INVERSE, None) is None:
                     self._warn_once("search", _NO_LOWER_LOSS)
                     return
                 continue
-            objective.accept(*found)
-            self._update(state, *found, gradient)
+            objective.accept(direction, trial)
+            self._update(state, direction, trial, gradient)
             state["iterations"] = state.get("iterations", 0) + 1
             if loss - objective.loss <= group["tolerance_change"]:
                 return
 
-    def _search(self, objective: Objective, inverse: Tensor | None) -> tuple[Tensor, Trial] | None:
-        """Search along the quasi-Newton direction, or the gradient without an inverse Hessian."""
-        group, gradient = self.param_groups[0], objective.gradient
-        direction = -gradient if inverse is None else -(inverse @ gradient)
-        step = float(group["lr"])
-        if inverse is None:
-            step *= min(1.0, 1 / float(gradient.abs().sum()))
-        start = Trial(0.0, objective.loss, float(gradient @ direction), gradient)
-        if not start.slope < 0:  # rounding has made the matrix indefinite
+    def _search(
+        self, objective: Objective, direction: Tensor, slope: float, is_first: bool
+    ) -> Trial | None:
+        if not slope < 0:  # rounding has made the matrix indefinite
             return None
-        trial = strong_wolfe(partial(objective.trial, direction), start, step, group["max_evals"])
-        return None if trial is None else (direction, trial)
+        group, gradient = self.param_groups[0], objective.gradient
+        step = float(group["lr"])
+        if is_first:
+            step *= min(1.0, 1 / float(gradient.abs().sum()))
+        start = Trial(0.0, objective.loss, slope, gradient)
+        return strong_wolfe(partial(objective.trial, direction), start, step, group["max_evals"])
 
     def _update(
         self, state: dict[str, Any], direction: Tensor, trial: Trial, before: Tensor

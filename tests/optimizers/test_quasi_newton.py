@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from perceptrain_core.optimizers.quasi_newton import METHODS, update_inverse_hessian
 
@@ -89,3 +93,46 @@ def test_an_indefinite_matrix_is_left_alone() -> None:
     s = torch.ones(3, dtype=torch.float64)
     assert not update_inverse_hessian(inverse, s, s, 1.0)
     assert torch.equal(inverse, -torch.eye(3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_quadratic_ends_after_as_many_exact_steps_as_unknowns(method: str) -> None:
+    matrix, start, target = (torch.tensor(each) for each in case(7, 8))
+    inverse, point = torch.eye(8, dtype=torch.float64), start
+    sizes = []
+    for _ in range(9):
+        gradient = matrix @ (point - target)
+        sizes.append(float(gradient.norm()))
+        if sizes[-1] < 1e-12:
+            break
+        direction = -(inverse @ gradient)
+        length = -float(gradient @ direction) / float(direction @ matrix @ direction)
+        step = length * direction
+        curvature = -length * float(gradient @ step)
+        update_inverse_hessian(inverse, step, matrix @ step, curvature, method)
+        point = point + step
+    assert sizes[8] < 1e-8 * sizes[0]
+    assert sizes[7] > 1e-4 * sizes[0]
+
+
+class Sizes(TorchDispatchMode):
+    """Records how many numbers the results of operations have, but for those in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[int] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and not func._schema.is_mutable:
+            self.found.append(result.numel())
+        return result
+
+
+def test_no_second_matrix_is_created() -> None:
+    n = 50
+    inverse = torch.eye(n, dtype=torch.float64)
+    s, y = torch.randn(2, n, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).abs()
+    with Sizes() as sizes:
+        update_inverse_hessian(inverse, s, y, float(s @ s))
+    assert max(sizes.found) == 3 * n

@@ -192,9 +192,10 @@ def test_weightings(name: str, every: int, made: Made) -> None:
     assert made[0].costs.count >= 25
 
 
-def test_lbfgs_gets_captured_gradients(made: Made) -> None:
-    captured = train(pinn, points(), "mse", "lbfgs", "strict", epochs=3)
-    assert_same(captured, train(pinn, points(), "mse", "lbfgs", False, epochs=3))
+@pytest.mark.parametrize("name", ["lbfgs", "ssbroyden"])
+def test_a_closure_gets_captured_gradients(made: Made, name: str) -> None:
+    captured = train(pinn, points(), "mse", name, "strict", epochs=3)
+    assert_same(captured, train(pinn, points(), "mse", name, False, epochs=3))
     assert made[0].costs.count > 20
 
 
