@@ -192,6 +192,11 @@ def perceptrain_optimizers() -> list[Spec]:
             "Steps scaled by a running average of squared gradients.",
         ),
         Spec("rprop", "torch.optim:Rprop", "Steps by the sign of the gradient, for full batches."),
+        Spec(
+            "sequential",
+            "perceptrain_core.optimizers.sequential:SequentialOptimizer",
+            "Several optimizers, one after the other: after an epoch, or at a plateau of the loss.",
+        ),
         Spec("sgd", "torch.optim:SGD", "Stochastic gradient descent, optionally with momentum."),
         Spec("sparse_adam", "torch.optim:SparseAdam", "Adam for sparse gradients."),
         Spec(

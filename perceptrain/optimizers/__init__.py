@@ -6,6 +6,7 @@ from perceptrain_core.optimizers import (
     AskTell,
     CombinedOptimizer,
     NevergradOptimizer,
+    SequentialOptimizer,
     SSBroyden,
     parameter_groups,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "CombinedOptimizer",
     "NevergradOptimizer",
     "SSBroyden",
+    "SequentialOptimizer",
     "ask_tell_step",
     "parameter_groups",
 ]

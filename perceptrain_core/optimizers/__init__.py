@@ -5,6 +5,7 @@ from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.combined import CombinedOptimizer
 from perceptrain_core.optimizers.groups import parameter_groups
 from perceptrain_core.optimizers.nevergrad.optimizer import NevergradOptimizer
+from perceptrain_core.optimizers.sequential import SequentialOptimizer
 from perceptrain_core.optimizers.ssbroyden import SSBroyden
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "CombinedOptimizer",
     "NevergradOptimizer",
     "SSBroyden",
+    "SequentialOptimizer",
     "parameter_groups",
 ]

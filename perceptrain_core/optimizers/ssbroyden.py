@@ -47,8 +47,9 @@ class SSBroyden(Optimizer):
         method: ``"ssbroyden"``, whose scaling is Al-Baali's with ``min(1, y's / s'B s)``;
             ``"ssbroyden2"``, with ``min(1, h (1 - c))`` instead; ``"ssbfgs"``, self-scaled BFGS; or
             ``"bfgs"``.
-        lr: The first step that a line search tries; 1 is the quasi-Newton step. Without an inverse
-            Hessian, it is ``lr * min(1, 1 / |g|_1)``.
+        first_step: The first step that a line search tries; 1, the default, is the quasi-Newton
+            step. Without an inverse Hessian, it is ``first_step * min(1, 1 / |g|_1)``. There is no
+            learning rate.
         max_iter: The number of iterations per step, by default 20.
         max_evals: The maximum number of evaluations of the loss in a line search, by default 25.
         tolerance_grad: A step ends when no element of the gradient is larger, by default 0.
@@ -75,7 +76,7 @@ class SSBroyden(Optimizer):
         self,
         params: ParamsT,
         method: str = "ssbroyden",
-        lr: float = 1.0,
+        first_step: float = 1.0,
         max_iter: int = 20,
         max_evals: int = 25,
         tolerance_grad: float = 0.0,
@@ -88,12 +89,12 @@ class SSBroyden(Optimizer):
         faults = [
             *choice_faults({"method": method}, METHODS),
             *choice_faults({"save_hessian": save_hessian}, (True, False)),
-            *number_faults({"lr": lr}, above=0),
+            *number_faults({"first_step": first_step}, above=0),
             *number_faults(limits, whole=True, at_least=1),
             *number_faults(tolerances, at_least=0),
         ]
         refuse("SSBroyden", faults)
-        own = {"method": method, "lr": lr, "save_hessian": save_hessian}
+        own = {"method": method, "first_step": first_step, "save_hessian": save_hessian}
         super().__init__(params, own | limits | tolerances)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -180,7 +181,7 @@ class SSBroyden(Optimizer):
         if not slope < 0:  # rounding has made the matrix indefinite
             return None
         group, gradient = self.param_groups[0], objective.gradient
-        step = float(group["lr"])
+        step = float(group["first_step"])
         if is_first:
             step *= min(1.0, 1 / float(gradient.abs().sum()))
         start = Trial(0.0, objective.loss, slope, gradient)

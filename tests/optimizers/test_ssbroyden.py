@@ -170,7 +170,7 @@ def test_too_many_parameters() -> None:
     "option",
     [
         {"method": "dfp"},
-        {"lr": 0},
+        {"first_step": 0},
         {"max_iter": 0},
         {"max_evals": 1.5},
         {"tolerance_grad": -1},
@@ -198,7 +198,7 @@ def test_a_loss_that_is_infinite_far_away() -> None:
         return -torch.log(1 - x.square().sum()) - 5 * x.sum()
 
     x = nn.Parameter(torch.zeros(3, dtype=torch.float64))
-    optimizer, closure = SSBroyden([x], lr=50.0), Closure(barrier, x)
+    optimizer, closure = SSBroyden([x], first_step=50.0), Closure(barrier, x)
     for _ in range(3):
         optimizer.step(closure)
     assert any(np.isnan(closure.values))
@@ -214,7 +214,7 @@ def test_a_gradient_that_is_not_finite_is_a_step_too_long() -> None:
         return torch.where(x > 0, (x.sqrt() - 0.5).square(), -0.1).sum()
 
     x = nn.Parameter(torch.tensor([0.7, 0.9], dtype=torch.float64))
-    optimizer, closure = SSBroyden([x], lr=9.0), Closure(root, x)
+    optimizer, closure = SSBroyden([x], first_step=9.0), Closure(root, x)
     optimizer.step(closure)
     assert min(closure.values) < -0.1
     assert torch.allclose(x, torch.full_like(x, 0.25))

@@ -6,6 +6,7 @@ from typing import Any
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.optimizers.closures import stages_of
 
 
 def check_second_order(config: TrainConfig, optimizer: Any) -> None:
@@ -21,7 +22,7 @@ def check_second_order(config: TrainConfig, optimizer: Any) -> None:
     """
     kinds = {
         type(stage).__name__: bool(getattr(stage, "second_order", False))
-        for stage in getattr(optimizer, "stages", [optimizer])
+        for stage in stages_of(optimizer)
     }
     name = next((kind for kind, is_second_order in kinds.items() if is_second_order), None)
     if name is not None and config.precision != "full":
