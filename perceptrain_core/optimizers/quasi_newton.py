@@ -22,7 +22,7 @@ def update_inverse_hessian(
         v = sqrt(y'H y) (s / y's - H y / y'H y)
 
     ``tau`` and ``phi`` follow from ``b = s'B s / y's`` and ``h = y'H y / y's`` (`coefficients`). No
-    second matrix is created, and ``H`` stays symmetric to the last bit.
+    second matrix is created, and ``H`` stays symmetric but for rounding.
 
     Args:
         inverse: ``H``, symmetric and positive definite, of shape ``(P, P)``.
@@ -42,7 +42,7 @@ def update_inverse_hessian(
     other = (step / along - product / across) * sqrt(across)
     terms = torch.stack([product, other, step], dim=1)
     sizes = [-1 / (tau * across), phi / tau, 1 / along]
-    # Factors, and signs apart from them: the products of two elements commute.
+    # Roots of the factors on both sides, and signs: ``H`` then stays symmetric.
     terms *= terms.new_tensor([sqrt(abs(size)) for size in sizes])
     signs = terms.new_tensor([-1.0, 1.0 if phi >= 0 else -1.0, 1.0])
     inverse.addmm_(terms * signs, terms.T, beta=1 / tau)
