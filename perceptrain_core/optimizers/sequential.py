@@ -177,6 +177,10 @@ class SequentialOptimizer(Optimizer):
         options = [stage.defaults for stage in self.stages]
         super().add_param_group(self._group([], options) | param_group)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, as the active optimizer saves it."""
+        return self.active.state_dict()
+
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "stages": self.stages}
 

@@ -105,15 +105,11 @@ class SSBroyden(Optimizer):
         """
         super().add_param_group(param_group)
         first, *_, added = self.param_groups[0], self.param_groups[-1]
-        faults = [key for key in self.defaults if added[key] != first[key]]
-        number = sum(
-            parameter.numel()
-            for group in self.param_groups
-            for parameter in group["params"]
-            if not is_lazy(parameter) and parameter.requires_grad
-        )
+        differing = [key for key in self.defaults if added[key] != first[key]]
         try:
-            _check_group(faults, number, first["max_parameters"])
+            if differing:
+                raise TrainingError(_OTHER_OPTIONS.format(", ".join(differing)))
+            self._check_size()
         except TrainingError:
             self.param_groups.pop()
             raise
@@ -130,7 +126,7 @@ class SSBroyden(Optimizer):
             The loss before the step, as returned by the closure.
 
         Raises:
-            TrainingError: The parameters have several dtypes or devices, or are complex.
+            TrainingError: The parameters have several dtypes or devices, are complex, or too many.
 
         Warns:
             UserWarning: The parameters are not float64 (once); no lower loss was found (once).
@@ -216,17 +212,13 @@ class SSBroyden(Optimizer):
             }
         return saved
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state.
-
-        Warns:
-            UserWarning: It was saved without the inverse Hessian, which starts anew.
-        """
-        super().load_state_dict(state_dict)
-        state = self.state[self.param_groups[0]["params"][0]]
-        if state.get("iterations") and not self.param_groups[0]["save_hessian"]:
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # load_state_dict calls this with a new state, of which save_hessian has left something out.
+        super().__setstate__(state)
+        lost = [own for own in self.state.values() if "iterations" in own and _INVERSE not in own]
+        if lost and not self.param_groups[0]["save_hessian"]:
             warn_user(
-                f"SSBroyden starts anew after {state['iterations']} iterations, because the "
+                f"SSBroyden starts anew after {lost[0]['iterations']} iterations, because the "
                 "inverse Hessian was not saved: expect a higher loss for a while. To resume "
                 "exactly, use save_hessian=True."
             )
@@ -240,9 +232,26 @@ class SSBroyden(Optimizer):
                 "SSBroyden needs real parameters that require gradients, of one dtype and on one "
                 f"device; it has {found}. Convert the model, e.g. model.double()."
             )
+        self._check_size()
         if params[0].dtype != torch.float64:
             self._warn_once("precision", _LOW_PRECISION.format(params[0].dtype))
         return params
+
+    def _check_size(self) -> None:
+        number = sum(
+            parameter.numel()
+            for group in self.param_groups
+            for parameter in group["params"]
+            if not is_lazy(parameter) and parameter.requires_grad
+        )
+        most = self.param_groups[0]["max_parameters"]
+        if number > most:
+            raise TrainingError(
+                f"SSBroyden keeps a matrix of {number:,} x {number:,} numbers for {number:,} "
+                f"parameters, {8 * number**2 / 1e9:,.1f} GB in float64, and max_parameters is "
+                f"{most:,}: use a smaller model, or lbfgs, whose memory grows with the number of "
+                "parameters only; or raise max_parameters."
+            )
 
     def _warn_once(self, about: str, message: str) -> None:
         if about not in self._warned:
@@ -262,17 +271,7 @@ _LOW_PRECISION = (
     "TrainConfig for the data."
 )
 
-
-def _check_group(differing: list[str], number: int, largest: int) -> None:
-    if differing:
-        raise TrainingError(
-            f"SSBroyden has one inverse Hessian for all groups of parameters, and one of them has "
-            f"another {', '.join(differing)}: pass the same options for all."
-        )
-    if number > largest:
-        raise TrainingError(
-            f"SSBroyden keeps a matrix of {number:,} x {number:,} numbers for {number:,} "
-            f"parameters, {8 * number**2 / 1e9:,.1f} GB in float64, and max_parameters is "
-            f"{largest:,}: use a smaller model, or lbfgs, whose memory grows with the number of "
-            "parameters only; or raise max_parameters."
-        )
+_OTHER_OPTIONS = (
+    "SSBroyden has one inverse Hessian for all groups of parameters, and one of them has another "
+    "{}: pass the same options for all."
+)

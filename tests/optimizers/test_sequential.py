@@ -265,6 +265,29 @@ def test_a_loop_that_never_begins_an_epoch_counts_steps(net: Net, points: Rows) 
         step(model, optimizer, points)
 
 
+def test_what_an_optimizer_does_not_save_is_not_saved(net: Net, points: Rows) -> None:
+    small = {**SSB, "save_hessian": False}
+    model = net()
+    optimizer = sequence(model, ADAM, small, milestones=[1])
+    again = sequence(net(), ADAM, small, milestones=[1])
+    for epoch in (1, 2):
+        optimizer.begin_epoch(epoch)
+        step(model, optimizer, points)
+    saved = optimizer.state_dict()
+    assert saved["state"][0].keys() == {"iterations", "evaluations"}
+    with pytest.warns(UserWarning, match="starts anew after 3 iterations"):
+        again.load_state_dict(saved)
+
+
+def test_too_many_parameters_for_one_of_them(net: Net, points: Rows) -> None:
+    model = net()
+    optimizer = sequence(model, ADAM, {**SSB, "max_parameters": 33}, milestones=[1])
+    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2, dtype=torch.float64))]})
+    optimizer.begin_epoch(2)
+    with pytest.raises(TrainingError, match=r"35 parameters.* max_parameters is 33"):
+        step(model, optimizer, points)
+
+
 def test_a_closure_is_needed(net: Net) -> None:
     optimizer = sequence(net(), SSB, milestones=[])
     with pytest.raises(TrainingError, match=r"switched to SSBroyden.* call step\(closure\)"):
