@@ -153,7 +153,7 @@ def perceptrain_weightings() -> list[Spec]:
 
 @hookimpl
 def perceptrain_optimizers() -> list[Spec]:
-    """Offer the optimizers of torch.optim and nevergrad, and Adam followed by L-BFGS."""
+    """Offer the optimizers of torch.optim and nevergrad, and those that torch lacks."""
     return [
         *_searches(),
         Spec(
@@ -192,8 +192,18 @@ def perceptrain_optimizers() -> list[Spec]:
             "Steps scaled by a running average of squared gradients.",
         ),
         Spec("rprop", "torch.optim:Rprop", "Steps by the sign of the gradient, for full batches."),
+        Spec(
+            "sequential",
+            "perceptrain_core.optimizers.sequential:SequentialOptimizer",
+            "Several optimizers, one after the other: after an epoch, or at a plateau of the loss.",
+        ),
         Spec("sgd", "torch.optim:SGD", "Stochastic gradient descent, optionally with momentum."),
         Spec("sparse_adam", "torch.optim:SparseAdam", "Adam for sparse gradients."),
+        Spec(
+            "ssbroyden",
+            "perceptrain_core.optimizers.ssbroyden:SSBroyden",
+            "Self-scaled Broyden method, for full batches of small models in float64.",
+        ),
     ]
 
 

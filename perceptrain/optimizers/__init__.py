@@ -6,6 +6,8 @@ from perceptrain_core.optimizers import (
     AskTell,
     CombinedOptimizer,
     NevergradOptimizer,
+    SequentialOptimizer,
+    SSBroyden,
     parameter_groups,
 )
 from perceptrain_core.training.steppers.candidates import ask_tell_step
@@ -15,6 +17,8 @@ __all__ = [
     "AskTell",
     "CombinedOptimizer",
     "NevergradOptimizer",
+    "SSBroyden",
+    "SequentialOptimizer",
     "ask_tell_step",
     "parameter_groups",
 ]

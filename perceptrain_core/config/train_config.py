@@ -167,8 +167,8 @@ class TrainConfig:
         accumulate: Batches per optimizer step; their gradients are averaged. The last step of an
             epoch may have fewer; one epoch of an infinite loader is one step.
         grad_clip: Maximum 2-norm of all gradients together; larger gradients are scaled down. Not
-            for L-BFGS, whose line search needs the exact gradients; ``AdamLBFGS`` applies this
-            and ``grad_clip_value`` in its Adam steps only.
+            for L-BFGS and second-order optimizers, which need the exact gradients; ``AdamLBFGS``
+            applies this and ``grad_clip_value`` in its Adam steps only.
         grad_clip_value: Maximum absolute value of each gradient element, applied after
             ``grad_clip``.
         log_grad_norm: Log the total 2-norm of the gradients, before clipping, as

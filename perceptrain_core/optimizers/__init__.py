@@ -5,5 +5,15 @@ from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.combined import CombinedOptimizer
 from perceptrain_core.optimizers.groups import parameter_groups
 from perceptrain_core.optimizers.nevergrad.optimizer import NevergradOptimizer
+from perceptrain_core.optimizers.sequential import SequentialOptimizer
+from perceptrain_core.optimizers.ssbroyden import SSBroyden
 
-__all__ = ["AdamLBFGS", "AskTell", "CombinedOptimizer", "NevergradOptimizer", "parameter_groups"]
+__all__ = [
+    "AdamLBFGS",
+    "AskTell",
+    "CombinedOptimizer",
+    "NevergradOptimizer",
+    "SSBroyden",
+    "SequentialOptimizer",
+    "parameter_groups",
+]

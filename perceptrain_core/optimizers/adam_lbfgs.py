@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-from torch.optim import LBFGS, Adam, Optimizer
+from torch.optim import LBFGS, Adam
 from torch.optim.optimizer import ParamsT
 
-from perceptrain_core.errors import TrainingError
+from perceptrain_core.optimizers.sequential import SequentialOptimizer
 from perceptrain_core.option_checks import number_faults, refuse
-from perceptrain_core.user_warnings import warn_user
+from perceptrain_core.parameters import parameters_of
 
 
-class AdamLBFGS(Optimizer):
+class AdamLBFGS(SequentialOptimizer):
     """Adam for the first epochs, then L-BFGS, as is common for PINNs.
 
     The steps are exactly those of ``torch.optim.Adam`` and ``torch.optim.LBFGS``. The trainer calls
@@ -53,109 +52,5 @@ class AdamLBFGS(Optimizer):
         meaning = ", the number of epochs with Adam before L-BFGS"
         refuse("AdamLBFGS", [fault + meaning for fault in faults])
         adam = Adam(params, **(adam_kwargs or {}))
-        lbfgs = LBFGS(adam.param_groups[0]["params"], **(lbfgs_kwargs or {}))
-        # Kept in the group, because checkpoints save it with the other options.
-        own = {
-            "switch_epoch": int(switch_epoch),
-            "adam_lr": adam.param_groups[0]["lr"],
-            "lbfgs_lr": lbfgs.defaults["lr"],
-            "lbfgs_active": False,
-            "counted_steps": 0,  # None once begin_epoch was called
-        }
-        super().__init__(adam.param_groups, {**lbfgs.defaults, **adam.defaults, **own})
-        self._make_parts()
-        self._select(1)
-
-    def _make_parts(self) -> None:
-        """Make Adam and L-BFGS share the parameter group and the state of this optimizer."""
-        params = self.param_groups[0]["params"]
-        self._adam, self._lbfgs = Adam(params), LBFGS(params)
-        for part in (self._adam, self._lbfgs):
-            part.defaults, part.param_groups, part.state = (
-                self.defaults,
-                self.param_groups,
-                self.state,
-            )
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # load_state_dict calls this too, with a new group and a new state.
-        super().__setstate__(state)
-        self._make_parts()
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add the parameter group; there can be only one.
-
-        Raises:
-            TrainingError: There is a parameter group already.
-        """
-        if self.param_groups:
-            raise TrainingError(
-                "AdamLBFGS accepts one group of parameters only, because L-BFGS does: pass all "
-                "parameters, e.g. AdamLBFGS([*model.parameters(), *loss_fn.parameters()], ...)."
-            )
-        super().add_param_group(param_group)
-
-    @property
-    def needs_closure(self) -> bool:
-        """Whether the next step needs a closure, as the steps of L-BFGS do."""
-        return bool(self.param_groups[0]["lbfgs_active"])
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Select the optimizer of an epoch, counted from 1.
-
-        L-BFGS is active from epoch ``switch_epoch + 1``. Going back to epoch 1 switches back to
-        Adam.
-        """
-        self.param_groups[0]["counted_steps"] = None
-        self._select(epoch)
-
-    def _select(self, epoch: int) -> bool:
-        """Select the optimizer of an epoch; return whether it has changed."""
-        group = self.param_groups[0]
-        lbfgs_active = epoch > group["switch_epoch"]
-        if lbfgs_active == group["lbfgs_active"]:
-            return False
-        group["lbfgs_active"] = lbfgs_active
-        group["lr"] = group["lbfgs_lr"] if lbfgs_active else group["adam_lr"]
-        self.state.clear()
-        return True
-
-    def _count_step(self) -> None:
-        """Count a step as an epoch in a loop that does not call `begin_epoch`."""
-        group = self.param_groups[0]
-        if group["counted_steps"] is None:
-            return
-        group["counted_steps"] += 1
-        if self._select(group["counted_steps"]):
-            warn_user(
-                f"AdamLBFGS switches to L-BFGS after {group['switch_epoch']} steps: begin_epoch "
-                "was never called, so each step counted as an epoch. To count epochs, call "
-                "optimizer.begin_epoch(epoch) at the start of each one, counted from 1.",
-            )
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Tensor | None:  # type: ignore[override]
-        """Take one step.
-
-        Args:
-            closure: Clears the gradients, computes the loss and its gradients, and returns the
-                loss. Adam does not need it if the gradients are set.
-
-        Returns:
-            The loss before the step, as returned by the closure; ``None`` without a closure.
-
-        Raises:
-            TrainingError: L-BFGS is active and there is no closure.
-
-        Warns:
-            UserWarning: This step switches to L-BFGS, and `begin_epoch` was never called.
-        """
-        self._count_step()
-        active: Any = self._lbfgs if self.needs_closure else self._adam
-        if closure is None and self.needs_closure:
-            raise TrainingError(
-                "AdamLBFGS has switched to L-BFGS, which evaluates the loss several times per "
-                "step: call step(closure) with a function that clears the gradients, computes the "
-                "loss, calls its backward(), and returns it."
-            )
-        loss: Tensor | None = active.step(closure)
-        return loss
+        lbfgs = LBFGS(parameters_of(adam), **(lbfgs_kwargs or {}))
+        super().__init__(parameters_of(adam), [adam, lbfgs], [switch_epoch])

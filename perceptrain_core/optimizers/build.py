@@ -32,6 +32,12 @@ def build_optimizer(optimizer: Any, model: nn.Module) -> Any:
         RegistryError: A name is unknown, an option does not fit, or a group selects nothing.
         TrainingError: The optimizers cannot be combined.
     """
+    if isinstance(optimizer, Mapping) and isinstance(optimizer.get("optimizers"), list | tuple):
+        stages = [
+            build_optimizer(stage, model) if isinstance(stage, Mapping) else stage
+            for stage in optimizer["optimizers"]
+        ]
+        return get_optimizer({**optimizer, "optimizers": stages}, model.parameters())
     if not isinstance(optimizer, Mapping) or "groups" not in optimizer:
         return get_optimizer(optimizer, model.parameters())
     plain = {key: value for key, value in optimizer.items() if key != "groups"}

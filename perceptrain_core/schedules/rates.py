@@ -20,8 +20,15 @@ def rate_groups(
         error: The error to raise.
 
     Raises:
-        TrainingError: The optimizer has no learning rates; the class is ``error``.
+        TrainingError: The optimizer has no learning rates, or all of its steps are second-order,
+            whose length it chooses itself; the class is ``error``.
     """
+    stages = getattr(optimizer, "stages", [optimizer])
+    if all(getattr(stage, "second_order", False) for stage in stages):
+        raise error(
+            f"{owner} sets learning rates, but {type(optimizer).__name__} is a second-order "
+            f"optimizer, which chooses the length of its steps: leave {owner} out."
+        )
     groups: list[dict[str, Any]] = getattr(optimizer, "param_groups", [])
     if groups and all("lr" in group for group in groups):
         return groups

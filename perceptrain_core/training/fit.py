@@ -13,7 +13,7 @@ from perceptrain_core.checkpoints.writer import CheckpointWriter
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.optimizer_modes import begin_training, end_training
-from perceptrain_core.training.announcements import resuming, stopping
+from perceptrain_core.training.announcements import resuming, stage_name, stopping
 from perceptrain_core.training.averages import Averages, Row
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
@@ -31,7 +31,7 @@ from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.training.run_parts import make_parts
 from perceptrain_core.training.session import Session
 from perceptrain_core.training.step_loop import StepLoop
-from perceptrain_core.training.steppers.base import begin_epoch
+from perceptrain_core.training.steppers.base import begin_epoch, end_epoch
 from perceptrain_core.training.steppers.choice import make_stepper
 from perceptrain_core.training.stop_signals import SIGNALS, StopSignals
 from perceptrain_core.training.validations import Validations
@@ -205,7 +205,11 @@ class Fit:
 
     def _begin_epoch(self, epoch: int) -> None:
         self.state.current_epoch = self.state.opt_result.iteration = epoch
+        before = stage_name(self.parts.optimizer)
         begin_epoch(self.parts.optimizer, epoch)
+        after = stage_name(self.parts.optimizer)
+        if epoch > 1 and after != before and self.config.verbose:
+            print(f"Epoch {epoch}: {after} follows {before}.")
         self.position.begin_epoch(epoch)
         if self.position.batch == 0:  # otherwise the run resumes inside the epoch
             self.averages = Averages("train")
@@ -234,6 +238,7 @@ class Fit:
                 return None
         elif self.state.validations:
             row |= self.validations.inside_epoch(epoch)
+        end_epoch(self.parts.optimizer, row["train_loss"])
         self.position.end_epoch()
         self.state.history.append(row)
         if self.parts.schedule is not None:

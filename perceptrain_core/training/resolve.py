@@ -22,9 +22,10 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError, DataError, LossContractError, TrainingError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.supervised import as_loss
-from perceptrain_core.optimizers import AdamLBFGS, NevergradOptimizer
+from perceptrain_core.optimizers import NevergradOptimizer, SSBroyden
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.optimizers.build import build_optimizer
+from perceptrain_core.optimizers.closures import stages_of
 from perceptrain_core.optimizers.nevergrad.package import is_of_nevergrad
 from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.parameters import parameters_of
@@ -114,7 +115,8 @@ def check_initialized(
     needs = {
         "ema": config.ema is not None,
         "training in several processes": max(config.nprocs, processes) > 1,
-        "L-BFGS": isinstance(optimizer, LBFGS | AdamLBFGS),
+        "L-BFGS": any(isinstance(stage, LBFGS) for stage in stages_of(optimizer)),
+        "SSBroyden": any(isinstance(stage, SSBroyden) for stage in stages_of(optimizer)),
         "a search": is_search(optimizer),
     }
     lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]

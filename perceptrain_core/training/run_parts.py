@@ -126,8 +126,15 @@ def _plain_options(optimizer: Any) -> list[dict[str, Any]]:
     # After its first step an optimizer may have other options than it was created with.
     if not isinstance(optimizer, Optimizer) or optimizer.state:
         return []
-    plain = (int, float, str, bool)
-    return [{k: v for k, v in g.items() if isinstance(v, plain)} for g in optimizer.param_groups]
+    return [{k: v for k, v in g.items() if _is_plain(v)} for g in optimizer.param_groups]
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value)) and bool(value)
+    return isinstance(value, int | float | str | bool)
 
 
 def _averaged(model: nn.Module, optimizer: Any, decay: float | None) -> AveragedModel | None:

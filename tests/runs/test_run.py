@@ -483,3 +483,19 @@ def test_validations_after_steps(build, line, here):
     written = tomllib.loads((folder / "run.toml").read_text())["train"]
     assert (written["val_every_steps"], written["max_time"]) == (3, 3600)
     assert "val_loss" in build(text, *settings).try_one_batch()
+
+
+def test_optimizers_one_after_the_other(line, build) -> None:
+    text = LINE.replace(
+        'name = "sgd"\nlr = 0.1',
+        'name = "sequential"\n'
+        'optimizers = [{name = "adam", lr = 0.1, groups = [{match = "*.bias", lr = 0.2}]}, '
+        '{name = "ssbroyden", max_iter = 3}]\n'
+        "milestones = [{patience = 1, threshold = 0.99}]",
+    ).replace("batch_size = 4", 'batch_size = 10\ndtype = "float64"')
+    run = build(text + 'lr_scheduler = {name = "step", step_size = 2}')
+    optimizer = run.trainer.optimizer
+    assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.1]
+    run.train()
+    assert optimizer.param_groups[0]["ends"] == [3]
+    assert type(optimizer.active).__name__ == "SSBroyden"

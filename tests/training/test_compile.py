@@ -66,6 +66,10 @@ def with_everything() -> nn.Module:
     )
 
 
+#: What an optimizer has instead of the usual learning rate.
+RATE: dict[str, dict[str, float]] = {"sequential": {}, "ssbroyden": {}}
+
+
 def train(
     model: Callable[[], nn.Module],
     data: Any,
@@ -84,7 +88,7 @@ def train(
     extra = {} if weighting is None else {"weighting": weighting}
     trainer = Trainer(
         built,
-        get_optimizer({"lr": 0.01, **named}, built.parameters()),
+        get_optimizer(RATE.get(named["name"], {"lr": 0.01}) | named, built.parameters()),
         config,
         loss_fn=loss,
         **extra,
@@ -192,9 +196,18 @@ def test_weightings(name: str, every: int, made: Made) -> None:
     assert made[0].costs.count >= 25
 
 
-def test_lbfgs_gets_captured_gradients(made: Made) -> None:
-    captured = train(pinn, points(), "mse", "lbfgs", "strict", epochs=3)
-    assert_same(captured, train(pinn, points(), "mse", "lbfgs", False, epochs=3))
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "lbfgs",
+        "ssbroyden",
+        {"name": "sequential", "optimizers": ["adam", "ssbroyden"], "milestones": [1]},
+    ],
+    ids=str,
+)
+def test_a_closure_gets_captured_gradients(made: Made, optimizer: Any) -> None:
+    captured = train(pinn, points(), "mse", optimizer, "strict", epochs=3)
+    assert_same(captured, train(pinn, points(), "mse", optimizer, False, epochs=3))
     assert made[0].costs.count > 20
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from perceptrain import FFNN, PINN, TrainConfig, Trainer
 from perceptrain.callbacks import EarlyStopping
 from perceptrain.errors import DataError, TrainingError
-from perceptrain.optimizers import AdamLBFGS, NevergradOptimizer
+from perceptrain.optimizers import AdamLBFGS, NevergradOptimizer, SSBroyden
 from perceptrain_core.registry.messages import raised_in
 
 pytestmark = pytest.mark.usefixtures("forked_workers")
@@ -233,7 +233,7 @@ def test_an_optimizer_is_needed() -> None:
         trainer.fit()
 
 
-@pytest.mark.parametrize("kind", [torch.optim.LBFGS, AdamLBFGS])
+@pytest.mark.parametrize("kind", [torch.optim.LBFGS, AdamLBFGS, SSBroyden])
 def test_optimizers_that_evaluate_the_loss_are_refused(kind: Any) -> None:
     model = nn.Linear(2, 1)
     options = {"switch_epoch": 2} if kind is AdamLBFGS else {}

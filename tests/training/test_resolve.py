@@ -137,6 +137,7 @@ def test_options_that_an_optimizer_refuses(
         ({"ema": 0.9}, "adam", "ema"),
         ({"nprocs": 2}, "adam", "training in several processes"),
         ({}, "lbfgs", "L-BFGS"),
+        ({}, "ssbroyden", "SSBroyden"),
     ],
 )
 def test_a_lazy_module_in_a_run_that_needs_its_shapes(

@@ -86,3 +86,10 @@ def begin_epoch(optimizer: Any, epoch: int) -> None:
     begin = getattr(optimizer, "begin_epoch", None)
     if begin is not None:
         begin(epoch)
+
+
+def end_epoch(optimizer: Any, loss: float) -> None:
+    """Call ``optimizer.end_epoch(loss)``, if the optimizer has it, after an epoch."""
+    end = getattr(optimizer, "end_epoch", None)
+    if end is not None:
+        end(loss)

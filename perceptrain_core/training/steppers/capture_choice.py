@@ -17,10 +17,10 @@ from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.update import Update
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CaptureError
-from perceptrain_core.optimizers.adam_lbfgs import AdamLBFGS
+from perceptrain_core.optimizers.closures import may_need_closure, stages_of
+from perceptrain_core.optimizers.ssbroyden import SSBroyden
 from perceptrain_core.training.contract.nonfinite_guard import LossGuard
 from perceptrain_core.training.steppers.captured import CapturedLoss, CapturedStepper
-from perceptrain_core.training.steppers.closures import may_need_closure
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
 from perceptrain_core.user_warnings import warn_user
 
@@ -46,8 +46,8 @@ def make_captured_stepper(config: TrainConfig, eager: AdaptiveStepper) -> Adapti
     reason = None
     if eager.scaler is not None:
         reason = 'precision="fp16" scales the loss at each step'
-    elif closure and type(optimizer) not in (LBFGS, AdamLBFGS):
-        reason = f"{type(optimizer).__name__} may differentiate the loss more than once"
+    elif unknown := _unknown_with_closure(optimizer):
+        reason = f"{unknown} may differentiate the loss more than once"
     if reason is not None:
         refuse_capture(config.compile, reason)
         return eager
@@ -73,6 +73,16 @@ def make_captured_stepper(config: TrainConfig, eager: AdaptiveStepper) -> Adapti
         guard.loss_fn = CapturedLoss(guard.loss_fn, captures)
     options = {each.name: getattr(eager, each.name) for each in fields(eager) if each.init}
     return CapturedStepper(**options, captures=captures, whole=whole)
+
+
+def _unknown_with_closure(optimizer: Any) -> str | None:
+    """Return the name of an optimizer of which it is unknown what it does with the closure."""
+    names = (
+        type(stage).__name__
+        for stage in stages_of(optimizer)
+        if may_need_closure(stage) and type(stage) not in (LBFGS, SSBroyden)
+    )
+    return next(names, None)
 
 
 def refuse_capture(compile: bool | Literal["strict"], reason: str) -> None:

@@ -12,14 +12,15 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizers.ask_tell import is_search
+from perceptrain_core.optimizers.closures import may_need_closure, needs_closure
 from perceptrain_core.training.steppers.base import Stepper
 from perceptrain_core.training.steppers.candidates import CandidateStepper, ask_tell_step
 from perceptrain_core.training.steppers.capture_choice import make_captured_stepper, refuse_capture
-from perceptrain_core.training.steppers.closures import may_need_closure, needs_closure
 from perceptrain_core.training.steppers.custom import CustomStepper
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
 from perceptrain_core.training.steppers.optimize_step import optimize_step
 from perceptrain_core.training.steppers.plain import PlainStepper
+from perceptrain_core.training.steppers.second_order import check_second_order
 from perceptrain_core.types import LossFunction, OptimizeStep
 
 
@@ -45,8 +46,10 @@ def make_stepper(
 
     Raises:
         TrainingError: A user's function is combined with settings that only the built-in step
-            implements, or gradients would be clipped that a line search needs as they are.
+            implements, gradients would be clipped that a line search needs as they are, or a
+            second-order optimizer cannot use a setting.
     """
+    check_second_order(config, optimizer)
     parts = model, optimizer, loss_fn, engine.device, engine.dtype
     if config.compile and (is_search(optimizer) or step is not optimize_step):
         refuse_capture(config.compile, "only the built-in step along gradients is captured")

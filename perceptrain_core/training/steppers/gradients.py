@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any, cast
 
 import torch
@@ -17,9 +18,11 @@ from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.engine import Engine
 from perceptrain_core.engine.joint_loss import JointLoss
+from perceptrain_core.errors import NonFiniteLossError
+from perceptrain_core.optimizers.closures import handles_trials, needs_closure
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
-from perceptrain_core.training.steppers.closures import needs_closure, step_or_undo
+from perceptrain_core.training.steppers.closures import step_or_undo
 from perceptrain_core.training.steppers.pooling import (
     BatchWeights,
     is_uneven,
@@ -171,7 +174,7 @@ class ClosureStepper(GradientStepper):
     The gradients are neither clipped nor scaled: a line search compares them with the loss. The
     batches that count are chosen at the first evaluation, since another mean would be another
     objective. If one of them is skipped later, at a trial point of the line search, the step is
-    undone.
+    undone, unless the optimizer deals with it, see `handles_trials`.
     """
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
@@ -182,9 +185,14 @@ class ClosureStepper(GradientStepper):
 
         def closure() -> Tensor:
             counted = [moved[n] for n, result in enumerate(first) if result] or moved
-            results = self.backward(counted, len(counted), uneven)
-            if not any(results) or (first and not all(results)) or not self._may_step():
-                raise SkipBatch
+            try:
+                results = self.backward(counted, len(counted), uneven)
+                if not any(results) or (first and not all(results)) or not self._may_step():
+                    raise SkipBatch
+            except (SkipBatch, NonFiniteLossError):
+                if first and handles_trials(self.optimizer):
+                    return torch.tensor(nan)
+                raise
             if not first:
                 first.extend(results)
                 if self.measures_norm:

@@ -33,7 +33,7 @@ from perceptrain.callbacks import (
 )
 from perceptrain.data import GenerativeIterableDataset, R3Dataset
 from perceptrain.loss import GradWeightedLoss
-from perceptrain.optimizers import AdamLBFGS
+from perceptrain.optimizers import AdamLBFGS, SequentialOptimizer
 
 EPOCHS, WIDTH = 10, 160
 
@@ -81,6 +81,19 @@ def lbfgs() -> dict[str, Any]:
     }
 
 
+def second_order() -> dict[str, Any]:
+    """A line search needs a loss without noise, and a matrix that is soon written."""
+    stages = [{"name": "adam", "lr": 1e-3}, {"name": "ssbroyden", "max_iter": 2}]
+    return {
+        "model": lambda: nn.Sequential(nn.Linear(2, 60), nn.Tanh(), nn.Linear(60, 1)).double(),
+        "optimizer": lambda params: SequentialOptimizer(params, stages, [5]),
+        "callbacks": [],
+        "dtype": torch.float64,
+        "batch_size": 20,
+        "max_iter": 20,
+    }
+
+
 #: What differs from `Life.make` in each kind of run.
 VARIANTS: dict[str, Callable[[], dict[str, Any]]] = {
     "plain": dict,
@@ -105,24 +118,16 @@ VARIANTS: dict[str, Callable[[], dict[str, Any]]] = {
     "r3": r3,
     "generative": generative,
     "lbfgs": lbfgs,
+    "second order": second_order,
     "weighted": lambda: {
         "loss_fn": GradWeightedLoss(None, two_terms, fixed_metric="square", every=2)
     },
 }
 
 
-def make(
-    report: Callback,
-    *,
-    data: Any = None,
-    val: Any = (),
-    loss_fn: Any = "mse",
-    optimizer: Callable[..., Any] = torch.optim.Adam,
-    callbacks: list[Callback] | None = None,
-    **settings: Any,
-) -> Trainer:
-    """A trainer with everything that has a state; wide enough for a write to last."""
-    model = nn.Sequential(
+def noisy_net() -> nn.Module:
+    """A network with buffers and random numbers, wide enough for a write to last."""
+    return nn.Sequential(
         nn.Linear(2, WIDTH),
         nn.BatchNorm1d(WIDTH),
         nn.Tanh(),
@@ -131,6 +136,21 @@ def make(
         nn.Tanh(),
         nn.Linear(WIDTH, 1),
     )
+
+
+def make(
+    report: Callback,
+    *,
+    data: Any = None,
+    val: Any = (),
+    loss_fn: Any = "mse",
+    model: Callable[[], nn.Module] | None = None,
+    optimizer: Callable[..., Any] = torch.optim.Adam,
+    callbacks: list[Callback] | None = None,
+    **settings: Any,
+) -> Trainer:
+    """A trainer with everything that has a state."""
+    network = noisy_net() if model is None else model()
     usual = [LRSchedulerCosineAnnealing("train_batch_end", 1, 20, 1e-4)]
     stopping = EarlyStopping(monitor="train_loss", patience=99)
     saving = SaveCheckpoint("train_batch_end", 3)
@@ -151,7 +171,8 @@ def make(
     )
     data = rows() if data is None else data
     validation = rows() if val == () else val
-    return Trainer(model, optimizer(model.parameters()), config, loss_fn, data, validation)
+    parts = network, optimizer(network.parameters())
+    return Trainer(*parts, config, loss_fn, data, validation)
 
 
 def live(variant: str, resume: bool, line: socket) -> None:

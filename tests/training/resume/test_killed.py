@@ -25,6 +25,7 @@ VARIANTS = [
     "r3",
     "generative",
     "lbfgs",
+    "second order",
     "weighted",
 ]
 

@@ -11,7 +11,7 @@ from torch.optim import LBFGS, SGD, Adam, Optimizer
 
 from perceptrain import default_optimize_step as optimize_step
 from perceptrain_core.optimizers import AdamLBFGS
-from perceptrain_core.training.steppers.closures import needs_closure
+from perceptrain_core.optimizers.closures import needs_closure
 
 from ...shared import same
 
