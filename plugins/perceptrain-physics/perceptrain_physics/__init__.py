@@ -11,6 +11,7 @@ from typing import Any
 from perceptrain import Spec, hookimpl, lazy_exports
 
 with lazy_exports(__name__):
+    from perceptrain_physics.adaptive_sampler import AdaptiveSampler as AdaptiveSampler
     from perceptrain_physics.box import Box as Box
     from perceptrain_physics.callbacks.relative_l2 import RelativeL2 as RelativeL2
     from perceptrain_physics.callbacks.residual_refinement import (

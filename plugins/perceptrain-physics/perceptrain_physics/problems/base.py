@@ -153,21 +153,24 @@ class Problem(ABC):
         return mean, deviation
 
     def loader(
-        self, points: int | Mapping[str, int] = 128, steps: int | None = None
+        self, points: int | Mapping[str, int] = 128, steps: int | None = None, every: int = 1
     ) -> FreshPoints:
         """Return `FreshPoints` for all conditions, with the same arguments."""
-        return FreshPoints(self.samplers, points, steps)
+        return FreshPoints(self.samplers, points, steps, every)
 
     @classmethod
-    def dataset(cls, points: int = 128, steps: int | None = None, **options: Any) -> FreshPoints:
+    def dataset(
+        cls, points: int = 128, steps: int | None = None, every: int = 1, **options: Any
+    ) -> FreshPoints:
         """Create the problem and return its loader, for run files.
 
         Args:
             points: Points per condition, or per face of a condition with several faces.
             steps: Batches per epoch. By default the loader is infinite, and one batch is an epoch.
+            every: Draw new points every so many batches; see `FreshPoints`.
             **options: Options of the problem.
         """
-        return cls(**options).loader(points, steps)
+        return cls(**options).loader(points, steps, every)
 
     def relative_l2(self, model: Callable[[Tensor], Tensor], n: int = 100) -> float:
         """Compute the relative L2 error of a model on a grid.
