@@ -57,6 +57,7 @@ with lazy_exports(__name__):
         KuramotoSivashinsky as KuramotoSivashinsky,
     )
     from perceptrain_physics.problems.oscillator import Oscillator as Oscillator
+    from perceptrain_physics.problems.periodic_burgers import PeriodicBurgers as PeriodicBurgers
     from perceptrain_physics.problems.periodic_problem import PeriodicProblem as PeriodicProblem
     from perceptrain_physics.problems.poisson import Poisson as Poisson
     from perceptrain_physics.problems.van_der_pol import VanDerPol as VanDerPol
@@ -148,6 +149,9 @@ def perceptrain_datasets() -> list[Spec]:
             "the Kuramoto-Sivashinsky equation of arXiv 2203.07404",
         ),
         _points("oscillator", Oscillator.dataset, "a damped oscillator"),
+        _points(
+            "periodic_burgers", PeriodicBurgers.dataset, "Burgers' equation, periodic in space"
+        ),
         _points("poisson", Poisson.dataset, "Poisson's equation in any dimension"),
         _points("van_der_pol", VanDerPol.dataset, "Van der Pol's stiff oscillator"),
         _points("wave", Wave.dataset, "the wave equation with two modes"),

@@ -23,6 +23,7 @@ from perceptrain_physics import (
     Kovasznay,
     KuramotoSivashinsky,
     Oscillator,
+    PeriodicBurgers,
     Poisson,
     Problem,
     RelativeL2,
@@ -46,6 +47,7 @@ EACH = [
     Kovasznay(re=10.0),
     Oscillator(),
     Oscillator(damping=2.0, frequency=20.0, end=1.0),
+    PeriodicBurgers(nu=0.05),
     Poisson(),
     Poisson(d=1, k=3),
     Poisson(d=4),
@@ -68,7 +70,7 @@ class Exact(nn.Module):
 
 def apart_from_the_start(name: str, problem: Problem, points: Tensor) -> Tensor:
     """Move points away from t = 0, where the reference of Burgers cannot be differentiated."""
-    if isinstance(problem, Burgers) and name == "pde":
+    if isinstance(problem, Burgers | PeriodicBurgers) and name in {"pde", "boundary"}:
         points[:, 0] = points[:, 0].clamp_min(0.01)
     return points
 
@@ -188,6 +190,7 @@ HARD = [
     Kovasznay(hard=True),
     KuramotoSivashinsky(hard=True),
     Oscillator(hard=True),
+    PeriodicBurgers(hard=True),
     Poisson(d=3, hard=True),
     VanDerPol(hard=True),
     Wave(hard=True),

@@ -19,6 +19,7 @@ from perceptrain_physics.problems.korteweg_de_vries import KortewegDeVries
 from perceptrain_physics.problems.kovasznay import Kovasznay
 from perceptrain_physics.problems.kuramoto_sivashinsky import KuramotoSivashinsky
 from perceptrain_physics.problems.oscillator import Oscillator
+from perceptrain_physics.problems.periodic_burgers import PeriodicBurgers
 from perceptrain_physics.problems.poisson import Poisson
 from perceptrain_physics.problems.van_der_pol import VanDerPol
 from perceptrain_physics.problems.wave import Wave
@@ -35,6 +36,7 @@ PROBLEMS: dict[str, type[Problem]] = {
     "kovasznay": Kovasznay,
     "kuramoto_sivashinsky": KuramotoSivashinsky,
     "oscillator": Oscillator,
+    "periodic_burgers": PeriodicBurgers,
     "poisson": Poisson,
     "van_der_pol": VanDerPol,
     "wave": Wave,
