@@ -29,7 +29,10 @@ def grouped(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Format a row for each problem and method: medians over the seeds, and the range of errors."""
+    """Format a row for each problem and method: medians over the seeds, and the range of errors.
+
+    The errors of coefficients, in an inverse problem, follow that of the solution.
+    """
     lines = [
         "| problem | parameters | method | error | range | best | seconds | iterations | memory |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -42,7 +45,8 @@ def table(rows: Iterable[Row]) -> str:
         spread = (
             f"{min(errors):.1e} to {max(errors):.1e}, {len(own)} seeds" if own[1:] else "1 seed"
         )
-        figures = [f"{median(errors):.1e}", spread, f"{best:.1e}", *_effort(own)]
+        error = f"{median(errors):.1e}{_coefficients(own)}"
+        figures = [error, spread, f"{best:.1e}", *_effort(own)]
         lines.append(f"| {' | '.join([*shown, method, *figures])} |")
         before = problem
     return "\n".join(lines)
@@ -54,10 +58,18 @@ def summary(rows: list[Row]) -> str:
     seconds, iterations, memory = _effort(rows)
     failed = sum(row["failure"] is not None for row in rows)
     return (
-        f"{rows[0]['problem']}, {rows[0]['method']}: error {median(errors):.2e} "
-        f"({min(errors):.2e} to {max(errors):.2e}, seeds: {len(rows)}, failed: {failed}), "
+        f"{rows[0]['problem']}, {rows[0]['method']}: error {median(errors):.2e}"
+        f"{_coefficients(rows)} ({min(errors):.2e} to {max(errors):.2e}, seeds: {len(rows)}, "
+        f"failed: {failed}), "
         f"{seconds} s, {iterations} iterations, {rows[0]['parameters']:,} parameters, {memory}"
     )
+
+
+def _coefficients(rows: list[Row]) -> str:
+    """Format the errors of the coefficients of an inverse problem, if there are any."""
+    names = [name for name in rows[0] if name.endswith("_error")]
+    errors = {name: median(_size(row[name]) for row in rows) for name in names}
+    return "".join(f", {name.removesuffix('_error')} {errors[name]:.1e}" for name in names)
 
 
 def _effort(rows: list[Row]) -> list[str]:

@@ -95,7 +95,7 @@ def test_saved_lines_become_a_table_and_a_picture(tmp_path: Path) -> None:
         ROW | {"method": "adam", "error": float("nan"), "curve": []},
         ROW | {"seed": 1, "error": 4e-3},
         ROW | {"seed": 2, "error": 3e-3},
-        ROW | {"problem": "ks"},
+        ROW | {"problem": "inverse", "viscosity_error": 0.01},
     ]
     saved = tmp_path / "lines.txt"
     saved.write_text("\n".join([*map(json.dumps, lines), "a summary"]))
@@ -106,7 +106,7 @@ def test_saved_lines_become_a_table_and_a_picture(tmp_path: Path) -> None:
     assert found == [
         f"| burgers | 941 | lbfgs | 3.0e-03 | 2.0e-03 to 4.0e-03, 3 seeds | 1.0e-03 | {cells}",
         f"|  |  | adam | inf | 1 seed | 1.0e-03 | {cells}",
-        f"| ks | 941 | lbfgs | 2.0e-03 | 1 seed | 1.0e-03 | {cells}",
+        f"| inverse | 941 | lbfgs | 2.0e-03, viscosity 1.0e-02 | 1 seed | 1.0e-03 | {cells}",
     ]
     assert summary([rows[0]]).startswith("burgers, lbfgs: error 2.00e-03")
     picture = tmp_path / "pictures" / "second_order.svg"

@@ -56,6 +56,7 @@ with lazy_exports(__name__):
     from perceptrain_physics.problems.kuramoto_sivashinsky import (
         KuramotoSivashinsky as KuramotoSivashinsky,
     )
+    from perceptrain_physics.problems.lid_driven_cavity import LidDrivenCavity as LidDrivenCavity
     from perceptrain_physics.problems.oscillator import Oscillator as Oscillator
     from perceptrain_physics.problems.periodic_burgers import PeriodicBurgers as PeriodicBurgers
     from perceptrain_physics.problems.periodic_problem import PeriodicProblem as PeriodicProblem
@@ -148,6 +149,7 @@ def perceptrain_datasets() -> list[Spec]:
             KuramotoSivashinsky.dataset,
             "the Kuramoto-Sivashinsky equation of arXiv 2203.07404",
         ),
+        _points("lid_driven_cavity", LidDrivenCavity.dataset, "a steady flow in a cavity"),
         _points("oscillator", Oscillator.dataset, "a damped oscillator"),
         _points(
             "periodic_burgers", PeriodicBurgers.dataset, "Burgers' equation, periodic in space"

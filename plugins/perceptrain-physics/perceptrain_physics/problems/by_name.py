@@ -18,6 +18,7 @@ from perceptrain_physics.problems.klein_gordon import KleinGordon
 from perceptrain_physics.problems.korteweg_de_vries import KortewegDeVries
 from perceptrain_physics.problems.kovasznay import Kovasznay
 from perceptrain_physics.problems.kuramoto_sivashinsky import KuramotoSivashinsky
+from perceptrain_physics.problems.lid_driven_cavity import LidDrivenCavity
 from perceptrain_physics.problems.oscillator import Oscillator
 from perceptrain_physics.problems.periodic_burgers import PeriodicBurgers
 from perceptrain_physics.problems.poisson import Poisson
@@ -35,6 +36,7 @@ PROBLEMS: dict[str, type[Problem]] = {
     "korteweg_de_vries": KortewegDeVries,
     "kovasznay": Kovasznay,
     "kuramoto_sivashinsky": KuramotoSivashinsky,
+    "lid_driven_cavity": LidDrivenCavity,
     "oscillator": Oscillator,
     "periodic_burgers": PeriodicBurgers,
     "poisson": Poisson,

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from perceptrain.errors import ConfigError
 from perceptrain_physics.box import Box
-from perceptrain_physics.derivatives import grad
-from perceptrain_physics.problems.base import Condition, Problem, side_by_side
+from perceptrain_physics.problems.base import Condition, Problem
+from perceptrain_physics.problems.steady_flow import navier_stokes
 
 
 class Kovasznay(Problem):
@@ -90,15 +90,7 @@ class Kovasznay(Problem):
         return relative[..., :1], relative[..., 1:]
 
     def _residual(self, points: Tensor, network: Any) -> Tensor:
-        u, v, p = torch.split(network(points), 1, dim=1)
-        (u_x, u_y), (v_x, v_y), (p_x, p_y) = (_gradient(field, points) for field in (u, v, p))
-        u_xx, v_xx = (_gradient(slope, points)[0] for slope in (u_x, v_x))
-        u_yy, v_yy = (_gradient(slope, points)[1] for slope in (u_y, v_y))
-        return side_by_side(
-            u * u_x + v * u_y + p_x - (u_xx + u_yy) / self.re,
-            u * v_x + v * v_y + p_y - (v_xx + v_yy) / self.re,
-            u_x + v_y,
-        )
+        return navier_stokes(points, network, self.re)
 
     def _velocity(self, points: Tensor, network: Any) -> Tensor:
         residual: Tensor = (network(points) - self.exact(points))[:, :2]
@@ -107,8 +99,3 @@ class Kovasznay(Problem):
     def _pressure(self, points: Tensor, network: Any) -> Tensor:
         residual: Tensor = (network(points) - self.exact(points))[:, 2:]
         return residual
-
-
-def _gradient(field: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    x, y = torch.split(grad(field, points), 1, dim=1)
-    return x, y
