@@ -119,7 +119,7 @@ def draw(rows: Iterable[Row], path: Path) -> None:
                 panel.plot(*looks, color=colors[method], linewidth=1.2)
     handles = [mpl.lines.Line2D([], [], color=colors[method], label=method) for method in methods]
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(4, len(methods)), fontsize=8
+        handles=handles, loc="outside upper center", ncols=min(4, len(methods)), fontsize=8
     )
     figure.supxlabel("processor time in seconds", fontsize=9)
     figure.supylabel("relative L2 error", fontsize=9)
