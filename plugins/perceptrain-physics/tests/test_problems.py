@@ -225,6 +225,15 @@ def test_any_hard_model_satisfies_the_conditions(problem: Problem) -> None:
     assert rest.abs().median() < 50
 
 
+@pytest.mark.parametrize("name", ["allen_cahn", "kovasznay"])
+def test_a_hard_model_trains_by_name(name: str) -> None:
+    model = get_model("problem", problem={"name": name, "hard": True}, hidden=[8])
+    loader = get_dataset(name, points=16, steps=3, every=2, hard=True)
+    trainer = Trainer(model, "adam", TrainConfig(max_iter=2, verbose=False, seed=1))
+    trainer.fit(loader)
+    assert trainer.history[0].keys() == {"train_loss", "train_pde"}
+
+
 @pytest.mark.parametrize("problem", HARD, ids=lambda problem: type(problem).__name__)
 def test_a_hard_model_sees_standardised_inputs(problem: Problem) -> None:
     inner = problem.pinn(hidden=[4]).nn.nn
