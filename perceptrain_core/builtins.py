@@ -229,6 +229,7 @@ def perceptrain_callbacks() -> list[Spec]:
                 "Plot metrics during training, in a notebook or to live.png."
             ),
             "early_stopping:EarlyStopping": "Stop training when a metric stops improving.",
+            "keep_best:KeepBest": "Restore the weights of the best epoch at the end.",
             "lr_scheduler_step_decay:LRSchedulerStepDecay": (
                 "Multiply the learning rate by a factor at regular intervals."
             ),

@@ -4,6 +4,7 @@ from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.early_stopping import EarlyStopping
 from perceptrain_core.callbacks.gradient_monitoring import GradientMonitoring
+from perceptrain_core.callbacks.keep_best import KeepBest
 from perceptrain_core.callbacks.live_plot_metrics import LivePlotMetrics
 from perceptrain_core.callbacks.load_checkpoint import LoadCheckpoint
 from perceptrain_core.callbacks.log_hyperparameters import LogHyperparameters
@@ -24,6 +25,7 @@ __all__ = [
     "Callback",
     "EarlyStopping",
     "GradientMonitoring",
+    "KeepBest",
     "LivePlotMetrics",
     "LoadCheckpoint",
     "LogHyperparameters",

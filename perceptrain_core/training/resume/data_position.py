@@ -161,8 +161,12 @@ class DataPosition:
 
 
 def _keeps_place(loader: Any) -> bool:
-    """Whether an infinite loader, or one inside, can save and restore its own position."""
+    """Whether a loader, or one inside, can save and restore its own position.
+
+    An infinite loader does so with ``state_dict``; a finite one whose state outlives an epoch also
+    has a true attribute ``state_outlives_epochs``.
+    """
     if isinstance(loader, DictDataLoader):
         return any(is_infinite(part) or _keeps_place(part) for part in loader.dataloaders.values())
     stateful = hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
-    return stateful and is_infinite(loader)
+    return stateful and (is_infinite(loader) or getattr(loader, "state_outlives_epochs", False))

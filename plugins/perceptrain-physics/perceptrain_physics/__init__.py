@@ -11,6 +11,7 @@ from typing import Any
 from perceptrain import Spec, hookimpl, lazy_exports
 
 with lazy_exports(__name__):
+    from perceptrain_physics.adaptive_sampler import AdaptiveSampler as AdaptiveSampler
     from perceptrain_physics.box import Box as Box
     from perceptrain_physics.callbacks.relative_l2 import RelativeL2 as RelativeL2
     from perceptrain_physics.callbacks.residual_refinement import (
@@ -35,7 +36,12 @@ with lazy_exports(__name__):
         RandomWeightFactorization as RandomWeightFactorization,
     )
     from perceptrain_physics.models.standardize import Standardize as Standardize
+    from perceptrain_physics.models.unknown_coefficients import (
+        UnknownCoefficients as UnknownCoefficients,
+    )
     from perceptrain_physics.named_derivatives import partials as partials
+    from perceptrain_physics.problems.advection import Advection as Advection
+    from perceptrain_physics.problems.allen_cahn import AllenCahn as AllenCahn
     from perceptrain_physics.problems.base import Condition as Condition
     from perceptrain_physics.problems.base import Problem as Problem
     from perceptrain_physics.problems.burgers import Burgers as Burgers
@@ -43,9 +49,19 @@ with lazy_exports(__name__):
     from perceptrain_physics.problems.by_name import problem_model as problem_model
     from perceptrain_physics.problems.heat import Heat as Heat
     from perceptrain_physics.problems.helmholtz import Helmholtz as Helmholtz
+    from perceptrain_physics.problems.inverse_burgers import InverseBurgers as InverseBurgers
     from perceptrain_physics.problems.klein_gordon import KleinGordon as KleinGordon
+    from perceptrain_physics.problems.korteweg_de_vries import KortewegDeVries as KortewegDeVries
+    from perceptrain_physics.problems.kovasznay import Kovasznay as Kovasznay
+    from perceptrain_physics.problems.kuramoto_sivashinsky import (
+        KuramotoSivashinsky as KuramotoSivashinsky,
+    )
+    from perceptrain_physics.problems.lid_driven_cavity import LidDrivenCavity as LidDrivenCavity
     from perceptrain_physics.problems.oscillator import Oscillator as Oscillator
+    from perceptrain_physics.problems.periodic_burgers import PeriodicBurgers as PeriodicBurgers
+    from perceptrain_physics.problems.periodic_problem import PeriodicProblem as PeriodicProblem
     from perceptrain_physics.problems.poisson import Poisson as Poisson
+    from perceptrain_physics.problems.van_der_pol import VanDerPol as VanDerPol
     from perceptrain_physics.problems.wave import Wave as Wave
     from perceptrain_physics.refined_points import RefinedPoints as RefinedPoints
 
@@ -99,6 +115,11 @@ def perceptrain_models() -> list[Spec]:
             "Network with exact boundary values, u = g + d * nn.",
         ),
         Spec(
+            "unknown_coefficients",
+            UnknownCoefficients,
+            "Network with trained coefficients of an equation as further outputs.",
+        ),
+        Spec(
             "problem",
             problem_model,
             "PINN of a benchmark problem, by the problem's name.",
@@ -110,14 +131,31 @@ def perceptrain_models() -> list[Spec]:
 def perceptrain_datasets() -> list[Spec]:
     """Offer fresh points for the conditions of each problem."""
     return [
+        _points("advection", Advection.dataset, "advection at a high speed"),
+        _points("allen_cahn", AllenCahn.dataset, "the Allen-Cahn equation with sharp fronts"),
         _points("burgers", Burgers.dataset, "Burgers' equation with a steepening solution"),
         _points("heat", Heat.dataset, "the heat equation on a rod"),
         _points("helmholtz", Helmholtz.dataset, "the Helmholtz equation of arXiv 2001.04536"),
         _points(
+            "inverse_burgers", InverseBurgers.dataset, "Burgers' equation, unknown coefficients"
+        ),
+        _points(
             "klein_gordon", KleinGordon.dataset, "the Klein-Gordon equation of arXiv 2001.04536"
         ),
+        _points("korteweg_de_vries", KortewegDeVries.dataset, "the Korteweg-de Vries equation"),
+        _points("kovasznay", Kovasznay.dataset, "a steady flow, with velocity and pressure"),
+        _points(
+            "kuramoto_sivashinsky",
+            KuramotoSivashinsky.dataset,
+            "the Kuramoto-Sivashinsky equation of arXiv 2203.07404",
+        ),
+        _points("lid_driven_cavity", LidDrivenCavity.dataset, "a steady flow in a cavity"),
         _points("oscillator", Oscillator.dataset, "a damped oscillator"),
+        _points(
+            "periodic_burgers", PeriodicBurgers.dataset, "Burgers' equation, periodic in space"
+        ),
         _points("poisson", Poisson.dataset, "Poisson's equation in any dimension"),
+        _points("van_der_pol", VanDerPol.dataset, "Van der Pol's stiff oscillator"),
         _points("wave", Wave.dataset, "the wave equation with two modes"),
     ]
 

@@ -64,11 +64,42 @@ class Box:
         ]
         return lambda n: torch.cat([face(n) for face in each])
 
+    def inner_grid(self, n: int) -> Tensor:
+        """Return an equidistant grid inside, ``n`` points per axis, in the default dtype.
+
+        The distance from the outer points to the faces is that between neighbors; shape
+        ``(n^d, d)``.
+        """
+        return _product([_line(a, b, n + 2)[1:-1] for a, b in self._ends()])
+
+    def edge_grid(self, n: int) -> Tensor:
+        """Return equidistant grids of ``n`` points per axis on all faces, in the default dtype.
+
+        The ends are included, so that edges and corners belong to several faces; shape
+        ``(2 d n^(d-1), d)``.
+        """
+        lines = [_line(a, b, n) for a, b in self._ends()]
+        faces = [
+            _product([*lines[:axis], torch.tensor([end]), *lines[axis + 1 :]])
+            for axis, ends in enumerate(self._ends())
+            for end in ends
+        ]
+        return torch.cat(faces)
+
     def grid(self, n: int) -> Tensor:
         """Return a grid of ``n`` points per axis, ends included: float64, shape ``(n^d, d)``."""
-        ends = zip(self.low, self.high, strict=True)
-        lines = [torch.linspace(a, b, n, dtype=torch.float64) for a, b in ends]
-        return torch.cartesian_prod(*lines).reshape(-1, len(lines))
+        return _product([_line(a, b, n, torch.float64) for a, b in self._ends()])
+
+    def _ends(self) -> list[tuple[float, float]]:
+        return list(zip(self.low, self.high, strict=True))
+
+
+def _line(low: float, high: float, n: int, dtype: torch.dtype | None = None) -> Tensor:
+    return torch.linspace(low, high, n, dtype=dtype)
+
+
+def _product(lines: list[Tensor]) -> Tensor:
+    return torch.cartesian_prod(*lines).reshape(-1, len(lines))
 
 
 def check_ends(low: Sequence[float], high: Sequence[float]) -> None:

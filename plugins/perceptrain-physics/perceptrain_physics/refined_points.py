@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch.utils.data import Dataset
 from perceptrain import check_choice
 from perceptrain.errors import DataError, ShapeError
 from perceptrain_physics.box import Sampler
+from perceptrain_physics.fitness import choose_by_density, sizes
 
 
 class RefinedPoints(Dataset[Tensor]):
@@ -114,20 +114,9 @@ class RefinedPoints(Dataset[Tensor]):
             self.features = torch.cat([self.features, chosen])
 
     def _choose(self, fitness: Tensor, n: int) -> Tensor:
-        values = fitness.detach().reshape(-1).double().nan_to_num(nan=0.0).abs()
         if self.strategy == "rar":
-            return values.topk(n).indices
-        if not values.max() < inf:  # infinite values count as the largest finite one
-            finite = values[values < inf]
-            values = values.clamp(max=float(finite.max()) if len(finite) else 1.0)
-        powers = (values / values.max().clamp(min=torch.finfo(values.dtype).tiny)) ** self.k
-        uniform = torch.ones_like(powers)
-        mean = powers.mean()
-        density = powers / mean + self.c * uniform if mean > 0 else uniform
-        if int((density > 0).sum()) < n:  # c = 0, and too few candidates have a residual
-            density = density + uniform * torch.finfo(density.dtype).tiny
-        # Without replacement, and on the CPU so that a seed gives the same draw on every device.
-        return torch.multinomial(density.cpu(), n).to(fitness.device)
+            return sizes(fitness).topk(n).indices
+        return choose_by_density(fitness, n, self.k, self.c)
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the points."""

@@ -21,6 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "random_weight_factorization": {"layers": LAYERS},
     "periodic": {"nn": FFNN([3, 6, 1]), "periods": [1.0, None]},
     "hard_boundary": {"nn": FFNN(LAYERS), "distance": lambda x: x.prod(1, keepdim=True)},
+    "unknown_coefficients": {"nn": FFNN(LAYERS), "coefficients": {"k": 2.0}},
     "problem": {"problem": "heat"},
 }
 

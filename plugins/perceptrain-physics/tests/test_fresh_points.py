@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from perceptrain import PerceptrainError, TrainConfig, Trainer
+from perceptrain.callbacks import SaveCheckpoint
 from perceptrain_physics import FreshPoints, Heat
 
 
-@pytest.mark.parametrize("steps", [None, 5])
+@pytest.mark.parametrize("every", [1, 4, 7])
+@pytest.mark.parametrize("steps", [None, 1, 5])
 def test_a_resumed_run_trains_on_the_points_of_one_that_was_not_stopped(
-    tmp_path: Path, steps: int | None
+    tmp_path: Path, steps: int | None, every: int
 ) -> None:
     def run(folder: str, epochs: int, resume: bool = False) -> torch.nn.Module:
         torch.manual_seed(4)
@@ -26,7 +28,7 @@ def test_a_resumed_run_trains_on_the_points_of_one_that_was_not_stopped(
             root_folder=tmp_path / folder,
             checkpoint_every=1,
         )
-        Trainer(model, "adam", config).fit(problem.loader(16, steps), resume=resume)
+        Trainer(model, "adam", config).fit(problem.loader(16, steps, every), resume=resume)
         return model
 
     whole = run("whole", 6)
@@ -34,6 +36,40 @@ def test_a_resumed_run_trains_on_the_points_of_one_that_was_not_stopped(
     parts = run("parts", 6, resume=True)
     for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_run_that_stops_inside_an_epoch_resumes_with_its_points(tmp_path: Path) -> None:
+    def run(folder: str, steps: int | None, resume: bool = False) -> torch.nn.Module:
+        torch.manual_seed(4)
+        problem = Heat()
+        model = problem.pinn(hidden=[8])
+        config = TrainConfig(
+            max_iter=3,
+            max_steps=steps,
+            seed=7,
+            verbose=False,
+            root_folder=tmp_path / folder,
+            callbacks=[SaveCheckpoint("train_batch_end", 1)],
+        )
+        Trainer(model, "adam", config).fit(problem.loader(16, 5, every=4), resume=resume)
+        return model
+
+    whole = run("whole", None)
+    run("parts", 7)
+    parts = run("parts", None, resume=True)
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_points_are_held_across_epochs() -> None:
+    loader = FreshPoints({"a": lambda n: torch.rand(n, 2)}, 8, steps=2, every=3)
+    first, second, third, fourth = (batch["a"] for _ in range(2) for batch in loader)
+    assert torch.equal(first, second)
+    assert torch.equal(first, third)
+    assert not torch.equal(first, fourth)
+    batch = next(iter(loader))
+    batch.clear()  # a batch belongs to the one who got it
+    assert torch.equal(next(iter(loader))["a"], fourth)
 
 
 def test_points_are_new_each_time_and_fixed_by_the_seed() -> None:
@@ -68,6 +104,7 @@ def test_lengths_and_numbers() -> None:
         {"points": 0},
         {"points": {"side": 3}},
         {"steps": 0},
+        {"every": 0},
     ],
 )
 def test_what_cannot_be_is_told(options: dict[str, object]) -> None:

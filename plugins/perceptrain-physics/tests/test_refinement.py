@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from perceptrain import PerceptrainError, TrainConfig, Trainer
 from perceptrain_physics import Heat, RefinedPoints, ResidualRefinement
-from perceptrain_physics.callbacks.residual_refinement import residual_size
+from perceptrain_physics.fitness import residual_size
 
 
 def line(n: int) -> Tensor:

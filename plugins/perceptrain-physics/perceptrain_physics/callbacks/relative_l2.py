@@ -18,7 +18,8 @@ class RelativeL2(Callback):
     """Log the relative L2 error against the solution of a problem as the metric ``relative_l2``.
 
     In the epochs in which it runs, the metric is in the history, printed and logged. Callbacks
-    created after it, and settings such as ``print_every``, see it.
+    created after it, and settings such as ``print_every``, see it. Other errors of the problem,
+    such as those of the coefficients of an inverse problem, are logged by their names.
 
     Args:
         problem: A `Problem`, its name, or a mapping with the name and options.
@@ -40,6 +41,5 @@ class RelativeL2(Callback):
         self.n = n
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Add the error to the metrics of the epoch."""
-        error = self.problem.relative_l2(trainer.model, self.n)
-        trainer.opt_result.metrics["relative_l2"] = error
+        """Add the errors to the metrics of the epoch."""
+        trainer.opt_result.metrics.update(self.problem.errors(trainer.model, self.n))

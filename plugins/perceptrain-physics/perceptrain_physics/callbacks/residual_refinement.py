@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
 
 from perceptrain import Callback
 from perceptrain.data import data_to_device
 from perceptrain.errors import CallbackError
+from perceptrain_physics.fitness import Fitness, residual_size
 from perceptrain_physics.refined_points import RefinedPoints
-from perceptrain_physics.wrapped import evaluating, pinn_in
+from perceptrain_physics.wrapped import evaluating
 
 if TYPE_CHECKING:
     from perceptrain import Tracker, TrainConfig
     from perceptrain.callbacks import TrainerContext
-
-#: ``fitness(points, model)`` returns one number per point.
-Fitness: TypeAlias = Callable[[Tensor, nn.Module], Tensor]
 
 
 class ResidualRefinement(Callback):
@@ -84,28 +81,3 @@ class ResidualRefinement(Callback):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state of the data set."""
         self.dataset.load_state_dict(state["dataset"])
-
-
-def residual_size(name: str) -> Fitness:
-    """Return a fitness: the absolute residual of one equation of a PINN, summed over columns.
-
-    Args:
-        name: The name of the equation.
-
-    Returns:
-        A function of points and a model. It raises a CallbackError if the model is not a PINN with
-        that equation.
-    """
-
-    def fitness(points: Tensor, model: nn.Module) -> Tensor:
-        pinn = pinn_in(model)
-        if pinn is None or name not in pinn.equations:
-            raise CallbackError(
-                f"There is no equation {name!r} in {type(model).__name__}; it has "
-                f"{', '.join(pinn.equations) if pinn else 'none'}. Name one of its equations, or "
-                "pass a function fitness(points, model)."
-            )
-        residual: Tensor = pinn.equations[name](points, pinn.nn)
-        return residual.detach().abs().reshape(len(points), -1).sum(1)
-
-    return fitness

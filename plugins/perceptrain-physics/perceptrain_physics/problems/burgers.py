@@ -27,6 +27,7 @@ class Burgers(Problem):
 
     Args:
         nu: The viscosity, at least 0.003.
+        hard: Whether the model satisfies the initial and the boundary condition by construction.
 
     Raises:
         ConfigError: ``nu`` is below 0.003, where the reference solution becomes inaccurate.
@@ -34,10 +35,10 @@ class Burgers(Problem):
 
     inputs = "tx"
 
-    def __init__(self, nu: float = 0.01 / pi) -> None:
+    def __init__(self, nu: float = 0.01 / pi, *, hard: bool = False) -> None:
         if not nu >= 0.003:
             raise ConfigError(f"nu={nu!r}: expected a viscosity of at least 0.003.")
-        super().__init__(Box([0, -1], [1, 1]))
+        super().__init__(Box([0, -1], [1, 1]), hard)
         self.nu = nu
 
     def conditions(self) -> dict[str, Condition]:
@@ -47,6 +48,14 @@ class Burgers(Problem):
             "initial": Condition(self._initial, self.box.face(0, 0.0)),
             "boundary": Condition(lambda x, u: u(x), self.box.faces(1)),
         }
+
+    def distance(self, points: Tensor) -> Tensor:
+        """Return the distance of the hard model."""
+        return points[..., :1] * (1 - points[..., 1:] ** 2)
+
+    def value(self, points: Tensor) -> Tensor:
+        """Return the given values of the hard model."""
+        return -(pi * points[..., 1:]).sin()
 
     def exact(self, points: Tensor) -> Tensor:
         """Return the reference, of shape ``(N, 1)``; it is differentiable where ``t > 0``."""

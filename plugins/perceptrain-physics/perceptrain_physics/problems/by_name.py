@@ -7,22 +7,40 @@ from typing import Any
 
 from perceptrain import PINN, check_choice
 from perceptrain.errors import ConfigError
+from perceptrain_physics.problems.advection import Advection
+from perceptrain_physics.problems.allen_cahn import AllenCahn
 from perceptrain_physics.problems.base import Problem
 from perceptrain_physics.problems.burgers import Burgers
 from perceptrain_physics.problems.heat import Heat
 from perceptrain_physics.problems.helmholtz import Helmholtz
+from perceptrain_physics.problems.inverse_burgers import InverseBurgers
 from perceptrain_physics.problems.klein_gordon import KleinGordon
+from perceptrain_physics.problems.korteweg_de_vries import KortewegDeVries
+from perceptrain_physics.problems.kovasznay import Kovasznay
+from perceptrain_physics.problems.kuramoto_sivashinsky import KuramotoSivashinsky
+from perceptrain_physics.problems.lid_driven_cavity import LidDrivenCavity
 from perceptrain_physics.problems.oscillator import Oscillator
+from perceptrain_physics.problems.periodic_burgers import PeriodicBurgers
 from perceptrain_physics.problems.poisson import Poisson
+from perceptrain_physics.problems.van_der_pol import VanDerPol
 from perceptrain_physics.problems.wave import Wave
 
 PROBLEMS: dict[str, type[Problem]] = {
+    "advection": Advection,
+    "allen_cahn": AllenCahn,
     "burgers": Burgers,
     "heat": Heat,
     "helmholtz": Helmholtz,
+    "inverse_burgers": InverseBurgers,
     "klein_gordon": KleinGordon,
+    "korteweg_de_vries": KortewegDeVries,
+    "kovasznay": Kovasznay,
+    "kuramoto_sivashinsky": KuramotoSivashinsky,
+    "lid_driven_cavity": LidDrivenCavity,
     "oscillator": Oscillator,
+    "periodic_burgers": PeriodicBurgers,
     "poisson": Poisson,
+    "van_der_pol": VanDerPol,
     "wave": Wave,
 }
 

@@ -21,6 +21,7 @@ class Heat(Problem):
     Args:
         a: The diffusivity.
         k: Number of half waves of the initial value.
+        hard: Whether the model satisfies the initial and the boundary condition by construction.
 
     Raises:
         ConfigError: ``k`` is not a whole number above 0.
@@ -28,8 +29,8 @@ class Heat(Problem):
 
     inputs = "tx"
 
-    def __init__(self, a: float = 0.1, k: int = 1) -> None:
-        super().__init__(Box([0, 0], [1, 1]))
+    def __init__(self, a: float = 0.1, k: int = 1, *, hard: bool = False) -> None:
+        super().__init__(Box([0, 0], [1, 1]), hard)
         require_whole(self, k=k)
         self.a, self.k = a, k
 
@@ -40,6 +41,15 @@ class Heat(Problem):
             "initial": Condition(self._initial, self.box.face(0, 0.0)),
             "boundary": Condition(lambda x, u: u(x), self.box.faces(1)),
         }
+
+    def distance(self, points: Tensor) -> Tensor:
+        """Return the distance of the hard model."""
+        t, x = points[..., :1], points[..., 1:]
+        return 4 * t * x * (1 - x)
+
+    def value(self, points: Tensor) -> Tensor:
+        """Return the given values of the hard model."""
+        return (self.k * pi * points[..., 1:]).sin()
 
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""

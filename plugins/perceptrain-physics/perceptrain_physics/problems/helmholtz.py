@@ -23,6 +23,7 @@ class Helmholtz(Problem):
         b: Number of full waves in ``y``. The residual grows with its square, so that training
             neglects the boundary.
         k: The wave number.
+        hard: Whether the model satisfies the boundary condition by construction.
 
     Raises:
         ConfigError: ``a`` or ``b`` is not a whole number above 0.
@@ -30,8 +31,8 @@ class Helmholtz(Problem):
 
     inputs = "xy"
 
-    def __init__(self, a: int = 1, b: int = 4, k: float = 1.0) -> None:
-        super().__init__(Box([-1, -1], [1, 1]))
+    def __init__(self, a: int = 1, b: int = 4, k: float = 1.0, *, hard: bool = False) -> None:
+        super().__init__(Box([-1, -1], [1, 1]), hard)
         require_whole(self, a=a, b=b)
         self.a, self.b, self.k = a, b, k
 
@@ -41,6 +42,10 @@ class Helmholtz(Problem):
             "pde": Condition(self._residual, self.box.inside),
             "boundary": Condition(lambda x, u: u(x), self.box.faces(), terms=4),
         }
+
+    def distance(self, points: Tensor) -> Tensor:
+        """Return the distance of the hard model."""
+        return (1 - points**2).prod(-1, keepdim=True)
 
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""

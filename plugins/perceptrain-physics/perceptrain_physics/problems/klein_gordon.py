@@ -18,12 +18,15 @@ class KleinGordon(Problem):
     From arXiv 2001.04536. The solution is ``u = x cos(5 pi t) + (x t)^3``, and ``f`` is chosen to
     match. Conditions: "pde"; "initial", the sum of ``u = x`` and ``u_t = 0`` at ``t = 0``;
     "boundary", the sum over both ends.
+
+    Args:
+        hard: Whether the model satisfies the initial and the boundary condition by construction.
     """
 
     inputs = "tx"
 
-    def __init__(self) -> None:
-        super().__init__(Box([0, 0], [1, 1]))
+    def __init__(self, *, hard: bool = False) -> None:
+        super().__init__(Box([0, 0], [1, 1]), hard)
 
     def conditions(self) -> dict[str, Condition]:
         """Return the equation, the initial condition and the boundary condition."""
@@ -32,6 +35,16 @@ class KleinGordon(Problem):
             "initial": Condition(self._initial, self.box.face(0, 0.0), terms=2),
             "boundary": Condition(self._boundary, self.box.faces(1), terms=2),
         }
+
+    def distance(self, points: Tensor) -> Tensor:
+        """Return the distance of the hard model."""
+        t, x = points[..., :1], points[..., 1:]
+        return 4 * t**2 * x * (1 - x)
+
+    def value(self, points: Tensor) -> Tensor:
+        """Return the given values of the hard model."""
+        t, x = points[..., :1], points[..., 1:]
+        return x * ((5 * pi * t).cos() + t**3)
 
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""

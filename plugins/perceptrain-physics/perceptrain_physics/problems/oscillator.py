@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from perceptrain.errors import ConfigError
@@ -22,6 +23,7 @@ class Oscillator(Problem):
         damping: At least 0, and less than the frequency.
         frequency: Angular frequency of the undamped oscillator.
         end: The last time.
+        hard: Whether the model satisfies the initial conditions by construction.
 
     Raises:
         ConfigError: The oscillator is not underdamped.
@@ -29,13 +31,20 @@ class Oscillator(Problem):
 
     inputs = "t"
 
-    def __init__(self, damping: float = 0.5, frequency: float = 3.0, end: float = 2.0) -> None:
+    def __init__(
+        self,
+        damping: float = 0.5,
+        frequency: float = 3.0,
+        end: float = 2.0,
+        *,
+        hard: bool = False,
+    ) -> None:
         if not 0 <= damping < frequency:
             raise ConfigError(
                 f"damping={damping!r}, frequency={frequency!r}: expected a damping of at least 0 "
                 "and less than the frequency."
             )
-        super().__init__(Box([0], [end]))
+        super().__init__(Box([0], [end]), hard)
         self.damping, self.frequency = damping, frequency
 
     def conditions(self) -> dict[str, Condition]:
@@ -44,6 +53,14 @@ class Oscillator(Problem):
             "ode": Condition(self._residual, self.box.inside),
             "initial": Condition(self._initial, self.box.face(0, 0.0), terms=2),
         }
+
+    def distance(self, points: Tensor) -> Tensor:
+        """Return the distance of the hard model."""
+        return points**2
+
+    def value(self, points: Tensor) -> Tensor:
+        """Return the given values of the hard model."""
+        return torch.ones_like(points)
 
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""

@@ -21,14 +21,15 @@ class Poisson(Problem):
     Args:
         d: The number of dimensions.
         k: Number of half waves along each axis.
+        hard: Whether the model satisfies the boundary condition by construction.
 
     Raises:
         ConfigError: ``d`` or ``k`` is not a whole number above 0.
     """
 
-    def __init__(self, d: int = 2, k: int = 1) -> None:
+    def __init__(self, d: int = 2, k: int = 1, *, hard: bool = False) -> None:
         require_whole(self, d=d, k=k)
-        super().__init__(Box([0] * d, [1] * d))
+        super().__init__(Box([0] * d, [1] * d), hard)
         self.inputs = [f"x{axis}" for axis in range(d)]
         self.k = k
 
@@ -38,6 +39,10 @@ class Poisson(Problem):
             "pde": Condition(self._residual, self.box.inside),
             "boundary": Condition(lambda x, u: u(x), self.box.faces()),
         }
+
+    def distance(self, points: Tensor) -> Tensor:
+        """Return the distance of the hard model."""
+        return (4 * points * (1 - points)).prod(-1, keepdim=True)
 
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""

@@ -21,12 +21,13 @@ class Wave(Problem):
 
     Args:
         c: The wave speed.
+        hard: Whether the model satisfies the initial and the boundary condition by construction.
     """
 
     inputs = "tx"
 
-    def __init__(self, c: float = 2.0) -> None:
-        super().__init__(Box([0, 0], [1, 1]))
+    def __init__(self, c: float = 2.0, *, hard: bool = False) -> None:
+        super().__init__(Box([0, 0], [1, 1]), hard)
         self.c = c
 
     def conditions(self) -> dict[str, Condition]:
@@ -36,6 +37,16 @@ class Wave(Problem):
             "initial": Condition(self._initial, self.box.face(0, 0.0), terms=2),
             "boundary": Condition(lambda x, u: u(x), self.box.faces(1)),
         }
+
+    def distance(self, points: Tensor) -> Tensor:
+        """Return the distance of the hard model."""
+        t, x = points[..., :1], points[..., 1:]
+        return 4 * t**2 * x * (1 - x)
+
+    def value(self, points: Tensor) -> Tensor:
+        """Return the given values of the hard model."""
+        x = pi * points[..., 1:]
+        return x.sin() + (4 * x).sin() / 2
 
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""
