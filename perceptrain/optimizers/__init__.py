@@ -5,6 +5,7 @@ from perceptrain_core.optimizers import (
     AdamLBFGS,
     AskTell,
     CombinedOptimizer,
+    GaussNewton,
     NevergradOptimizer,
     parameter_groups,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "AdamLBFGS",
     "AskTell",
     "CombinedOptimizer",
+    "GaussNewton",
     "NevergradOptimizer",
     "ask_tell_step",
     "parameter_groups",

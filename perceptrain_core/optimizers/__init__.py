@@ -3,7 +3,15 @@
 from perceptrain_core.optimizers.adam_lbfgs import AdamLBFGS
 from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.combined import CombinedOptimizer
+from perceptrain_core.optimizers.gauss_newton import GaussNewton
 from perceptrain_core.optimizers.groups import parameter_groups
 from perceptrain_core.optimizers.nevergrad.optimizer import NevergradOptimizer
 
-__all__ = ["AdamLBFGS", "AskTell", "CombinedOptimizer", "NevergradOptimizer", "parameter_groups"]
+__all__ = [
+    "AdamLBFGS",
+    "AskTell",
+    "CombinedOptimizer",
+    "GaussNewton",
+    "NevergradOptimizer",
+    "parameter_groups",
+]
