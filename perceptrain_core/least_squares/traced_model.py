@@ -126,7 +126,8 @@ class TracedModel:
             return outputs.squeeze(0)
 
         outputs = torch.vmap(one)(copies, *inputs)
-        self.copies += [(trained[name], rows) for name, rows in copies.items()]
+        if not self._detach:
+            self.copies += [(trained[name], rows) for name, rows in copies.items()]
         return outputs
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, isfinite
+from math import inf
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
@@ -21,6 +21,9 @@ from perceptrain_core.option_checks import choice_faults, number_faults, refuse
 
 Method: TypeAlias = Literal["lm", "engd", "spring"]
 Solver: TypeAlias = Literal["auto", "cholesky", "cg"]
+
+#: Returns the loss after a step, at which the parameters do not stay.
+Value: TypeAlias = Callable[[Tensor], float]
 
 #: Steps that a line search compares: 1, 1/2, ..., 2^-30.
 _LENGTHS = tuple(2.0**-k for k in range(31))
@@ -145,31 +148,24 @@ class GaussNewton(Optimizer):
                 "default_optimize_step in a loop of your own."
             )
         at = problem.linearized()
+        if not 0 < at.value < inf:
+            return
         start = torch.cat([p.detach().reshape(-1) for p in self.trained])
-        moved = False
-        try:
-            moved = self._take(at, start, problem)
-        finally:
-            if not moved:
+
+        def value(step: Tensor) -> float:
+            self._write(start + step)
+            try:
+                return problem.value()
+            finally:
                 self._write(start)
 
-    def _take(self, at: Linearized, start: Tensor, problem: LeastSquaresProblem) -> bool:
-        """Move the parameters; return whether the loss is smaller there."""
-        if not at.value > 0 or not isfinite(at.value):
-            return False
-
-        def evaluate(step: Tensor) -> float:
-            self._write(start + step)
-            return problem.value()
-
         method = self.param_groups[0]["method"]
-        if method == "lm":
-            return self._levenberg_marquardt(at, evaluate)
-        if method == "engd":
-            return _search(pseudo_inverse_step(at), at.value, evaluate) is not None
-        return self._spring(at, evaluate)
+        methods = {"lm": self._levenberg_marquardt, "engd": _engd, "spring": self._spring}
+        step = methods[method](at, value)
+        if step is not None:
+            self._write(start + step)
 
-    def _levenberg_marquardt(self, at: Linearized, evaluate: Callable[[Tensor], float]) -> bool:
+    def _levenberg_marquardt(self, at: Linearized, value: Value) -> Tensor | None:
         group, state = self.param_groups[0], self._state
         if "damping" not in state:
             relative = 1e-3 if group["damping"] is None else group["damping"]
@@ -177,31 +173,25 @@ class GaussNewton(Optimizer):
         damping, growth = state["damping"], 2.0
         for _ in range(group["max_trials"]):
             step = at.solve(at.residuals, damping)
-            if step is not None:
-                predicted = at.predicted_reduction(step)
-                gain = (at.value - evaluate(step)) / predicted if predicted > 0 else -inf
+            predicted = -inf if step is None else at.predicted_reduction(step)
+            if step is not None and predicted > 0:
+                gain = (at.value - value(step)) / predicted
                 if gain > 0:
                     state["damping"] = damping * max(1 / 3, 1 - (2 * gain - 1) ** 3)
-                    return True
+                    return step
             damping, growth = damping * growth, growth * 2
-        return False
+        return None
 
-    def _spring(self, at: Linearized, evaluate: Callable[[Tensor], float]) -> bool:
+    def _spring(self, at: Linearized, value: Value) -> Tensor | None:
         group, state = self.param_groups[0], self._state
         relative = 1e-8 if group["damping"] is None else group["damping"]
-        before = state.get("momentum", torch.zeros_like(at.gradient)) * group["momentum"]
+        before = group["momentum"] * state.pop("momentum", torch.zeros_like(at.gradient))
         shifted = at.residuals + at.times(before)
         change = at.solve(shifted, relative * (at.largest_square() or 1.0))
-        if change is None:
-            state.pop("momentum", None)
-            return False
-        step = before + change
-        length = _search(step, at.value, evaluate)
-        if length is None:
-            state.pop("momentum", None)
-            return False
-        state["momentum"] = length * step
-        return True
+        step = None if change is None else _search(before + change, at.value, value)
+        if step is not None:
+            state["momentum"] = step
+        return step
 
     @property
     def _state(self) -> dict[str, Any]:
@@ -210,10 +200,15 @@ class GaussNewton(Optimizer):
         return state
 
     def _write(self, vector: Tensor) -> None:
-        parts = torch.split(vector, [p.numel() for p in self.trained])
-        with torch.no_grad():
-            for parameter, part in zip(self.trained, parts, strict=True):
-                parameter.copy_(part.view_as(parameter))
+        trained = self.trained
+        parts = torch.split(vector, [p.numel() for p in trained])
+        for parameter, part in zip(trained, parts, strict=True):
+            # Through `data`, so that a graph at the start of the step is valid when back there.
+            parameter.data.copy_(part.view_as(parameter))
+
+
+def _engd(at: Linearized, value: Value) -> Tensor | None:
+    return _search(pseudo_inverse_step(at), at.value, value)
 
 
 def pseudo_inverse_step(at: Linearized) -> Tensor:
@@ -228,12 +223,8 @@ def pseudo_inverse_step(at: Linearized) -> Tensor:
     return solution.squeeze(1)
 
 
-def _search(step: Tensor, value: float, evaluate: Callable[[Tensor], float]) -> float | None:
-    """Move by the length of `_LENGTHS` with the smallest loss; None if none reduces it."""
-    losses = [evaluate(length * step) for length in _LENGTHS]
-    losses = [loss if isfinite(loss) else inf for loss in losses]
-    best = min(range(len(losses)), key=losses.__getitem__)
-    if not losses[best] < value:
-        return None
-    evaluate(_LENGTHS[best] * step)
-    return _LENGTHS[best]
+def _search(step: Tensor, before: float, value: Value) -> Tensor | None:
+    """Return the step, of the length with the smallest loss; None if none reduces it."""
+    values = {length: value(length * step) for length in _LENGTHS}
+    lower = {length: loss for length, loss in values.items() if loss < before}
+    return min(lower, key=lower.__getitem__) * step if lower else None

@@ -177,10 +177,8 @@ class _Problem:
     def untraced_parameters(self) -> list[Tensor]:
         """Return the parameters that the residuals depend on if traced layers are constants."""
         parameters = self._columns.parameters
-        copies = self._traced.copies
         with self._traced.active(detach=True):
             terms = [residuals_of(self._loss_fn, part.batch, self._model) for part in self.parts]
-        self._traced.copies = copies
         values = [v.sum() for each in terms for v, _ in each.values() if v.requires_grad]
         if not values:
             return []
