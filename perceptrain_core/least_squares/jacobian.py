@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -135,20 +136,31 @@ def _fill_exactly(
 ) -> None:
     """Write the columns of some parameters, whatever the rows depend on, one by one."""
     some = Columns(parameters)
-    if len(values) <= some.number:
-        lines = [
-            some.flat(
-                torch.autograd.grad(value, parameters, one, retain_graph=True, allow_unused=True)
-            )
-            for value, one in zip(values, factor, strict=True)
-        ]
-        found = torch.stack(lines)
-    else:
-        products = Products(values, factor, some)
-        units = torch.eye(some.number, dtype=values.dtype, device=values.device)
-        found = torch.stack([products.times(unit) for unit in units], 1)
+    found = _by_column(values, factor, some) if some.number < len(values) else None
+    if found is None:
+        found = _by_line(values, factor, some)
     for parameter in parameters:
         matrix[:, columns.of(parameter)] = found[:, some.of(parameter)]
+
+
+def _by_column(values: Tensor, factor: Tensor, columns: Columns) -> Tensor | None:
+    """Return the Jacobian by a pass for each parameter; None if that needs too many derivatives."""
+    try:
+        products = Products(values, factor, columns)
+        units = torch.eye(columns.number, dtype=values.dtype, device=values.device)
+        return torch.stack([products.times(unit) for unit in units], 1)
+    except Exception:  # of a function with first derivatives only, such as an adjoint method
+        return None
+
+
+def _by_line(values: Tensor, factor: Tensor, columns: Columns) -> Tensor:
+    """Return the Jacobian by a pass for each value."""
+    options: Any = {"retain_graph": True, "allow_unused": True}
+    lines = [
+        columns.flat(torch.autograd.grad(value, columns.parameters, one, **options))
+        for value, one in zip(values, factor, strict=True)
+    ]
+    return torch.stack(lines)
 
 
 class Products:

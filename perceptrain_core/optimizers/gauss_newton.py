@@ -48,8 +48,8 @@ class GaussNewton(Optimizer):
       model predicts the loss well, and a step that does not reduce the loss is tried again with
       more. It works from any start, and with new points in each step.
     - ``"engd"``: energy natural gradient descent (arXiv 2302.13163), ``d = -pinv(J) r``, with the
-      best of 31 step lengths ``1, 1/2, ..., 2^-30``. It has the best single results, and fails more
-      often.
+      best of 31 step lengths ``1, 1/2, ..., 2^-30``. It has the best single results, and fails
+      more often.
     - ``"spring"``: for new points in each step (arXiv 2401.10190, 2505.12149), with a constant
       damping and a momentum: ``d`` minimizes ``|J d + r|^2 + damping |d - momentum d_before|^2``.
       The step length is searched as for "engd".
@@ -67,6 +67,8 @@ class GaussNewton(Optimizer):
         max_parameters: For ``solver="auto"``.
         cg_iterations: The most iterations of a solution by "cg".
         cg_tolerance: The residual of a solution by "cg", relative to the gradient.
+        rcond: For "engd": singular values of ``J`` below this share of the largest count as zero.
+            Smaller values are more exact, and fail more often.
 
     Raises:
         ConfigError: An option is invalid.
@@ -88,6 +90,7 @@ class GaussNewton(Optimizer):
         max_parameters: int = 10_000,
         cg_iterations: int = 100,
         cg_tolerance: float = 1e-3,
+        rcond: float = 1e-6,
     ) -> None:
         counts = {
             "max_trials": max_trials,
@@ -100,13 +103,13 @@ class GaussNewton(Optimizer):
             *number_faults({"damping": 1.0 if damping is None else damping}, above=0),
             *number_faults({"momentum": momentum}, at_least=0, below=1),
             *number_faults(counts, whole=True, at_least=1),
-            *number_faults({"cg_tolerance": cg_tolerance}, above=0, below=1),
+            *number_faults({"cg_tolerance": cg_tolerance, "rcond": rcond}, above=0, below=1),
         ]
         if method == "engd" and solver == "cg":
             faults.append("method='engd' needs the Jacobian: expected solver 'auto' or 'cholesky'")
         refuse("GaussNewton", faults)
         own = {"method": method, "damping": damping, "momentum": momentum, "solver": solver}
-        options = {**own, **counts, "cg_tolerance": cg_tolerance}
+        options = {**own, **counts, "cg_tolerance": cg_tolerance, "rcond": rcond}
         super().__init__(params, options)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -150,20 +153,22 @@ class GaussNewton(Optimizer):
         at = problem.linearized()
         if not 0 < at.value < inf:
             return
-        start = torch.cat([p.detach().reshape(-1) for p in self.trained])
+        # Through `data`, so that a graph at the start of the step is valid when back there.
+        trained = [p.data for p in self.trained]
+        start = torch.cat([p.reshape(-1) for p in trained])
 
         def value(step: Tensor) -> float:
-            self._write(start + step)
+            _write(trained, start + step)
             try:
                 return problem.value()
             finally:
-                self._write(start)
+                _write(trained, start)
 
         method = self.param_groups[0]["method"]
-        methods = {"lm": self._levenberg_marquardt, "engd": _engd, "spring": self._spring}
+        methods = {"lm": self._levenberg_marquardt, "engd": self._engd, "spring": self._spring}
         step = methods[method](at, value)
         if step is not None:
-            self._write(start + step)
+            _write(trained, start + step)
 
     def _levenberg_marquardt(self, at: Linearized, value: Value) -> Tensor | None:
         group, state = self.param_groups[0], self._state
@@ -182,6 +187,10 @@ class GaussNewton(Optimizer):
             damping, growth = damping * growth, growth * 2
         return None
 
+    def _engd(self, at: Linearized, value: Value) -> Tensor | None:
+        step = pseudo_inverse_step(at, self.param_groups[0]["rcond"])
+        return _search(step, at.value, value)
+
     def _spring(self, at: Linearized, value: Value) -> Tensor | None:
         group, state = self.param_groups[0], self._state
         relative = 1e-8 if group["damping"] is None else group["damping"]
@@ -199,27 +208,22 @@ class GaussNewton(Optimizer):
         state: dict[str, Any] = self.state[self.param_groups[0]["params"][0]]
         return state
 
-    def _write(self, vector: Tensor) -> None:
-        trained = self.trained
-        parts = torch.split(vector, [p.numel() for p in trained])
-        for parameter, part in zip(trained, parts, strict=True):
-            # Through `data`, so that a graph at the start of the step is valid when back there.
-            parameter.data.copy_(part.view_as(parameter))
+
+def _write(tensors: list[Tensor], vector: Tensor) -> None:
+    parts = torch.split(vector, [tensor.numel() for tensor in tensors])
+    torch._foreach_copy_(tensors, [p.view_as(t) for p, t in zip(parts, tensors, strict=True)])
 
 
-def _engd(at: Linearized, value: Value) -> Tensor | None:
-    return _search(pseudo_inverse_step(at), at.value, value)
-
-
-def pseudo_inverse_step(at: Linearized) -> Tensor:
+def pseudo_inverse_step(at: Linearized, rcond: float) -> Tensor:
     """Return ``-pinv(J) r``, the shortest solution of the linear least-squares problem."""
     if not isinstance(at, DenseLinearized):
         raise TrainingError("The pseudo-inverse needs the Jacobian, which was not computed.")
     jacobian, right = at.jacobian, -at.residuals.unsqueeze(1)
     if jacobian.is_cpu:
-        solution: Tensor = torch.linalg.lstsq(jacobian, right, driver="gelsd").solution
+        found = torch.linalg.lstsq(jacobian, right, rcond=rcond, driver="gelsd")
+        solution: Tensor = found.solution
     else:
-        solution = torch.linalg.pinv(jacobian) @ right
+        solution = torch.linalg.pinv(jacobian, rtol=rcond) @ right
     return solution.squeeze(1)
 
 

@@ -254,6 +254,7 @@ def test_the_solver_follows_from_the_sizes() -> None:
         ({"damping": 0.0}, "damping=0.0: expected a number above 0"),
         ({"momentum": 1.0}, "momentum=1.0: expected a number of at least 0 and below 1"),
         ({"max_trials": 0}, "max_trials=0: expected a whole number of at least 1"),
+        ({"rcond": 0}, "rcond=0: expected a number above 0 and below 1"),
         ({"cg_tolerance": 2}, "cg_tolerance=2: expected"),
         ({"method": "engd", "solver": "cg"}, "needs the Jacobian"),
     ],

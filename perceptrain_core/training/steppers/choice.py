@@ -104,14 +104,13 @@ def check_residual_settings(config: TrainConfig, optimizer: Any) -> None:
     wrong = {
         "grad_clip": config.grad_clip is not None,
         "grad_clip_value": config.grad_clip_value is not None,
-        "lr_scheduler": config.lr_scheduler is not None,
         "precision": config.precision != "full",
     }
     named = [f"{name}={getattr(config, name)!r}" for name, is_set in wrong.items() if is_set]
     if named:
         raise ConfigError(
-            f"{', '.join(named)}: {type(optimizer).__name__} follows no single gradient and has no "
-            "learning rate, and it needs full precision. Leave the setting out, or use another "
+            f"{', '.join(named)}: {type(optimizer).__name__} steps on the residuals of the loss, "
+            "not along one gradient, and needs full precision. Leave it out, or use another "
             "optimizer."
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import nan
+from math import nan, sqrt
 from typing import Any
 
 import torch
@@ -66,6 +66,7 @@ class LeastSquaresStepper(AdaptiveStepper):
         if not problem.parts:
             return results, False
         if is_first:
+            residual_checks.warn_of_precision(self.optimizer.trained)
             self._direct = problem.untraced_parameters()
         at = problem.start(self._direct, checks=is_first)
         if not at.gradient.isfinite().all():
@@ -84,7 +85,6 @@ class LeastSquaresStepper(AdaptiveStepper):
         parameters = self.optimizer.trained
         if self._traced is None:
             residual_checks.check_modules(self.model)
-            residual_checks.warn_of_precision(parameters)
             self._traced = TracedModel(self.model, parameters)
         return self._traced
 
@@ -190,8 +190,7 @@ class _Problem:
         shares = term_shares([(part.metrics, part.batch, [*part.terms]) for part in self.parts])
         for part, share in zip(self.parts, shares, strict=True):
             for name, (values, scale) in part.terms.items():
-                product = torch.as_tensor(scale * share[name], device=values.device)
-                part.factors[name] = product.to(values.dtype).sqrt().expand_as(values)
+                part.factors[name] = _root(scale * share[name], values)
 
     def _dense(
         self, values: list[tuple[Tensor, Tensor]], residuals: Tensor, direct: list[Tensor]
@@ -226,3 +225,10 @@ class _Problem:
         if len(self.parts) == 1:
             loss = self.parts[0].loss
             residual_checks.check_loss(at, residual_checks.gradient(loss, self._columns))
+
+
+def _root(scale: Tensor | float, values: Tensor) -> Tensor:
+    """Return the root of a scale, of the shape and dtype of the values."""
+    if isinstance(scale, Tensor):
+        return scale.to(values).sqrt().expand_as(values)
+    return torch.full_like(values, sqrt(scale), requires_grad=False)

@@ -65,7 +65,7 @@ def test_the_squares_of_labels_sum_up_to_the_loss(loss_fn: Any, weights: bool) -
 def test_rows_of_no_weight_count_for_nothing() -> None:
     x, y = labelled()
     batch = x, y, torch.zeros(6).double()
-    assert float(sum_of_squares(get_loss("mse"), batch, network())) == 0
+    assert sum_of_squares(get_loss("mse"), batch, network()).item() == 0
 
 
 ON_POINTS = [
