@@ -22,6 +22,7 @@ class Columns:
     Attributes:
         parameters: As given.
         number: P, the number of all elements.
+        places: The columns of each parameter.
     """
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
@@ -29,14 +30,14 @@ class Columns:
         sizes = [p.numel() for p in self.parameters]
         ends = list(accumulate(sizes))
         self.number = ends[-1] if ends else 0
-        self._places = {
+        self.places = {
             p: slice(end - size, end)
             for p, size, end in zip(self.parameters, sizes, ends, strict=True)
         }
 
     def of(self, parameter: Tensor) -> slice | None:
         """Return the columns of a parameter, ``None`` if it is not one of these."""
-        return self._places.get(parameter)
+        return self.places.get(parameter)
 
     def flat(self, tensors: Sequence[Tensor | None]) -> Tensor:
         """Return one vector of shape ``(P,)`` from a tensor for each parameter; None is zero."""
@@ -45,7 +46,7 @@ class Columns:
 
     def split(self, vector: Tensor) -> list[Tensor]:
         """Return a part of a vector of shape ``(P,)`` for each parameter, of its shape."""
-        return [vector[self._places[p]].view_as(p) for p in self.parameters]
+        return [vector[self.places[p]].view_as(p) for p in self.parameters]
 
 
 def fill_jacobian(

@@ -47,8 +47,17 @@ class Linearized(ABC):
 class LeastSquaresProblem(Protocol):
     """What `GaussNewton` minimizes, as a function of its parameters, which it changes."""
 
-    def linearized(self) -> Linearized:
-        """Return the problem at the current parameters."""
+    @property
+    def rows(self) -> int:
+        """The number of residuals."""
+        ...
+
+    def dense(self) -> DenseLinearized:
+        """Return the problem at the parameters at the start of the step, with its Jacobian."""
+        ...
+
+    def implicit(self, iterations: int, tolerance: float) -> ImplicitLinearized:
+        """Return it without the Jacobian, see `ImplicitLinearized`."""
         ...
 
     def value(self) -> float:

@@ -28,6 +28,7 @@ class TracedModel:
         parameters: The parameters to differentiate with respect to.
 
     Attributes:
+        parameters: As given, a set.
         tape: The uses of linear layers.
         copies: The parameters that were expanded, and their copies of shape ``(N, ...)``, since
             `clear`.
@@ -37,7 +38,7 @@ class TracedModel:
         self.model = model
         self.tape = Tape()
         self.copies: list[tuple[Tensor, Tensor]] = []
-        self._trained = set(parameters)
+        self.parameters = set(parameters)
         self._detach = False
         self._known: list[tuple[tuple[Any, ...], Any]] = []
         self._replaced = {
@@ -47,7 +48,7 @@ class TracedModel:
         }
 
     def _replacement(self, module: nn.Module) -> Callable[..., Any] | None:
-        if not any(p in self._trained for p in module._parameters.values()):
+        if not any(p in self.parameters for p in module._parameters.values()):
             return None
         if type(module) is nn.Linear:
             return partial(self._linear, module)
@@ -113,7 +114,7 @@ class TracedModel:
         trained: dict[str, Tensor] = {
             f"module.{name}": p
             for name, p in module._parameters.items()
-            if p is not None and p in self._trained
+            if p is not None and p in self.parameters
         }
         copies = {
             name: (p.detach() if self._detach else p).expand(len(inputs[0]), *p.shape)

@@ -150,7 +150,11 @@ class GaussNewton(Optimizer):
                 "returns the loss says nothing about its residuals. Use the Trainer, or "
                 "default_optimize_step in a loop of your own."
             )
-        at = problem.linearized()
+        group = self.param_groups[0]
+        if self.is_dense(problem.rows):
+            at: Linearized = problem.dense()
+        else:
+            at = problem.implicit(group["cg_iterations"], group["cg_tolerance"])
         if not 0 < at.value < inf:
             return
         # Through `data`, so that a graph at the start of the step is valid when back there.
@@ -164,9 +168,8 @@ class GaussNewton(Optimizer):
             finally:
                 _write(trained, start)
 
-        method = self.param_groups[0]["method"]
         methods = {"lm": self._levenberg_marquardt, "engd": self._engd, "spring": self._spring}
-        step = methods[method](at, value)
+        step = methods[group["method"]](at, value)
         if step is not None:
             _write(trained, start + step)
 

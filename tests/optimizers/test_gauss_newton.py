@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from perceptrain import get_optimizer
 from perceptrain.errors import ConfigError, TrainingError
-from perceptrain.optimizers import GaussNewton
+from perceptrain.optimizers import CombinedOptimizer, GaussNewton
 from perceptrain_core.least_squares.linearized import (
     DenseLinearized,
     ImplicitLinearized,
-    Linearized,
 )
 
 Function = Callable[[Tensor], Tensor]
@@ -36,25 +35,33 @@ class Problem:
 
     function: Function
     theta: nn.Parameter
-    dense: bool = True
     values: int = 0
     factorizations: int = 0
 
-    def linearized(self) -> Linearized:
+    @property
+    def rows(self) -> int:
+        return len(self.function(self.theta.detach()))
+
+    def dense(self) -> DenseLinearized:
+        return self._counted(DenseLinearized(*self._linearized()))
+
+    def implicit(self, iterations: int, tolerance: float) -> ImplicitLinearized:
+        residuals, jacobian = self._linearized()
+        at = ImplicitLinearized(residuals, Products(jacobian), iterations, tolerance)
+        return self._counted(at)
+
+    def _linearized(self) -> tuple[Tensor, Tensor]:
         theta = self.theta.detach()
-        jacobian = torch.func.jacrev(self.function)(theta)
-        residuals = self.function(theta)
-        if self.dense:
-            at: Linearized = DenseLinearized(residuals, jacobian)
-        else:
-            at = ImplicitLinearized(residuals, Products(jacobian), 200, 1e-12)
+        return self.function(theta), torch.func.jacrev(self.function)(theta)
+
+    def _counted(self, at: Any) -> Any:
         solve = at.solve
 
         def counted(*arguments: Any) -> Tensor | None:
             self.factorizations += 1
             return solve(*arguments)
 
-        at.solve = counted  # type: ignore[method-assign]
+        at.solve = counted
         return at
 
     def value(self) -> float:
@@ -114,23 +121,23 @@ PROBLEMS: dict[str, tuple[Function, list[float]]] = {
 }
 
 
-def minimize(name: str, steps: int, dense: bool = True, **options: Any) -> tuple[Problem, Any]:
+def minimize(name: str, steps: int, **options: Any) -> tuple[Problem, Any]:
     function, start = PROBLEMS[name]
     theta = nn.Parameter(torch.tensor(start, dtype=torch.float64))
-    problem, optimizer = Problem(function, theta, dense), GaussNewton([theta], **options)
+    problem, optimizer = Problem(function, theta), GaussNewton([theta], **options)
     for _ in range(steps):
         optimizer.step(problem)
     return problem, optimizer
 
 
-@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("options", [{}, {"solver": "cg", "cg_tolerance": 1e-12}])
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_finds_the_minimum_that_scipy_finds(name: str, dense: bool) -> None:
+def test_finds_the_minimum_that_scipy_finds(name: str, options: dict[str, Any]) -> None:
     function, start = PROBLEMS[name]
     truth = least_squares(
         lambda p: function(torch.from_numpy(p)).numpy(), start, method="lm", xtol=1e-15, ftol=1e-15
     )
-    problem, _ = minimize(name, 300, dense)
+    problem, _ = minimize(name, 300, **options)
     assert problem.value() == pytest.approx(2 * truth.cost, rel=1e-9, abs=1e-18)
     close = 1e-4 if name == "powell" else 1e-6  # whose minimum is flat
     np.testing.assert_allclose(problem.theta.detach().numpy(), truth.x, rtol=close, atol=close)
@@ -270,6 +277,12 @@ def test_refuses_groups_and_closures() -> None:
         GaussNewton([{"params": [one]}, {"params": [two]}])
     with pytest.raises(TrainingError, match="expected a LeastSquaresProblem"):
         GaussNewton([one]).step(lambda: 1.0)  # type: ignore[arg-type]
+
+
+def test_has_all_parameters_or_none() -> None:
+    one, two = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+    with pytest.raises(TrainingError, match="GaussNewton evaluates the loss several times"):
+        CombinedOptimizer({"adam": torch.optim.Adam([one]), "gauss_newton": GaussNewton([two])})
 
 
 def test_has_a_name() -> None:

@@ -240,3 +240,16 @@ def test_a_step_of_ones_own_gets_the_optimizer() -> None:
     trainer = Trainer(model, "gauss_newton", config(max_iter=20), loss_fn="mse", optimize_step=own)
     trainer.fit([points()])
     assert error(model) < 0.01
+
+
+def test_short_trials_leave_the_run_as_it_was() -> None:
+    trainer = Trainer(pinn(), "gauss_newton", config(max_iter=2), loss_fn="mse")
+    trainer.fit([points()])
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    state = str(trainer.optimizer.state_dict()["state"])
+    result = trainer.overfit_batch(points(), steps=3)
+    assert result.last < result.first
+    with pytest.raises(TrainingError, match="GaussNewton"):
+        trainer.find_lr([points()])
+    assert same(before, [p.detach() for p in trainer.model.parameters()])
+    assert str(trainer.optimizer.state_dict()["state"]) == state

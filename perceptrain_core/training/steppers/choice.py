@@ -96,10 +96,12 @@ def make_stepper(
 def check_residual_settings(config: TrainConfig, optimizer: Any) -> None:
     """Refuse settings that have no meaning for steps on the residuals of the loss.
 
+    In a sequence that starts with another optimizer they are for that one.
+
     Raises:
         ConfigError: Some are not at their defaults.
     """
-    if not needs_residuals(optimizer):  # another one steps first
+    if not needs_residuals(optimizer):
         return
     wrong = {
         "grad_clip": config.grad_clip is not None,

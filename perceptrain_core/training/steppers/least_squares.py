@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import nan, sqrt
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from perceptrain_core.errors import NonFiniteLossError
 from perceptrain_core.least_squares.jacobian import Columns, Products, fill_jacobian
@@ -24,7 +25,7 @@ from perceptrain_core.training.contract import residual_checks
 from perceptrain_core.training.steppers.base import StepOutcome, begin_step
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
 from perceptrain_core.training.steppers.pooling import term_shares
-from perceptrain_core.types import Metrics, Residuals, SkipBatch, StepResult
+from perceptrain_core.types import LossFunction, Metrics, Residuals, SkipBatch, StepResult
 
 
 def needs_residuals(optimizer: Any) -> bool:
@@ -33,8 +34,8 @@ def needs_residuals(optimizer: Any) -> bool:
 
 
 def may_need_residuals(optimizer: Any) -> bool:
-    """Whether an optimizer needs the residuals of the loss now, or may need them later."""
-    return hasattr(optimizer, "needs_residuals")
+    """Whether an optimizer, or one of its stages, needs the residuals of the loss."""
+    return any(map(needs_residuals, getattr(optimizer, "stages", (optimizer,))))
 
 
 @dataclass
@@ -60,33 +61,40 @@ class LeastSquaresStepper(AdaptiveStepper):
         if not needs_residuals(self.optimizer):
             return super().take(batches)
         begin_step(self.loss_fn)
-        is_first = self._traced is None
-        problem = _Problem(self, self._model_to_trace())
+        columns = Columns(p for p in self._parameters() if p.requires_grad)
+        is_first = self._traced is None or self._traced.parameters != columns.places.keys()
+        if is_first or self._traced is None:
+            residual_checks.check_modules(self.model)
+            self._traced = TracedModel(self.model, columns.parameters)
+        problem = _Problem(self.loss_fn, self.model, self._traced, columns)
         results = [problem.add(self.moved(batch)) for batch in batches]
         if not problem.parts:
             return results, False
         if is_first:
-            residual_checks.warn_of_precision(self.optimizer.trained)
+            residual_checks.warn_of_precision(columns.parameters)
+            for part in problem.parts:
+                residual_checks.check_value(part.loss, part.terms)
             self._direct = problem.untraced_parameters()
-        at = problem.start(self._direct, checks=is_first)
+        problem.prepare(self._direct, partial(self._inspect, problem, is_first))
+        try:
+            self.optimizer.step(problem)
+        except SkipBatch:
+            return [None] * len(batches), False
+        return results, True
+
+    def _inspect(self, problem: _Problem, is_first: bool, at: Linearized) -> None:
+        """Check a problem before the optimizer uses it."""
         if not at.gradient.isfinite().all():
             if self.skip_nonfinite:
-                return [None] * len(batches), False
+                raise SkipBatch
             raise NonFiniteLossError(
                 "The loss is finite, but its gradient is not: a residual is not differentiable "
                 'where it is, such as sqrt at 0. Change the equation, or use on_nonfinite="skip".'
             )
+        if is_first:
+            problem.check(at)
         if self.measures_norm:
             self.grad_norm = 2 * torch.linalg.vector_norm(at.gradient)
-        self.optimizer.step(problem)
-        return results, True
-
-    def _model_to_trace(self) -> TracedModel:
-        parameters = self.optimizer.trained
-        if self._traced is None:
-            residual_checks.check_modules(self.model)
-            self._traced = TracedModel(self.model, parameters)
-        return self._traced
 
 
 @dataclass
@@ -104,19 +112,26 @@ class _Problem:
     """The least-squares problem of one step, a function of the parameters.
 
     Args:
-        stepper: The stepper, whose loss and model are evaluated.
-        traced: The model.
+        loss_fn: The loss.
+        model: The model.
+        traced: The model, as it is evaluated at the start of the step.
+        columns: The parameters.
 
     Attributes:
         parts: The batches that are not skipped.
+        rows: The number of residuals, after `prepare`.
     """
 
-    def __init__(self, stepper: LeastSquaresStepper, traced: TracedModel) -> None:
-        self._loss_fn, self._model, self._traced = stepper.loss_fn, stepper.model, traced
-        self._optimizer = stepper.optimizer
-        self._columns = Columns(stepper.optimizer.trained)
-        self._start: Linearized | None = None
+    def __init__(
+        self, loss_fn: LossFunction, model: nn.Module, traced: TracedModel, columns: Columns
+    ) -> None:
+        self._loss_fn, self._model, self._traced = loss_fn, model, traced
+        self._columns = columns
+        self._direct: list[Tensor] = []
+        self._inspect: Callable[[Linearized], None] = _nothing
+        self._values: list[tuple[Tensor, Tensor]] = []
         self.parts: list[_Part] = []
+        self.rows = 0
         traced.clear()
 
     def add(self, batch: Any) -> StepResult | None:
@@ -130,36 +145,52 @@ class _Problem:
         self.parts.append(_Part(batch, loss, metrics, terms))
         return loss.detach(), detached(metrics)
 
-    def start(self, direct: list[Tensor], checks: bool) -> Linearized:
-        """Linearize the problem at the parameters where it was evaluated.
+    def prepare(self, direct: list[Tensor], inspect: Callable[[Linearized], None]) -> None:
+        """Multiply the residuals by the roots of their scales, after all batches were added.
 
         Args:
             direct: The parameters that the residuals reach in ways that are not traced.
-            checks: Whether to compare the result with the loss.
+            inspect: Called with the linearized problem before the optimizer gets it.
         """
-        self._set_factors()
-        if checks:
-            for part in self.parts:
-                residual_checks.check_value(part.loss, part.terms)
-        values = [
-            (v, part.factors[name]) for part in self.parts for name, (v, _) in part.terms.items()
-        ]
-        with torch.no_grad():
-            residuals = torch.cat([(v * factor).reshape(-1) for v, factor in values])
-        if self._optimizer.is_dense(len(residuals)):
-            self._start = self._dense(values, residuals, direct)
-        else:
-            self._start = self._implicit(values, residuals)
-        if checks:
-            self._check_gradients(self._start)
-        for part in self.parts:
-            part.terms = {}  # frees the graphs
-        return self._start
+        self._direct, self._inspect = direct, inspect
+        shares = term_shares([(part.metrics, part.batch, [*part.terms]) for part in self.parts])
+        for part, share in zip(self.parts, shares, strict=True):
+            for name, (values, scale) in part.terms.items():
+                part.factors[name] = _root(scale * share[name], values)
+                self._values.append((values, part.factors[name]))
+        self.rows = sum(values.numel() for values, _ in self._values)
 
-    def linearized(self) -> Linearized:
-        """Return what `start` computed; the parameters have not changed since."""
-        assert self._start is not None
-        return self._start
+    def dense(self) -> DenseLinearized:
+        """Return the problem at the start of the step, with its Jacobian."""
+        residuals = self._residuals()
+        jacobian = residuals.new_zeros(self.rows, self._columns.number)
+        end = 0
+        for values, factor in self._values:
+            start, end = end, end + values.numel()
+            block = jacobian[start:end]
+            fill_jacobian(block, values, factor, self._traced, self._columns, self._direct)
+        at = DenseLinearized(residuals, jacobian)
+        self._finish(at)
+        return at
+
+    def implicit(self, iterations: int, tolerance: float) -> ImplicitLinearized:
+        """Return the problem at the start of the step, without its Jacobian."""
+        flat = torch.cat([values.reshape(-1) for values, _ in self._values])
+        factor = torch.cat([factor.reshape(-1) for _, factor in self._values])
+        products = Products(flat, factor, self._columns)
+        at = ImplicitLinearized(self._residuals(), products, iterations, tolerance)
+        self._finish(at)
+        return at
+
+    def _residuals(self) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([(v * factor).reshape(-1) for v, factor in self._values])
+
+    def _finish(self, at: Linearized) -> None:
+        self._inspect(at)
+        self._values = []  # frees the graphs
+        for part in self.parts:
+            part.terms = {}
 
     def value(self) -> float:
         """Return the loss at the current parameters, with the weights of the start of the step."""
@@ -176,44 +207,17 @@ class _Problem:
 
     def untraced_parameters(self) -> list[Tensor]:
         """Return the parameters that the residuals depend on if traced layers are constants."""
-        parameters = self._columns.parameters
         with self._traced.active(detach=True):
             terms = [residuals_of(self._loss_fn, part.batch, self._model) for part in self.parts]
         values = [v.sum() for each in terms for v, _ in each.values() if v.requires_grad]
         if not values:
             return []
+        parameters = self._columns.parameters
         found = torch.autograd.grad(values, parameters, allow_unused=True)
         return [p for p, g in zip(parameters, found, strict=True) if g is not None]
 
-    def _set_factors(self) -> None:
-        """Set the roots of the scales, of the shape of the values."""
-        shares = term_shares([(part.metrics, part.batch, [*part.terms]) for part in self.parts])
-        for part, share in zip(self.parts, shares, strict=True):
-            for name, (values, scale) in part.terms.items():
-                part.factors[name] = _root(scale * share[name], values)
-
-    def _dense(
-        self, values: list[tuple[Tensor, Tensor]], residuals: Tensor, direct: list[Tensor]
-    ) -> DenseLinearized:
-        jacobian = residuals.new_zeros(len(residuals), self._columns.number)
-        end = 0
-        for value, factor in values:
-            start, end = end, end + value.numel()
-            fill_jacobian(jacobian[start:end], value, factor, self._traced, self._columns, direct)
-        return DenseLinearized(residuals, jacobian)
-
-    def _implicit(
-        self, values: list[tuple[Tensor, Tensor]], residuals: Tensor
-    ) -> ImplicitLinearized:
-        group = self._optimizer.param_groups[0]
-        flat = torch.cat([v.reshape(-1) for v, _ in values])
-        factor = torch.cat([f.reshape(-1) for _, f in values])
-        products = Products(flat, factor, self._columns)
-        options = group["cg_iterations"], group["cg_tolerance"]
-        return ImplicitLinearized(residuals, products, *options)
-
-    def _check_gradients(self, at: Linearized) -> None:
-        """Compare the gradient of each term with that of the untraced model."""
+    def check(self, at: Linearized) -> None:
+        """Compare gradients with those of the untraced model and of the loss."""
         end = 0
         for part in self.parts:
             plain = residuals_of(self._loss_fn, part.batch, self._model)
@@ -225,6 +229,10 @@ class _Problem:
         if len(self.parts) == 1:
             loss = self.parts[0].loss
             residual_checks.check_loss(at, residual_checks.gradient(loss, self._columns))
+
+
+def _nothing(at: Linearized) -> None:
+    pass
 
 
 def _root(scale: Tensor | float, values: Tensor) -> Tensor:
