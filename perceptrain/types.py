@@ -3,9 +3,19 @@
 from perceptrain_core.types import (
     ExecutionType,
     ExperimentTrackingTool,
+    LeastSquaresLoss,
     LossFunction,
+    Residuals,
     TBatch,
     TData,
 )
 
-__all__ = ["ExecutionType", "ExperimentTrackingTool", "LossFunction", "TBatch", "TData"]
+__all__ = [
+    "ExecutionType",
+    "ExperimentTrackingTool",
+    "LeastSquaresLoss",
+    "LossFunction",
+    "Residuals",
+    "TBatch",
+    "TData",
+]

@@ -178,6 +178,11 @@ def perceptrain_optimizers() -> list[Spec]:
             "Adam with decoupled weight decay.",
         ),
         Spec("asgd", "torch.optim:ASGD", "Averaged stochastic gradient descent."),
+        Spec(
+            "gauss_newton",
+            "perceptrain_core.optimizers.gauss_newton:GaussNewton",
+            "Levenberg-Marquardt and relatives, for losses that are sums of squares.",
+        ),
         Spec("lbfgs", "torch.optim:LBFGS", "Limited-memory quasi-Newton method, for full batches."),
         Spec(
             "muon",

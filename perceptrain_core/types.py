@@ -39,6 +39,8 @@ class LossFunction(Protocol):
     options of a function, the attribute is a function of these. A true attribute ``gather`` says
     that the loss uses the rows of all processes, see `gather_rows`.
 
+    An attribute ``residuals`` says that the loss is a sum of squares, see `LeastSquaresLoss`.
+
     An attribute ``output_activation`` names the function that turns the outputs of the model into
     predictions, such as "softmax" for logits; see `output_activation`.
 
@@ -48,6 +50,33 @@ class LossFunction(Protocol):
 
     def __call__(self, batch: TBatch, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
         """Evaluate the loss of ``model`` on ``batch``."""
+        ...
+
+
+#: The residuals of a loss by term: values of shape ``(N, ...)``, and a scale to multiply them with.
+Residuals: TypeAlias = dict[str, tuple[Tensor, Tensor | float]]
+
+
+@runtime_checkable
+class LeastSquaresLoss(LossFunction, Protocol):
+    """A loss that is a sum of squares, and says of what; `GaussNewton` needs one.
+
+    The loss is the sum of ``scale * values**2`` over all elements of all terms. Row ``i`` of the
+    values belongs to row ``i`` of the data. The scale is a number of at least 0, or a tensor of
+    such numbers without a graph that broadcasts to the values: one over their number for a mean,
+    times the weights of rows and terms. `residuals` changes no state, so a loss whose weights
+    change uses those of its latest call.
+
+    For a loss that is a function, ``residuals`` is an attribute of the function, and it is called
+    with the options that the loss has, as in ``residuals(batch, model, reduction="sum")``.
+    """
+
+    def residuals(self, batch: TBatch, model: nn.Module) -> Residuals:
+        """Return the values, with their graph, and the scale of each term.
+
+        Raises:
+            LossContractError: With these options the loss is not a sum of squares.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.losses.support.residuals import pointwise
+from perceptrain_core.losses.support.squares import squared_differences
 from perceptrain_core.types import Metrics, TBatch
 
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
@@ -36,3 +37,6 @@ def _squared_error(outputs: Tensor, labels: Tensor, reduction: str) -> Tensor:
     # What F.mse_loss calls after broadcasting, which is not needed here.
     error: Tensor = torch._C._nn.mse_loss(outputs, labels, _REDUCTIONS[reduction])  # type: ignore[arg-type]
     return error
+
+
+mse_loss.residuals = squared_differences  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from perceptrain_core.errors import DataError, LossContractError
 from perceptrain_core.losses.support.batches import RESIDUAL_LOSSES, predict, split_batch
@@ -16,13 +17,15 @@ from perceptrain_core.losses.support.criterion_arguments import (
     counted,
     fit_for,
     is_mean,
+    is_one_of,
     is_pointwise,
     takes_labels,
 )
 from perceptrain_core.losses.support.outputs import OutputActivation, output_activation
 from perceptrain_core.losses.support.residuals import add_terms
+from perceptrain_core.losses.support.squares import no_squares, squared_differences
 from perceptrain_core.tensors import describe
-from perceptrain_core.types import LossFunction, Metrics, TBatch
+from perceptrain_core.types import LossFunction, Metrics, Residuals, TBatch
 
 #: Modules in which torch defines its criteria.
 _CRITERIA = ("torch.nn.modules.loss", "torch.nn.functional")
@@ -80,6 +83,17 @@ class SupervisedLoss(nn.Module):
                 'tensor. Use reduction="mean" or "sum", or compute the mean in the criterion.'
             )
         return loss, counted(self.criterion, arguments)
+
+    def residuals(self, batch: TBatch, model: nn.Module) -> Residuals:
+        """Return the residuals of ``nn.MSELoss`` and ``F.mse_loss``, see `LeastSquaresLoss`.
+
+        Raises:
+            LossContractError: It is another criterion.
+        """
+        if not is_one_of(self.criterion, (nn.MSELoss, F.mse_loss)):
+            raise LossContractError(no_squares(self.criterion))
+        pair = batch if isinstance(batch, Mapping) else split_batch(batch)
+        return squared_differences(pair, model, "mean" if is_mean(self.criterion) else "sum")
 
     def _evaluate(self, arguments: tuple[Any, ...], outputs: Any) -> Any:
         try:

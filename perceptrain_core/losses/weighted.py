@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from perceptrain_core.errors import ConfigError
+from perceptrain_core.errors import ConfigError, LossContractError
 from perceptrain_core.losses.mse import mse_loss
 from perceptrain_core.losses.supervised import as_loss
+from perceptrain_core.losses.support.squares import no_squares, residuals_of
 from perceptrain_core.losses.support.terms import named_terms, require_graphs
 from perceptrain_core.tensors import Detached, describe, detached
-from perceptrain_core.types import Counted, LossFunction, Metrics, TBatch
+from perceptrain_core.types import Counted, LossFunction, Metrics, Residuals, TBatch
 from perceptrain_core.weightings.base import Weighting, weighted_sum
 from perceptrain_core.weightings.support.precomputed_gradient import precomputed_sum
 from perceptrain_core.weightings.support.reachable_parameters import ReachableParameters
@@ -143,6 +144,32 @@ class WeightedLoss(nn.Module):
         kept = terms if self._count.stepwise and torch.is_grad_enabled() else {}
         return loss, Detached(metrics, like=_counted(terms, weights, kept))
 
+    def residuals(self, batch: TBatch, model: nn.Module) -> Residuals:
+        """Return the residuals of the unweighted loss, with the current weights in the scales.
+
+        Raises:
+            LossContractError: The loss is not a sum of squares, or not their weighted sum.
+        """
+        if not self._is_sum():
+            kind = type(self.weighting).__name__
+            reason = (
+                f"adds more to its terms than their weighted sum, such as the logarithms of the "
+                f"weighting {kind}: use a weighting whose weights are not trained"
+            )
+            raise LossContractError(no_squares(self, reason))
+        return {
+            name: (
+                values,
+                scale * self._weights[name].to(values) if name in self._weights else scale,
+            )
+            for name, (values, scale) in residuals_of(self.loss_fn, batch, model).items()
+        }
+
+    def _is_sum(self) -> bool:
+        """Whether the loss is the weighted sum of the terms, and nothing else."""
+        combine = getattr(self.weighting, "combine", weighted_sum)
+        return getattr(combine, "__func__", combine) in (weighted_sum, Weighting.combine)
+
     def _update(
         self, terms: dict[str, Tensor], values: dict[str, Tensor], batch: TBatch, model: nn.Module
     ) -> TermGradients | None:
@@ -174,9 +201,8 @@ class WeightedLoss(nn.Module):
         weights: dict[str, Tensor],
         gradients: TermGradients | None,
     ) -> Tensor:
-        combine = getattr(self.weighting, "combine", weighted_sum)
-        is_sum = getattr(combine, "__func__", combine) in (weighted_sum, Weighting.combine)
-        if gradients is None or not is_sum or not gradients.exact:
+        if gradients is None or not self._is_sum() or not gradients.exact:
+            combine = getattr(self.weighting, "combine", weighted_sum)
             return combine(terms, weights)
         one = torch.ones_like(next(iter(terms.values())).detach())
         factors = torch.stack([weights.get(name, one) for name in terms])

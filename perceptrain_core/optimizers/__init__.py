@@ -3,6 +3,7 @@
 from perceptrain_core.optimizers.adam_lbfgs import AdamLBFGS
 from perceptrain_core.optimizers.ask_tell import AskTell
 from perceptrain_core.optimizers.combined import CombinedOptimizer
+from perceptrain_core.optimizers.gauss_newton import GaussNewton
 from perceptrain_core.optimizers.groups import parameter_groups
 from perceptrain_core.optimizers.nevergrad.optimizer import NevergradOptimizer
 from perceptrain_core.optimizers.sequential import SequentialOptimizer
@@ -12,6 +13,7 @@ __all__ = [
     "AdamLBFGS",
     "AskTell",
     "CombinedOptimizer",
+    "GaussNewton",
     "NevergradOptimizer",
     "SSBroyden",
     "SequentialOptimizer",

@@ -25,8 +25,8 @@ class CombinedOptimizer(Optimizer):
             added later belongs to the first.
 
     Raises:
-        TrainingError: There are none, one is not an optimizer of torch or needs a closure, as
-            L-BFGS does, or a parameter has two optimizers.
+        TrainingError: There are none, one is not an optimizer of torch or evaluates the loss
+            itself, as L-BFGS and Gauss-Newton do, or a parameter has two optimizers.
     """
 
     def __init__(self, optimizers: Mapping[str, Optimizer]) -> None:
@@ -108,7 +108,8 @@ def _check(name: str, optimizer: Any) -> None:
         )
     closure = inspect.signature(type(optimizer).step).parameters.get("closure")
     required = closure is not None and closure.default is inspect.Parameter.empty
-    if required or hasattr(optimizer, "needs_closure"):
+    asks = hasattr(optimizer, "needs_closure") or hasattr(optimizer, "needs_residuals")
+    if required or asks:
         raise TrainingError(
             f"{type(optimizer).__name__} evaluates the loss several times a step, so it must have "
             "all parameters: it cannot be combined with another optimizer."

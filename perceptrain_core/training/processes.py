@@ -26,6 +26,7 @@ from perceptrain_core.training.resume.checkpoint_state import (
 )
 from perceptrain_core.training.run_parts import RunParts
 from perceptrain_core.training.run_state import RunState
+from perceptrain_core.training.steppers.least_squares import may_need_residuals
 
 
 @dataclass
@@ -143,7 +144,8 @@ def check_supports_processes(optimizer: Any) -> None:
             no optimizer.
     """
     require_optimizer(optimizer)
-    if is_search(optimizer) or may_need_closure(optimizer):
+    compares = is_search(optimizer) or may_need_closure(optimizer) or may_need_residuals(optimizer)
+    if compares:
         raise TrainingError(
             f"{type(optimizer).__name__} cannot train in several processes: it compares values of "
             "the loss, and each process only knows the loss of its own data. Use nprocs=1, or a "

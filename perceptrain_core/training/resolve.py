@@ -22,7 +22,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError, DataError, LossContractError, TrainingError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.supervised import as_loss
-from perceptrain_core.optimizers import NevergradOptimizer, SSBroyden
+from perceptrain_core.optimizers import GaussNewton, NevergradOptimizer, SSBroyden
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.optimizers.closures import stages_of
@@ -117,6 +117,7 @@ def check_initialized(
         "training in several processes": max(config.nprocs, processes) > 1,
         "L-BFGS": any(isinstance(stage, LBFGS) for stage in stages_of(optimizer)),
         "SSBroyden": any(isinstance(stage, SSBroyden) for stage in stages_of(optimizer)),
+        "GaussNewton": any(isinstance(stage, GaussNewton) for stage in stages_of(optimizer)),
         "a search": is_search(optimizer),
     }
     lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
@@ -169,6 +170,14 @@ def _add_loss_parameters(optimizer: Any, loss_fn: LossFunction, owned: set[Tenso
         raise TrainingError(
             f"{type(loss_fn).__name__} has parameters of its own, and L-BFGS supports only one "
             "group: create it with [*model.parameters(), *loss_fn.parameters()]."
+        )
+    if missing and isinstance(optimizer, GaussNewton):
+        raise TrainingError(
+            f"{type(loss_fn).__name__} has parameters of its own, and GaussNewton minimizes the "
+            "squares of residuals only, for which trained weights and variances would fall to 0 "
+            "or rise without limit. Use weights that are not trained, such as the weighting "
+            "relobralo or the loss residual_attention, or another optimizer. Coefficients of an "
+            "equation are fine: GaussNewton([*model.parameters(), *loss_fn.parameters()])."
         )
     if missing and is_search(optimizer):
         raise TrainingError(

@@ -88,15 +88,20 @@ def add_terms(
         ShapeError: An output and its labels differ in shape.
         DataError: The dtypes or the names do not match.
     """
-    pairs = _pairs(outputs, labels)
+    pairs = pairs_of(outputs, labels)
     terms = {name: criterion(*pair) for name, pair in pairs.items()}
     counts = {name: pair[0].numel() for name, pair in pairs.items()} if mean else None
     ones = dict.fromkeys(terms, 1.0)
     return reduce(operator.add, terms.values()), Counted(terms, counts, ones)
 
 
-def _pairs(outputs: Any, labels: Any) -> dict[str, tuple[Tensor, Tensor]]:
-    """Pair each output of a mapping with its labels."""
+def pairs_of(outputs: Any, labels: Any) -> dict[str, tuple[Tensor, Tensor]]:
+    """Pair each output of a mapping with its labels, or with zeros.
+
+    Raises:
+        ShapeError: An output and its labels differ in shape.
+        DataError: The dtypes or the names do not match.
+    """
     if not isinstance(outputs, Mapping) or not outputs:
         raise DataError(
             f"The model returned {describe(outputs)}; expected a tensor to compare with labels, "

@@ -10,7 +10,7 @@ from torch.amp import GradScaler
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
-from perceptrain_core.errors import TrainingError
+from perceptrain_core.errors import ConfigError, TrainingError
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.optimizers.closures import may_need_closure, needs_closure
 from perceptrain_core.training.steppers.base import Stepper
@@ -18,6 +18,11 @@ from perceptrain_core.training.steppers.candidates import CandidateStepper, ask_
 from perceptrain_core.training.steppers.capture_choice import make_captured_stepper, refuse_capture
 from perceptrain_core.training.steppers.custom import CustomStepper
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
+from perceptrain_core.training.steppers.least_squares import (
+    LeastSquaresStepper,
+    may_need_residuals,
+    needs_residuals,
+)
 from perceptrain_core.training.steppers.optimize_step import optimize_step
 from perceptrain_core.training.steppers.plain import PlainStepper
 from perceptrain_core.training.steppers.second_order import check_second_order
@@ -56,6 +61,8 @@ def make_stepper(
     if is_search(optimizer):
         function = ask_tell_step if step is optimize_step else step
         return CandidateStepper(*parts, function=function)
+    if may_need_residuals(optimizer):
+        check_residual_settings(config, optimizer)
     clips = config.grad_clip is not None or config.grad_clip_value is not None
     if clips and not hasattr(optimizer, "needs_closure") and needs_closure(optimizer):
         raise TrainingError(
@@ -69,6 +76,10 @@ def make_stepper(
         clipping = config.grad_clip, config.grad_clip_value
         several = engine if engine.world_size > 1 else None
         options = *parts, *clipping, scaler, several, skip, config.log_grad_norm
+        if may_need_residuals(optimizer):
+            if config.compile:
+                refuse_capture(config.compile, "it evaluates residuals row by row")
+            return LeastSquaresStepper(*options)
         if config.compile:
             return make_captured_stepper(config, AdaptiveStepper(*options))
         if (
@@ -83,6 +94,30 @@ def make_stepper(
             "built-in optimize_step; implement them in your own, or leave out one or the other."
         )
     return CustomStepper(*parts, function=step)
+
+
+def check_residual_settings(config: TrainConfig, optimizer: Any) -> None:
+    """Refuse settings that have no meaning for steps on the residuals of the loss.
+
+    In a sequence that starts with another optimizer they are for that one.
+
+    Raises:
+        ConfigError: Some are not at their defaults.
+    """
+    if not needs_residuals(optimizer):
+        return
+    wrong = {
+        "grad_clip": config.grad_clip is not None,
+        "grad_clip_value": config.grad_clip_value is not None,
+        "precision": config.precision != "full",
+    }
+    named = [f"{name}={getattr(config, name)!r}" for name, is_set in wrong.items() if is_set]
+    if named:
+        raise ConfigError(
+            f"{', '.join(named)}: {type(optimizer).__name__} steps on the residuals of the loss, "
+            "not along one gradient, and needs full precision. Leave it out, or use another "
+            "optimizer."
+        )
 
 
 def make_scaler(config: TrainConfig, optimizer: Any, device: torch.device) -> GradScaler | None:

@@ -9,6 +9,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
+from perceptrain_core.training.steppers.least_squares import (
+    LeastSquaresStepper,
+    may_need_residuals,
+)
 from perceptrain_core.types import LossFunction, SkipBatch, StepResult
 
 
@@ -24,7 +28,9 @@ def optimize_step(
 
     Args:
         model: The model, in training mode.
-        optimizer: Any of ``torch.optim``; one that needs a closure (L-BFGS) gets it.
+        optimizer: Any of ``torch.optim``; one that needs a closure (L-BFGS) gets it. For one that
+            needs residuals (`GaussNewton`) each call repeats the checks of the first step, which a
+            trainer makes once.
         loss_fn: Evaluated once, or as often as the optimizer calls the closure. If it has a method
             ``begin_step``, that is called once before.
         xs: The batch.
@@ -37,7 +43,8 @@ def optimize_step(
     Raises:
         SkipBatch: The loss raised it; the parameters have not changed.
     """
-    (result,), _ = AdaptiveStepper(model, optimizer, loss_fn, device, dtype).take([xs])
+    stepper = LeastSquaresStepper if may_need_residuals(optimizer) else AdaptiveStepper
+    (result,), _ = stepper(model, optimizer, loss_fn, device, dtype).take([xs])
     if result is None:
         raise SkipBatch
     return result

@@ -129,6 +129,35 @@ def loss_parts(loss: Tensor, metrics: Metrics) -> dict[Any, Any]:
     return {name: value for name, value in parts.items() if isinstance(name, tuple)}
 
 
+def term_shares(parts: Sequence[tuple[Metrics, Any, Sequence[str]]]) -> list[dict[str, Any]]:
+    """Return by how much to multiply the terms of each batch, so that they add up to one batch.
+
+    Args:
+        parts: For each batch its metrics, the batch, and the names of the terms of its loss.
+
+    Returns:
+        For each batch a factor by term: the share of the batch in what the term is a mean over, or
+        1 for a sum.
+    """
+    if len(parts) == 1:
+        return [dict.fromkeys(parts[0][2], 1.0)]
+    counts = [_counts_of_terms(with_counts(metrics), *rest) for metrics, *rest in parts]
+    totals: dict[str, Any] = {}
+    for each in counts:
+        for name, count in each.items():
+            totals[name] = totals.get(name, 0.0) + (0.0 if count is None else count)
+    return [
+        {name: 1.0 if c is None else c / _nonzero(totals[name]) for name, c in each.items()}
+        for each in counts
+    ]
+
+
+def _counts_of_terms(metrics: Metrics, batch: Any, names: Sequence[str]) -> dict[str, Count | None]:
+    counts = counts_of(metrics, batch)
+    own = metrics.terms or {} if has_own_terms(metrics) else {}
+    return {name: count_of(("loss", name) if name in own else "loss", counts) for name in names}
+
+
 def is_uneven(batches: Sequence[Any], engine: Engine | None = None) -> bool:
     """Whether batches are dicts whose parts have rows in different proportions.
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from perceptrain import Counted
 from perceptrain.errors import ConfigError, DataError
+from perceptrain.types import Residuals
 
 
 class PointWeightedLoss(nn.Module, ABC):
@@ -94,13 +95,13 @@ class PointWeightedLoss(nn.Module, ABC):
         """
         residuals = model(batch) if isinstance(batch, Mapping) else None
         self._check(batch, residuals)
-        train = model.training and torch.is_grad_enabled()
+        train = self._weighs(model)
         update = train and (self._step_open or not self._stepwise)
         if train:
             self._step_open = False
         terms: dict[str, Tensor] = {}
         for name, residual in residuals.items():
-            if train and (self.names is None or name in self.names):
+            if train and self._has_weights(name):
                 squares = residual.square().reshape(len(residual), -1).mean(1)
                 terms[name] = self.weigh(name, batch[name].detach(), squares, update)
             else:
@@ -108,6 +109,32 @@ class PointWeightedLoss(nn.Module, ABC):
         counts = {name: residuals[name].numel() for name in terms}
         loss = torch.stack(list(terms.values())).sum()
         return loss, Counted(terms, counts, dict.fromkeys(terms, 1.0))
+
+    def residuals(self, batch: Mapping[str, Tensor], model: nn.Module) -> Residuals:
+        """Return the residuals by condition, with the current point weights as scales.
+
+        A Gauss-Newton step needs them. The weights are those of the latest call of the loss.
+        """
+        residuals = model(batch) if isinstance(batch, Mapping) else None
+        self._check(batch, residuals)
+        found: Residuals = {}
+        for name, residual in residuals.items():
+            scale: Tensor | float = 1 / residual.numel()
+            if self._weighs(model) and self._has_weights(name):
+                rows = residual.detach().reshape(len(residual), -1)
+                squares = rows.square().mean(1).requires_grad_()
+                # A term is linear in the squares, while its weights are constant.
+                term = self.weigh(name, batch[name].detach(), squares, False)
+                (weights,) = torch.autograd.grad(term, squares)
+                scale = (weights / rows.shape[1]).reshape(-1, *[1] * (residual.ndim - 1))
+            found[name] = residual, scale
+        return found
+
+    def _weighs(self, model: nn.Module) -> bool:
+        return model.training and torch.is_grad_enabled()
+
+    def _has_weights(self, name: str) -> bool:
+        return self.names is None or name in self.names
 
     def _check(self, batch: Any, residuals: Any) -> None:
         if not isinstance(residuals, Mapping) or not residuals:

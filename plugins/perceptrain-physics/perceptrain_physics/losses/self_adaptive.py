@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from perceptrain.errors import ConfigError
+from perceptrain.errors import ConfigError, LossContractError
+from perceptrain.types import Residuals
 from perceptrain_physics.losses.point_weighted import PointWeightedLoss, check_length
 
 
@@ -54,6 +55,18 @@ class SelfAdaptiveLoss(PointWeightedLoss):
     def weights(self) -> dict[str, nn.Parameter]:
         """The weights by condition, parameters of shape ``(N,)``."""
         return dict(zip(self.names or (), self._weights, strict=True))
+
+    def residuals(self, batch: Mapping[str, Tensor], model: nn.Module) -> Residuals:
+        """Refuse a Gauss-Newton step, which cannot train weights upwards.
+
+        Raises:
+            LossContractError: Always.
+        """
+        raise LossContractError(
+            "self_adaptive trains its weights upwards while the model descends, and a Gauss-Newton "
+            "step only descends. Use residual_attention, whose weights follow the residuals "
+            "without being trained, or another optimizer."
+        )
 
     def weigh(self, name: str, points: Tensor, squares: Tensor, update: bool) -> Tensor:
         """Return the mean of mask times squared residual."""

@@ -1,0 +1,204 @@
+"""The derivatives of residuals with respect to parameters, as a matrix or as products with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perceptrain_core.least_squares.recorded_linear import Pass, Use
+from perceptrain_core.least_squares.traced_model import TracedModel
+
+
+class Columns:
+    """Where the elements of parameters are in a vector of all of them.
+
+    Args:
+        parameters: The parameters, in order.
+
+    Attributes:
+        parameters: As given.
+        number: P, the number of all elements.
+        places: The columns of each parameter.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor]) -> None:
+        self.parameters = list(parameters)
+        sizes = [p.numel() for p in self.parameters]
+        ends = list(accumulate(sizes))
+        self.number = ends[-1] if ends else 0
+        self.places = {
+            p: slice(end - size, end)
+            for p, size, end in zip(self.parameters, sizes, ends, strict=True)
+        }
+
+    def of(self, parameter: Tensor) -> slice | None:
+        """Return the columns of a parameter, ``None`` if it is not one of these."""
+        return self.places.get(parameter)
+
+    def flat(self, tensors: Sequence[Tensor | None]) -> Tensor:
+        """Return one vector of shape ``(P,)`` from a tensor for each parameter; None is zero."""
+        pairs = zip(tensors, self.parameters, strict=True)
+        return torch.cat([(torch.zeros_like(p) if t is None else t).reshape(-1) for t, p in pairs])
+
+    def split(self, vector: Tensor) -> list[Tensor]:
+        """Return a part of a vector of shape ``(P,)`` for each parameter, of its shape."""
+        return [vector[self.places[p]].view_as(p) for p in self.parameters]
+
+
+def fill_jacobian(
+    matrix: Tensor,
+    values: Tensor,
+    factor: Tensor,
+    traced: TracedModel,
+    columns: Columns,
+    direct: Iterable[Tensor],
+) -> None:
+    """Write the Jacobian of ``factor * values`` into a matrix of zeros.
+
+    Args:
+        matrix: Shape ``(values.numel(), P)``.
+        values: Shape ``(N, ...)``, with a graph that `TracedModel` recorded; it is kept. Each row
+            depends on its own row in the layers of the model only; where the numbers of rows
+            differ, it may depend on all of them.
+        factor: Of the shape of the values, without a graph.
+        traced: The model.
+        columns: The parameters.
+        direct: Those that the values reach in other ways than through layers that are traced.
+    """
+    if not values.requires_grad or not values.numel():
+        return
+    rows = len(values) if values.ndim else 1
+    flat, factor = values.reshape(rows, -1), factor.reshape(rows, -1)
+    blocks = matrix.view(rows, flat.shape[1], columns.number)
+    exact = dict.fromkeys(direct)
+    for place in range(flat.shape[1]):
+        found = _Rows(blocks[:, place], traced, columns)
+        found.fill(flat[:, place], factor[:, place])
+        exact |= dict.fromkeys(found.unmatched)
+    if exact:
+        _fill_exactly(matrix, flat.reshape(-1), factor.reshape(-1), columns, [*exact])
+
+
+class _Rows:
+    """One column of the residuals, differentiated row by row in one backward pass."""
+
+    def __init__(self, block: Tensor, traced: TracedModel, columns: Columns) -> None:
+        self.block, self.traced, self.columns = block, traced, columns
+        self.unmatched: list[Tensor] = []
+
+    def fill(self, column: Tensor, factor: Tensor) -> None:
+        tape, copies = self.traced.tape, self.traced.copies
+        purpose, tape.purpose, tape.uses = tape.purpose, Pass.ROWS, {}
+        targets = [*self.columns.parameters, *(rows for _, rows in copies)]
+        try:
+            gradients = torch.autograd.grad(
+                column, targets, factor, retain_graph=True, allow_unused=True
+            )
+        finally:
+            tape.purpose = purpose
+        uses, tape.uses = tape.uses, {}
+        with torch.no_grad():  # recorded inputs have graphs
+            for (parameter, _), gradient in zip(
+                copies, gradients[len(self.columns.parameters) :], strict=True
+            ):
+                if gradient is not None:
+                    self._add(parameter, gradient)
+            for layer, its in uses.items():
+                self._add_uses(layer.weight, layer.bias, its)
+
+    def _add_uses(self, weight: Tensor, bias: Tensor | None, uses: list[Use]) -> None:
+        rows = len(self.block)
+        trained = [p for p in (weight, bias) if p is not None and self.columns.of(p) is not None]
+        if any(len(use.left) != rows for use in uses):
+            self.unmatched += trained
+            return
+        left = [use.left.reshape(rows, -1, use.left.shape[-1]) for use in uses]
+        right = [use.right.reshape(rows, -1, use.right.shape[-1]) for use in uses]
+        if self.columns.of(weight) is not None:
+            self._add(weight, torch.bmm(torch.cat(left, 1).transpose(1, 2), torch.cat(right, 1)))
+        biased = [part for part, use in zip(left, uses, strict=True) if use.biased]
+        if bias is not None and biased and self.columns.of(bias) is not None:
+            self._add(bias, torch.cat(biased, 1).sum(1))
+
+    def _add(self, parameter: Tensor, gradient: Tensor) -> None:
+        """Add the gradient of each row, shape ``(N, *parameter.shape)``."""
+        if len(gradient) != len(self.block):
+            self.unmatched.append(parameter)
+            return
+        self.block[:, self.columns.of(parameter)] += gradient.reshape(len(gradient), -1)
+
+
+def _fill_exactly(
+    matrix: Tensor, values: Tensor, factor: Tensor, columns: Columns, parameters: list[Tensor]
+) -> None:
+    """Write the columns of some parameters, whatever the rows depend on, one by one."""
+    some = Columns(parameters)
+    found = _by_column(values, factor, some) if some.number < len(values) else None
+    if found is None:
+        found = _by_line(values, factor, some)
+    for parameter in parameters:
+        matrix[:, columns.of(parameter)] = found[:, some.of(parameter)]
+
+
+def _by_column(values: Tensor, factor: Tensor, columns: Columns) -> Tensor | None:
+    """Return the Jacobian by a pass for each parameter; None if that needs too many derivatives."""
+    try:
+        products = Products(values, factor, columns)
+        units = torch.eye(columns.number, dtype=values.dtype, device=values.device)
+        return torch.stack([products.times(unit) for unit in units], 1)
+    except Exception:  # of a function with first derivatives only, such as an adjoint method
+        return None
+
+
+def _by_line(values: Tensor, factor: Tensor, columns: Columns) -> Tensor:
+    """Return the Jacobian by a pass for each value."""
+    options: Any = {"retain_graph": True, "allow_unused": True}
+    lines = [
+        columns.flat(torch.autograd.grad(value, columns.parameters, one, **options))
+        for value, one in zip(values, factor, strict=True)
+    ]
+    return torch.stack(lines)
+
+
+class Products:
+    """Products with the Jacobian of ``factor * values``, without computing it.
+
+    Args:
+        values: Shape ``(N,)``, with a graph that is kept.
+        factor: Shape ``(N,)``, without a graph.
+        columns: The parameters.
+    """
+
+    def __init__(self, values: Tensor, factor: Tensor, columns: Columns) -> None:
+        self._values, self._factor, self._columns = values, factor, columns
+        # J^T v is linear in v, so that its derivative with respect to v yields J u.
+        self._dual = torch.zeros_like(values, requires_grad=True)
+        found = torch.autograd.grad(
+            values, columns.parameters, self._dual * factor, create_graph=True, allow_unused=True
+        )
+        self._transposed = columns.flat(found)
+
+    def times(self, vector: Tensor) -> Tensor:
+        """Return ``J u`` for ``u`` of shape ``(P,)``."""
+        if not self._transposed.requires_grad:
+            return torch.zeros_like(self._values)
+        (product,) = torch.autograd.grad(
+            self._transposed, self._dual, vector, retain_graph=True, materialize_grads=True
+        )
+        return product
+
+    def transposed_times(self, vector: Tensor) -> Tensor:
+        """Return ``J^T v`` for ``v`` of shape ``(N,)``."""
+        return self._columns.flat(
+            torch.autograd.grad(
+                self._values,
+                self._columns.parameters,
+                vector * self._factor,
+                retain_graph=True,
+                allow_unused=True,
+            )
+        )

@@ -1,0 +1,183 @@
+"""A least-squares problem at one point: residuals, and their derivatives."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Linearized(ABC):
+    """The residuals ``r`` at some parameters, and products with their Jacobian ``J``.
+
+    Attributes:
+        residuals: ``r``, shape ``(N,)``, multiplied by the roots of the scales of the loss.
+        gradient: ``J^T r``, shape ``(P,)``: half the gradient of the loss.
+        value: ``|r|^2``, the loss.
+    """
+
+    residuals: Tensor
+    gradient: Tensor
+    value: float
+
+    @abstractmethod
+    def times(self, step: Tensor) -> Tensor:
+        """Return ``J u`` for ``u`` of shape ``(P,)``."""
+
+    @abstractmethod
+    def solve(self, residuals: Tensor, damping: float) -> Tensor | None:
+        """Return the ``d`` that minimizes ``|J d + r|^2 + damping |d|^2``; None if that fails.
+
+        Args:
+            residuals: ``r``, shape ``(N,)``.
+            damping: Above 0.
+        """
+
+    @abstractmethod
+    def largest_square(self) -> float:
+        """Return the largest diagonal element of ``J^T J``, or an estimate."""
+
+    def predicted_reduction(self, step: Tensor) -> float:
+        """Return ``|r|^2 - |r + J d|^2``, by how much a step would reduce a linear problem."""
+        return float(-2 * self.gradient @ step - self.times(step).square().sum())
+
+
+class LeastSquaresProblem(Protocol):
+    """What `GaussNewton` minimizes, as a function of its parameters, which it changes."""
+
+    @property
+    def rows(self) -> int:
+        """The number of residuals."""
+        ...
+
+    def dense(self) -> DenseLinearized:
+        """Return the problem at the parameters at the start of the step, with its Jacobian."""
+        ...
+
+    def implicit(self, iterations: int, tolerance: float) -> ImplicitLinearized:
+        """Return it without the Jacobian, see `ImplicitLinearized`."""
+        ...
+
+    def value(self) -> float:
+        """Return the loss at the current parameters; NaN or infinity is allowed."""
+        ...
+
+
+class DenseLinearized(Linearized):
+    """A problem whose Jacobian fits into memory, solved by Cholesky factorizations.
+
+    The smaller of ``J^T J`` and ``J J^T`` is computed once; each solution costs one factorization.
+
+    Args:
+        residuals: ``r``, shape ``(N,)``.
+        jacobian: ``J``, shape ``(N, P)``.
+
+    Attributes:
+        jacobian: As given.
+    """
+
+    def __init__(self, residuals: Tensor, jacobian: Tensor) -> None:
+        self.residuals, self.jacobian = residuals, jacobian
+        self.gradient = residuals @ jacobian
+        self.value = float(residuals.square().sum())
+        self._is_tall = jacobian.shape[0] >= jacobian.shape[1]
+        self._gram: Tensor | None = None
+
+    def times(self, step: Tensor) -> Tensor:
+        """Return ``J u``."""
+        return self.jacobian @ step
+
+    def solve(self, residuals: Tensor, damping: float) -> Tensor | None:
+        """Solve by Cholesky; None if the matrix is not positive definite up to rounding."""
+        if self._gram is None:
+            self._gram = lower_gram(self.jacobian if self._is_tall else self.jacobian.T)
+        matrix = self._gram.clone()
+        matrix.diagonal().add_(damping)
+        factor, info = torch.linalg.cholesky_ex(matrix)
+        if info:
+            return None
+        right = residuals @ self.jacobian if self._is_tall else residuals
+        solution = torch.cholesky_solve(-right.unsqueeze(1), factor).squeeze(1)
+        return solution if self._is_tall else solution @ self.jacobian
+
+    def largest_square(self) -> float:
+        """Return the largest diagonal element of ``J^T J``."""
+        return float(torch.linalg.vector_norm(self.jacobian, dim=0).max()) ** 2
+
+
+class ImplicitLinearized(Linearized):
+    """A problem with too many parameters for a matrix, solved by conjugate gradients.
+
+    Args:
+        residuals: ``r``, shape ``(N,)``.
+        products: Returns ``J u`` and ``J^T v``.
+        iterations: The most iterations of a solution.
+        tolerance: A solution ends when its residual is this small, relative to the right side.
+    """
+
+    def __init__(
+        self, residuals: Tensor, products: JacobianProducts, iterations: int, tolerance: float
+    ) -> None:
+        self.residuals = residuals
+        self._products, self._iterations, self._tolerance = products, iterations, tolerance
+        self.gradient = products.transposed_times(residuals)
+        self.value = float(residuals.square().sum())
+
+    def times(self, step: Tensor) -> Tensor:
+        """Return ``J u``."""
+        return self._products.times(step)
+
+    def solve(self, residuals: Tensor, damping: float) -> Tensor | None:
+        """Solve by conjugate gradients on ``J^T J + damping``."""
+        products = self._products
+        right = -products.transposed_times(residuals)
+        solution, rest = torch.zeros_like(right), right.clone()
+        direction, square = rest.clone(), float(rest @ rest)
+        target = self._tolerance**2 * square
+        for _ in range(self._iterations):
+            if not square > target:
+                break
+            image = products.times(direction)
+            curvature = float(image @ image) + damping * float(direction @ direction)
+            if not 0 < curvature < torch.inf:
+                return None
+            size = square / curvature
+            solution.add_(direction, alpha=size)
+            rest.sub_(products.transposed_times(image).add_(direction, alpha=damping), alpha=size)
+            before, square = square, float(rest @ rest)
+            direction.mul_(square / before).add_(rest)
+        return solution
+
+    def largest_square(self) -> float:
+        """Return the curvature along the gradient, a lower bound of the largest eigenvalue."""
+        square = float(self.gradient.square().sum())
+        return float(self.times(self.gradient).square().sum()) / square if square else 0.0
+
+
+class JacobianProducts(Protocol):
+    """Products with a Jacobian."""
+
+    def times(self, vector: Tensor) -> Tensor:
+        """Return ``J u`` for ``u`` of shape ``(P,)``."""
+        ...
+
+    def transposed_times(self, vector: Tensor) -> Tensor:
+        """Return ``J^T v`` for ``v`` of shape ``(N,)``."""
+        ...
+
+
+def lower_gram(matrix: Tensor) -> Tensor:
+    """Return the lower triangle of ``A^T A``; above its diagonal are zeros or right numbers.
+
+    Args:
+        matrix: ``A``, of shape ``(N, P)``.
+    """
+    size = matrix.shape[1]
+    block = max(256, size // 10)  # of columns; smaller ones waste less, and multiply more slowly
+    gram = matrix.new_zeros(size, size)
+    for start in range(0, size, block):
+        end = min(start + block, size)
+        torch.matmul(matrix[:, start:].T, matrix[:, start:end], out=gram[start:, start:end])
+    return gram

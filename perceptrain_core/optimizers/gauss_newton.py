@@ -1,0 +1,237 @@
+"""Gauss-Newton methods for losses that are sums of squares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+
+from perceptrain_core.errors import TrainingError
+from perceptrain_core.least_squares.linearized import (
+    DenseLinearized,
+    LeastSquaresProblem,
+    Linearized,
+)
+from perceptrain_core.option_checks import choice_faults, number_faults, refuse
+
+Method: TypeAlias = Literal["lm", "engd", "spring"]
+Solver: TypeAlias = Literal["auto", "cholesky", "cg"]
+
+#: Returns the loss after a step, at which the parameters do not stay.
+Value: TypeAlias = Callable[[Tensor], float]
+
+#: Steps that a line search compares: 1, 1/2, ..., 2^-30.
+_LENGTHS = tuple(2.0**-k for k in range(31))
+
+
+class GaussNewton(Optimizer):
+    """Levenberg-Marquardt and related methods, for losses that are sums of squares.
+
+    A step solves the linear least-squares problem of the residuals ``r`` with their Jacobian ``J``.
+    With the few thousand parameters of the networks of PINNs it costs as much as tens of steps of
+    Adam, and gains what thousands of them do. It needs a loss with ``residuals``, see
+    `LeastSquaresLoss`: the mean squared error on labels or on the residuals of a PINN, also
+    weighted. Use float64. The trainer passes the problem to `step`; there is no learning rate. ::
+
+        model.double()
+        trainer = Trainer(model, "gauss_newton", TrainConfig(max_iter=200, dtype=torch.float64))
+
+    Methods:
+
+    - ``"lm"``: Levenberg-Marquardt, ``d = -(J^T J + damping)^-1 J^T r``, with the damping of
+      Nielsen ("Damping parameter in Marquardt's method", IMM-REP-1999-05): it falls when the linear
+      model predicts the loss well, and a step that does not reduce the loss is tried again with
+      more. It works from any start, and with new points in each step.
+    - ``"engd"``: energy natural gradient descent (arXiv 2302.13163), ``d = -pinv(J) r``, with the
+      best of 31 step lengths ``1, 1/2, ..., 2^-30``. It has the best single results, and fails
+      more often.
+    - ``"spring"``: for new points in each step (arXiv 2401.10190, 2505.12149), with a constant
+      damping and a momentum: ``d`` minimizes ``|J d + r|^2 + damping |d - momentum d_before|^2``.
+      The step length is searched as for "engd".
+
+    Args:
+        params: The parameters, or a list with one parameter group.
+        method: See above.
+        damping: Relative to the largest diagonal element of ``J^T J``: for "lm" the damping of the
+            first step, by default 1e-3; for "spring" that of each step, by default 1e-8.
+        momentum: For "spring".
+        max_trials: For "lm", how often a step is tried before the parameters stay as they are.
+        solver: ``"cholesky"`` factorizes the smaller of ``J^T J`` and ``J J^T``; ``"cg"`` solves by
+            conjugate gradients, without computing ``J``. ``"auto"`` uses the first up to
+            ``max_parameters``, if ``J`` has at most 2^28 elements (2 GiB in float64).
+        max_parameters: For ``solver="auto"``.
+        cg_iterations: The most iterations of a solution by "cg".
+        cg_tolerance: The residual of a solution by "cg", relative to the gradient.
+        rcond: For "engd": singular values of ``J`` below this share of the largest count as zero.
+            Smaller values are more exact, and fail more often.
+
+    Raises:
+        ConfigError: An option is invalid.
+        TrainingError: There are several parameter groups.
+    """
+
+    #: What makes the trainer pass residuals to `step`.
+    needs_residuals = True
+
+    def __init__(
+        self,
+        params: ParamsT,
+        method: Method = "lm",
+        *,
+        damping: float | None = None,
+        momentum: float = 0.9,
+        max_trials: int = 10,
+        solver: Solver = "auto",
+        max_parameters: int = 10_000,
+        cg_iterations: int = 100,
+        cg_tolerance: float = 1e-3,
+        rcond: float = 1e-6,
+    ) -> None:
+        counts = {
+            "max_trials": max_trials,
+            "max_parameters": max_parameters,
+            "cg_iterations": cg_iterations,
+        }
+        faults = [
+            *choice_faults({"method": method}, get_args(Method)),
+            *choice_faults({"solver": solver}, get_args(Solver)),
+            *number_faults({"damping": 1.0 if damping is None else damping}, above=0),
+            *number_faults({"momentum": momentum}, at_least=0, below=1),
+            *number_faults(counts, whole=True, at_least=1),
+            *number_faults({"cg_tolerance": cg_tolerance, "rcond": rcond}, above=0, below=1),
+        ]
+        if method == "engd" and solver == "cg":
+            faults.append("method='engd' needs the Jacobian: expected solver 'auto' or 'cholesky'")
+        refuse("GaussNewton", faults)
+        own = {"method": method, "damping": damping, "momentum": momentum, "solver": solver}
+        options = {**own, **counts, "cg_tolerance": cg_tolerance, "rcond": rcond}
+        super().__init__(params, options)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add the parameter group; there can be only one.
+
+        Raises:
+            TrainingError: There is a parameter group already.
+        """
+        if self.param_groups:
+            raise TrainingError(
+                "GaussNewton accepts one group of parameters only, because a step is computed for "
+                "all of them together: pass all parameters in one list."
+            )
+        super().add_param_group(param_group)
+
+    @property
+    def trained(self) -> list[Tensor]:
+        """The parameters that are not frozen."""
+        return [p for p in self.param_groups[0]["params"] if p.requires_grad]
+
+    def is_dense(self, rows: int) -> bool:
+        """Whether the Jacobian of a number of residuals is to be computed."""
+        group = self.param_groups[0]
+        if group["solver"] != "auto" or group["method"] == "engd":
+            return bool(group["solver"] != "cg")
+        number = sum(p.numel() for p in self.trained)
+        return bool(number <= group["max_parameters"] and rows * number <= 2**28)
+
+    def step(self, problem: LeastSquaresProblem) -> None:  # type: ignore[override]
+        """Take one step; if anything raises, the parameters are restored.
+
+        Args:
+            problem: The residuals of the loss as a function of the parameters.
+        """
+        if callable(problem):
+            raise TrainingError(
+                "GaussNewton.step got a function; expected a LeastSquaresProblem: a closure that "
+                "returns the loss says nothing about its residuals. Use the Trainer, or "
+                "default_optimize_step in a loop of your own."
+            )
+        group = self.param_groups[0]
+        if self.is_dense(problem.rows):
+            at: Linearized = problem.dense()
+        else:
+            at = problem.implicit(group["cg_iterations"], group["cg_tolerance"])
+        if not 0 < at.value < inf:
+            return
+        # Through `data`, so that a graph at the start of the step is valid when back there.
+        trained = [p.data for p in self.trained]
+        start = torch.cat([p.reshape(-1) for p in trained])
+
+        def value(step: Tensor) -> float:
+            _write(trained, start + step)
+            try:
+                return problem.value()
+            finally:
+                _write(trained, start)
+
+        methods = {"lm": self._levenberg_marquardt, "engd": self._engd, "spring": self._spring}
+        step = methods[group["method"]](at, value)
+        if step is not None:
+            _write(trained, start + step)
+
+    def _levenberg_marquardt(self, at: Linearized, value: Value) -> Tensor | None:
+        group, state = self.param_groups[0], self._state
+        if "damping" not in state:
+            relative = 1e-3 if group["damping"] is None else group["damping"]
+            state["damping"] = relative * (at.largest_square() or 1.0)
+        damping, growth = state["damping"], 2.0
+        for _ in range(group["max_trials"]):
+            step = at.solve(at.residuals, damping)
+            predicted = -inf if step is None else at.predicted_reduction(step)
+            if step is not None and predicted > 0:
+                gain = (at.value - value(step)) / predicted
+                if gain > 0:
+                    state["damping"] = damping * max(1 / 3, 1 - (2 * gain - 1) ** 3)
+                    return step
+            damping, growth = damping * growth, growth * 2
+        return None
+
+    def _engd(self, at: Linearized, value: Value) -> Tensor | None:
+        step = pseudo_inverse_step(at, self.param_groups[0]["rcond"])
+        return _search(step, at.value, value)
+
+    def _spring(self, at: Linearized, value: Value) -> Tensor | None:
+        group, state = self.param_groups[0], self._state
+        relative = 1e-8 if group["damping"] is None else group["damping"]
+        before = group["momentum"] * state.pop("momentum", torch.zeros_like(at.gradient))
+        shifted = at.residuals + at.times(before)
+        change = at.solve(shifted, relative * (at.largest_square() or 1.0))
+        step = None if change is None else _search(before + change, at.value, value)
+        if step is not None:
+            state["momentum"] = step
+        return step
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        """The state of all parameters, kept with the first."""
+        state: dict[str, Any] = self.state[self.param_groups[0]["params"][0]]
+        return state
+
+
+def _write(tensors: list[Tensor], vector: Tensor) -> None:
+    parts = torch.split(vector, [tensor.numel() for tensor in tensors])
+    torch._foreach_copy_(tensors, [p.view_as(t) for p, t in zip(parts, tensors, strict=True)])
+
+
+def pseudo_inverse_step(at: Linearized, rcond: float) -> Tensor:
+    """Return ``-pinv(J) r``, the shortest solution of the linear least-squares problem."""
+    if not isinstance(at, DenseLinearized):
+        raise TrainingError("The pseudo-inverse needs the Jacobian, which was not computed.")
+    jacobian, right = at.jacobian, -at.residuals.unsqueeze(1)
+    if jacobian.is_cpu:
+        found = torch.linalg.lstsq(jacobian, right, rcond=rcond, driver="gelsd")
+        solution: Tensor = found.solution
+    else:
+        solution = torch.linalg.pinv(jacobian, rtol=rcond) @ right
+    return solution.squeeze(1)
+
+
+def _search(step: Tensor, before: float, value: Value) -> Tensor | None:
+    """Return the step, of the length with the smallest loss; None if none reduces it."""
+    values = {length: value(length * step) for length in _LENGTHS}
+    lower = {length: loss for length, loss in values.items() if loss < before}
+    return min(lower, key=lower.__getitem__) * step if lower else None

@@ -1,0 +1,242 @@
+"""Steps of an optimizer that needs the residuals of the loss, as Gauss-Newton does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import nan, sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from perceptrain_core.errors import NonFiniteLossError
+from perceptrain_core.least_squares.jacobian import Columns, Products, fill_jacobian
+from perceptrain_core.least_squares.linearized import (
+    DenseLinearized,
+    ImplicitLinearized,
+    Linearized,
+)
+from perceptrain_core.least_squares.traced_model import TracedModel
+from perceptrain_core.losses.support.squares import residuals_of
+from perceptrain_core.tensors import detached
+from perceptrain_core.training.contract import residual_checks
+from perceptrain_core.training.steppers.base import StepOutcome, begin_step
+from perceptrain_core.training.steppers.gradients import AdaptiveStepper
+from perceptrain_core.training.steppers.pooling import term_shares
+from perceptrain_core.types import LossFunction, Metrics, Residuals, SkipBatch, StepResult
+
+
+def needs_residuals(optimizer: Any) -> bool:
+    """Whether the next step of an optimizer needs the residuals of the loss."""
+    return bool(getattr(optimizer, "needs_residuals", False))
+
+
+def may_need_residuals(optimizer: Any) -> bool:
+    """Whether an optimizer, or one of its stages, needs the residuals of the loss."""
+    return any(map(needs_residuals, getattr(optimizer, "stages", (optimizer,))))
+
+
+@dataclass
+class LeastSquaresStepper(AdaptiveStepper):
+    """Take a step on the residuals of the loss, or along gradients if the optimizer needs those.
+
+    The loss is evaluated once, and its residuals from the same outputs of the model. The rows of
+    all batches of a step count as in one large batch. The first step compares the residuals and
+    their Jacobian with the loss and its gradient.
+    """
+
+    _traced: TracedModel | None = field(default=None, init=False, repr=False)
+    _direct: list[Tensor] = field(default_factory=list, init=False, repr=False)
+
+    def take(self, batches: Sequence[Any]) -> StepOutcome:
+        """Evaluate the residuals, and let the optimizer step.
+
+        Raises:
+            LossContractError: The loss is not a sum of squares, or its residuals disagree with it.
+            TrainingError: Rows of the residuals depend on each other, or on chance.
+            NonFiniteLossError: The gradient is NaN or infinite, and is not to be skipped.
+        """
+        if not needs_residuals(self.optimizer):
+            return super().take(batches)
+        begin_step(self.loss_fn)
+        columns = Columns(p for p in self._parameters() if p.requires_grad)
+        is_first = self._traced is None or self._traced.parameters != columns.places.keys()
+        if is_first or self._traced is None:
+            residual_checks.check_modules(self.model)
+            self._traced = TracedModel(self.model, columns.parameters)
+        problem = _Problem(self.loss_fn, self.model, self._traced, columns)
+        results = [problem.add(self.moved(batch)) for batch in batches]
+        if not problem.parts:
+            return results, False
+        if is_first:
+            residual_checks.warn_of_precision(columns.parameters)
+            for part in problem.parts:
+                residual_checks.check_value(part.loss, part.terms)
+            self._direct = problem.untraced_parameters()
+        problem.prepare(self._direct, partial(self._inspect, problem, is_first))
+        try:
+            self.optimizer.step(problem)
+        except SkipBatch:
+            return [None] * len(batches), False
+        return results, True
+
+    def _inspect(self, problem: _Problem, is_first: bool, at: Linearized) -> None:
+        """Check a problem before the optimizer uses it."""
+        if not at.gradient.isfinite().all():
+            if self.skip_nonfinite:
+                raise SkipBatch
+            raise NonFiniteLossError(
+                "The loss is finite, but its gradient is not: a residual is not differentiable "
+                'where it is, such as sqrt at 0. Change the equation, or use on_nonfinite="skip".'
+            )
+        if is_first:
+            problem.check(at)
+        if self.measures_norm:
+            self.grad_norm = 2 * torch.linalg.vector_norm(at.gradient)
+
+
+@dataclass
+class _Part:
+    """A batch, its loss and metrics, and its residuals."""
+
+    batch: Any
+    loss: Tensor
+    metrics: Metrics
+    terms: Residuals
+    factors: dict[str, Tensor] = field(default_factory=dict)
+
+
+class _Problem:
+    """The least-squares problem of one step, a function of the parameters.
+
+    Args:
+        loss_fn: The loss.
+        model: The model.
+        traced: The model, as it is evaluated at the start of the step.
+        columns: The parameters.
+
+    Attributes:
+        parts: The batches that are not skipped.
+        rows: The number of residuals, after `prepare`.
+    """
+
+    def __init__(
+        self, loss_fn: LossFunction, model: nn.Module, traced: TracedModel, columns: Columns
+    ) -> None:
+        self._loss_fn, self._model, self._traced = loss_fn, model, traced
+        self._columns = columns
+        self._direct: list[Tensor] = []
+        self._inspect: Callable[[Linearized], None] = _nothing
+        self._values: list[tuple[Tensor, Tensor]] = []
+        self.parts: list[_Part] = []
+        self.rows = 0
+        traced.clear()
+
+    def add(self, batch: Any) -> StepResult | None:
+        """Evaluate the loss and its residuals on a batch; return None if the loss skips it."""
+        with self._traced.active():
+            try:
+                loss, metrics = self._loss_fn(batch, self._model)
+            except SkipBatch:
+                return None
+            terms = residuals_of(self._loss_fn, batch, self._model)
+        self.parts.append(_Part(batch, loss, metrics, terms))
+        return loss.detach(), detached(metrics)
+
+    def prepare(self, direct: list[Tensor], inspect: Callable[[Linearized], None]) -> None:
+        """Multiply the residuals by the roots of their scales, after all batches were added.
+
+        Args:
+            direct: The parameters that the residuals reach in ways that are not traced.
+            inspect: Called with the linearized problem before the optimizer gets it.
+        """
+        self._direct, self._inspect = direct, inspect
+        shares = term_shares([(part.metrics, part.batch, [*part.terms]) for part in self.parts])
+        for part, share in zip(self.parts, shares, strict=True):
+            for name, (values, scale) in part.terms.items():
+                part.factors[name] = _root(scale * share[name], values)
+                self._values.append((values, part.factors[name]))
+        self.rows = sum(values.numel() for values, _ in self._values)
+
+    def dense(self) -> DenseLinearized:
+        """Return the problem at the start of the step, with its Jacobian."""
+        residuals = self._residuals()
+        jacobian = residuals.new_zeros(self.rows, self._columns.number)
+        end = 0
+        for values, factor in self._values:
+            start, end = end, end + values.numel()
+            block = jacobian[start:end]
+            fill_jacobian(block, values, factor, self._traced, self._columns, self._direct)
+        at = DenseLinearized(residuals, jacobian)
+        self._finish(at)
+        return at
+
+    def implicit(self, iterations: int, tolerance: float) -> ImplicitLinearized:
+        """Return the problem at the start of the step, without its Jacobian."""
+        flat = torch.cat([values.reshape(-1) for values, _ in self._values])
+        factor = torch.cat([factor.reshape(-1) for _, factor in self._values])
+        products = Products(flat, factor, self._columns)
+        at = ImplicitLinearized(self._residuals(), products, iterations, tolerance)
+        self._finish(at)
+        return at
+
+    def _residuals(self) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([(v * factor).reshape(-1) for v, factor in self._values])
+
+    def _finish(self, at: Linearized) -> None:
+        self._inspect(at)
+        self._values = []  # frees the graphs
+        for part in self.parts:
+            part.terms = {}
+
+    def value(self) -> float:
+        """Return the loss at the current parameters, with the weights of the start of the step."""
+        total = 0.0
+        try:
+            for part in self.parts:
+                terms = residuals_of(self._loss_fn, part.batch, self._model)
+                with torch.no_grad():
+                    for name, (values, _) in terms.items():
+                        total += float((values * part.factors[name]).square().sum())
+        except SkipBatch:
+            return nan
+        return total
+
+    def untraced_parameters(self) -> list[Tensor]:
+        """Return the parameters that the residuals depend on if traced layers are constants."""
+        with self._traced.active(detach=True):
+            terms = [residuals_of(self._loss_fn, part.batch, self._model) for part in self.parts]
+        values = [v.sum() for each in terms for v, _ in each.values() if v.requires_grad]
+        if not values:
+            return []
+        parameters = self._columns.parameters
+        found = torch.autograd.grad(values, parameters, allow_unused=True)
+        return [p for p, g in zip(parameters, found, strict=True) if g is not None]
+
+    def check(self, at: Linearized) -> None:
+        """Compare gradients with those of the untraced model and of the loss."""
+        end = 0
+        for part in self.parts:
+            plain = residuals_of(self._loss_fn, part.batch, self._model)
+            for name, (values, _) in plain.items():
+                start, end = end, end + values.numel()
+                term = (values * part.factors[name]).square().sum()
+                expected = residual_checks.gradient(term, self._columns)
+                residual_checks.check_term(name, at, slice(start, end), expected)
+        if len(self.parts) == 1:
+            loss = self.parts[0].loss
+            residual_checks.check_loss(at, residual_checks.gradient(loss, self._columns))
+
+
+def _nothing(at: Linearized) -> None:
+    pass
+
+
+def _root(scale: Tensor | float, values: Tensor) -> Tensor:
+    """Return the root of a scale, of the shape and dtype of the values."""
+    if isinstance(scale, Tensor):
+        return scale.to(values).sqrt().expand_as(values)
+    return torch.full_like(values, sqrt(scale), requires_grad=False)
