@@ -77,6 +77,8 @@ class GaussNewton(Optimizer):
 
     #: What makes the trainer pass residuals to `step`.
     needs_residuals = True
+    #: It chooses the length of its steps: see ``training/steppers/second_order.py``.
+    second_order = True
 
     def __init__(
         self,

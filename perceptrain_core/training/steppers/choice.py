@@ -10,7 +10,7 @@ from torch.amp import GradScaler
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
-from perceptrain_core.errors import ConfigError, TrainingError
+from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.optimizers.closures import may_need_closure, needs_closure
 from perceptrain_core.training.steppers.base import Stepper
@@ -21,7 +21,6 @@ from perceptrain_core.training.steppers.gradients import AdaptiveStepper
 from perceptrain_core.training.steppers.least_squares import (
     LeastSquaresStepper,
     may_need_residuals,
-    needs_residuals,
 )
 from perceptrain_core.training.steppers.optimize_step import optimize_step
 from perceptrain_core.training.steppers.plain import PlainStepper
@@ -61,8 +60,6 @@ def make_stepper(
     if is_search(optimizer):
         function = ask_tell_step if step is optimize_step else step
         return CandidateStepper(*parts, function=function)
-    if may_need_residuals(optimizer):
-        check_residual_settings(config, optimizer)
     clips = config.grad_clip is not None or config.grad_clip_value is not None
     if clips and not hasattr(optimizer, "needs_closure") and needs_closure(optimizer):
         raise TrainingError(
@@ -94,30 +91,6 @@ def make_stepper(
             "built-in optimize_step; implement them in your own, or leave out one or the other."
         )
     return CustomStepper(*parts, function=step)
-
-
-def check_residual_settings(config: TrainConfig, optimizer: Any) -> None:
-    """Refuse settings that have no meaning for steps on the residuals of the loss.
-
-    In a sequence that starts with another optimizer they are for that one.
-
-    Raises:
-        ConfigError: Some are not at their defaults.
-    """
-    if not needs_residuals(optimizer):
-        return
-    wrong = {
-        "grad_clip": config.grad_clip is not None,
-        "grad_clip_value": config.grad_clip_value is not None,
-        "precision": config.precision != "full",
-    }
-    named = [f"{name}={getattr(config, name)!r}" for name, is_set in wrong.items() if is_set]
-    if named:
-        raise ConfigError(
-            f"{', '.join(named)}: {type(optimizer).__name__} steps on the residuals of the loss, "
-            "not along one gradient, and needs full precision. Leave it out, or use another "
-            "optimizer."
-        )
 
 
 def make_scaler(config: TrainConfig, optimizer: Any, device: torch.device) -> GradScaler | None:

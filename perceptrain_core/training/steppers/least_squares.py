@@ -20,6 +20,7 @@ from perceptrain_core.least_squares.linearized import (
 )
 from perceptrain_core.least_squares.traced_model import TracedModel
 from perceptrain_core.losses.support.squares import residuals_of
+from perceptrain_core.optimizers.closures import stages_of
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.contract import residual_checks
 from perceptrain_core.training.steppers.base import StepOutcome, begin_step
@@ -35,7 +36,7 @@ def needs_residuals(optimizer: Any) -> bool:
 
 def may_need_residuals(optimizer: Any) -> bool:
     """Whether an optimizer, or one of its stages, needs the residuals of the loss."""
-    return any(map(needs_residuals, getattr(optimizer, "stages", (optimizer,))))
+    return any(map(needs_residuals, stages_of(optimizer)))
 
 
 @dataclass

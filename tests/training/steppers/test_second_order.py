@@ -39,7 +39,7 @@ def weights(model: nn.Module) -> Tensor:
             "sets learning rates, but SSBroyden is a second-order optimizer",
         ),
     ],
-    ids=str,
+    ids=["bf16", "fp16", "grad_clip", "grad_clip_value", "lr_scheduler", "callback"],
 )
 def test_settings_that_make_no_sense(
     make_trainer: MakeTrainer, setting: dict[str, Any], message: str
