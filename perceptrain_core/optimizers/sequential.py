@@ -11,6 +11,7 @@ from torch.optim import LBFGS, Optimizer
 from torch.optim.optimizer import ParamsT
 
 from perceptrain_core.errors import ConfigError, TrainingError
+from perceptrain_core.optimizer_modes import begin_training, end_training
 from perceptrain_core.optimizers.closures import needs_closure
 from perceptrain_core.optimizers.common_groups import common_groups
 from perceptrain_core.optimizers.milestones import Milestone, Plateau, read_milestones
@@ -28,9 +29,9 @@ class SequentialOptimizer(Optimizer):
         )
 
     A step is exactly that of the active optimizer. At a switch the state of the one before is
-    discarded. The trainer calls `begin_epoch` and `end_epoch`; in your own training loop, call them
-    yourself. If `begin_epoch` is never called, each step counts as an epoch, and each switch causes
-    a warning.
+    discarded; a schedule-free one leaves the weights that it evaluates. The trainer calls
+    `begin_epoch` and `end_epoch`; in your own training loop, call them yourself. If `begin_epoch`
+    is never called, each step counts as an epoch, and each switch causes a warning.
 
     The parameter groups are those of the active optimizer; if the optimizers have different ones,
     they are divided further. ``lr`` is the learning rate of the active optimizer, so learning-rate
@@ -135,6 +136,14 @@ class SequentialOptimizer(Optimizer):
                 memory["epoch"] if n == stage else end for n, end in enumerate(memory["ends"])
             ]
 
+    def train(self) -> None:
+        """Switch to the weights that the active optimizer trains, if it evaluates others."""
+        begin_training(self.active)
+
+    def eval(self) -> None:
+        """Switch to the weights that the active optimizer evaluates, if it trains others."""
+        end_training(self.active)
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step of the active optimizer.
 
@@ -206,6 +215,7 @@ class SequentialOptimizer(Optimizer):
         stage = max(ended, default=0)
         if stage == memory["stage"]:
             return False
+        self.eval()
         memory["stage"] = stage
         label = _labels(self.stages)[stage]
         for group in self.param_groups:
@@ -214,6 +224,7 @@ class SequentialOptimizer(Optimizer):
         Plateau(memory).reset()
         self.state.clear()
         self._share()
+        self.train()
         return True
 
     def _count_step(self) -> None:

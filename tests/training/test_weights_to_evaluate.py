@@ -14,9 +14,10 @@ from perceptrain.callbacks import Callback, EarlyStopping, LoadCheckpoint, SaveC
 from perceptrain.errors import TrainingError
 from perceptrain_core.checkpoints.saveload import load_checkpoint, load_model
 from perceptrain_core.optimizer_modes import is_training
-from perceptrain_core.optimizers import CombinedOptimizer
+from perceptrain_core.optimizers import CombinedOptimizer, SequentialOptimizer
 
 from ..schedule_free import ScheduleFree
+from ..shared import same
 
 
 def rows(seed: int) -> tuple[Tensor, Tensor]:
@@ -157,3 +158,46 @@ def test_one_of_several_optimizers_may_have_modes() -> None:
 def test_an_average_of_an_average_is_refused() -> None:
     with pytest.raises(TrainingError, match="ScheduleFree averages the weights itself"):
         trainer(ema=0.99).fit()
+
+
+def sequence(params: Any) -> SequentialOptimizer:
+    """A schedule-free optimizer between two others."""
+    params = [*params]
+    sgd = {"name": "sgd", "lr": 0.05}
+    return SequentialOptimizer(params, [sgd, ScheduleFree(params), sgd], [1, 3])
+
+
+class Starts(Callback):
+    """Keep the weights at the start of each epoch, and whether they are those to train."""
+
+    def __init__(self) -> None:
+        super().__init__("train_epoch_start")
+        self.modes: list[bool] = []
+        self.weights: list[list[Tensor]] = []
+
+    def run_callback(self, trainer: Any, config: TrainConfig, writer: Any) -> None:
+        self.modes.append(is_training(trainer.optimizer))
+        self.weights.append([p.detach().clone() for p in trainer.model.parameters()])
+
+
+def test_a_stage_of_a_sequence_leaves_the_weights_to_evaluate() -> None:
+    starts, short = Starts(), trainer(3, sequence)
+    whole = trainer(4, sequence, callbacks=[starts], val_every=1)
+    whole.fit()
+    short.fit()
+    assert starts.modes[1:] == [True, True, False]
+    assert same([*short.model.parameters()], starts.weights[3])
+    assert not same(starts.weights[1], starts.weights[2])
+    assert mse(whole.model) == pytest.approx(whole.history[-1]["val_loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_a_sequence_resumes(tmp_path: Path, epochs: int) -> None:
+    whole = trainer(5, sequence)
+    part = trainer(epochs, sequence, callbacks=[SaveCheckpoint()], log_folder=tmp_path)
+    whole.fit()
+    part.fit()
+    resumed = trainer(5, sequence, log_folder=tmp_path)
+    resumed.fit(resume=part.log_folder)
+    assert same(whole.model, resumed.model)
+    assert resumed.history == whole.history
