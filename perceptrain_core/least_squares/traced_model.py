@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -98,9 +99,12 @@ class TracedModel:
         return outputs
 
     def _linear(self, layer: nn.Linear, x: Tensor) -> Tensor:
-        if x.ndim < 2:
-            return type(layer).forward(layer, x)
-        return recorded_linear(x, layer, self.tape, self._detach)
+        if x.ndim >= 2:
+            try:
+                return recorded_linear(x, layer, self.tape, self._detach)
+            except RuntimeError:  # within a transform of torch.func; another is raised again
+                self._replaced.pop(layer, None)
+        return type(layer).forward(layer, x)
 
     def _by_row(self, module: nn.Module, *inputs: Any, **options: Any) -> Any:
         if not options and _rows(inputs) is not None:
@@ -126,7 +130,9 @@ class TracedModel:
             outputs = functional_call(body, own, tuple(x.unsqueeze(0) for x in row))
             return outputs.squeeze(0)
 
-        outputs = torch.vmap(one)(copies, *inputs)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "There is a performance drop")
+            outputs = torch.vmap(one)(copies, *inputs)
         if not self._detach:
             self.copies += [(trained[name], rows) for name, rows in copies.items()]
         return outputs

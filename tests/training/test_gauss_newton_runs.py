@@ -80,6 +80,45 @@ def test_a_network_too_large_for_a_matrix() -> None:
     assert trainer.history[-1]["train_loss"] < 1e-2 * trainer.history[0]["train_loss"]
 
 
+def test_equations_may_use_the_transforms_of_torch_func() -> None:
+    def slope(t: Tensor, u: Any) -> Tensor:
+        (v,) = torch.autograd.grad(u(t).sum(), t, create_graph=True)
+        return v + u(t)
+
+    def transformed(t: Tensor, u: Any) -> Tensor:
+        v = torch.func.vmap(torch.func.jacrev(lambda point: u(point.unsqueeze(0))[0]))(t)
+        return v.squeeze(-1) + u(t)
+
+    def losses(equation: Any) -> list[float]:
+        torch.manual_seed(0)
+        model = PINN(FFNN([1, 5, 5, 1]).double(), {"pde": equation, "ends": lambda t, u: u(t) - 1})
+        trainer = Trainer(model, "gauss_newton", config(max_iter=8), loss_fn="mse")
+        trainer.fit([points(20)])
+        return [row["train_loss"] for row in trainer.history]
+
+    assert losses(transformed) == pytest.approx(losses(slope), rel=1e-6)
+
+
+class Product(nn.Module):
+    """A module that torch.vmap evaluates slowly, of which it warns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.product, self.last = nn.Bilinear(1, 1, 6), nn.Linear(6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.last(self.product(x, x).tanh())
+        return outputs
+
+
+def test_modules_that_vmap_warns_of_are_mapped_in_silence() -> None:
+    torch.manual_seed(0)
+    x = torch.linspace(-1, 1, 20, dtype=torch.float64).unsqueeze(1)
+    trainer = Trainer(Product().double(), "gauss_newton", config(max_iter=20), loss_fn="mse")
+    trainer.fit([(x, x**2 - x**4)])
+    assert trainer.history[-1]["train_loss"] < 1e-2 * trainer.history[0]["train_loss"]
+
+
 @pytest.mark.parametrize("method", ["lm", "spring"])
 def test_accepts_new_points(method: str) -> None:
     """Points that change at every third step."""
