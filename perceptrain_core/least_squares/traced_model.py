@@ -52,8 +52,14 @@ class TracedModel:
         if not any(p in self.parameters for p in module._parameters.values()):
             return None
         if type(module) is nn.Linear:
-            return partial(self._linear, module)
+            # Elsewhere its weight is computed from others, as by torch.nn.utils.weight_norm.
+            return partial(self._linear, module) if "weight" in module._parameters else None
         return None if [*module.children()] else partial(self._by_row, module)
+
+    @property
+    def number(self) -> int:
+        """How many modules are evaluated in another way; fewer if that has failed."""
+        return len(self._replaced)
 
     def clear(self) -> None:
         """Forget what was recorded."""
@@ -98,7 +104,8 @@ class TracedModel:
             self._known.append((inputs, outputs))
         return outputs
 
-    def _linear(self, layer: nn.Linear, x: Tensor) -> Tensor:
+    def _linear(self, layer: nn.Linear, *inputs: Tensor, **options: Tensor) -> Tensor:
+        x = inputs[0] if inputs else options["input"]
         if x.ndim >= 2:
             try:
                 return recorded_linear(x, layer, self.tape, self._detach)

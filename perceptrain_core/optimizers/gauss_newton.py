@@ -130,7 +130,8 @@ class GaussNewton(Optimizer):
     @property
     def trained(self) -> list[Tensor]:
         """The parameters that are not frozen."""
-        return [p for p in self.param_groups[0]["params"] if p.requires_grad]
+        # A sequence may have several groups.
+        return [p for group in self.param_groups for p in group["params"] if p.requires_grad]
 
     def is_dense(self, rows: int) -> bool:
         """Whether the Jacobian of a number of residuals is to be computed."""
@@ -179,7 +180,9 @@ class GaussNewton(Optimizer):
         group, state = self.param_groups[0], self._state
         if "damping" not in state:
             relative = 1e-3 if group["damping"] is None else group["damping"]
-            state["damping"] = relative * (at.largest_square() or 1.0)
+            largest = at.largest_square() or 1.0
+            state["damping"] = relative * largest
+            state["least_damping"] = torch.finfo(at.residuals.dtype).eps * largest
         damping, growth = state["damping"], 2.0
         for _ in range(group["max_trials"]):
             step = at.solve(at.residuals, damping)
@@ -187,9 +190,11 @@ class GaussNewton(Optimizer):
             if step is not None and predicted > 0:
                 gain = (at.value - value(step)) / predicted
                 if gain > 0:
-                    state["damping"] = damping * max(1 / 3, 1 - (2 * gain - 1) ** 3)
+                    lower = damping * max(1 / 3, 1 - (2 * gain - 1) ** 3)
+                    state["damping"] = max(lower, state["least_damping"])
                     return step
             damping, growth = damping * growth, growth * 2
+        state["damping"] *= 10  # the next step tries others
         return None
 
     def _engd(self, at: Linearized, value: Value) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 
 import torch
 from torch import Tensor
@@ -32,13 +32,15 @@ def update_inverse_hessian(
         method: ``"ssbroyden"``, ``"ssbroyden2"``, ``"ssbfgs"`` or ``"bfgs"``.
 
     Returns:
-        Whether it was updated; it is not if rounding has made it indefinite along ``y``.
+        Whether it was updated; it is not if rounding has made it indefinite along ``y``, or the
+        numbers are too small.
     """
     product = inverse @ change
     along, across = float(change @ step), float(change @ product)
-    if not across > 0:
+    b, h = curvature / along, across / along
+    if not (0 < b < inf and 0 < h < inf):
         return False
-    tau, phi = coefficients(curvature / along, across / along, len(step), method)
+    tau, phi = coefficients(b, h, len(step), method)
     other = (step / along - product / across) * sqrt(across)
     terms = torch.stack([product, other, step], dim=1)
     sizes = [-1 / (tau * across), phi / tau, 1 / along]
@@ -64,7 +66,8 @@ def coefficients(b: float, h: float, size: int, method: str) -> tuple[float, flo
     if method == "ssbfgs":
         return scale, 1.0
     a = max(b * h - 1, 1e-15)
-    low = min(1.0, h * (1 - sqrt(a / (a + 1))))
+    # h (1 - sqrt(a / (a + 1))), without its cancellation.
+    low = min(1.0, h / ((a + 1) * (1 + sqrt(a / (a + 1)))))
     theta = max((low - 1) / a, min(1 / low, (1 - b) / b))
     sigma = 1 + a * theta
     if method == "ssbroyden2":

@@ -171,7 +171,7 @@ def _add_loss_parameters(optimizer: Any, loss_fn: LossFunction, owned: set[Tenso
             f"{type(loss_fn).__name__} has parameters of its own, and L-BFGS supports only one "
             "group: create it with [*model.parameters(), *loss_fn.parameters()]."
         )
-    if missing and isinstance(optimizer, GaussNewton):
+    if missing and any(isinstance(stage, GaussNewton) for stage in stages_of(optimizer)):
         raise TrainingError(
             f"{type(loss_fn).__name__} has parameters of its own, and GaussNewton minimizes the "
             "squares of residuals only, for which trained weights and variances would fall to 0 "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import nan, sqrt
@@ -44,12 +44,13 @@ class LeastSquaresStepper(AdaptiveStepper):
     """Take a step on the residuals of the loss, or along gradients if the optimizer needs those.
 
     The loss is evaluated once, and its residuals from the same outputs of the model. The rows of
-    all batches of a step count as in one large batch. The first step compares the residuals and
-    their Jacobian with the loss and its gradient.
+    all batches of a step count as in one large batch. The first step, and the first with residuals
+    of other names or shapes, compares the residuals and their Jacobian with the loss and its
+    gradient.
     """
 
     _traced: TracedModel | None = field(default=None, init=False, repr=False)
-    _direct: list[Tensor] = field(default_factory=list, init=False, repr=False)
+    _direct: dict[Hashable, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Evaluate the residuals, and let the optimizer step.
@@ -63,27 +64,28 @@ class LeastSquaresStepper(AdaptiveStepper):
             return super().take(batches)
         begin_step(self.loss_fn)
         columns = Columns(p for p in self._parameters() if p.requires_grad)
-        is_first = self._traced is None or self._traced.parameters != columns.places.keys()
-        if is_first or self._traced is None:
+        if self._traced is None or self._traced.parameters != columns.places.keys():
             residual_checks.check_modules(self.model)
-            self._traced = TracedModel(self.model, columns.parameters)
+            residual_checks.warn_of_precision(columns.parameters)
+            self._traced, self._direct = TracedModel(self.model, columns.parameters), {}
         problem = _Problem(self.loss_fn, self.model, self._traced, columns)
         results = [problem.add(self.moved(batch)) for batch in batches]
         if not problem.parts:
             return results, False
-        if is_first:
-            residual_checks.warn_of_precision(columns.parameters)
+        kind = problem.kind()
+        is_new = kind not in self._direct
+        if is_new:
             for part in problem.parts:
                 residual_checks.check_value(part.loss, part.terms)
-            self._direct = problem.untraced_parameters()
-        problem.prepare(self._direct, partial(self._inspect, problem, is_first))
+            self._direct[kind] = problem.untraced_parameters()
+        problem.prepare(self._direct[kind], partial(self._inspect, problem, is_new))
         try:
             self.optimizer.step(problem)
         except SkipBatch:
             return [None] * len(batches), False
         return results, True
 
-    def _inspect(self, problem: _Problem, is_first: bool, at: Linearized) -> None:
+    def _inspect(self, problem: _Problem, is_new: bool, at: Linearized) -> None:
         """Check a problem before the optimizer uses it."""
         if not at.gradient.isfinite().all():
             if self.skip_nonfinite:
@@ -92,7 +94,7 @@ class LeastSquaresStepper(AdaptiveStepper):
                 "The loss is finite, but its gradient is not: a residual is not differentiable "
                 'where it is, such as sqrt at 0. Change the equation, or use on_nonfinite="skip".'
             )
-        if is_first:
+        if is_new:
             problem.check(at)
         if self.measures_norm:
             self.grad_norm = 2 * torch.linalg.vector_norm(at.gradient)
@@ -145,6 +147,11 @@ class _Problem:
             terms = residuals_of(self._loss_fn, batch, self._model)
         self.parts.append(_Part(batch, loss, metrics, terms))
         return loss.detach(), detached(metrics)
+
+    def kind(self) -> Hashable:
+        """Return what the way of differentiating the residuals depends on."""
+        shapes = [tuple((n, v.shape) for n, (v, _) in part.terms.items()) for part in self.parts]
+        return tuple(shapes), self._traced.number
 
     def prepare(self, direct: list[Tensor], inspect: Callable[[Linearized], None]) -> None:
         """Multiply the residuals by the roots of their scales, after all batches were added.
@@ -218,18 +225,17 @@ class _Problem:
         return [p for p, g in zip(parameters, found, strict=True) if g is not None]
 
     def check(self, at: Linearized) -> None:
-        """Compare gradients with those of the untraced model and of the loss."""
+        """Compare the Jacobian with the untraced model, and gradients with those of the losses."""
         end = 0
         for part in self.parts:
             plain = residuals_of(self._loss_fn, part.batch, self._model)
             for name, (values, _) in plain.items():
                 start, end = end, end + values.numel()
-                term = (values * part.factors[name]).square().sum()
-                expected = residual_checks.gradient(term, self._columns)
-                residual_checks.check_term(name, at, slice(start, end), expected)
-        if len(self.parts) == 1:
-            loss = self.parts[0].loss
-            residual_checks.check_loss(at, residual_checks.gradient(loss, self._columns))
+                if isinstance(at, DenseLinearized):
+                    scaled = values * part.factors[name]
+                    jacobian = at.jacobian[start:end]
+                    residual_checks.check_term(name, jacobian, scaled, self._columns)
+            residual_checks.check_loss(part.loss, plain, at, self._columns)
 
 
 def _nothing(at: Linearized) -> None:
