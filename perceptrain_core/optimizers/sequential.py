@@ -81,6 +81,8 @@ class SequentialOptimizer(Optimizer):
             "counted_steps": 0,  # None once begin_epoch was called
         }
         Plateau(groups[0]).reset()
+        # A scheduler of torch adds the last one.
+        self._keys = {*groups[0], "initial_lr"}
         defaults: dict[str, Any] = {}
         for stage in reversed(self.stages):
             defaults |= stage.defaults
@@ -191,7 +193,7 @@ class SequentialOptimizer(Optimizer):
         return self.active.state_dict()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "stages": self.stages}
+        return {**super().__getstate__(), "stages": self.stages, "_keys": self._keys}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # load_state_dict calls this too, with new groups and a new state.
@@ -219,6 +221,8 @@ class SequentialOptimizer(Optimizer):
         memory["stage"] = stage
         label = _labels(self.stages)[stage]
         for group in self.param_groups:
+            for name in group.keys() - self._keys:  # what the optimizer before has counted there
+                del group[name]
             for name in self._shared_options() & group.keys():
                 group[name] = group.get(f"{label}_{name}", group[name])
         Plateau(memory).reset()

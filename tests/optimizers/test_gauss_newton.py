@@ -177,7 +177,7 @@ def test_parameters_stay_where_no_step_reduces_the_loss() -> None:
     assert theta.item() == 0.3
     assert len(worse) == 2
     (state,) = optimizer.state.values()
-    assert state["damping"] == pytest.approx(1e-3 * 0.36)
+    assert state["damping"] == pytest.approx(10 * 1e-3 * 0.36)
 
 
 def test_parameters_are_restored_if_the_loss_raises() -> None:

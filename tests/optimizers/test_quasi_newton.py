@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from perceptrain_core.optimizers.quasi_newton import METHODS, update_inverse_hessian
+from perceptrain_core.optimizers.quasi_newton import (
+    METHODS,
+    coefficients,
+    update_inverse_hessian,
+)
 
 Array = NDArray[np.float64]
 
@@ -136,3 +141,17 @@ def test_no_second_matrix_is_created() -> None:
     with Sizes() as sizes:
         update_inverse_hessian(inverse, s, y, float(s @ s))
     assert max(sizes.found) == 3 * n
+
+
+@pytest.mark.parametrize("method", ["ssbroyden", "ssbroyden2"])
+def test_coefficients_of_extreme_steps(method: str) -> None:
+    tau, phi = coefficients(1e9, 1e9, 10, method)
+    assert 0 < tau <= 1
+    assert isfinite(phi)
+
+
+def test_numbers_that_underflow_change_nothing() -> None:
+    inverse = torch.eye(2, dtype=torch.float64)
+    step = torch.tensor([1e-160, 0.0], dtype=torch.float64)
+    assert not update_inverse_hessian(inverse, step, step, 0.0)
+    assert torch.equal(inverse, torch.eye(2, dtype=torch.float64))

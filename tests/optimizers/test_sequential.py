@@ -413,3 +413,25 @@ def test_by_name(net: Net) -> None:
     )
     assert isinstance(optimizer, SequentialOptimizer)
     assert isinstance(optimizer.active, AdamW)
+
+
+class Counting(SGD):
+    """An optimizer that counts its steps in its groups, as some do."""
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            group["step"] = group.get("step", 0) + 1
+        return super().step(closure)
+
+
+def test_what_an_optimizer_counts_in_its_groups_does_not_reach_the_next_one() -> None:
+    parameter = torch.nn.Parameter(torch.ones(2))
+    stages = [Counting([parameter], lr=0.1) for _ in range(2)]
+    optimizer = SequentialOptimizer([parameter], stages, [2])
+    counts = []
+    for epoch in range(1, 5):
+        optimizer.begin_epoch(epoch)
+        parameter.grad = torch.ones(2)
+        optimizer.step()
+        counts.append(optimizer.param_groups[0]["step"])
+    assert counts == [1, 2, 1, 2]

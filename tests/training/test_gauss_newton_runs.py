@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from math import pi
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from perceptrain import FFNN, PINN, TrainConfig, Trainer, WeightedLoss, default_optimize_step
 from perceptrain.errors import CaptureError, LossContractError, TrainingError
-from perceptrain.optimizers import GaussNewton
+from perceptrain.optimizers import GaussNewton, SequentialOptimizer
 
 from ..shared import same
 
@@ -97,6 +98,58 @@ def test_equations_may_use_the_transforms_of_torch_func() -> None:
         return [row["train_loss"] for row in trainer.history]
 
     assert losses(transformed) == pytest.approx(losses(slope), rel=1e-6)
+
+
+def test_a_wrong_jacobian_is_found_where_the_residuals_vanish() -> None:
+    """With all outputs 0, any Jacobian of these terms has the right product with the residuals."""
+
+    def pde(t: Tensor, u: Any) -> Tensor:
+        (v,) = torch.autograd.grad(u(t).sum(), t, create_graph=True)
+        return v + 1
+
+    network = FFNN([1, 5, 1]).double()
+    for parameter in [*network.parameters()][-2:]:
+        nn.init.zeros_(parameter)
+    model = PINN(network, {"pde": pde, "ends": lambda t, u: u(t) - u(t).mean()})
+    batch = {"pde": points()["pde"], "ends": points()["pde"]}
+    trainer = Trainer(model, "gauss_newton", config(max_iter=1), loss_fn="mse")
+    with pytest.raises(TrainingError, match="residuals of the term 'ends' were differentiated row"):
+        trainer.fit([batch])
+
+
+def test_batches_of_other_sizes_are_checked_too() -> None:
+    """The integral has as many points as the second batch has rows."""
+    places = torch.linspace(0, 1, 11, dtype=torch.float64).unsqueeze(1)
+    model = PINN(FFNN([1, 5, 1]).double(), {"pde": lambda t, u: u(t) - u(places).mean() * t})
+    batches = [{"pde": points(count)["pde"]} for count in (30, 11)]
+    trainer = Trainer(model, "gauss_newton", config(max_iter=1), loss_fn="mse")
+    with pytest.raises(TrainingError, match="residuals of the term 'pde' were differentiated row"):
+        trainer.fit(batches)
+    assert trainer.global_step == 1
+
+
+def test_follows_an_optimizer_with_groups() -> None:
+    model = pinn()
+    first, *others = model.parameters()
+    groups = [{"params": [first], "lr": 1e-2}, {"params": others}]
+    adam = torch.optim.Adam(groups, lr=1e-3)
+    gauss_newton = GaussNewton([*model.parameters()])
+    optimizer = SequentialOptimizer([*model.parameters()], [adam, gauss_newton], [2])
+    Trainer(model, optimizer, config(max_iter=30), loss_fn="mse").fit([points()])
+    assert error(model) < 1e-3
+
+
+def test_linear_layers_whose_weight_is_computed() -> None:
+    torch.manual_seed(0)
+    x = torch.linspace(-1, 1, 20, dtype=torch.float64).unsqueeze(1)
+    layer = nn.Linear(1, 6).double()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch prefers its parametrizations
+        nn.utils.weight_norm(layer)
+    model = nn.Sequential(layer, nn.Tanh(), nn.Linear(6, 1).double())
+    trainer = Trainer(model, "gauss_newton", config(max_iter=20), loss_fn="mse")
+    trainer.fit([(x, x**2)])
+    assert trainer.history[-1]["train_loss"] < 1e-2 * trainer.history[0]["train_loss"]
 
 
 class Product(nn.Module):
