@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from perceptrain_physics import (
+    AdaptiveSampler,
     Advection,
     AllenCahn,
+    FreshPoints,
     Helmholtz,
     InverseBurgers,
     KortewegDeVries,
@@ -33,6 +35,7 @@ class Setup:
         weights: Weights of the terms, by default 1.
         fixed: The points, if they never change.
         warm_up: Steps of Adam before a method that starts from its result.
+        adaptive: Whether new points of the equation are drawn by its residual.
     """
 
     problem: Problem
@@ -41,12 +44,16 @@ class Setup:
     weights: Mapping[str, float] = field(default_factory=dict)
     fixed: Mapping[str, Tensor] | None = None
     warm_up: int = 1000
+    adaptive: bool = False
 
-    def data(self, every: int, steps: int) -> Any:
+    def data(self, model: nn.Module, every: int, steps: int) -> Any:
         """Return the loader: new points every so many steps, or the fixed ones."""
         if self.fixed is not None:
             return [dict(self.fixed)] * steps
-        return self.problem.loader(self.points, steps, every)
+        samplers = dict(self.problem.samplers)
+        if self.adaptive:
+            samplers["pde"] = AdaptiveSampler(samplers["pde"], model, "pde")
+        return FreshPoints(samplers, self.points, steps, every)
 
     @property
     def loss(self) -> Any:
@@ -80,7 +87,7 @@ def inverse() -> Setup:
 #: A function for each problem, because some compute points with the default dtype.
 SETUPS: dict[str, Callable[[], Setup]] = {
     "poisson": poisson,
-    "burgers": lambda: Setup(PeriodicBurgers(hard=True), warm_up=5000),
+    "burgers": lambda: Setup(PeriodicBurgers(hard=True), warm_up=5000, adaptive=True),
     "helmholtz30": lambda: helmholtz(30),
     "helmholtz50": lambda: helmholtz(50),
     "allen_cahn": lambda: Setup(AllenCahn(hard=True), warm_up=5000),

@@ -129,7 +129,7 @@ def train(name: str, method_name: str, seconds: float, seed: int) -> dict[str, A
     trainer = Trainer(model, method.optimizer, config, loss_fn=setup.loss)
     failure = None
     try:
-        trainer.fit(setup.data(method.every, EPOCH))
+        trainer.fit(setup.data(model, method.every, EPOCH))
     except NonFiniteLossError as error:
         failure = str(error)
     errors = setup.problem.errors(model)

@@ -41,7 +41,7 @@ def test_the_command_trains_for_a_time(forks: ForkServer, method: str) -> None:
 def test_every_problem_has_its_points(name: str) -> None:
     setup = SETUPS[name]()
     model = setup.problem.pinn(hidden=setup.hidden)
-    batch = next(iter(setup.data(every=10, steps=2)))
+    batch = next(iter(setup.data(model, every=10, steps=2)))
     loss, terms = _loss(setup)(batch, model)
     assert loss.isfinite()
     assert terms.keys() >= model.equations.keys() == batch.keys()
