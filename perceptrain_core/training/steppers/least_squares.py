@@ -66,7 +66,6 @@ class LeastSquaresStepper(AdaptiveStepper):
         columns = Columns(p for p in self._parameters() if p.requires_grad)
         if self._traced is None or self._traced.parameters != columns.places.keys():
             residual_checks.check_modules(self.model)
-            residual_checks.warn_of_precision(columns.parameters)
             self._traced, self._direct = TracedModel(self.model, columns.parameters), {}
         problem = _Problem(self.loss_fn, self.model, self._traced, columns)
         results = [problem.add(self.moved(batch)) for batch in batches]
@@ -75,6 +74,8 @@ class LeastSquaresStepper(AdaptiveStepper):
         kind = problem.kind()
         is_new = kind not in self._direct
         if is_new:
+            if not self._direct:
+                residual_checks.warn_of_precision(columns.parameters)
             for part in problem.parts:
                 residual_checks.check_value(part.loss, part.terms)
             self._direct[kind] = problem.untraced_parameters()
