@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
 
 
 def same(one: Any, other: Any) -> bool:
@@ -20,6 +23,33 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
+
+
+def mse_closure(
+    model: nn.Module, optimizer: Optimizer, rows: tuple[Tensor, Tensor]
+) -> Callable[[], Tensor]:
+    """Return a closure of the mean squared error, for ``optimizer.step``."""
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(rows[0]), rows[1])
+        loss.backward()
+        return loss
+
+    return closure
+
+
+class MatrixProducts:
+    """Products with a matrix, as `ImplicitLinearized` uses them."""
+
+    def __init__(self, matrix: Tensor) -> None:
+        self.matrix = matrix
+
+    def times(self, vector: Tensor) -> Tensor:
+        return self.matrix @ vector
+
+    def transposed_times(self, vector: Tensor) -> Tensor:
+        return self.matrix.T @ vector
 
 
 def noisy_net() -> nn.Module:

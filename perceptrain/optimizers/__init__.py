@@ -1,6 +1,7 @@
 """Optimizers that torch does not have."""
 
 from perceptrain.optimizers import adam_lbfgs as adam_lbfgs
+from perceptrain_core.optimizer_steps import can_be_part
 from perceptrain_core.optimizers import (
     AdamLBFGS,
     AskTell,
@@ -22,5 +23,6 @@ __all__ = [
     "SSBroyden",
     "SequentialOptimizer",
     "ask_tell_step",
+    "can_be_part",
     "parameter_groups",
 ]

@@ -17,11 +17,11 @@ from perceptrain_core.comparisons.jobs import Job, label_of
 from perceptrain_core.comparisons.plan import sort_key
 from perceptrain_core.comparisons.settings import Variant
 from perceptrain_core.runs.data_paths import data_with_paths
-from perceptrain_core.runs.file_names import RUN_FILE
+from perceptrain_core.runs.file_names import COMPARISON, RUN_FILE
 from perceptrain_core.runs.paths import absolute_references, relative_path, relative_references
 from perceptrain_core.runs.read import read_run_file
 
-RESULTS, TABLE, BEST = "results.csv", "table.json", "best.toml"
+RESULTS, BEST = "results.csv", "best.toml"
 
 
 @dataclass
@@ -107,7 +107,7 @@ def write_tables(
         "higher_is_better": higher,
         "variants": [_as_json(row) for row in rows],
     }
-    (folder / TABLE).write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    (folder / COMPARISON).write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
     if rows and f"val_{by}" in rows[0].mean:
         _write_best(folder, rows[0])
 

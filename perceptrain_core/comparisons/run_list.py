@@ -15,9 +15,7 @@ from typing import Any
 from perceptrain_core.errors import DataError, PerceptrainError
 from perceptrain_core.metrics_file import METRICS, TEST, Row, read_rows
 from perceptrain_core.runs.figures import validation_figures
-from perceptrain_core.runs.file_names import FOLDS, RECORD, RUN_FILE, VAL
-
-_TABLE = "table.json"
+from perceptrain_core.runs.file_names import COMPARISON, FOLDS, RECORD, RUN_FILE, VAL
 
 
 @dataclass
@@ -92,10 +90,10 @@ def _places(folder: Path) -> Iterator[Path]:
     """Yield the folders that may be a run, without those inside a group."""
     for place, below, files in os.walk(folder):
         path = Path(place)
-        if path != folder and {FOLDS, _TABLE}.intersection(files):
+        if path != folder and {FOLDS, COMPARISON}.intersection(files):
             below.clear()
         below[:] = [name for name in below if not name.startswith(".")]
-        if path != folder and (RUN_FILE in files or _TABLE in files):
+        if path != folder and (RUN_FILE in files or COMPARISON in files):
             if RUN_FILE in files and "fold_1" in below:
                 below[:] = [name for name in below if not name.startswith("fold_")]
             yield path
@@ -104,7 +102,7 @@ def _places(folder: Path) -> Iterator[Path]:
 def _entry(place: Path, root: Path) -> Listed | None:
     try:
         name = str(place.relative_to(root))
-        if (place / _TABLE).exists():
+        if (place / COMPARISON).exists():
             return _comparison(place, name)
         if (place / "fold_1").is_dir():
             return _cross_validation(place, name)
@@ -132,9 +130,9 @@ def _cross_validation(place: Path, name: str) -> Listed:
 
 
 def _comparison(place: Path, name: str) -> Listed:
-    table = _json(place / _TABLE)
+    table = _json(place / COMPARISON)
     variants = list(table["variants"])
-    entry = Listed(name, "comparison", _date(place / _TABLE))
+    entry = Listed(name, "comparison", _date(place / COMPARISON))
     entry.runs = sum(int(variant["runs"]) for variant in variants)
     best = variants[0]
     mean = _numbers(best["mean"])

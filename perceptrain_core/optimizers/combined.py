@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch.optim import Optimizer
 
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizer_modes import begin_training, end_training
+from perceptrain_core.optimizer_steps import can_be_part
 
 
 class CombinedOptimizer(Optimizer):
@@ -106,10 +106,7 @@ def _check(name: str, optimizer: Any) -> None:
             f"{name!r} is of type {type(optimizer).__name__}; only optimizers of torch can have "
             "some of the parameters each."
         )
-    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
-    required = closure is not None and closure.default is inspect.Parameter.empty
-    asks = hasattr(optimizer, "needs_closure") or hasattr(optimizer, "needs_residuals")
-    if required or asks:
+    if not can_be_part(optimizer):
         raise TrainingError(
             f"{type(optimizer).__name__} evaluates the loss several times a step, so it must have "
             "all parameters: it cannot be combined with another optimizer."

@@ -12,7 +12,7 @@ from torch.optim.optimizer import ParamsT
 
 from perceptrain_core.errors import ConfigError, TrainingError
 from perceptrain_core.optimizer_modes import begin_training, end_training
-from perceptrain_core.optimizers.closures import needs_closure
+from perceptrain_core.optimizer_steps import handles_trials, needs_closure, needs_residuals
 from perceptrain_core.optimizers.common_groups import common_groups
 from perceptrain_core.optimizers.milestones import Milestone, Plateau, read_milestones
 from perceptrain_core.registry import get_optimizer
@@ -104,12 +104,12 @@ class SequentialOptimizer(Optimizer):
     @property
     def needs_residuals(self) -> bool:
         """Whether the next step needs the residuals of the loss, as Gauss-Newton does."""
-        return bool(getattr(self.active, "needs_residuals", False))
+        return needs_residuals(self.active)
 
     @property
     def handles_trials(self) -> bool:
         """Whether the active optimizer deals with losses that are not finite at trial points."""
-        return bool(getattr(self.active, "handles_trials", False))
+        return handles_trials(self.active)
 
     def begin_epoch(self, epoch: int) -> None:
         """Select the optimizer of an epoch, counted from 1.

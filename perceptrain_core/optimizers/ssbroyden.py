@@ -98,7 +98,7 @@ class SSBroyden(Optimizer):
         super().__init__(params, own | limits | tolerances)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters; the inverse Hessian of those before is discarded at the next step.
+        """Add parameters; the next step starts with a new inverse Hessian.
 
         Raises:
             TrainingError: The options are different, or there are too many parameters.

@@ -15,7 +15,7 @@ from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.metrics_file import METRICS, TEST, VALIDATIONS, Row, read_rows
 from perceptrain_core.reports.predictions_file import LabelPredictions, read_predictions
 from perceptrain_core.runs.figures import validation_figures, weights_epoch
-from perceptrain_core.runs.file_names import PREDICTIONS, RECORD, RUN_FILE, VAL, WEIGHTS
+from perceptrain_core.runs.file_names import COMPARISON, PREDICTIONS, RECORD, RUN_FILE, VAL, WEIGHTS
 from perceptrain_core.runs.toml import parse_toml
 
 SETTINGS = "hyperparams.json"
@@ -80,10 +80,6 @@ class ReportedRun:
         """Return a table of the run file; empty if it has none of this name."""
         table = self.settings.get(name)
         return table if isinstance(table, dict) else {}
-
-
-#: What only the folder of a comparison has.
-_COMPARISON = "table.json"
 
 
 def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
@@ -151,10 +147,10 @@ def _fold_folders(folder: Path) -> list[Path]:
 
 def _no_run(folder: Path) -> str:
     inside = sorted({path.parent for path in folder.glob(f"*/{METRICS}")})
-    if (folder / _COMPARISON).is_file() and inside:
+    if (folder / COMPARISON).is_file() and inside:
         return (
-            f"{folder} is the folder of a comparison: expected folders of runs. Name one or "
-            f"several of those inside, such as {inside[0]}; `perceptrain runs {folder}` lists them."
+            f"{folder} is the folder of a comparison: expected folders of runs. Name one or more "
+            f"of the runs in it, such as {inside[0]}; `perceptrain runs {folder}` lists them."
         )
     advice = f" There are runs inside, such as {inside[-1]}." if inside else ""
     return (

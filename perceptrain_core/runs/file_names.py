@@ -1,4 +1,6 @@
-"""The names of the files in a run folder; importing them does not import torch."""
+"""The names of the files in the folders of runs; importing them does not import torch."""
 
 RUN_FILE, WEIGHTS, PREPARATION, RECORD = "run.toml", "model.pt", "preparation.json", "run.json"
 VAL, FOLDS, PREDICTIONS = "val.json", "folds.json", "predictions.csv"
+#: What only the folder of a comparison has.
+COMPARISON = "table.json"

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from perceptrain_core.errors import PerceptrainError, TrainingError
+from perceptrain_core.optimizer_steps import is_second_order, stages_of
 
 
 def rate_groups(
@@ -23,8 +24,7 @@ def rate_groups(
         TrainingError: The optimizer has no learning rates, or all of its steps are second-order,
             whose length it chooses itself; the class is ``error``.
     """
-    stages = getattr(optimizer, "stages", [optimizer])
-    if all(getattr(stage, "second_order", False) for stage in stages):
+    if all(map(is_second_order, stages_of(optimizer))):
         raise error(
             f"{owner} sets learning rates, but {type(optimizer).__name__} is a second-order "
             f"optimizer, which chooses the length of its steps: leave {owner} out."

@@ -16,8 +16,8 @@ from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.engine import Engine, make_engine
 from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.optimizer_steps import may_need_closure, may_need_residuals
 from perceptrain_core.optimizers.ask_tell import is_search
-from perceptrain_core.optimizers.closures import may_need_closure
 from perceptrain_core.training.contract.choice import require_optimizer
 from perceptrain_core.training.resume.checkpoint_state import (
     restore_callbacks,
@@ -26,7 +26,6 @@ from perceptrain_core.training.resume.checkpoint_state import (
 )
 from perceptrain_core.training.run_parts import RunParts
 from perceptrain_core.training.run_state import RunState
-from perceptrain_core.training.steppers.least_squares import may_need_residuals
 
 
 @dataclass

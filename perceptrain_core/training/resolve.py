@@ -22,10 +22,10 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError, DataError, LossContractError, TrainingError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.supervised import as_loss
-from perceptrain_core.optimizers import GaussNewton, NevergradOptimizer, SSBroyden
+from perceptrain_core.optimizer_steps import is_second_order, may_need_residuals, stages_of
+from perceptrain_core.optimizers import NevergradOptimizer
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.optimizers.build import build_optimizer
-from perceptrain_core.optimizers.closures import stages_of
 from perceptrain_core.optimizers.nevergrad.package import is_of_nevergrad
 from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.parameters import parameters_of
@@ -116,8 +116,7 @@ def check_initialized(
         "ema": config.ema is not None,
         "training in several processes": max(config.nprocs, processes) > 1,
         "L-BFGS": any(isinstance(stage, LBFGS) for stage in stages_of(optimizer)),
-        "SSBroyden": any(isinstance(stage, SSBroyden) for stage in stages_of(optimizer)),
-        "GaussNewton": any(isinstance(stage, GaussNewton) for stage in stages_of(optimizer)),
+        **{type(stage).__name__: True for stage in stages_of(optimizer) if is_second_order(stage)},
         "a search": is_search(optimizer),
     }
     lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
@@ -171,7 +170,7 @@ def _add_loss_parameters(optimizer: Any, loss_fn: LossFunction, owned: set[Tenso
             f"{type(loss_fn).__name__} has parameters of its own, and L-BFGS supports only one "
             "group: create it with [*model.parameters(), *loss_fn.parameters()]."
         )
-    if missing and any(isinstance(stage, GaussNewton) for stage in stages_of(optimizer)):
+    if missing and may_need_residuals(optimizer):
         raise TrainingError(
             f"{type(loss_fn).__name__} has parameters of its own, and GaussNewton minimizes the "
             "squares of residuals only, for which trained weights and variances would fall to 0 "

@@ -15,18 +15,7 @@ from perceptrain_core.least_squares.linearized import (
     lower_gram,
 )
 
-
-class Matrix:
-    """Products with a matrix."""
-
-    def __init__(self, matrix: Tensor) -> None:
-        self.matrix = matrix
-
-    def times(self, vector: Tensor) -> Tensor:
-        return self.matrix @ vector
-
-    def transposed_times(self, vector: Tensor) -> Tensor:
-        return self.matrix.T @ vector
+from ..shared import MatrixProducts
 
 
 def problem(rows: int, columns: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -49,7 +38,7 @@ def test_solves_the_damped_problem(rows: int, columns: int, seed: int, damping: 
     right = -np.concatenate([r.numpy(), np.zeros(columns)])
     expected = torch.from_numpy(np.linalg.lstsq(stacked, right, rcond=None)[0])
     dense = DenseLinearized(r, jacobian)
-    implicit = ImplicitLinearized(r, Matrix(jacobian), 500, 1e-12)
+    implicit = ImplicitLinearized(r, MatrixProducts(jacobian), 500, 1e-12)
     for at in (dense, implicit):
         step = at.solve(r, damping)
         assert step is not None
@@ -77,5 +66,5 @@ def test_the_largest_square() -> None:
         float(torch.diagonal(jacobian.T @ jacobian).max())
     )
     largest = float(torch.linalg.eigvalsh(jacobian.T @ jacobian).max())
-    estimate = ImplicitLinearized(r, Matrix(jacobian), 5, 0.1).largest_square()
+    estimate = ImplicitLinearized(r, MatrixProducts(jacobian), 5, 0.1).largest_square()
     assert 0 < estimate <= largest * (1 + 1e-12)

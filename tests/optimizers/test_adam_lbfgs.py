@@ -16,7 +16,7 @@ from perceptrain import Callback, Trainer, get_optimizer, load_checkpoint, write
 from perceptrain.errors import ConfigError, TrainingError
 from perceptrain.optimizers import AdamLBFGS
 
-from ..shared import same
+from ..shared import mse_closure, same
 
 Rows = tuple[Tensor, Tensor]
 Net = Callable[..., nn.Module]
@@ -35,13 +35,7 @@ def make(model: nn.Module, switch_epoch: int = 3) -> AdamLBFGS:
 
 
 def step(model: nn.Module, optimizer: Optimizer, rows: Rows) -> Tensor:
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = F.mse_loss(model(rows[0]), rows[1])
-        loss.backward()
-        return loss
-
-    loss = optimizer.step(closure)  # type: ignore[arg-type]
+    loss = optimizer.step(mse_closure(model, optimizer, rows))  # type: ignore[arg-type]
     assert isinstance(loss, Tensor)
     return loss.detach()
 

@@ -21,6 +21,8 @@ from perceptrain_core.least_squares.linearized import (
     ImplicitLinearized,
 )
 
+from ..shared import MatrixProducts
+
 Function = Callable[[Tensor], Tensor]
 
 
@@ -47,7 +49,7 @@ class Problem:
 
     def implicit(self, iterations: int, tolerance: float) -> ImplicitLinearized:
         residuals, jacobian = self._linearized()
-        at = ImplicitLinearized(residuals, Products(jacobian), iterations, tolerance)
+        at = ImplicitLinearized(residuals, MatrixProducts(jacobian), iterations, tolerance)
         return self._counted(at)
 
     def _linearized(self) -> tuple[Tensor, Tensor]:
@@ -67,17 +69,6 @@ class Problem:
     def value(self) -> float:
         self.values += 1
         return float(self.function(self.theta.detach()).square().sum())
-
-
-class Products:
-    def __init__(self, matrix: Tensor) -> None:
-        self.matrix = matrix
-
-    def times(self, vector: Tensor) -> Tensor:
-        return self.matrix @ vector
-
-    def transposed_times(self, vector: Tensor) -> Tensor:
-        return self.matrix.T @ vector
 
 
 def rosenbrock(p: Tensor) -> Tensor:

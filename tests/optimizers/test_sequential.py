@@ -20,7 +20,7 @@ from perceptrain.optimizers import AdamLBFGS, CombinedOptimizer, SequentialOptim
 from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.optimizers.fused import Adam
 
-from ..shared import same
+from ..shared import mse_closure, same
 
 Net = Callable[..., nn.Module]
 Rows = tuple[Tensor, Tensor]
@@ -48,13 +48,7 @@ def points(rows: Rows) -> Rows:
 
 
 def step(model: nn.Module, optimizer: Optimizer, rows: Rows) -> Tensor:
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = F.mse_loss(model(rows[0]), rows[1])
-        loss.backward()
-        return loss
-
-    loss = optimizer.step(closure)  # type: ignore[arg-type]
+    loss = optimizer.step(mse_closure(model, optimizer, rows))  # type: ignore[arg-type]
     assert isinstance(loss, Tensor)
     return loss.detach()
 

@@ -17,7 +17,7 @@ from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.update import Update
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CaptureError
-from perceptrain_core.optimizers.closures import may_need_closure, stages_of
+from perceptrain_core.optimizer_steps import may_need_closure, stages_of
 from perceptrain_core.optimizers.ssbroyden import SSBroyden
 from perceptrain_core.training.contract.nonfinite_guard import LossGuard
 from perceptrain_core.training.steppers.captured import CapturedLoss, CapturedStepper

@@ -11,17 +11,14 @@ from torch.amp import GradScaler
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.optimizer_steps import may_need_closure, may_need_residuals, needs_closure
 from perceptrain_core.optimizers.ask_tell import is_search
-from perceptrain_core.optimizers.closures import may_need_closure, needs_closure
 from perceptrain_core.training.steppers.base import Stepper
 from perceptrain_core.training.steppers.candidates import CandidateStepper, ask_tell_step
 from perceptrain_core.training.steppers.capture_choice import make_captured_stepper, refuse_capture
 from perceptrain_core.training.steppers.custom import CustomStepper
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
-from perceptrain_core.training.steppers.least_squares import (
-    LeastSquaresStepper,
-    may_need_residuals,
-)
+from perceptrain_core.training.steppers.least_squares import LeastSquaresStepper
 from perceptrain_core.training.steppers.optimize_step import optimize_step
 from perceptrain_core.training.steppers.plain import PlainStepper
 from perceptrain_core.training.steppers.second_order import check_second_order

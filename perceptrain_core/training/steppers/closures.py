@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from perceptrain_core.optimizers.closures import handles_trials
+from perceptrain_core.optimizer_steps import handles_trials
 
 
 def step_or_undo(optimizer: Optimizer, closure: Callable[[], Tensor]) -> None:

@@ -19,7 +19,7 @@ from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.engine import Engine
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.errors import NonFiniteLossError
-from perceptrain_core.optimizers.closures import handles_trials, needs_closure
+from perceptrain_core.optimizer_steps import handles_trials, needs_closure
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
 from perceptrain_core.training.steppers.closures import step_or_undo

@@ -20,23 +20,13 @@ from perceptrain_core.least_squares.linearized import (
 )
 from perceptrain_core.least_squares.traced_model import TracedModel
 from perceptrain_core.losses.support.squares import residuals_of
-from perceptrain_core.optimizers.closures import stages_of
+from perceptrain_core.optimizer_steps import needs_residuals
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.contract import residual_checks
 from perceptrain_core.training.steppers.base import StepOutcome, begin_step
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
 from perceptrain_core.training.steppers.pooling import term_shares
 from perceptrain_core.types import LossFunction, Metrics, Residuals, SkipBatch, StepResult
-
-
-def needs_residuals(optimizer: Any) -> bool:
-    """Whether the next step of an optimizer needs the residuals of the loss."""
-    return bool(getattr(optimizer, "needs_residuals", False))
-
-
-def may_need_residuals(optimizer: Any) -> bool:
-    """Whether an optimizer, or one of its stages, needs the residuals of the loss."""
-    return any(map(needs_residuals, stages_of(optimizer)))
 
 
 @dataclass

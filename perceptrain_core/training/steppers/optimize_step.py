@@ -8,11 +8,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from perceptrain_core.optimizer_steps import may_need_residuals
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
-from perceptrain_core.training.steppers.least_squares import (
-    LeastSquaresStepper,
-    may_need_residuals,
-)
+from perceptrain_core.training.steppers.least_squares import LeastSquaresStepper
 from perceptrain_core.types import LossFunction, SkipBatch, StepResult
 
 

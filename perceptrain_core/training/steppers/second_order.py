@@ -6,24 +6,20 @@ from typing import Any
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.optimizers.closures import stages_of
+from perceptrain_core.optimizer_steps import is_second_order, stages_of
 
 
 def check_second_order(config: TrainConfig, optimizer: Any) -> None:
     """Refuse settings that a second-order optimizer cannot use.
 
-    Such an optimizer has a true attribute ``second_order``: it chooses the length of its steps by
-    the exact loss and gradient. If optimizers follow one another, what some of them cannot use
+    If optimizers follow one another, what some of them cannot use
     without harm is refused; clipping applies to the steps of the others. Schedules of learning
     rates are refused where they are created, in ``schedules/rates.py``.
 
     Raises:
         TrainingError: A setting does not fit.
     """
-    kinds = {
-        type(stage).__name__: bool(getattr(stage, "second_order", False))
-        for stage in stages_of(optimizer)
-    }
+    kinds = {type(stage).__name__: is_second_order(stage) for stage in stages_of(optimizer)}
     name = next((kind for kind, is_second_order in kinds.items() if is_second_order), None)
     if name is not None and config.precision != "full":
         raise TrainingError(

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from torch.optim import LBFGS, SGD, Adam, Optimizer
 
 from perceptrain import default_optimize_step as optimize_step
+from perceptrain_core.optimizer_steps import needs_closure
 from perceptrain_core.optimizers import AdamLBFGS
-from perceptrain_core.optimizers.closures import needs_closure
 
 from ...shared import same
 

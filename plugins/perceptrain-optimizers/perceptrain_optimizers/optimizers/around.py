@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch.optim import Optimizer
 
 from perceptrain import get_optimizer
 from perceptrain.errors import ConfigError
+from perceptrain.optimizers import can_be_part
 
 
 class Around(Optimizer):
@@ -29,7 +29,7 @@ class Around(Optimizer):
         self, params: Iterable[Any], base: str | Mapping[str, Any], options: dict[str, Any]
     ) -> None:
         built = get_optimizer(base, list(params))
-        if not isinstance(built, Optimizer) or _needs_closure(built):
+        if not can_be_part(built):
             raise ConfigError(
                 f"base={base!r}: {type(built).__name__} evaluates the loss itself; expected an "
                 "optimizer that follows the gradient, such as sgd or adamw."
@@ -62,9 +62,3 @@ class Around(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._share()
-
-
-def _needs_closure(optimizer: Optimizer) -> bool:
-    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
-    required = closure is not None and closure.default is inspect.Parameter.empty
-    return required or hasattr(optimizer, "needs_closure")

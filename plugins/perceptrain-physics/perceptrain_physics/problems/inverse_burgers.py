@@ -25,7 +25,7 @@ class InverseBurgers(Problem):
     From Raissi, Perdikaris, Karniadakis, J. Comput. Phys. 378, 2019. The solution of `Burgers`,
     where ``convection`` is 1 and ``viscosity`` is ``nu``, is observed at random points of the
     domain, with normally distributed noise. Conditions: "pde", and "data", a batch of points with
-    their observations in a third column. There is no hard model.
+    their observations in a third column. It has no hard model.
 
     The coefficients are positive numbers that are trained as part of the model, see
     `UnknownCoefficients`; at first they are 0.5 and 0.02.

@@ -5,16 +5,14 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from perceptrain.errors import ConfigError
-from perceptrain_physics.box import Box
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem, side_by_side
+from perceptrain_physics.problems.initial_value_problem import InitialValueProblem
 
 
-class Oscillator(Problem):
+class Oscillator(InitialValueProblem):
     """``u'' + 2 damping u' + frequency^2 u = 0`` for ``t`` from 0 to ``end``.
 
     Initially ``u = 1`` and ``u' = 0``. Conditions: "ode" and "initial", the sum of both.
@@ -29,8 +27,6 @@ class Oscillator(Problem):
         ConfigError: The oscillator is not underdamped.
     """
 
-    inputs = "t"
-
     def __init__(
         self,
         damping: float = 0.5,
@@ -44,23 +40,8 @@ class Oscillator(Problem):
                 f"damping={damping!r}, frequency={frequency!r}: expected a damping of at least 0 "
                 "and less than the frequency."
             )
-        super().__init__(Box([0], [end]), hard)
+        super().__init__(1.0, end, hard)
         self.damping, self.frequency = damping, frequency
-
-    def conditions(self) -> dict[str, Condition]:
-        """Return the equation and the initial conditions."""
-        return {
-            "ode": Condition(self._residual, self.box.inside),
-            "initial": Condition(self._initial, self.box.face(0, 0.0), terms=2),
-        }
-
-    def distance(self, points: Tensor) -> Tensor:
-        """Return the distance of the hard model."""
-        return points**2
-
-    def value(self, points: Tensor) -> Tensor:
-        """Return the given values of the hard model."""
-        return torch.ones_like(points)
 
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""
@@ -68,10 +49,7 @@ class Oscillator(Problem):
         swing = (w * points).cos() + self.damping / w * (w * points).sin()
         return (-self.damping * points).exp() * swing
 
-    def _residual(self, points: Tensor, network: Any) -> Tensor:
+    def residual(self, points: Tensor, network: Any) -> Tensor:
+        """Return the residual of the equation."""
         u, u_t, u_tt = partials(network, points, "", "t", "tt", names=self.inputs)
         return u_tt + 2 * self.damping * u_t + self.frequency**2 * u
-
-    def _initial(self, points: Tensor, network: Any) -> Tensor:
-        u, u_t = partials(network, points, "", "t", names=self.inputs)
-        return side_by_side(u - 1, u_t)

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor
 
 from perceptrain.errors import ConfigError
-from perceptrain_physics.box import Box
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem, side_by_side
+from perceptrain_physics.problems.initial_value_problem import InitialValueProblem
 
 # With steps of _STEP / mu, the terms of the series fall below rounding long before _ORDER.
 _STEP, _ORDER = 0.05, 25
 
 
-class VanDerPol(Problem):
+class VanDerPol(InitialValueProblem):
     """``u'' = mu (1 - u^2) u' - u`` for ``t`` from 0 to ``end``.
 
     Initially ``u = 2`` and ``u' = 0``: the solution creeps towards 1 and then jumps to -2, the more
@@ -34,30 +33,13 @@ class VanDerPol(Problem):
         ConfigError: ``mu`` or ``end`` is out of range.
     """
 
-    inputs = "t"
-
     def __init__(self, mu: float = 5.0, end: float = 8.0, *, hard: bool = False) -> None:
         if not 1 <= mu <= 100 or not end > 0:
             raise ConfigError(
                 f"mu={mu!r}, end={end!r}: expected a damping from 1 to 100 and an end above 0."
             )
-        super().__init__(Box([0], [end]), hard)
+        super().__init__(2.0, end, hard)
         self.mu, self.end = mu, end
-
-    def conditions(self) -> dict[str, Condition]:
-        """Return the equation and the initial conditions."""
-        return {
-            "ode": Condition(self._residual, self.box.inside),
-            "initial": Condition(self._initial, self.box.face(0, 0.0), terms=2),
-        }
-
-    def distance(self, points: Tensor) -> Tensor:
-        """Return the distance of the hard model."""
-        return points**2
-
-    def value(self, points: Tensor) -> Tensor:
-        """Return the given values of the hard model."""
-        return torch.full_like(points, 2.0)
 
     def exact(self, points: Tensor) -> Tensor:
         """Return the reference, of shape ``(N, 1)``; it is differentiable."""
@@ -70,13 +52,10 @@ class VanDerPol(Problem):
             u = u * since + coefficients[:, order : order + 1]
         return u.to(points.dtype)
 
-    def _residual(self, points: Tensor, network: Any) -> Tensor:
+    def residual(self, points: Tensor, network: Any) -> Tensor:
+        """Return the residual of the equation."""
         u, u_t, u_tt = partials(network, points, "", "t", "tt", names=self.inputs)
         return (u_tt + u) / self.mu - (1 - u**2) * u_t
-
-    def _initial(self, points: Tensor, network: Any) -> Tensor:
-        u, u_t = partials(network, points, "", "t", names=self.inputs)
-        return side_by_side(u - 2, u_t)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Which optimizers evaluate the loss themselves, by calling a closure."""
+"""What optimizers need for their steps: gradients, a closure, or the residuals of the loss."""
 
 from __future__ import annotations
 
@@ -33,6 +33,36 @@ def may_need_closure(optimizer: Optimizer) -> bool:
     if stages != [optimizer]:
         return any(map(may_need_closure, stages))
     return hasattr(optimizer, "needs_closure") or needs_closure(optimizer)
+
+
+def needs_residuals(optimizer: Any) -> bool:
+    """Whether the next step of an optimizer needs the residuals of the loss.
+
+    It has a true attribute ``needs_residuals``, as `GaussNewton`.
+    """
+    return bool(getattr(optimizer, "needs_residuals", False))
+
+
+def may_need_residuals(optimizer: Any) -> bool:
+    """Whether an optimizer needs residuals now, or may need them later in the run."""
+    return any(map(needs_residuals, stages_of(optimizer)))
+
+
+def can_be_part(optimizer: Any) -> bool:
+    """Whether an optimizer of torch can be part of another one, which sets the gradients for it.
+
+    It cannot if it evaluates the loss itself, or consists of several, one after the other.
+    """
+    evaluates = may_need_closure(optimizer) or may_need_residuals(optimizer)
+    return isinstance(optimizer, Optimizer) and not (hasattr(optimizer, "stages") or evaluates)
+
+
+def is_second_order(optimizer: Any) -> bool:
+    """Whether an optimizer chooses the length of its steps by the exact loss and gradient.
+
+    It has a true attribute ``second_order``, as `SSBroyden`; one with stages is none itself.
+    """
+    return bool(getattr(optimizer, "second_order", False))
 
 
 def handles_trials(optimizer: Any) -> bool:
