@@ -190,9 +190,10 @@ class WeightedLoss(nn.Module):
 
         new = self.weighting.update(values, grads)
         self._check_weights(new, terms)
+        averaged = _averaged({name: weight.detach() for name, weight in new.items()})
         # In place: the attributes of a module are slow to set.
         self._weights.clear()
-        self._weights.update(_averaged({name: weight.detach() for name, weight in new.items()}))
+        self._weights.update(averaged)
         return computed[0] if computed else None
 
     def _combine(
