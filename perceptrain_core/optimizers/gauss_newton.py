@@ -151,7 +151,7 @@ class GaussNewton(Optimizer):
             raise TrainingError(
                 "GaussNewton.step got a function; expected a LeastSquaresProblem: a closure that "
                 "returns the loss says nothing about its residuals. Use the Trainer, or "
-                "default_optimize_step in a loop of your own."
+                "optimize_step in a loop of your own."
             )
         group = self.param_groups[0]
         if self.is_dense(problem.rows):
