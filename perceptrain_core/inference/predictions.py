@@ -123,14 +123,21 @@ class Predictions:
         classes: NDArray[Any] = np.array(self.classes, dtype=object if text else None)
         return np.asarray(classes[values])
 
-    def columns(self) -> dict[str, NDArray[Any]]:
+    def columns(self, beside_labels: bool = False) -> dict[str, NDArray[Any]]:
         """Return the predictions as columns of a table.
 
         They are the labels by name, and for classes ``probability[CLASS]`` for each. Values of more
         than one dimension become ``name[0]``, ``name[1]`` and so on.
+
+        Args:
+            beside_labels: Name the predicted labels ``prediction[LABEL]``, for a table that has the
+                true labels by their names.
         """
         labels = self.labels.reshape(len(self), -1)
-        columns = dict(zip(self._names(labels.shape[1]), labels.T, strict=True))
+        names = self._names(labels.shape[1])
+        if beside_labels:
+            names = [f"prediction[{name}]" for name in names]
+        columns = dict(zip(names, labels.T, strict=True))
         if self.probabilities is not None and self.probabilities.ndim == 2:
             named = zip(self.classes or (), self.probabilities.numpy().T, strict=True)
             columns |= {f"probability[{name}]": column for name, column in named}

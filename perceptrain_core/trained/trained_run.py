@@ -157,7 +157,8 @@ class TrainedRun:
                 reads.
             out: ``.csv`` or ``.parquet``, and CSV to stdout by default; or what the data set
                 writes, such as a folder of masks.
-            keep: Names or patterns of columns of a table to write before the predictions.
+            keep: Names or patterns of columns of a table to write before the predictions. With a
+                label among them, predictions are named ``prediction[LABEL]``.
 
         Returns:
             The number of rows.

@@ -23,11 +23,12 @@ def write_predictions(
         parts: The predictions of successive rows.
         path: ``.csv`` or ``.parquet``; CSV to stdout by default. A file is written only when all
             rows are predicted.
-        kept: Columns of all rows to write before the predictions, if there are any.
+        kept: Columns of all rows to write before the predictions, if there are any. With a label
+            among them, predictions are named ``prediction[LABEL]``.
 
     Raises:
-        DataError: The file is to have another format, or cannot be written; or a column is named
-            as a prediction is.
+        DataError: The file is to have another format, or cannot be written; or a column has the
+            name of a column of the predictions.
         MissingDependencyError: The format needs a package that is not installed.
     """
     tables = _tables(parts, kept or {})
@@ -52,10 +53,12 @@ def _tables(parts: Iterable[Predictions], kept: Columns) -> Iterator[Columns]:
     start = 0
     for part in parts:
         found = part.columns()
+        if kept.keys() & found.keys():
+            found = part.columns(beside_labels=True)
         if both := [name for name in kept if name in found]:
             raise DataError(
-                f"The column {both[0]!r} cannot be kept, as the predictions have this name: rename "
-                "it in the data."
+                f"The column {both[0]!r} cannot be kept, because a column of the predictions has "
+                "this name: rename it in the data."
             )
         rows = slice(start, start + len(part))
         yield {name: column[rows] for name, column in kept.items()} | found

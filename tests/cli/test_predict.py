@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
+from sklearn.metrics import accuracy_score
 
 from perceptrain_core.runs.build import build_run
 from perceptrain_core.runs.read import read_run_file
@@ -101,6 +102,20 @@ def test_columns_of_the_data_are_carried_along(folder):
     assert cities.to_pylist() == [None, *["Bern"] * 39]
 
 
+def test_true_labels_are_kept_beside_the_predictions(folder):
+    printed = invoke("predict", str(folder), "points.csv", "--keep", "side")
+    found = pd.read_csv(StringIO(printed.stdout))
+    chances = ["probability[left]", "probability[right]"]
+    assert list(found) == ["side", "prediction[side]", *chances]
+    assert found["side"].tolist() == pd.read_csv("points.csv")["side"].tolist()
+    assert (
+        found["prediction[side]"].tolist() == load_run(folder).predict("points.csv").labels.tolist()
+    )
+    accuracy = accuracy_score(found["side"], found["prediction[side]"])
+    tested = json.loads(invoke("test", str(folder), "points.csv", "--json").stdout)
+    assert tested["test_accuracy"] == pytest.approx(accuracy)
+
+
 def test_figures(folder):
     written = json.loads((folder / "test.json").read_text())
     assert json.loads(invoke("test", str(folder), "--json").stdout) == pytest.approx(written)
@@ -134,12 +149,13 @@ def test_an_export_without_the_data_of_the_training_names_the_option(folder):
         (["export", "RUN"], 2, "--format"),
         (["predict", "RUN", "no.csv"], 1, "no data file no.csv"),
         (["predict", "RUN", "points.csv", "--keep", "c"], 1, "no column 'c'"),
-        (["predict", "RUN", "points.csv", "--keep", "side"], 1, "rename it in the data"),
+        (["predict", "RUN", "clash.csv", "--keep", "prob*"], 1, "rename it in the data"),
         (["predict", "no", "points.csv"], 2, "It does not exist"),
         (["test", "RUN", "--weights", "best"], 1, "no checkpoint_best.pt"),
     ],
 )
 def test_wrong_calls_are_one_line(folder, arguments, code, message):
+    Path("clash.csv").write_text("a,b,probability[left]\n1,2,3\n")
     done = invoke(*(str(folder) if word == "RUN" else word for word in arguments))
     assert done.exit_code == code
     assert message in done.stderr
