@@ -108,7 +108,8 @@ def _sorted(found: list[Listed], sort: str) -> list[Listed]:
 
 
 def _row(entry: Listed, sort: str | None) -> tuple[str, ...]:
-    name = entry.name if entry.kind == "run" else f"{entry.name} ({_group(entry)})"
+    kind = _kind(entry)
+    name = f"{entry.name} ({kind})" if kind else entry.name
     figures = entry.val | entry.test
     first = [key for key in figures if sort is not None and key in (sort, f"val_{sort}")]
     shown = dict.fromkeys([*first, *figures])
@@ -116,7 +117,10 @@ def _row(entry: Listed, sort: str | None) -> tuple[str, ...]:
     return name, entry.date[:16], entry.model, entry.loss, str(entry.epochs), cells
 
 
-def _group(entry: Listed) -> str:
+def _kind(entry: Listed) -> str:
+    """Say what a row is if it is not the whole of one run."""
     if entry.kind == "folds":
         return counted(entry.runs, "fold")
-    return f"best of {counted(entry.runs, 'run')}"
+    if entry.kind == "comparison":
+        return f"best of {counted(entry.runs, 'run')}"
+    return "pruned" if entry.pruned else ""

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from perceptrain_core.comparisons.settings import Variant
+from perceptrain_core.runs.file_names import STATE
 from perceptrain_core.runs.read import read_run_file
 
-#: What a run was asked for, and its figures. Hidden, so that its folder counts as unused.
-STATE = ".compare.json"
 _LONGEST = 80
 #: Settings whose names as folders differ if they do.
 _PLAIN = re.compile(r"(?!.*(\[\[|\]\]))[\w.+\-=:,\[\] ]+", re.ASCII)

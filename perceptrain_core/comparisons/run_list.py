@@ -15,7 +15,7 @@ from typing import Any
 from perceptrain_core.errors import DataError, PerceptrainError
 from perceptrain_core.metrics_file import METRICS, TEST, Row, read_rows
 from perceptrain_core.runs.figures import validation_figures
-from perceptrain_core.runs.file_names import COMPARISON, FOLDS, RECORD, RUN_FILE, VAL
+from perceptrain_core.runs.file_names import COMPARISON, FOLDS, RECORD, RUN_FILE, STATE, VAL
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Listed:
         optimizer: The name of the optimizer.
         epochs: The number of epochs that are trained.
         runs: How many runs it has.
+        pruned: The epoch after which a search stopped it; 0 if it did not.
         val: The validation figures of the trained model, see `validation_figures`; means over
             folds; of the best variant.
         test: Its test figures.
@@ -45,6 +46,7 @@ class Listed:
     optimizer: str = ""
     epochs: int = 0
     runs: int = 1
+    pruned: int = 0
     val: dict[str, float] = field(default_factory=dict)
     test: dict[str, float] = field(default_factory=dict)
     tables: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -114,7 +116,7 @@ def _entry(place: Path, root: Path) -> Listed | None:
 
 def _run(place: Path, name: str) -> Listed:
     history, entry = _history(place), _from_tables(place, name, "run")
-    entry.epochs = _epochs(history)
+    entry.epochs, entry.pruned = _epochs(history), int(_json(place / STATE).get("pruned", 0))
     entry.val = validation_figures(_numbers(_json(place / VAL)), _json(place / RECORD), history)
     entry.test = _numbers(_json(place / TEST))
     return entry

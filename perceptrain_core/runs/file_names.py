@@ -4,3 +4,5 @@ RUN_FILE, WEIGHTS, PREPARATION, RECORD = "run.toml", "model.pt", "preparation.js
 VAL, FOLDS, PREDICTIONS = "val.json", "folds.json", "predictions.csv"
 #: What only the folder of a comparison has.
 COMPARISON = "table.json"
+#: What a comparison asked of a run, and its figures. Hidden, so that its folder counts as unused.
+STATE = ".compare.json"

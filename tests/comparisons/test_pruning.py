@@ -14,6 +14,9 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
+from typer.testing import CliRunner
+
+from perceptrain_core.cli.main import app
 
 COMPARE = [sys.executable, "-m", "perceptrain_core.cli.main", "compare", "run.toml"]
 SPACE = ["--set", "optimizer.lr=1e-5..1e-1", "--set", "train.max_iter=4", "--jobs", "1"]
@@ -64,6 +67,9 @@ def test_trials_are_pruned_by_the_median_and_kept() -> None:
         assert f"pruned after epoch {row['pruned']} (" in done.stdout
     table = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("lr=")]
     assert table == sorted(table[: -len(pruned)], key=float) + ["pruned"] * len(pruned)
+    listed = CliRunner().invoke(app, ["runs", str(FOLDER)]).stdout
+    marked = {line.split()[0] for line in listed.splitlines() if " (pruned) " in line}
+    assert marked == {row["run"] for row in rows}
 
     weights = {path: path.stat().st_mtime_ns for path in FOLDER.glob("*/model.pt")}
     again = call(SEARCH)
