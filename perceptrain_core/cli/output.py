@@ -137,13 +137,18 @@ def report(error: Exception, *, debug: bool) -> int:
         import traceback
 
         traceback.print_exception(error)
-    elif isinstance(error, PerceptrainError):
-        note(f"Error: {error}")
+        return _code(error)
+    hints = [hint for hint in getattr(error, "__notes__", ()) if "Traceback" not in hint]
+    if isinstance(error, PerceptrainError):
+        note("\n".join([f"Error: {error}", *hints]))
     else:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        hints = [hint for hint in getattr(error, "__notes__", ()) if "Traceback" not in hint]
         lines = [f"Unexpected error{raised_in(error)}: {reason}", *hints]
         note("\n".join([*lines, "Run 'perceptrain --debug ...' to see the traceback."]))
+    return _code(error)
+
+
+def _code(error: Exception) -> int:
     return WRONG_CALL if isinstance(error, _WRONG_CALLS) else FAILED
 
 

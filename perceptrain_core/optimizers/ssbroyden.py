@@ -266,9 +266,8 @@ _NO_LOWER_LOSS = (
     "without dropout, and float64."
 )
 _LOW_PRECISION = (
-    "SSBroyden trains parameters of {}, whose rounding errors soon stop its line search: use "
-    "float64, e.g. model.double() before the optimizer is created, and dtype=torch.float64 in "
-    "TrainConfig for the data."
+    "SSBroyden trains parameters of {}, whose rounding errors soon stop its line search: train "
+    'with dtype="float64", or in your own loop call model.double() before you create the optimizer.'
 )
 
 _OTHER_OPTIONS = (

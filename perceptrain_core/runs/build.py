@@ -78,6 +78,7 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     metrics = build_metrics(run_file, path, data.preparation)
     loaders = splits.train, splits.val, splits.test
     trainer = Trainer(model, optimizer, config, loss_fn, *loaders, metrics=metrics)
+    trainer.resume_option = "--resume"
     _check_schedule(trainer, path)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
     labels, classes = label_names(data)

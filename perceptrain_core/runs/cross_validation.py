@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -102,24 +103,33 @@ class CrossValidation:
 
     def _train_folds(self, folder: Path, resume: bool, started: Started | None) -> bool:
         """Train all folds; return whether no signal ended the training."""
-        for fold in range(1, (self.run_file.data.folds or 0) + 1):
-            run = self.build(fold, folder)
-            if run.trainer.engine.world_size > 1:
-                raise ConfigError(
-                    "folds cannot be trained under torchrun: use nprocs in [train], or train one "
-                    "fold with --set data.fold=1."
-                )
-            if fold == 1:
-                write_run_file(folder, self.run_file, self.config, run.trainer.provenance)
-            row = _finished(run) if resume else None
-            if row is None:
-                if started is not None:
-                    started(fold, run)
-                row = self._train(run, resume)
+        folds = self.run_file.data.folds or 0
+        for fold in range(1, folds + 1):
+            with _noting(fold, folds):
+                row = self._train_fold(fold, folder, resume, started)
             if row is None:
                 return False
             self.scores.rows.append(row)
         return True
+
+    def _train_fold(
+        self, fold: int, folder: Path, resume: bool, started: Started | None
+    ) -> dict[str, float] | None:
+        """Return the figures of a fold, trained if need be; ``None`` if a signal ended it."""
+        run = self.build(fold, folder)
+        if run.trainer.engine.world_size > 1:
+            raise ConfigError(
+                "folds cannot be trained under torchrun: use nprocs in [train], or train one "
+                "fold with --set data.fold=1."
+            )
+        if fold == 1:
+            write_run_file(folder, self.run_file, self.config, run.trainer.provenance)
+        row = _finished(run) if resume else None
+        if row is None:
+            if started is not None:
+                started(fold, run)
+            row = self._train(run, resume)
+        return row
 
     def _train(self, run: Run, resume: bool) -> dict[str, float] | None:
         """Train a fold, and return its figures; ``None`` if a signal ended it."""
@@ -135,16 +145,27 @@ class CrossValidation:
         found = [path for path in (base, *base.glob("*/")) if (path / "fold_1").is_dir()]
         if not found:
             raise CheckpointError(
-                f"There is no cross-validation to resume in {base}: start one without resume."
+                f"There is no cross-validation to resume in {base}: start one without --resume."
             )
         folder = max(found, key=lambda path: (path / RUN_FILE).stat().st_mtime)
         then = data_with_paths(read_run_file(folder / RUN_FILE).data)
         if then != data_with_paths(self.run_file.data):
             raise ConfigError(
                 f"The cross-validation in {folder} has other options in [data], so its folds may "
-                "differ: restore them, or start a new one without resume."
+                "differ: restore them, or start a new one without --resume."
             )
         return folder
+
+
+@contextmanager
+def _noting(fold: int, folds: int) -> Iterator[None]:
+    """Add the fold to an error that may come from its rows: all but those about options."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, ConfigError):
+            error.add_note(f"This happened in fold {fold} of {folds}.")
+        raise
 
 
 def _validation(figures: dict[str, float]) -> dict[str, float]:

@@ -169,7 +169,7 @@ class TrainedRun:
         parts = self.predict_in_batches(data)
         write = getattr(self._data_set, "write_predictions", None)
         if keep and not isinstance(self.preparation, Preparation):
-            raise DataError("keep is for the columns of a table, and this run has none.")
+            raise DataError("Only columns of a table can be kept, and this run has no table.")
         if write is not None:
             rows: int = write(parts, Path(data), out)
             return rows

@@ -35,7 +35,9 @@ def resuming(path: Path, state: RunState, batch: int, config: TrainConfig) -> st
     return f"Resuming from {path}, after {counted(done, 'epoch')}{batches}."
 
 
-def stopping(reason: str, state: RunState, config: TrainConfig, saved: Path | None) -> str:
+def stopping(
+    reason: str, state: RunState, config: TrainConfig, saved: Path | None, option: str
+) -> str:
     """Return what a run says if it stops before its last epoch is complete.
 
     Args:
@@ -43,6 +45,7 @@ def stopping(reason: str, state: RunState, config: TrainConfig, saved: Path | No
         state: The counters.
         config: The settings.
         saved: The checkpoint that was saved, if any.
+        option: The option that resumes the run.
     """
     limit = getattr(config, reason, None)
     cause = reason if limit is None else f"{reason}={limit:g}"
@@ -53,4 +56,4 @@ def stopping(reason: str, state: RunState, config: TrainConfig, saved: Path | No
     if saved is None:
         return text
     more = " and a larger max_steps" if reason == "max_steps" else ""
-    return f"{text} Saved as {saved.name}: resume from it with resume=True{more}."
+    return f"{text} Saved as {saved.name}: resume from it with {option}{more}."

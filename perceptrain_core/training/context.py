@@ -19,6 +19,7 @@ class TrainingContext(TrainerContext, Protocol):
         optimize_step: The step function.
         max_batches: The maximum number of batches of each pass over the data.
         provenance: The distribution and version of each named part.
+        resume_option: How messages name the option that resumes a run.
     """
 
     run_state: RunState
@@ -26,3 +27,4 @@ class TrainingContext(TrainerContext, Protocol):
     optimize_step: OptimizeStep
     max_batches: int | None
     provenance: Provenance
+    resume_option: str

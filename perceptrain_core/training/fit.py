@@ -320,7 +320,7 @@ class Fit:
         if reason in SIGNALS:
             state.interrupted, state.stop_signal = True, reason
         if self.config.verbose:
-            print(stopping(reason, state, self.config, saved))
+            print(stopping(reason, state, self.config, saved, self.trainer.resume_option))
         state.current_epoch = state.opt_result.iteration = len(state.history)
 
     def _where(self) -> str:

@@ -92,6 +92,7 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
             epoch. A run that stops inside an epoch is saved there if it keeps checkpoints.
         interrupted: Whether Ctrl-C or SIGTERM ended the last fit.
         stop_signal: Which of them, ``"SIGINT"`` or ``"SIGTERM"``; ``None`` if neither.
+        resume_option: How messages name the option that resumes a run.
         averaged_model: With ``config.ema``, the moving average of the model, an ``AveragedModel``
             of ``torch.optim.swa_utils``; otherwise ``None``.
         schedule: With ``config.lr_scheduler``, the schedule; its ``scheduler`` is torch's.
@@ -109,6 +110,8 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
         DataError: ``max_batches`` is not a positive integer.
         MissingDependencyError: A metric needs a package that is not installed.
     """
+
+    resume_option = "resume=True"
 
     history = StateAttribute[History]()
     validations = StateAttribute[list[Row]]()

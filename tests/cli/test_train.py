@@ -265,7 +265,7 @@ def test_stopped_by_a_signal_and_resumed_ends_as_if_it_had_not_been(here, site, 
     finally:
         process.kill()
     assert (process.returncode, stderr) == (code, "")
-    assert ": resume from it with resume=True." in stdout
+    assert ": resume from it with --resume." in stdout
     assert len(epochs(folder)) < 400
     assert invoke("train", "run.toml", *options, "--resume").exit_code == 0
     assert invoke("train", "run.toml", *options).exit_code == 0
@@ -357,6 +357,12 @@ def test_a_bad_option_that_the_first_batch_shows_leaves_no_folder(train, here, f
     assert done.returncode == 2
     assert "run.toml, [loss]: A loss must be one number: reduction='none'" in done.stderr
     assert not (here / "runs").exists()
+
+
+def test_an_error_while_training_names_the_fold(train):
+    done = train("--set", "loss=./code.py:broken", *FOLDS)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "This happened in fold 1 of 3."
 
 
 def test_a_folder_that_was_there_before_a_failed_run_is_kept(train, here):

@@ -161,7 +161,7 @@ def test_another_dtype_than_the_models(
     trainer = make_trainer(data=data, model=linear(own))
     for notes in notes_of(trainer, RuntimeError):
         assert f"The batch has {given}, and the parameters have {own}." in notes
-        assert f"TrainConfig(dtype={own}) casts" in notes
+        assert f"The setting dtype={own} casts" in notes
     make_trainer(data=data, model=linear(own), dtype=own).fit()
 
 

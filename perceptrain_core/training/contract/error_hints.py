@@ -56,7 +56,7 @@ def add_hints(error: Exception, batch: Any, model: nn.Module) -> None:
     if batch_dtypes and own and not batch_dtypes & own:
         error.add_note(
             f"The batch has {_names(batch_dtypes)}, and the parameters have {_names(own)}. "
-            f"TrainConfig(dtype={_names(own)}) casts the batches, and the model too."
+            f"The setting dtype={_names(own)} casts the batches, and the model too."
         )
 
 

@@ -49,8 +49,8 @@ def warn_of_precision(parameters: Sequence[Tensor]) -> None:
     if lower:
         warn_user(
             f"The parameters are {', '.join(sorted(lower))}. A Gauss-Newton step squares the "
-            "condition of the problem, and stalls early in this precision: use "
-            "TrainConfig(dtype=torch.float64)."
+            "condition of the problem, and stalls early in this precision: train "
+            'with dtype="float64".'
         )
 
 

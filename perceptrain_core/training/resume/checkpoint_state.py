@@ -239,7 +239,7 @@ def _mention_later_ones(path: Path) -> None:
     if path in beside[1:] and path.name != BEST:
         print(
             f"{path.name} has later checkpoints beside it; until this run has passed them, "
-            f"resume=True resumes from {beside[0].name}."
+            f"a resume without a path starts from {beside[0].name}."
         )
 
 

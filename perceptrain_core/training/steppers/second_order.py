@@ -24,7 +24,7 @@ def check_second_order(config: TrainConfig, optimizer: Any) -> None:
     if name is not None and config.precision != "full":
         raise TrainingError(
             f"precision={config.precision!r}: {name} compares losses to many digits, and needs "
-            'them in float64: use precision="full", model.double() and dtype=torch.float64.'
+            'them in float64: use precision="full", and dtype="float64".'
         )
     clips = config.grad_clip is not None or config.grad_clip_value is not None
     if clips and all(kinds.values()):

@@ -108,7 +108,9 @@ def test_from_a_path(
     source: Any = {"file": path, "folder": first.log_folder, "text": str(path)}[what]
     trainer = make_trainer(max_iter=6, write_every=1, log_folder="elsewhere", verbose=True)
     trainer.fit(resume=source)
-    told = "has later checkpoints beside it; until this run has passed them, resume=True resumes"
+    told = (
+        "has later checkpoints beside it; until this run has passed them, a resume without a path"
+    )
     assert (told in capsys.readouterr().out) == (what != "folder")
     start = 4 if what == "folder" else 2
     assert trainer.history[:start] == first.history[:start]

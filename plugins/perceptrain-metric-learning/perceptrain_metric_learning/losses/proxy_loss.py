@@ -83,8 +83,8 @@ class ProxyLoss(EmbeddingLoss):
             # The library would cast the parameters without the optimizer noticing.
             raise DataError(
                 f"The embeddings are {embeddings.dtype}, and the loss has parameters of {own}. Use "
-                f"loss_fn.to({embeddings.dtype}), or let the trainer move it: "
-                f"TrainConfig(dtype={embeddings.dtype})."
+                f"loss_fn.to({embeddings.dtype}), or let the trainer move it, with the "
+                f"setting dtype={embeddings.dtype}."
             )
         if embeddings.shape[1] != self.embedding_size:
             raise ShapeError(
