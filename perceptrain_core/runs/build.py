@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -32,6 +32,7 @@ from perceptrain_core.runs.data_options import (
     with_found_options,
 )
 from perceptrain_core.runs.describe import describe_data
+from perceptrain_core.runs.label_metrics import with_each_label
 from perceptrain_core.runs.record import RunRecord, label_names
 from perceptrain_core.runs.run import Run
 from perceptrain_core.runs.sizes import check_fit, needs_sizes, with_sizes
@@ -75,13 +76,13 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     with in_table(path, "optimizer"):
         table = run_file.optimizer
         optimizer = build_optimizer({"name": table.name, **table.options}, model)
-    metrics = build_metrics(run_file, path, data.preparation)
+    labels, classes = label_names(data)
+    metrics = build_metrics(run_file, path, data.preparation, labels)
     loaders = splits.train, splits.val, splits.test
     trainer = Trainer(model, optimizer, config, loss_fn, *loaders, metrics=metrics)
     trainer.resume_option = "--resume"
     _check_schedule(trainer, path)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
-    labels, classes = label_names(data)
     record = RunRecord(labels=labels, classes=classes)
     return Run(run_file, trainer, splits, data.preparation, describe_data(data), record)
 
@@ -237,9 +238,12 @@ def _load(run_file: RunFile, path: Path) -> RunData:
 
 
 def build_metrics(
-    run_file: RunFile, path: Path, preparation: Preparation | TensorPreparation | None
+    run_file: RunFile,
+    path: Path,
+    preparation: Preparation | TensorPreparation | None,
+    labels: Sequence[str],
 ) -> dict[str, Metric]:
-    """Build the metrics over all data, in the units of the labels.
+    """Build the metrics over all data, in the units of the labels, and for each of several labels.
 
     Raises:
         ConfigError: One of them cannot be built.
@@ -249,7 +253,7 @@ def build_metrics(
             label: registry().resolve("metric", table.name, (), table.options)
             for label, table in run_file.metrics.items()
         }
-        return _in_label_units(resolve_metrics(metrics), preparation)
+        return with_each_label(_in_label_units(resolve_metrics(metrics), preparation), labels)
 
 
 def _in_label_units(

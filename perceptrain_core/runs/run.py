@@ -31,7 +31,6 @@ from perceptrain_core.runs.folder import (
     write_weights,
 )
 from perceptrain_core.runs.held_out import held_out_columns
-from perceptrain_core.runs.label_metrics import with_each_label
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.record import Fingerprint, RunRecord, write_record
 from perceptrain_core.runs.tables import RunFile
@@ -125,8 +124,7 @@ class Run:
     def validate(self) -> dict[str, float]:
         """Return the averages over the validation data, and write them to ``val.json``.
 
-        Callbacks are not called: they belong to the training, which has ended. With several labels,
-        each metric of regression is also there for each, as in `test`.
+        Callbacks are not called: they belong to the training, which has ended.
         """
         trained = self.trainer
         trainer = Trainer(
@@ -135,7 +133,7 @@ class Run:
             dry_config(trained.config),
             trained.loss_fn,
             val_dataloader=self.splits.val,
-            metrics=with_each_label(trained.metrics, self.record.labels),
+            metrics=trained.metrics,
         )
         means = trainer.validate()
         write_results(trained.log_folder / VAL, means)
@@ -144,17 +142,10 @@ class Run:
     def test(self) -> dict[str, float]:
         """Return the averages and the metrics over the test data, and write ``test.json``.
 
-        With several labels, each metric of regression is also there for each, ``NAME[LABEL]``.
-
         Raises:
             DataError: The test data have no batch.
         """
-        metrics = self.trainer.metrics
-        self.trainer.metrics = with_each_label(metrics, self.record.labels)
-        try:
-            rows = self.trainer.test()
-        finally:
-            self.trainer.metrics = metrics
+        rows = self.trainer.test()
         if not rows:
             raise DataError("The test data have no batch: they are empty or exhausted.")
         write_results(self.trainer.log_folder / TEST, rows.means)

@@ -28,7 +28,6 @@ from perceptrain_core.runs.data import RunData, load_data, with_binary_labels
 from perceptrain_core.runs.data_options import ignored_label
 from perceptrain_core.runs.data_paths import options_with_paths
 from perceptrain_core.runs.file_names import RUN_FILE
-from perceptrain_core.runs.label_metrics import with_each_label
 from perceptrain_core.runs.record import Fingerprint, RunRecord
 from perceptrain_core.runs.run import dry_config
 from perceptrain_core.runs.tables import RunFile
@@ -200,8 +199,8 @@ class TrainedRun:
         """
         rows = self._held_out() if data is None else self._labelled(data)
         with self._trusting():
-            metrics = build_metrics(self.run_file, self._path, self.preparation)
-            metrics = with_each_label(metrics, self.record.labels)
+            labels = self.record.labels
+            metrics = build_metrics(self.run_file, self._path, self.preparation, labels)
             trainer = Trainer(self.model, None, self._settings(), self.loss_fn, metrics=metrics)
         with self._trusting(), evaluating(self.model):
             return dict(trainer.test(rows).means)
