@@ -292,7 +292,7 @@ def test_float32_is_warned_of_once_and_stalls() -> None:
     double = fitted(torch.float64, made)
     with pytest.warns(UserWarning, match="SSBroyden") as seen:
         single = fitted(torch.float32, made)
-    assert ["trains parameters of float32" in str(each.message) for each in seen].count(True) == 1
+    assert ["trains parameters of" in str(each.message) for each in seen].count(True) == 1
     assert double < 0.1 * single
     assert state_of(made[1])["iterations"] < 300  # of 600: the line search fails
 
