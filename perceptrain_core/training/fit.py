@@ -217,6 +217,8 @@ class Fit:
         self.position.begin_epoch(epoch)
         if self.position.batch == 0:  # otherwise the run resumes inside the epoch
             self.averages = Averages("train")
+            for callback in self.parts.callbacks:
+                callback.begin_epoch(self.trainer)
             self._events.notify(Stage.TRAIN_EPOCH_START, epoch)
 
     def _stop_requested(self) -> bool:
