@@ -17,6 +17,11 @@ def stages_of(optimizer: Any) -> list[Any]:
     return list(getattr(optimizer, "stages", [optimizer]))
 
 
+def active_optimizer(optimizer: Any) -> Any:
+    """Return the optimizer that takes the next step: mostly the given one."""
+    return getattr(optimizer, "active", optimizer)
+
+
 def needs_closure(optimizer: Optimizer) -> bool:
     """Whether the next ``step`` of an optimizer requires a closure.
 

@@ -114,6 +114,9 @@ class Callback:
             resumed: Whether `load_state_dict` has just restored the state.
         """
 
+    def begin_epoch(self, trainer: TrainerContext) -> None:
+        """Prepare for an epoch, whatever the stage; not called if a run resumes inside of it."""
+
     def end_run(self, trainer: TrainerContext) -> None:
         """Clean up after a fit that ended without an error, before the stage ``train_end``."""
 

@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from torch import nn
+from torch.optim import Optimizer
 
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.metric_callback import MetricCallback
@@ -34,7 +35,9 @@ class EarlyStopping(MetricCallback):
         mode: ``"min"`` if lower is better, ``"max"`` if higher is.
         delta: An improvement must exceed this.
         restore_best: Restore the weights of the best epoch at the end of the fit, whether or not
-            it was stopped early. They are kept in memory and saved in checkpoints.
+            it was stopped early. They are kept in memory and saved in checkpoints. They are those
+            after its last step; but if a metric of the training is monitored and the epoch has a
+            single step along gradients, those before it, of which the metric is.
 
     Attributes:
         best_value: The best value so far.
@@ -50,6 +53,8 @@ class EarlyStopping(MetricCallback):
     stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.VAL_EPOCH_END})
     stopped_epoch: int | None
     _best_weights: Weights | None
+    _first_weights: Weights | None  # from before the first step of the epoch
+    _first_step: int
 
     def __init__(
         self,
@@ -69,6 +74,14 @@ class EarlyStopping(MetricCallback):
         self.delta = float(delta)
         self.restore_best = restore_best
 
+    def begin_epoch(self, trainer: TrainerContext) -> None:
+        """Keep the weights, if the metric of this epoch may be theirs."""
+        several = self._first_step >= 0 and trainer.global_step > self._first_step + 1
+        self._first_step, self._first_weights = trainer.global_step, None
+        trains = self.monitor.startswith("train_") and isinstance(trainer.optimizer, Optimizer)
+        if self.restore_best and trains and not several:
+            self._first_weights = _weights(trainer)
+
     def update(self, trainer: TrainerContext, config: TrainConfig) -> None:
         """Check the metric, and stop if it has not improved for long enough.
 
@@ -76,14 +89,15 @@ class EarlyStopping(MetricCallback):
             CallbackError: The run does not have the metric.
         """
         value = self.read(trainer, config)
+        first, self._first_weights = self._first_weights, None
         if value is None:
             return
         if self.is_improved_by(value):
             self.best_epoch = trainer.current_epoch
             if self.restore_best:
-                with evaluated_weights(trainer.optimizer):
-                    weights = {n: deepcopy(m.state_dict()) for n, m in _modules(trainer)}
-                self._best_weights = weights
+                single = trainer.global_step <= self._first_step + 1
+                self._best_before_step = single and first is not None
+                self._best_weights = first if self._best_before_step else _weights(trainer)
         elif self.counter >= self.patience:
             self.stopped_epoch = trainer.current_epoch
             trainer.stop_training = True
@@ -100,6 +114,7 @@ class EarlyStopping(MetricCallback):
         """Forget all values of the metric and the best weights."""
         super().reset()
         self.best_epoch, self.stopped_epoch, self._best_weights = 0, None, None
+        self._first_step, self._first_weights, self._best_before_step = -1, None, False
 
     def end_run(self, trainer: TrainerContext) -> None:
         """Say why the run was stopped, and restore the best weights if ``restore_best`` is set.
@@ -117,7 +132,8 @@ class EarlyStopping(MetricCallback):
             for name, module in _modules(trainer):
                 module.load_state_dict(self._best_weights[name])
             if trainer.config.verbose:
-                print(f"Restored the weights of epoch {self.best_epoch}.")
+                where = " from before its step" if self._best_before_step else ""
+                print(f"Restored the weights of epoch {self.best_epoch}{where}.")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value, its epoch and weights, and the values since."""
@@ -126,6 +142,9 @@ class EarlyStopping(MetricCallback):
             "best_epoch": self.best_epoch,
             "stopped_epoch": self.stopped_epoch,
             "best_weights": self._best_weights,
+            "best_before_step": self._best_before_step,
+            "first_step": self._first_step,
+            "first_weights": self._first_weights,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -134,6 +153,14 @@ class EarlyStopping(MetricCallback):
         self.best_epoch = state["best_epoch"]
         self.stopped_epoch = state["stopped_epoch"]
         self._best_weights = state["best_weights"] if self.restore_best else None
+        self._best_before_step = state["best_before_step"]
+        self._first_step, self._first_weights = state["first_step"], state["first_weights"]
+
+
+def _weights(trainer: TrainerContext) -> Weights:
+    """Return a copy of the weights that are evaluated."""
+    with evaluated_weights(trainer.optimizer):
+        return {name: deepcopy(module.state_dict()) for name, module in _modules(trainer)}
 
 
 def _modules(trainer: TrainerContext) -> list[tuple[str, nn.Module]]:

@@ -13,6 +13,8 @@ class KeepBest(EarlyStopping):
 
     The run is never stopped early; otherwise as `EarlyStopping` with ``restore_best=True``: the
     weights are kept in memory and saved in checkpoints, and epochs without the metric are skipped.
+    A metric of the training is a mean over the steps of an epoch, each before its update: in an
+    epoch of a single step along gradients, the weights are those from before it.
 
     Args:
         monitor: The metric, by its name in the history: ``"train_loss"``, ``"val_loss"``, or one

@@ -28,6 +28,8 @@ class LRSchedulerCosineAnnealing(LearningRateCallback):
         CallbackError: An argument is not valid, or the learning rate is 0 when a run starts.
     """
 
+    has_base = True
+
     def __init__(
         self, on: TrainingStage | str, called_every: int, t_max: int, min_lr: float = 0.0
     ) -> None:

@@ -22,6 +22,8 @@ class LRSchedulerStepDecay(LearningRateCallback):
         CallbackError: An argument is not valid.
     """
 
+    has_base = True
+
     def __init__(
         self,
         on: TrainingStage | str = TrainingStage.TRAIN_EPOCH_END,

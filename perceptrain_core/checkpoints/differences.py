@@ -9,6 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from perceptrain_core.optimizer_steps import stages_of
+
 #: State of torch's optimizers that has the shape of its parameter; other state need not.
 _LIKE_PARAMETERS = {"exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "sum"}
 
@@ -67,6 +69,18 @@ def _module_differences(module: nn.Module, saved: Mapping[str, Any]) -> list[str
 def _optimizer_differences(optimizer: Optimizer, saved: Mapping[str, Any]) -> list[str]:
     if "param_groups" not in saved:
         return ["the state does not belong to an optimizer of torch"]
+    stages, own = stages_of(optimizer), saved.get("sequence")
+    if stages == [optimizer] and own is None:
+        return _state_differences(optimizer, saved)
+    here = [type(stage).__name__ for stage in stages]
+    if stages == [optimizer] or own is None or here != own["names"]:
+        there = "a single one" if own is None else ", ".join(own["names"])
+        return [f"optimizers: {', '.join(here)} here, {there} saved"]
+    pairs = [*zip(stages, own["stages"], strict=True), (stages[own["progress"]["stage"]], saved)]
+    return list(dict.fromkeys(line for pair in pairs for line in _state_differences(*pair)))
+
+
+def _state_differences(optimizer: Optimizer, saved: Mapping[str, Any]) -> list[str]:
     own, there = optimizer.param_groups, saved["param_groups"]
     lines = []
     if (mine := [len(g["params"]) for g in own]) != (theirs := [len(g["params"]) for g in there]):

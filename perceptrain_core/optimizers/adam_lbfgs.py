@@ -25,10 +25,10 @@ class AdamLBFGS(SequentialOptimizer):
             optimizer.begin_epoch(epoch)
             optimizer.step(closure)
 
-    There is one parameter group, with the options of both. Its ``lr`` is the learning rate of the
-    active optimizer, so learning-rate schedules work. At the switch, ``lr`` is set to the one in
-    ``lbfgs_kwargs``, and the moments of Adam are discarded. ``state_dict()`` contains the whole
-    state, including ``switch_epoch``.
+    There is one parameter group, that of the active optimizer, so learning-rate schedules work. At
+    the switch, ``lr`` becomes the one in ``lbfgs_kwargs``, times the factor of a schedule, and the
+    moments of Adam are discarded. ``state_dict()`` contains the whole state, including
+    ``switch_epoch``.
 
     Args:
         params: The parameters, or a list with one parameter group.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from perceptrain_core.errors import ConfigError
@@ -49,29 +50,56 @@ def _plateau_faults(name: str, plateau: Mapping[str, Any]) -> list[str]:
     ]
 
 
-class Plateau:
-    """Notices that a loss stops decreasing, as ``ReduceLROnPlateau`` of torch does.
+@dataclass(frozen=True)
+class Progress:
+    """How far a sequence has come. It never changes: each epoch has a progress of its own.
 
-    Args:
-        memory: Where the best loss and the number of epochs without a better one are kept, under
-            the keys ``"best_loss"`` and ``"waited"``.
+    Attributes:
+        milestones: From `read_milestones`.
+        ends: The last epoch of each optimizer but the last one, ``None`` if not yet known.
+        stage: The number of the active optimizer, counted from 0.
+        epoch: The current epoch, counted from 1; 0 before the first.
+        best_loss: The lowest loss of an epoch since the active optimizer became active.
+        waited: The number of epochs since.
     """
 
-    def __init__(self, memory: dict[str, Any]) -> None:
-        self._memory = memory
+    milestones: list[Milestone]
+    ends: list[int | None]
+    stage: int = 0
+    epoch: int = 0
+    best_loss: float | None = None
+    waited: int = 0
 
-    def reset(self) -> None:
-        """Forget all losses."""
-        self._memory.update(best_loss=None, waited=0)
+    @classmethod
+    def start(cls, milestones: list[Milestone]) -> Progress:
+        """Return the progress before the first epoch."""
+        return cls(milestones, [end if isinstance(end, int) else None for end in milestones])
 
-    def is_reached(self, loss: float, patience: float, threshold: float) -> bool:
-        """Add the loss of an epoch; return whether more than ``patience`` epochs brought nothing.
+    def at(self, epoch: int) -> Progress:
+        """Return the progress at the start of an epoch, which may be an earlier one."""
+        pairs = zip(self.milestones, self.ends, strict=True)
+        ends = [
+            None if end is None or (milestone != end and end >= epoch) else end
+            for milestone, end in pairs
+        ]
+        ended = [n for n, end in enumerate(ends, 1) if end is not None and end < epoch]
+        now = replace(self, ends=ends, epoch=epoch, stage=max(ended, default=0))
+        is_new = epoch == 1 or now.stage != self.stage
+        return replace(now, best_loss=None, waited=0) if is_new else now
 
-        An epoch counts if it is lower than the best by the share ``threshold`` of it.
+    def after(self, loss: float) -> Progress:
+        """Return the progress after an epoch with this mean loss.
+
+        As for ``ReduceLROnPlateau`` of torch, a plateau is more than ``patience`` epochs that are
+        not lower than the best one by the share ``threshold`` of it.
         """
-        best = self._memory["best_loss"]
-        if best is None or loss < best - threshold * abs(best):
-            self._memory.update(best_loss=loss, waited=0)
-        else:
-            self._memory["waited"] += 1
-        return bool(self._memory["waited"] > patience)
+        milestone: Milestone = [*self.milestones, 0][self.stage]
+        if not isinstance(milestone, dict):
+            return self
+        best = self.best_loss
+        if best is None or loss < best - milestone["threshold"] * abs(best):
+            return replace(self, best_loss=loss, waited=0)
+        ends = list(self.ends)
+        if self.waited >= milestone["patience"]:
+            ends[self.stage] = self.epoch
+        return replace(self, ends=ends, waited=self.waited + 1)

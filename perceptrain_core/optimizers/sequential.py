@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor
@@ -13,8 +14,14 @@ from torch.optim.optimizer import ParamsT
 from perceptrain_core.errors import ConfigError, TrainingError
 from perceptrain_core.optimizer_modes import begin_training, end_training
 from perceptrain_core.optimizer_steps import handles_trials, needs_closure, needs_residuals
-from perceptrain_core.optimizers.common_groups import common_groups
-from perceptrain_core.optimizers.milestones import Milestone, Plateau, read_milestones
+from perceptrain_core.optimizers.common_groups import (
+    add_rates,
+    common_groups,
+    divided,
+    hand_over_schedule,
+    has_groups,
+)
+from perceptrain_core.optimizers.milestones import Milestone, Progress, read_milestones
 from perceptrain_core.registry import get_optimizer
 from perceptrain_core.user_warnings import warn_user
 
@@ -33,9 +40,10 @@ class SequentialOptimizer(Optimizer):
     `begin_epoch` and `end_epoch`; in your own training loop, call them yourself. If `begin_epoch`
     is never called, each step counts as an epoch, and each switch causes a warning.
 
-    The parameter groups are those of the active optimizer; if the optimizers have different ones,
-    they are divided further. ``lr`` is the learning rate of the active optimizer, so learning-rate
-    schedules work. ``state_dict()`` contains the whole state, including the milestones.
+    Groups and state are those of the active optimizer; if the optimizers have different groups of
+    parameters, all have the same smaller ones. A learning-rate schedule of torch that multiplies a
+    base rate, such as ``StepLR``, multiplies that of the active optimizer. ``state_dict()``
+    contains the whole state, including the milestones.
 
     Args:
         params: The parameters, or groups of them.
@@ -47,7 +55,7 @@ class SequentialOptimizer(Optimizer):
             the share ``threshold`` of it.
 
     Attributes:
-        stages: The optimizers.
+        stages: The optimizers. All but the active one are as they were created.
 
     Raises:
         ConfigError: The milestones do not fit.
@@ -63,38 +71,36 @@ class SequentialOptimizer(Optimizer):
         milestones: Sequence[int | Mapping[str, float]],
     ) -> None:
         owner = type(self).__name__
-        given = list(params)
-        self.stages = [_built(each, given) for each in optimizers]
         checked = read_milestones(milestones, owner)
-        if not self.stages or len(checked) != len(self.stages) - 1:
+        if not optimizers or len(checked) != len(optimizers) - 1:
             raise ConfigError(
-                f"{owner} has {len(self.stages)} optimizers and {len(checked)} milestones; "
+                f"{owner} has {len(optimizers)} optimizers and {len(checked)} milestones; "
                 "expected one milestone between two optimizers."
             )
-        groups = [self._group(*each) for each in common_groups(self.stages)]
-        groups[0] |= {
-            "stage": 0,
-            "milestones": checked,
-            # The last epoch of each stage, as far as it is known.
-            "ends": [end if isinstance(end, int) else None for end in checked],
-            "epoch": 0,
-            "counted_steps": 0,  # None once begin_epoch was called
-        }
-        Plateau(groups[0]).reset()
-        # A scheduler of torch adds the last one.
-        self._keys = {*groups[0], "initial_lr"}
+        stages = _with_common_groups(list(params), optimizers, owner)
+        # The progress is no entry of the groups, which belong to the active optimizer: an optimizer
+        # may read any key, and a switch replaces them.
+        self._progress = Progress.start(checked)
+        self._counted_steps: int | None = 0  # None once begin_epoch was called
         defaults: dict[str, Any] = {}
-        for stage in reversed(self.stages):
+        for stage in reversed(stages):
             defaults |= stage.defaults
-        super().__init__(groups, defaults)
+        self.stages: list[Optimizer] = []
+        super().__init__([{"params": g["params"]} for g in stages[0].param_groups], defaults)
+        self.stages = stages
+        self._unused = _copy(self.active)
         self._share()
-        self._select(1)
+        self._go_to(self._progress.at(1))
 
     @property
     def active(self) -> Optimizer:
         """The optimizer that takes the next step."""
-        stage: int = self.param_groups[0]["stage"]
-        return self.stages[stage]
+        return self.stages[self._progress.stage]
+
+    @property
+    def milestones(self) -> list[Milestone]:
+        """When the next optimizer follows, for each but the last."""
+        return self._progress.milestones
 
     @property
     def needs_closure(self) -> bool:
@@ -114,29 +120,15 @@ class SequentialOptimizer(Optimizer):
     def begin_epoch(self, epoch: int) -> None:
         """Select the optimizer of an epoch, counted from 1.
 
-        Going back to an earlier epoch goes back to its optimizer, with the learning rate that it
-        had at first.
+        Going back to an earlier epoch goes back to its optimizer, as it was created; the first
+        epoch starts over, without the factor of a learning-rate schedule.
         """
-        memory = self.param_groups[0]
-        memory["counted_steps"], memory["epoch"] = None, epoch
-        pairs = zip(memory["milestones"], memory["ends"], strict=True)
-        memory["ends"] = [
-            None if end is None or (milestone != end and end >= epoch) else end
-            for milestone, end in pairs
-        ]
-        if epoch == 1:
-            Plateau(memory).reset()
-        self._select(epoch)
+        self._counted_steps = None
+        self._go_to(self._progress.at(epoch))
 
     def end_epoch(self, loss: float) -> None:
         """Note the mean training loss of an epoch, from which a plateau is recognized."""
-        memory = self.param_groups[0]
-        stage = memory["stage"]
-        milestone: Milestone = [*memory["milestones"], 0][stage]
-        if isinstance(milestone, dict) and Plateau(memory).is_reached(loss, **milestone):
-            memory["ends"] = [
-                memory["epoch"] if n == stage else end for n, end in enumerate(memory["ends"])
-            ]
+        self._progress = self._progress.after(loss)
 
     def train(self) -> None:
         """Switch to the weights that the active optimizer trains, if it evaluates others."""
@@ -174,94 +166,132 @@ class SequentialOptimizer(Optimizer):
         return active.step() if closure is None else active.step(closure)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters, for which each optimizer has its default options.
+        """Add parameters to each optimizer; options of the group apply to all that have them.
 
         Raises:
-            TrainingError: One of the optimizers is L-BFGS, which accepts one group only.
+            TrainingError: One of the optimizers does not accept them, as L-BFGS, which has one
+                group only.
         """
-        if self.param_groups and any(type(stage) is LBFGS for stage in self.stages):
-            name = type(self).__name__
-            raise TrainingError(
-                f"{name} accepts one group of parameters only, because L-BFGS does: pass all "
-                f"parameters, e.g. {name}([*model.parameters(), *loss_fn.parameters()], ...)."
-            )
-        options = [stage.defaults for stage in self.stages]
-        super().add_param_group(self._group([], options) | param_group)
+        if not self.stages:  # the constructor of torch
+            super().add_param_group(param_group)
+            return
+        _refuse_groups(self.stages, type(self).__name__)
+        params = param_group["params"]
+        given = [params] if isinstance(params, Tensor) else list(params)
+        before = [(stage, len(stage.param_groups)) for stage in (*self.stages, self._unused)]
+        try:
+            for stage, _ in before:
+                own = {key: value for key, value in param_group.items() if key in stage.defaults}
+                stage.add_param_group(own | {"params": list(given)})
+        except TrainingError:
+            for stage, number in before:
+                del stage.param_groups[number:]
+            raise
+        add_rates([*self.stages, self._unused])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state, as the active optimizer saves it."""
-        return self.active.state_dict()
+        """Return the state of the active optimizer, and under ``"sequence"`` all else.
+
+        That is the progress between the milestones, and the state of each optimizer before its
+        first step.
+        """
+        unused = [self._unused if stage is self.active else stage for stage in self.stages]
+        own = {
+            "names": [type(stage).__name__ for stage in unused],
+            "stages": [stage.state_dict() for stage in unused],
+            "progress": asdict(self._progress),
+            "counted_steps": self._counted_steps,
+        }
+        return {**self.active.state_dict(), "sequence": own}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state from `state_dict`.
+
+        Raises:
+            ValueError: It belongs to another optimizer, or to a sequence of others.
+        """
+        own = state_dict.get("sequence", {"names": []})
+        names = [type(stage).__name__ for stage in self.stages]
+        if own["names"] != names:
+            raise ValueError(
+                f"The state is that of a sequence of {', '.join(own['names']) or 'nothing'}; "
+                f"expected one of {', '.join(names)}."
+            )
+        self._leave()
+        for stage, saved in zip(self.stages, own["stages"], strict=True):
+            stage.load_state_dict(saved)
+        self._progress = Progress(**deepcopy(own["progress"]))
+        self._counted_steps = own["counted_steps"]
+        self._unused = _copy(self.active)
+        self.active.load_state_dict({k: v for k, v in state_dict.items() if k != "sequence"})
+        self._share()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "stages": self.stages, "_keys": self._keys}
+        own = ("stages", "_unused", "_progress", "_counted_steps")
+        return super().__getstate__() | {name: getattr(self, name) for name in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # load_state_dict calls this too, with new groups and a new state.
         super().__setstate__(state)
+        self.stages = list(map(_with_own_parameters, self.stages))
+        self._unused = _with_own_parameters(self._unused)
         self._share()
 
     def _share(self) -> None:
-        """Make the active optimizer use the groups and the state of this one, and no other."""
-        for number, stage in enumerate(self.stages):
-            if number != self.param_groups[0]["stage"]:
-                stage.__setstate__({"state": defaultdict(dict), "param_groups": []})
-                continue
-            if type(stage) is LBFGS:  # a copy of it has no parameters
-                stage = self.stages[number] = LBFGS(self.param_groups[0]["params"])
-            stage.__setstate__({"state": self.state, "param_groups": self.param_groups})
+        """Show the groups and the state of the active optimizer as those of this one."""
+        self.param_groups, self.state = self.active.param_groups, self.active.state
 
-    def _select(self, epoch: int) -> bool:
+    def _leave(self) -> None:
+        """Replace the active optimizer by the copy from before its first step."""
+        self.stages = [self._unused if each is self.active else each for each in self.stages]
+
+    def _go_to(self, progress: Progress) -> bool:
         """Select the optimizer of an epoch; return whether it has changed."""
-        memory = self.param_groups[0]
-        ended = [n for n, end in enumerate(memory["ends"], 1) if end is not None and end < epoch]
-        stage = max(ended, default=0)
-        if stage == memory["stage"]:
+        if progress.stage == self._progress.stage:
+            self._progress = progress
             return False
         self.eval()
-        memory["stage"] = stage
-        label = _labels(self.stages)[stage]
-        for group in self.param_groups:
-            for name in group.keys() - self._keys:  # what the optimizer before has counted there
-                del group[name]
-            for name in self._shared_options() & group.keys():
-                group[name] = group.get(f"{label}_{name}", group[name])
-        Plateau(memory).reset()
-        self.state.clear()
+        before = self.param_groups
+        self._leave()
+        self._progress = progress
+        self._unused = _copy(self.active)
         self._share()
+        if progress.epoch > 1:
+            for old, new in zip(before, self.param_groups, strict=True):
+                hand_over_schedule(old, new)
         self.train()
         return True
 
     def _count_step(self) -> None:
         """Count a step as an epoch in a loop that does not call `begin_epoch`."""
-        memory = self.param_groups[0]
-        if memory["counted_steps"] is None:
+        if self._counted_steps is None:
             return
-        memory["counted_steps"] += 1
-        if self._select(memory["counted_steps"]):
+        self._counted_steps += 1
+        if self._go_to(self._progress.at(self._counted_steps)):
             warn_user(
                 f"{type(self).__name__} switches to {type(self.active).__name__} after "
-                f"{memory['counted_steps'] - 1} steps: begin_epoch was never called, so each step "
+                f"{self._counted_steps - 1} steps: begin_epoch was never called, so each step "
                 "counted as an epoch. To count epochs, call optimizer.begin_epoch(epoch) at the "
                 "start of each one, counted from 1.",
             )
 
-    def _group(self, params: list[Tensor], options: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return a group with the options of all optimizers.
 
-        Those of the same name are also kept for each optimizer, as ``"adam_lr"``. The keys are the
-        same at each stage, by which checkpoints know that they fit.
-        """
-        group: dict[str, Any] = {}
-        for label, own in zip(reversed(_labels(self.stages)), reversed(options), strict=True):
-            group |= own
-            shared = self._shared_options()
-            group |= {f"{label}_{name}": value for name, value in own.items() if name in shared}
-        return {"params": params, **group}
-
-    def _shared_options(self) -> set[str]:
-        """Return the names of options that several optimizers have."""
-        counts = Counter(name for stage in self.stages for name in stage.defaults)
-        return {name for name, count in counts.items() if count > 1}
+def _with_common_groups(params: list[Any], given: Sequence[Any], owner: str) -> list[Optimizer]:
+    """Build the optimizers of a sequence, all with the same groups of parameters."""
+    stages = [_built(each, params) for each in given]
+    groups = common_groups(stages)
+    if len(groups) > 1:
+        _refuse_groups(stages, owner)
+    own = params if isinstance(params[0], dict) else [{"params": params}]
+    for number, (stage, each) in enumerate(zip(stages, given, strict=True)):
+        if has_groups(stage, groups):
+            continue
+        if isinstance(each, str | Mapping):  # an optimizer may count its groups when it is created
+            stages[number] = stage = _built(each, divided(own, groups))
+        if not has_groups(stage, groups):
+            parts = divided(stage.param_groups, groups)
+            stage.__setstate__({"state": stage.state, "param_groups": parts})
+    add_rates(stages)
+    return stages
 
 
 def _built(optimizer: Any, params: list[Any]) -> Optimizer:
@@ -276,10 +306,29 @@ def _built(optimizer: Any, params: list[Any]) -> Optimizer:
     return optimizer
 
 
-def _labels(stages: Sequence[Optimizer]) -> list[str]:
-    """Return a name for each optimizer: ``["adam", "ssbroyden", "adam_3"]``."""
-    names = [type(stage).__name__.lower() for stage in stages]
-    return [
-        f"{name}_{number}" if name in names[: number - 1] else name
-        for number, name in enumerate(names, 1)
-    ]
+def _refuse_groups(stages: Sequence[Optimizer], owner: str) -> None:
+    if any(type(stage) is LBFGS for stage in stages):
+        raise TrainingError(
+            f"{owner} accepts one group of parameters only, because L-BFGS does: pass all "
+            f"parameters, e.g. {owner}([*model.parameters(), *loss_fn.parameters()], ...)."
+        )
+
+
+def _copy(optimizer: Optimizer) -> Optimizer:
+    """Copy an optimizer with all attributes, of which torch leaves some out; not its parameters."""
+    known: dict[int, Any] = {id(p): p for g in optimizer.param_groups for p in g["params"]}
+    twin = object.__new__(type(optimizer))
+    # Hooks stay the same functions.
+    hooks = {name: value for name, value in vars(optimizer).items() if name[:11] == "_optimizer_"}
+    known |= {id(value): value for value in hooks.values()}
+    vars(twin).update(deepcopy(vars(optimizer), known))
+    return twin
+
+
+def _with_own_parameters(optimizer: Optimizer) -> Optimizer:
+    """Return the copy of an optimizer; that of L-BFGS by ``deepcopy`` has no parameters."""
+    if type(optimizer) is not LBFGS:
+        return optimizer
+    whole = LBFGS(optimizer.param_groups[0]["params"])
+    whole.__setstate__({"state": optimizer.state, "param_groups": optimizer.param_groups})
+    return whole

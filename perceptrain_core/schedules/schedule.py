@@ -17,6 +17,10 @@ from perceptrain_core.schedules.plan import PER_BATCH, SchedulerPlan, read_plan
 from perceptrain_core.schedules.rates import rate_groups, set_rate
 from perceptrain_core.schedules.scheduler_state import full_state, plain_state
 
+#: The rate before a schedule that multiplies no base rate, whose factor the next optimizer of a
+#: sequence does not take over: it starts at its own rate.
+_BEFORE = "lr_before_schedule"
+
 
 def make_schedule(
     setting: Any,
@@ -155,6 +159,20 @@ class Schedule:
         elif not awaits_validation(self.monitor, row):
             raise ConfigError(no_such_metric(self._label, self.monitor, row))
 
+    def follow_optimizer(self) -> None:
+        """Go on with the rates of the optimizer that has become active in a sequence.
+
+        The factor of a schedule then multiplies the rate of that optimizer. The rates of
+        ``one_cycle`` and ``cyclic`` are their own.
+        """
+        groups = self.scheduler.optimizer.param_groups
+        if isinstance(self.scheduler, PER_BATCH):
+            for group, rate in zip(groups, self.scheduler.get_last_lr(), strict=True):
+                set_rate(group, rate)
+        for scheduler in _with_parts(self.scheduler):
+            if not isinstance(scheduler, (*PER_BATCH, ReduceLROnPlateau)):
+                scheduler.base_lrs = [group["initial_lr"] for group in groups]
+
     def _step(self, *metrics: float) -> None:
         try:
             self.scheduler.step(*metrics)
@@ -209,17 +227,24 @@ def _restore_initial_rates(optimizer: Optimizer) -> None:
     groups = rate_groups(optimizer, "lr_scheduler")
     for group in groups:
         # With an initial_lr, torch resumes: CyclicLR would not start at its base.
-        set_rate(group, group.pop("initial_lr", group["lr"]))
+        rate = group.pop("initial_lr", group["lr"])
+        set_rate(group, group.pop(_BEFORE, rate))
 
 
 def _save_initial_rates(optimizer: Optimizer, rates: list[Any]) -> None:
     """Save the rates for the next schedule where torch does not (``reduce_on_plateau``)."""
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group.setdefault("initial_lr", rate)
+        if "initial_lr" not in group:
+            group[_BEFORE] = rate
 
 
 def _parts(scheduler: LRScheduler) -> list[LRScheduler]:
     return list(getattr(scheduler, "_schedulers", ()))
+
+
+def _with_parts(scheduler: LRScheduler) -> list[LRScheduler]:
+    inner = [each for part in _parts(scheduler) for each in _with_parts(part)]
+    return [scheduler, *inner]
 
 
 def _is_per_batch(scheduler: LRScheduler) -> bool:

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.plurals import counted
 from perceptrain_core.training.run_state import RunState
-
-
-def stage_name(optimizer: Any) -> str:
-    """Return the name of the optimizer that takes the next step."""
-    return type(getattr(optimizer, "active", optimizer)).__name__
 
 
 def resuming(path: Path, state: RunState, batch: int, config: TrainConfig) -> str:

@@ -13,7 +13,8 @@ from perceptrain_core.checkpoints.writer import CheckpointWriter
 from perceptrain_core.data import Epochs
 from perceptrain_core.errors import DataError
 from perceptrain_core.optimizer_modes import begin_training, end_training
-from perceptrain_core.training.announcements import resuming, stage_name, stopping
+from perceptrain_core.optimizer_steps import active_optimizer
+from perceptrain_core.training.announcements import resuming, stopping
 from perceptrain_core.training.averages import Averages, Row
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import make_guard, require_optimizer
@@ -205,14 +206,19 @@ class Fit:
 
     def _begin_epoch(self, epoch: int) -> None:
         self.state.current_epoch = self.state.opt_result.iteration = epoch
-        before = stage_name(self.parts.optimizer)
+        before = active_optimizer(self.parts.optimizer)
         begin_epoch(self.parts.optimizer, epoch)
-        after = stage_name(self.parts.optimizer)
-        if epoch > 1 and after != before and self.config.verbose:
-            print(f"Epoch {epoch}: {after} follows {before}.")
+        after = active_optimizer(self.parts.optimizer)
+        if epoch > 1 and after is not before:
+            if self.parts.schedule is not None:
+                self.parts.schedule.follow_optimizer()
+            if self.config.verbose:
+                print(f"Epoch {epoch}: {type(after).__name__} follows {type(before).__name__}.")
         self.position.begin_epoch(epoch)
         if self.position.batch == 0:  # otherwise the run resumes inside the epoch
             self.averages = Averages("train")
+            for callback in self.parts.callbacks:
+                callback.begin_epoch(self.trainer)
             self._events.notify(Stage.TRAIN_EPOCH_START, epoch)
 
     def _stop_requested(self) -> bool:

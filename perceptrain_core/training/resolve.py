@@ -96,11 +96,12 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
 
 def _check_options(optimizer: Any) -> None:
     """Refuse options that are NaN, which torch accepts for some: every parameter would be NaN."""
-    for group in getattr(optimizer, "param_groups", ()):
-        for name, value in group.items():
+    for stage in stages_of(optimizer):
+        options = (o for group in getattr(stage, "param_groups", ()) for o in group.items())
+        for name, value in options:
             if isinstance(value, float) and value != value:
                 raise TrainingError(
-                    f"The optimizer {type(optimizer).__name__} has {name}=nan; expected a number."
+                    f"The optimizer {type(stage).__name__} has {name}=nan; expected a number."
                 )
 
 

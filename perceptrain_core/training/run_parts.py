@@ -18,6 +18,7 @@ from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizer_modes import has_modes
+from perceptrain_core.optimizer_steps import stages_of
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.schedules.schedule import Schedule, make_schedule
 from perceptrain_core.training.limits import planned_epochs
@@ -44,8 +45,9 @@ class RunParts:
         optimizer: An optimizer of torch, or a search (`AskTell`).
         loss_fn: The loss.
         callbacks: In the order in which they run.
-        optimizer_options: The plain options of each parameter group at the start of the fit; empty
-            if the optimizer had taken steps before.
+        optimizer_options: The plain options of each parameter group at the start of the fit, of a
+            sequence those of all its optimizers and its milestones; empty if the optimizer had
+            taken steps before.
         averaged_model: With ``config.ema``, the moving average of the model.
         grad_scaler: With ``precision="fp16"``, the gradient scaler.
         schedule: With ``config.lr_scheduler``, the learning-rate schedule.
@@ -126,7 +128,10 @@ def _plain_options(optimizer: Any) -> list[dict[str, Any]]:
     # After its first step an optimizer may have other options than it was created with.
     if not isinstance(optimizer, Optimizer) or optimizer.state:
         return []
-    return [{k: v for k, v in g.items() if _is_plain(v)} for g in optimizer.param_groups]
+    groups = [group for stage in stages_of(optimizer) for group in stage.param_groups]
+    if hasattr(optimizer, "milestones"):
+        groups.append({"milestones": optimizer.milestones})
+    return [{k: v for k, v in g.items() if _is_plain(v)} for g in groups]
 
 
 def _is_plain(value: Any) -> bool:
@@ -141,10 +146,11 @@ def _averaged(model: nn.Module, optimizer: Any, decay: float | None) -> Averaged
     """Create the moving average of a model's weights; buffers are copied from the model."""
     if decay is None:
         return None
-    if has_modes(optimizer):
+    averaging = [stage for stage in stages_of(optimizer) if has_modes(stage)]
+    if averaging:
         raise TrainingError(
-            f"ema={decay}: {type(optimizer).__name__} averages the weights itself, and evaluates "
-            "its average. Leave out ema, or use another optimizer."
+            f"ema={decay}: {type(averaging[0]).__name__} averages the weights itself, and "
+            "evaluates its average. Leave out ema, or use another optimizer."
         )
     return AveragedModel(model, multi_avg_fn=_with_warm_up(decay))
 

@@ -105,7 +105,7 @@ def test_a_trial_before_the_fit_stays_with_adam(
     model = make_net()
     trainer = make_trainer(model=model, optimizer=make(model, 2), options={"max_batches": 1})
     assert len(trainer.overfit_batch(steps=5).losses) == 5  # the switch would be a warning
-    assert trainer.optimizer.param_groups[0]["counted_steps"] == 0
+    assert trainer.optimizer.state_dict()["sequence"]["counted_steps"] == 0
 
 
 @pytest.mark.parametrize("taken", [0, 2, 3, 5])
@@ -148,9 +148,9 @@ def test_learning_rate_of_the_group_is_that_of_the_active_one(rows: Rows, make_n
     ours, theirs = make_net(), make_net()
     optimizer = make(ours, 2)
     adam, lbfgs = Adam(theirs.parameters(), **ADAM), LBFGS(theirs.parameters(), **LBFGS_)
-    group = optimizer.param_groups[0]
     for epoch in range(1, 5):
         optimizer.begin_epoch(epoch)
+        group = optimizer.param_groups[0]
         other = adam if epoch <= 2 else lbfgs
         assert group["lr"] == other.param_groups[0]["lr"]
         group["lr"] *= 0.5
@@ -158,7 +158,6 @@ def test_learning_rate_of_the_group_is_that_of_the_active_one(rows: Rows, make_n
         step(ours, optimizer, rows)
         step(theirs, other, rows)
     assert same(ours, theirs)
-    assert optimizer.param_groups[0] is group
 
 
 def test_scheduler_of_torch(rows: Rows, make_net: Net) -> None:
@@ -171,7 +170,7 @@ def test_scheduler_of_torch(rows: Rows, make_net: Net) -> None:
         rates.append(optimizer.param_groups[0]["lr"])
         step(model, optimizer, rows)
         schedule.step()
-    assert rates == [0.02, 0.01, 0.7, 0.35]
+    assert rates == [0.02, 0.01, 0.7 / 4, 0.7 / 8]
 
 
 def test_trainer_switches(make_trainer: Callable[..., Trainer], make_net: Net, here: Path) -> None:
@@ -215,7 +214,7 @@ def test_by_name(make_net: Net) -> None:
 def test_one_group_is_a_group_and_two_are_refused(make_net: Net) -> None:
     first, second = list(make_net().parameters()), list(make_net().parameters())
     one = AdamLBFGS([{"params": first, "lr": 0.5}], 1)
-    assert one.param_groups[0]["lr"] == one.param_groups[0]["adam_lr"] == 0.5
+    assert one.param_groups[0]["lr"] == 0.5
     groups = [{"params": first}, {"params": second}]
     with pytest.raises(TrainingError, match="one group of parameters only"):
         AdamLBFGS(groups, 1)

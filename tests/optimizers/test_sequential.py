@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
+from math import cos, pi
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import LBFGS, SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LinearLR,
+    MultiplicativeLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
 
-from perceptrain import Trainer, get_optimizer, load_checkpoint, write_checkpoint
+from perceptrain import Callback, Trainer, get_optimizer, load_checkpoint, write_checkpoint
+from perceptrain.callbacks import (
+    LRSchedulerCosineAnnealing,
+    LRSchedulerReduceOnPlateau,
+    LRSchedulerStepDecay,
+)
 from perceptrain.errors import ConfigError, OptionError, TrainingError
 from perceptrain.optimizers import AdamLBFGS, CombinedOptimizer, SequentialOptimizer, SSBroyden
 from perceptrain_core.optimizers.build import build_optimizer
@@ -155,7 +168,7 @@ def test_after_a_plateau_comes_the_next_one(net: Net) -> None:
     assert names == ["Adam"] * 2 + ["SGD"] * 3 + ["SSBroyden"] * 2
     optimizer.begin_epoch(1)
     assert type(optimizer.active).__name__ == "Adam"
-    assert optimizer.param_groups[0]["ends"] == [None, None]
+    assert optimizer.state_dict()["sequence"]["progress"]["ends"] == [None, None]
 
 
 def test_an_epoch_ends_the_wait_for_a_plateau(net: Net) -> None:
@@ -168,27 +181,43 @@ def test_an_epoch_ends_the_wait_for_a_plateau(net: Net) -> None:
 
 def test_options_of_the_same_name_are_those_of_the_active_one(net: Net) -> None:
     optimizer = sequence(net(), ADAM, SGD_, {"name": "adam", "lr": 0.7}, milestones=[1, 2])
-    (group,) = optimizer.param_groups
-    for epoch, rate in enumerate([0.02, 0.1, 0.7], 1):
+    for epoch, rate in [(1, 0.02), (2, 0.1), (3, 0.7), (2, 0.1), (1, 0.02)]:
         optimizer.begin_epoch(epoch)
+        (group,) = optimizer.param_groups
         assert group["lr"] == rate
+        assert group.get("betas") == {0.02: (0.8, 0.99), 0.7: (0.9, 0.999)}.get(rate)
         group["lr"] *= 0.5
-    assert (group["adam_lr"], group["sgd_lr"], group["adam_3_lr"]) == (0.02, 0.1, 0.7)
-    assert group["betas"] == (0.9, 0.999)
-    assert optimizer.param_groups[0] is group
 
 
-def test_a_schedule_changes_the_rate_of_the_active_one(net: Net, points: Rows) -> None:
+def halved(epochs: int) -> float:
+    return float(0.5**epochs)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "factor"),
+    [
+        (partial(StepLR, step_size=1, gamma=0.5), halved),
+        (partial(LinearLR, start_factor=0.5, total_iters=4), lambda n: min(1, 0.5 + n / 8)),
+        (partial(CosineAnnealingLR, T_max=6), lambda n: (1 + cos(pi * n / 6)) / 2),
+        (partial(MultiplicativeLR, lr_lambda=lambda n: 0.5), halved),
+    ],
+    ids=["step", "linear", "cosine", "multiplicative"],
+)
+def test_a_schedule_of_torch_multiplies_the_rate_of_the_active_one(
+    net: Net, points: Rows, schedule: Any, factor: Callable[[int], float]
+) -> None:
     model = net()
-    optimizer = sequence(model, ADAM, SGD_, milestones=[2])
-    schedule = StepLR(optimizer, 1, gamma=0.5)
-    rates = []
-    for epoch in range(1, 5):
+    optimizer = sequence(model, ADAM, SSB, SGD_, milestones=[2, 3])
+    scheduler = schedule(optimizer)
+    for epoch in range(1, 6):
         optimizer.begin_epoch(epoch)
-        rates.append(optimizer.param_groups[0]["lr"])
+        rate = {1: 0.02, 2: 0.02, 4: 0.1, 5: 0.1}.get(epoch)
+        if rate is not None:
+            assert optimizer.param_groups[0]["lr"] == pytest.approx(rate * factor(epoch - 1))
         step(model, optimizer, points)
-        schedule.step()
-    assert rates == [0.02, 0.01, 0.1, 0.05]
+        scheduler.step()
+    optimizer.begin_epoch(1)
+    assert optimizer.param_groups[0]["lr"] == 0.02
 
 
 def test_groups_of_one_divide_those_of_the_others(net: Net, points: Rows) -> None:
@@ -276,9 +305,12 @@ def test_what_an_optimizer_does_not_save_is_not_saved(net: Net, points: Rows) ->
 def test_too_many_parameters_for_one_of_them(net: Net, points: Rows) -> None:
     model = net()
     optimizer = sequence(model, ADAM, {**SSB, "max_parameters": 33}, milestones=[1])
-    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2, dtype=torch.float64))]})
-    optimizer.begin_epoch(2)
+    more = nn.Parameter(torch.zeros(2, dtype=torch.float64))
     with pytest.raises(TrainingError, match=r"35 parameters.* max_parameters is 33"):
+        optimizer.add_param_group({"params": [more]})
+    for epoch in (1, 2):
+        optimizer.begin_epoch(epoch)
+        assert len(optimizer.param_groups) == 1
         step(model, optimizer, points)
 
 
@@ -429,3 +461,58 @@ def test_what_an_optimizer_counts_in_its_groups_does_not_reach_the_next_one() ->
         optimizer.step()
         counts.append(optimizer.param_groups[0]["step"])
     assert counts == [1, 2, 1, 2]
+
+
+def rates_of(make_trainer: MakeTrainer, **setting: Any) -> list[float]:
+    """The rate at the start of each epoch."""
+    optimizer = {"name": "sequential", "optimizers": [ADAM, SGD_], "milestones": [3]}
+    rates: list[float] = []
+
+    def run(epochs: int) -> Trainer:
+        def note(trainer: Any, config: Any, writer: Any) -> None:
+            rates.append(trainer.optimizer.param_groups[0]["lr"])
+
+        given = [copy.deepcopy(each) for each in setting.get("callbacks", ())]
+        callbacks = [Callback("train_epoch_start", callback=note), *given]
+        own = {"optimizer": optimizer, "max_iter": epochs, "checkpoint_every": 1, **setting}
+        return make_trainer(**{**DOUBLE, **own, "callbacks": callbacks})
+
+    run(6).fit()
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("setting", "factor"),
+    [
+        ({"lr_scheduler": {"name": "lambda", "lr_lambda": halved}}, halved),
+        ({"lr_scheduler": "cosine_annealing"}, lambda n: (1 + cos(pi * n / 6)) / 2),
+        (
+            {
+                "lr_scheduler": {
+                    "name": "sequential",
+                    "schedulers": [
+                        {"name": "constant", "factor": 0.5, "total_iters": 9},
+                        {"name": "exponential", "gamma": 0.5},
+                    ],
+                    "milestones": [4],
+                }
+            },
+            lambda n: 0.5 if n < 4 else halved(n - 4),
+        ),
+        ({"callbacks": [LRSchedulerStepDecay(gamma=0.5)]}, halved),
+        (
+            {"callbacks": [LRSchedulerCosineAnnealing("train_epoch_end", 1, 6)]},
+            lambda n: (1 + cos(pi * n / 6)) / 2,
+        ),
+        (
+            {"callbacks": [LRSchedulerReduceOnPlateau(patience=0, threshold=0.999, verbose=False)]},
+            lambda n: halved(max(0, n - 1 if n < 3 else n - 3)),
+        ),
+    ],
+    ids=["lambda", "cosine", "sequential", "step decay", "cosine callback", "plateau"],
+)
+def test_schedules_of_a_trainer_multiply_the_rate_of_the_active_one(
+    make_trainer: MakeTrainer, here: Path, setting: dict[str, Any], factor: Any
+) -> None:
+    expected = [(0.02 if n < 3 else 0.1) * factor(n) for n in range(6)]
+    assert rates_of(make_trainer, **setting) == pytest.approx(expected)

@@ -102,7 +102,7 @@ def test_adam_then_lbfgs() -> None:
             rates.append(optimizer.param_groups[0]["lr"])
             optimizer.step(closure)
             schedule.step_epoch({})
-        assert rates == [0.4, 0.2, 1.0, 0.5]
+        assert rates == [0.4, 0.2, 0.25, 0.125]
 
 
 def test_a_warm_up_begins_low_in_every_fit_of_adam_then_lbfgs() -> None:

@@ -9,6 +9,7 @@ from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.once_per_epoch import OncePerEpoch
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
+from perceptrain_core.optimizer_steps import stages_of
 from perceptrain_core.schedules.rates import rate_groups, set_rate
 from perceptrain_core.types import TrainingStage
 
@@ -26,13 +27,17 @@ class LearningRateCallback(OncePerEpoch):
     Attributes:
         calls: How often the rates have been set in this run.
         initial_rates: The rate of each parameter group at the first call of the run; empty before
-            it. A resumed run keeps them.
+            it. A resumed run keeps them. In a sequence of optimizers, the rates of the active one
+            without a schedule.
+        has_base: Whether the rule multiplies a base rate, which in a sequence of optimizers is that
+            of the active one.
 
     Raises:
         CallbackError: The stage or ``called_every`` is not allowed, or, during the fit, the
             optimizer has no learning rates.
     """
 
+    has_base: ClassVar[bool] = False
     stages: ClassVar[frozenset[TrainingStage]] = frozenset(
         {
             TrainingStage.TRAIN_EPOCH_START,
@@ -72,6 +77,10 @@ class LearningRateCallback(OncePerEpoch):
         current = self.rates(trainer)
         # For a group that was added later, the initial rate is its rate now.
         self.initial_rates += current[len(self.initial_rates) :]
+        if self.has_base and _is_sequence(trainer):
+            # A switch multiplies the rates and replaces these, as for a schedule of torch.
+            groups = self._groups(trainer)
+            self.initial_rates = [g.setdefault("initial_lr", float(g["lr"])) for g in groups]
         rates = [self.rate(*both) for both in zip(current, self.initial_rates, strict=False)]
         for group, rate in zip(self._groups(trainer), rates, strict=True):
             set_rate(group, rate)
@@ -80,6 +89,13 @@ class LearningRateCallback(OncePerEpoch):
         """Count the call and set the rates."""
         self.calls += 1
         self.set_rates(trainer)
+
+    def begin_run(self, trainer: TrainerContext, resumed: bool) -> None:
+        """Start over from the current rates, unless the run is resumed."""
+        super().begin_run(trainer, resumed)
+        if not resumed and trainer.config.lr_scheduler is None and _is_sequence(trainer):
+            for group in self._groups(trainer):
+                group.pop("initial_lr", None)
 
     def reset(self) -> None:
         """Start over: the next call records the initial rates."""
@@ -98,3 +114,7 @@ class LearningRateCallback(OncePerEpoch):
 
     def _groups(self, trainer: TrainerContext) -> list[dict[str, Any]]:
         return rate_groups(trainer.optimizer, type(self).__name__, CallbackError)
+
+
+def _is_sequence(trainer: TrainerContext) -> bool:
+    return len(stages_of(trainer.optimizer)) > 1

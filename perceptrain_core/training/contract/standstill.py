@@ -32,12 +32,10 @@ class StandstillWatch:
 
     def __init__(self, optimizer: Any, step: int = 0) -> None:
         self._parameters: list[Tensor] = []
-        self._groups: list[dict[str, Any]] = []
-        self._decays = False
+        self._optimizer: Optimizer | None = None
         if isinstance(optimizer, Optimizer):
             self._parameters = list(parameters_of(optimizer))
-            self._groups = optimizer.param_groups
-            self._decays = any(group.get("weight_decay") for group in optimizer.param_groups)
+            self._optimizer = optimizer
         self._start = _norms(self._parameters)
         self._before: Tensor | None = None
         self._still = {"gradients": 0, "parameters": 0}
@@ -69,7 +67,7 @@ class StandstillWatch:
         zero = bool(gradients) and not bool(_norms(gradients).any())
         self._moved |= bool(gradients) and not zero
         # A step of a user's own may clear the gradients after it has used them.
-        self._count("gradients", zero and (unchanged or self._decays))
+        self._count("gradients", zero and (unchanged or self._decays()))
         self._count("parameters", unchanged)
         if self._still["gradients"] == _ENOUGH:
             value = loss.item()
@@ -84,7 +82,14 @@ class StandstillWatch:
 
     def _has_rate(self) -> bool:
         """Whether parameters are to change: the rate of a warm-up may be 0."""
-        return any(group.get("lr", 1) for group in self._groups)
+        return any(group.get("lr", 1) for group in self._groups())
+
+    def _decays(self) -> bool:
+        return any(group.get("weight_decay") for group in self._groups())
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Return the groups as they are now: a sequence replaces them."""
+        return [] if self._optimizer is None else self._optimizer.param_groups
 
     def _count(self, what: str, still: bool) -> None:
         self._still[what] = self._still[what] + 1 if still else 0

@@ -92,8 +92,10 @@ def sandbox(trainer: TrainingContext, data: Any) -> Iterator[tuple[Step, DataPos
     with ExitStack() as undo, training(trainer.model, trainer.loss_fn):
         undo.callback(position.restore_generators, position.generators_state())
         parts = [part for part in (trainer.model, trainer.loss_fn) if isinstance(part, nn.Module)]
-        _keep_optimizer(undo, optimizer)
+        # A sequence may select another optimizer.
+        undo.callback(_refill, vars(optimizer), dict(vars(optimizer)))
         begin_epoch(optimizer, max(1, trainer.current_epoch))
+        _keep_optimizer(undo, optimizer)
         _keep_tensors(undo, parts, optimizer)
         _keep_states(undo, parts, trainer.loss_fn)
         begin_training(optimizer)

@@ -94,6 +94,19 @@ def second_order() -> dict[str, Any]:
     }
 
 
+def small(*optimizers: Any, milestones: Any = ()) -> dict[str, Any]:
+    """A sequence of optimizers, with a step in each epoch."""
+    return {
+        "model": lambda: nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 1)).double(),
+        "optimizer": lambda params: SequentialOptimizer(params, optimizers, milestones),
+        "callbacks": [],
+        "val": None,
+        "dtype": torch.float64,
+        "batch_size": 40,
+        "max_iter": 16,
+    }
+
+
 #: What differs from `Life.make` in each kind of run.
 VARIANTS: dict[str, Callable[[], dict[str, Any]]] = {
     "plain": dict,
@@ -119,6 +132,19 @@ VARIANTS: dict[str, Callable[[], dict[str, Any]]] = {
     "generative": generative,
     "lbfgs": lbfgs,
     "second order": second_order,
+    "plateau": lambda: small(
+        {"name": "sgd", "lr": 0.1},
+        {"name": "ssbroyden", "max_iter": 2},
+        milestones=[{"patience": 1, "threshold": 0.1}],
+    ),
+    "least squares": lambda: small(
+        "adam",
+        *({"name": "gauss_newton", "method": method} for method in ("lm", "engd", "spring")),
+        milestones=[4, 8, 12],
+    ),
+    "of plugins": lambda: small(
+        "soap", "muon_adamw", "schedule_free_adamw", "sam", milestones=[4, 8, 12]
+    ),
     "weighted": lambda: {
         "loss_fn": GradWeightedLoss(None, two_terms, fixed_metric="square", every=2)
     },

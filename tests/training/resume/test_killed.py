@@ -92,6 +92,11 @@ def test_killed_many_times(kill_often: Kill, tmp_path: Path, variant: str) -> No
     assert check(kill_often, tmp_path, variant, kills=16)["in a write"] >= 1
 
 
+@pytest.mark.parametrize("variant", ["plateau", "least squares", "of plugins"])
+def test_sequences(kill_often: Kill, tmp_path: Path, variant: str) -> None:
+    check(kill_often, tmp_path, variant, kills=4)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_whatever_is_trained(kill_often: Kill, tmp_path: Path, variant: str) -> None:
     check(kill_often, tmp_path, variant, kills=6)

@@ -61,4 +61,6 @@ class Around(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        # Others may set new groups and a new state here, which are those of the base.
+        self.base.__setstate__({key: state[key] for key in ("state", "param_groups")})
         self._share()
