@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional as F
+from torch.nn.utils import prune
 
 from perceptrain import FFNN, PINN
 from perceptrain_core.least_squares.jacobian import Columns, Products, fill_jacobian
@@ -119,6 +120,50 @@ class Odd(nn.Module):
         return self.scale * self.last(torch.tanh(self.shared(self.shared(h))))
 
 
+class Keeper(nn.Module):
+    """Keeps what it computed, which cannot outlive torch.vmap, in a buffer and an attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
+        self.register_buffer("mean", torch.zeros(3))
+        self.last: Any = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.last = (x * self.w).sin()
+        self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+        outputs: Tensor = self.last
+        return outputs
+
+
+class Cosine(torch.autograd.Function):
+    """Computes its gradient outside of autograd, so that it is a constant for a second one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor) -> Tensor:
+        ctx.save_for_backward(x, w)
+        return torch.sin(x * w)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        x, w = ctx.saved_tensors
+        slope = torch.cos(x * w) * gradients[0]
+        return slope * w, (slope * x).sum(0)
+
+
+class Own(nn.Module):
+    """A function with first derivatives only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = Cosine.apply(x, self.w)
+        return outputs
+
+
 def models() -> list[Any]:
     torch.manual_seed(3)
     tokens = torch.randint(0, 5, (7, 4))
@@ -126,12 +171,19 @@ def models() -> list[Any]:
     vectors = torch.randn(7, 3).double()
     convolution = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(32, 2))
     embedding = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(12, 1))
+    padded = nn.Sequential(nn.Embedding(5, 3, padding_idx=1), nn.Flatten(), nn.Linear(12, 1))
+    pruned = nn.Linear(3, 4)
+    prune.random_unstructured(pruned, "weight", 0.4)
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))
     batchwise = nn.Sequential(nn.Unflatten(1, (3, 1)), nn.Linear(1, 4), nn.Flatten(), nn.Tanh())
     return [
         pytest.param(Odd(), vectors, id="several kinds of modules"),
         pytest.param(convolution, images, id="convolution"),
         pytest.param(embedding, tokens, id="embedding"),
+        pytest.param(padded, tokens, id="padding"),
+        pytest.param(nn.Sequential(Keeper(), nn.Linear(3, 1)), vectors, id="tensors are kept"),
+        pytest.param(nn.Sequential(Own(), nn.Linear(3, 2)), vectors, id="first derivatives only"),
+        pytest.param(nn.Sequential(pruned, nn.Tanh(), nn.Linear(4, 1)), vectors, id="pruned"),
         pytest.param(nn.Linear(3, 2), vectors, id="the model is one layer"),
         pytest.param(nn.Sequential(normed, nn.Tanh(), nn.Linear(4, 1)), vectors, id="weight_norm"),
         pytest.param(batchwise, vectors, id="three dimensions"),
@@ -160,6 +212,25 @@ def test_of_any_module_equals_one_backward_pass_a_value(model: nn.Module, x: Ten
     torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-13)
     after = {name: module.__dict__ for name, module in model.named_modules()}
     assert all(before[name].keys() == after[name].keys() for name in before)
+
+
+def test_outputs_that_are_changed_in_place_are_computed_again() -> None:
+    model, x = FFNN([3, 4, 1]).double(), torch.randn(5, 3, dtype=torch.float64)
+    pinn, traced = PINN(model, {"pde": lambda x, u: u(x)}), TracedModel(model, model.parameters())
+    expected = model(x)
+    with traced.active():
+        assert model(x) is model(x)
+        model(x).mul_(2)
+        torch.testing.assert_close(model(x), expected)
+        with torch.no_grad():
+            assert not model(x).requires_grad
+        assert model(x).requires_grad
+    points = {"pde": x}
+    with TracedModel(pinn, pinn.parameters()).active():
+        pinn(points).clear()
+        torch.testing.assert_close(pinn(points)["pde"], expected)
+        x += 1
+        assert not torch.allclose(pinn(points)["pde"], expected)
 
 
 def test_frozen_parameters_have_no_columns() -> None:
