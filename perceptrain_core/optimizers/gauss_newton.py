@@ -239,8 +239,8 @@ class GaussNewton(Optimizer):
 
     def _warn_of_no_step(self, at: Linearized) -> None:
         """Warn once that no step was found, unless there is nothing left to gain."""
-        size = float(at.gradient.norm()) / (at.largest_square() * at.value) ** 0.5
-        if self._warned or not size > torch.finfo(at.gradient.dtype).eps ** 0.5:
+        least = (torch.finfo(at.gradient.dtype).eps * at.largest_square() * at.value) ** 0.5
+        if self._warned or not float(at.gradient.norm()) > least:
             return
         self._warned = True
         warn_user(_NO_LOWER_LOSS)

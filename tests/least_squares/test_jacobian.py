@@ -103,6 +103,36 @@ def test_equals_that_of_torch_func(
     torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-12)
 
 
+EQUATIONS: list[Callable[..., Tensor]] = [
+    lambda x, u, k, g: g(g(u[:, 0])[:, -1])[:, :1] + k[0] * u[:, :1] * g(u[:, -1])[:, :1],
+    lambda x, u, k, g: g((1 + k[0] ** 2 * x[:, 0]) * g(u[:, 0])[:, 0])[:, :1] + u * k[1],
+    lambda x, u, k, g: torch.stack([u[:, 0] * u[:, -1], g(u[:, -1])[:, 0] * x[:, -1].sin()], 1),
+    lambda x, u, k, g: torch.where(x[:, :1] > 0, g(g(u[:, 0])[:, 0])[:, -1:], k[1].exp() - u),
+]
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(EQUATIONS), st.integers(1, 3), st.integers(1, 3), st.integers(0, 1000))
+def test_of_systems_equals_one_backward_pass_a_value(
+    equation: Callable[..., Tensor], inputs: int, outputs: int, seed: int
+) -> None:
+    """Mixed derivatives, products of outputs, divergences, cases, and unknown coefficients."""
+    torch.manual_seed(seed)
+    network, x = FFNN([inputs, 5, 4, outputs]).double(), torch.randn(6, inputs).double()
+    k = nn.Parameter(torch.randn(2).double())
+
+    def residuals(x: Tensor, u: Any) -> Tensor:
+        def g(values: Tensor) -> Tensor:
+            return torch.autograd.grad(values.sum(), x, create_graph=True)[0]
+
+        return equation(x, u(x), k, g)
+
+    model = PINN(network, {"pde": residuals})
+    expected = row_by_row(model({"pde": x})["pde"], [*model.parameters(), k])
+    ours = jacobian(lambda: model({"pde": x})["pde"], model, [k])
+    torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-12)
+
+
 class Odd(nn.Module):
     """Modules of many kinds: mapped ones, a shared one, and a parameter of the model itself."""
 
