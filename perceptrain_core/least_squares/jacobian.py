@@ -149,9 +149,10 @@ def _by_column(values: Tensor, factor: Tensor, columns: Columns) -> Tensor | Non
     try:
         products = Products(values, factor, columns)
         units = torch.eye(columns.number, dtype=values.dtype, device=values.device)
-        return torch.stack([products.times(unit) for unit in units], 1)
+        found = torch.stack([products.times(unit) for unit in units], 1)
     except Exception:  # of a function with first derivatives only, such as an adjoint method
         return None
+    return found if products.agree(found) else None
 
 
 def _by_line(values: Tensor, factor: Tensor, columns: Columns) -> Tensor:
@@ -162,6 +163,12 @@ def _by_line(values: Tensor, factor: Tensor, columns: Columns) -> Tensor:
         for value, one in zip(values, factor, strict=True)
     ]
     return torch.stack(lines)
+
+
+def random_like(tensor: Tensor) -> Tensor:
+    """Return random numbers of the shape and dtype of a tensor, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor)
 
 
 class Products:
@@ -190,6 +197,17 @@ class Products:
             self._transposed, self._dual, vector, retain_graph=True, materialize_grads=True
         )
         return product
+
+    def agree(self, matrix: Tensor) -> bool:
+        """Whether ``matrix``, computed from products with it, is ``J``.
+
+        A function with first derivatives only does not always raise an error: some that compute
+        their gradient outside of autograd silently count as constants in `times`.
+        """
+        drawn = random_like(matrix[:, 0])
+        difference = self.transposed_times(drawn) - drawn @ matrix
+        bound = torch.finfo(matrix.dtype).eps ** 0.5 * matrix.norm() * drawn.norm()
+        return not bool(difference.norm() > bound)
 
     def transposed_times(self, vector: Tensor) -> Tensor:
         """Return ``J^T v`` for ``v`` of shape ``(N,)``."""

@@ -27,6 +27,10 @@ class Linearized(ABC):
         """Return ``J u`` for ``u`` of shape ``(P,)``."""
 
     @abstractmethod
+    def transposed_times(self, vector: Tensor) -> Tensor:
+        """Return ``J^T v`` for ``v`` of shape ``(N,)``."""
+
+    @abstractmethod
     def solve(self, residuals: Tensor, damping: float) -> Tensor | None:
         """Return the ``d`` that minimizes ``|J d + r|^2 + damping |d|^2``; None if that fails.
 
@@ -89,6 +93,10 @@ class DenseLinearized(Linearized):
         """Return ``J u``."""
         return self.jacobian @ step
 
+    def transposed_times(self, vector: Tensor) -> Tensor:
+        """Return ``J^T v``."""
+        return vector @ self.jacobian
+
     def solve(self, residuals: Tensor, damping: float) -> Tensor | None:
         """Solve by Cholesky; None if the matrix is not positive definite up to rounding."""
         if self._gram is None:
@@ -128,6 +136,10 @@ class ImplicitLinearized(Linearized):
     def times(self, step: Tensor) -> Tensor:
         """Return ``J u``."""
         return self._products.times(step)
+
+    def transposed_times(self, vector: Tensor) -> Tensor:
+        """Return ``J^T v``."""
+        return self._products.transposed_times(vector)
 
     def solve(self, residuals: Tensor, damping: float) -> Tensor | None:
         """Solve by conjugate gradients on ``J^T J + damping``."""

@@ -99,7 +99,7 @@ class _Forward(Function):
             ctx.tape.record(ctx.layer, g, x, ctx.biased)
         if purpose is not Pass.GRADIENT:
             return dx, None, None, None, None
-        bias = g.flatten(0, -2).sum(0) if ctx.biased else None
+        bias = g.reshape(-1, g.shape[-1]).sum(0) if ctx.biased else None
         return dx, _outer(g, x), bias, None, None
 
 
@@ -136,4 +136,4 @@ def _transposed(g: Tensor, weight: Tensor, ctx: Any) -> Tensor:
 
 
 def _outer(left: Tensor, right: Tensor) -> Tensor:
-    return left.flatten(0, -2).T @ right.flatten(0, -2)
+    return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])

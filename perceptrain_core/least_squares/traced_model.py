@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from perceptrain_core.least_squares.recorded_linear import Pass, Tape, recorded_linear
+from perceptrain_core.tensors import parts_of
 
 
 class TracedModel:
@@ -41,7 +43,7 @@ class TracedModel:
         self.copies: list[tuple[Tensor, Tensor]] = []
         self.parameters = set(parameters)
         self._detach = False
-        self._known: list[tuple[tuple[Any, ...], Any]] = []
+        self._known: list[_Known] = []
         self._replaced = {
             module: replacement
             for module in model.modules()
@@ -91,18 +93,19 @@ class TracedModel:
 
     def _remembered(self, forward: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
         """Call the model, or return what it returned for the same objects."""
+        mode = torch.is_grad_enabled(), self.model.training
         if not options:
-            for known, outputs in self._known:
-                if len(known) == len(inputs) and all(map(_is, known, inputs)):
-                    return outputs
+            for known in self._known:
+                if known.fits(inputs, mode):
+                    return _copied(known.outputs)
         purpose, self.tape.purpose = self.tape.purpose, Pass.POINTS
         try:
             outputs = forward(*inputs, **options)
         finally:
             self.tape.purpose = purpose
         if not options:
-            self._known.append((inputs, outputs))
-        return outputs
+            self._known.append(_Known(inputs, mode, outputs))
+        return _copied(outputs)
 
     def _linear(self, layer: nn.Linear, *inputs: Tensor, **options: Tensor) -> Tensor:
         x = inputs[0] if inputs else options["input"]
@@ -131,15 +134,18 @@ class TracedModel:
             name: (p.detach() if self._detach else p).expand(len(inputs[0]), *p.shape)
             for name, p in trained.items()
         }
-        body = _Body(module)
+        body, padding = _Body(module), _padding_of(module)
 
         def one(own: dict[str, Tensor], *row: Tensor) -> Any:
+            if padding is not None:  # torch.vmap passes gradients to the padding of an embedding
+                own = {name: _with_constant_row(padding, p) for name, p in own.items()}
             outputs = functional_call(body, own, tuple(x.unsqueeze(0) for x in row))
             return outputs.squeeze(0)
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "There is a performance drop")
-            outputs = torch.vmap(one)(copies, *inputs)
+            with _unchanged(module):
+                outputs = torch.vmap(one)(copies, *inputs)
         if not self._detach:
             self.copies += [(trained[name], rows) for name, rows in copies.items()]
         return outputs
@@ -156,8 +162,65 @@ class _Body(nn.Module):
         return type(self.module).forward(self.module, *inputs)
 
 
-def _is(one: object, other: object) -> bool:
-    return one is other
+@contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """Raise if a module keeps a tensor of its evaluation, and restore its state if that fails."""
+    buffers, attributes = dict(module._buffers), dict(module.__dict__)
+    values = [None if buffer is None else buffer.clone() for buffer in buffers.values()]
+    try:
+        yield
+        if _keeps_tensors(buffers, module._buffers) or _keeps_tensors(attributes, module.__dict__):
+            raise RuntimeError("a mapped tensor is only valid while it is mapped")
+    except Exception:
+        for now, before in ((module.__dict__, attributes), (module._buffers, buffers)):
+            now.clear()
+            now.update(before)
+        for buffer, value in zip(buffers.values(), values, strict=True):
+            if buffer is not None and value is not None:
+                buffer.copy_(value)
+        raise
+
+
+def _keeps_tensors(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return any(isinstance(v, Tensor) and before.get(name) is not v for name, v in now.items())
+
+
+def _padding_of(module: nn.Module) -> int | None:
+    return module.padding_idx if isinstance(module, nn.Embedding | nn.EmbeddingBag) else None
+
+
+def _with_constant_row(number: int, weight: Tensor) -> Tensor:
+    rows = torch.arange(len(weight), device=weight.device).unsqueeze(1)
+    return torch.where(rows == number, weight.detach(), weight)
+
+
+class _Known:
+    """What a model returned, which holds until one of its tensors is changed in place."""
+
+    def __init__(self, inputs: tuple[Any, ...], mode: Hashable, outputs: Any) -> None:
+        self.inputs, self.mode, self.outputs = inputs, mode, _copied(outputs)
+        self._tensors = [*_tensors_in(inputs), *_tensors_in(outputs)]
+        self._versions = [*map(_version, self._tensors)]
+
+    def fits(self, inputs: tuple[Any, ...], mode: Hashable) -> bool:
+        same = len(inputs) == len(self.inputs) and all(map(operator.is_, inputs, self.inputs))
+        return same and mode == self.mode and self._versions == [*map(_version, self._tensors)]
+
+
+def _copied(outputs: Any) -> Any:
+    """Copy the container of several outputs, which a loss may change."""
+    return type(outputs)(outputs) if type(outputs) in (dict, list) else outputs
+
+
+def _tensors_in(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    for part in parts_of(value) or ():
+        yield from _tensors_in(part)
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _rows(inputs: tuple[Any, ...]) -> int | None:

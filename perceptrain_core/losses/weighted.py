@@ -157,6 +157,7 @@ class WeightedLoss(nn.Module):
                 f"weighting {kind}: use a weighting whose weights are not trained"
             )
             raise LossContractError(no_squares(self, reason))
+        self._refuse_negative()
         return {
             name: (
                 values,
@@ -164,6 +165,18 @@ class WeightedLoss(nn.Module):
             )
             for name, (values, scale) in residuals_of(self.loss_fn, batch, model).items()
         }
+
+    def _refuse_negative(self) -> None:
+        negative = {n: float(w) for n, w in self._weights.items() if not float(w) >= 0}
+        if negative:
+            found = ", ".join(f"{weight:.3g} for {name!r}" for name, weight in negative.items())
+            kind = type(self.weighting).__name__
+            raise LossContractError(
+                f"The weighting {kind} has chosen the weight {found}. A Gauss-Newton step needs a "
+                "loss that is a sum of squares, with weights of at least 0: use a weighting whose "
+                "weights are never negative, such as grad_norm_balance or relobralo, or another "
+                "optimizer."
+            )
 
     def _is_sum(self) -> bool:
         """Whether the loss is the weighted sum of the terms, and nothing else."""

@@ -18,12 +18,19 @@ from perceptrain_core.least_squares.linearized import (
     Linearized,
 )
 from perceptrain_core.option_checks import choice_faults, number_faults, refuse
+from perceptrain_core.user_warnings import warn_user
 
 Method: TypeAlias = Literal["lm", "engd", "spring"]
 Solver: TypeAlias = Literal["auto", "cholesky", "cg"]
 
 #: Returns the loss after a step, at which the parameters do not stay.
 Value: TypeAlias = Callable[[Tensor], float]
+
+_NO_LOWER_LOSS = (
+    "A Gauss-Newton step found no lower loss, so the parameters stay; later steps try again. "
+    "Either the loss is as low as the precision of the parameters allows, or it changes between "
+    "two evaluations, or has no derivative here: use float64, and no random numbers in the loss."
+)
 
 #: Steps that a line search compares: 1, 1/2, ..., 2^-30.
 _LENGTHS = tuple(2.0**-k for k in range(31))
@@ -79,6 +86,7 @@ class GaussNewton(Optimizer):
     needs_residuals = True
     #: It chooses the length of its steps: see ``training/steppers/second_order.py``.
     second_order = True
+    _warned = False
 
     def __init__(
         self,
@@ -141,17 +149,25 @@ class GaussNewton(Optimizer):
         number = sum(p.numel() for p in self.trained)
         return bool(number <= group["max_parameters"] and rows * number <= 2**28)
 
-    def step(self, problem: LeastSquaresProblem) -> None:  # type: ignore[override]
+    def step(self, problem: LeastSquaresProblem | None = None) -> None:  # type: ignore[override]
         """Take one step; if anything raises, the parameters are restored.
 
         Args:
             problem: The residuals of the loss as a function of the parameters.
+
+        Raises:
+            TrainingError: It is something else, such as a closure.
+
+        Warns:
+            UserWarning: No trial reduced the loss (once).
         """
-        if callable(problem):
+        if problem is None or callable(problem):
+            got = "no argument" if problem is None else "a function"
             raise TrainingError(
-                "GaussNewton.step got a function; expected a LeastSquaresProblem: a closure that "
-                "returns the loss says nothing about its residuals. Use the Trainer, or "
-                "optimize_step in a loop of your own."
+                f"GaussNewton.step got {got}; expected a LeastSquaresProblem: gradients and a "
+                "closure that returns the loss say nothing about its residuals. Use the Trainer; "
+                "in a loop of your own replace backward() and step() by "
+                "perceptrain.default_optimize_step(model, optimizer, loss_fn, batch)."
             )
         group = self.param_groups[0]
         if self.is_dense(problem.rows):
@@ -195,22 +211,39 @@ class GaussNewton(Optimizer):
                     return step
             damping, growth = damping * growth, growth * 2
         state["damping"] *= 10  # the next step tries others
+        self._warn_of_no_step(at)
         return None
 
     def _engd(self, at: Linearized, value: Value) -> Tensor | None:
-        step = pseudo_inverse_step(at, self.param_groups[0]["rcond"])
-        return _search(step, at.value, value)
+        step = _search(pseudo_inverse_step(at, self.param_groups[0]["rcond"]), at.value, value)
+        if step is None:
+            self._warn_of_no_step(at)
+        return step
 
     def _spring(self, at: Linearized, value: Value) -> Tensor | None:
-        group, state = self.param_groups[0], self._state
+        group, parameters = self.param_groups[0], self.trained
         relative = 1e-8 if group["damping"] is None else group["damping"]
-        before = group["momentum"] * state.pop("momentum", torch.zeros_like(at.gradient))
+        last = {p: self.state[p].pop("momentum", None) for p in group["params"]}
+        has_momentum = any(last[p] is not None for p in parameters)
+        kept = [torch.zeros_like(p) if last[p] is None else last[p] for p in parameters]
+        before = group["momentum"] * torch.cat([momentum.reshape(-1) for momentum in kept])
         shifted = at.residuals + at.times(before)
         change = at.solve(shifted, relative * (at.largest_square() or 1.0))
         step = None if change is None else _search(before + change, at.value, value)
         if step is not None:
-            state["momentum"] = step
+            for p, momentum in zip(parameters, _parts(step, parameters), strict=True):
+                self.state[p]["momentum"] = momentum.clone()
+        elif not has_momentum:  # or else the next step goes without
+            self._warn_of_no_step(at)
         return step
+
+    def _warn_of_no_step(self, at: Linearized) -> None:
+        """Warn once that no step was found, unless there is nothing left to gain."""
+        least = (torch.finfo(at.gradient.dtype).eps * at.largest_square() * at.value) ** 0.5
+        if self._warned or not float(at.gradient.norm()) > least:
+            return
+        self._warned = True
+        warn_user(_NO_LOWER_LOSS)
 
     @property
     def _state(self) -> dict[str, Any]:
@@ -220,8 +253,12 @@ class GaussNewton(Optimizer):
 
 
 def _write(tensors: list[Tensor], vector: Tensor) -> None:
+    torch._foreach_copy_(tensors, _parts(vector, tensors))
+
+
+def _parts(vector: Tensor, tensors: list[Tensor]) -> list[Tensor]:
     parts = torch.split(vector, [tensor.numel() for tensor in tensors])
-    torch._foreach_copy_(tensors, [p.view_as(t) for p, t in zip(parts, tensors, strict=True)])
+    return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
 
 def pseudo_inverse_step(at: Linearized, rcond: float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import torch
@@ -129,7 +130,8 @@ class SSBroyden(Optimizer):
             TrainingError: The parameters have several dtypes or devices, are complex, or too many.
 
         Warns:
-            UserWarning: The parameters are not float64 (once); no lower loss was found (once).
+            UserWarning: The parameters are not float64; no lower loss was found; the loss is finite
+                and its gradient is not. Each once.
         """
         objective = Objective(torch.enable_grad()(closure), self._params())
         result = objective.start()
@@ -139,6 +141,8 @@ class SSBroyden(Optimizer):
         try:
             if objective.is_finite:
                 self._iterate(objective, state)
+            elif isfinite(objective.loss):
+                self._warn_once("gradient", _NO_GRADIENT)
         except BaseException:
             objective.restore()
             raise
@@ -264,6 +268,11 @@ _NO_LOWER_LOSS = (
     "parameters stay; later steps try again. Either the loss is as low as the precision of the "
     "parameters allows, or it changes between calls of the closure: use all points at each step, "
     "without dropout, and float64."
+)
+_NO_GRADIENT = (
+    "The loss is finite, but its gradient is not, so SSBroyden takes no step, and the parameters "
+    "stay: a part of the loss is not differentiable where it is, such as sqrt at 0, or an input is "
+    "infinite. Change the loss or the data."
 )
 _LOW_PRECISION = (
     "SSBroyden trains parameters of {}, whose rounding errors soon stop its line search: train "

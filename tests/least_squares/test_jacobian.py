@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional as F
+from torch.nn.utils import prune
 
 from perceptrain import FFNN, PINN
 from perceptrain_core.least_squares.jacobian import Columns, Products, fill_jacobian
@@ -102,6 +103,36 @@ def test_equals_that_of_torch_func(
     torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-12)
 
 
+EQUATIONS: list[Callable[..., Tensor]] = [
+    lambda x, u, k, g: g(g(u[:, 0])[:, -1])[:, :1] + k[0] * u[:, :1] * g(u[:, -1])[:, :1],
+    lambda x, u, k, g: g((1 + k[0] ** 2 * x[:, 0]) * g(u[:, 0])[:, 0])[:, :1] + u * k[1],
+    lambda x, u, k, g: torch.stack([u[:, 0] * u[:, -1], g(u[:, -1])[:, 0] * x[:, -1].sin()], 1),
+    lambda x, u, k, g: torch.where(x[:, :1] > 0, g(g(u[:, 0])[:, 0])[:, -1:], k[1].exp() - u),
+]
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(EQUATIONS), st.integers(1, 3), st.integers(1, 3), st.integers(0, 1000))
+def test_of_systems_equals_one_backward_pass_a_value(
+    equation: Callable[..., Tensor], inputs: int, outputs: int, seed: int
+) -> None:
+    """Mixed derivatives, products of outputs, divergences, cases, and unknown coefficients."""
+    torch.manual_seed(seed)
+    network, x = FFNN([inputs, 5, 4, outputs]).double(), torch.randn(6, inputs).double()
+    k = nn.Parameter(torch.randn(2).double())
+
+    def residuals(x: Tensor, u: Any) -> Tensor:
+        def g(values: Tensor) -> Tensor:
+            return torch.autograd.grad(values.sum(), x, create_graph=True)[0]
+
+        return equation(x, u(x), k, g)
+
+    model = PINN(network, {"pde": residuals})
+    expected = row_by_row(model({"pde": x})["pde"], [*model.parameters(), k])
+    ours = jacobian(lambda: model({"pde": x})["pde"], model, [k])
+    torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-12)
+
+
 class Odd(nn.Module):
     """Modules of many kinds: mapped ones, a shared one, and a parameter of the model itself."""
 
@@ -119,6 +150,50 @@ class Odd(nn.Module):
         return self.scale * self.last(torch.tanh(self.shared(self.shared(h))))
 
 
+class Keeper(nn.Module):
+    """Keeps what it computed, which cannot outlive torch.vmap, in a buffer and an attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
+        self.register_buffer("mean", torch.zeros(3))
+        self.last: Any = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.last = (x * self.w).sin()
+        self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+        outputs: Tensor = self.last
+        return outputs
+
+
+class Cosine(torch.autograd.Function):
+    """Computes its gradient outside of autograd, so that it is a constant for a second one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor) -> Tensor:
+        ctx.save_for_backward(x, w)
+        return torch.sin(x * w)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        x, w = ctx.saved_tensors
+        slope = torch.cos(x * w) * gradients[0]
+        return slope * w, (slope * x).sum(0)
+
+
+class Own(nn.Module):
+    """A function with first derivatives only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = Cosine.apply(x, self.w)
+        return outputs
+
+
 def models() -> list[Any]:
     torch.manual_seed(3)
     tokens = torch.randint(0, 5, (7, 4))
@@ -126,12 +201,19 @@ def models() -> list[Any]:
     vectors = torch.randn(7, 3).double()
     convolution = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(32, 2))
     embedding = nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(12, 1))
+    padded = nn.Sequential(nn.Embedding(5, 3, padding_idx=1), nn.Flatten(), nn.Linear(12, 1))
+    pruned = nn.Linear(3, 4)
+    prune.random_unstructured(pruned, "weight", 0.4)
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))
     batchwise = nn.Sequential(nn.Unflatten(1, (3, 1)), nn.Linear(1, 4), nn.Flatten(), nn.Tanh())
     return [
         pytest.param(Odd(), vectors, id="several kinds of modules"),
         pytest.param(convolution, images, id="convolution"),
         pytest.param(embedding, tokens, id="embedding"),
+        pytest.param(padded, tokens, id="padding"),
+        pytest.param(nn.Sequential(Keeper(), nn.Linear(3, 1)), vectors, id="tensors are kept"),
+        pytest.param(nn.Sequential(Own(), nn.Linear(3, 2)), vectors, id="first derivatives only"),
+        pytest.param(nn.Sequential(pruned, nn.Tanh(), nn.Linear(4, 1)), vectors, id="pruned"),
         pytest.param(nn.Linear(3, 2), vectors, id="the model is one layer"),
         pytest.param(nn.Sequential(normed, nn.Tanh(), nn.Linear(4, 1)), vectors, id="weight_norm"),
         pytest.param(batchwise, vectors, id="three dimensions"),
@@ -160,6 +242,25 @@ def test_of_any_module_equals_one_backward_pass_a_value(model: nn.Module, x: Ten
     torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-13)
     after = {name: module.__dict__ for name, module in model.named_modules()}
     assert all(before[name].keys() == after[name].keys() for name in before)
+
+
+def test_outputs_that_are_changed_in_place_are_computed_again() -> None:
+    model, x = FFNN([3, 4, 1]).double(), torch.randn(5, 3, dtype=torch.float64)
+    pinn, traced = PINN(model, {"pde": lambda x, u: u(x)}), TracedModel(model, model.parameters())
+    expected = model(x)
+    with traced.active():
+        assert model(x) is model(x)
+        model(x).mul_(2)
+        torch.testing.assert_close(model(x), expected)
+        with torch.no_grad():
+            assert not model(x).requires_grad
+        assert model(x).requires_grad
+    points = {"pde": x}
+    with TracedModel(pinn, pinn.parameters()).active():
+        pinn(points).clear()
+        torch.testing.assert_close(pinn(points)["pde"], expected)
+        x += 1
+        assert not torch.allclose(pinn(points)["pde"], expected)
 
 
 def test_frozen_parameters_have_no_columns() -> None:

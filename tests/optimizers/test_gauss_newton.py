@@ -121,6 +121,7 @@ def minimize(name: str, steps: int, **options: Any) -> tuple[Problem, Any]:
     return problem, optimizer
 
 
+@pytest.mark.filterwarnings("ignore:A Gauss-Newton step found no lower loss")  # at the minimum
 @pytest.mark.parametrize("options", [{}, {"solver": "cg", "cg_tolerance": 1e-12}])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_finds_the_minimum_that_scipy_finds(name: str, options: dict[str, Any]) -> None:
@@ -164,11 +165,61 @@ def test_parameters_stay_where_no_step_reduces_the_loss() -> None:
     worse = [7.0, inf, float("nan")] * 4
     problem.value = lambda: worse.pop()  # type: ignore[method-assign]
     optimizer = GaussNewton([theta])
-    optimizer.step(problem)
+    with pytest.warns(UserWarning, match="found no lower loss, so the parameters stay"):
+        optimizer.step(problem)
     assert theta.item() == 0.3
     assert len(worse) == 2
     (state,) = optimizer.state.values()
     assert state["damping"] == pytest.approx(10 * 1e-3 * 0.36)
+
+
+@pytest.mark.parametrize("method", ["lm", "engd", "spring"])
+def test_warns_once_of_steps_that_reduce_nothing(method: Any) -> None:
+    theta = nn.Parameter(torch.tensor([0.3], dtype=torch.float64))
+    problem = Problem(lambda p: p + 1, theta)
+    problem.value = lambda: inf  # type: ignore[method-assign]
+    optimizer = GaussNewton([theta], method)
+    with pytest.warns(UserWarning, match="found no lower loss"):
+        optimizer.step(problem)
+    optimizer.step(problem)  # in silence: warnings are errors
+
+
+def test_a_minimum_is_no_reason_for_a_warning() -> None:
+    theta = nn.Parameter(torch.zeros(3, dtype=torch.float64))
+    problem, optimizer = Problem(linear, theta), GaussNewton([theta])
+    for _ in range(60):
+        optimizer.step(problem)
+
+
+def test_spring_goes_on_when_parameters_are_frozen() -> None:
+    """Those that are still trained keep their momentum."""
+    start = torch.tensor([[25.0, 5.0], [-5.0, -1.0]], dtype=torch.float64)
+    one, two = map(nn.Parameter, start)
+    optimizer = GaussNewton([one, two], "spring", damping=1e-4)
+
+    class Both(Problem):
+        def _linearized(self) -> tuple[Tensor, Tensor]:
+            r = brown_dennis(torch.cat([one, two]))
+            lines = [torch.autograd.grad(v, optimizer.trained, retain_graph=True) for v in r]
+            return r.detach(), torch.stack([torch.cat(line) for line in lines])
+
+        def value(self) -> float:
+            return float(brown_dennis(torch.cat([one, two]).detach()).square().sum())
+
+        @property
+        def rows(self) -> int:
+            return 20
+
+    problem = Both(brown_dennis, one)
+    values = [problem.value()]
+    for frozen in (False, True, True, False):
+        one.requires_grad_(not frozen)
+        before = one.detach().clone()
+        optimizer.step(problem)
+        assert torch.equal(before, one) is frozen
+        assert (optimizer.state[one].keys() == {"momentum"}) is not frozen
+        values.append(problem.value())
+    assert values == sorted(values, reverse=True)
 
 
 def test_parameters_are_restored_if_the_loss_raises() -> None:
@@ -268,6 +319,8 @@ def test_refuses_groups_and_closures() -> None:
         GaussNewton([{"params": [one]}, {"params": [two]}])
     with pytest.raises(TrainingError, match="expected a LeastSquaresProblem"):
         GaussNewton([one]).step(lambda: 1.0)  # type: ignore[arg-type]
+    with pytest.raises(TrainingError, match=r"got no argument.*default_optimize_step"):
+        GaussNewton([one]).step()
 
 
 def test_has_all_parameters_or_none() -> None:

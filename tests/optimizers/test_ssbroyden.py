@@ -339,3 +339,19 @@ def test_by_name() -> None:
     optimizer = get_optimizer({"name": "ssbroyden", "method": "bfgs"}, [start()])
     assert isinstance(optimizer, SSBroyden)
     assert optimizer.param_groups[0]["method"] == "bfgs"
+
+
+def test_warns_once_of_a_gradient_that_is_not_finite() -> None:
+    p = nn.Parameter(torch.zeros(2, dtype=torch.float64))
+    optimizer = SSBroyden([p])
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = p.abs().sqrt().square().sum()
+        loss.backward()
+        return loss
+
+    with pytest.warns(UserWarning, match="its gradient is not, so SSBroyden takes no step"):
+        optimizer.step(closure)
+    optimizer.step(closure)
+    assert p.tolist() == [0, 0]

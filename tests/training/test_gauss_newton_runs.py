@@ -15,7 +15,12 @@ from scipy.optimize import least_squares
 from torch import Tensor, nn
 
 from perceptrain import FFNN, PINN, TrainConfig, Trainer, WeightedLoss, default_optimize_step
-from perceptrain.errors import CaptureError, LossContractError, TrainingError
+from perceptrain.errors import (
+    CaptureError,
+    LossContractError,
+    NonFiniteLossError,
+    TrainingError,
+)
 from perceptrain.optimizers import GaussNewton, SequentialOptimizer
 
 from ..shared import same
@@ -49,6 +54,7 @@ def error(model: PINN) -> float:
         return float((model.nn(t) - truth).norm() / truth.norm())
 
 
+@pytest.mark.filterwarnings("ignore:A Gauss-Newton step found no lower loss")  # at the minimum
 @pytest.mark.parametrize(
     ("options", "reached"),
     [
@@ -282,6 +288,25 @@ def test_a_point_where_the_loss_is_not_finite_is_not_taken() -> None:
     trainer = Trainer(model, optimizer, config(max_iter=30), loss_fn="mse")
     trainer.fit([(x, torch.zeros_like(x))])
     assert model.w.item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("policy", ["raise", "skip", "ignore"])
+def test_a_loss_that_is_nan(policy: Any) -> None:
+    x = torch.linspace(-1, 1, 12, dtype=torch.float64).unsqueeze(1)
+    batches = [(x, x**2), (x, x * torch.nan), (x, x**2)]
+    model = FFNN([1, 4, 1]).double()
+    settings = config(max_iter=1, on_nonfinite=policy)
+    trainer = Trainer(model, "gauss_newton", settings, loss_fn="mse")
+    if policy == "raise":
+        with pytest.raises(NonFiniteLossError, match="epoch 1, batch 2: the loss is nan"):
+            trainer.fit(batches)
+    elif policy == "skip":
+        with pytest.warns(UserWarning, match="1 of 3 batches were skipped"):
+            trainer.fit(batches)
+    else:
+        trainer.fit(batches)
+        assert trainer.history[-1]["train_loss"] != trainer.history[-1]["train_loss"]
+    assert all(p.isfinite().all() for p in model.parameters())
 
 
 @pytest.mark.parametrize(

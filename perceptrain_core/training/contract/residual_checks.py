@@ -10,10 +10,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from perceptrain_core.errors import LossContractError, TrainingError
-from perceptrain_core.least_squares.jacobian import Columns
+from perceptrain_core.least_squares.jacobian import Columns, random_like
 from perceptrain_core.least_squares.linearized import Linearized
+from perceptrain_core.tensors import graph_nodes
 from perceptrain_core.types import Residuals
 from perceptrain_core.user_warnings import warn_user
+
+#: The message for a model that saves memory in a way that hides derivatives.
+CHECKPOINTED = (
+    "The model uses torch.utils.checkpoint, which computes layers again in the backward pass; "
+    "Gauss-Newton steps differentiate what was computed first. Leave the checkpointing out, or use "
+    "another optimizer."
+)
 
 
 def check_modules(model: nn.Module) -> None:
@@ -23,20 +31,65 @@ def check_modules(model: nn.Module) -> None:
         TrainingError: One does, in its current mode.
     """
     for name, module in model.named_modules():
-        if not module.training:
-            continue
         label = f"{type(module).__name__}{f' ({name})' if name else ''}"
-        if isinstance(module, _BatchNorm):
+        if module.training and isinstance(module, _BatchNorm):
             raise TrainingError(
                 f"{label} makes each row of a batch depend on all others, so residuals have no "
                 "Jacobian row by row. Use LayerNorm, or put it into evaluation mode, or use "
                 "another optimizer."
             )
-        if isinstance(module, _DropoutNd) and module.p > 0:
+        if module.training and _is_random(module):
             raise TrainingError(
                 f"{label} changes the loss at random, and a Gauss-Newton step compares its value "
-                "before and after. Leave dropout out, or use another optimizer."
+                "before and after. Set its dropout to 0, put it into evaluation mode, or use "
+                "another optimizer."
             )
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            _check_embedding(label, module)
+
+
+def _is_random(module: nn.Module) -> bool:
+    if isinstance(module, _DropoutNd):
+        return module.p > 0
+    if isinstance(module, nn.RNNBase):  # between layers only
+        return module.dropout > 0 and module.num_layers > 1
+    if isinstance(module, nn.MultiheadAttention):
+        return bool(module.dropout > 0)
+    return isinstance(module, nn.RReLU)
+
+
+def _check_embedding(label: str, module: nn.Embedding | nn.EmbeddingBag) -> None:
+    reasons = {
+        "max_norm": "changes its weights whenever it is evaluated",
+        "scale_grad_by_freq": "returns gradients that are not derivatives of the loss",
+        "sparse": "returns sparse gradients",
+    }
+    for option, reason in reasons.items():
+        if getattr(module, option):
+            raise TrainingError(
+                f"{label} has the option {option}, with which it {reason}; Gauss-Newton steps need "
+                f"derivatives of a fixed function. Leave {option} out, or use another optimizer."
+            )
+
+
+def check_parameters(parameters: Sequence[Tensor]) -> None:
+    """Check that there are parameters to train, real and on one device.
+
+    Raises:
+        TrainingError: There are none, or others.
+    """
+    if not parameters:
+        raise TrainingError(
+            "GaussNewton has no parameter that requires gradients: all are frozen. Set "
+            "requires_grad=True on those to train."
+        )
+    kinds = {f"{p.dtype} on {p.device}" for p in parameters}
+    if any(p.is_complex() for p in parameters) or len({p.device for p in parameters}) > 1:
+        raise TrainingError(
+            "GaussNewton needs real parameters on one device; it has "
+            f"{', '.join(sorted(kinds))}. Store real and imaginary parts as two real parameters, "
+            "and move the model to one device."
+        )
 
 
 def warn_of_precision(parameters: Sequence[Tensor]) -> None:
@@ -54,6 +107,20 @@ def warn_of_precision(parameters: Sequence[Tensor]) -> None:
         )
 
 
+def check_scales(terms: Residuals) -> None:
+    """Check that the scales of all terms are numbers of at least 0.
+
+    Raises:
+        LossContractError: Some are not.
+    """
+    for name, (_, scale) in terms.items():
+        if isinstance(scale, Tensor) and not bool((scale >= 0).all()):
+            raise LossContractError(
+                f"The scale of the term {name!r} has elements below 0, or NaN; expected "
+                "numbers of at least 0. A term that is subtracted is not a sum of squares."
+            )
+
+
 def check_value(loss: Tensor, terms: Residuals) -> None:
     """Check that a loss is the sum of squares of its residuals.
 
@@ -61,12 +128,6 @@ def check_value(loss: Tensor, terms: Residuals) -> None:
         LossContractError: It is not.
     """
     with torch.no_grad():
-        for name, (_, scale) in terms.items():
-            if isinstance(scale, Tensor) and not bool((scale >= 0).all()):
-                raise LossContractError(
-                    f"The scale of the term {name!r} has elements below 0, or NaN; expected "
-                    "numbers of at least 0. A term that is subtracted is not a sum of squares."
-                )
         total = sum(float((scale * v.square()).sum()) for v, scale in terms.values())
     value = float(loss.detach())
     if abs(total - value) > _tolerance(loss) * max(abs(value), total):
@@ -77,47 +138,55 @@ def check_value(loss: Tensor, terms: Residuals) -> None:
         )
 
 
-def check_term(name: str, jacobian: Tensor, values: Tensor, columns: Columns) -> None:
-    """Check the rows of the Jacobian that belong to a term, by a product with random numbers.
+def check_graph(terms: Residuals) -> None:
+    """Check that no part of the model hides its parameters from ``torch.autograd.grad``.
+
+    Raises:
+        TrainingError: One does.
+    """
+    nodes = graph_nodes(values for values, _ in terms.values())
+    if any(type(node).__name__ == "CheckpointFunctionBackward" for node in nodes):
+        raise TrainingError(CHECKPOINTED)
+
+
+def is_term(at: Linearized, place: slice, values: Tensor, columns: Columns) -> bool:
+    """Whether the Jacobian is that of a term, by a product with random numbers.
 
     Args:
-        name: The term.
-        jacobian: Its rows, shape ``(values.numel(), P)``.
+        at: The linearized problem.
+        place: The rows of the term.
         values: The residuals of the term, of the model as it is, multiplied by their factors.
         columns: The parameters.
-
-    Raises:
-        TrainingError: The Jacobian is not that of the values.
     """
     # Not by the residuals: near a solution any Jacobian has the right product with them.
-    generator = torch.Generator().manual_seed(0)
-    weights = torch.randn(values.shape, generator=generator, dtype=torch.float64).to(values)
+    weights = random_like(values)
     expected = gradient((values * weights).sum(), columns)
-    size = jacobian.norm() * weights.norm()
-    if not _agree(weights.reshape(-1) @ jacobian, expected, size):
-        raise TrainingError(
-            f"The residuals of the term {name!r} were differentiated row by row, and their "
-            "gradient is not that of the term. Each row may depend on its own row of the batch "
-            "only, and not on chance; normalization over the batch, an integral condition over as "
-            "many points as there are rows, and shuffled rows break this. Change the term or the "
-            "model, or use another optimizer."
-        )
+    whole = torch.zeros_like(at.residuals)
+    whole[place] = weights.reshape(-1)
+    return _agree(at.transposed_times(whole), expected)
 
 
-def check_loss(loss: Tensor, terms: Residuals, at: Linearized, columns: Columns) -> None:
-    """Check that a loss has the gradient of its sum of squares.
-
-    Raises:
-        LossContractError: It has another one.
-    """
+def is_loss(loss: Tensor, terms: Residuals, at: Linearized, columns: Columns) -> bool:
+    """Whether a loss has the gradient of its sum of squares."""
     squares = [(scale * values.square()).sum() for values, scale in terms.values()]
     own = gradient(torch.stack(squares).sum(), columns)
     size = at.residuals.norm() * at.largest_square() ** 0.5
-    if not _agree(own, gradient(loss, columns), size):
-        raise LossContractError(
-            "The loss has the value of its sum of squares, but another gradient: something in it "
-            "is detached, trained upwards, or differentiated in its own way. A Gauss-Newton step "
-            "needs a loss whose gradient is that of its residuals; use another optimizer."
+    return _agree(own, gradient(loss, columns), size)
+
+
+def check_products(at: Linearized) -> None:
+    """Check that products with the Jacobian and with its transpose belong together.
+
+    Raises:
+        TrainingError: They do not.
+    """
+    step, weights = random_like(at.gradient), random_like(at.residuals)
+    image, back = at.times(step) * weights, at.transposed_times(weights) * step
+    if not _agree(image.sum(), back.sum(), image.norm() + back.norm()):
+        raise TrainingError(
+            "The residuals have no second derivatives: a function in the model or in an equation "
+            "computes its gradient outside of autograd, such as with once_differentiable. "
+            'Conjugate gradients need them: use solver="cholesky".'
         )
 
 
@@ -129,7 +198,7 @@ def gradient(loss: Tensor, columns: Columns) -> Tensor:
     return columns.flat(found)
 
 
-def _agree(one: Tensor, other: Tensor, size: Tensor) -> bool:
+def _agree(one: Tensor, other: Tensor, size: Tensor | float = 0.0) -> bool:
     difference = (one - other).norm()
     bound = _tolerance(one) * (size + one.norm() + other.norm())
     return bool(difference <= bound) or not bool(difference.isfinite())

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from math import nan, sqrt
+from math import isfinite, nan, sqrt
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointError
 
-from perceptrain_core.errors import NonFiniteLossError
+from perceptrain_core.errors import LossContractError, NonFiniteLossError, TrainingError
 from perceptrain_core.least_squares.jacobian import Columns, Products, fill_jacobian
 from perceptrain_core.least_squares.linearized import (
     DenseLinearized,
@@ -23,6 +24,7 @@ from perceptrain_core.losses.support.squares import residuals_of
 from perceptrain_core.optimizer_steps import needs_residuals
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.contract import residual_checks
+from perceptrain_core.training.contract.residual_reasons import wrong_gradient, wrong_jacobian
 from perceptrain_core.training.steppers.base import StepOutcome, begin_step
 from perceptrain_core.training.steppers.gradients import AdaptiveStepper
 from perceptrain_core.training.steppers.pooling import term_shares
@@ -41,6 +43,7 @@ class LeastSquaresStepper(AdaptiveStepper):
 
     _traced: TracedModel | None = field(default=None, init=False, repr=False)
     _direct: dict[Hashable, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
+    _checked: set[Hashable] = field(default_factory=set, init=False, repr=False)
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Evaluate the residuals, and let the optimizer step.
@@ -55,40 +58,55 @@ class LeastSquaresStepper(AdaptiveStepper):
         begin_step(self.loss_fn)
         columns = Columns(p for p in self._parameters() if p.requires_grad)
         if self._traced is None or self._traced.parameters != columns.places.keys():
+            residual_checks.check_parameters(columns.parameters)
             residual_checks.check_modules(self.model)
             self._traced, self._direct = TracedModel(self.model, columns.parameters), {}
+            self._checked.clear()
         problem = _Problem(self.loss_fn, self.model, self._traced, columns)
         results = [problem.add(self.moved(batch)) for batch in batches]
         if not problem.parts:
             return results, False
         kind = problem.kind()
-        is_new = kind not in self._direct
-        if is_new:
+        if kind not in self._direct:
             if not self._direct:
                 residual_checks.warn_of_precision(columns.parameters)
-            for part in problem.parts:
-                residual_checks.check_value(part.loss, part.terms)
+            problem.check_values()
             self._direct[kind] = problem.untraced_parameters()
-        problem.prepare(self._direct[kind], partial(self._inspect, problem, is_new))
+        problem.prepare(self._direct[kind], partial(self._inspect, problem, kind))
         try:
             self.optimizer.step(problem)
         except SkipBatch:
-            return [None] * len(batches), False
+            return [None] * len(batches) if self.skip_nonfinite else results, False
+        except CheckpointError as error:
+            raise TrainingError(residual_checks.CHECKPOINTED) from error
         return results, True
 
-    def _inspect(self, problem: _Problem, is_new: bool, at: Linearized) -> None:
+    def _inspect(self, problem: _Problem, kind: Hashable, at: Linearized) -> None:
         """Check a problem before the optimizer uses it."""
-        if not at.gradient.isfinite().all():
-            if self.skip_nonfinite:
-                raise SkipBatch
-            raise NonFiniteLossError(
-                "The loss is finite, but its gradient is not: a residual is not differentiable "
-                'where it is, such as sqrt at 0. Change the equation, or use on_nonfinite="skip".'
-            )
-        if is_new:
-            problem.check(at)
         if self.measures_norm:
             self.grad_norm = 2 * torch.linalg.vector_norm(at.gradient)
+        if not at.gradient.isfinite().all():
+            ignores = not getattr(self.loss_fn, "watches", True)  # on_nonfinite="ignore"
+            if self.skip_nonfinite or ignores:
+                raise SkipBatch
+            raise NonFiniteLossError(_no_direction(at.value))
+        if kind not in self._checked:
+            problem.check(at)
+            self._checked.add(kind)
+
+
+def _no_direction(loss: float) -> str:
+    """Return the message for a gradient that is not finite."""
+    if not isfinite(loss):
+        return (
+            f"The loss is {loss}, so there is no Gauss-Newton step. The parameters are as they "
+            "were before. Check the data, and the equations at these points."
+        )
+    return (
+        "The loss is finite, but its gradient is not: a residual is not differentiable "
+        "where it is, such as sqrt at 0, or an input is infinite. Change the equation or the data, "
+        'or use on_nonfinite="skip".'
+    )
 
 
 @dataclass
@@ -136,6 +154,7 @@ class _Problem:
             except SkipBatch:
                 return None
             terms = residuals_of(self._loss_fn, batch, self._model)
+        residual_checks.check_scales(terms)
         self.parts.append(_Part(batch, loss, metrics, terms))
         return loss.detach(), detached(metrics)
 
@@ -215,6 +234,12 @@ class _Problem:
         found = torch.autograd.grad(values, parameters, allow_unused=True)
         return [p for p, g in zip(parameters, found, strict=True) if g is not None]
 
+    def check_values(self) -> None:
+        """Compare the residuals with the losses."""
+        for part in self.parts:
+            residual_checks.check_value(part.loss, part.terms)
+            residual_checks.check_graph(part.terms)
+
     def check(self, at: Linearized) -> None:
         """Compare the Jacobian with the untraced model, and gradients with those of the losses."""
         end = 0
@@ -222,11 +247,19 @@ class _Problem:
             plain = residuals_of(self._loss_fn, part.batch, self._model)
             for name, (values, _) in plain.items():
                 start, end = end, end + values.numel()
-                if isinstance(at, DenseLinearized):
-                    scaled = values * part.factors[name]
-                    jacobian = at.jacobian[start:end]
-                    residual_checks.check_term(name, jacobian, scaled, self._columns)
-            residual_checks.check_loss(part.loss, plain, at, self._columns)
+                scaled = values * part.factors[name]
+                if not residual_checks.is_term(at, slice(start, end), scaled, self._columns):
+                    raise TrainingError(wrong_jacobian(*self._reasons(part, name)))
+            if not residual_checks.is_loss(part.loss, plain, at, self._columns):
+                raise LossContractError(wrong_gradient(*self._reasons(part, next(iter(plain)))))
+        if isinstance(at, ImplicitLinearized):
+            residual_checks.check_products(at)
+
+    def _reasons(self, part: _Part, name: str) -> tuple[str, nn.Module, Any, Columns]:
+        def evaluate() -> Tensor:
+            return residuals_of(self._loss_fn, part.batch, self._model)[name][0]
+
+        return name, self._model, evaluate, self._columns
 
 
 def _nothing(at: Linearized) -> None:

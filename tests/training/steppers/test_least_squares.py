@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from perceptrain import FFNN, PINN, SkipBatch, WeightedLoss, default_optimize_step, get_loss
 from perceptrain.errors import LossContractError, NonFiniteLossError, TrainingError
 from perceptrain.optimizers import GaussNewton
+from perceptrain.weightings import Weighting
 from perceptrain_core.training.steppers.base import StepOutcome
 from perceptrain_core.training.steppers.least_squares import LeastSquaresStepper
 
@@ -168,7 +172,7 @@ def test_batches_that_are_skipped_do_not_count() -> None:
 def test_a_step_in_a_loop_of_ones_own() -> None:
     model, optimizer = net(), None
     optimizer = GaussNewton(model.parameters())
-    losses = [float(default_optimize_step(model, optimizer, mse, rows())[0]) for _ in range(30)]
+    losses = [float(default_optimize_step(model, optimizer, mse, rows())[0]) for _ in range(12)]
     assert losses[-1] < 1e-3 * losses[0]
 
 
@@ -264,7 +268,11 @@ def test_rows_that_depend_on_each_other_or_on_chance_are_refused(last: nn.Module
 
 @pytest.mark.parametrize(
     ("module", "message"),
-    [(nn.BatchNorm1d(2), r"BatchNorm1d \(3\)"), (nn.Dropout(0.1), r"Dropout \(3\)")],
+    [
+        (nn.BatchNorm1d(2), r"BatchNorm1d \(3\) makes each row"),
+        (nn.Dropout(0.1), r"Dropout \(3\) changes the loss at random"),
+        (nn.RReLU(), r"RReLU \(3\) changes the loss at random"),
+    ],
 )
 def test_modules_that_break_the_rows_are_named(module: nn.Module, message: str) -> None:
     with pytest.raises(TrainingError, match=message):
@@ -272,6 +280,133 @@ def test_modules_that_break_the_rows_are_named(module: nn.Module, message: str) 
     model = net(module)
     module.eval()
     assert step(model, [rows()])[1]
+
+
+class Wrapped(nn.Module):
+    """A module with another way to call it."""
+
+    def __init__(self, module: nn.Module, call: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.module, self.call = module, call
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call(self.module, x)
+
+
+class Shifted(nn.Module):
+    """Subtracts an average of what it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.lerp_(x.detach()[0] + 1, 0.5)
+        return x - self.seen
+
+
+def refused() -> list[Any]:
+    def recomputed(module: nn.Module, x: Tensor, reentrant: bool) -> Tensor:
+        out: Tensor = checkpoint(module, x.requires_grad_(), use_reentrant=reentrant)
+        return out
+
+    def layers() -> nn.Module:
+        return nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2))
+
+    attention = nn.MultiheadAttention(2, 1, dropout=0.1, batch_first=True)
+    return [
+        (Wrapped(layers(), partial(recomputed, reentrant=False)), "torch.utils.checkpoint"),
+        (Wrapped(layers(), partial(recomputed, reentrant=True)), "torch.utils.checkpoint"),
+        (nn.Sequential(attention), r"MultiheadAttention \(3.0\) changes the loss at random"),
+        (nn.LSTM(2, 2, 2, dropout=0.1), r"LSTM \(3\) changes the loss at random"),
+        (Noise(), "'loss' differ between two evaluations .*random numbers"),
+        (Shifted(), "'loss' differ between two evaluations .*buffers of the model: '3.seen'"),
+        (Wrapped(nn.Linear(2, 2), lambda layer, x: layer(x.flip(0)).flip(0)), "shuffled rows"),
+        (nn.Embedding(2, 2, max_norm=1.0), r"Embedding \(3\) has the option max_norm"),
+        (nn.Embedding(2, 2, sparse=True), r"Embedding \(3\) has the option sparse"),
+        (nn.Embedding(2, 2, scale_grad_by_freq=True), "the option scale_grad_by_freq"),
+        (nn.Linear(2, 2, dtype=torch.complex128), "needs real parameters .*torch.complex128"),
+    ]
+
+
+@pytest.mark.parametrize(("last", "message"), refused())
+def test_what_cannot_be_differentiated_is_refused_with_the_reason(
+    last: nn.Module, message: str
+) -> None:
+    model = net()
+    model.append(last if any(p.is_complex() for p in last.parameters()) else last.double())
+    before = vector(model)
+    with pytest.raises((TrainingError, LossContractError), match=message):
+        step(model, [rows()])
+    assert torch.equal(vector(model), before)
+
+
+class Constant(torch.autograd.Function):
+    """Has a gradient that a second one takes for a constant."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return gradients[0] * ctx.saved_tensors[0].cos()
+
+
+def test_conjugate_gradients_need_second_derivatives() -> None:
+    model = net(Wrapped(nn.Identity(), lambda module, x: Constant.apply(x)))
+    assert step(model, [rows()])[1]
+    with pytest.raises(TrainingError, match=r'no second derivatives.*solver="cholesky"'):
+        step(model, [rows()], solver="cg")
+
+
+def test_a_refused_problem_is_checked_again() -> None:
+    model = net(Shifted())
+    stepper = LeastSquaresStepper(model, GaussNewton(model.parameters()), mse)
+    for _ in range(2):
+        with pytest.raises(LossContractError, match="differ between two evaluations"):
+            stepper.take([rows()])
+
+
+def test_weights_below_0_are_refused_by_the_name_of_their_weighting() -> None:
+    class Opposed(Weighting):
+        def target(self, terms: Any, grads: Any) -> list[float]:
+            return [-1.0 if self.memory.get("seen") else 1.0 for _ in terms]
+
+        def update(self, terms: Any, grads: Any) -> dict[str, Tensor]:
+            found = super().update(terms, grads)
+            self.memory["seen"] = True
+            return found
+
+    model, loss_fn = oscillator(), WeightedLoss("mse", Opposed(every=1))
+    stepper = LeastSquaresStepper(model, GaussNewton(model.parameters()), loss_fn)
+    assert stepper.take([times(9, 1)])[1]
+    with pytest.raises(LossContractError, match="Opposed has chosen the weight -1 for 'ode'"):
+        stepper.take([times(9, 1)])
+
+
+@pytest.mark.parametrize("name", ["ntk", "gradnorm", "grad_norm_balance", "relobralo"])
+def test_the_gradient_is_that_of_the_weighted_loss(name: str) -> None:
+    model, batch, loss_fn = oscillator(), times(9, 2), WeightedLoss("mse", {"name": name})
+    stepper = LeastSquaresStepper(model, GaussNewton(model.parameters()), loss_fn)
+    stepper.measures_norm = True
+    for _ in range(2):
+        before = copy.deepcopy(model)
+        ((result,), _) = stepper.take([batch])
+        assert result is not None
+        terms = {n: r.square().mean() for n, r in before(batch).items()}
+        weighted = [result[1].get(f"weight_{n}", 1.0) * term for n, term in terms.items()]
+        torch.stack(weighted).sum().backward()
+        expected = torch.cat([p.grad.flatten() for p in before.parameters()]).norm()
+        torch.testing.assert_close(stepper.grad_norm, expected)
+
+
+def test_frozen_layers() -> None:
+    model = net().requires_grad_(False)
+    with pytest.raises(TrainingError, match="all are frozen"):
+        step(model, [rows()])
 
 
 @pytest.mark.parametrize("name", ["l1", "huber", "relative_l2"])
