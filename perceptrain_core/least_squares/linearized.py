@@ -64,15 +64,15 @@ class LeastSquaresProblem(Protocol):
         """Return it without the Jacobian, see `ImplicitLinearized`."""
         ...
 
-    def value(self) -> float:
-        """Return the loss at the current parameters; NaN or infinity is allowed."""
+    def residuals(self) -> Tensor:
+        """Return the residuals at the current parameters, shape ``(N,)``; NaN is allowed."""
         ...
 
 
 class DenseLinearized(Linearized):
     """A problem whose Jacobian fits into memory, solved by Cholesky factorizations.
 
-    The smaller of ``J^T J`` and ``J J^T`` is computed once; each solution costs one factorization.
+    The smaller of ``J^T J`` and ``J J^T`` is computed once, and factorized for each new damping.
 
     Args:
         residuals: ``r``, shape ``(N,)``.
@@ -88,6 +88,7 @@ class DenseLinearized(Linearized):
         self.value = float(residuals.square().sum())
         self._is_tall = jacobian.shape[0] >= jacobian.shape[1]
         self._gram: Tensor | None = None
+        self._factor: tuple[float, Tensor | None] | None = None
 
     def times(self, step: Tensor) -> Tensor:
         """Return ``J u``."""
@@ -99,16 +100,22 @@ class DenseLinearized(Linearized):
 
     def solve(self, residuals: Tensor, damping: float) -> Tensor | None:
         """Solve by Cholesky; None if the matrix is not positive definite up to rounding."""
+        if self._factor is None or self._factor[0] != damping:
+            self._factor = damping, self._factorized(damping)
+        factor = self._factor[1]
+        if factor is None:
+            return None
+        right = residuals @ self.jacobian if self._is_tall else residuals
+        solution = torch.cholesky_solve(-right.unsqueeze(1), factor).squeeze(1)
+        return solution if self._is_tall else solution @ self.jacobian
+
+    def _factorized(self, damping: float) -> Tensor | None:
         if self._gram is None:
             self._gram = lower_gram(self.jacobian if self._is_tall else self.jacobian.T)
         matrix = self._gram.clone()
         matrix.diagonal().add_(damping)
         factor, info = torch.linalg.cholesky_ex(matrix)
-        if info:
-            return None
-        right = residuals @ self.jacobian if self._is_tall else residuals
-        solution = torch.cholesky_solve(-right.unsqueeze(1), factor).squeeze(1)
-        return solution if self._is_tall else solution @ self.jacobian
+        return None if info else factor
 
     def largest_square(self) -> float:
         """Return the largest diagonal element of ``J^T J``."""

@@ -23,8 +23,8 @@ from perceptrain_core.user_warnings import warn_user
 Method: TypeAlias = Literal["lm", "engd", "spring"]
 Solver: TypeAlias = Literal["auto", "cholesky", "cg"]
 
-#: Returns the loss after a step, at which the parameters do not stay.
-Value: TypeAlias = Callable[[Tensor], float]
+#: Returns the residuals after a step, at which the parameters do not stay.
+After: TypeAlias = Callable[[Tensor], Tensor]
 
 _NO_LOWER_LOSS = (
     "A Gauss-Newton step found no lower loss, so the parameters stay; later steps try again. "
@@ -34,6 +34,9 @@ _NO_LOWER_LOSS = (
 
 #: Steps that a line search compares: 1, 1/2, ..., 2^-30.
 _LENGTHS = tuple(2.0**-k for k in range(31))
+#: The part of a step that shows how the residuals bend, and the largest acceleration relative to
+#: the step; both from arXiv 1201.5885.
+_PROBE, _MOST_ACCELERATION = 0.1, 0.75
 
 
 class GaussNewton(Optimizer):
@@ -53,7 +56,9 @@ class GaussNewton(Optimizer):
     - ``"lm"``: Levenberg-Marquardt, ``d = -(J^T J + damping)^-1 J^T r``, with the damping of
       Nielsen ("Damping parameter in Marquardt's method", IMM-REP-1999-05): it falls when the linear
       model predicts the loss well, and a step that does not reduce the loss is tried again with
-      more. It works from any start, and with new points in each step.
+      more. It works from any start, and with new points in each step. Half the geodesic
+      acceleration (Transtrum and Sethna, arXiv 1201.5885) is added to each step: residuals at a
+      tenth of the step show how they bend, and the step follows.
     - ``"engd"``: energy natural gradient descent (arXiv 2302.13163), ``d = -pinv(J) r``, with the
       best of 31 step lengths ``1, 1/2, ..., 2^-30``. It has the best single results, and fails
       more often.
@@ -67,6 +72,8 @@ class GaussNewton(Optimizer):
         damping: Relative to the largest diagonal element of ``J^T J``: for "lm" the damping of the
             first step, by default 1e-3; for "spring" that of each step, by default 1e-8.
         momentum: For "spring".
+        acceleration: For "lm", whether steps follow how the residuals bend. It costs one evaluation
+            of the residuals for each trial.
         max_trials: For "lm", how often a step is tried before the parameters stay as they are.
         solver: ``"cholesky"`` factorizes the smaller of ``J^T J`` and ``J J^T``; ``"cg"`` solves by
             conjugate gradients, without computing ``J``. ``"auto"`` uses the first up to
@@ -95,6 +102,7 @@ class GaussNewton(Optimizer):
         *,
         damping: float | None = None,
         momentum: float = 0.9,
+        acceleration: bool = True,
         max_trials: int = 10,
         solver: Solver = "auto",
         max_parameters: int = 10_000,
@@ -119,7 +127,8 @@ class GaussNewton(Optimizer):
             faults.append("method='engd' needs the Jacobian: expected solver 'auto' or 'cholesky'")
         refuse("GaussNewton", faults)
         own = {"method": method, "damping": damping, "momentum": momentum, "solver": solver}
-        options = {**own, **counts, "cg_tolerance": cg_tolerance, "rcond": rcond}
+        numbers = {**counts, "cg_tolerance": cg_tolerance, "rcond": rcond}
+        options = {**own, **numbers, "acceleration": acceleration}
         super().__init__(params, options)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -180,31 +189,40 @@ class GaussNewton(Optimizer):
         trained = [p.data for p in self.trained]
         start = torch.cat([p.reshape(-1) for p in trained])
 
-        def value(step: Tensor) -> float:
+        def after(step: Tensor) -> Tensor:
             _write(trained, start + step)
             try:
-                return problem.value()
+                return problem.residuals()
             finally:
                 _write(trained, start)
 
         methods = {"lm": self._levenberg_marquardt, "engd": self._engd, "spring": self._spring}
-        step = methods[group["method"]](at, value)
+        step = methods[group["method"]](at, after)
         if step is not None:
             _write(trained, start + step)
 
-    def _levenberg_marquardt(self, at: Linearized, value: Value) -> Tensor | None:
+    def _levenberg_marquardt(self, at: Linearized, after: After) -> Tensor | None:
         group, state = self.param_groups[0], self._state
         if "damping" not in state:
             relative = 1e-3 if group["damping"] is None else group["damping"]
             largest = at.largest_square() or 1.0
             state["damping"] = relative * largest
-            state["least_damping"] = torch.finfo(at.residuals.dtype).eps * largest
+            state["rounding"] = torch.finfo(at.residuals.dtype).eps * largest
+            # Parameters of a curve may differ by many powers of ten: the damping is not to hold
+            # those with small derivatives.
+            state["least_damping"] = torch.finfo(at.residuals.dtype).eps * state["rounding"]
         damping, growth = state["damping"], 2.0
         for _ in range(group["max_trials"]):
             step = at.solve(at.residuals, damping)
-            predicted = -inf if step is None else at.predicted_reduction(step)
-            if step is not None and predicted > 0:
-                gain = (at.value - value(step)) / predicted
+            if step is None:  # the matrix is singular up to rounding, as in later steps
+                state["least_damping"] = state["rounding"]
+                damping, growth = max(damping * growth, state["rounding"]), growth * 2
+                continue
+            predicted = at.predicted_reduction(step)
+            if predicted > 0:
+                if group["acceleration"]:
+                    step = step + _acceleration(at, step, damping, after) / 2
+                gain = (at.value - _loss(after(step))) / predicted
                 if gain > 0:
                     lower = damping * max(1 / 3, 1 - (2 * gain - 1) ** 3)
                     state["damping"] = max(lower, state["least_damping"])
@@ -214,13 +232,13 @@ class GaussNewton(Optimizer):
         self._warn_of_no_step(at)
         return None
 
-    def _engd(self, at: Linearized, value: Value) -> Tensor | None:
-        step = _search(pseudo_inverse_step(at, self.param_groups[0]["rcond"]), at.value, value)
+    def _engd(self, at: Linearized, after: After) -> Tensor | None:
+        step = _search(pseudo_inverse_step(at, self.param_groups[0]["rcond"]), at.value, after)
         if step is None:
             self._warn_of_no_step(at)
         return step
 
-    def _spring(self, at: Linearized, value: Value) -> Tensor | None:
+    def _spring(self, at: Linearized, after: After) -> Tensor | None:
         group, parameters = self.param_groups[0], self.trained
         relative = 1e-8 if group["damping"] is None else group["damping"]
         last = {p: self.state[p].pop("momentum", None) for p in group["params"]}
@@ -229,7 +247,7 @@ class GaussNewton(Optimizer):
         before = group["momentum"] * torch.cat([momentum.reshape(-1) for momentum in kept])
         shifted = at.residuals + at.times(before)
         change = at.solve(shifted, relative * (at.largest_square() or 1.0))
-        step = None if change is None else _search(before + change, at.value, value)
+        step = None if change is None else _search(before + change, at.value, after)
         if step is not None:
             for p, momentum in zip(parameters, _parts(step, parameters), strict=True):
                 self.state[p]["momentum"] = momentum.clone()
@@ -274,8 +292,21 @@ def pseudo_inverse_step(at: Linearized, rcond: float) -> Tensor:
     return solution.squeeze(1)
 
 
-def _search(step: Tensor, before: float, value: Value) -> Tensor | None:
+def _acceleration(at: Linearized, step: Tensor, damping: float, after: After) -> Tensor:
+    """Return the geodesic acceleration along a step; zeros where the step is too long for it."""
+    slope = (after(_PROBE * step) - at.residuals) / _PROBE
+    found = at.solve(2 / _PROBE * (slope - at.times(step)), damping)
+    if found is None or not 2 * found.norm() <= _MOST_ACCELERATION * step.norm():
+        return torch.zeros_like(step)
+    return found
+
+
+def _loss(residuals: Tensor) -> float:
+    return float(residuals.square().sum())
+
+
+def _search(step: Tensor, before: float, after: After) -> Tensor | None:
     """Return the step, of the length with the smallest loss; None if none reduces it."""
-    values = {length: value(length * step) for length in _LENGTHS}
+    values = {length: _loss(after(length * step)) for length in _LENGTHS}
     lower = {length: loss for length, loss in values.items() if loss < before}
     return min(lower, key=lower.__getitem__) * step if lower else None

@@ -142,6 +142,7 @@ class _Problem:
         self._direct: list[Tensor] = []
         self._inspect: Callable[[Linearized], None] = _nothing
         self._values: list[tuple[Tensor, Tensor]] = []
+        self._start = torch.empty(0)
         self.parts: list[_Part] = []
         self.rows = 0
         traced.clear()
@@ -176,11 +177,13 @@ class _Problem:
             for name, (values, scale) in part.terms.items():
                 part.factors[name] = _root(scale * share[name], values)
                 self._values.append((values, part.factors[name]))
-        self.rows = sum(values.numel() for values, _ in self._values)
+        with torch.no_grad():
+            self._start = torch.cat([(v * factor).reshape(-1) for v, factor in self._values])
+        self.rows = len(self._start)
 
     def dense(self) -> DenseLinearized:
         """Return the problem at the start of the step, with its Jacobian."""
-        residuals = self._residuals()
+        residuals = self._start
         jacobian = residuals.new_zeros(self.rows, self._columns.number)
         end = 0
         for values, factor in self._values:
@@ -196,13 +199,9 @@ class _Problem:
         flat = torch.cat([values.reshape(-1) for values, _ in self._values])
         factor = torch.cat([factor.reshape(-1) for _, factor in self._values])
         products = Products(flat, factor, self._columns)
-        at = ImplicitLinearized(self._residuals(), products, iterations, tolerance)
+        at = ImplicitLinearized(self._start, products, iterations, tolerance)
         self._finish(at)
         return at
-
-    def _residuals(self) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([(v * factor).reshape(-1) for v, factor in self._values])
 
     def _finish(self, at: Linearized) -> None:
         self._inspect(at)
@@ -210,18 +209,17 @@ class _Problem:
         for part in self.parts:
             part.terms = {}
 
-    def value(self) -> float:
-        """Return the loss at the current parameters, with the weights of the start of the step."""
-        total = 0.0
-        try:
-            for part in self.parts:
+    def residuals(self) -> Tensor:
+        """Return the residuals at the current parameters, with the scales of the step's start."""
+        found = []
+        for part in self.parts:
+            try:
                 terms = residuals_of(self._loss_fn, part.batch, self._model)
-                with torch.no_grad():
-                    for name, (values, _) in terms.items():
-                        total += float((values * part.factors[name]).square().sum())
-        except SkipBatch:
-            return nan
-        return total
+            except SkipBatch:
+                return torch.full_like(self._start, nan)
+            with torch.no_grad():
+                found += [(v * part.factors[name]).reshape(-1) for name, (v, _) in terms.items()]
+        return torch.cat(found)
 
     def untraced_parameters(self) -> list[Tensor]:
         """Return the parameters that the residuals depend on if traced layers are constants."""
