@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import NonFiniteLossError
+from perceptrain_core.least_squares.buffers import Buffers
 from perceptrain_core.least_squares.jacobian import Columns, Products, fill_jacobian
 from perceptrain_core.least_squares.linearized import (
     DenseLinearized,
@@ -41,6 +42,7 @@ class LeastSquaresStepper(AdaptiveStepper):
 
     _traced: TracedModel | None = field(default=None, init=False, repr=False)
     _direct: dict[Hashable, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
+    _buffers: Buffers = field(default_factory=Buffers, init=False, repr=False)
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Evaluate the residuals, and let the optimizer step.
@@ -57,7 +59,7 @@ class LeastSquaresStepper(AdaptiveStepper):
         if self._traced is None or self._traced.parameters != columns.places.keys():
             residual_checks.check_modules(self.model)
             self._traced, self._direct = TracedModel(self.model, columns.parameters), {}
-        problem = _Problem(self.loss_fn, self.model, self._traced, columns)
+        problem = _Problem(self.loss_fn, self.model, self._traced, columns, self._buffers)
         results = [problem.add(self.moved(batch)) for batch in batches]
         if not problem.parts:
             return results, False
@@ -110,6 +112,7 @@ class _Problem:
         model: The model.
         traced: The model, as it is evaluated at the start of the step.
         columns: The parameters.
+        buffers: The memory of matrices.
 
     Attributes:
         parts: The batches that are not skipped.
@@ -117,10 +120,15 @@ class _Problem:
     """
 
     def __init__(
-        self, loss_fn: LossFunction, model: nn.Module, traced: TracedModel, columns: Columns
+        self,
+        loss_fn: LossFunction,
+        model: nn.Module,
+        traced: TracedModel,
+        columns: Columns,
+        buffers: Buffers,
     ) -> None:
         self._loss_fn, self._model, self._traced = loss_fn, model, traced
-        self._columns = columns
+        self._columns, self._buffers = columns, buffers
         self._direct: list[Tensor] = []
         self._inspect: Callable[[Linearized], None] = _nothing
         self._values: list[tuple[Tensor, Tensor]] = []
@@ -162,13 +170,14 @@ class _Problem:
     def dense(self) -> DenseLinearized:
         """Return the problem at the start of the step, with its Jacobian."""
         residuals = self._residuals()
-        jacobian = residuals.new_zeros(self.rows, self._columns.number)
+        shape = self._columns.number, self.rows
+        jacobian = self._buffers.get("jacobian", shape, residuals).zero_().T
         end = 0
         for values, factor in self._values:
             start, end = end, end + values.numel()
             block = jacobian[start:end]
             fill_jacobian(block, values, factor, self._traced, self._columns, self._direct)
-        at = DenseLinearized(residuals, jacobian)
+        at = DenseLinearized(residuals, jacobian, self._buffers)
         self._finish(at)
         return at
 
