@@ -5,6 +5,9 @@ weights, one by `Trainer.fit` and one by a bare loop with the same Jacobian and 
 the linear problem. They take turns in one process, on one thread, and turns are measured in
 processor time. Prints a line of JSON: milliseconds per step, and the quartiles of the ratios of
 turns that follow each other.
+
+Repeat it: whether the memory allocator of a thread returns freed pages to the system, or keeps
+them, differs from run to run, and changes either loop by up to a fifth.
 """
 
 from __future__ import annotations
