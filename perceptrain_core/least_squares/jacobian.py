@@ -12,6 +12,9 @@ from torch import Tensor
 from perceptrain_core.least_squares.recorded_linear import Pass, Use
 from perceptrain_core.least_squares.traced_model import TracedModel
 
+#: Up to so many uses of a layer are added one by one; more are faster as one product for each row.
+_FEW = 8
+
 
 class Columns:
     """Where the elements of parameters are in a vector of all of them.
@@ -60,7 +63,7 @@ def fill_jacobian(
     """Write the Jacobian of ``factor * values`` into a matrix of zeros.
 
     Args:
-        matrix: Shape ``(values.numel(), P)``.
+        matrix: Shape ``(values.numel(), P)``; fastest if the rows are next to each other in memory.
         values: Shape ``(N, ...)``, with a graph that `TracedModel` recorded; it is kept. Each row
             depends on its own row in the layers of the model only; where the numbers of rows
             differ, it may depend on all of them.
@@ -76,15 +79,21 @@ def fill_jacobian(
     blocks = matrix.view(rows, flat.shape[1], columns.number)
     exact = dict.fromkeys(direct)
     for place in range(flat.shape[1]):
-        found = _Rows(blocks[:, place], traced, columns)
+        block = blocks[:, place].T
+        found = _Rows(block if block.stride(1) == 1 else block.contiguous(), traced, columns)
         found.fill(flat[:, place], factor[:, place])
+        if found.block is not block:
+            block.copy_(found.block)
         exact |= dict.fromkeys(found.unmatched)
     if exact:
         _fill_exactly(matrix, flat.reshape(-1), factor.reshape(-1), columns, [*exact])
 
 
 class _Rows:
-    """One column of the residuals, differentiated row by row in one backward pass."""
+    """One column of the residuals, differentiated row by row in one backward pass.
+
+    Rows come last in memory: products of two elements of each row are then long vectors.
+    """
 
     def __init__(self, block: Tensor, traced: TracedModel, columns: Columns) -> None:
         self.block, self.traced, self.columns = block, traced, columns
@@ -111,25 +120,46 @@ class _Rows:
                 self._add_uses(layer.weight, layer.bias, its)
 
     def _add_uses(self, weight: Tensor, bias: Tensor | None, uses: list[Use]) -> None:
-        rows = len(self.block)
+        rows = self.block.shape[1]
         trained = [p for p in (weight, bias) if p is not None and self.columns.of(p) is not None]
         if any(len(use.left) != rows for use in uses):
             self.unmatched += trained
             return
-        left = [use.left.reshape(rows, -1, use.left.shape[-1]) for use in uses]
-        right = [use.right.reshape(rows, -1, use.right.shape[-1]) for use in uses]
-        if self.columns.of(weight) is not None:
-            self._add(weight, torch.bmm(torch.cat(left, 1).transpose(1, 2), torch.cat(right, 1)))
-        biased = [part for part, use in zip(left, uses, strict=True) if use.biased]
-        if bias is not None and biased and self.columns.of(bias) is not None:
-            self._add(bias, torch.cat(biased, 1).sum(1))
+        for parameter in trained:
+            target = self.block[self.columns.of(parameter)]
+            if parameter is weight:
+                left, right = _joined([u.left for u in uses]), _joined([u.right for u in uses])
+                _add_products(target.view(*weight.shape, rows), left, right)
+            elif biased := [use.left for use in uses if use.biased]:
+                target += _joined(biased).sum(0)
 
     def _add(self, parameter: Tensor, gradient: Tensor) -> None:
         """Add the gradient of each row, shape ``(N, *parameter.shape)``."""
-        if len(gradient) != len(self.block):
+        if len(gradient) != self.block.shape[1]:
             self.unmatched.append(parameter)
             return
-        self.block[:, self.columns.of(parameter)] += gradient.reshape(len(gradient), -1)
+        self.block[self.columns.of(parameter)] += gradient.reshape(len(gradient), -1).T
+
+
+def _add_products(target: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add the sum over uses of the products of ``left`` and ``right``, for each row.
+
+    Args:
+        target: Shape ``(outputs, inputs, N)``.
+        left: Shape ``(uses, outputs, N)``.
+        right: Shape ``(uses, inputs, N)``.
+    """
+    if len(left) > _FEW:
+        target += torch.bmm(left.permute(2, 1, 0), right.permute(2, 0, 1)).permute(1, 2, 0)
+        return
+    for one, other in zip(left, right, strict=True):
+        target.addcmul_(one.unsqueeze(1), other.unsqueeze(0))
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Return tensors of shape ``(N, ..., features)`` as one of shape ``(uses, features, N)``."""
+    flat = [part.reshape(len(part), -1, part.shape[-1]) for part in parts]
+    return torch.cat(flat, 1).permute(1, 2, 0).contiguous()
 
 
 def _fill_exactly(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from perceptrain_core.least_squares.buffers import Buffers
+from perceptrain_core.least_squares.gram import lower_gram
 
 
 class Linearized(ABC):
@@ -77,17 +81,18 @@ class DenseLinearized(Linearized):
     Args:
         residuals: ``r``, shape ``(N,)``.
         jacobian: ``J``, shape ``(N, P)``.
+        buffers: Has the memory of the matrices; the problem is valid until another one uses it.
 
     Attributes:
         jacobian: As given.
     """
 
-    def __init__(self, residuals: Tensor, jacobian: Tensor) -> None:
+    def __init__(self, residuals: Tensor, jacobian: Tensor, buffers: Buffers | None = None) -> None:
         self.residuals, self.jacobian = residuals, jacobian
         self.gradient = residuals @ jacobian
         self.value = float(residuals.square().sum())
+        self._buffers = Buffers() if buffers is None else buffers
         self._is_tall = jacobian.shape[0] >= jacobian.shape[1]
-        self._gram: Tensor | None = None
         self._factor: tuple[float, Tensor | None] | None = None
 
     def times(self, step: Tensor) -> Tensor:
@@ -105,17 +110,27 @@ class DenseLinearized(Linearized):
         factor = self._factor[1]
         if factor is None:
             return None
-        right = residuals @ self.jacobian if self._is_tall else residuals
+        right = residuals
+        if self._is_tall:
+            right = self.gradient if residuals is self.residuals else residuals @ self.jacobian
         solution = torch.cholesky_solve(-right.unsqueeze(1), factor).squeeze(1)
         return solution if self._is_tall else solution @ self.jacobian
 
     def _factorized(self, damping: float) -> Tensor | None:
-        if self._gram is None:
-            self._gram = lower_gram(self.jacobian if self._is_tall else self.jacobian.T)
-        matrix = self._gram.clone()
-        matrix.diagonal().add_(damping)
-        factor, info = torch.linalg.cholesky_ex(matrix)
+        gram, diagonal = self._gram
+        torch.add(diagonal, damping, out=gram.diagonal())
+        factor = self._buffers.get("factor", tuple(gram.shape), gram).mT
+        info = torch.empty((), dtype=torch.int32, device=gram.device)
+        torch.linalg.cholesky_ex(gram, out=(factor, info))
         return None if info else factor
+
+    @cached_property
+    def _gram(self) -> tuple[Tensor, Tensor]:
+        """The lower triangle of the smaller product of the Jacobian, and its diagonal."""
+        matrix = self.jacobian if self._is_tall else self.jacobian.T
+        size = matrix.shape[1]
+        gram = lower_gram(matrix, self._buffers.get("gram", (size, size), matrix))
+        return gram, gram.diagonal().clone()
 
     def largest_square(self) -> float:
         """Return the largest diagonal element of ``J^T J``."""
@@ -185,18 +200,3 @@ class JacobianProducts(Protocol):
     def transposed_times(self, vector: Tensor) -> Tensor:
         """Return ``J^T v`` for ``v`` of shape ``(N,)``."""
         ...
-
-
-def lower_gram(matrix: Tensor) -> Tensor:
-    """Return the lower triangle of ``A^T A``; above its diagonal are zeros or right numbers.
-
-    Args:
-        matrix: ``A``, of shape ``(N, P)``.
-    """
-    size = matrix.shape[1]
-    block = max(256, size // 10)  # of columns; smaller ones waste less, and multiply more slowly
-    gram = matrix.new_zeros(size, size)
-    for start in range(0, size, block):
-        end = min(start + block, size)
-        torch.matmul(matrix[:, start:].T, matrix[:, start:end], out=gram[start:, start:end])
-    return gram

@@ -37,7 +37,7 @@ def jacobian(
     traced.clear()
     with traced.active():
         out = values()
-    matrix = torch.zeros(out.numel(), columns.number, dtype=out.dtype)
+    matrix = torch.zeros(columns.number, out.numel(), dtype=out.dtype).T
     fill_jacobian(matrix, out, torch.ones_like(out), traced, columns, direct)
     return matrix
 
@@ -204,6 +204,7 @@ def models() -> list[Any]:
     padded = nn.Sequential(nn.Embedding(5, 3, padding_idx=1), nn.Flatten(), nn.Linear(12, 1))
     pruned = nn.Linear(3, 4)
     prune.random_unstructured(pruned, "weight", 0.4)
+    tagger = [nn.Embedding(5, 3), nn.Linear(3, 2), nn.Tanh(), nn.Flatten(), nn.Linear(24, 2)]
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))
     batchwise = nn.Sequential(nn.Unflatten(1, (3, 1)), nn.Linear(1, 4), nn.Flatten(), nn.Tanh())
     return [
@@ -217,6 +218,7 @@ def models() -> list[Any]:
         pytest.param(nn.Linear(3, 2), vectors, id="the model is one layer"),
         pytest.param(nn.Sequential(normed, nn.Tanh(), nn.Linear(4, 1)), vectors, id="weight_norm"),
         pytest.param(batchwise, vectors, id="three dimensions"),
+        pytest.param(nn.Sequential(*tagger), tokens.repeat(1, 3), id="12 uses of a layer"),
         pytest.param(nn.Bilinear(3, 3, 2), vectors, id="bilinear"),
         pytest.param(nn.MultiheadAttention(3, 1, batch_first=True), vectors, id="attention"),
         pytest.param(nn.LSTM(3, 2, batch_first=True), vectors.unsqueeze(1), id="lstm"),

@@ -12,7 +12,6 @@ from torch import Tensor
 from perceptrain_core.least_squares.linearized import (
     DenseLinearized,
     ImplicitLinearized,
-    lower_gram,
 )
 
 from ..shared import MatrixProducts
@@ -46,12 +45,6 @@ def test_solves_the_damped_problem(rows: int, columns: int, seed: int, damping: 
         torch.testing.assert_close(at.gradient, jacobian.T @ r)
         reduction = float(r.square().sum() - (r + jacobian @ step).square().sum())
         assert at.predicted_reduction(step) == pytest.approx(reduction, rel=1e-6, abs=1e-9)
-
-
-@pytest.mark.parametrize("columns", [1, 255, 256, 257, 700])
-def test_half_of_a_gram_matrix(columns: int) -> None:
-    _, matrix = problem(50, columns, 0)
-    torch.testing.assert_close(lower_gram(matrix).tril(), (matrix.T @ matrix).tril())
 
 
 def test_a_factorization_that_fails_is_no_step() -> None:

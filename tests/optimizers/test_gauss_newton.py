@@ -247,8 +247,8 @@ def test_spring_goes_on_when_parameters_are_frozen() -> None:
             lines = [torch.autograd.grad(v, optimizer.trained, retain_graph=True) for v in r]
             return r.detach(), torch.stack([torch.cat(line) for line in lines])
 
-        def value(self) -> float:
-            return float(brown_dennis(torch.cat([one, two]).detach()).square().sum())
+        def residuals(self) -> Tensor:
+            return brown_dennis(torch.cat([one, two]).detach())
 
         @property
         def rows(self) -> int:

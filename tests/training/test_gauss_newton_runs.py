@@ -354,6 +354,13 @@ def test_steps_are_not_captured() -> None:
         strict.fit([points()])
 
 
+def test_other_steps_of_a_sequence_are_not_captured_either() -> None:
+    both = {"name": "sequential", "optimizers": ["adam", "gauss_newton"], "milestones": [1]}
+    trainer = Trainer(pinn(), both, config(max_iter=2, compile=True), loss_fn="mse")
+    with pytest.warns(UserWarning, match="captured: one of its optimizers evaluates residuals"):
+        trainer.fit([points()])
+
+
 def test_several_processes_are_refused() -> None:
     settings = config(max_iter=1, nprocs=2, compute_setup="cpu")
     trainer = Trainer(pinn(), "gauss_newton", settings, loss_fn="mse")

@@ -11,7 +11,12 @@ from torch.amp import GradScaler
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.optimizer_steps import may_need_closure, may_need_residuals, needs_closure
+from perceptrain_core.optimizer_steps import (
+    may_need_closure,
+    may_need_residuals,
+    needs_closure,
+    stages_of,
+)
 from perceptrain_core.optimizers.ask_tell import is_search
 from perceptrain_core.training.steppers.base import Stepper
 from perceptrain_core.training.steppers.candidates import CandidateStepper, ask_tell_step
@@ -72,7 +77,8 @@ def make_stepper(
         options = *parts, *clipping, scaler, several, skip, config.log_grad_norm
         if may_need_residuals(optimizer):
             if config.compile:
-                refuse_capture(config.compile, "it evaluates residuals row by row")
+                which = "one of its optimizers" if len(stages_of(optimizer)) > 1 else "it"
+                refuse_capture(config.compile, f"{which} evaluates residuals row by row")
             return LeastSquaresStepper(*options)
         if config.compile:
             return make_captured_stepper(config, AdaptiveStepper(*options))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import CheckpointError
 
 from perceptrain_core.errors import LossContractError, NonFiniteLossError, TrainingError
+from perceptrain_core.least_squares.buffers import Buffers
 from perceptrain_core.least_squares.jacobian import Columns, Products, fill_jacobian
 from perceptrain_core.least_squares.linearized import (
     DenseLinearized,
@@ -44,6 +45,7 @@ class LeastSquaresStepper(AdaptiveStepper):
     _traced: TracedModel | None = field(default=None, init=False, repr=False)
     _direct: dict[Hashable, list[Tensor]] = field(default_factory=dict, init=False, repr=False)
     _checked: set[Hashable] = field(default_factory=set, init=False, repr=False)
+    _buffers: Buffers = field(default_factory=Buffers, init=False, repr=False)
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Evaluate the residuals, and let the optimizer step.
@@ -62,7 +64,7 @@ class LeastSquaresStepper(AdaptiveStepper):
             residual_checks.check_modules(self.model)
             self._traced, self._direct = TracedModel(self.model, columns.parameters), {}
             self._checked.clear()
-        problem = _Problem(self.loss_fn, self.model, self._traced, columns)
+        problem = _Problem(self.loss_fn, self.model, self._traced, columns, self._buffers)
         results = [problem.add(self.moved(batch)) for batch in batches]
         if not problem.parts:
             return results, False
@@ -128,6 +130,7 @@ class _Problem:
         model: The model.
         traced: The model, as it is evaluated at the start of the step.
         columns: The parameters.
+        buffers: The memory of matrices.
 
     Attributes:
         parts: The batches that are not skipped.
@@ -135,10 +138,15 @@ class _Problem:
     """
 
     def __init__(
-        self, loss_fn: LossFunction, model: nn.Module, traced: TracedModel, columns: Columns
+        self,
+        loss_fn: LossFunction,
+        model: nn.Module,
+        traced: TracedModel,
+        columns: Columns,
+        buffers: Buffers,
     ) -> None:
         self._loss_fn, self._model, self._traced = loss_fn, model, traced
-        self._columns = columns
+        self._columns, self._buffers = columns, buffers
         self._direct: list[Tensor] = []
         self._inspect: Callable[[Linearized], None] = _nothing
         self._values: list[tuple[Tensor, Tensor]] = []
@@ -184,13 +192,14 @@ class _Problem:
     def dense(self) -> DenseLinearized:
         """Return the problem at the start of the step, with its Jacobian."""
         residuals = self._start
-        jacobian = residuals.new_zeros(self.rows, self._columns.number)
+        shape = self._columns.number, self.rows
+        jacobian = self._buffers.get("jacobian", shape, residuals).zero_().T
         end = 0
         for values, factor in self._values:
             start, end = end, end + values.numel()
             block = jacobian[start:end]
             fill_jacobian(block, values, factor, self._traced, self._columns, self._direct)
-        at = DenseLinearized(residuals, jacobian)
+        at = DenseLinearized(residuals, jacobian, self._buffers)
         self._finish(at)
         return at
 
