@@ -24,7 +24,8 @@ def lower_gram(matrix: Tensor, out: Tensor) -> Tensor:
     """
     if _suits_numpy(matrix):
         array = matrix.numpy()
-        np.matmul(array.T, array, out=out.numpy())
+        with np.errstate(all="ignore"):  # the factorization finds what is not finite
+            np.matmul(array.T, array, out=out.numpy())
         return out
     size = matrix.shape[1]
     block = _COLUMNS * max(1, size // (10 * _COLUMNS))  # smaller ones multiply more slowly

@@ -250,6 +250,9 @@ def test_spring_goes_on_when_parameters_are_frozen() -> None:
         def residuals(self) -> Tensor:
             return brown_dennis(torch.cat([one, two]).detach())
 
+        def value(self) -> float:
+            return float(self.residuals().square().sum())
+
         @property
         def rows(self) -> int:
             return 20

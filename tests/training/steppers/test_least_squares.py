@@ -418,7 +418,7 @@ def test_losses_that_are_no_sums_of_squares_are_refused(name: str) -> None:
 
 def test_a_warning_asks_for_float64() -> None:
     x, y = rows()
-    with pytest.warns(UserWarning, match=r"float32.*dtype=torch.float64"):
+    with pytest.warns(UserWarning, match=r"float32.*dtype=\"float64\""):
         step(net().float(), [(x.float(), y.float())])
 
 
