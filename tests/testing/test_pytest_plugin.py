@@ -1,4 +1,4 @@
-"""The pytest plugin, in a process of pytest's own."""
+"""The pytest plugin, in a process of pytest's own: forked, where it imports torch anyway."""
 
 from __future__ import annotations
 
@@ -42,15 +42,22 @@ def offer(kind: str, **targets: str) -> str:
 
 
 @pytest.fixture
-def run(site, tmp_path_factory):
+def run(site, tmp_path_factory, forks):
     site.module("acme_parts", PARTS)
     folder = tmp_path_factory.mktemp("author")
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    def run(*arguments: str, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+        command = ["-m", "pytest", "-p", "no:cacheprovider", *arguments]
         env = {**os.environ, "PYTHONPATH": str(site.root), "COLUMNS": "200"}
+        if not fresh:
+            return forks.run(*command, cwd=folder, env=env)
         return subprocess.run(
-            command, cwd=folder, env=env, capture_output=True, text=True, check=False
+            [sys.executable, *command],
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     run.folder = folder
@@ -91,12 +98,15 @@ def test_a_plugin_that_passes(site, run):
     assert "The model 'line' requires 'in_features', 'out_features': return" in done.stdout
 
 
-def test_a_plugin_that_fails_in_two_processes(site, run):
+@pytest.mark.parametrize(
+    "processes", [pytest.param("0", id="one"), pytest.param("2", id="two", marks=pytest.mark.slow)]
+)
+def test_a_plugin_that_fails(site, run, processes):
     parts = offer("losses", mse="good", bare="bare", picture="images") + offer(
         "models", no="nothing"
     )
     site.plugin("acme-bad", parts)
-    done = run("-n", "2", "--perceptrain-plugin", "acme-bad", "-k", "not is_loaded")
+    done = run("-n", processes, "--perceptrain-plugin", "acme-bad", "-k", "not is_loaded")
     assert done.returncode == 1
     failed = set(re.findall(r"^FAILED acme-bad::(\S+)", done.stdout, re.MULTILINE))
     assert failed == {
@@ -132,5 +142,5 @@ def test_without_the_option_it_costs_nothing(run):
         "    assert own == {'perceptrain_core', 'perceptrain_core.pytest_plugin'}\n"
         "    assert 'torch' not in sys.modules\n"
     )
-    done = run("-q")
+    done = run("-q", fresh=True)
     assert done.returncode == 0, done.stdout
