@@ -1,4 +1,4 @@
-"""The pytest plugin, in a process of pytest's own: forked, where it imports torch anyway."""
+"""The pytest plugin, in a process of pytest's own."""
 
 from __future__ import annotations
 
@@ -42,22 +42,15 @@ def offer(kind: str, **targets: str) -> str:
 
 
 @pytest.fixture
-def run(site, tmp_path_factory, forks):
+def run(site, tmp_path_factory):
     site.module("acme_parts", PARTS)
     folder = tmp_path_factory.mktemp("author")
 
-    def run(*arguments: str, fresh: bool = False) -> subprocess.CompletedProcess[str]:
-        command = ["-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
         env = {**os.environ, "PYTHONPATH": str(site.root), "COLUMNS": "200"}
-        if not fresh:
-            return forks.run(*command, cwd=folder, env=env)
         return subprocess.run(
-            [sys.executable, *command],
-            cwd=folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
+            command, cwd=folder, env=env, capture_output=True, text=True, check=False
         )
 
     run.folder = folder
@@ -142,5 +135,5 @@ def test_without_the_option_it_costs_nothing(run):
         "    assert own == {'perceptrain_core', 'perceptrain_core.pytest_plugin'}\n"
         "    assert 'torch' not in sys.modules\n"
     )
-    done = run("-q", fresh=True)
+    done = run("-q")
     assert done.returncode == 0, done.stdout
