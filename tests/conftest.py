@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,20 +16,21 @@ from torch.utils.data import dataloader
 
 from perceptrain import FFNN, TrainConfig, Trainer
 
+from . import whole_run
 from .forked import ForkServer
 
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("perceptrain", deadline=None)
 settings.load_profile("perceptrain")
 
-# Networks here are tiny: more threads would only wait for each other.
+# Networks here are tiny: more threads would only wait for each other, also in new processes.
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_collection_finish() -> None:
-    """Leave what is imported by now out of garbage collections, which many tests ask for."""
-    gc.collect()
-    gc.freeze()
+def pytest_configure(config: pytest.Config) -> None:
+    """Arrange a run of all tests; hooks of this file itself would not see those of plugins."""
+    config.pluginmanager.register(whole_run)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from select import select
 from socket import AF_UNIX, SOCK_SEQPACKET, recv_fds, send_fds, socket, socketpair
-from types import ModuleType, TracebackType
+from types import ModuleType, SimpleNamespace, TracebackType
 from typing import Any, NoReturn
 
 PRELOADED = (
@@ -32,6 +32,7 @@ PRELOADED = (
     "perceptrain_core.analysis.curves",
     "perceptrain_core.callbacks",
     "perceptrain_core.cli.main",
+    "perceptrain_core.comparisons.pool",
     "perceptrain_core.losses",
     "perceptrain_core.models",
     "perceptrain_core.runs.run",
@@ -160,12 +161,47 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
+class ForkedJobs:
+    """Forks a process that trains the runs of a comparison: what its pool uses of ``Popen``."""
+
+    returncode: int | None = None
+
+    def __init__(self, command: Sequence[str], env: dict[str, str], **options: Any) -> None:
+        assert command[:2] == [sys.executable, "-m"]
+        assert options.pop("start_new_session")
+        (requests, asked), (replied, replies) = os.pipe(), os.pipe()
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            os.dup2(requests, 0)
+            os.dup2(replies, 1)
+            os.closerange(3, 256)  # also what leads to other processes, which wait for its end
+            sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+            _live(command[1:], str(Path.cwd()), env, session=True)
+        os.close(requests)
+        os.close(replies)
+        self.stdin, self.stdout = open(asked, "wb"), open(replied, "rb")  # noqa: SIM115
+
+    def wait(self) -> int:
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+
 def serve(line: socket) -> None:
     """Fork for each wish that comes, until the other end closes."""
     for name in PRELOADED:
         __import__(name)
     # As in the tests themselves: which kernels of an optimizer pay depends on the threads.
     sys.modules["torch"].set_num_threads(1)
+    jobs = SimpleNamespace(Popen=ForkedJobs, PIPE=subprocess.PIPE)
+    vars(sys.modules["perceptrain_core.comparisons.pool"])["subprocess"] = jobs
     while True:
         wish, numbers, *_ = recv_fds(line, 1 << 20, 3)
         if not wish:

@@ -38,7 +38,7 @@ def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_it_installs_and_passes(
     given: str, distribution: str, loss: str, tmp_path: Path, forks: ForkServer
 ) -> None:
-    written = run(*COMMAND, "new-plugin", given, folder=tmp_path)
+    written = forks.run(*MAIN, "new-plugin", given, cwd=tmp_path)
     assert written.returncode == 0, written.stderr
     project, packages = tmp_path / distribution, tmp_path / "packages"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]

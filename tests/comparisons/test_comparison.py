@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import tomllib
 from pathlib import Path
@@ -27,7 +25,7 @@ from ..forked import ForkServer
 
 pytestmark = pytest.mark.timeout(180)
 RUN = Path("run.toml")
-COMPARE = [sys.executable, "-m", "perceptrain_core.cli.main", "compare", "run.toml"]
+COMPARE = ["-m", "perceptrain_core.cli.main", "compare", "run.toml"]
 
 
 def plan(*losses: str, values: str = "", base: tuple[str, ...] = (), **options: object) -> Plan:
@@ -97,6 +95,7 @@ def test_runs_equal_those_of_train_and_means_those_of_numpy() -> None:
     assert best["loss"]["name"] == saved["variants"][0]["settings"]["loss"].partition(":")[0]
 
 
+@pytest.mark.slow  # pruned searches and stopped comparisons go on, too
 def test_a_second_call_trains_what_is_new_and_a_changed_file_goes_elsewhere() -> None:
     base = ("data.folds=2", "data.val_fraction=0.0", "train.max_iter=1")
     comparison, trained = train(plan("mse", base=base))
@@ -121,13 +120,7 @@ def test_a_second_call_trains_what_is_new_and_a_changed_file_goes_elsewhere() ->
 def test_a_stopped_comparison_goes_on(ending: signal.Signals, forks: ForkServer) -> None:
     arguments = ["--loss", "mse", "--loss", "l1", "--jobs", "1", "--set", "train.max_iter=150"]
     arguments += ["--set", "train.checkpoint_every=2"]
-    process = subprocess.Popen(
-        [*COMPARE, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )
+    process = forks.start(*COMPARE, *arguments)
     folder = Path("runs/run-compare")
     _wait(lambda: any(folder.glob("*/checkpoint*.pt")))
     process.send_signal(ending)
@@ -135,8 +128,8 @@ def test_a_stopped_comparison_goes_on(ending: signal.Signals, forks: ForkServer)
     if ending == signal.SIGINT:
         assert process.returncode == 130
         assert "Call the same command again to go on" in errors
-    _wait(lambda: not _workers_of(process.pid))
-    done = forks.run(*COMPARE[1:], *arguments)
+    _wait(lambda: not _others_here())
+    done = forks.run(*COMPARE, *arguments)
     assert done.returncode == 0, done.stderr
     saved = json.loads((folder / "table.json").read_text())
     assert sorted(variant["runs"] for variant in saved["variants"]) == [1, 1]
@@ -155,13 +148,12 @@ def _wait(condition: object, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def _workers_of(parent: int) -> list[Path]:
-    """The workers that still train in this folder."""
+def _others_here() -> list[Path]:
+    """The processes that still train in this folder."""
     here, found = str(Path.cwd()), []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = (process / "cmdline").read_bytes()
-            if b"comparisons.worker" in command and os.readlink(process / "cwd") == here:
+            if os.readlink(process / "cwd") == here and process.name != str(os.getpid()):
                 found.append(process)
         except OSError:
             continue

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +16,12 @@ from typer.testing import CliRunner
 
 from perceptrain_core.cli.main import app
 
-COMPARE = [sys.executable, "-m", "perceptrain_core.cli.main", "compare", "run.toml"]
+from ..forked import ForkServer
+
+COMPARE = ["-m", "perceptrain_core.cli.main", "compare", "run.toml"]
 SPACE = ["--set", "optimizer.lr=1e-5..1e-1", "--set", "train.max_iter=4", "--jobs", "1"]
 SEARCH = [*COMPARE, "--trials", "10", *SPACE, "--prune", "median"]
 FOLDER = Path("runs/run-search")
-
-
-def call(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def trials() -> list[FrozenTrial]:
@@ -46,8 +42,8 @@ def pruned_by_hand(trial: FrozenTrial, earlier: list[FrozenTrial]) -> int:
 
 
 @pytest.mark.timeout(240)
-def test_trials_are_pruned_by_the_median_and_kept() -> None:
-    done = call(SEARCH)
+def test_trials_are_pruned_by_the_median_and_kept(forks: ForkServer) -> None:
+    done = forks.run(*SEARCH)
     assert done.returncode == 0, done.stderr
     found = trials()
     pruned = [t for t in found if t.state == TrialState.PRUNED]
@@ -72,7 +68,7 @@ def test_trials_are_pruned_by_the_median_and_kept() -> None:
     assert marked == {row["run"] for row in rows}
 
     weights = {path: path.stat().st_mtime_ns for path in FOLDER.glob("*/model.pt")}
-    again = call(SEARCH)
+    again = forks.run(*SEARCH)
     assert again.stdout.count("(kept)") == 10
     assert {path: path.stat().st_mtime_ns for path in FOLDER.glob("*/model.pt")} == weights
     assert len(trials()) == 10
@@ -83,12 +79,16 @@ def test_trials_are_pruned_by_the_median_and_kept() -> None:
     [
         (["--trials", "3", "--prune", "medain"], "Did you mean 'median'"),
         (["--trials", "3", "--prune", "median", "--seeds", "2"], "one run for each trial"),
-        (["--trials", "3", "--prune", "median", "--set", "train.nprocs=2"], "leave nprocs out"),
+        pytest.param(
+            ["--trials", "3", "--prune", "median", "--set", "train.nprocs=2"],
+            "leave nprocs out",
+            marks=pytest.mark.slow,  # the plan is made by processes, which take long to start
+        ),
         (["--prune", "median"], "add --trials N"),
     ],
 )
-def test_what_cannot_be_pruned(options: list[str], message: str) -> None:
+def test_what_cannot_be_pruned(options: list[str], message: str, forks: ForkServer) -> None:
     space = ["--set", "optimizer.lr=1e-3..1e-1"] if "--trials" in options else []
-    done = call([*COMPARE, *space, *options])
+    done = forks.run(*COMPARE, *space, *options)
     assert done.returncode == 2, done.stdout
     assert message in " ".join(done.stderr.split())

@@ -91,12 +91,15 @@ def test_a_plugin_that_passes(site, run):
     assert "The model 'line' requires 'in_features', 'out_features': return" in done.stdout
 
 
-def test_a_plugin_that_fails_in_two_processes(site, run):
+@pytest.mark.parametrize(
+    "processes", [pytest.param("0", id="one"), pytest.param("2", id="two", marks=pytest.mark.slow)]
+)
+def test_a_plugin_that_fails(site, run, processes):
     parts = offer("losses", mse="good", bare="bare", picture="images") + offer(
         "models", no="nothing"
     )
     site.plugin("acme-bad", parts)
-    done = run("-n", "2", "--perceptrain-plugin", "acme-bad", "-k", "not is_loaded")
+    done = run("-n", processes, "--perceptrain-plugin", "acme-bad", "-k", "not is_loaded")
     assert done.returncode == 1
     failed = set(re.findall(r"^FAILED acme-bad::(\S+)", done.stdout, re.MULTILINE))
     assert failed == {

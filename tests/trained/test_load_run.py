@@ -76,7 +76,8 @@ def test_numbers_that_are_categories(train, here):
     changes = [
         'data={file="levels.csv",labels="y",categorical=["level"],standardize=true}',
         "model={name='ffnn',hidden=[16]}",
-        "train.max_iter=100",
+        "train.max_iter=25",
+        "optimizer.lr=0.05",
     ]
     run = load_run(train(DIABETES, *changes))
     assert run.preparation.inputs[0].categories == ("1", "2", "3")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import FFNN, PINN, PerceptrainError, TrainConfig, Trainer, get_dataset, get_model
+from perceptrain_core.cli.main import main
 from perceptrain_physics import (
     Advection,
     AllenCahn,
@@ -257,7 +256,7 @@ def test_the_points_of_a_grid_are_equidistant() -> None:
     assert grid.dtype == edge.dtype == torch.float32
 
 
-def test_a_run_file_names_it_all(tmp_path: Path) -> None:
+def test_a_run_file_names_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run.toml").write_text(
         """
         [model]
@@ -280,9 +279,11 @@ def test_a_run_file_names_it_all(tmp_path: Path) -> None:
         problem = {name = "helmholtz", b = 2}
         """
     )
-    command = [sys.executable, "-m", "perceptrain", "train", "run.toml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["perceptrain", "train", "run.toml"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
     assert "relative_l2" in (tmp_path / "runs" / "run" / "metrics.csv").read_text()
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import PINN, TrainConfig, Trainer, get_loss, get_model
+from perceptrain_core.cli.main import main
 
 X = torch.linspace(-1, 1, 32, dtype=torch.float64).unsqueeze(1)
 
@@ -78,7 +77,9 @@ def test_it_solves_an_equation_inside_a_pinn() -> None:
     assert error < 0.02
 
 
-def test_it_is_trained_by_name_from_a_run_file(tmp_path: Path) -> None:
+def test_it_is_trained_by_name_from_a_run_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = "\n".join(
         f"{x},{y}" for x, y in zip(X[:, 0].tolist(), X.sin()[:, 0].tolist(), strict=True)
     )
@@ -106,17 +107,11 @@ def test_it_is_trained_by_name_from_a_run_file(tmp_path: Path) -> None:
         dtype = "float64"
         """
     )
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "perceptrain_core.cli.main",
-        "train",
-        "run.toml",
-    ]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["perceptrain", "train", "run.toml"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
     (table,) = tmp_path.glob("runs/**/metrics.csv")
     lines = table.read_text().splitlines()
     column = lines[0].split(",").index("train_loss")

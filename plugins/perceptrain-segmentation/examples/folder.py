@@ -5,6 +5,7 @@ The images are made here: discs and squares in colours, on a dark and noisy grou
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +74,8 @@ def main(folder: Path = Path("shapes"), number: int = 400, epochs: int = 15) -> 
     (folder / "run.toml").write_text(RUN.replace("EPOCHS", str(epochs)))
     start = perf_counter()
     train = [sys.executable, "-m", "perceptrain", "train", "run.toml"]
-    subprocess.run(train, cwd=folder, check=True)
+    # A second thread slows down a network this small.
+    subprocess.run(train, cwd=folder, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     seconds = perf_counter() - start
     run = load_run(folder / "runs" / "run")
     run.write_predictions(folder / "new" / "images", folder / "new" / "predicted")
