@@ -144,7 +144,8 @@ class FourierProfile:
     def __call__(self, x: Tensor) -> Tensor:
         """Return the values, in the shape of ``x``."""
         angles = (x - self.left).unsqueeze(-1) * self.frequencies.to(x)
-        return angles.cos() @ self.cosines.to(x) + angles.sin() @ self.sines.to(x)
+        values: Tensor = angles.cos() @ self.cosines.to(x) + angles.sin() @ self.sines.to(x)
+        return values
 
 
 class TimeWindows(Model):
@@ -168,7 +169,7 @@ class TimeWindows(Model):
         window = torch.bucketize(times, torch.tensor(self.times).to(points))
         order = window.argsort(stable=True)
         counts = torch.bincount(window, minlength=len(self.networks)).tolist()
-        parts = points[order].split(counts)
+        parts = torch.split(points[order], counts)
         outputs = [
             network(part) for network, part in zip(self.networks, parts, strict=True) if len(part)
         ]
