@@ -64,6 +64,9 @@ with lazy_exports(__name__):
     from perceptrain_physics.problems.van_der_pol import VanDerPol as VanDerPol
     from perceptrain_physics.problems.wave import Wave as Wave
     from perceptrain_physics.refined_points import RefinedPoints as RefinedPoints
+    from perceptrain_physics.time_windows import TimeWindow as TimeWindow
+    from perceptrain_physics.time_windows import TimeWindows as TimeWindows
+    from perceptrain_physics.time_windows import march as march
 
 
 @hookimpl

@@ -44,15 +44,15 @@ class PeriodicProblem(Problem):
         """Return the equation, the initial condition and the boundary condition."""
         return {
             "pde": Condition(self.residual, self.box.inside),
-            "initial": Condition(self._initial, self.box.face(0, 0.0)),
+            "initial": Condition(self._initial, self.box.face(0, self.box.low[0])),
             "boundary": Condition(
                 self._difference, self.box.face(1, self.box.low[1]), terms=self.order
             ),
         }
 
     def distance(self, points: Tensor) -> Tensor:
-        """Return the distance of the hard model, the time."""
-        return points[..., :1]
+        """Return the distance of the hard model, the time since the start."""
+        return points[..., :1] - self.box.low[0]
 
     def value(self, points: Tensor) -> Tensor:
         """Return the given values of the hard model, those at the start."""
