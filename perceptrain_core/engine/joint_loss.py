@@ -105,6 +105,8 @@ class _Evaluation(nn.Module):
         super().__init__()
         self._step_loss = [step_loss]  # in a list, so that a module is not registered twice
         self.carrier = nn.Parameter(_zeros_like(parameters[0]))
+        # DistributedDataParallel warns if every parameter is used.
+        self.unused = nn.Parameter(_zeros_like(parameters[0]))
         for number, parameter in enumerate(parameters):
             self.register_parameter(f"parameter_{number}", parameter)  # type: ignore[arg-type]
         for number, buffer in enumerate(buffers):
