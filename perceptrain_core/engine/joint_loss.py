@@ -45,7 +45,7 @@ class JointLoss:
         self._module = _Evaluation(step_loss, parameters, buffers)
         # A step need not use every parameter, and not every process the same ones.
         self._parallel = DistributedDataParallel(self._module, find_unused_parameters=True)
-        self._carrier: Tensor | None = None
+        self._carrier: tuple[Tensor, Tensor] | None = None
         #: Forwarded, for losses that count optimizer steps.
         self.begin_step = getattr(step_loss, "begin_step", None)
 
@@ -61,20 +61,22 @@ class JointLoss:
             The loss and the metrics; ``None`` if the loss raised `SkipBatch`. Even then a backward
             pass must follow, which the other processes wait for.
         """
-        loss, self._carrier = self._parallel(batch, model, carries=True)
-        return None if loss is None else (loss, self._module.metrics)
+        loss, carrier = self._parallel(batch, model, carries=True)
+        self._carrier = carrier, loss
+        return None if self._module.skipped else (loss, self._module.metrics)
 
     def load(self, loss: Tensor | None, cargo: Sequence[Count]) -> Tensor:
         """Return the loss, with numbers that its backward pass averages over all processes.
 
         Args:
-            loss: The loss to differentiate; ``None`` for one without gradients.
+            loss: The loss to differentiate; ``None`` if it was skipped.
             cargo: `CARGO` finite numbers.
         """
         assert self._carrier is not None
-        numbers = self._carrier.new_tensor([float(number) for number in cargo])
-        carried = torch.dot(self._carrier, numbers)
-        return carried if loss is None else loss + carried.to(loss.dtype)
+        carrier, zero = self._carrier
+        carried = torch.dot(carrier, carrier.new_tensor([float(number) for number in cargo]))
+        shared = zero if loss is None else loss
+        return shared + carried.to(shared.dtype)
 
     def unload(self) -> list[float]:
         """Return the means of the numbers over all processes, after the backward pass."""
@@ -112,17 +114,20 @@ class _Evaluation(nn.Module):
         for number, buffer in enumerate(buffers):
             self.register_buffer(f"buffer_{number}", buffer)
         self.metrics: Metrics = {}
+        self.skipped = False
 
     def forward(self, batch: Any, model: nn.Module, carries: bool = False) -> Any:
         # Metrics are not returned, so DDP does not wait for gradients of parameters only they use.
         if not carries:
             loss, self.metrics = self._step_loss[0](batch, model)
             return loss
-        carrier = self.carrier.view(-1)  # no leaf, which DDP would not look for
+        carrier, self.skipped = self.carrier.view(-1), False  # no leaf: DDP does not look for those
         try:
             loss, self.metrics = self._step_loss[0](batch, model)
         except SkipBatch:
-            return None, carrier
+            self.skipped = True
+            # The other processes wait for a gradient of each parameter.
+            loss = sum(((0 * parameter).sum() for parameter in self.parameters()), carrier.sum())
         return loss, carrier
 
 

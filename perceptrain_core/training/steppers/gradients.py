@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from typing import Any, cast
@@ -65,6 +65,16 @@ class GradientStepper(Stepper):
         if self.engine is not None and self.scaler is None:
             parts = self.engine, self.model, self._differentiate, self._gradients
             self._shared = SharedGradients(*parts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the weights of the processes are relative to."""
+        shared = self._shared
+        return {} if shared is None else {"unit": shared.unit, "terms": shared.terms}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        if self._shared is not None:
+            self._shared.unit, self._shared.terms = state.get("unit"), state.get("terms")
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""

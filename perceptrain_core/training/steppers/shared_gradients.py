@@ -34,6 +34,8 @@ class SharedGradients:
     Attributes:
         unit: The rows of a batch that has the weight 1: the mean of the processes' first batches,
             so that equal batches have no weights. ``None`` before the first batch.
+        terms: The number of counts that are exchanged, see `count_terms`; ``None`` before the first
+            batch.
     """
 
     engine: Engine
@@ -41,7 +43,7 @@ class SharedGradients:
     backward: Callable[[Tensor], None]
     gradients: Callable[[], list[Tensor]]
     unit: float | None = None
-    _terms: int | None = None
+    terms: int | None = None
 
     def compute(self, joint: JointLoss, batch: Any) -> StepResult | None:
         """Set the gradients; return the loss and the metrics, or ``None`` if the batch is skipped.
@@ -50,7 +52,7 @@ class SharedGradients:
             LossContractError: The loss of a process is a constant.
             NonFiniteLossError: The loss of a process is NaN or infinite, and must not be.
         """
-        if self._terms is None:
+        if self.terms is None:
             return self._compute_first(joint, batch)
         guard = cast(DistributedLossGuard, joint.step_loss)
         guard.defers = True
@@ -76,9 +78,9 @@ class SharedGradients:
             loss, metrics = joint(batch, self.model)
         except SkipBatch:
             return None
-        self._terms = count_terms(metrics, batch)
+        self.terms = count_terms(metrics, batch)
         count = loss_count(with_counts(metrics), batch)
-        if self.unit is None and not self._terms and count is not None:
+        if self.unit is None and not self.terms and count is not None:
             (rows,) = self.engine.totals([count])
             self.unit = float(rows) / self.engine.world_size or 1.0
         self.backward(shared_loss(loss, metrics, batch, self.engine))
@@ -87,8 +89,8 @@ class SharedGradients:
     def _weighted(self, result: StepResult | None, batch: Any) -> tuple[Tensor | None, Count]:
         """Return what to differentiate, and the weight it has there that a mean must undo."""
         if result is None:
-            if self._terms:  # the other processes exchange their counts
-                self.engine.totals([0.0] * self._terms)
+            if self.terms:  # the other processes exchange their counts
+                self.engine.totals([0.0] * self.terms)
             return None, 1.0
         loss, metrics = result
         if has_own_terms(with_counts(metrics)):
