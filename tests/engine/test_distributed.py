@@ -12,6 +12,7 @@ from typing import Any
 import cloudpickle
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from perceptrain import (
@@ -290,6 +291,28 @@ def stopped(folder: Path) -> Any:
     return stopping.stopped_epoch, len(trainer.history), trainer.history, len(other.history)
 
 
+def exchanges(folder: Path) -> Any:
+    """How often tensors are exchanged in a longer run, beside the gradients."""
+    calls = [0]
+    original = dist.all_reduce
+
+    def counted(*given: Any, **options: Any) -> Any:
+        calls[0] += 1
+        return original(*given, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dist, "all_reduce", counted)
+        found = {}
+        for name in ("several_calls", "two_terms"):
+            counts = []
+            for batch_size in (4, 2):  # 3 and 6 steps
+                before = calls[0]
+                train(LOSSES[name](), batch_size, folder / name, max_iter=1)
+                counts.append(calls[0] - before)
+            found[name] = counts[1] - counts[0]
+    return found
+
+
 def moving_points(folder: Path) -> Any:
     points = R3Dataset(lambda n: torch.rand(n, 1, dtype=torch.float64), 10, 0.2)
     r3 = R3Sampling(points, lambda t, model: t)
@@ -327,7 +350,7 @@ def refused(folder: Path) -> Any:
 
 CASES = (
     *(losses, different_parts, exchange, resumed, stopped_by_signals, ruined, constant),
-    *(skipped, stopped, moving_points, unequal_rows, refused),
+    *(skipped, stopped, exchanges, moving_points, unequal_rows, refused),
 )
 
 
@@ -474,6 +497,12 @@ def test_processes_stop_together(both: list[dict[str, Any]]) -> None:
 
 def test_what_cannot_work_is_refused(both: list[dict[str, Any]]) -> None:
     assert [each["refused"] for each in both] == [True, True]
+
+
+def test_flags_and_rows_travel_with_the_gradients(both: list[dict[str, Any]]) -> None:
+    """Only terms with means of their own are counted before: 3 steps more, 3 exchanges more."""
+    for each in both:
+        assert each["exchanges"] == {"several_calls": 0, "two_terms": 3}
 
 
 def test_points_that_move_are_the_same_everywhere(both: list[dict[str, Any]]) -> None:

@@ -40,6 +40,10 @@ class DistributedLossGuard(LossGuard):
         loss_fn: The loss.
         policy: ``"raise"``, ``"skip"`` or ``"ignore"``.
         where: Returns the position in the run, for messages.
+
+    Attributes:
+        defers: Whether a fault only raises `SkipBatch` in this process, because the caller tells
+            the others, with `has_fault`, and calls `agree` if one of them has one.
     """
 
     def __init__(
@@ -54,28 +58,28 @@ class DistributedLossGuard(LossGuard):
         self._engine = engine
         self._signals = signals
         self._ignore, self.watches = not self.watches, True
+        self._own = _Fault()
+        self.defers = False
 
-    def _evaluate(self, batch: Any, model: nn.Module) -> Any:
-        try:
-            return super()._evaluate(batch, model)
-        except SkipBatch:
-            self._agree(_Fault(skipped=True), model)
-            raise
+    def __call__(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
+        """Evaluate the loss, see `LossGuard`; all processes raise the same errors."""
+        self._own = _Fault()
+        return super().__call__(batch, model)
 
-    def _refuse_constant(self) -> None:
-        """Leave it to `_check_finite`, where all processes learn of it."""
+    @property
+    def has_fault(self) -> bool:
+        """Whether this process has a reason to stop, or to skip its batch."""
+        return self._signals.caught is not None or self._own != _Fault()
 
-    def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
-        constant = not loss.requires_grad and torch.is_grad_enabled()
-        bad = not constant and not (self._ignore or isfinite(loss.item()))
-        self._agree(_Fault(constant, find_nonfinite(loss, metrics) if bad else None), model)
+    def agree(self, model: nn.Module) -> None:
+        """Stop or skip in all processes where one has to; all processes call it.
 
-    def _agree(self, own: _Fault, model: nn.Module) -> None:
-        """Stop or skip in all processes where one has to."""
-        caught = self._signals.caught
-        if not self._engine.any(caught is not None or own != _Fault()):
-            return
-        everywhere = self._engine.gather((caught, own))
+        Raises:
+            LossContractError: The loss of a process is a constant.
+            NonFiniteLossError: It is NaN or infinite, and the policy is ``"raise"``.
+            SkipBatch: It is, and the policy is ``"skip"``; or it raised this.
+        """
+        everywhere = self._engine.gather((self._signals.caught, self._own))
         self._signals.received = next((signal for signal, _ in everywhere if signal), None)
         for rank, (_, fault) in enumerate(everywhere):
             where = f"{self._where()} of process {rank}"
@@ -85,3 +89,27 @@ class DistributedLossGuard(LossGuard):
                 raise SkipBatch
             if fault.nonfinite is not None:
                 raise nonfinite_error(fault.nonfinite, where, model)
+
+    def _evaluate(self, batch: Any, model: nn.Module) -> Any:
+        try:
+            return super()._evaluate(batch, model)
+        except SkipBatch:
+            self._report(_Fault(skipped=True), model)
+            raise
+
+    def _refuse_constant(self) -> None:
+        """Leave it to `_check_finite`, where all processes learn of it."""
+
+    def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
+        constant = not loss.requires_grad and torch.is_grad_enabled()
+        bad = not constant and not (self._ignore or isfinite(loss.item()))
+        self._report(_Fault(constant, find_nonfinite(loss, metrics) if bad else None), model)
+
+    def _report(self, own: _Fault, model: nn.Module) -> None:
+        """Tell all processes what is wrong in this one, or leave that to the caller."""
+        self._own = own
+        if not self.defers:
+            if self._engine.any(self.has_fault):
+                self.agree(model)
+        elif own != _Fault():
+            raise SkipBatch

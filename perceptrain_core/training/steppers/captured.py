@@ -68,10 +68,11 @@ class CapturedStepper(AdaptiveStepper):
 
     def state_dict(self) -> dict[str, Any]:
         """Return how often each kind of step was seen, which decides what is captured."""
-        return self.captures.state_dict()
+        return {**super().state_dict(), **self.captures.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
+        super().load_state_dict(state)
         self.captures.load_state_dict(state)
 
     def summary(self) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from typing import Any, cast
@@ -29,6 +29,7 @@ from perceptrain_core.training.steppers.pooling import (
     pooled_loss,
     shared_loss,
 )
+from perceptrain_core.training.steppers.shared_gradients import SharedGradients
 from perceptrain_core.types import SkipBatch, StepResult
 
 
@@ -57,6 +58,23 @@ class GradientStepper(Stepper):
     skip_nonfinite: bool = False
     measures_norm: bool = False
     _norms: Tensor | None = field(default=None, init=False, repr=False)
+    _shared: SharedGradients | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Let several processes exchange once a step, unless what they exchange would be scaled."""
+        if self.engine is not None and self.scaler is None:
+            parts = self.engine, self.model, self._differentiate, self._gradients
+            self._shared = SharedGradients(*parts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the weights of the processes are relative to."""
+        shared = self._shared
+        return {} if shared is None else {"unit": shared.unit, "terms": shared.terms}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        if self._shared is not None:
+            self._shared.unit, self._shared.terms = state.get("unit"), state.get("terms")
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""
@@ -106,6 +124,9 @@ class GradientStepper(Stepper):
         return results
 
     def _differentiated(self, batch: Any) -> StepResult | None:
+        if self._shared is not None:
+            result = self._shared.compute(cast(JointLoss, self.loss_fn), batch)
+            return result and (result[0].detach(), detached(result[1]))
         try:
             loss, metrics = self.loss_fn(batch, self.model)
         except SkipBatch:
