@@ -36,6 +36,7 @@ class Setup:
         fixed: The points, if they never change.
         warm_up: Steps of Adam before a method that starts from its result.
         adaptive: Whether new points of the equation are drawn by its residual.
+        weighting: A weighting by name, instead of the weights.
     """
 
     problem: Problem
@@ -45,6 +46,7 @@ class Setup:
     fixed: Mapping[str, Tensor] | None = None
     warm_up: int = 1000
     adaptive: bool = False
+    weighting: str | None = None
 
     def data(self, model: nn.Module, every: int, steps: int) -> Any:
         """Return the loader: new points every so many steps, or the fixed ones."""
@@ -58,11 +60,12 @@ class Setup:
     @property
     def loss(self) -> Any:
         """The loss: the sum of the mean squares of the terms, weighted if there are weights."""
-        if not self.weights:
+        if not self.weights and self.weighting is None:
             return "mse"
         from perceptrain import WeightedLoss
 
-        return WeightedLoss("mse", {"name": "fixed", "weights": dict(self.weights)})
+        fixed = {"name": "fixed", "weights": dict(self.weights)}
+        return WeightedLoss("mse", fixed if self.weighting is None else self.weighting)
 
 
 def poisson() -> Setup:

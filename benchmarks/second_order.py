@@ -15,6 +15,7 @@ import argparse
 import json
 import resource
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from time import process_time
@@ -108,7 +109,9 @@ class Clock(Callback):
         trainer.stop_training = self.spent >= self.seconds
 
 
-def train(name: str, method_name: str, seconds: float, seed: int) -> dict[str, Any]:
+def train(
+    name: str, method_name: str, seconds: float, seed: int, weighting: str | None = None
+) -> dict[str, Any]:
     """Train one model in this process; return its errors and what it took.
 
     Args:
@@ -116,11 +119,12 @@ def train(name: str, method_name: str, seconds: float, seed: int) -> dict[str, A
         method_name: The method.
         seconds: The processor time.
         seed: Seed of the initial weights and the points.
+        weighting: A weighting of the terms by name, instead of the problem's own weights.
     """
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(seed)
-    setup = SETUPS[name]()
+    setup = replace(SETUPS[name](), weighting=weighting)
     method = method_of(method_name, setup)
     model = setup.problem.pinn(hidden=setup.hidden)
     clock = Clock(setup, seconds)
@@ -137,7 +141,7 @@ def train(name: str, method_name: str, seconds: float, seed: int) -> dict[str, A
     warm_up = setup.warm_up if method_name.startswith("adam+") else 0
     return {
         "problem": name,
-        "method": method_name,
+        "method": method_name if weighting is None else f"{method_name}, {weighting}",
         "seed": seed,
         "error": errors.pop("relative_l2"),
         "best": min(error for _, error in curve),
@@ -159,12 +163,14 @@ def _iterations(trainer: Any, warm_up: int) -> int:
     return warm_up + counted if counted else trainer.global_step
 
 
-def run(name: str, method: str, seconds: float, seeds: int) -> list[dict[str, Any]]:
+def run(
+    name: str, method: str, seconds: float, seeds: int, weighting: str | None = None
+) -> list[dict[str, Any]]:
     """Train with each seed, in a process of its own, and print a line for each."""
     rows = []
     for seed in range(seeds):
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            rows.append(pool.submit(train, name, method, seconds, seed).result())
+            rows.append(pool.submit(train, name, method, seconds, seed, weighting).result())
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -192,6 +198,7 @@ def main() -> None:
     parser.add_argument("method", nargs="?", type=known_method)
     parser.add_argument("--seconds", type=float, default=60.0, help="processor time of each run")
     parser.add_argument("--seeds", type=int, default=1, help="seeds 0, 1, ...")
+    parser.add_argument("--weighting", metavar="NAME", help="of the terms, as in perceptrain")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print a table of saved lines")
     parser.add_argument("--picture", type=Path, help="with --table: draw the errors over time")
     options = parser.parse_args()
@@ -203,7 +210,8 @@ def main() -> None:
     elif options.problem is None or options.method is None:
         parser.error("expected PROBLEM METHOD, or --table FILE")
     else:
-        rows = run(options.problem, options.method, options.seconds, options.seeds)
+        given = options.problem, options.method, options.seconds, options.seeds
+        rows = run(*given, options.weighting)
         print(summary(rows))
 
 
