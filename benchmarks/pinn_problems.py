@@ -36,7 +36,7 @@ class Setup:
         fixed: The points, if they never change.
         warm_up: Steps of Adam before a method that starts from its result.
         adaptive: Whether new points of the equation are drawn by its residual.
-        weighting: A weighting by name, instead of the weights.
+        weighting: A weighting, instead of the weights.
     """
 
     problem: Problem
@@ -46,7 +46,7 @@ class Setup:
     fixed: Mapping[str, Tensor] | None = None
     warm_up: int = 1000
     adaptive: bool = False
-    weighting: str | None = None
+    weighting: str | Mapping[str, Any] | None = None
 
     def data(self, model: nn.Module, every: int, steps: int) -> Any:
         """Return the loader: new points every so many steps, or the fixed ones."""

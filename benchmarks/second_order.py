@@ -119,12 +119,14 @@ def train(
         method_name: The method.
         seconds: The processor time.
         seed: Seed of the initial weights and the points.
-        weighting: A weighting of the terms by name, instead of the problem's own weights.
+        weighting: A weighting of the terms, instead of the problem's own weights: a name, or in
+            JSON an object with a name and options.
     """
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(seed)
-    setup = replace(SETUPS[name](), weighting=weighting)
+    given = json.loads(weighting) if weighting and weighting[0] == "{" else weighting
+    setup = replace(SETUPS[name](), weighting=given)
     method = method_of(method_name, setup)
     model = setup.problem.pinn(hidden=setup.hidden)
     clock = Clock(setup, seconds)
@@ -198,7 +200,9 @@ def main() -> None:
     parser.add_argument("method", nargs="?", type=known_method)
     parser.add_argument("--seconds", type=float, default=60.0, help="processor time of each run")
     parser.add_argument("--seeds", type=int, default=1, help="seeds 0, 1, ...")
-    parser.add_argument("--weighting", metavar="NAME", help="of the terms, as in perceptrain")
+    parser.add_argument(
+        "--weighting", metavar="NAME", help="of the terms: a name, or JSON with options"
+    )
     parser.add_argument("--table", type=Path, metavar="FILE", help="print a table of saved lines")
     parser.add_argument("--picture", type=Path, help="with --table: draw the errors over time")
     options = parser.parse_args()
