@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
@@ -162,7 +163,9 @@ def fit(problem: Problem, start: list[float], max_iter: int = 1500) -> Fit:
         callbacks=[EarlyStopping(patience=10)],
     )
     trainer = Trainer(model, "gauss_newton", config, loss_fn="mse")
-    trainer.fit([(problem.x, problem.y)])
+    with warnings.catch_warnings():  # of no lower loss, which is where a fit ends
+        warnings.filterwarnings("ignore", "A Gauss-Newton step found no lower loss")
+        trainer.fit([(problem.x, problem.y)])
     return judged(problem, model.b.tolist(), trainer.global_step, process_time() - begin)
 
 
