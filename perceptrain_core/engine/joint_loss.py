@@ -13,7 +13,7 @@ from perceptrain_core.engine.exchange import broadcast_tensors, sum_gradients
 from perceptrain_core.types import Count, LossFunction, Metrics, SkipBatch, StepResult
 
 #: How many numbers can travel with the gradients of a step.
-CARGO = 2
+CARGO = 3
 
 
 class JointLoss:
@@ -121,7 +121,8 @@ class _Evaluation(nn.Module):
         if not carries:
             loss, self.metrics = self._step_loss[0](batch, model)
             return loss
-        carrier, self.skipped = self.carrier.view(-1), False  # no leaf: DDP does not look for those
+        # DDP finds the parameters of a result by its graph, and a parameter has none.
+        carrier, self.skipped = self.carrier.view(-1), False
         try:
             loss, self.metrics = self._step_loss[0](batch, model)
         except SkipBatch:

@@ -31,7 +31,7 @@ class _Fault:
 class DistributedLossGuard(LossGuard):
     """Stop all processes at the step at which one has to stop.
 
-    That is at a loss that is not finite or a constant, or a signal: one process that left alone
+    That is at a loss that is not finite or a constant, or a signal: a process that left alone
     would keep the others waiting. A batch that one process skips is skipped by all.
 
     Args:

@@ -69,12 +69,13 @@ class GradientStepper(Stepper):
     def state_dict(self) -> dict[str, Any]:
         """Return what the weights of the processes are relative to."""
         shared = self._shared
-        return {} if shared is None else {"unit": shared.unit, "terms": shared.terms}
+        return {} if shared is None else {"unit": shared.unit, "has_terms": shared.has_terms}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         if self._shared is not None:
-            self._shared.unit, self._shared.terms = state.get("unit"), state.get("terms")
+            self._shared.unit = state.get("unit")
+            self._shared.has_terms = state.get("has_terms")
 
     def take(self, batches: Sequence[Any]) -> StepOutcome:
         """Compute the gradients, clip them, and update the parameters."""

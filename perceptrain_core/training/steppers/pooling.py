@@ -121,16 +121,6 @@ def shared_loss(loss: Tensor, metrics: Metrics, batch: Any, engine: Engine) -> T
     return shared * engine.world_size  # type: ignore[no-any-return]
 
 
-def count_terms(metrics: Metrics, batch: Any) -> int:
-    """Return how many counts `shared_loss` exchanges: those of terms with means of their own."""
-    metrics = with_counts(metrics)
-    if not has_own_terms(metrics):
-        return 0
-    counts = counts_of(metrics, batch)
-    names = [*(name for name in metrics.terms or () if name in metrics), ""]
-    return sum(count_of(("loss", name), counts) is not None for name in names)
-
-
 def loss_parts(loss: Tensor, metrics: Metrics) -> dict[Any, Any]:
     """Split a loss into its terms and the rest, with the names of `by_term`."""
     if not has_own_terms(metrics):
