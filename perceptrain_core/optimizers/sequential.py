@@ -285,7 +285,8 @@ def _with_common_groups(params: list[Any], given: Sequence[Any], owner: str) -> 
     for number, (stage, each) in enumerate(zip(stages, given, strict=True)):
         if has_groups(stage, groups):
             continue
-        if isinstance(each, str | Mapping):  # an optimizer may count its groups when it is created
+        # An optimizer may count its groups when it is created; Gauss-Newton accepts only one then.
+        if isinstance(each, str | Mapping) and not needs_residuals(stage):
             stages[number] = stage = _built(each, divided(own, groups))
         if not has_groups(stage, groups):
             parts = divided(stage.param_groups, groups)

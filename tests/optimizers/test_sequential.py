@@ -29,7 +29,13 @@ from perceptrain.callbacks import (
     LRSchedulerStepDecay,
 )
 from perceptrain.errors import ConfigError, OptionError, TrainingError
-from perceptrain.optimizers import AdamLBFGS, CombinedOptimizer, SequentialOptimizer, SSBroyden
+from perceptrain.optimizers import (
+    AdamLBFGS,
+    CombinedOptimizer,
+    GaussNewton,
+    SequentialOptimizer,
+    SSBroyden,
+)
 from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.optimizers.fused import Adam
 
@@ -235,6 +241,16 @@ def test_groups_of_one_divide_those_of_the_others(net: Net, points: Rows) -> Non
             alone[1] = SSBroyden(order, max_iter=3)
         assert torch.equal(step(ours, built, points), step(theirs, alone[epoch > 2], points))
     assert same(ours, theirs)
+
+
+def test_gauss_newton_by_name_follows_groups(make_trainer: MakeTrainer) -> None:
+    adam = {**ADAM, "groups": [{"match": "*.bias", "lr": 0.5}]}
+    setting = {"name": "sequential", "optimizers": [adam, "gauss_newton"], "milestones": [1]}
+    trainer = make_trainer(optimizer=setting, max_iter=4, **DOUBLE)
+    trainer.fit()
+    assert type(trainer.optimizer.active) is GaussNewton
+    assert len(trainer.optimizer.param_groups) == 2
+    assert trainer.history[3]["train_loss"] < 0.5 * trainer.history[1]["train_loss"]
 
 
 def test_a_combined_optimizer_is_a_part(net: Net, points: Rows, here: Path) -> None:
