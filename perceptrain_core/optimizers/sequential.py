@@ -82,9 +82,10 @@ class SequentialOptimizer(Optimizer):
         # may read any key, and a switch replaces them.
         self._progress = Progress.start(checked)
         self._counted_steps: int | None = 0  # None once begin_epoch was called
-        defaults: dict[str, Any] = {}
-        for stage in reversed(stages):
-            defaults |= stage.defaults
+        first = stages[0].defaults
+        every = {key: v for stage in stages for key, v in stage.defaults.items()}
+        # Schedules that cycle the momentum look here for its name in the groups.
+        defaults = {key: v for key, v in every.items() if key not in ("momentum", "betas")} | first
         self.stages: list[Optimizer] = []
         super().__init__([{"params": g["params"]} for g in stages[0].param_groups], defaults)
         self.stages = stages

@@ -16,8 +16,10 @@ from torch.nn import functional as F
 from torch.optim import LBFGS, SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
+    CyclicLR,
     LinearLR,
     MultiplicativeLR,
+    OneCycleLR,
     ReduceLROnPlateau,
     StepLR,
 )
@@ -224,6 +226,26 @@ def test_a_schedule_of_torch_multiplies_the_rate_of_the_active_one(
         scheduler.step()
     optimizer.begin_epoch(1)
     assert optimizer.param_groups[0]["lr"] == 0.02
+
+
+@pytest.mark.parametrize("stages", [(SGD_, ADAM), (ADAM, SGD_), (SSB, ADAM)], ids=str)
+@pytest.mark.parametrize("schedule", [OneCycleLR, CyclicLR])
+def test_a_schedule_cycles_the_momentum_of_the_first(
+    net: Net, points: Rows, schedule: Any, stages: Any
+) -> None:
+    model = net()
+    optimizer = sequence(model, *stages, milestones=[2])
+    own: dict[str, Any] = {"max_lr": 0.1, "cycle_momentum": stages[0] is not SSB}
+    own |= {"total_steps": 9} if schedule is OneCycleLR else {"base_lr": 0.01}
+    if stages[0] is SSB:
+        with pytest.raises(ValueError, match="must support momentum"):
+            schedule(optimizer, **(own | {"cycle_momentum": True}))
+    scheduler = schedule(optimizer, **own)
+    for epoch in range(1, 5):
+        optimizer.begin_epoch(epoch)
+        step(model, optimizer, points)
+        scheduler.step()
+    assert optimizer.param_groups[0]["lr"] == scheduler.get_last_lr()[0]
 
 
 def test_groups_of_one_divide_those_of_the_others(net: Net, points: Rows) -> None:
