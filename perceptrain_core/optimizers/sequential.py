@@ -77,7 +77,7 @@ class SequentialOptimizer(Optimizer):
                 f"{owner} has {len(optimizers)} optimizers and {len(checked)} milestones; "
                 "expected one milestone between two optimizers."
             )
-        stages = _with_common_groups(list(params), optimizers, owner)
+        stages = _with_common_groups(_lists(params), optimizers, owner)
         # The progress is no entry of the groups, which belong to the active optimizer: an optimizer
         # may read any key, and a switch replaces them.
         self._progress = Progress.start(checked)
@@ -274,6 +274,16 @@ class SequentialOptimizer(Optimizer):
                 "counted as an epoch. To count epochs, call optimizer.begin_epoch(epoch) at the "
                 "start of each one, counted from 1.",
             )
+
+
+def _lists(params: ParamsT) -> list[Any]:
+    """Make lists of parameters and of those of groups: a generator is used up by one optimizer."""
+    given: list[Any] = list(params)
+    for n, group in enumerate(given):
+        if isinstance(group, dict):
+            own = group["params"]
+            given[n] = group | {"params": [own] if isinstance(own, Tensor) else list(own)}
+    return given
 
 
 def _with_common_groups(params: list[Any], given: Sequence[Any], owner: str) -> list[Optimizer]:

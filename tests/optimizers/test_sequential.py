@@ -275,6 +275,17 @@ def test_gauss_newton_by_name_follows_groups(make_trainer: MakeTrainer) -> None:
     assert trainer.history[3]["train_loss"] < 0.5 * trainer.history[1]["train_loss"]
 
 
+def test_groups_of_generators_and_of_one_parameter(net: Net) -> None:
+    model, scale = net(), nn.Parameter(torch.ones(2))
+    groups: list[Any] = [{"params": model.parameters()}, {"params": scale, "lr": 0.5}]
+    optimizer = SequentialOptimizer(groups, [ADAM, SGD_], [1])
+    for stage in optimizer.stages:
+        assert [group["lr"] for group in stage.param_groups][1] == 0.5
+        first, second = (group["params"] for group in stage.param_groups)
+        assert same(first, list(model.parameters()))
+        assert second[0] is scale
+
+
 def test_a_combined_optimizer_is_a_part(net: Net, points: Rows, here: Path) -> None:
     def make(model: nn.Module) -> Any:
         first = {**ADAM, "groups": [{"match": "*.bias", "optimizer": "sgd", "lr": 0.1}]}
