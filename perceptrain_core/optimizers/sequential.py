@@ -184,7 +184,7 @@ class SequentialOptimizer(Optimizer):
             for stage, _ in before:
                 own = {key: value for key, value in param_group.items() if key in stage.defaults}
                 stage.add_param_group(own | {"params": list(given)})
-        except TrainingError:
+        except Exception:
             for stage, number in before:
                 del stage.param_groups[number:]
             raise

@@ -363,6 +363,20 @@ def test_too_many_parameters_for_one_of_them(net: Net, points: Rows) -> None:
         step(model, optimizer, points)
 
 
+def test_a_group_that_one_of_them_refuses_belongs_to_none(net: Net) -> None:
+    class OneGroup(SGD):
+        def add_param_group(self, param_group: dict[str, Any]) -> None:
+            if self.param_groups:
+                raise ValueError("one group")
+            super().add_param_group(param_group)
+
+    model = net()
+    optimizer = sequence(model, ADAM, OneGroup(model.parameters()), milestones=[1])
+    with pytest.raises(ValueError, match="one group"):
+        optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2))]})
+    assert [len(stage.param_groups) for stage in optimizer.stages] == [1, 1]
+
+
 def test_a_closure_is_needed(net: Net) -> None:
     optimizer = sequence(net(), SSB, milestones=[])
     with pytest.raises(TrainingError, match=r"switched to SSBroyden.* call step\(closure\)"):
