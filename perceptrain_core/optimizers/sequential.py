@@ -83,7 +83,7 @@ class SequentialOptimizer(Optimizer):
         self._progress = Progress.start(checked)
         self._counted_steps: int | None = 0  # None once begin_epoch was called
         first = stages[0].defaults
-        every = {key: v for stage in stages for key, v in stage.defaults.items()}
+        every = {key: v for stage in reversed(stages) for key, v in stage.defaults.items()}
         # Schedules that cycle the momentum look here for its name in the groups.
         defaults = {key: v for key, v in every.items() if key not in ("momentum", "betas")} | first
         self.stages: list[Optimizer] = []
@@ -280,8 +280,7 @@ def _lists(params: ParamsT) -> list[Any]:
     """Make lists of parameters and of those of groups: a generator is used up by one optimizer."""
     given: list[Any] = list(params)
     for n, group in enumerate(given):
-        if isinstance(group, dict):
-            own = group["params"]
+        if isinstance(group, dict) and not isinstance(own := group["params"], set):
             given[n] = group | {"params": [own] if isinstance(own, Tensor) else list(own)}
     return given
 
