@@ -77,14 +77,15 @@ class SequentialOptimizer(Optimizer):
                 f"{owner} has {len(optimizers)} optimizers and {len(checked)} milestones; "
                 "expected one milestone between two optimizers."
             )
-        stages = _with_common_groups(list(params), optimizers, owner)
+        stages = _with_common_groups(_lists(params), optimizers, owner)
         # The progress is no entry of the groups, which belong to the active optimizer: an optimizer
         # may read any key, and a switch replaces them.
         self._progress = Progress.start(checked)
         self._counted_steps: int | None = 0  # None once begin_epoch was called
-        defaults: dict[str, Any] = {}
-        for stage in reversed(stages):
-            defaults |= stage.defaults
+        first = stages[0].defaults
+        every = {key: v for stage in reversed(stages) for key, v in stage.defaults.items()}
+        # Schedules that cycle the momentum look here for its name in the groups.
+        defaults = {key: v for key, v in every.items() if key not in ("momentum", "betas")} | first
         self.stages: list[Optimizer] = []
         super().__init__([{"params": g["params"]} for g in stages[0].param_groups], defaults)
         self.stages = stages
@@ -183,7 +184,7 @@ class SequentialOptimizer(Optimizer):
             for stage, _ in before:
                 own = {key: value for key, value in param_group.items() if key in stage.defaults}
                 stage.add_param_group(own | {"params": list(given)})
-        except TrainingError:
+        except Exception:
             for stage, number in before:
                 del stage.param_groups[number:]
             raise
@@ -275,6 +276,15 @@ class SequentialOptimizer(Optimizer):
             )
 
 
+def _lists(params: ParamsT) -> list[Any]:
+    """Make lists of parameters and of those of groups: a generator is used up by one optimizer."""
+    given: list[Any] = list(params)
+    for n, group in enumerate(given):
+        if isinstance(group, dict) and not isinstance(own := group["params"], set):
+            given[n] = group | {"params": [own] if isinstance(own, Tensor) else list(own)}
+    return given
+
+
 def _with_common_groups(params: list[Any], given: Sequence[Any], owner: str) -> list[Optimizer]:
     """Build the optimizers of a sequence, all with the same groups of parameters."""
     stages = [_built(each, params) for each in given]
@@ -285,7 +295,8 @@ def _with_common_groups(params: list[Any], given: Sequence[Any], owner: str) -> 
     for number, (stage, each) in enumerate(zip(stages, given, strict=True)):
         if has_groups(stage, groups):
             continue
-        if isinstance(each, str | Mapping):  # an optimizer may count its groups when it is created
+        # An optimizer may count its groups when it is created; Gauss-Newton accepts only one then.
+        if isinstance(each, str | Mapping) and not needs_residuals(stage):
             stages[number] = stage = _built(each, divided(own, groups))
         if not has_groups(stage, groups):
             parts = divided(stage.param_groups, groups)

@@ -16,8 +16,10 @@ from torch.nn import functional as F
 from torch.optim import LBFGS, SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
+    CyclicLR,
     LinearLR,
     MultiplicativeLR,
+    OneCycleLR,
     ReduceLROnPlateau,
     StepLR,
 )
@@ -29,7 +31,13 @@ from perceptrain.callbacks import (
     LRSchedulerStepDecay,
 )
 from perceptrain.errors import ConfigError, OptionError, TrainingError
-from perceptrain.optimizers import AdamLBFGS, CombinedOptimizer, SequentialOptimizer, SSBroyden
+from perceptrain.optimizers import (
+    AdamLBFGS,
+    CombinedOptimizer,
+    GaussNewton,
+    SequentialOptimizer,
+    SSBroyden,
+)
 from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.optimizers.fused import Adam
 
@@ -220,6 +228,26 @@ def test_a_schedule_of_torch_multiplies_the_rate_of_the_active_one(
     assert optimizer.param_groups[0]["lr"] == 0.02
 
 
+@pytest.mark.parametrize("stages", [(SGD_, ADAM), (ADAM, SGD_), (SSB, ADAM)], ids=str)
+@pytest.mark.parametrize("schedule", [OneCycleLR, CyclicLR])
+def test_a_schedule_cycles_the_momentum_of_the_first(
+    net: Net, points: Rows, schedule: Any, stages: Any
+) -> None:
+    model = net()
+    optimizer = sequence(model, *stages, milestones=[2])
+    own: dict[str, Any] = {"max_lr": 0.1, "cycle_momentum": stages[0] is not SSB}
+    own |= {"total_steps": 9} if schedule is OneCycleLR else {"base_lr": 0.01}
+    if stages[0] is SSB:
+        with pytest.raises(ValueError, match="must support momentum"):
+            schedule(optimizer, **(own | {"cycle_momentum": True}))
+    scheduler = schedule(optimizer, **own)
+    for epoch in range(1, 5):
+        optimizer.begin_epoch(epoch)
+        step(model, optimizer, points)
+        scheduler.step()
+    assert optimizer.param_groups[0]["lr"] == scheduler.get_last_lr()[0]
+
+
 def test_groups_of_one_divide_those_of_the_others(net: Net, points: Rows) -> None:
     ours, theirs = net(), net()
     adam = {**ADAM, "groups": [{"match": "*.bias", "lr": 0.5}]}
@@ -235,6 +263,27 @@ def test_groups_of_one_divide_those_of_the_others(net: Net, points: Rows) -> Non
             alone[1] = SSBroyden(order, max_iter=3)
         assert torch.equal(step(ours, built, points), step(theirs, alone[epoch > 2], points))
     assert same(ours, theirs)
+
+
+def test_gauss_newton_by_name_follows_groups(make_trainer: MakeTrainer) -> None:
+    adam = {**ADAM, "groups": [{"match": "*.bias", "lr": 0.5}]}
+    setting = {"name": "sequential", "optimizers": [adam, "gauss_newton"], "milestones": [1]}
+    trainer = make_trainer(optimizer=setting, max_iter=4, **DOUBLE)
+    trainer.fit()
+    assert type(trainer.optimizer.active) is GaussNewton
+    assert len(trainer.optimizer.param_groups) == 2
+    assert trainer.history[3]["train_loss"] < 0.5 * trainer.history[1]["train_loss"]
+
+
+def test_groups_of_generators_and_of_one_parameter(net: Net) -> None:
+    model, scale = net(), nn.Parameter(torch.ones(2))
+    groups: list[Any] = [{"params": model.parameters()}, {"params": scale, "lr": 0.5}]
+    optimizer = SequentialOptimizer(groups, [ADAM, SGD_], [1])
+    for stage in optimizer.stages:
+        assert [group["lr"] for group in stage.param_groups][1] == 0.5
+        first, second = (group["params"] for group in stage.param_groups)
+        assert same(first, list(model.parameters()))
+        assert second[0] is scale
 
 
 def test_a_combined_optimizer_is_a_part(net: Net, points: Rows, here: Path) -> None:
@@ -312,6 +361,20 @@ def test_too_many_parameters_for_one_of_them(net: Net, points: Rows) -> None:
         optimizer.begin_epoch(epoch)
         assert len(optimizer.param_groups) == 1
         step(model, optimizer, points)
+
+
+def test_a_group_that_one_of_them_refuses_belongs_to_none(net: Net) -> None:
+    class OneGroup(SGD):
+        def add_param_group(self, param_group: dict[str, Any]) -> None:
+            if self.param_groups:
+                raise ValueError("one group")
+            super().add_param_group(param_group)
+
+    model = net()
+    optimizer = sequence(model, ADAM, OneGroup(model.parameters()), milestones=[1])
+    with pytest.raises(ValueError, match="one group"):
+        optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2))]})
+    assert [len(stage.param_groups) for stage in optimizer.stages] == [1, 1]
 
 
 def test_a_closure_is_needed(net: Net) -> None:
