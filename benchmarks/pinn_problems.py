@@ -108,7 +108,7 @@ SETUPS: dict[str, Callable[[], Setup]] = {
     "helmholtz50": lambda: helmholtz(50),
     "allen_cahn": lambda: Setup(AllenCahn(hard=True), warm_up=5000),
     "kdv": lambda: Setup(KortewegDeVries(hard=True), warm_up=5000),
-    "ks": lambda: in_windows(KuramotoSivashinsky(hard=True), 10),
+    "ks": lambda: in_windows(KuramotoSivashinsky(hard=True), 20),
     "advection": lambda: in_windows(Advection(hard=True), 10),
     "kovasznay": lambda: Setup(Kovasznay(hard=True), points={"pde": 1000}),
     "inverse": inverse,
