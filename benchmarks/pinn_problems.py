@@ -19,8 +19,10 @@ from perceptrain_physics import (
     Kovasznay,
     KuramotoSivashinsky,
     PeriodicBurgers,
+    PeriodicProblem,
     Poisson,
     Problem,
+    march,
 )
 
 
@@ -34,9 +36,10 @@ class Setup:
         points: Points of each condition, on each face of one with several.
         weights: Weights of the terms, by default 1.
         fixed: The points, if they never change.
-        warm_up: Steps of Adam before a method that starts from its result.
+        warm_up: Steps of Adam before a method that starts from its result, in each window.
         adaptive: Whether new points of the equation are drawn by its residual.
         weighting: A weighting, instead of the weights.
+        windows: The windows of time in which a periodic problem is solved, one after the other.
     """
 
     problem: Problem
@@ -47,6 +50,7 @@ class Setup:
     warm_up: int = 1000
     adaptive: bool = False
     weighting: str | Mapping[str, Any] | None = None
+    windows: int = 1
 
     def data(self, model: nn.Module, every: int, steps: int) -> Any:
         """Return the loader: new points every so many steps, or the fixed ones."""
@@ -56,6 +60,13 @@ class Setup:
         if self.adaptive:
             samplers["pde"] = AdaptiveSampler(samplers["pde"], model, "pde")
         return FreshPoints(samplers, self.points, steps, every)
+
+    def solve(self, train: Callable[[Problem], nn.Module]) -> nn.Module:
+        """Return the model that ``train`` makes of the problem, or those of its windows as one."""
+        if self.windows == 1:
+            return train(self.problem)
+        assert isinstance(self.problem, PeriodicProblem)
+        return march(self.problem, self.windows, train)
 
     @property
     def loss(self) -> Any:
@@ -87,6 +98,11 @@ def inverse() -> Setup:
     return Setup(InverseBurgers(), points={"pde": 2500, "data": 2000}, weights={"data": 10.0})
 
 
+def in_windows(problem: PeriodicProblem, windows: int) -> Setup:
+    """A problem that one network does not learn, with a small network for each window of time."""
+    return Setup(problem, (20, 20), {"pde": 1000}, warm_up=500, windows=windows)
+
+
 #: A function for each problem, because some compute points with the default dtype.
 SETUPS: dict[str, Callable[[], Setup]] = {
     "poisson": poisson,
@@ -95,8 +111,8 @@ SETUPS: dict[str, Callable[[], Setup]] = {
     "helmholtz50": lambda: helmholtz(50),
     "allen_cahn": lambda: Setup(AllenCahn(hard=True), warm_up=5000),
     "kdv": lambda: Setup(KortewegDeVries(hard=True), warm_up=5000),
-    "ks": lambda: Setup(KuramotoSivashinsky(hard=True), warm_up=5000),
-    "advection": lambda: Setup(Advection(hard=True)),
+    "ks": lambda: in_windows(KuramotoSivashinsky(hard=True), 20),
+    "advection": lambda: in_windows(Advection(hard=True), 10),
     "kovasznay": lambda: Setup(Kovasznay(hard=True), points={"pde": 1000}),
     "inverse": inverse,
 }

@@ -7,6 +7,9 @@ at the error take no part of the time. ``--table FILE`` makes a table and a pict
 Methods with a memory see the same points for some steps, because their line searches and their
 approximations of the Hessian need one objective; see ``METHODS``. ``adam+METHOD`` takes some steps
 of Adam first, as many as the problem says.
+
+Some problems are solved in windows of time, with a network and an equal share of the time for each.
+Only the error at the end counts for them.
 """
 
 from __future__ import annotations
@@ -22,11 +25,13 @@ from time import process_time
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from benchmarks.pinn_problems import SETUPS, Setup
 from benchmarks.second_order_table import draw, summary, table
 from perceptrain import Callback, TrainConfig, Trainer
 from perceptrain.errors import NonFiniteLossError
+from perceptrain_physics import Problem
 
 #: Looks at the error, and steps in an epoch.
 LOOKS, EPOCH = 30, 100
@@ -109,10 +114,36 @@ class Clock(Callback):
         trainer.stop_training = self.spent >= self.seconds
 
 
+class Part(NamedTuple):
+    """A network that was trained, for the whole time of a problem or a window of it."""
+
+    model: nn.Module
+    clock: Clock
+    iterations: int
+    failure: str | None
+
+
+def train_part(setup: Setup, method_name: str, seconds: float) -> Part:
+    """Train one network, and keep what came of it if the loss is not finite."""
+    method = method_of(method_name, setup)
+    model = setup.problem.pinn(hidden=setup.hidden)
+    clock = Clock(setup, seconds)
+    setup.problem.relative_l2(model)  # computes the reference
+    config = TrainConfig(max_iter=10**9, verbose=False, callbacks=[clock], tracking_tool="none")
+    trainer = Trainer(model, method.optimizer, config, loss_fn=setup.loss)
+    failure = None
+    try:
+        trainer.fit(setup.data(model, method.every, EPOCH))
+    except NonFiniteLossError as error:
+        failure = str(error)
+    warm_up = setup.warm_up if method_name.startswith("adam+") else 0
+    return Part(model, clock, _iterations(trainer, warm_up), failure)
+
+
 def train(
     name: str, method_name: str, seconds: float, seed: int, weighting: str | None = None
 ) -> dict[str, Any]:
-    """Train one model in this process; return its errors and what it took.
+    """Train the model of a problem in this process; return its errors and what it took.
 
     Args:
         name: The problem.
@@ -127,20 +158,18 @@ def train(
     torch.manual_seed(seed)
     given = json.loads(weighting) if weighting and weighting[0] == "{" else weighting
     setup = replace(SETUPS[name](), weighting=given)
-    method = method_of(method_name, setup)
-    model = setup.problem.pinn(hidden=setup.hidden)
-    clock = Clock(setup, seconds)
-    setup.problem.relative_l2(model)  # computes the reference
-    config = TrainConfig(max_iter=10**9, verbose=False, callbacks=[clock], tracking_tool="none")
-    trainer = Trainer(model, method.optimizer, config, loss_fn=setup.loss)
-    failure = None
-    try:
-        trainer.fit(setup.data(model, method.every, EPOCH))
-    except NonFiniteLossError as error:
-        failure = str(error)
+    parts: list[Part] = []
+
+    def solve_part(problem: Problem) -> nn.Module:
+        share = seconds / setup.windows
+        parts.append(train_part(replace(setup, problem=problem), method_name, share))
+        return parts[-1].model
+
+    model = setup.solve(solve_part)
     errors = setup.problem.errors(model)
-    curve = [*clock.curve, (round(clock.spent, 2), errors["relative_l2"])]
-    warm_up = setup.warm_up if method_name.startswith("adam+") else 0
+    spent = sum(part.clock.spent for part in parts)
+    looks = parts[0].clock.curve if setup.windows == 1 else []
+    curve = [*looks, (round(spent, 2), errors["relative_l2"])]
     return {
         "problem": name,
         "method": method_name if weighting is None else f"{method_name}, {weighting}",
@@ -148,11 +177,11 @@ def train(
         "error": errors.pop("relative_l2"),
         "best": min(error for _, error in curve),
         **errors,
-        "seconds": round(clock.spent, 1),
-        "iterations": _iterations(trainer, warm_up),
+        "seconds": round(spent, 1),
+        "iterations": sum(part.iterations for part in parts),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "failure": failure,
+        "failure": next((part.failure for part in parts if part.failure), None),
         "curve": curve,
     }
 

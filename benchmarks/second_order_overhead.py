@@ -57,7 +57,8 @@ class LevenbergMarquardt:
         at = self._linearized(points)
         if not self.damping:
             largest = at.largest_square()
-            self.damping, self.least = 1e-3 * largest, torch.finfo(start.dtype).eps * largest
+            self.damping = 1e-3 * largest
+            self.least = torch.finfo(start.dtype).eps ** 2 * largest
         damping, growth = self.damping, 2.0
         for _ in range(10):
             step = at.solve(at.residuals, damping)
@@ -132,7 +133,9 @@ def by_hand(make: Callable[[nn.Module], Any], model: nn.Module, feed: Feed) -> N
 def by_trainer(optimizer: str, model: nn.Module, feed: Feed) -> None:
     """Train by the trainer, whose epochs are the turns."""
     config = TrainConfig(max_iter=ENDLESS, verbose=False, tracking_tool="none")
-    Trainer(model, optimizer, config, loss_fn="mse").fit(feed)
+    # The loop by hand does not accelerate.
+    plain = {"acceleration": False} if optimizer == "gauss_newton" else {}
+    Trainer(model, {"name": optimizer, **plain}, config, loss_fn="mse").fit(feed)
 
 
 def points_of(setup: Setup) -> Points:

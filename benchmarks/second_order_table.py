@@ -116,7 +116,8 @@ def draw(rows: Iterable[Row], path: Path) -> None:
         for (name, method), own in groups.items():
             for row in own if name == problem else []:
                 looks = list(zip(*row["curve"], strict=True)) or [(), ()]
-                panel.plot(*looks, color=colors[method], linewidth=1.2)
+                marker = "." if len(looks[0]) == 1 else None  # a line needs two points
+                panel.plot(*looks, color=colors[method], linewidth=1.2, marker=marker)
     handles = [mpl.lines.Line2D([], [], color=colors[method], label=method) for method in methods]
     figure.legend(
         handles=handles, loc="outside upper center", ncols=min(4, len(methods)), fontsize=8

@@ -118,6 +118,7 @@ class GaussNewton(Optimizer):
         faults = [
             *choice_faults({"method": method}, get_args(Method)),
             *choice_faults({"solver": solver}, get_args(Solver)),
+            *choice_faults({"acceleration": acceleration}, (True, False)),
             *number_faults({"damping": 1.0 if damping is None else damping}, above=0),
             *number_faults({"momentum": momentum}, at_least=0, below=1),
             *number_faults(counts, whole=True, at_least=1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from benchmarks.pinn_problems import SETUPS
 from benchmarks.second_order import METHODS, method_of, read
 from benchmarks.second_order_table import draw, summary, table
+from perceptrain_physics import Problem
 
 from ..forked import ForkServer
 
@@ -35,6 +37,31 @@ def test_the_command_trains_for_a_time(forks: ForkServer, method: str) -> None:
     assert row["best"] < start
     assert row["error"] == end
     assert last.startswith(f"poisson, {method}: error {row['error']:.2e}")
+
+
+def test_a_problem_in_windows_shares_the_time_between_them(forks: ForkServer) -> None:
+    done = forks.run("-m", "benchmarks.second_order", "advection", "adam", "--seconds=2", cwd=ROOT)
+    done.check_returncode()
+    row = json.loads(done.stdout.splitlines()[0])
+    assert row["parameters"] == 10 * 521  # a network for each window
+    assert 2 <= row["seconds"] < 4
+    assert row["iterations"] > 20
+    assert row["curve"] == [[pytest.approx(row["seconds"], abs=0.1), row["error"]]]
+
+
+def test_the_models_of_windows_become_one() -> None:
+    setup = SETUPS["advection"]()
+    windows: list[Problem] = []
+
+    def train(window: Problem) -> torch.nn.Module:
+        windows.append(window)
+        return window.pinn(hidden=setup.hidden)
+
+    model = setup.solve(train)
+    assert [window.box.low[0] for window in windows] == pytest.approx([n / 10 for n in range(10)])
+    assert model(setup.problem.box.grid(3).float()).shape == (9, 1)
+    replace(setup, windows=1).solve(train)
+    assert windows[10:] == [setup.problem]
 
 
 @pytest.mark.parametrize("name", SETUPS)

@@ -76,7 +76,7 @@ def _not_repeatable(name: str, values: Tensor, columns: Columns) -> str | None:
     if _equal(gradient(total, columns), gradient(total, columns)):
         return None
     return (
-        f"The gradient of the term {name!r} is another one when it is computed a second time: a "
+        f"The gradient of the term {name!r} differs when it is computed again: a "
         "function in the model changes in its backward pass what it saved for it, as simulators of "
         "quantum circuits do with the adjoint method. A Jacobian needs several backward passes: "
         'choose another way of differentiating, such as diff_mode="ad", or another optimizer.'

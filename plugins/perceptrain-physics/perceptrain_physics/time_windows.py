@@ -54,7 +54,7 @@ def march(
     Raises:
         ConfigError: A number is not above 0.
     """
-    if windows < 1 or modes < 1:
+    if not all(isinstance(number, int) and number >= 1 for number in (windows, modes)):
         raise ConfigError(
             f"windows={windows!r}, modes={modes!r}: expected whole numbers of at least 1."
         )
@@ -166,7 +166,7 @@ class TimeWindows(Model):
     def forward(self, points: Tensor) -> Tensor:
         """Return outputs of shape ``(N, outputs)`` at points of shape ``(N, d)``."""
         times = points[:, 0].detach().contiguous()
-        window = torch.bucketize(times, torch.tensor(self.times).to(points))
+        window = torch.bucketize(times, times.new_tensor(self.times))
         order = window.argsort(stable=True)
         counts = torch.bincount(window, minlength=len(self.networks)).tolist()
         parts = torch.split(points[order], counts)
