@@ -137,6 +137,8 @@ def restore_run(run: SavedRun, path: Path, saved: dict[str, Any]) -> list[Callba
     description = _description(run.config, run.parts, run.provenance)
     warn_of_changes(path, saved, description, run.parts.callbacks)
     restore_trained(run.parts, run.state, path, saved)
+    if saved["classes"] == description["classes"]:
+        run.parts.optimizer_options = saved["optimizer_options"]
     run.position.begin_epoch(saved["epoch"] + 1)
     if own is not None:
         run.position.load_state_dict(own["position"])

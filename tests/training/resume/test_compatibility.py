@@ -177,11 +177,13 @@ def test_other_parameters_in_the_optimizer(
 
 def test_learning_rate_is_that_of_the_checkpoint(make_trainer: MakeTrainer) -> None:
     make_trainer(checkpoint_every=1).fit()
-    trainer = make_trainer(max_iter=3)
+    trainer = make_trainer(max_iter=3, checkpoint_every=1)
     trainer.optimizer.param_groups[0]["lr"] = 5.0
     with pytest.warns(UserWarning, match=r"resumes with the saved ones; lr: 0\.01 then, 5\.0 now"):
         trainer.fit(resume=True)
     assert trainer.optimizer.param_groups[0]["lr"] == 0.01
+    # What was trained with is saved, not what was asked for: there is nothing to warn of.
+    make_trainer(max_iter=4).fit(resume=True)
 
 
 @pytest.mark.parametrize(
