@@ -8,9 +8,14 @@ import numpy as np
 from torch import Tensor
 
 from perceptrain_core.data import Epochs, ValidationSets, as_loader
+from perceptrain_core.data.dict_loader import DictDataLoader
+from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.errors import DataError
+from perceptrain_core.optimizer_steps import is_second_order, stages_of
 from perceptrain_core.tensors import describe
 from perceptrain_core.training.context import TrainingContext
+from perceptrain_core.types import Loader
+from perceptrain_core.user_warnings import warn_user
 
 
 def make_epochs(
@@ -33,12 +38,31 @@ def make_epochs(
 
     Raises:
         DataError: The data yield no batches.
+
+    Warns:
+        UserWarning: A second-order optimizer would take a step for each row.
     """
     if data is not None:
-        data = as_loader(data, trainer.config.batch_size, shuffle, role, drop_last)
+        given = data
+        data = as_loader(given, trainer.config.batch_size, shuffle, role, drop_last)
+        if role == "train" and data is not given:
+            _warn_of_single_rows(data, trainer.optimizer)
         if role != "test":  # a test has one row per batch, so every process sees all batches
             data = trainer.engine.shard(data, even=role == "train")
     return Epochs(data, trainer.max_batches, per_step)
+
+
+def _warn_of_single_rows(loader: Loader, optimizer: Any) -> None:
+    """Warn if tensors are split into rows for an optimizer that minimizes the loss of a batch."""
+    kinds = [type(stage).__name__ for stage in stages_of(optimizer) if is_second_order(stage)]
+    parts = loader.dataloaders.values() if isinstance(loader, DictDataLoader) else [loader]
+    tables = [p for p in parts if isinstance(p, TensorLoader) and p.batch_size == 1]
+    rows = max(map(len, tables), default=1)
+    if kinds and rows > 1:
+        warn_user(
+            f"batch_size=1, so each step of {kinds[0]} minimizes the loss of one row of {rows}, "
+            f"whatever the others say. Set batch_size={rows}, for one step on all rows."
+        )
 
 
 def check_not_labels(train: Any, val: Any, val_every: int) -> None:

@@ -497,5 +497,5 @@ def test_optimizers_one_after_the_other(line, build) -> None:
     optimizer = run.trainer.optimizer
     assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.1]
     run.train()
-    assert optimizer.param_groups[0]["ends"] == [3]
+    assert optimizer.state_dict()["sequence"]["progress"]["ends"] == [3]
     assert type(optimizer.active).__name__ == "SSBroyden"

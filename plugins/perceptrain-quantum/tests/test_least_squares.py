@@ -35,7 +35,7 @@ def test_a_circuit_fits_labels() -> None:
 
 def test_the_adjoint_method_is_refused() -> None:
     """It changes the state that it saved, so its second backward pass is another one."""
-    with pytest.raises(TrainingError, match=r"computed a second time.*diff_mode"):
+    with pytest.raises(TrainingError, match=r"computed again.*diff_mode"):
         losses(qnn(diff_mode="adjoint"), (X, (2 * X).sin()), 15)
 
 

@@ -185,3 +185,17 @@ def test_parameters_of_a_loss_are_trained_too(make_trainer: MakeTrainer) -> None
 def test_too_many_parameters_are_refused_at_the_start(make_trainer: MakeTrainer) -> None:
     with pytest.raises(TrainingError, match="max_parameters is 20"):
         make_trainer(optimizer={"name": "ssbroyden", "max_parameters": 20})
+
+
+@pytest.mark.filterwarnings("ignore:The line search of SSBroyden:UserWarning")
+@pytest.mark.parametrize(
+    "optimizer",
+    ["ssbroyden", {"name": "sequential", "optimizers": ["adam", "ssbroyden"], "milestones": [1]}],
+    ids=["alone", "later"],
+)
+def test_a_step_for_each_row_is_told(make_trainer: MakeTrainer, optimizer: Any) -> None:
+    trainer = make_trainer(optimizer=optimizer, max_iter=1, dtype=torch.float64, batch_size=1)
+    with pytest.warns(UserWarning, match="SSBroyden minimizes the loss of one row of 20") as told:
+        trainer.fit()
+    assert "Set batch_size=20" in str(told[0].message)
+    make_trainer(optimizer=optimizer, max_iter=1, **DOUBLE).fit()
