@@ -69,13 +69,13 @@ class JointLoss:
         """Return the loss, with numbers that its backward pass averages over all processes.
 
         Args:
-            loss: The loss to differentiate; ``None`` if it was skipped.
+            loss: The loss to differentiate; ``None`` if its gradients will not be used.
             cargo: `CARGO` finite numbers.
         """
         assert self._carrier is not None
-        carrier, zero = self._carrier
+        carrier, evaluated = self._carrier
         carried = torch.dot(carrier, carrier.new_tensor([float(number) for number in cargo]))
-        shared = zero if loss is None else loss
+        shared = evaluated if loss is None else loss
         return shared + carried.to(shared.dtype)
 
     def unload(self) -> list[float]:

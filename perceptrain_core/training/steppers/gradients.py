@@ -27,7 +27,6 @@ from perceptrain_core.training.steppers.pooling import (
     BatchWeights,
     is_uneven,
     pooled_loss,
-    shared_loss,
 )
 from perceptrain_core.training.steppers.shared_gradients import SharedGradients
 from perceptrain_core.types import SkipBatch, StepResult
@@ -61,10 +60,10 @@ class GradientStepper(Stepper):
     _shared: SharedGradients | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Let several processes exchange once a step, unless what they exchange would be scaled."""
-        if self.engine is not None and self.scaler is None:
+        """Share the gradients, if there are several processes."""
+        if self.engine is not None:
             parts = self.engine, self.model, self._differentiate, self._gradients
-            self._shared = SharedGradients(*parts)
+            self._shared = SharedGradients(*parts, carries=self.scaler is None)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the weights of the processes are relative to."""
@@ -125,15 +124,14 @@ class GradientStepper(Stepper):
         return results
 
     def _differentiated(self, batch: Any) -> StepResult | None:
-        if self._shared is not None:
-            result = self._shared.compute(cast(JointLoss, self.loss_fn), batch)
-            return result and (result[0].detach(), detached(result[1]))
         try:
-            loss, metrics = self.loss_fn(batch, self.model)
+            if self._shared is None:
+                loss, metrics = self.loss_fn(batch, self.model)
+                self._differentiate(loss)
+            else:
+                loss, metrics = self._shared.compute(cast(JointLoss, self.loss_fn), batch)
         except SkipBatch:
             return None
-        shared = loss if self.engine is None else shared_loss(loss, metrics, batch, self.engine)
-        self._differentiate(shared)
         # Before the update, which may change tensors that the metrics share.
         return loss.detach(), detached(metrics)
 

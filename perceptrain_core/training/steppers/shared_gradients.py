@@ -14,7 +14,7 @@ from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.training.contract.distributed_guard import DistributedLossGuard
 from perceptrain_core.training.counts import has_own_terms, loss_count, with_counts
 from perceptrain_core.training.steppers.pooling import shared_loss
-from perceptrain_core.types import Count, Metrics, SkipBatch, StepResult
+from perceptrain_core.types import Count, Metrics, StepResult
 
 
 @dataclass
@@ -30,6 +30,7 @@ class SharedGradients:
         model: The model.
         backward: Differentiates a loss.
         gradients: Returns the gradients.
+        carries: Whether numbers can travel with the gradients: not if these are scaled.
 
     Attributes:
         unit: The rows of a batch that has the weight 1: the mean of the processes' first batches,
@@ -43,22 +44,21 @@ class SharedGradients:
     model: nn.Module
     backward: Callable[[Tensor], None]
     gradients: Callable[[], list[Tensor]]
+    carries: bool = True
     unit: float | None = None
     has_terms: bool | None = None
 
-    def compute(self, joint: JointLoss, batch: Any) -> StepResult | None:
-        """Set the gradients; return the loss and the metrics, or ``None`` if the batch is skipped.
+    def compute(self, joint: JointLoss, batch: Any) -> StepResult:
+        """Set the gradients; return the loss and the metrics.
 
         Raises:
             LossContractError: The loss of a process is a constant.
             NonFiniteLossError: The loss of a process is NaN or infinite, and must not be.
+            SkipBatch: All processes skip their batch.
         """
-        try:
-            if self.has_terms is False:
-                return self._carried(joint, batch)
-            return self._exchanged(joint, batch)
-        except SkipBatch:
-            return None
+        if self.carries and self.has_terms is False:
+            return self._carried(joint, batch)
+        return self._exchanged(joint, batch)
 
     def _exchanged(self, joint: JointLoss, batch: Any) -> StepResult:
         """Exchange everything before the backward pass."""
@@ -75,7 +75,7 @@ class SharedGradients:
             (rows,) = self.engine.totals([count])
             self.unit = float(rows) / self.engine.world_size or None
 
-    def _carried(self, joint: JointLoss, batch: Any) -> StepResult | None:
+    def _carried(self, joint: JointLoss, batch: Any) -> StepResult:
         """Exchange everything with the gradients."""
         guard = cast(DistributedLossGuard, joint.step_loss)
         guard.defers = True
@@ -95,6 +95,7 @@ class SharedGradients:
             return self._exchanged(joint, batch)
         if excess not in (0, -1):
             torch._foreach_div_(self.gradients(), 1 + excess)
+        assert result is not None  # a batch that was skipped here is a fault
         return result
 
     def _weighted(self, result: StepResult, batch: Any) -> tuple[Tensor, Count]:
