@@ -29,7 +29,8 @@ from benchmarks.turns import ENDLESS, Feed, Seat, take_turns
 from perceptrain import TrainConfig, Trainer
 from perceptrain.optimizers import SSBroyden
 from perceptrain_core.least_squares.buffers import Buffers
-from perceptrain_core.least_squares.jacobian import Columns, fill_jacobian
+from perceptrain_core.least_squares.columns import Columns
+from perceptrain_core.least_squares.jacobian import fill_jacobian
 from perceptrain_core.least_squares.linearized import DenseLinearized
 from perceptrain_core.least_squares.traced_model import TracedModel
 

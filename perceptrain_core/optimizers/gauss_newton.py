@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.least_squares.columns import Columns
 from perceptrain_core.least_squares.linearized import (
     DenseLinearized,
     LeastSquaresProblem,
@@ -187,20 +188,23 @@ class GaussNewton(Optimizer):
         if not 0 < at.value < inf:
             return
         # Through `data`, so that a graph at the start of the step is valid when back there.
-        trained = [p.data for p in self.trained]
-        start = torch.cat([p.reshape(-1) for p in trained])
+        columns = Columns(p.data for p in self.trained)
+        start = columns.flat(columns.parameters)
+
+        def write(vector: Tensor) -> None:
+            torch._foreach_copy_(columns.parameters, columns.split(vector))
 
         def after(step: Tensor) -> Tensor:
-            _write(trained, start + step)
+            write(start + step)
             try:
                 return problem.residuals()
             finally:
-                _write(trained, start)
+                write(start)
 
         methods = {"lm": self._levenberg_marquardt, "engd": self._engd, "spring": self._spring}
         step = methods[group["method"]](at, after)
         if step is not None:
-            _write(trained, start + step)
+            write(start + step)
 
     def _levenberg_marquardt(self, at: Linearized, after: After) -> Tensor | None:
         group, state = self.param_groups[0], self._state
@@ -240,19 +244,18 @@ class GaussNewton(Optimizer):
         return step
 
     def _spring(self, at: Linearized, after: After) -> Tensor | None:
-        group, parameters = self.param_groups[0], self.trained
+        group, columns = self.param_groups[0], Columns(self.trained)
         relative = 1e-8 if group["damping"] is None else group["damping"]
         last = {p: self.state[p].pop("momentum", None) for p in group["params"]}
-        has_momentum = any(last[p] is not None for p in parameters)
-        kept = [torch.zeros_like(p) if last[p] is None else last[p] for p in parameters]
-        before = group["momentum"] * torch.cat([momentum.reshape(-1) for momentum in kept])
+        kept = [last[p] for p in columns.parameters]
+        before = group["momentum"] * columns.flat(kept).detach()
         shifted = at.residuals + at.times(before)
         change = at.solve(shifted, relative * (at.largest_square() or 1.0))
         step = None if change is None else _search(before + change, at.value, after)
         if step is not None:
-            for p, momentum in zip(parameters, _parts(step, parameters), strict=True):
+            for p, momentum in zip(columns.parameters, columns.split(step), strict=True):
                 self.state[p]["momentum"] = momentum.clone()
-        elif not has_momentum:  # or else the next step goes without
+        elif all(momentum is None for momentum in kept):  # or else the next step goes without
             self._warn_of_no_step(at)
         return step
 
@@ -269,15 +272,6 @@ class GaussNewton(Optimizer):
         """The state of all parameters, kept with the first."""
         state: dict[str, Any] = self.state[self.param_groups[0]["params"][0]]
         return state
-
-
-def _write(tensors: list[Tensor], vector: Tensor) -> None:
-    torch._foreach_copy_(tensors, _parts(vector, tensors))
-
-
-def _parts(vector: Tensor, tensors: list[Tensor]) -> list[Tensor]:
-    parts = torch.split(vector, [tensor.numel() for tensor in tensors])
-    return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
 
 def pseudo_inverse_step(at: Linearized, rcond: float) -> Tensor:

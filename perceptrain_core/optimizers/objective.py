@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from math import inf, isfinite, nan
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from perceptrain_core.least_squares.columns import Columns
 from perceptrain_core.optimizers.line_search import Trial
 
 
@@ -27,9 +27,8 @@ class Objective:
     """
 
     def __init__(self, closure: Callable[[], Any], params: Sequence[Tensor]) -> None:
-        self._closure, self._params = closure, params
-        self._sizes = [parameter.numel() for parameter in params]
-        self.point = torch.cat([parameter.detach().reshape(-1) for parameter in params])
+        self._closure, self._columns = closure, Columns(params)
+        self.point = self._columns.flat(params).detach()
         self.evaluations = 0
 
     def start(self) -> Any:
@@ -68,13 +67,9 @@ class Objective:
         return self._closure()
 
     def _gradient(self) -> Tensor:
-        return torch.cat(
-            [
-                torch.zeros_like(p).reshape(-1) if p.grad is None else p.grad.detach().reshape(-1)
-                for p in self._params
-            ]
-        )
+        return self._columns.flat([p.grad for p in self._columns.parameters]).detach()
 
     def _write(self, point: Tensor) -> None:
-        for parameter, part in zip(self._params, torch.split(point, self._sizes), strict=True):
-            parameter.copy_(part.view_as(parameter))
+        parts = self._columns.split(point)
+        for parameter, part in zip(self._columns.parameters, parts, strict=True):
+            parameter.copy_(part)

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from torch.nn.utils import prune
 
 from perceptrain import FFNN, PINN
-from perceptrain_core.least_squares.jacobian import Columns, Products, fill_jacobian
+from perceptrain_core.least_squares.columns import Columns
+from perceptrain_core.least_squares.jacobian import Products, fill_jacobian
 from perceptrain_core.least_squares.traced_model import TracedModel
 
 Derivatives = list[Tensor]

@@ -10,7 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from perceptrain_core.errors import LossContractError, TrainingError
-from perceptrain_core.least_squares.jacobian import Columns, random_like
+from perceptrain_core.least_squares.columns import Columns
+from perceptrain_core.least_squares.jacobian import random_like
 from perceptrain_core.least_squares.linearized import Linearized
 from perceptrain_core.tensors import graph_nodes
 from perceptrain_core.types import Residuals

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from perceptrain_core.least_squares.jacobian import Columns, random_like
+from perceptrain_core.least_squares.columns import Columns
+from perceptrain_core.least_squares.jacobian import random_like
 from perceptrain_core.training.contract.residual_checks import gradient
 
 

@@ -14,7 +14,8 @@ from torch.utils.checkpoint import CheckpointError
 
 from perceptrain_core.errors import LossContractError, NonFiniteLossError, TrainingError
 from perceptrain_core.least_squares.buffers import Buffers
-from perceptrain_core.least_squares.jacobian import Columns, Products, fill_jacobian
+from perceptrain_core.least_squares.columns import Columns
+from perceptrain_core.least_squares.jacobian import Products, fill_jacobian
 from perceptrain_core.least_squares.linearized import (
     DenseLinearized,
     ImplicitLinearized,
@@ -101,8 +102,8 @@ def _no_direction(loss: float) -> str:
     """Return the message for a gradient that is not finite."""
     if not isfinite(loss):
         return (
-            f"The loss is {loss}, so there is no Gauss-Newton step. The parameters are as they "
-            "were before. Check the data, and the equations at these points."
+            f"The loss is {loss}, and a Gauss-Newton step needs a finite one. The parameters are "
+            "as they were before. Check the data, and the equations at these points."
         )
     return (
         "The loss is finite, but its gradient is not: a residual is not differentiable "
