@@ -61,7 +61,7 @@ def add_rates(optimizers: Sequence[Optimizer]) -> None:
 
 
 def hand_over_schedule(before: dict[str, Any], group: dict[str, Any]) -> None:
-    """Let a schedule go on that has changed the rate of the optimizer before.
+    """Carry a learning-rate schedule over to the next optimizer.
 
     A schedule that multiplies a base rate, which it keeps as ``"initial_lr"``, multiplies that of
     the next optimizer by the same factor. One that sets rates of its own (``OneCycleLR``) goes on

@@ -78,8 +78,7 @@ class SequentialOptimizer(Optimizer):
                 "expected one milestone between two optimizers."
             )
         stages = _with_common_groups(_lists(params), optimizers, owner)
-        # The progress is no entry of the groups, which belong to the active optimizer: an optimizer
-        # may read any key, and a switch replaces them.
+        # Not kept in the groups: a switch replaces them, and an optimizer may read any key there.
         self._progress = Progress.start(checked)
         self._counted_steps: int | None = 0  # None once begin_epoch was called
         first = stages[0].defaults
@@ -121,8 +120,8 @@ class SequentialOptimizer(Optimizer):
     def begin_epoch(self, epoch: int) -> None:
         """Select the optimizer of an epoch, counted from 1.
 
-        Going back to an earlier epoch goes back to its optimizer, as it was created; the first
-        epoch starts over, without the factor of a learning-rate schedule.
+        For an earlier epoch than before, its optimizer starts again as it was created. In the
+        first epoch, a learning-rate schedule has no effect on it yet.
         """
         self._counted_steps = None
         self._go_to(self._progress.at(epoch))
@@ -277,7 +276,7 @@ class SequentialOptimizer(Optimizer):
 
 
 def _lists(params: ParamsT) -> list[Any]:
-    """Make lists of parameters and of those of groups: a generator is used up by one optimizer."""
+    """Replace generators by lists, because several optimizers read the parameters."""
     given: list[Any] = list(params)
     for n, group in enumerate(given):
         if isinstance(group, dict) and not isinstance(own := group["params"], set):

@@ -145,7 +145,7 @@ class CrossValidation:
         found = [path for path in (base, *base.glob("*/")) if (path / "fold_1").is_dir()]
         if not found:
             raise CheckpointError(
-                f"There is no cross-validation to resume in {base}: start one without --resume."
+                f"Found no cross-validation to resume in {base}: start one without --resume."
             )
         folder = max(found, key=lambda path: (path / RUN_FILE).stat().st_mtime)
         then = data_with_paths(read_run_file(folder / RUN_FILE).data)

@@ -42,8 +42,8 @@ class DistributedLossGuard(LossGuard):
         where: Returns the position in the run, for messages.
 
     Attributes:
-        defers: Whether a fault only raises `SkipBatch` in this process, because the caller tells
-            the others, with `has_fault`, and calls `agree` if one of them has one.
+        defers: Whether a fault only raises `SkipBatch` in this process, because the caller
+            reports `has_fault` to the others, and calls `agree` if any process has one.
     """
 
     def __init__(

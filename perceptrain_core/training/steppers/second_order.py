@@ -12,9 +12,9 @@ from perceptrain_core.optimizer_steps import is_second_order, stages_of
 def check_second_order(config: TrainConfig, optimizer: Any) -> None:
     """Refuse settings that a second-order optimizer cannot use.
 
-    If optimizers follow one another, what some of them cannot use
-    without harm is refused; clipping applies to the steps of the others. Schedules of learning
-    rates are refused where they are created, in ``schedules/rates.py``.
+    In a sequence of optimizers, a precision that one of them cannot use is refused; clipping
+    applies to the steps of the others. Schedules of learning rates are refused where they are
+    created, in ``schedules/rates.py``.
 
     Raises:
         TrainingError: A setting does not fit.
