@@ -7,6 +7,8 @@ DEMO_READY := $(VENV)/.demo
 READY := $(VENV)/.ready
 # pip compiles every file of a package; Python compiles the ones that are used, and keeps them.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
+# Installed once, for else pip would install them for each project by itself.
+BUILD_TOOLS := hatchling editables
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal tests $(wildcard plugins/*/tests)
 CHECKS := lint types layers docs
@@ -35,7 +37,8 @@ $(DEMO_READY): pyproject.toml constraints.txt perceptrain_core/version.py | $(BI
 	touch $@
 
 $(READY): pyproject.toml constraints.txt perceptrain_core/version.py $(PLUGINS:%=%/pyproject.toml) | $(BIN)/python
-	$(PIP_INSTALL) --editable ".[dev]" $(PLUGINS:%=--editable "./%[test]")
+	$(PIP_INSTALL) $(BUILD_TOOLS)
+	$(PIP_INSTALL) --no-build-isolation --editable ".[dev]" $(PLUGINS:%=--editable "./%[test]")
 	touch $(DEMO_READY) $@
 
 checks: $(CHECKS)

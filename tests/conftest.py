@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-from weakref import WeakSet
 
 import pytest
 import torch
 from hypothesis import settings
 from torch import Tensor, nn
-from torch.utils.data import dataloader
 
 from perceptrain import FFNN, TrainConfig, Trainer
 
 from . import whole_run
-from .forked import ForkServer
 
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("perceptrain", deadline=None)
@@ -31,61 +27,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def pytest_configure(config: pytest.Config) -> None:
     """Arrange a run of all tests; hooks of this file itself would not see those of plugins."""
     config.pluginmanager.register(whole_run)
-
-
-@pytest.fixture(scope="session")
-def forks() -> Iterator[ForkServer]:
-    """Start processes that need not import torch."""
-    server = ForkServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="session")
-def forked_workers(forks: ForkServer) -> Iterator[None]:
-    """Fork the processes of runs in several; ``test_launch.py`` has them as users do."""
-    from torch.distributed.elastic.multiprocessing.subprocess_handler import SubprocessHandler
-
-    def start(_: Any, command: tuple[str, ...], env: dict[str, str]) -> Any:
-        assert command[:3] == (sys.executable, "-m", "perceptrain_core.engine.worker")
-        return forks.start_worker(*command[3:], env=env)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SubprocessHandler, "_popen", start)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_waiting_for_disks() -> Iterator[None]:
-    """Do not wait for disks: only a loss of power would show the difference."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
-        yield
-
-
-@pytest.fixture(scope="session")
-def loaders_with_workers() -> Iterator[WeakSet[Any]]:
-    """Collect the iterators of torch's loaders that have worker processes."""
-    seen: WeakSet[Any] = WeakSet()
-
-    class Seen(dataloader._MultiProcessingDataLoaderIter):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            seen.add(self)
-            super().__init__(*args, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataloader, "_MultiProcessingDataLoaderIter", Seen)
-        # What a test drops before its end does not wait so long either.
-        patch.setattr(dataloader._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
-        yield seen
-
-
-@pytest.fixture(autouse=True)
-def _workers_end_with_the_test(loaders_with_workers: WeakSet[Any]) -> Iterator[None]:
-    """Stop worker processes: in a reference cycle, garbage collection waits 5 seconds for each."""
-    yield
-    while loaders_with_workers:
-        loaders_with_workers.pop()._shutdown_workers()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from pathlib import Path
 from select import select
 from socket import AF_UNIX, SOCK_SEQPACKET, recv_fds, send_fds, socket, socketpair
 from types import ModuleType, SimpleNamespace, TracebackType
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 PRELOADED = (
     "torch._dynamo",  # the first optimizer imports it
@@ -84,6 +84,21 @@ class ForkServer:
         process.stderr.close()
         return process
 
+    def start_job_worker(
+        self, command: Sequence[str], env: Mapping[str, str], **options: Any
+    ) -> ForkedProcess:
+        """Start a process that trains the runs of a comparison, as its pool calls ``Popen``."""
+        assert command[:2] == [sys.executable, "-m"]
+        assert options.pop("start_new_session")
+        (requests, asked), (replied, replies), (status, theirs) = (os.pipe() for _ in range(3))
+        self._wish(command[1:], None, env, (replies, 2, theirs, requests), session=True)
+        for number in (requests, replies, theirs):
+            os.close(number)
+        process = ForkedProcess(replied, os.open(os.devnull, os.O_RDONLY), status)
+        process.stderr.close()
+        process.stdin = open(asked, "wb")  # noqa: SIM115
+        return process
+
     def _wish(
         self,
         args: Sequence[str],
@@ -108,6 +123,7 @@ class ForkedProcess:
     """What tests use of ``subprocess.Popen``."""
 
     returncode: int | None = None
+    stdin: BinaryIO
 
     def __init__(self, out: int, err: int, status: int) -> None:
         self.stdout, self.stderr, self._status = open(out), open(err), open(status)  # noqa: SIM115
@@ -203,7 +219,7 @@ def serve(line: socket) -> None:
     jobs = SimpleNamespace(Popen=ForkedJobs, PIPE=subprocess.PIPE)
     vars(sys.modules["perceptrain_core.comparisons.pool"])["subprocess"] = jobs
     while True:
-        wish, numbers, *_ = recv_fds(line, 1 << 20, 3)
+        wish, numbers, *_ = recv_fds(line, 1 << 20, 4)
         if not wish:
             return
         if os.fork() == 0:
@@ -213,7 +229,7 @@ def serve(line: socket) -> None:
             os.close(number)
 
 
-def _watch(wish: dict[str, Any], out: int, err: int, status: int) -> NoReturn:
+def _watch(wish: dict[str, Any], out: int, err: int, status: int, *input: int) -> NoReturn:
     """Fork the process itself, and report its number and then how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     process = os.fork()
@@ -221,6 +237,9 @@ def _watch(wish: dict[str, Any], out: int, err: int, status: int) -> NoReturn:
         os.close(status)
         os.dup2(out, 1)
         os.dup2(err, 2)
+        for number in input:
+            os.dup2(number, 0)
+            sys.stdin = open(0, closefd=False)  # noqa: SIM115
         os.close(out)
         os.close(err)
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115

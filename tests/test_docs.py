@@ -167,6 +167,7 @@ def run_page(path: Path, page: Page, changes: dict[str, str]) -> dict[str, Any]:
     return names
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize(
     "path",
     [pytest.param(p, marks=pytest.mark.slow) if p.name in SLOW else p for p in PAGES],

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 import pytest
+from torch.utils.data import dataloader
 
+from .forked import ForkServer
+
+PLUGINS = Path(__file__).parent.parent / "plugins"
 started: set[Path] = set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage: there is hardly any, and all the tests would be looked at for it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -40,3 +58,65 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         started.add(item.path)
         gc.collect()
         gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Start processes that need not import torch."""
+    server = ForkServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def forked_workers(forks: ForkServer) -> Iterator[None]:
+    """Fork the processes of runs in several; ``test_launch.py`` has them as users do."""
+    from torch.distributed.elastic.multiprocessing.subprocess_handler import SubprocessHandler
+
+    def start(_: Any, command: tuple[str, ...], env: dict[str, str]) -> Any:
+        assert command[:3] == (sys.executable, "-m", "perceptrain_core.engine.worker")
+        return forks.start_worker(*command[3:], env=env)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SubprocessHandler, "_popen", start)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Iterator[None]:
+    """Do not wait for disks: only a loss of power would show the difference."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session")
+def loaders_with_workers() -> Iterator[WeakSet[Any]]:
+    """Collect the iterators of torch's loaders that have worker processes."""
+    seen: WeakSet[Any] = WeakSet()
+
+    class Seen(dataloader._MultiProcessingDataLoaderIter):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            seen.add(self)
+            super().__init__(*args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataloader, "_MultiProcessingDataLoaderIter", Seen)
+        # What a test drops before its end does not wait so long either.
+        patch.setattr(dataloader._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
+        yield seen
+
+
+@pytest.fixture(autouse=True)
+def _workers_end_with_the_test(loaders_with_workers: WeakSet[Any]) -> Iterator[None]:
+    """Stop worker processes: in a reference cycle, garbage collection waits 5 seconds for each."""
+    yield
+    while loaders_with_workers:
+        loaders_with_workers.pop()._shutdown_workers()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plugins_fork_their_workers(request: pytest.FixtureRequest) -> None:
+    """Fork processes for plugins, too: their tests run alone as well, and cannot ask for it."""
+    if PLUGINS in request.path.parents:
+        request.getfixturevalue("forked_workers")

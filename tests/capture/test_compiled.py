@@ -15,6 +15,7 @@ from torch import nn
 
 from perceptrain import FFNN, TrainConfig, Trainer, get_optimizer, to_dataloader
 
+from ..forked import ForkServer
 from ..oscillation import pinn, points
 
 SCRIPT = """
@@ -110,10 +111,10 @@ def test_a_thousand_steps_agree_with_eager_training(name: str) -> None:
     assert_agree(case, 1e-2 if name == "annealed" else 1e-3)
 
 
-def test_without_a_compiler_the_steps_are_eager(tmp_path: Path) -> None:
+def test_without_a_compiler_the_steps_are_eager(tmp_path: Path, forks: ForkServer) -> None:
     Path("script.py").write_text(SCRIPT)
     env = os.environ | {"PATH": "", "CXX": "", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
-    done = run([sys.executable, "script.py"], env=env, capture_output=True, text=True)
+    done = forks.run("script.py", env=env)
     assert done.returncode == 0, done.stderr
     assert "trained 3" in done.stdout
     assert "cannot be captured: it cannot be compiled" in done.stderr
@@ -121,7 +122,7 @@ def test_without_a_compiler_the_steps_are_eager(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_second_start_takes_the_code_from_the_cache(tmp_path: Path) -> None:
+def test_the_second_start_takes_the_code_from_the_cache(tmp_path: Path, forks: ForkServer) -> None:
     Path("script.py").write_text(SCRIPT)
     env = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     sources = []

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from perceptrain_core.comparisons import pool
+
+from ..forked import ForkServer
 
 RUN = """
 [model]
@@ -39,3 +45,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "run.toml").write_text(RUN)
     (tmp_path / "code.py").write_text(CODE)
     return tmp_path
+
+
+@pytest.fixture
+def forked_jobs(forks: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the processes of comparisons that start here; those of commands always are."""
+    popen = SimpleNamespace(Popen=forks.start_job_worker, PIPE=subprocess.PIPE)
+    monkeypatch.setattr(pool, "subprocess", popen)

@@ -52,6 +52,7 @@ def train(plan: Plan, jobs: int = 1) -> tuple[Comparison, list[str]]:
     return comparison, trained
 
 
+@pytest.mark.usefixtures("forked_jobs")
 def test_runs_equal_those_of_train_and_means_those_of_numpy() -> None:
     made = plan("mse", "huber:delta=0.5", "./code.py:broken", seeds=2)
     assert (made.by, made.higher, made.metrics) == ("rmse", False, ["rmse", "mae", "r2"])
@@ -95,6 +96,7 @@ def test_runs_equal_those_of_train_and_means_those_of_numpy() -> None:
     assert best["loss"]["name"] == saved["variants"][0]["settings"]["loss"].partition(":")[0]
 
 
+@pytest.mark.usefixtures("forked_jobs")
 @pytest.mark.slow  # pruned searches and stopped comparisons go on, too
 def test_a_second_call_trains_what_is_new_and_a_changed_file_goes_elsewhere() -> None:
     base = ("data.folds=2", "data.val_fraction=0.0", "train.max_iter=1")

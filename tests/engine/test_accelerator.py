@@ -36,7 +36,7 @@ def train(accelerator: Accelerator, batch_size: int) -> dict[str, object]:
     }
 
 
-def test_two_processes_are_one_with_the_doubled_batch() -> None:
+def test_two_processes_are_one_with_the_doubled_batch(forked_workers: None) -> None:
     accelerator = Accelerator(nprocs=2, compute_setup="cpu")
 
     @accelerator.distribute

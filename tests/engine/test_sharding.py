@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import (
@@ -108,6 +108,7 @@ def test_together_they_are_the_doubled_batch(name: str, even: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tensors", "in order", "list", "subset"])
+@settings(max_examples=40)
 @given(rows=st.integers(1, 20), batch_size=st.integers(1, 6), world_size=st.integers(2, 4))
 def test_shares_of_any_size(kind: str, rows: int, batch_size: int, world_size: int) -> None:
     values = torch.arange(float(rows))

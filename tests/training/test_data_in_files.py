@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from perceptrain import DictDataLoader, Trainer, to_dataloader
 
+from ..forked import ForkServer
 from ..shared import same
 
 MakeTrainer = Callable[..., Trainer]
@@ -160,10 +160,11 @@ print(*(max(now) - then for now, then in zip(zip(*seen), before)))
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("kind", ["array", pytest.param("tensor", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_four_gigabytes_are_not_read(here: Path, kind: str, shuffle: bool) -> None:
+def test_four_gigabytes_are_not_read(
+    here: Path, forks: ForkServer, kind: str, shuffle: bool
+) -> None:
     """The file is sparse; memory apart from it grows by the order of the rows at most."""
-    command = [sys.executable, "-c", PROGRAM, kind, str(shuffle)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = forks.run("-c", PROGRAM, kind, str(shuffle))
     assert not done.returncode, done.stderr
     anonymous, resident = map(int, done.stdout.split())  # in KiB
     order = 8 * 2**19 // 1024 if shuffle else 0

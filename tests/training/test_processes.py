@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,8 @@ from perceptrain.callbacks import EarlyStopping
 from perceptrain.errors import DataError, TrainingError
 from perceptrain.optimizers import AdamLBFGS, NevergradOptimizer, SSBroyden
 from perceptrain_core.registry.messages import raised_in
+
+from ..forked import ForkServer
 
 pytestmark = pytest.mark.usefixtures("forked_workers")
 
@@ -183,17 +183,10 @@ print("ended", trainer.interrupted, len(trainer.history) > 2, changed)
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
 def test_a_signal_stops_all_and_keeps_what_was_reached(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, forks: ForkServer, number: signal.Signals
 ) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    with subprocess.Popen(
-        [sys.executable, "script.py"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
+    with forks.start("script.py", cwd=tmp_path) as process:
         while process.stdout.readline() != "epoch 5\n":
             assert process.poll() is None
         process.send_signal(number)

@@ -58,10 +58,10 @@ def trainer(name: str, epochs: int, **settings: Any) -> Trainer:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_trains_a_network(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    trained = trainer(name, 200)
+    trained = trainer(name, 100)
     start = trained.validate()["val_loss"]
     trained.fit()
-    assert trained.validate()["val_loss"] < 0.5 * start
+    assert trained.validate()["val_loss"] < 0.7 * start
     assert all(p.dtype is torch.float64 for p in trained.model.parameters())
     assert capfd.readouterr() == ("", "")
 
@@ -84,7 +84,7 @@ def test_trains_a_physics_informed_network(name: str) -> None:
     optimizer = options(name)
     if name in SMALLER_RATES:
         optimizer["lr"] = SMALLER_RATES[name]
-    trained = Trainer(model, optimizer, TrainConfig(max_iter=300, verbose=False), "mse")
+    trained = Trainer(model, optimizer, TrainConfig(max_iter=100, verbose=False), "mse")
     trained.fit([points])
     assert trained.history[-1]["train_loss"] < 0.7 * trained.history[0]["train_loss"]
 
