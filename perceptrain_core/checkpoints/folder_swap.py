@@ -7,6 +7,8 @@ from pathlib import Path
 
 from perceptrain_core.checkpoints.temporary import delete
 
+_OLD = ".old"
+
 
 def move_into_place(temporary: Path, path: Path) -> None:
     """Rename a finished folder; the folder that had its name is deleted.
@@ -14,7 +16,7 @@ def move_into_place(temporary: Path, path: Path) -> None:
     Systems replace files at once, but no folders. Between two renames, the old folder has the name
     that `standing` finds.
     """
-    old = _aside(path)
+    old = aside(path)
     if path.exists():
         delete(old)  # of a writer that was killed when it had finished
         os.rename(path, old)
@@ -28,9 +30,18 @@ def move_into_place(temporary: Path, path: Path) -> None:
 
 def standing(path: Path) -> Path:
     """Return a path, or where its old folder is if a writer was killed between two renames."""
-    old = _aside(path)
+    old = aside(path)
     return old if old.exists() and not path.exists() else path
 
 
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.old")
+def aside(path: Path) -> Path:
+    """Return the path of a folder between two renames."""
+    return path.with_name(f".{path.name}{_OLD}")
+
+
+def own_name(path: Path) -> str:
+    """Return the name of a file or folder; of a folder that was left aside, its own name."""
+    if not (path.name.startswith(".") and path.name.endswith(_OLD)):
+        return path.name
+    name = path.name.removeprefix(".").removesuffix(_OLD)
+    return path.name if path.with_name(name).exists() else name

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch.distributed as dist
 
 from perceptrain_core.checkpoints.file import first_cause
+from perceptrain_core.errors import CheckpointError
 
 Value = TypeVar("Value")
 
@@ -30,7 +31,7 @@ class Processes:
 
         Raises:
             Exception: As raised by this process, in it.
-            RuntimeError: Another process failed.
+            CheckpointError: Another process failed.
         """
         failure: Exception | None = None
         outcome: Any = None
@@ -43,7 +44,7 @@ class Processes:
             raise failure
         for rank, (_, reason) in enumerate(outcomes):
             if reason is not None:
-                raise RuntimeError(f"process {rank} failed: {reason}")
+                raise CheckpointError(f"process {rank} failed: {reason}")
         return [value for value, _ in outcomes]
 
     def first(self, work: Callable[[], Value]) -> Value:
@@ -51,7 +52,7 @@ class Processes:
 
         Raises:
             Exception: As raised by the function, in the first process.
-            RuntimeError: The first process failed.
+            CheckpointError: The first process failed, in the others.
         """
         found: Value | None = self.share(lambda: work() if self.rank == 0 else None)[0]
         return found  # type: ignore[return-value]

@@ -95,12 +95,10 @@ def _begin(path: Path) -> Path:
 
 def _own(tensors: dict[str, Tensor], names: list[str], rank: int) -> dict[str, Tensor]:
     """Return the tensors of which this process writes a part."""
-    if missing := set(names) - tensors.keys():
-        raise ValueError(f"the first process has {min(missing)}, which process {rank} has not")
     return {
         name: tensors[name]
         for name in dict.fromkeys(names)
-        if rank == 0 or isinstance(tensors[name], DTensor)
+        if rank == 0 or isinstance(tensors.get(name), DTensor)
     }
 
 

@@ -24,6 +24,28 @@ def has_shards(state: Any) -> bool:
     return any(is_sharded(leaf) for _, leaf in leaves(state))
 
 
+def share_of(state: Any, rank: int) -> Any:
+    """Return what a process writes of a state: only the first writes more than its shards."""
+    if rank == 0:
+        return state
+    return replaced(state, lambda _, leaf: leaf if is_sharded(leaf) else None)
+
+
+def gathered(state: Any, rank: int) -> Any:
+    """Return a state with whole tensors for each ``DTensor``; all processes call this.
+
+    The tensors are on the CPU in the first process, and ``None`` in the others.
+    """
+
+    def whole(_: Place, leaf: Any) -> Any:
+        if not is_sharded(leaf):
+            return leaf
+        full = leaf.full_tensor()
+        return full.cpu() if rank == 0 else None
+
+    return replaced(state, whole)
+
+
 def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
     """Yield what dicts, lists and tuples hold in the end, with the keys that lead to it."""
     if isinstance(value, dict):
