@@ -126,10 +126,19 @@ def load_found(source: Path | str, model: nn.Module, optimizer: Any) -> int:
     Raises:
         CheckpointError: There is none, it cannot be read, or it does not fit.
     """
+    return _load(*find_weights(source), model, optimizer)
+
+
+def find_weights(source: Path | str) -> tuple[Path, dict[str, Any]]:
+    """Read a checkpoint that must be there; its ``"model"`` has the weights to use.
+
+    Raises:
+        CheckpointError: There is none, or it cannot be read.
+    """
     found = _find_weights(Path(source))
     if found is None:
         raise CheckpointError(_none_in(Path(source)))
-    return _load(*found, model, optimizer)
+    return found
 
 
 def _load(path: Path, state: dict[str, Any], model: nn.Module, optimizer: Any) -> int:
