@@ -7,14 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 
+from perceptrain.errors import CheckpointError
 from perceptrain_core.checkpoints.random_state import get_random_state
 from perceptrain_core.checkpoints.sharded import read_sharded, write_sharded
+from perceptrain_core.checkpoints.writer import CheckpointWriter
 
 Divide = Callable[[Tensor, int], Any]
 
@@ -74,6 +78,40 @@ def write(path: Path, divide: Divide) -> None:
     """Write the state in all processes."""
     with connected():
         write_sharded(path, divided_state(divide))
+
+
+def write_by_format(folder: Path) -> dict[str, str]:
+    """Let the writer of a fit choose the kind, and return the names of what it wrote."""
+    with connected():
+        names = {}
+        for kind, background in (("auto", True), ("file", True), ("sharded", False)):
+            with CheckpointWriter(background, kind) as writer:
+                path = writer.write(folder / f"{kind}.pt", divided_state(over_all))
+            names[kind] = path.name
+        with CheckpointWriter(True) as writer:
+            names["whole"] = writer.write(folder / "whole.pt", whole_state()).name
+        return names
+
+
+def errors_of_a_failing_process(path: Path) -> list[str]:
+    """Let the disk of the second process be full, and return what each process raises."""
+    with connected(), pytest.MonkeyPatch.context() as patch:
+
+        def full(*_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        if dist.get_rank() == 1:
+            patch.setattr(FileSystemWriter, "write_data", full)
+        errors = []
+        for background in (False, True):
+            try:
+                with CheckpointWriter(background) as writer:
+                    writer.write(path, divided_state(over_all))
+            except CheckpointError as error:
+                errors.append(str(error))
+        found: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(found, errors)
+        return [line for lines in found for line in lines]
 
 
 def parts_that_differ(paths: list[Path], divide: Divide) -> list[tuple[int, str]]:

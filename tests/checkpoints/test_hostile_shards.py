@@ -174,6 +174,7 @@ def test_file_that_is_cut_off_is_skipped_for_the_checkpoint_before(folder: Path,
     assert found[0] == folder
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
 def test_pipe_among_the_shards(folder: Path) -> None:
     (folder / DATA).unlink()
     os.mkfifo(folder / DATA)

@@ -17,12 +17,21 @@ from hypothesis import given
 from torch import Tensor, nn
 
 from perceptrain_core.checkpoints.file import read_file, write_file
+from perceptrain_core.checkpoints.kinds import read_checkpoint
 from perceptrain_core.checkpoints.shard_index import read_index
 from perceptrain_core.checkpoints.sharded import read_sharded, write_sharded
 from perceptrain_core.engine.launch import run_in_processes
 
 from . import sharded_states
-from .sharded_states import over_a_grid, over_all, parts_that_differ, whole_state, write
+from .sharded_states import (
+    errors_of_a_failing_process,
+    over_a_grid,
+    over_all,
+    parts_that_differ,
+    whole_state,
+    write,
+    write_by_format,
+)
 from .test_file import states
 
 
@@ -147,3 +156,26 @@ def test_other_numbers_of_processes_read_their_parts(
 ) -> None:
     divide = over_a_grid if processes == 4 else over_all
     assert in_processes(parts_that_differ, processes, list(written.values()), divide) == []
+
+
+def test_writer_of_a_fit_chooses_the_kind(forked_workers: None, tmp_path: Path) -> None:
+    """A file of a sharded model holds whole tensors."""
+    names = in_processes(write_by_format, 2, tmp_path)
+    expected = {"auto": "auto.dcp", "file": "file.pt", "sharded": "sharded.dcp"}
+    assert names == expected | {"whole": "whole.pt"}
+    assert sorted(os.listdir(tmp_path)) == sorted(names.values())
+    truth = {"format": 1, **whole_state()}
+    del truth["processes"]
+    for name in names.values():
+        back = read_checkpoint(tmp_path / name)
+        del back["processes"]
+        assert differences(back, truth) == [], name
+
+
+def test_process_that_fails_is_reported_by_all(forked_workers: None, tmp_path: Path) -> None:
+    good = write_sharded(tmp_path / "checkpoint_epoch_000003.dcp", {"epoch": 3})
+    for text in in_processes(errors_of_a_failing_process, 2, good.with_suffix(".pt")):
+        assert text.startswith(f"The checkpoint {good} could not be written: ")
+        assert "[Errno 28] No space left on device" in text
+    assert os.listdir(tmp_path) == [good.name]
+    assert read_sharded(good)["epoch"] == 3
