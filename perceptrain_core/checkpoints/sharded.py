@@ -81,7 +81,7 @@ def write_sharded(path: Path, state: dict[str, Any], group: Any = None) -> Path:
     except Exception as error:
         raise not_written(path, error) from error
     finally:
-        if temporary != path and processes.rank == 0:
+        if temporary != path:
             delete(temporary)
             end_of_writing(temporary)
     return path
@@ -143,6 +143,12 @@ def _shards_of(name: str, metadata: Metadata) -> list[Shard]:
 
 def _finish(temporary: Path, path: Path, index: ShardIndex) -> None:
     """Write the index and rename the folder, in the first process."""
+    files = {shard.file for shards in index.shards.values() for shard in shards}
+    if missing := sorted(name for name in files if not (temporary / name).exists()):
+        raise ValueError(
+            f"{missing[0]} of another process is not in the folder of the first, so they do not "
+            'see the same disk. Write to a disk that they share, or use checkpoint_format="file"'
+        )
     write_index(temporary, index)
     sync_folder(temporary)
     move_into_place(temporary, path)

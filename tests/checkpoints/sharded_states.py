@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,6 +113,19 @@ def errors_of_a_failing_process(path: Path) -> list[str]:
         found: list[Any] = [None] * dist.get_world_size()
         dist.all_gather_object(found, errors)
         return [line for lines in found for line in lines]
+
+
+def error_without_a_shared_disk(folder: Path) -> str:
+    """Write to a folder that each process has for itself."""
+    with connected():
+        own = folder / str(dist.get_rank())
+        own.mkdir()
+        os.chdir(own)
+        try:
+            write_sharded(Path("checkpoint_epoch_000001.dcp"), divided_state(over_all))
+        except CheckpointError as error:
+            return str(error)
+        return "no error"
 
 
 def parts_that_differ(paths: list[Path], divide: Divide) -> list[tuple[int, str]]:

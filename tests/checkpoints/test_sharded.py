@@ -24,6 +24,7 @@ from perceptrain_core.engine.launch import run_in_processes
 
 from . import sharded_states
 from .sharded_states import (
+    error_without_a_shared_disk,
     errors_of_a_failing_process,
     over_a_grid,
     over_all,
@@ -179,3 +180,9 @@ def test_process_that_fails_is_reported_by_all(forked_workers: None, tmp_path: P
         assert "[Errno 28] No space left on device" in text
     assert os.listdir(tmp_path) == [good.name]
     assert read_sharded(good)["epoch"] == 3
+
+
+def test_processes_without_a_shared_disk(forked_workers: None, tmp_path: Path) -> None:
+    error = in_processes(error_without_a_shared_disk, 2, tmp_path)
+    assert "__1_0.distcp of another process is not in the folder of the first" in error
+    assert [*tmp_path.glob("*/*"), *tmp_path.glob("*/.*")] == []
