@@ -1,4 +1,4 @@
-"""A state without its large tensors: take them out under names, and put them back."""
+"""A state without its tensors: take them out under names, and put others in their places."""
 
 from __future__ import annotations
 
