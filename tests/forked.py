@@ -31,6 +31,7 @@ PRELOADED = (
     "perceptrain",
     "perceptrain_core.analysis.curves",
     "perceptrain_core.callbacks",
+    "perceptrain_core.checkpoints.sharded",
     "perceptrain_core.cli.main",
     "perceptrain_core.comparisons.pool",
     "perceptrain_core.losses",

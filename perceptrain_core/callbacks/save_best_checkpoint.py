@@ -24,6 +24,8 @@ from perceptrain_core.user_warnings import warn_user
 class SaveBestCheckpoint(Callback):
     """Write ``checkpoint_best.pt`` whenever a metric of the validation is the best so far.
 
+    A sharded checkpoint is a folder ``checkpoint_best.dcp`` (see ``config.checkpoint_format``).
+
     A value is the best if ``config.validation_criterion(value, best_value, val_epsilon)`` returns
     true; by default, if it is better by more than ``config.val_epsilon``.
 
@@ -92,9 +94,8 @@ class SaveBestCheckpoint(Callback):
         if criterion(value, self.best_loss, config.val_epsilon):
             require_finite(trainer)
             self.best_loss = value
-            state = trainer.state_dict()  # collective: all processes call it, only the first writes
-            if trainer.opt_result.rank == 0:
-                trainer.checkpoint_writer.write(trainer.log_folder / BEST, state)
+            # Both are collective: all processes call them.
+            trainer.checkpoint_writer.write(trainer.log_folder / BEST, trainer.state_dict())
 
     def end_run(self, trainer: TrainerContext) -> None:
         """Warn if nothing was saved.

@@ -19,7 +19,8 @@ class SaveCheckpoint(Callback):
 
     The file is ``checkpoint_epoch_NNNNNN.pt``, with the number of completed epochs. Within an epoch
     (stage ``train_batch_end``) it is ``checkpoint_epoch_NNNNNN_batch_NNNNNNNNN.pt``, with the
-    number of batches since then. The newest ``config.keep_checkpoints`` files are kept.
+    number of batches since then. A sharded checkpoint is a folder that ends in ``.dcp`` (see
+    ``config.checkpoint_format``). The newest ``config.keep_checkpoints`` are kept.
 
     Accepts the arguments of `Callback`; by default it runs at the end of every epoch. With
     ``"val_epoch_end"`` it runs at the end of every epoch with a validation, since a run is resumed
@@ -64,11 +65,9 @@ def save_run(trainer: TrainerContext) -> Path:
         NonFiniteLossError: A parameter is NaN or infinite; earlier checkpoints are kept.
     """
     require_finite(trainer)
-    state = trainer.state_dict()  # collective: all processes call it, only the first writes
+    state = trainer.state_dict()  # collective, as is writing it
     path = checkpoint_path(trainer.log_folder, state["epoch"], state["batch"])
-    if trainer.opt_result.rank == 0:
-        trainer.checkpoint_writer.write(path, state, trainer.config.keep_checkpoints)
-    return path
+    return trainer.checkpoint_writer.write(path, state, trainer.config.keep_checkpoints)
 
 
 def require_finite(trainer: TrainerContext) -> None:

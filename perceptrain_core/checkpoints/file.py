@@ -7,7 +7,7 @@ import re
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -38,13 +38,9 @@ def write_file(path: Path, state: dict[str, Any]) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(path.parent)
-        with temporary.open("wb") as file:
-            torch.save(_plain({"format": FORMAT, **state}), file)
-            file.flush()
-            os.fsync(file.fileno())
-        _check_readable(temporary)
+        save_synced(temporary, plain({"format": FORMAT, **state}))
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except Exception as error:
         raise not_written(path, error) from error
     finally:
@@ -54,10 +50,23 @@ def write_file(path: Path, state: dict[str, Any]) -> Path:
     return path
 
 
+def save_synced(path: Path, content: Any) -> None:
+    """Save plain values and tensors, flush them to the disk, and check that they can be read.
+
+    Raises:
+        Exception: Of any kind; `not_written` turns it into an error for the user.
+    """
+    with path.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    _check_readable(path)
+
+
 def not_written(path: Path, error: BaseException) -> CheckpointError:
     """Return the error for a checkpoint that could not be written."""
     return CheckpointError(
-        f"The checkpoint {path} could not be written: {_first_cause(error)}. "
+        f"The checkpoint {path} could not be written: {first_cause(error)}. "
         "Earlier checkpoints are unchanged."
     )
 
@@ -122,25 +131,44 @@ def read_any(path: Path, map_location: Any = "cpu") -> Any:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
     try:
-        _refuse_compressed(path)
-        state: Any = torch.load(path, map_location=map_location, weights_only=True)
-        _check_sums(path)
+        with path.open("rb") as file:
+            return load_stream(file, path.stat().st_size, map_location)
     except Exception as error:
-        reason = _reason(error)
-        raise CheckpointError(
-            f"{path} is damaged, or not a checkpoint of Perceptrain: {reason.rstrip('.')}."
-        ) from error
+        raise damaged(path, error) from error
+
+
+def load_stream(file: BinaryIO, size: int, map_location: Any = "cpu") -> Any:
+    """Load what ``torch.save`` wrote, with its checksums; nothing in it is executed.
+
+    Args:
+        file: The stream, from its start to its end.
+        size: Its number of bytes.
+        map_location: As for ``torch.load``.
+
+    Raises:
+        Exception: Of any kind; `damaged` turns it into an error for the user.
+    """
+    _refuse_compressed(file, size)
+    file.seek(0)
+    state = torch.load(file, map_location=map_location, weights_only=True)
+    _check_sums(file)
     return state
 
 
-def _plain(value: Any) -> Any:
+def damaged(path: Path, error: Exception) -> CheckpointError:
+    """Return the error for a file that could not be loaded."""
+    reason = _reason(error).rstrip(".")
+    return CheckpointError(f"{path} is damaged, or not a checkpoint of Perceptrain: {reason}.")
+
+
+def plain(value: Any) -> Any:
     """Convert NumPy scalars to Python numbers, which weights_only loading accepts."""
     if isinstance(value, np.generic):
         return value.item()
     if type(value) is dict:
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_plain(item) for item in value)
+        return type(value)(plain(item) for item in value)
     return value
 
 
@@ -152,23 +180,23 @@ def _check_readable(path: Path) -> None:
         raise CheckpointError(f"it could not be read back, {_reason(error)}") from error
 
 
-def _refuse_compressed(path: Path) -> None:
+def _refuse_compressed(file: BinaryIO, size: int) -> None:
     """Raise if an archive claims more than it stores: torch never compresses, a bomb does."""
-    if not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(file):
         return
-    with zipfile.ZipFile(path) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+    with zipfile.ZipFile(file) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > size:
             raise zipfile.BadZipFile("its entries are compressed, which torch.save never does")
 
 
-def _check_sums(path: Path) -> None:
+def _check_sums(file: BinaryIO) -> None:
     """Raise if a checksum is wrong; torch does not verify them."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         if wrong := archive.testzip():
             raise zipfile.BadZipFile(f"{wrong} has the wrong checksum")
 
 
-def _first_cause(error: BaseException) -> BaseException:
+def first_cause(error: BaseException) -> BaseException:
     """Return the system error that torch may hide behind its own."""
     cause: BaseException | None = error
     while cause is not None:
@@ -193,7 +221,7 @@ def _reason(error: Exception) -> str:
     )
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the rename itself survive a loss of power, where the system can."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)

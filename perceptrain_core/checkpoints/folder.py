@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from perceptrain_core.checkpoints.file import read_file
+from perceptrain_core.checkpoints.folder_swap import own_name
+from perceptrain_core.checkpoints.kinds import exists, read_checkpoint, remove, twin
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import RunFolder, named_folder
 from perceptrain_core.errors import CheckpointError
@@ -18,13 +19,25 @@ BEST = "checkpoint_best.pt"
 _OF_A_RUN = re.compile(r"run-\d+|\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?")
 #: The files of perceptrain 0.1.0.
 _OLDER = re.compile(r"model_.+_ckpt_.+\.pt")
-_NUMBERED = re.compile(r"checkpoint_epoch_(\d+)(?:_batch_(\d+))?\.pt")
+_NUMBERED = re.compile(r"checkpoint_epoch_(\d+)(?:_batch_(\d+))?\.(?:pt|dcp)")
 
 
 def checkpoint_path(folder: Path, epoch: int, batch: int = 0) -> Path:
     """Return the path of the checkpoint after ``epoch`` epochs and ``batch`` more batches."""
     within = f"_batch_{batch:09d}" if batch else ""
     return folder / f"checkpoint_epoch_{epoch:06d}{within}.pt"
+
+
+def is_best(path: Path) -> bool:
+    """Whether a checkpoint is that of the best validation, of either kind."""
+    return own_name(path) in (BEST, twin(Path(BEST)).name)
+
+
+def best_checkpoint(folder: Path) -> Path:
+    """Return the path of the best-only checkpoint in a folder; it need not exist."""
+    path = folder / BEST
+    found = [each for each in (path, twin(path)) if exists(each)]
+    return max(found, key=_time_of, default=path)  # both, if a writer was killed
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -39,10 +52,10 @@ def list_checkpoints(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         raise CheckpointError(f"The folder {folder} cannot be read: {error.strerror}.") from error
-    found = [(_NUMBERED.fullmatch(path.name), path) for path in paths]
+    found = [(_NUMBERED.fullmatch(own_name(path)), path) for path in paths]
     numbered = [(int(match[1]), int(match[2] or 0), path) for match, path in found if match]
     newest_first = [path for _, _, path in sorted(numbered, reverse=True)]
-    return newest_first + [path for path in paths if path.name == BEST]
+    return newest_first + [path for path in paths if is_best(path)]
 
 
 def rotate(written: Path, keep: int) -> None:
@@ -57,10 +70,10 @@ def rotate(written: Path, keep: int) -> None:
     """
     if not keep:
         return
-    numbered = [path for path in list_checkpoints(written.parent) if path.name != BEST]
+    numbered = [path for path in list_checkpoints(written.parent) if not is_best(path)]
     for path in numbered[numbered.index(written) + keep :]:
         try:
-            path.unlink(missing_ok=True)
+            remove(path)
         except OSError as error:
             raise CheckpointError(
                 f"{written.name} was written, but the old checkpoint {path} cannot be deleted: "
@@ -103,7 +116,7 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         return best
     for path in candidates:
         try:
-            return path, read_file(path)
+            return path, read_checkpoint(path)
         except CheckpointError as error:
             warn_user(f"{error} Trying the one before it.")
     if candidates:
@@ -114,11 +127,11 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
 
 def _later_best(newest_first: list[Path]) -> tuple[Path, dict[str, Any]] | None:
     """Read the best checkpoint, if its epoch is later than that of every other checkpoint."""
-    if len(newest_first) < 2 or newest_first[-1].name != BEST:
+    if len(newest_first) < 2 or not is_best(newest_first[-1]):
         return None
-    match = _NUMBERED.fullmatch(newest_first[0].name)
+    match = _NUMBERED.fullmatch(own_name(newest_first[0]))
     with suppress(CheckpointError):  # reported later, with the others
-        state = read_file(newest_first[-1])
+        state = read_checkpoint(newest_first[-1])
         if match and state.get("epoch", 0) > int(match[1]):
             return newest_first[-1], state
     return None

@@ -19,10 +19,16 @@ from perceptrain_core.checkpoints.file import (
     as_checkpoint,
     is_weights,
     read_any,
-    read_file,
     write_file,
 )
 from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest, refuse_older
+from perceptrain_core.checkpoints.kinds import (
+    ONE_FILE,
+    SHARDED,
+    exists,
+    is_folder_of_shards,
+    read_checkpoint,
+)
 from perceptrain_core.checkpoints.names import names_of_module
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.optimizer_modes import mark_evaluated
@@ -120,10 +126,19 @@ def load_found(source: Path | str, model: nn.Module, optimizer: Any) -> int:
     Raises:
         CheckpointError: There is none, it cannot be read, or it does not fit.
     """
+    return _load(*find_weights(source), model, optimizer)
+
+
+def find_weights(source: Path | str) -> tuple[Path, dict[str, Any]]:
+    """Read a checkpoint that must be there; its ``"model"`` has the weights to use.
+
+    Raises:
+        CheckpointError: There is none, or it cannot be read.
+    """
     found = _find_weights(Path(source))
     if found is None:
         raise CheckpointError(_none_in(Path(source)))
-    return _load(*found, model, optimizer)
+    return found
 
 
 def _load(path: Path, state: dict[str, Any], model: nn.Module, optimizer: Any) -> int:
@@ -178,12 +193,12 @@ def training_parts(model: nn.Module, optimizer: Any) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[Path, dict[str, Any]] | None:
     """Read a checkpoint, or the newest one in a folder; ``None`` if the path does not exist."""
-    if path.is_dir():
+    if path.is_dir() and not is_folder_of_shards(path):
         return read_newest(path)
-    if not path.exists() and path.suffix != ".pt":
+    if not exists(path) and path.suffix not in (ONE_FILE, SHARDED):
         return None
     refuse_older(path)
-    return path, read_file(path)
+    return path, read_checkpoint(path)
 
 
 def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:

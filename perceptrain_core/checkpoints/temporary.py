@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
-_TEMPORARY = re.compile(r"\.checkpoint_\w+\.pt\.(\d{1,9})")
+_TEMPORARY = re.compile(r"\.checkpoint_\w+\.(?:pt|dcp)\.(\d{1,9})")
 
 
 #: What threads of this process are writing now.
@@ -15,14 +16,14 @@ _in_use: set[Path] = set()
 
 
 def begin_writing(path: Path) -> Path:
-    """Return the temporary name under which this process writes a file."""
+    """Return the temporary name under which this process writes a checkpoint."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     _in_use.add(temporary)
     return temporary
 
 
 def end_of_writing(temporary: Path) -> None:
-    """Declare that a file of `begin_writing` was renamed or deleted."""
+    """Declare that the name of `begin_writing` is free again."""
     _in_use.discard(temporary)
 
 
@@ -31,8 +32,16 @@ def clear_leftovers(folder: Path) -> None:
     for path in folder.iterdir():
         match = _TEMPORARY.fullmatch(path.name)
         if match and path not in _in_use and not _is_alive(int(match[1])):
-            with suppress(OSError):
-                path.unlink()
+            delete(path)
+
+
+def delete(temporary: Path) -> None:
+    """Delete a temporary file or folder as far as the system allows."""
+    if temporary.is_dir() and not temporary.is_symlink():
+        shutil.rmtree(temporary, ignore_errors=True)
+        return
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def _is_alive(process: int) -> bool:

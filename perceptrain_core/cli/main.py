@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from perceptrain_core.cli import output
 from perceptrain_core.cli.check import check_plugin
+from perceptrain_core.cli.checkpoint import convert, info
 from perceptrain_core.cli.compare import compare
 from perceptrain_core.cli.demo import demo
 from perceptrain_core.cli.export import export
@@ -101,14 +102,16 @@ def perceptrain(
         print(ctx.get_help())
 
 
-def _add(panel: str, function: Callable[..., None], name: str | None = None) -> None:
+def _add(
+    panel: str, function: Callable[..., None], name: str | None = None, group: typer.Typer = app
+) -> None:
     """Register a command with the text of its docstring.
 
     In that text typer would keep the line breaks of the source, and take ``[data]`` for markup.
     """
     paragraphs = cleandoc(function.__doc__ or "").split("\n\n")
     text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-    app.command(name, help=text.replace("[", r"\["), rich_help_panel=panel)(function)
+    group.command(name, help=text.replace("[", r"\["), rich_help_panel=panel)(function)
 
 
 for kind in KINDS:
@@ -119,6 +122,10 @@ for command in (init, schema, train, compare, runs, summary, profile, plot, repo
 _add("Trained runs", predict)
 _add("Trained runs", evaluate, "test")
 _add("Trained runs", export)
+checkpoint = typer.Typer(help="Look into checkpoints, and convert them.", no_args_is_help=True)
+app.add_typer(checkpoint, name="checkpoint", rich_help_panel="Trained runs")
+_add("Commands", info, group=checkpoint)
+_add("Commands", convert, group=checkpoint)
 _add("Plugins", plugins)
 _add("Plugins", check_plugin)
 _add("Plugins", new_plugin)

@@ -156,6 +156,9 @@ class TrainConfig:
         async_checkpoints: Write checkpoints in the background: training waits only for a copy of
             the state in CPU memory. ``fit`` returns when all are on the disk. A failed write is
             reported at the next checkpoint, or at the end. For slow disks.
+        checkpoint_format: ``"file"``, one file that the first process writes; ``"sharded"``, a
+            folder ``*.dcp`` that all processes write, each its share; or ``"auto"``: sharded if the
+            model is. Resuming reads both, in any number of processes.
         nprocs: Number of processes that ``fit`` trains in. Under ``torchrun``, leave it at 1.
             ``batch_size`` is per process.
         compute_setup: ``"cpu"``, ``"gpu"``, or ``"auto"``: a GPU if available. Each process
@@ -229,6 +232,7 @@ class TrainConfig:
     on_nonfinite: Literal["raise", "skip", "ignore"] = "raise"
     keep_checkpoints: Interval = 3
     async_checkpoints: bool = False
+    checkpoint_format: Literal["auto", "file", "sharded"] = "auto"
     accumulate: Count = 1
     grad_clip: Positive | None = None
     grad_clip_value: Positive | None = None

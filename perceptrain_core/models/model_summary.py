@@ -127,11 +127,12 @@ def _row(model: nn.Module, name: str, tensors: Sequence[Tensor]) -> ModuleRow:
 
 
 def _cells(row: ModuleRow) -> tuple[str, ...]:
-    numbers = (f"{row.parameters:,}", f"{row.trainable:,}", _size(row.bytes))
+    numbers = (f"{row.parameters:,}", f"{row.trainable:,}", size_text(row.bytes))
     return (row.name or _ITSELF, row.kind, *numbers)
 
 
-def _size(number: int) -> str:
+def size_text(number: int) -> str:
+    """Return a number of bytes with its unit."""
     size, units = float(number), ["B", "KiB", "MiB", "GiB"]
     while size >= 1024 and len(units) > 1:
         size /= 1024

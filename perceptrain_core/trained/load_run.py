@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from perceptrain_core.checkpoints.folder import BEST
+from perceptrain_core.checkpoints.folder import best_checkpoint
+from perceptrain_core.checkpoints.kinds import exists
 from perceptrain_core.checkpoints.saveload import load_found
 from perceptrain_core.data.tables.preparation_file import read_preparation
 from perceptrain_core.errors import CheckpointError, ConfigError, DataError
@@ -44,7 +45,7 @@ def load_run(
     Args:
         folder: The run folder, as ``perceptrain train`` wrote it.
         weights: ``"last"``, those at the end of the training, which its test figures are of; or
-            ``"best"``, those of ``checkpoint_best.pt``, if the run saved them.
+            ``"best"``, those of ``checkpoint_best.pt`` (or ``.dcp``), if the run saved them.
         trust: Whether to import code that the run file names, ``package.module:name`` or
             ``./file.py:name``.
         device: Where to put the model.
@@ -93,8 +94,8 @@ def _check_folder(folder: Path) -> None:
 
 def _weights_file(folder: Path, weights: str) -> Path:
     check_choice("weights", weights, _WEIGHTS)
-    file = folder / (WEIGHTS if weights == "last" else BEST)
-    if not file.exists():
+    file = folder / WEIGHTS if weights == "last" else best_checkpoint(folder)
+    if not exists(file):
         advice = (
             'Use weights="last", or train with the callback save_best_checkpoint.'
             if weights == "best"

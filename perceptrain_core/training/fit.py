@@ -91,7 +91,9 @@ class Fit:
         self.validations = Validations(trainer, val, self._stop_requested)
         self.position = DataPosition(train, config.accumulate, anchored=saved_mid_epoch)
         self.averages = Averages("train")
-        self.checkpoint_writer = CheckpointWriter(config.async_checkpoints)
+        self.checkpoint_writer = CheckpointWriter(
+            config.async_checkpoints, config.checkpoint_format
+        )
         self.signals = StopSignals(engine.world_size > 1)
         self.limits = Limits(config)
         loss_fn = in_precision(parts.loss_fn, config.precision, engine.device)

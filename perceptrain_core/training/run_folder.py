@@ -7,6 +7,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from perceptrain_core.checkpoints.folder import base_folder
+from perceptrain_core.checkpoints.kinds import SHARDED
 from perceptrain_core.config import TrainConfig
 
 
@@ -20,8 +21,8 @@ def new_run_folder(config: TrainConfig) -> Path:
 
 def _used(folder: Path) -> bool:
     return folder.is_dir() and any(
-        # A run that was killed while it wrote its first checkpoint leaves a hidden file.
-        path.is_file() and not path.name.startswith(".")
+        # A run that was killed while it wrote its first checkpoint leaves a hidden one.
+        (path.is_file() or path.suffix == SHARDED) and not path.name.startswith(".")
         for path in folder.iterdir()
     )
 

@@ -11,9 +11,11 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, r2_score
 
+from perceptrain_core.checkpoints.kinds import read_checkpoint
 from perceptrain_core.errors import CheckpointError, ConfigError, DataError, ShapeError
 from perceptrain_core.trained.load_run import load_run
 
+from ..shared import same
 from .conftest import CANCER, DIABETES
 
 
@@ -259,6 +261,16 @@ def test_the_best_weights(train, cancer):
         load_run(plain, weights="best")
     with pytest.raises(ConfigError, match="'last' or 'best'"):
         load_run(plain, weights="first")
+
+
+def test_the_best_weights_of_a_run_with_sharded_checkpoints(train, cancer):
+    best = '[[callbacks]]\nname = "save_best_checkpoint"\n'
+    folder = train(CANCER + best, "train.checkpoint_format=sharded")
+    assert not (folder / "checkpoint_best.pt").exists()
+    state = read_checkpoint(folder / "checkpoint_best.dcp")
+    run = load_run(folder, weights="best")
+    assert run.weights == f"best, epoch {state['epoch']}"
+    assert same(run.model.state_dict(), dict(state["model"]))
 
 
 def test_a_moved_folder_with_its_data(train, here, tmp_path_factory, monkeypatch):

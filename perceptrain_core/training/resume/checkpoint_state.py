@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from perceptrain_core.analysis.history import History
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.checkpoints.folder import (
-    BEST,
+    is_best,
     list_checkpoints,
     newest_run_folder,
     read_newest,
@@ -238,7 +238,7 @@ def _read_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dic
 
 def _mention_later_ones(path: Path) -> None:
     beside = list_checkpoints(path.parent)
-    if path in beside[1:] and path.name != BEST:
+    if path in beside[1:] and not is_best(path):
         print(
             f"{path.name} has later checkpoints beside it; until this run has passed them, "
             f"a resume without a path starts from {beside[0].name}."
