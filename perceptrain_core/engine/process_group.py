@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import time
+import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -58,11 +60,10 @@ def join_group(device: torch.device, backend: str, timeout: float) -> None:
                 f"This installation of torch has no {name.upper()}: use another backend than "
                 f'{backend!r}, such as "gloo".'
             )
-    store, limit = None, timedelta(seconds=timeout)
+    limit = timedelta(seconds=timeout)
     try:
         store, rank, size = next(rendezvous("env://", timeout=limit))
-        store.set_timeout(limit)
-        store.set(_came(rank), "")
+        store = _meet(store, rank, size, timeout)
         dist.init_process_group(
             backend,
             store=PrefixStore("group", store),
@@ -71,10 +72,9 @@ def join_group(device: torch.device, backend: str, timeout: float) -> None:
             timeout=limit,
         )
     except (ValueError, RuntimeError) as error:
-        absent = [] if store is None else _absent(store, size)
         raise TrainingError(
             f"The processes could not be connected with backend={backend!r}: {error}"
-            f"{_advice(str(error), absent)}"
+            f"{_advice(str(error))}"
         ) from error
     _joined = JoinedGroup(PrefixStore("waits", store), timeout)
     atexit.register(leave_group)
@@ -93,21 +93,44 @@ def leave_group() -> None:
         dist.destroy_process_group()
 
 
-def _came(rank: int) -> str:
-    return f"came/{rank}"
+def _meet(store: Store, rank: int, size: int, timeout: float) -> Store:
+    """Return a part of the store that only the processes use that are here now.
+
+    After a restart, the store still has what the processes before have left there, such as
+    addresses at which nobody listens. So the first process chooses a new name, and hands it to
+    each of the others that answers.
+
+    Raises:
+        RuntimeError: A process has not come in time.
+    """
+    own = uuid.uuid4().hex
+    if rank == 0:
+        _wait_for_others(store, size, own, time.monotonic() + timeout)
+        return PrefixStore(own, store)
+    store.set(f"here/{rank}", own)
+    # Longer than the first process, which knows who is missing.
+    store.wait([f"group/{own}"], timedelta(seconds=timeout + 3))
+    group = store.get(f"group/{own}").decode()
+    store.set(f"met/{group}/{own}", "")
+    return PrefixStore(group, store)
 
 
-def _absent(store: Store, size: int) -> list[int]:
-    """Return the ranks that have not come, if the store can still tell."""
-    try:
-        return [rank for rank in range(size) if not store.check([_came(rank)])]
-    except RuntimeError:
-        return []
+def _wait_for_others(store: Store, size: int, group: str, end: float) -> None:
+    missing = set(range(1, size))
+    while missing:
+        for rank in sorted(missing):
+            if store.check([f"here/{rank}"]):
+                name = store.get(f"here/{rank}").decode()
+                store.set(f"group/{name}", group)
+                if store.check([f"met/{group}/{name}"]):
+                    missing.discard(rank)
+        if missing and time.monotonic() > end:
+            shown = ", ".join(map(str, sorted(missing)))
+            raise RuntimeError(f"these processes did not come: {shown}.")
+        time.sleep(0.005)
 
 
-def _advice(message: str, absent: list[int]) -> str:
-    if absent:
-        return f"\nThese processes did not come: {', '.join(map(str, absent))}."
+def _advice(message: str) -> str:
     if "EADDRINUSE" in message or "already in use" in message:
         return (
             "\nAnother program uses this port: set MASTER_PORT to another one, or start with "

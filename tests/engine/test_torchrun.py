@@ -188,3 +188,57 @@ def test_a_run_goes_on_with_the_machines_that_are_left(tmp_path: Path) -> None:
     result = torch.load(tmp_path / "result.pt", weights_only=True)
     assert result["size"] == 1
     assert len(result["losses"]) == 20
+
+
+@pytest.fixture
+def machines() -> Iterator[list[str]]:
+    """Two network namespaces with an address each, connected by a cable."""
+    names = [f"perceptrain-{os.getpid()}-{n}" for n in (1, 2)]
+    cable = [f"pt{os.getpid() % 100_000}-{n}" for n in (1, 2)]
+
+    def ip(*arguments: str) -> None:
+        subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+    try:
+        for name in names:
+            ip("netns", "add", name)
+        ip("link", "add", cable[0], "type", "veth", "peer", "name", cable[1])
+        for n, (name, end) in enumerate(zip(names, cable, strict=True), 1):
+            ip("link", "set", end, "netns", name)
+            ip("-n", name, "link", "set", end, "name", "eth0")
+            ip("-n", name, "address", "add", f"10.213.7.{n}/24", "dev", "eth0")
+            for device in ("lo", "eth0"):
+                ip("-n", name, "link", "set", device, "up")
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no network namespaces here: {error}")
+    else:
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+def test_two_machines_train_together(machines: list[str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(RESTARTED)
+    shared = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d"]
+    shared += ["--rdzv-endpoint", "10.213.7.1:29500"]
+    agents = [
+        start(
+            *shared,
+            "--rdzv-conf",
+            f"is_host={n == 1}",  # told apart by names, which both share
+            "--local-addr",
+            f"10.213.7.{n}",
+            "train.py",
+            "2",
+            "1",
+            cwd=tmp_path,
+            prefix=("ip", "netns", "exec", name),
+            GLOO_SOCKET_IFNAME="eth0",
+        )
+        for n, name in enumerate(machines, 1)
+    ]
+    with running(*agents):
+        texts = [agent.communicate(timeout=200)[0] for agent in agents]
+    assert [agent.returncode for agent in agents] == [0, 0], texts
+    assert torch.load(tmp_path / "result.pt", weights_only=True)["size"] == 2
