@@ -44,15 +44,13 @@ PRELOADED = (
     "sklearn.model_selection",
 )
 # The parent of a forked process is the one that watches it.
-WORKER = """
-import os, runpy, sys
-sys.argv[2] = str(os.getppid())
-runpy.run_module("perceptrain_core.engine.worker", run_name="__main__", alter_sys=True)
-"""
+WORKER = "import os, sys; sys.argv[2] = str(os.getppid())\n"
 
 
 class ForkServer:
     """Starts processes with the arguments of a Python interpreter: ``-m``, ``-c``, or a file."""
+
+    paused = False
 
     def __init__(self) -> None:
         self._socket, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
@@ -74,10 +72,10 @@ class ForkServer:
             os.close(number)
         return ForkedProcess(*ours)
 
-    def start_worker(self, *args: str, env: Mapping[str, str]) -> ForkedProcess:
+    def start_worker(self, code: str, *args: str, env: Mapping[str, str]) -> ForkedProcess:
         """Start a process of ``run_in_processes``, which prints where this process does."""
         status, theirs = os.pipe()
-        self._wish(("-c", WORKER, *args), None, env, (1, 2, theirs), session=True)
+        self._wish(("-c", WORKER + code, *args), None, env, (1, 2, theirs), session=True)
         os.close(theirs)
         nothing = [os.open(os.devnull, os.O_RDONLY) for _ in range(2)]
         process = ForkedProcess(*nothing, status)
@@ -250,7 +248,12 @@ def _watch(wish: dict[str, Any], out: int, err: int, status: int, *input: int) -
     os.close(out)
     os.close(err)
     os.write(status, f"{process}\n".encode())
-    os.write(status, f"{os.waitpid(process, 0)[1]}\n".encode())
+    # It is collected last, so that a signal to its number finds it until its end is known.
+    ended = os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    exited = ended.si_code == os.CLD_EXITED
+    os.write(status, f"{ended.si_status << 8 if exited else ended.si_status}\n".encode())
+    os.waitpid(process, 0)
     os._exit(0)
 
 

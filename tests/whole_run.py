@@ -13,6 +13,8 @@ from weakref import WeakSet
 import pytest
 from torch.utils.data import dataloader
 
+from perceptrain_core.engine.worker import START
+
 from .forked import ForkServer
 
 PLUGINS = Path(__file__).parent.parent / "plugins"
@@ -70,16 +72,28 @@ def forks() -> Iterator[ForkServer]:
 
 @pytest.fixture(scope="session")
 def forked_workers(forks: ForkServer) -> Iterator[None]:
-    """Fork the processes of runs in several; ``test_launch.py`` has them as users do."""
+    """Fork the processes of runs in several; `real_workers` has them as users do."""
     from torch.distributed.elastic.multiprocessing.subprocess_handler import SubprocessHandler
 
-    def start(_: Any, command: tuple[str, ...], env: dict[str, str]) -> Any:
-        assert command[:3] == (sys.executable, "-m", "perceptrain_core.engine.worker")
-        return forks.start_worker(*command[3:], env=env)
+    in_full = SubprocessHandler._popen
+
+    def start(handler: Any, command: tuple[str, ...], env: dict[str, str]) -> Any:
+        if forks.paused or START not in command:
+            return in_full(handler, command, env)
+        assert command[:4] == (sys.executable, "-P", "-c", START)
+        return forks.start_worker(START, *command[4:], env=env)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SubprocessHandler, "_popen", start)
         yield
+
+
+@pytest.fixture
+def real_workers(forks: ForkServer) -> Iterator[None]:
+    """Start the processes of runs in several as users do, even where they were forked before."""
+    forks.paused = True
+    yield
+    forks.paused = False
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -165,6 +165,8 @@ class TrainConfig:
             needs its own GPU.
         backend: The backend of ``torch.distributed``: ``"gloo"``, ``"nccl"``, any other backend of
             torch, or ``"auto"``: NCCL on GPUs, Gloo on CPUs. Unused by a single process.
+        process_timeout: How long a process waits for the others before it raises an error that
+            names those that do not answer, in seconds or as ``"HH:MM:SS"``.
         log_setup: ``"cpu"`` or ``"auto"``. Either way, metrics are read on the CPU, and only when
             they are printed or written.
         accumulate: Batches per optimizer step; their gradients are averaged. The last step of an
@@ -245,6 +247,7 @@ class TrainConfig:
     nprocs: Count = 1
     compute_setup: Literal["cpu", "gpu", "auto"] = "cpu"
     backend: str = "auto"
+    process_timeout: Seconds = 600.0
     log_setup: Literal["cpu", "auto"] = "cpu"
     dtype: FloatDtype = None
     all_reduce_metrics: bool = False

@@ -16,6 +16,7 @@ from perceptrain_core.data.dict_loader import DictDataLoader
 from perceptrain_core.engine.choice import make_engine
 from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.engine.local import use_gpu
+from perceptrain_core.engine.process_group import PROCESS_TIMEOUT
 from perceptrain_core.engine.protocol import Engine
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.option_checks import choice_faults, number_faults, refuse
@@ -45,6 +46,7 @@ class Accelerator:
             the CPU or on the device.
         backend: The backend of ``torch.distributed``; ``"auto"`` is NCCL for GPUs, Gloo for CPUs.
         dtype: For models and floating point data; ``None`` keeps theirs.
+        process_timeout: Seconds that a process waits for the others.
 
     Raises:
         ConfigError: An argument is invalid.
@@ -57,16 +59,19 @@ class Accelerator:
         log_setup: str = "cpu",
         backend: str = "gloo",
         dtype: torch.dtype | None = None,
+        process_timeout: float = PROCESS_TIMEOUT,
     ) -> None:
         faults = number_faults({"nprocs": nprocs}, whole=True, at_least=1)
         faults += choice_faults({"compute_setup": compute_setup}, ("cpu", "gpu", "auto"))
         faults += choice_faults({"log_setup": log_setup}, ("cpu", "auto"))
+        faults += number_faults({"process_timeout": process_timeout}, above=0)
         refuse("Accelerator", faults)
         self.nprocs = nprocs
         self.compute_setup = compute_setup
         self.log_setup = log_setup
         self.backend = backend
         self.dtype = dtype
+        self.process_timeout = process_timeout
         self._engine: Engine | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -81,7 +86,9 @@ class Accelerator:
             TrainingError: The device or backend is not available.
         """
         if self._engine is None:
-            self._engine = make_engine(self.compute_setup, self.dtype, self.backend)
+            self._engine = make_engine(
+                self.compute_setup, self.dtype, self.backend, self.process_timeout
+            )
         return self._engine
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -12,12 +11,14 @@ import torch.distributed as dist
 from torch import nn
 
 from perceptrain_core.data.support.device import data_to_device
+from perceptrain_core.engine.environment import launched_processes
 from perceptrain_core.engine.exchange import broadcast_tensors
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.local import LocalEngine, use_gpu
+from perceptrain_core.engine.process_group import PROCESS_TIMEOUT, join_group
 from perceptrain_core.engine.sharding import shard_loader
+from perceptrain_core.engine.uncaught import report_uncaught
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.option_checks import check_choice
 from perceptrain_core.parameters import buffers_of, parameters_of
 from perceptrain_core.types import Count, Loader, LossFunction
 
@@ -29,16 +30,18 @@ _LARGEST = 2**62
 class DistributedEngine(LocalEngine):
     """Train in all processes of a group, of which this is one.
 
-    Each process reads its rank from the environment variables set by ``torchrun`` or another
-    launcher. The process group is created here, unless it exists already.
+    Each process reads its rank from the environment variables set by ``torchrun``, Slurm or
+    another launcher. The process group is created here, unless it exists already.
 
     Args:
         compute_setup: ``"cpu"``; ``"gpu"``, one for each process of a machine; or ``"auto"``.
         dtype: For the model and floating point data; ``None`` keeps theirs.
         backend: Of ``torch.distributed``; ``"auto"`` is NCCL for GPUs, Gloo for CPUs.
+        timeout: Seconds that a process waits for the others, for a group created here.
 
     Raises:
-        TrainingError: There are fewer GPUs than processes, or the backend is unknown.
+        TrainingError: There are fewer GPUs than processes, the backend is unknown, or the
+            processes cannot be connected.
     """
 
     def __init__(
@@ -46,11 +49,13 @@ class DistributedEngine(LocalEngine):
         compute_setup: str = "cpu",
         dtype: torch.dtype | None = None,
         backend: str = "auto",
+        timeout: float = PROCESS_TIMEOUT,
     ) -> None:
         self.device = _own_gpu() if use_gpu(compute_setup) else torch.device("cpu")
         self.dtype = dtype
         if not dist.is_initialized():
-            _make_group(self.device, backend)
+            join_group(self.device, backend, timeout)
+            report_uncaught()
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
 
@@ -111,10 +116,14 @@ class DistributedEngine(LocalEngine):
 
 
 def several_processes() -> bool:
-    """Whether this is one of several processes that were started to work together."""
+    """Whether this is one of several processes that were started to work together.
+
+    Raises:
+        TrainingError: Some of a launcher's environment variables are missing or invalid.
+    """
     if dist.is_available() and dist.is_initialized():
         return dist.get_world_size() > 1
-    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return launched_processes() > 1
 
 
 def require_gpus(processes: int) -> None:
@@ -140,24 +149,3 @@ def _own_gpu() -> torch.device:
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device
-
-
-def _make_group(device: torch.device, backend: str) -> None:
-    if backend == "auto":
-        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    known = ["auto", *(name for name in dist.Backend.backend_list if name != "undefined")]
-    for part in backend.split(","):  # each may be for a kind of device, as in cuda:nccl
-        check_choice("backend", part.rpartition(":")[2].lower(), known, error=TrainingError)
-    try:
-        dist.init_process_group(backend)
-    except (ValueError, RuntimeError) as error:
-        raise TrainingError(
-            f"The processes could not be connected with backend={backend!r}: {error}"
-        ) from error
-    atexit.register(leave_group)
-
-
-def leave_group() -> None:
-    """Destroy the process group, if there is one."""
-    if dist.is_initialized():
-        dist.destroy_process_group()

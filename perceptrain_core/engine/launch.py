@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import signal
 import sys
 import tempfile
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,17 +16,16 @@ from typing import Any, TypeVar
 import cloudpickle
 import torch
 from torch.distributed.elastic.multiprocessing import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from perceptrain_core.engine.worker import ERROR, RESULT, TASK
+from perceptrain_core.engine.local_processes import LocalProcesses
+from perceptrain_core.engine.worker import DONE, ERROR, LOST, TASK
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.registry.references import loaded_files
 
 Result = TypeVar("Result")
 
 # What the launcher logs: failures, which are raised as errors, and each of its steps.
-_LOGS = ("torch.distributed.elastic", "torchelastic-events")
+_LOGS = "torch.distributed.elastic"
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 
 
@@ -38,7 +35,8 @@ def run_in_processes(function: Callable[..., Result], nprocs: int, *args: Any) -
     Each process gets a copy of the function and its arguments, including lambdas and anything
     defined in a script or notebook. The script is not run again, so it needs no guard. The
     environment and signal handlers of this process stay unchanged. The processes share the
-    threads that torch uses here, and end when this process ends.
+    threads that torch uses here, and end when this process ends. They listen on the loopback
+    interface only, unless ``GLOO_SOCKET_IFNAME`` names another.
 
     Args:
         function: Called in each process.
@@ -49,38 +47,27 @@ def run_in_processes(function: Callable[..., Result], nprocs: int, *args: Any) -
         The result of the first process.
 
     Raises:
-        TrainingError: An argument cannot be pickled, or a process died without an error.
+        TrainingError: An argument cannot be pickled, or a process died without an error, or
+            hangs.
         KeyboardInterrupt: Ctrl-C was pressed, and the function did not return.
         Exception: The first error that the function raised in any process.
     """
     with tempfile.TemporaryDirectory(prefix="perceptrain-") as name:
         folder = Path(name)
         threads = max(1, torch.get_num_threads() // nprocs)
-        (folder / TASK).write_bytes(_pickled((sys.path, threads), (function, args)))
+        (folder / TASK).write_bytes(_pickled(sys.path, threads, (function, args)))
+        result = folder / f"{DONE}0"
+        processes = LocalProcesses(folder, nprocs)
         try:
             with _unchanged():
-                elastic_launch(_config(nprocs), sys.executable)(
-                    *("-m", "perceptrain_core.engine.worker", str(folder), str(os.getpid()))
-                )
-        except ChildFailedError as error:
-            raise _first_error(folder, error) from None
+                processes.start()
+                processes.run()
         except SignalException as error:
-            if not (folder / RESULT).exists():
+            if not result.exists():
                 raise _as_python_does(error.sigval) from None
-        return cloudpickle.loads((folder / RESULT).read_bytes())  # type: ignore[no-any-return]
-
-
-def _config(nprocs: int) -> LaunchConfig:
-    return LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=nprocs,
-        max_restarts=0,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",  # any port that is free
-        local_addr="localhost",
-    )
+        else:
+            _raise_first_error(folder, processes.ended)
+        return cloudpickle.loads(result.read_bytes())  # type: ignore[no-any-return]
 
 
 def _pickled(*parts: Any) -> bytes:
@@ -89,7 +76,7 @@ def _pickled(*parts: Any) -> bytes:
         cloudpickle.register_pickle_by_value(module)
     file = io.BytesIO()
     try:
-        for part in parts:  # reading the second requires the path set by the first
+        for part in parts:  # reading the last requires the path set by the first
             cloudpickle.dump(part, file)
     except Exception as error:
         raise TrainingError(
@@ -105,11 +92,10 @@ def _pickled(*parts: Any) -> bytes:
 
 @contextmanager
 def _unchanged() -> Iterator[None]:
-    """Restore what the launcher changes in this process, and silence its log of failures."""
-    environment = dict(os.environ)
+    """Restore the handlers that the launcher changes, and silence its log of failures."""
     main = threading.current_thread() is threading.main_thread()
     handlers = {n: signal.getsignal(n) for s in _SIGNALS if (n := getattr(signal, s, None))}
-    names = [*logging.root.manager.loggerDict, "torchelastic-events-null"]
+    names = logging.root.manager.loggerDict
     logs = [logging.getLogger(name) for name in names if name.startswith(_LOGS)]
     disabled = [log.disabled for log in logs]
     for log in logs:
@@ -121,23 +107,40 @@ def _unchanged() -> Iterator[None]:
             log.disabled = before
         for number, handler in handlers.items() if main else ():
             signal.signal(number, handler)
-        os.environ.clear()
-        os.environ.update(environment)
 
 
-def _first_error(folder: Path, failed: ChildFailedError) -> BaseException:
-    """Return the earliest error; those of the other processes follow from it."""
-    left = sorted(folder.glob(f"{ERROR}*"), key=lambda path: path.stat().st_mtime_ns)
-    for path in left:
-        try:
-            return cloudpickle.loads(path.read_bytes())  # type: ignore[no-any-return]
-        except Exception:
-            continue
-    rank, failure = failed.get_first_failure()
-    return TrainingError(
-        f"Process {rank} ended with exit code {failure.exitcode} and left no error; it may have "
-        "been killed, for want of memory as a rule."
-    )
+def _raise_first_error(folder: Path, ended: dict[int, int]) -> None:
+    """Raise the error that the others follow from, if there is one.
+
+    That is the earliest error; or else that a process has died; or else what those report that
+    wait for a process in vain.
+    """
+    for error in _left(folder, ERROR):
+        raise error
+    for rank, code in ended.items():
+        if not any((folder / f"{kind}{rank}").exists() for kind in (DONE, LOST)):
+            raise TrainingError(_death(rank, code))
+    for error in _left(folder, LOST):
+        raise error
+
+
+def _left(folder: Path, kind: str) -> Iterator[BaseException]:
+    for path in sorted(folder.glob(f"{kind}*"), key=lambda path: path.stat().st_mtime_ns):
+        yield cloudpickle.loads(path.read_bytes())
+
+
+def _death(rank: int, code: int) -> str:
+    if code >= 0:
+        return (
+            f"Process {rank} ended with exit code {code} before it was done, and left no error; "
+            "what it printed may say more."
+        )
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    memory = ", as a rule for want of memory" if name == "SIGKILL" else ""
+    return f"Process {rank} was killed by {name}{memory}, and left no error."
 
 
 def _as_python_does(number: int) -> BaseException:

@@ -1,8 +1,9 @@
-"""One of the processes that `run_in_processes` starts: ``python -m ... FOLDER PARENT``."""
+"""One of the processes that `run_in_processes` starts, with the code in `START`."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -13,45 +14,69 @@ from typing import Any
 import cloudpickle
 import torch
 
-from perceptrain_core.engine.distributed import leave_group
+from perceptrain_core.engine.lost_processes import is_lost, name_the_lost
+from perceptrain_core.engine.process_group import leave_group
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.registry.messages import keep_place
 
-TASK, RESULT, ERROR = "task.pkl", "result.pkl", "error-"
+# A worker leaves a file: it is done, it had an error, or it lost the connection to another one.
+TASK, DONE, ERROR, LOST = "task.pkl", "done-", "error-", "lost-"
+
+# What `python -P -c` runs. The search path of the parent comes before anything is imported that
+# a file in the working directory could hide.
+START = f"""
+import pickle, sys
+with open(sys.argv[1] + "/{TASK}", "rb") as file:
+    sys.path[:] = pickle.load(file)
+from perceptrain_core.engine.worker import run
+run()
+"""
 
 
-def main(folder: Path, parent: int) -> int:
-    """Run the task in a folder, and write its result or error there.
+def run() -> None:
+    """Work on the task in the folder named on the command line, and exit."""
+    folder, parent = Path(sys.argv[1]), int(sys.argv[2])
+    rank = int(os.environ["RANK"])
+    threading.Thread(target=_end_with, args=[parent, folder], daemon=True).start()
+    exit_code = _work(folder, rank)
+    leave_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The result is written. In an orderly shutdown, threads of torch that still wait for other
+    # processes would sometimes abort this one.
+    os._exit(exit_code)
 
-    Args:
-        folder: The folder of the task.
-        parent: The process that started this one.
 
-    Returns:
-        The exit code.
-    """
-    rank = os.environ["RANK"]
-    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+def _work(folder: Path, rank: int) -> int:
+    """Run the task, leave its result or error in the folder, and return the exit code."""
     try:
         with (folder / TASK).open("rb") as file:
-            sys.path[:], threads = cloudpickle.load(file)
-            torch.set_num_threads(threads)
+            cloudpickle.load(file)  # the path, which is set
+            torch.set_num_threads(cloudpickle.load(file))
             function, args = cloudpickle.load(file)
         result = function(*args)
-        if rank == "0":
-            _leave(folder / RESULT, result)
+        _leave(folder / f"{DONE}{rank}", None if rank else result)
     except BaseException as error:
-        keep_place(error)
-        error.add_note(f"In process {rank}:\n{traceback.format_exc()}")
-        _leave(folder / f"{ERROR}{rank}", _portable(error))
+        reported = _reported(error, rank)
+        keep_place(reported)
+        reported.add_note(f"In process {rank}:\n{traceback.format_exc()}")
+        _leave(folder / f"{LOST if is_lost(reported) else ERROR}{rank}", _portable(reported))
         return 1
     return 0
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent has ended, even if the parent was killed."""
+def _reported(error: BaseException, rank: int) -> BaseException:
+    if isinstance(error, SystemExit):
+        called = TrainingError(f"Process {rank} left by sys.exit({error.code!r}) before the end.")
+        return called.with_traceback(error.__traceback__)
+    return name_the_lost(error)
+
+
+def _end_with(parent: int, folder: Path) -> None:
+    """End this process when its parent has ended, and remove what a killed parent leaves."""
     while os.getppid() == parent:
         time.sleep(1)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
@@ -71,13 +96,3 @@ def _leave(path: Path, value: Any) -> None:
     temporary = path.with_name(f".{path.name}")
     temporary.write_bytes(cloudpickle.dumps(value))
     temporary.rename(path)
-
-
-if __name__ == "__main__":
-    exit_code = main(Path(sys.argv[1]), int(sys.argv[2]))
-    leave_group()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # The result is written. In an orderly shutdown, threads of torch that still wait for other
-    # processes would sometimes abort this one.
-    os._exit(exit_code)

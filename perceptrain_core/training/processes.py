@@ -93,7 +93,7 @@ class FitOutcome:
 
 def engine_for(config: TrainConfig) -> Engine:
     """Create the engine of this process; only the first of several processes prints."""
-    engine = make_engine(config.compute_setup, config.dtype, config.backend)
+    engine = make_engine(config.compute_setup, config.dtype, config.backend, config.process_timeout)
     if engine.rank:
         config.verbose = False
     return engine

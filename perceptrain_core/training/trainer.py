@@ -20,6 +20,7 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import show_run_folder
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
+from perceptrain_core.engine.lost_processes import naming_the_lost
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.metrics import Metric
 from perceptrain_core.models.modes import training
@@ -229,7 +230,8 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
         if self.engine.world_size < config.nprocs:
             self._fit_in_processes(resume)
         else:
-            self._fit_here(resume)
+            with naming_the_lost():
+                self._fit_here(resume)
         optimizer = getattr(self.optimizer, "given", self.optimizer)
         return FitResult(self.model, optimizer, self.history)
 

@@ -1,0 +1,93 @@
+"""The environment variables in which a launcher describes the processes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from perceptrain_core.errors import TrainingError
+
+_NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_FIRST_PORT, _PORTS = 15_000, 15_000  # below those that systems give away
+
+
+def launched_processes() -> int:
+    """Return how many processes a launcher has started, of which this is one; 1 if none has.
+
+    In a job step of Slurm with several tasks, set the variables that ``torchrun`` would set.
+
+    Raises:
+        TrainingError: Some of the variables are missing or invalid.
+    """
+    os.environ.update(slurm_variables(os.environ))
+    given = {name: os.environ[name] for name in _NEEDED if name in os.environ}
+    if "RANK" not in given and given.get("WORLD_SIZE", "1") == "1":
+        return 1
+    first, second = (_number(given, name) for name in ("RANK", "WORLD_SIZE"))
+    if first >= second:
+        raise TrainingError(f"RANK={first}, but WORLD_SIZE={second}: ranks are counted from 0.")
+    if second > 1:
+        for name in _NEEDED:
+            _require(given, name)
+    return second
+
+
+def _number(given: Mapping[str, str], name: str) -> int:
+    _require(given, name)
+    if not given[name].isdecimal():
+        raise TrainingError(f"The environment variable {name}={given[name]!r} is not a number.")
+    return int(given[name])
+
+
+def _require(given: Mapping[str, str], name: str) -> None:
+    if name not in given:
+        shown = ", ".join(f"{key}={value}" for key, value in given.items())
+        raise TrainingError(
+            f"The environment has {shown}, but no {name}. A launcher sets {', '.join(_NEEDED)} "
+            "for each process: set all, start with torchrun, or set none to train in one process."
+        )
+
+
+def slurm_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of ``torchrun`` for a process that Slurm's ``srun`` has started.
+
+    Args:
+        environment: The environment of the process.
+
+    Returns:
+        Nothing if other variables describe the processes already, or if this is not one of
+        several tasks of a job step. ``MASTER_ADDR`` and ``MASTER_PORT`` are kept if they are set.
+    """
+    tasks = environment.get("SLURM_STEP_NUM_TASKS", environment.get("SLURM_NTASKS", "1"))
+    is_step = {"SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_PROCID"} <= environment.keys()
+    if {"RANK", "WORLD_SIZE"} & environment.keys() or not is_step or tasks in ("0", "1"):
+        return {}
+    job, step = int(environment["SLURM_JOB_ID"]), int(environment["SLURM_STEP_ID"])
+    nodes = environment.get("SLURM_STEP_NODELIST", environment.get("SLURM_JOB_NODELIST", ""))
+    per_node = environment.get("SLURM_STEP_TASKS_PER_NODE", environment.get("SLURM_TASKS_PER_NODE"))
+    found = {
+        "RANK": environment["SLURM_PROCID"],
+        "WORLD_SIZE": tasks,
+        "LOCAL_RANK": environment.get("SLURM_LOCALID", "0"),
+        "MASTER_ADDR": environment.get("MASTER_ADDR", first_host(nodes)),
+        "MASTER_PORT": environment.get(
+            "MASTER_PORT", str(_FIRST_PORT + (31 * job + step) % _PORTS)
+        ),
+    }
+    if per_node:
+        counts = task_counts(per_node)
+        found["LOCAL_WORLD_SIZE"] = str(counts[int(environment.get("SLURM_NODEID", "0"))])
+    return found
+
+
+def first_host(nodes: str) -> str:
+    """Return the first host of a list as Slurm writes it: ``"n[07-09,12],m1"`` is ``"n07"``."""
+    match = re.match(r"([^,\[]*)(?:\[(\w+)[^\]]*\]([^,\[]*))?", nodes)
+    return "".join(part or "" for part in match.groups()) if match else nodes
+
+
+def task_counts(text: str) -> list[int]:
+    """Return the tasks of each node as Slurm writes them: ``"2(x3),1"`` is ``[2, 2, 2, 1]``."""
+    parts = re.findall(r"(\d+)(?:\(x(\d+)\))?", text)
+    return [int(count) for count, times in parts for _ in range(int(times or 1))]

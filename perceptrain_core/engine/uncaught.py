@@ -1,0 +1,41 @@
+"""What an error that ends one of several processes leaves for the launcher and the reader."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+
+import torch.distributed as dist
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+
+from perceptrain_core.engine.lost_processes import name_the_lost
+
+
+def report_uncaught() -> None:
+    """Print uncaught errors with the rank of this process, and let ``torchrun`` know them.
+
+    ``torchrun`` then shows the first of them with its traceback.
+    """
+    before = sys.excepthook
+
+    def report(
+        kind: type[BaseException], error: BaseException, place: TracebackType | None
+    ) -> None:
+        named = name_the_lost(error)
+        if dist.is_initialized():
+            named.add_note(f"In process {dist.get_rank()} of {dist.get_world_size()}.")
+        if os.environ.get("TORCHELASTIC_ERROR_FILE") and isinstance(named, Exception):
+            _record(named)
+        before(type(named), named, named.__traceback__)
+
+    sys.excepthook = report
+
+
+def _record(error: Exception) -> None:
+    place = error.__traceback__
+    try:
+        raise error
+    except Exception:
+        get_error_handler().record_exception(error)
+        error.with_traceback(place)

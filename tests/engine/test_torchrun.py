@@ -1,0 +1,244 @@
+"""Runs that ``torchrun`` starts: faults, restarts, and several machines."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ..forked import ForkServer
+
+pytestmark = pytest.mark.slow
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
+
+FAULT = """
+import os, sys, time, torch
+from torch import nn
+from perceptrain import TrainConfig, Trainer
+
+def loss_fn(batch, model):
+    loss = model(batch[0]).square().mean()
+    calls.append(1)
+    if os.environ["RANK"] == "1" and len(calls) == 3:
+        print("fault", time.time(), flush=True)
+        FAULT
+    return loss, {}
+
+calls = []
+config = TrainConfig(max_iter=4, verbose=False, tracking_tool="none", process_timeout=5)
+Trainer(nn.Linear(2, 1), "adam", config, loss_fn, torch.ones(8, 2)).fit()
+"""
+FAULTS = {
+    "raise ValueError('bad data')": (
+        r"ValueError: bad data\s+In process 1 of 2\.",
+        r"rank +: 1 \(local_rank: 1\)\n[\s\S]*ValueError: bad data",
+    ),
+    "os.kill(os.getpid(), 9)": (
+        r"The connection to process 1 is lost, which must have ended \(waiting: process 0 in",
+        r"Root Cause[\s\S]* rank +: 1 [\s\S]*Signal 9 \(SIGKILL\)",
+    ),
+    "sys.exit(0)": (
+        r"The connection to process 1 is lost, which must have ended \(waiting: process 0 in",
+        r"Root Cause[\s\S]* rank +: 0 ",
+    ),
+    "time.sleep(600)": (
+        r"No answer from process 1 within 5 s \(waiting: process 0 in",
+        r"Root Cause[\s\S]* rank +: 0 [\s\S]*No answer from process 1",
+    ),
+}
+
+
+def start(*arguments: str, cwd: Path, prefix: tuple[str, ...] = (), **options: Any) -> Any:
+    return subprocess.Popen(
+        [*prefix, *TORCHRUN, *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | options,
+    )
+
+
+@contextmanager
+def running(*processes: Any) -> Iterator[None]:
+    """Kill what is left of the processes at the end."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_names_the_process(fault: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(FAULT.replace("FAULT", fault))
+    options = ("--standalone", "--nproc-per-node", "2", "train.py")
+    process = start(*options, cwd=tmp_path, TORCH_ELASTIC_SHUTDOWN_TIMEOUT="5")
+    with running(process):
+        text, _ = process.communicate(timeout=120)
+    began = re.search(r"^fault ([\d.]+)$", text, re.MULTILINE)
+    assert began, text
+    seconds = time.time() - float(began[1])
+    print(f"{fault}: {seconds:.1f} s")
+    assert seconds < 45
+    said, root_cause = FAULTS[fault]
+    if "exit" not in fault and "kill" not in fault:
+        assert re.search(said, text), text
+    assert re.search(root_cause, text), text
+
+
+RESTARTED = """
+import os, sys, time, torch
+from pathlib import Path
+from torch import nn
+from perceptrain import Callback, TrainConfig, Trainer
+
+def note(trainer, config, writer):
+    Path(f"pid-{os.environ['RANK']}").write_text(str(os.getpid()))
+    time.sleep(0.05)
+
+torch.manual_seed(0)
+x = torch.randn(24, 2, dtype=torch.float64)
+model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.2), nn.Linear(8, 1)).double()
+config = TrainConfig(
+    max_iter=int(sys.argv[1]), batch_size=4, seed=1, checkpoint_every=1, resume=True,
+    log_folder="run", tracking_tool="none", verbose=False,
+    callbacks=[Callback("train_batch_end", callback=note)], nprocs=int(sys.argv[2]),
+)
+trainer = Trainer(model, {"name": "adam", "lr": 0.01}, config, "mse", (x, x[:, :1]))
+trainer.fit()
+if trainer.engine.rank == 0:
+    weights = torch.cat([p.detach().flatten() for p in model.parameters()])
+    torch.save({"weights": weights, "size": trainer.engine.world_size,
+                "losses": [row["train_loss"] for row in trainer.history]}, "result.pt")
+"""
+
+
+def kill_random(folder: Path, draw: random.Random, ranks: int) -> None:
+    """Wait until all processes train, and kill one a moment later."""
+    pids = [folder / f"pid-{rank}" for rank in range(ranks)]
+    while not all(pid.exists() for pid in pids):
+        time.sleep(0.05)
+    time.sleep(draw.uniform(0, 1))
+    numbers = [int(pid.read_text()) for pid in pids]
+    for pid in pids:
+        pid.unlink(missing_ok=True)
+    with suppress(ProcessLookupError):
+        os.kill(draw.choice(numbers), signal.SIGKILL)
+
+
+def test_restarts_end_as_a_run_that_was_never_stopped(forks: ForkServer, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in whole, broken:
+        folder.mkdir()
+        (folder / "train.py").write_text(RESTARTED)
+    ended = forks.run("train.py", "20", "2", cwd=whole)
+    assert ended.returncode == 0, ended.stderr
+    options = ("--standalone", "--nproc-per-node", "2", "--max-restarts", "5")
+    process = start(*options, "train.py", "20", "1", cwd=broken)
+    with running(process):
+        draw = random.Random(7)
+        for _ in range(2):
+            kill_random(broken, draw, 2)
+        text, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, text
+    assert text.count("SIGKILL") + text.count("exitcode: -9") >= 2, text
+    one, other = (torch.load(folder / "result.pt", weights_only=True) for folder in (whole, broken))
+    assert torch.equal(one["weights"], other["weights"])
+    assert one["losses"] == other["losses"]
+    assert len(one["losses"]) == 20
+
+
+def test_a_run_goes_on_with_the_machines_that_are_left(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(RESTARTED)
+    waits = "last_call_timeout=3,keep_alive_interval=1,keep_alive_max_attempt=2"
+    options = ["--nnodes", "1:2", "--nproc-per-node", "1", "--max-restarts", "5"]
+    options += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:29517"]
+    options += ["--rdzv-conf", waits, "--local-addr", "localhost", "train.py", "20", "1"]
+    first = start(*options, cwd=tmp_path)
+    time.sleep(1)  # the first holds the rendezvous
+    second = start(*options, cwd=tmp_path)
+    with running(first, second):
+        pids = [tmp_path / f"pid-{rank}" for rank in range(2)]
+        while not all(pid.exists() for pid in pids):
+            assert first.poll() is None
+            time.sleep(0.05)
+        children = Path(f"/proc/{second.pid}/task/{second.pid}/children").read_text().split()
+        for pid in (str(second.pid), *children):
+            os.kill(int(pid), signal.SIGKILL)
+        text, _ = first.communicate(timeout=200)
+    assert first.returncode == 0, text
+    assert "2 then, 1 now" in text, text
+    result = torch.load(tmp_path / "result.pt", weights_only=True)
+    assert result["size"] == 1
+    assert len(result["losses"]) == 20
+
+
+@pytest.fixture
+def machines() -> Iterator[list[str]]:
+    """Two network namespaces with an address each, connected by a cable."""
+    names = [f"perceptrain-{os.getpid()}-{n}" for n in (1, 2)]
+    cable = [f"pt{os.getpid() % 100_000}-{n}" for n in (1, 2)]
+
+    def ip(*arguments: str) -> None:
+        subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+    try:
+        for name in names:
+            ip("netns", "add", name)
+        ip("link", "add", cable[0], "type", "veth", "peer", "name", cable[1])
+        for n, (name, end) in enumerate(zip(names, cable, strict=True), 1):
+            ip("link", "set", end, "netns", name)
+            ip("-n", name, "link", "set", end, "name", "eth0")
+            ip("-n", name, "address", "add", f"10.213.7.{n}/24", "dev", "eth0")
+            for device in ("lo", "eth0"):
+                ip("-n", name, "link", "set", device, "up")
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no network namespaces here: {error}")
+    else:
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+def test_two_machines_train_together(machines: list[str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(RESTARTED)
+    shared = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d"]
+    shared += ["--rdzv-endpoint", "10.213.7.1:29500"]
+    agents = [
+        start(
+            *shared,
+            "--rdzv-conf",
+            f"is_host={n == 1}",  # told apart by names, which both share
+            "--local-addr",
+            f"10.213.7.{n}",
+            "train.py",
+            "2",
+            "1",
+            cwd=tmp_path,
+            prefix=("ip", "netns", "exec", name),
+            GLOO_SOCKET_IFNAME="eth0",
+        )
+        for n, name in enumerate(machines, 1)
+    ]
+    with running(*agents):
+        texts = [agent.communicate(timeout=200)[0] for agent in agents]
+    assert [agent.returncode for agent in agents] == [0, 0], texts
+    assert torch.load(tmp_path / "result.pt", weights_only=True)["size"] == 2
