@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain_core.engine import Engine
-from perceptrain_core.training.counts import (
+from perceptrain_core.counts import (
     by_term,
     count_of,
     counted_sum,
@@ -20,6 +19,7 @@ from perceptrain_core.training.counts import (
     rows_of,
     with_counts,
 )
+from perceptrain_core.engine import Engine
 from perceptrain_core.types import Count, Counted, Metrics
 
 

@@ -9,11 +9,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from perceptrain_core.counts import has_own_terms, loss_count, with_counts
 from perceptrain_core.engine import Engine
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.contract.distributed_guard import DistributedLossGuard
-from perceptrain_core.training.counts import has_own_terms, loss_count, with_counts
 from perceptrain_core.training.steppers.pooling import BatchWeights, pooled_loss, shared_loss
 from perceptrain_core.types import Count, Metrics, SkipBatch, StepResult
 

@@ -24,6 +24,8 @@ class PCGrad(Aggregated):
         ConfigError: An argument is out of range.
     """
 
+    draws = True
+
     def __init__(self, every: int = 1) -> None:
         super().__init__(every)
 
