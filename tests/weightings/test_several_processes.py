@@ -64,9 +64,21 @@ def counted_terms(batch: Any, model: nn.Module) -> Any:
     return sum(parts.values()), Counted(parts, counts, dict.fromkeys(parts, 1.0))
 
 
-LOSSES = {"terms": terms, "counted": counted_terms}
+def many_terms(batch: Any, model: nn.Module) -> Any:
+    """More terms than travel with the first exchange."""
+    x, y = batch
+    parts = {f"term {k}": (model(x) - k * y).square().mean() for k in range(40)}
+    return sum(parts.values()), parts
+
+
+LOSSES = {"terms": terms, "counted": counted_terms, "many": many_terms}
 CASES = {
-    **{f"{name}, {kind}": (name, OPTIONS[name], kind) for name in OPTIONS for kind in LOSSES},
+    **{
+        f"{name}, {kind}": (name, OPTIONS[name], kind)
+        for name in OPTIONS
+        for kind in ("terms", "counted")
+    },
+    "softadapt, many": ("softadapt", {}, "many"),
     "ntk, terms": ("ntk", NTK, "terms"),
 }
 
