@@ -14,16 +14,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import equations, fresh, listing, weighted_step
+from benchmarks import equations, fresh, listing, processes, weighted_step
 from benchmarks.loops import HAND, PERCEPTRAIN
 from benchmarks.machine import machine
 from benchmarks.measure import compare, growth
 from benchmarks.others import installed, missing
 from benchmarks.picture import draw
-from benchmarks.report import Figures, markdown, write_page
+from benchmarks.report import Figures, markdown, write_page, write_parts
 from benchmarks.works import WORKS
 
-PARTS = ("works", "growth", "equations", "plugins", "start", "memory", "weighting", "listing")
+PARTS = (
+    *("works", "growth", "equations", "processes", "plugins", "start", "memory", "weighting"),
+    "listing",
+)
 QUICK = ("works", "weighting")
 
 
@@ -39,7 +42,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--no-others", action="store_true", help="leave out other frameworks")
     parser.add_argument(
         "--docs", type=Path, metavar="FOLDER",
-        help="write the tables to benchmarks.md in this folder, and the picture beside it",
+        help="write the tables to benchmarks.md in this folder, and the picture beside it; with "
+        "--parts only these",
     )  # fmt: skip
     return parser.parse_args()
 
@@ -96,6 +100,7 @@ def measured(options: argparse.Namespace) -> Iterator[Figures]:
         "works": lambda: works(options, seconds),
         "growth": lambda: grown(options, seconds / 5),
         "equations": lambda: solved(seconds / 5, compiles),
+        "processes": lambda: processes.measure(seconds),
         "plugins": lambda: fresh.plugins(turns=1 if quick else 2),
         "start": lambda: fresh.starts(turns=1 if quick else 2, compiles=compiles),
         "memory": lambda: fresh.memory(steps, compiles),
@@ -115,10 +120,14 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def write(figures: Figures, folder: Path) -> None:
-    """Write the tables and the picture."""
+def write(figures: Figures, folder: Path, parts: bool) -> None:
+    """Write the tables and the picture; only replace those of some parts if so asked."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_page(folder / "benchmarks.md", markdown(figures))
+    page = folder / "benchmarks.md"
+    if parts and page.exists():
+        write_parts(page, figures)
+    else:
+        write_page(page, markdown(figures))
     if "works" in figures:
         draw(figures["works"], folder / "pictures" / "benchmarks.svg")
 
@@ -129,7 +138,7 @@ def main() -> None:
     figures: Figures = {}
     for figures in measured(options):  # what a run that is interrupted has measured is kept
         if options.docs is not None:
-            write(figures, options.docs)
+            write(figures, options.docs, parts=options.parts is not None)
     print(json.dumps(figures, indent=2) if options.json else markdown(figures))
     if "listing" in figures and listing.is_slow(figures["listing"]):
         sys.exit("Listing has become slow.")

@@ -83,6 +83,13 @@ def equations(figures: Figures) -> str:
     return f"### Equations of plugins, by hand = 1\n\n{table(head, rows)}"
 
 
+def processes(figures: Figures) -> str:
+    """Format the steps of two processes, ``processes.py``."""
+    rows = [[row["title"], f"{row['us']:,.0f}", ratio(row)] for row in figures["processes"]]
+    title = "### Two processes, by hand with `DistributedDataParallel` = 1"
+    return f"{title}\n\n{table(['network', 'by hand, microseconds', 'Perceptrain'], rows)}"
+
+
 def plugins(figures: Figures) -> str:
     """Format what installed plugins cost."""
     rows = [
@@ -144,6 +151,7 @@ _PARTS: dict[str, Callable[[Figures], str]] = {
     "works": steps,
     "growth": growth,
     "equations": equations,
+    "processes": processes,
     "plugins": plugins,
     "start": start,
     "memory": memory,
@@ -166,3 +174,18 @@ def write_page(page: Path, text: str) -> None:
     if not begin or not end:
         raise SystemExit(f"{page} has no lines {BEGIN!r} and {END!r} to write the figures between.")
     page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+def write_parts(page: Path, figures: Figures) -> None:
+    """Replace the sections of the parts that were measured; a new one comes last."""
+    text = page.read_text(encoding="utf-8")
+    for section in (part(figures) for name, part in _PARTS.items() if figures.get(name)):
+        title = section.partition("\n")[0]
+        start = text.find(f"{title}\n")
+        if start < 0:
+            start = end = text.index(END)
+        else:
+            end = min(n for mark in ("\n### ", END) if (n := text.find(mark, start + 1)) > 0)
+            end += text[end] == "\n"
+        text = f"{text[:start]}{section}\n\n{text[end:]}"
+    page.write_text(text, encoding="utf-8")

@@ -155,7 +155,13 @@ def detached(values: Mapping[str, Any]) -> dict[str, Any]:
         name: _cut(v) if isinstance(v, Tensor) and own.get(name) is not v else v
         for name, v in values.items()
     }
-    return Counted(cut, like.count, like.terms) if isinstance(like, Counted) else cut
+    if not isinstance(like, Counted):
+        return cut
+    terms = like.terms and {
+        name: weight.detach() if isinstance(weight, Tensor) else weight
+        for name, weight in like.terms.items()
+    }
+    return Counted(cut, like.count, terms)
 
 
 def _cut(tensor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A loss and everything it trains as one module, as DistributedDataParallel requires."""
+"""A loss whose gradients are those of all processes."""
 
 from __future__ import annotations
 
@@ -7,26 +7,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch.autograd.variable import Variable
 
-from perceptrain_core.engine.exchange import broadcast_tensors, sum_gradients
-from perceptrain_core.types import Count, LossFunction, Metrics, SkipBatch, StepResult
-
-#: How many numbers can travel with the gradients of a step.
-CARGO = 3
+from perceptrain_core.engine.exchange import broadcast_tensors
+from perceptrain_core.engine.gradient_sum import GradientSum
+from perceptrain_core.types import LossFunction, Metrics
 
 
 class JointLoss:
     """A loss whose gradients are averaged over all processes.
 
-    ``DistributedDataParallel`` averages the gradients of a module that is called once before each
-    backward pass. So the module here is the evaluation of the loss: inside it the model may be
-    called several times, in part, or differentiated with respect to its inputs, and the loss sees
-    the model itself, without a wrapper.
-
-    Numbers that all processes need after the backward pass can travel with the gradients, as the
-    gradient of a parameter that is always zero. That costs nothing; an exchange of their own costs
-    as much as that of the gradients of a small model.
+    The gradients are exchanged when the backward pass has computed them, so it does not matter how
+    the loss is computed: the model may be called several times, in part, or differentiated with
+    respect to its inputs, and the loss sees the model itself, without a wrapper.
 
     Args:
         step_loss: The loss, as the training loop calls it.
@@ -41,99 +34,58 @@ class JointLoss:
         self, step_loss: LossFunction, parameters: list[Tensor], buffers: list[Tensor]
     ) -> None:
         self.step_loss = step_loss
-        self._parameters, self._buffers = parameters, buffers
-        self._module = _Evaluation(step_loss, parameters, buffers)
-        # A step need not use every parameter, and not every process the same ones.
-        self._parallel = DistributedDataParallel(self._module, find_unused_parameters=True)
-        self._carrier: tuple[Tensor, Tensor] | None = None
+        self._buffers = buffers
+        self._sum = GradientSum(parameters)
         #: Forwarded, for losses that count optimizer steps.
         self.begin_step = getattr(step_loss, "begin_step", None)
 
     def __call__(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the loss; its backward pass averages the gradients."""
-        loss = self._parallel(batch, model)
-        return loss, self._module.metrics
-
-    def carrying(self, batch: Any, model: nn.Module) -> StepResult | None:
-        """Evaluate the loss of a step that ends with `load`, its backward pass, and `unload`.
-
-        Returns:
-            The loss and the metrics; ``None`` if the loss raised `SkipBatch`. Even then a backward
-            pass must follow, which the other processes wait for.
-        """
-        loss, carrier = self._parallel(batch, model, carries=True)
-        self._carrier = carrier, loss
-        return None if self._module.skipped else (loss, self._module.metrics)
-
-    def load(self, loss: Tensor | None, cargo: Sequence[Count]) -> Tensor:
-        """Return the loss, with numbers that its backward pass averages over all processes.
-
-        Args:
-            loss: The loss to differentiate; ``None`` if its gradients will not be used.
-            cargo: `CARGO` finite numbers.
-        """
-        assert self._carrier is not None
-        carrier, evaluated = self._carrier
-        carried = torch.dot(carrier, carrier.new_tensor([float(number) for number in cargo]))
-        shared = evaluated if loss is None else loss
-        return shared + carried.to(shared.dtype)
-
-    def unload(self) -> list[float]:
-        """Return the means of the numbers over all processes, after the backward pass."""
-        carrier = self._module.carrier
-        means: list[float] = carrier.grad.tolist()  # type: ignore[union-attr]
-        carrier.grad = self._carrier = None
-        return means
+        loss, metrics = self.alone(batch, model)
+        if loss.requires_grad:
+            loss = _Averaged.apply(loss, self._sum)  # type: ignore[no-untyped-call]
+        return loss, metrics
 
     def alone(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
-        """Evaluate the loss in this process; its backward pass exchanges nothing."""
+        """Evaluate the loss in this process; its backward pass exchanges nothing by itself."""
+        if self._buffers:
+            broadcast_tensors(self._buffers)
         return self.step_loss(batch, model)
 
-    def sum_gradients(self) -> None:
-        """Add up the gradients of all processes, after the backward passes of `alone`.
+    def start_sum(self) -> None:
+        """Send the gradients while the coming backward pass computes them, until `sum_gradients`.
 
-        Buffers get the values of the first process, as at each call of the loss.
+        That pass has to be the last before. Without this, all are sent at the end.
         """
-        sum_gradients(self._parameters)
-        broadcast_tensors(self._buffers)
+        self._sum.start()
+
+    def sum_gradients(self, numbers: Sequence[float] = ()) -> list[float]:
+        """Replace the gradients by their sums over all processes.
+
+        Each process has to call it, even if it has no gradients.
+
+        Args:
+            numbers: As many in each process. They travel with the gradients: an exchange of their
+                own would cost as much as that of the gradients of a small model.
+
+        Returns:
+            The sums of the numbers over all processes.
+        """
+        return self._sum.finish(numbers)
 
 
-class _Evaluation(nn.Module):
-    """One evaluation of a loss, with the parameters and buffers of other modules registered."""
+class _Averaged(torch.autograd.Function):
+    """A loss whose backward pass ends with the exchange of the gradients."""
 
-    def __init__(
-        self, step_loss: LossFunction, parameters: list[Tensor], buffers: list[Tensor]
-    ) -> None:
-        super().__init__()
-        self._step_loss = [step_loss]  # in a list, so that a module is not registered twice
-        self.carrier = nn.Parameter(_zeros_like(parameters[0]))
-        # DistributedDataParallel warns if every parameter is used.
-        self.unused = nn.Parameter(_zeros_like(parameters[0]))
-        for number, parameter in enumerate(parameters):
-            self.register_parameter(f"parameter_{number}", parameter)  # type: ignore[arg-type]
-        for number, buffer in enumerate(buffers):
-            self.register_buffer(f"buffer_{number}", buffer)
-        self.metrics: Metrics = {}
-        self.skipped = False
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, gradients: GradientSum) -> Tensor:
+        ctx.gradients = gradients
+        return loss.view_as(loss)
 
-    def forward(self, batch: Any, model: nn.Module, carries: bool = False) -> Any:
-        # Metrics are not returned, so DDP does not wait for gradients of parameters only they use.
-        if not carries:
-            loss, self.metrics = self._step_loss[0](batch, model)
-            return loss
-        # DDP finds the parameters of a result by its graph, and a parameter has none.
-        carrier, self.skipped = self.carrier.view(-1), False
-        try:
-            loss, self.metrics = self._step_loss[0](batch, model)
-        except SkipBatch:
-            self.skipped = True
-            # The other processes wait for a gradient of each parameter.
-            loss = sum(((0 * parameter).sum() for parameter in self.parameters()), carrier.sum())
-        return loss, carrier
-
-
-def _zeros_like(parameter: Tensor) -> Tensor:
-    """Return what carries numbers, if possible in a bucket with the parameters."""
-    kept = parameter.dtype in (torch.float32, torch.float64)
-    dtype = parameter.dtype if kept else torch.float32
-    return torch.zeros(CARGO, dtype=dtype, device=parameter.device)
+    @staticmethod
+    def backward(ctx: Any, *scales: Tensor) -> Any:
+        if not ctx.gradients.is_open:
+            ctx.gradients.start()
+            # Called at the end of the backward pass.
+            Variable._execution_engine.queue_callback(ctx.gradients.average)
+        return scales[0], None

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
+from perceptrain_core.counts import count_of, counts_of
 from perceptrain_core.errors import ConfigError, LossContractError
 from perceptrain_core.losses.mse import mse_loss
 from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.losses.support.squares import no_squares, residuals_of
+from perceptrain_core.losses.support.step_count import StepCount
 from perceptrain_core.losses.support.terms import named_terms, require_graphs
 from perceptrain_core.tensors import Detached, describe, detached
-from perceptrain_core.types import Counted, LossFunction, Metrics, Residuals, TBatch
+from perceptrain_core.types import Counted, LossFunction, Metrics, Residuals, SkipBatch, TBatch
 from perceptrain_core.weightings.base import Weighting, weighted_sum
+from perceptrain_core.weightings.support.all_processes import (
+    first_weights,
+    pooled_terms,
+    same_random_numbers,
+    several_processes,
+    skip_everywhere,
+)
 from perceptrain_core.weightings.support.precomputed_gradient import precomputed_sum
 from perceptrain_core.weightings.support.reachable_parameters import ReachableParameters
 from perceptrain_core.weightings.support.term_gradients import TermGradients, term_gradients
@@ -59,7 +68,7 @@ class WeightedLoss(nn.Module):
         if isinstance(self.loss_fn, WeightedLoss):
             raise ConfigError(_weighted_twice(self.loss_fn, self.weighting))
         self._weights: dict[str, Tensor] = dict(getattr(self.weighting, "weights", {}))
-        self._count = _StepCount()
+        self._count = StepCount()
         self._reachable = ReachableParameters()
 
     @property
@@ -130,19 +139,22 @@ class WeightedLoss(nn.Module):
             LossContractError: The metrics of the unweighted loss are not its terms.
             ConfigError: The weighting names a term that the loss does not have.
         """
-        terms = named_terms(self.loss_fn(batch, model))
+        trains = torch.is_grad_enabled() and model.training
+        terms = self._terms(batch, model, trains)
         metrics = dict(detached(terms))
         gradients = None
-        if torch.is_grad_enabled() and model.training and self._count.is_due(self.weighting.every):
-            # Copies, so that a weighting cannot change the terms of the loss.
-            values = {name: term.clone() for name, term in metrics.items()}
-            gradients = self._update(terms, values, batch, model)
+        if trains and self._count.next_is_due(self.weighting.every):
+            gradients = self._update(terms, metrics, batch, model)
+        elif trains:
+            self._count.is_due(self.weighting.every)
         weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
         loss = self._combine(terms, weights, gradients)
         metrics.update((f"weight_{name}", weight) for name, weight in weights.items())
         # A step that accumulates several batches differentiates the terms itself.
         kept = terms if self._count.stepwise and torch.is_grad_enabled() else {}
-        return loss, Detached(metrics, like=_counted(terms, weights, kept))
+        own = getattr(self.weighting, "factors", None) if kept else None
+        factors = own(terms, weights) if own else weights
+        return loss, Detached(metrics, like=_counted(terms, factors, kept))
 
     def residuals(self, batch: TBatch, model: nn.Module) -> Residuals:
         """Return the residuals of the unweighted loss, with the current weights in the scales.
@@ -183,10 +195,28 @@ class WeightedLoss(nn.Module):
         combine = getattr(self.weighting, "combine", weighted_sum)
         return getattr(combine, "__func__", combine) in (weighted_sum, Weighting.combine)
 
+    def _terms(self, batch: TBatch, model: nn.Module, trains: bool) -> dict[str, Tensor]:
+        try:
+            return named_terms(self.loss_fn(batch, model))
+        except SkipBatch:
+            if trains and several_processes():
+                if self._count.next_is_due(self.weighting.every):
+                    skip_everywhere(_device_of(model))
+                else:  # the other processes count this step
+                    self._count.is_due(self.weighting.every)
+            raise
+
     def _update(
-        self, terms: dict[str, Tensor], values: dict[str, Tensor], batch: TBatch, model: nn.Module
+        self, terms: dict[str, Tensor], metrics: Metrics, batch: TBatch, model: nn.Module
     ) -> TermGradients | None:
         """Update the weights; return the gradients of the terms if the weighting used them."""
+        shares: Tensor | None = None
+        # Copies, so that a weighting cannot change the terms of the loss.
+        values = {name: term.clone() for name, term in metrics.items()}
+        if several_processes():
+            counts = counts_of(terms, batch)
+            values, shares = pooled_terms(values, [count_of(name, counts) for name in terms])
+        self._count.is_due(self.weighting.every)
         if self._count.steps == 1:
             self._check_names(terms)
             require_graphs(terms)
@@ -196,17 +226,21 @@ class WeightedLoss(nn.Module):
             if not computed:
                 modules = [part for part in (model, self.loss_fn) if isinstance(part, nn.Module)]
                 parameters, complete = self._reachable.find(terms, batch, model, modules)
-                gradients = term_gradients(terms, parameters, batch, model)
+                gradients = term_gradients(terms, parameters, batch, model, shares)
                 gradients.exact &= complete
                 computed.append(gradients)
             return computed[0]
 
-        new = self.weighting.update(values, grads)
+        draws = shares is not None and getattr(self.weighting, "draws", False)
+        with same_random_numbers(_device_of(model)) if draws else nullcontext():
+            new = self.weighting.update(values, grads)
         self._check_weights(new, terms)
-        averaged = _averaged({name: weight.detach() for name, weight in new.items()})
+        weights = {name: weight.detach() for name, weight in new.items()}
         # In place: the attributes of a module are slow to set.
         self._weights.clear()
-        self._weights.update(averaged)
+        self._weights.update(
+            weights if shares is None else first_weights(weights, _device_of(model))
+        )
         return computed[0] if computed else None
 
     def _combine(
@@ -256,36 +290,6 @@ class WeightedLoss(nn.Module):
         return self.__dict__ | {"_reachable": ReachableParameters()}
 
 
-@dataclass
-class _StepCount:
-    """Counts optimizer steps. Not part of the module, whose attributes are slow to set.
-
-    Attributes:
-        steps: Steps that were counted.
-        stepwise: Whether ``begin_step()`` is called before each step.
-        open: Whether the current step is still to be counted.
-    """
-
-    steps: int = 0
-    stepwise: bool = False
-    open: bool = True
-
-    def begin_step(self) -> None:
-        self.stepwise = self.open = True
-
-    def next_is_due(self, every: int) -> bool:
-        """Whether the next call updates the weights."""
-        return (self.open or not self.stepwise) and self.steps % every == 0
-
-    def is_due(self, every: int) -> bool:
-        """Count a step, if it is not counted yet; return whether it updates the weights."""
-        due = self.next_is_due(every)
-        if self.open or not self.stepwise:
-            self.open = False
-            self.steps += 1
-        return due
-
-
 def _counted(
     terms: dict[str, Tensor], weights: dict[str, Tensor], kept: dict[str, Tensor]
 ) -> dict[str, Any]:
@@ -297,19 +301,8 @@ def _counted(
     return Counted(kept, terms.count, {name: weights.get(name, 1.0) for name in terms})
 
 
-def _in_group() -> bool:
-    return distributed.is_available() and distributed.is_initialized()
-
-
-def _averaged(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Average the weights over all processes, so that they minimize the same function."""
-    if not _in_group():
-        return weights
-    weights = {name: weight.clone() for name, weight in weights.items()}
-    for weight in weights.values():
-        distributed.all_reduce(weight)
-        weight /= distributed.get_world_size()
-    return weights
+def _device_of(model: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 def _resolved_loss(loss_fn: Any) -> LossFunction:

@@ -8,10 +8,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from perceptrain_core.engine import Engine
-from perceptrain_core.errors import LossContractError
-from perceptrain_core.tensors import describe
-from perceptrain_core.training.counts import (
+from perceptrain_core.counts import (
     Counts,
     by_term,
     count_of,
@@ -21,6 +18,9 @@ from perceptrain_core.training.counts import (
     rows_of,
     source_of,
 )
+from perceptrain_core.engine import Engine
+from perceptrain_core.errors import LossContractError
+from perceptrain_core.tensors import describe
 from perceptrain_core.types import Counted, Metrics, StepResult
 from perceptrain_core.user_warnings import warn_user
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.analysis.history import figures_in_line
+from perceptrain_core.counts import without_repeated
 from perceptrain_core.data import Epochs
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import DataError, ShapeError
@@ -23,7 +24,6 @@ from perceptrain_core.training.contract.count_checks import made_counts, warn_of
 from perceptrain_core.training.contract.error_hints import add_hints, refuse_masked_parts
 from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.training.contract.nonfinite_errors import FirstNonFinite
-from perceptrain_core.training.counts import without_repeated
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.metrics.dataset_metrics import DatasetMetrics
 from perceptrain_core.training.precision import in_precision

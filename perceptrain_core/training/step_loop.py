@@ -62,9 +62,9 @@ class StepLoop:
         self._starts = Stage.TRAIN_BATCH_START in events.stages
         self._ends = Stage.TRAIN_BATCH_END in events.stages
         self._val_every = run.validations.every_steps
-        # Processes agree on a stop at each step only if a callback could ask for one.
-        listens = self._starts or self._ends or self._val_every > 0
-        self._may_stop = listens or run.engine.world_size == 1
+        # Processes agree on a stop after a step only if a callback could have asked for one.
+        self._asks_often = self._starts or self._ends or run.engine.world_size == 1
+        self._may_stop = self._asks_often or self._val_every > 0
         parts = run.parts
         self._has_followers = (
             run.config.log_grad_norm
@@ -105,14 +105,16 @@ class StepLoop:
             if ends:
                 taken = [(n, result) for n, result in enumerate(results, first) if result]
                 self._events.notify_batches(Stage.TRAIN_BATCH_END, taken, self._show_batch)
-            if stepped and val_every and state.global_step % val_every == 0:
+            validated = stepped and val_every > 0 and state.global_step % val_every == 0
+            if validated:
                 run.validate_after_step()
             if ends:  # last, so that a run that is saved here resumes after the validation
                 self._events.notify_batch_savers(Stage.TRAIN_BATCH_END, taken)
             bar.batch(state.current_epoch, position.batch, per_epoch)
             if limits.timed and limits.is_time_up():
                 signals.request("max_time")
-            stops = may_stop and engine.any(state.stop_training)
+            asks = may_stop and (validated or self._asks_often)
+            stops = asks and engine.any(state.stop_training)
             if stops or signals.received or state.global_step >= limits.steps:
                 complete = position.batch == per_epoch
                 break

@@ -57,6 +57,8 @@ class Weighting(nn.Module):
 
     #: What the warning recommends when a weight has reached ``max_weight``.
     advice = "Check the scale of this term."
+    #: Whether `update` draws random numbers, which have to be the same in all processes.
+    draws = False
     #: Attributes that do not matter to the weights.
     uncaptured: tuple[str, ...] = ("_bound",)
 
@@ -145,6 +147,15 @@ class Weighting(nn.Module):
             weights: The weights, of the dtype and on the device of their terms.
         """
         return weighted_sum(terms, weights)
+
+    def factors(self, terms: Terms, weights: Terms) -> Terms:
+        """Return what `combine` multiplies the terms with: weights that are trained have a graph.
+
+        Args:
+            terms: The terms, 0-dim tensors with their graph.
+            weights: The weights, of the dtype and on the device of their terms.
+        """
+        return weights
 
     def weight(self, name: str, like: Tensor) -> Tensor:
         """Return the current weight of a term, with the dtype and device of ``like``."""

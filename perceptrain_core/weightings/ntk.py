@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import nan
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from perceptrain_core.errors import ConfigError
 from perceptrain_core.option_checks import number_faults
 from perceptrain_core.tensors import describe
 from perceptrain_core.weightings.base import Gradients, Terms, Weighting
+from perceptrain_core.weightings.support.all_processes import add_everywhere
 
 #: Returns the residuals of each term at each point, before they are squared and averaged.
 Residuals = Callable[[Any, Any], Mapping[str, Tensor]]
@@ -71,9 +73,12 @@ class NTK(Weighting):
         """Return the sum of the mean traces over each of them."""
         gradients = grads()
         residuals = _checked(self.residuals(gradients.batch, gradients.model), terms)
-        traces = [
-            mean_trace(residuals[name], gradients.parameters, self.chunk).item() for name in terms
-        ]
+        sizes = [residuals[name].numel() for name in terms]
+        means = [mean_trace(residuals[name], gradients.parameters, self.chunk) for name in terms]
+        sums = [mean.item() * size for mean, size in zip(means, sizes, strict=True)]
+        everywhere = add_everywhere([*sums, *sizes], means[0].device)
+        pairs = zip(everywhere, everywhere[len(sums) :], strict=False)
+        traces = [total / size if size else nan for total, size in pairs]
         return self.ratio(sum(traces), traces)
 
 

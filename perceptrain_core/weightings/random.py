@@ -24,6 +24,8 @@ class RandomWeighting(Weighting):
         ConfigError: ``every`` is not a whole number above 0.
     """
 
+    draws = True
+
     def __init__(self, every: int = 1) -> None:
         super().__init__(every)
 

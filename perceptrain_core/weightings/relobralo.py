@@ -35,6 +35,8 @@ class ReLoBRaLo(Weighting):
         ConfigError: An option is invalid.
     """
 
+    draws = True
+
     def __init__(
         self,
         momentum: float = 0.999,

@@ -80,9 +80,15 @@ class Uncertainty(Weighting):
 
     def combine(self, terms: Terms, weights: Terms) -> Tensor:
         """Compute the loss from the parameters, including their own terms."""
-        own = {n: s.to(terms[n]) for n, s in self.log_variances.items() if n in terms}
-        total = weighted_sum(terms, {name: torch.exp(-s) / 2 for name, s in own.items()})
-        return total + sum(own.values()) / 2
+        own = self._present(terms)
+        return weighted_sum(terms, _weights(own)) + sum(own.values()) / 2
+
+    def factors(self, terms: Terms, weights: Terms) -> Terms:
+        """Return the weights, with their graph."""
+        return _weights(self._present(terms))
+
+    def _present(self, terms: Terms) -> dict[str, Tensor]:
+        return {n: s.to(terms[n]) for n, s in self.log_variances.items() if n in terms}
 
     def _learn(self, names: tuple[str, ...]) -> None:
         if len(names) > len(self._values):
@@ -91,3 +97,7 @@ class Uncertainty(Weighting):
                 "can be learned from the first batch. Name them: terms=[...]."
             )
         self.memory["terms"] = list(names)
+
+
+def _weights(log_variances: Terms) -> dict[str, Tensor]:
+    return {name: torch.exp(-s) / 2 for name, s in log_variances.items()}

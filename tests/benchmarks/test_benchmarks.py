@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import equations, others
+from benchmarks import equations, others, processes
 from benchmarks.loops import HAND, PERCEPTRAIN, Loop, NotApplicable
-from benchmarks.report import BEGIN, END, markdown, write_page
+from benchmarks.report import BEGIN, END, markdown, write_page, write_parts
 from benchmarks.turns import ENDLESS, Feed, Seat, take_turns
 from benchmarks.works import Work, classes, helmholtz, oscillator, regression
 
@@ -138,3 +138,25 @@ def test_the_page_of_the_docs_has_a_place_for_the_figures(tmp_path: Path) -> Non
     page.write_text((ROOT / "docs" / "benchmarks.md").read_text())
     write_page(page, "figures")
     assert page.read_text().count("figures\n\n" + END) == 1
+
+
+def test_two_processes_are_measured(forked_workers: None) -> None:
+    (row,) = processes.measure(0.0, (16,))
+    assert row["title"] == "64-16-16-10, batch 128, cross_entropy"
+    assert row["us"] > 0
+    assert len(row["ratio"]) == 3
+
+
+def test_the_section_of_a_part_is_replaced(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    before, after = f"Text\n\n{BEGIN}\n\n### Growth\n\n1\n\n", f"### Memory\n\n2\n\n{END}\nRest\n"
+    page.write_text(before + after)
+    figures = {"listing": {"first": 1.0}}
+    write_parts(page, figures)
+    section = "### `perceptrain list-losses`, beside a minimal typer program\n\n"
+    table = "|  | milliseconds |\n| --- | --- |\n| first | {} |\n\n"
+    new = section + table
+    assert page.read_text() == before + after.replace(END, new.format(1) + END)
+    page.write_text(before + new.format(1) + after)
+    write_parts(page, {"listing": {"first": 2.0}})
+    assert page.read_text() == before + new.format(2) + after

@@ -124,6 +124,7 @@ LOSSES: dict[str, Callable[[], Any]] = {
 
 #: The last step of an epoch has a batch less.
 ACCUMULATED: dict[str, Any] = {"accumulate": 2, "grad_clip": 0.2, "val_every": 3}
+ACCUMULATING = ("several_calls", "masked", "two_terms")
 
 
 def train(loss_fn: Any, batch_size: int, folder: Path, **settings: Any) -> Trainer:
@@ -157,7 +158,9 @@ def dropout_net() -> nn.Module:
 
 def losses(folder: Path) -> Any:
     fits = {n: train(make(), 4, folder / n, val_every=3) for n, make in LOSSES.items()}
-    fits["accumulated"] = train(several_calls, 4, folder / "accumulated", **ACCUMULATED)
+    for name in ACCUMULATING:
+        loss_fn = LOSSES[name]()
+        fits[f"{name}_accumulated"] = train(loss_fn, 4, folder / f"{name}_a", **ACCUMULATED)
     return {name: outcome(trainer) for name, trainer in fits.items()}
 
 
@@ -169,6 +172,25 @@ def different_parts(folder: Path) -> Any:
         return (part_of_the_model if rank else several_calls)(batch, model)
 
     return outcome(train(loss_fn, 12, folder, max_iter=1))
+
+
+def own_step(folder: Path, batch_size: int = 4) -> Any:
+    """A step function of the user, which calls the backward pass twice."""
+
+    def step(model: Any, optimizer: Any, loss_fn: Any, xs: Any, **_: Any) -> Any:
+        optimizer.zero_grad()
+        for _ in range(2):
+            loss, metrics = loss_fn(xs, model)
+            loss.backward()
+        optimizer.step()
+        return loss, metrics
+
+    model = net()
+    config = TrainConfig(max_iter=2, batch_size=batch_size, shuffle=False, verbose=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    trainer = Trainer(model, optimizer, config, several_calls, data(), optimize_step=step)
+    trainer.fit()
+    return outcome(trainer)["weights"]
 
 
 def exchange(folder: Path) -> Any:
@@ -239,6 +261,24 @@ def ruined(folder: Path) -> Any:
     with pytest.warns(UserWarning, match="1 of 3 batches"):
         skipping = train("mse", 4, folder, data=(x, y), on_nonfinite="skip", max_iter=1)
     return str(error.value), skipping.global_step, outcome(skipping)["weights"]
+
+
+def skipping(batch: Any, model: nn.Module) -> Any:
+    """Skip a batch with certain rows, and be NaN for others."""
+    if (batch[0] == data()[0][5, 0]).any():
+        raise SkipBatch
+    loss = several_calls(batch, model)[0]
+    return (loss * float("nan") if (batch[0] == data()[0][18, 0]).any() else loss), {}
+
+
+def accumulated_without(folder: Path, batch_size: int = 3) -> Any:
+    """Steps of two batches: the second process skips one of the first, the first of the third."""
+    settings: dict[str, Any] = {"accumulate": 2, "max_iter": 2, "on_nonfinite": "skip"}
+    with pytest.warns(UserWarning, match="2 of 4 batches"):
+        trainer = train(skipping, batch_size, folder, **settings)
+    with pytest.raises(NonFiniteLossError) as error:
+        train(skipping, batch_size, folder, accumulate=2)
+    return outcome(trainer), str(error.value)
 
 
 def constant(folder: Path) -> Any:
@@ -316,7 +356,7 @@ def changing(folder: Path, batch_size: int = 4) -> Any:
 
 
 def exchanges(folder: Path) -> Any:
-    """How often tensors are exchanged in a longer run, beside the gradients."""
+    """How often tensors are exchanged in three more steps."""
     calls = [0]
     original = dist.all_reduce
 
@@ -327,11 +367,17 @@ def exchanges(folder: Path) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dist, "all_reduce", counted)
         found = {}
-        for name in ("several_calls", "two_terms"):
-            counts = []
-            for batch_size in (4, 2):  # 3 and 6 steps
+        for name, loss_fn, settings in (
+            ("several_calls", several_calls, {}),
+            ("two_terms", two_terms, {}),
+            ("accumulated", several_calls, {"accumulate": 2}),
+            ("validated", several_calls, {"val_every": 20}),
+        ):
+            counts, batch_size = [], 1 if "accumulate" in settings else 2
+            for rows in (12, 24):  # 3 and 6 steps
+                own = tuple(tensor[:rows] for tensor in data())
                 before = calls[0]
-                train(LOSSES[name](), batch_size, folder / name, max_iter=1)
+                train(loss_fn, batch_size, folder / name, max_iter=1, data=own, **settings)
                 counts.append(calls[0] - before)
             found[name] = counts[1] - counts[0]
     return found
@@ -373,8 +419,17 @@ def refused(folder: Path) -> Any:
 
 
 CASES = (
-    *(losses, different_parts, exchange, resumed, stopped_by_signals, ruined, constant),
-    *(skipped, stopped, changing, exchanges, moving_points, unequal_rows, refused),
+    *(own_step, losses, different_parts, exchange, resumed, stopped_by_signals, ruined, constant),
+    *(
+        accumulated_without,
+        skipped,
+        stopped,
+        changing,
+        exchanges,
+        moving_points,
+        unequal_rows,
+        refused,
+    ),
 )
 
 
@@ -417,11 +472,14 @@ def test_two_processes_are_one_with_the_doubled_batch(
         close(found["history"], alone["history"])
 
 
-def test_gradients_accumulate_as_in_one_process(both: list[dict[str, Any]], tmp_path: Path) -> None:
-    alone = outcome(train(several_calls, 8, tmp_path, **ACCUMULATED))
+@pytest.mark.parametrize("name", ACCUMULATING)
+def test_gradients_accumulate_as_in_one_process(
+    both: list[dict[str, Any]], name: str, tmp_path: Path
+) -> None:
+    alone = outcome(train(LOSSES[name](), 8, tmp_path, **ACCUMULATED))
     assert alone["steps"] == 6
     for each in both:
-        found = each["losses"]["accumulated"]
+        found = each["losses"][f"{name}_accumulated"]
         close(found["weights"], alone["weights"])
         close(found["history"], alone["history"])
         assert found["steps"] == alone["steps"]
@@ -438,6 +496,14 @@ def test_processes_may_use_different_parts_of_the_model(both: list[dict[str, Any
     expected = torch.cat([p.detach().reshape(-1) for p in model.parameters()])
     for each in both:
         close(each["different_parts"]["weights"], expected)
+
+
+def test_a_step_function_of_the_user_gets_averaged_gradients(
+    both: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    expected = own_step(tmp_path, 8)
+    for each in both:
+        close(each["own_step"], expected)
 
 
 def test_processes_exchange_values(both: list[dict[str, Any]]) -> None:
@@ -512,6 +578,18 @@ def test_a_batch_that_one_process_skips_is_skipped_by_all(both: list[dict[str, A
     assert torch.equal(both[0]["skipped"][1], both[1]["skipped"][1])
 
 
+def test_a_batch_among_several_is_skipped_as_in_one_process(
+    both: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    alone, _ = accumulated_without(tmp_path, 6)
+    assert alone["steps"] == 4
+    for each in both:
+        found, error = each["accumulated_without"]
+        close(found["weights"], alone["weights"])
+        assert found["steps"] == alone["steps"]
+        assert "in epoch 1, batches 3 to 4 of process 0: the loss is nan" in error
+
+
 def test_processes_stop_together(both: list[dict[str, Any]]) -> None:
     assert both[0]["stopped"] == both[1]["stopped"]
     stopped_epoch, epochs, _, other = both[0]["stopped"]
@@ -532,9 +610,14 @@ def test_a_loss_may_change_what_it_is_a_mean_over(
 
 
 def test_flags_and_rows_travel_with_the_gradients(both: list[dict[str, Any]]) -> None:
-    """Terms with means of their own need two exchanges before: 3 steps more, 6 exchanges more."""
+    """A step exchanges once; terms with means of their own need two exchanges before."""
     for each in both:
-        assert each["exchanges"] == {"several_calls": 0, "two_terms": 6}
+        assert each["exchanges"] == {
+            "several_calls": 3,
+            "accumulated": 3,
+            "validated": 3,
+            "two_terms": 9,
+        }
 
 
 def test_points_that_move_are_the_same_everywhere(both: list[dict[str, Any]]) -> None:

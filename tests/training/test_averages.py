@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from perceptrain_core.counts import rows_of
 from perceptrain_core.models.modes import evaluating, training
 from perceptrain_core.training.averages import Averages
-from perceptrain_core.training.counts import rows_of
 
 numbers = st.floats(-1e6, 1e6, width=32)
 batches = st.lists(

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
+from perceptrain_core.counts import rows_of, why_unclear, with_counts
 from perceptrain_core.errors import DataError, LossContractError
 from perceptrain_core.tensors import describe
-from perceptrain_core.training.counts import rows_of, why_unclear, with_counts
 from perceptrain_core.types import Counted, Metrics
 from perceptrain_core.user_warnings import warn_user
 
@@ -63,7 +63,7 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or (hasattr(value, "__len__") and not isinstance(value, Tensor)):
         return False
     try:
-        return isfinite(value)
+        return isfinite(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError):
         return False
 

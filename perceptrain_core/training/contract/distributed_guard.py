@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -21,11 +22,10 @@ from perceptrain_core.types import LossFunction, Metrics, SkipBatch
 
 @dataclass
 class _Fault:
-    """What is wrong with the loss of one process."""
+    """What is wrong with the loss of one process; without any of this it raised `SkipBatch`."""
 
     constant: bool = False
     nonfinite: str | None = None
-    skipped: bool = False
 
 
 class DistributedLossGuard(LossGuard):
@@ -41,9 +41,6 @@ class DistributedLossGuard(LossGuard):
         policy: ``"raise"``, ``"skip"`` or ``"ignore"``.
         where: Returns the position in the run, for messages.
 
-    Attributes:
-        defers: Whether a fault only raises `SkipBatch` in this process, because the caller
-            reports `has_fault` to the others, and calls `agree` if any process has one.
     """
 
     def __init__(
@@ -58,58 +55,90 @@ class DistributedLossGuard(LossGuard):
         self._engine = engine
         self._signals = signals
         self._ignore, self.watches = not self.watches, True
-        self._own = _Fault()
-        self.defers = False
+        self._faults: list[_Fault | None] = []
+        self._defers = False
 
     def __call__(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the loss, see `LossGuard`; all processes raise the same errors."""
-        self._own = _Fault()
+        if not self._defers:
+            self._faults.clear()
+        self._faults.append(None)
         return super().__call__(batch, model)
+
+    @contextmanager
+    def deferring(self) -> Iterator[None]:
+        """Only raise `SkipBatch` at a fault, as long as this context lasts.
+
+        The caller reports `has_fault` to the other processes afterwards, and calls `agree` if any
+        process has one.
+        """
+        self._faults.clear()
+        self._defers = True
+        try:
+            yield
+        finally:
+            self._defers = False
 
     @property
     def has_fault(self) -> bool:
-        """Whether this process has a reason to stop, or to skip its batch."""
-        return self._signals.caught is not None or self._own != _Fault()
+        """Whether this process has a reason to stop, or to skip a batch."""
+        return self._signals.caught is not None or any(self._faults)
 
-    def agree(self, model: nn.Module) -> None:
-        """Stop or skip in all processes where one has to; all processes call it.
+    def agree(self, model: nn.Module) -> set[int]:
+        """Stop in all processes where one has to; all processes call it.
+
+        Returns:
+            Which of the batches evaluated meanwhile all processes skip: those for which the loss of
+            a process raised `SkipBatch`, or is NaN or infinite with the policy ``"skip"``.
 
         Raises:
             LossContractError: The loss of a process is a constant.
             NonFiniteLossError: It is NaN or infinite, and the policy is ``"raise"``.
-            SkipBatch: It is, and the policy is ``"skip"``; or it raised this.
         """
-        everywhere = self._engine.gather((self._signals.caught, self._own))
+        everywhere = self._engine.gather((self._signals.caught, self._faults))
         self._signals.received = next((signal for signal, _ in everywhere if signal), None)
-        for rank, (_, fault) in enumerate(everywhere):
+        skipped = set()
+        for number, faults in enumerate(zip(*(found for _, found in everywhere), strict=True)):
+            if self._skips(faults, model):
+                skipped.add(number)
+        return skipped
+
+    def _skips(self, faults: Sequence[_Fault | None], model: nn.Module) -> bool:
+        """Whether a batch is skipped, with what is wrong with it in each process."""
+        for rank, fault in enumerate(faults):
+            if fault is None:
+                continue
             where = f"{self._where()} of process {rank}"
             if fault.constant:
                 raise LossContractError(no_graph(where))
-            if fault.skipped or (fault.nonfinite is not None and self._policy == "skip"):
-                raise SkipBatch
-            if fault.nonfinite is not None:
-                raise nonfinite_error(fault.nonfinite, where, model)
+            if fault.nonfinite is None or self._policy == "skip":
+                return True
+            raise nonfinite_error(fault.nonfinite, where, model)
+        return False
 
     def _evaluate(self, batch: Any, model: nn.Module) -> Any:
         try:
             return super()._evaluate(batch, model)
         except SkipBatch:
-            self._report(_Fault(skipped=True), model)
+            self._report(_Fault(), model)
             raise
 
     def _refuse_constant(self) -> None:
         """Leave it to `_check_finite`, where all processes learn of it."""
 
     def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
-        constant = not loss.requires_grad and torch.is_grad_enabled()
-        bad = not constant and not (self._ignore or isfinite(loss.item()))
-        self._report(_Fault(constant, find_nonfinite(loss, metrics) if bad else None), model)
+        if not loss.requires_grad and torch.is_grad_enabled():
+            self._report(_Fault(constant=True), model)
+        elif self._ignore or isfinite(loss.item()):
+            self._report(None, model)
+        else:
+            self._report(_Fault(nonfinite=find_nonfinite(loss, metrics)), model)
 
-    def _report(self, own: _Fault, model: nn.Module) -> None:
+    def _report(self, own: _Fault | None, model: nn.Module) -> None:
         """Tell all processes what is wrong in this one, or leave that to the caller."""
-        self._own = own
-        if not self.defers:
-            if self._engine.any(self.has_fault):
-                self.agree(model)
-        elif own != _Fault():
+        self._faults[-1] = own
+        if self._defers:
+            if own is not None:
+                raise SkipBatch
+        elif self._engine.any(self.has_fault) and self.agree(model):
             raise SkipBatch

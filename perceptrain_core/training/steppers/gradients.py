@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import nan
 from typing import Any, cast
 
@@ -63,7 +64,7 @@ class GradientStepper(Stepper):
         """Share the gradients, if there are several processes."""
         if self.engine is not None:
             parts = self.engine, self.model, self._differentiate, self._gradients
-            self._shared = SharedGradients(*parts, carries=self.scaler is None)
+            self._shared = SharedGradients(*parts, partial(clear_gradients, self.optimizer))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the weights of the processes are relative to."""
@@ -84,7 +85,7 @@ class GradientStepper(Stepper):
     def take_begun(self, batches: Sequence[Any]) -> StepOutcome:
         """Take a step, after `begin_step`."""
         uneven = is_uneven(batches, self.engine)
-        results = self.backward(map(self.moved, batches), len(batches), uneven)
+        results = self.backward(batches, self.moved, uneven)
         if not any(results) or not self._may_step():
             return [None] * len(batches), False
         return results, self._update()
@@ -94,13 +95,13 @@ class GradientStepper(Stepper):
         return data_to_device(as_leaves(batch, self.optimizer), self.device, self.dtype)
 
     def backward(
-        self, batches: Iterable[Any], number: int, uneven: bool = False
+        self, batches: Sequence[Any], moved: Callable[[Any], Any], uneven: bool = False
     ) -> list[StepResult | None]:
         """Set ``.grad`` of the parameters to the mean gradient of the batches.
 
         Args:
-            batches: Batches on the device.
-            number: How many there are.
+            batches: The batches.
+            moved: Returns a batch on the device.
             uneven: Whether their losses must be differentiated together, see `is_uneven`.
 
         Returns:
@@ -108,38 +109,35 @@ class GradientStepper(Stepper):
         """
         clear_gradients(self.optimizer)
         results: list[StepResult | None]
-        if number == 1:
-            results = [self._differentiated(batch) for batch in batches]
+        if self._shared is not None:
+            joint = cast(JointLoss, self.loss_fn)
+            results = self._shared.compute(joint, batches, moved, uneven)
+        elif len(batches) == 1:
+            results = [self._differentiated(moved(batches[0]))]
         else:
-            weights = BatchWeights(self.engine, uneven)
-            results = [self._accumulated(batch, weights) for batch in batches]
+            weights = BatchWeights(uneven=uneven)
+            results = [self._accumulated(moved(batch), weights) for batch in batches]
             if weights.waiting:
-                self._differentiate(pooled_loss(weights.waiting, self.engine))
+                self._differentiate(pooled_loss(weights.waiting))
             # Only now is it known which batches count.
             weights.divide(self._gradients())
-            if self.engine is not None and any(results):
-                cast(JointLoss, self.loss_fn).sum_gradients()
         if self.scaler is not None and any(results):
             self.scaler.unscale_(self.optimizer)
         return results
 
     def _differentiated(self, batch: Any) -> StepResult | None:
         try:
-            if self._shared is None:
-                loss, metrics = self.loss_fn(batch, self.model)
-                self._differentiate(loss)
-            else:
-                loss, metrics = self._shared.compute(cast(JointLoss, self.loss_fn), batch)
+            loss, metrics = self.loss_fn(batch, self.model)
         except SkipBatch:
             return None
+        self._differentiate(loss)
         # Before the update, which may change tensors that the metrics share.
         return loss.detach(), detached(metrics)
 
     def _accumulated(self, batch: Any, weights: BatchWeights) -> StepResult | None:
-        """Differentiate one of several batches; the gradients of processes are exchanged later."""
-        loss_fn = self.loss_fn if self.engine is None else cast(JointLoss, self.loss_fn).alone
+        """Differentiate one of several batches."""
         try:
-            loss, metrics = loss_fn(batch, self.model)
+            loss, metrics = self.loss_fn(batch, self.model)
         except SkipBatch:
             return None
         weighted = weights.add(loss, metrics, batch)
@@ -206,7 +204,7 @@ class ClosureStepper(GradientStepper):
         def closure() -> Tensor:
             counted = [moved[n] for n, result in enumerate(first) if result] or moved
             try:
-                results = self.backward(counted, len(counted), uneven)
+                results = self.backward(counted, _as_it_is, uneven)
                 if not any(results) or (first and not all(results)) or not self._may_step():
                     raise SkipBatch
             except (SkipBatch, NonFiniteLossError):
@@ -236,6 +234,10 @@ class AdaptiveStepper(ClosureStepper):
         if needs_closure(self.optimizer):
             return super().take(batches)
         return GradientStepper.take(self, batches)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
 
 
 def clear_gradients(optimizer: Optimizer) -> None:

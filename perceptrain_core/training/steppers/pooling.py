@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain_core.engine import Engine
-from perceptrain_core.training.counts import (
+from perceptrain_core.counts import (
     by_term,
     count_of,
     counted_sum,
@@ -20,6 +19,7 @@ from perceptrain_core.training.counts import (
     rows_of,
     with_counts,
 )
+from perceptrain_core.engine import Engine
 from perceptrain_core.types import Count, Counted, Metrics
 
 
@@ -103,7 +103,7 @@ def pooled_loss(results: Sequence[tuple[Any, Any]], engine: Engine | None = None
 
 
 def shared_loss(loss: Tensor, metrics: Metrics, batch: Any, engine: Engine) -> Tensor:
-    """Return a loss whose mean over processes is that of one batch with the rows of all.
+    """Return a loss whose sum over processes is that of one batch with the rows of all.
 
     Args:
         loss: The loss of the batch of this process.
@@ -118,7 +118,7 @@ def shared_loss(loss: Tensor, metrics: Metrics, batch: Any, engine: Engine) -> T
     totals = _everywhere(means, engine)
     shares = {name: count / _nonzero(totals[name]) for name, count in means.items()}
     shared: Any = sum(shares.get(name, 1.0) * part for name, part in parts.items())
-    return shared * engine.world_size  # type: ignore[no-any-return]
+    return shared  # type: ignore[no-any-return]
 
 
 def loss_parts(loss: Tensor, metrics: Metrics) -> dict[Any, Any]:

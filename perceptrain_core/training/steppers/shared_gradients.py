@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from perceptrain_core.counts import has_own_terms, loss_count, with_counts
 from perceptrain_core.engine import Engine
 from perceptrain_core.engine.joint_loss import JointLoss
+from perceptrain_core.tensors import detached
 from perceptrain_core.training.contract.distributed_guard import DistributedLossGuard
-from perceptrain_core.training.counts import has_own_terms, loss_count, with_counts
-from perceptrain_core.training.steppers.pooling import shared_loss
-from perceptrain_core.types import Count, Metrics, StepResult
+from perceptrain_core.training.steppers.pooling import BatchWeights, pooled_loss, shared_loss
+from perceptrain_core.types import Count, Metrics, SkipBatch, StepResult
 
 
 @dataclass
 class SharedGradients:
-    """Differentiate one batch in each process, as one batch with the rows of all.
+    """Differentiate the batches of all processes as one batch with the rows of all.
 
-    What the processes have to know of each other travels with the gradients: whether one has to
-    stop or to skip its batch, and how many rows each has. If the terms of a loss have means of
-    their own, each term has a weight, and both are exchanged before the backward pass.
+    What the processes have to know of each other travels with the gradients, once a step: whether
+    one has to stop or to skip a batch, and how many rows each has. If the terms of a loss have
+    means of their own, each term has a weight, and both are exchanged before the backward pass.
 
     Args:
         engine: Connects the processes.
         model: The model.
         backward: Differentiates a loss.
         gradients: Returns the gradients.
-        carries: Whether numbers can travel with the gradients: not if these are scaled.
+        clear: Clears them.
 
     Attributes:
         unit: The rows of a batch that has the weight 1: the mean of the processes' first batches,
@@ -44,65 +45,163 @@ class SharedGradients:
     model: nn.Module
     backward: Callable[[Tensor], None]
     gradients: Callable[[], list[Tensor]]
-    carries: bool = True
+    clear: Callable[[], None]
     unit: float | None = None
     has_terms: bool | None = None
 
-    def compute(self, joint: JointLoss, batch: Any) -> StepResult:
-        """Set the gradients; return the loss and the metrics.
+    def compute(
+        self,
+        joint: JointLoss,
+        batches: Sequence[Any],
+        moved: Callable[[Any], Any],
+        uneven: bool,
+    ) -> list[StepResult | None]:
+        """Set the gradients of a step, which has as many batches in each process.
+
+        Args:
+            joint: The loss.
+            batches: The batches of this process.
+            moved: Returns a batch on the device.
+            uneven: Whether their losses must be differentiated together, see `is_uneven`.
+
+        Returns:
+            The result of each batch, ``None`` for one that any process skips.
 
         Raises:
             LossContractError: The loss of a process is a constant.
             NonFiniteLossError: The loss of a process is NaN or infinite, and must not be.
-            SkipBatch: All processes skip their batch.
         """
-        if self.carries and self.has_terms is False:
-            return self._carried(joint, batch)
-        return self._exchanged(joint, batch)
+        if self.has_terms is False:
+            results = self._carried(joint, batches, moved)
+            if results is not None:
+                return results
+            self.clear()
+        if len(batches) == 1:
+            return [self._exchanged(joint, moved(batches[0]))]
+        return self._pooled(joint, map(moved, batches), uneven)
 
-    def _exchanged(self, joint: JointLoss, batch: Any) -> StepResult:
-        """Exchange everything before the backward pass."""
-        loss, metrics = joint(batch, self.model)
-        if self.has_terms is None:
+    def _exchanged(self, joint: JointLoss, batch: Any) -> StepResult | None:
+        """Differentiate a batch, and exchange everything before the backward pass."""
+        try:
+            loss, metrics = joint.alone(batch, self.model)
+        except SkipBatch:
+            return None
+        self._look_at_first(metrics, batch)
+        shared = shared_loss(loss, metrics, batch, self.engine)
+        joint.start_sum()
+        self.backward(shared)
+        joint.sum_gradients()
+        return loss.detach(), detached(metrics)
+
+    def _pooled(self, joint: JointLoss, batches: Any, uneven: bool) -> list[StepResult | None]:
+        """Differentiate several batches, and exchange everything before the gradients."""
+        weights = BatchWeights(self.engine, uneven)
+        results: list[StepResult | None] = []
+        for batch in batches:
+            try:
+                loss, metrics = joint.alone(batch, self.model)
+            except SkipBatch:
+                results.append(None)
+                continue
             self._look_at_first(metrics, batch)
-        self.backward(shared_loss(loss, metrics, batch, self.engine))
-        return loss, metrics
+            weighted = weights.add(loss, metrics, batch)
+            if weighted is not None:
+                self.backward(weighted)
+            results.append((loss.detach(), detached(metrics)))
+        if any(results):
+            if weights.waiting:
+                self.backward(pooled_loss(weights.waiting, self.engine))
+            # Only now is it known which batches count.
+            weights.divide(self.gradients())
+            joint.sum_gradients()
+        return results
 
     def _look_at_first(self, metrics: Metrics, batch: Any) -> None:
+        if self.has_terms is not None:
+            return
         self.has_terms = has_own_terms(with_counts(metrics))
         count = loss_count(with_counts(metrics), batch)
         if not self.has_terms and count is not None:
             (rows,) = self.engine.totals([count])
             self.unit = float(rows) / self.engine.world_size or None
 
-    def _carried(self, joint: JointLoss, batch: Any) -> StepResult:
-        """Exchange everything with the gradients."""
+    def _carried(
+        self, joint: JointLoss, batches: Sequence[Any], moved: Callable[[Any], Any]
+    ) -> list[StepResult | None] | None:
+        """Exchange everything with the gradients; return ``None`` if a loss has terms."""
         guard = cast(DistributedLossGuard, joint.step_loss)
-        guard.defers = True
-        try:
-            result = joint.carrying(batch, self.model)
-        finally:
-            guard.defers = False
-        has_terms = result is not None and has_own_terms(with_counts(result[1]))
-        loss, weight = (None, 1.0) if result is None or has_terms else self._weighted(result, batch)
-        self.backward(joint.load(loss, [guard.has_fault, weight - 1, has_terms]))
-        faults, excess, terms = joint.unload()
-        if faults > 0:
-            guard.agree(self.model)
-        if terms > 0:  # for the first time
+        carried = _Carried(self, joint, len(batches))
+        with guard.deferring():
+            results = [carried.add(moved(batch)) for batch in batches]
+        excess = float(carried.weight) / self.engine.world_size
+        faults, excess, terms = joint.sum_gradients([guard.has_fault, excess, carried.has_terms])
+        skipped = guard.agree(self.model) if faults else set()
+        if skipped:
+            return self._without(skipped, joint, batches, moved)
+        if terms:  # for the first time
             self.has_terms = True
-            torch._foreach_zero_(self.gradients())
-            return self._exchanged(joint, batch)
+            return None
         if excess not in (0, -1):
             torch._foreach_div_(self.gradients(), 1 + excess)
-        assert result is not None  # a batch that was skipped here is a fault
-        return result
+        return results
 
-    def _weighted(self, result: StepResult, batch: Any) -> tuple[Tensor, Count]:
-        """Return what to differentiate, and the weight it has there that a mean must undo."""
-        loss, metrics = result
+    def _without(
+        self,
+        skipped: set[int],
+        joint: JointLoss,
+        batches: Sequence[Any],
+        moved: Callable[[Any], Any],
+    ) -> list[StepResult | None] | None:
+        """Compute a step again without the batches that a process skips: that is rare."""
+        self.clear()
+        kept = [batch for number, batch in enumerate(batches) if number not in skipped]
+        results = self._carried(joint, kept, moved) if kept else []
+        if results is None:
+            return None
+        rest = iter(results)
+        return [None if number in skipped else next(rest) for number in range(len(batches))]
+
+
+class _Carried:
+    """The batches of a step in this process, differentiated one by one.
+
+    Args:
+        shared: The step.
+        joint: The loss.
+        batches: How many batches there are.
+
+    Attributes:
+        weight: By how much the mean weight of the batches exceeds 1.
+        has_terms: Whether the terms of a loss have means of their own.
+    """
+
+    def __init__(self, shared: SharedGradients, joint: JointLoss, batches: int) -> None:
+        self._shared, self._joint = shared, joint
+        self._left = self._batches = batches
+        self.weight: Count = 0.0
+        self.has_terms = False
+
+    def add(self, batch: Any) -> StepResult | None:
+        """Differentiate a batch; return ``None`` if the loss raised `SkipBatch`."""
+        self._left -= 1
+        try:
+            loss, metrics = self._joint.alone(batch, self._shared.model)
+        except SkipBatch:
+            return None
+        if has_own_terms(with_counts(metrics)):
+            self.has_terms = True
+            return None
+        weighted = self._weighted(loss, metrics, batch)
+        if not self._left:
+            self._joint.start_sum()
+        self._shared.backward(weighted)
+        return loss.detach(), detached(metrics)
+
+    def _weighted(self, loss: Tensor, metrics: Metrics, batch: Any) -> Tensor:
+        """Return what to differentiate, so that the sum over all batches is the mean."""
         count = loss_count(with_counts(metrics), batch)
         if count is None:
-            return loss * self.engine.world_size, 1.0
-        weight = count / (self.unit or 1.0)
-        return (loss if weight == 1 else loss * weight), weight
+            return loss
+        weight = count / (self._shared.unit or 1.0)
+        self.weight = self.weight + (weight - 1) / self._batches
+        return loss * (weight / (self._batches * self._shared.engine.world_size))

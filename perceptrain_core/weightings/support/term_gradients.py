@@ -34,7 +34,7 @@ class TermGradients:
         model: The model.
         exact: Whether the rows are what a backward pass would add to ``.grad``. They are not if
             that would be sparse, if the parameters differ in dtype or device, if a parameter has a
-            hook, which has changed each row, or if the rows are averages over processes.
+            hook, which has changed each row, or if the rows are those of several processes.
     """
 
     names: tuple[str, ...]
@@ -105,17 +105,21 @@ def _no_match(which: str | Sequence[str], model: Any) -> str:
 
 
 def term_gradients(
-    terms: Mapping[str, Tensor], parameters: Sequence[Tensor], batch: Any = None, model: Any = None
+    terms: Mapping[str, Tensor],
+    parameters: Sequence[Tensor],
+    batch: Any = None,
+    model: Any = None,
+    shares: Tensor | None = None,
 ) -> TermGradients:
     """Differentiate each term; the graphs are kept.
-
-    In a process group all processes call this together, and the gradients are averaged over them.
 
     Args:
         terms: 0-dim tensors; the gradient of a term without a graph is 0.
         parameters: Tensors that require gradients.
         batch: The batch, for `TermGradients`.
         model: The model, for `TermGradients`.
+        shares: For several processes, which then call this together: the share of this process in
+            each term, of shape ``(K,)``, see `pooled_terms`. ``None`` for one process.
     """
     with outside_autocast(parameters[0].device):
         rows = [_gradient(term, parameters) for term in terms.values()]
@@ -132,9 +136,10 @@ def term_gradients(
         exact, found = False, [gradient.to_dense() for gradient in found]
     # One copy for all of them: concatenating each row, then the rows, takes several times as long.
     matrix = _flatten_dense_tensors(found).view(len(rows), -1)  # type: ignore[no-untyped-call]
-    if distributed.is_available() and distributed.is_initialized():
+    if shares is not None:
+        factors = shares.to(matrix).unsqueeze(1)
+        matrix = torch.where(factors == 0, 0.0, matrix * factors)
         distributed.all_reduce(matrix)
-        matrix /= distributed.get_world_size()
         exact = False
     return TermGradients(tuple(terms), matrix, parameters, used, batch, model, exact)
 

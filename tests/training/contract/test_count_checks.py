@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from perceptrain import Counted, Trainer, WeightedLoss, get_loss
 from perceptrain.errors import ConformanceError, DataError, LossContractError
 from perceptrain.testing import check_loss
-from perceptrain_core.training.counts import rows_of, why_unclear
+from perceptrain_core.counts import rows_of, why_unclear
 
 MakeTrainer = Callable[..., Trainer]
 Rows = tuple[Tensor, Tensor]

@@ -24,6 +24,8 @@ class PCGrad(Aggregated):
         ConfigError: An argument is out of range.
     """
 
+    draws = True
+
     def __init__(self, every: int = 1) -> None:
         super().__init__(every)
 
@@ -36,12 +38,13 @@ def _project(gramian: Tensor) -> Tensor:
     count = len(gramian)
     lengths = gramian.diagonal()
     rows = torch.arange(count, device=gramian.device)
-    orders = torch.stack([torch.randperm(count) for _ in range(count)]).to(gramian.device)
+    orders = torch.stack([torch.randperm(count) for _ in range(count)], dim=1).to(gramian.device)
     # Row i holds the coefficients of the projected gradient i.
     weights = torch.eye(count, dtype=gramian.dtype, device=gramian.device)
-    for others in orders.unbind(1):
-        products = (gramian[others] * weights).sum(1)
+    for others in orders.unbind():
+        products = torch.linalg.vecdot(gramian.index_select(0, others), weights)
         conflicts = (products < 0) & (others != rows)
-        steps = torch.where(conflicts, products / lengths[others], 0.0)
-        weights = weights.scatter_add(1, others.unsqueeze(1), -steps.unsqueeze(1))
+        steps = torch.where(conflicts, products / lengths.index_select(0, others), 0.0)
+        # In place: with many terms, new memory takes longer than the sum.
+        weights.scatter_add_(1, others.unsqueeze(1), -steps.unsqueeze(1))
     return weights.sum(0)

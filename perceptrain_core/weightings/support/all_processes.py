@@ -1,0 +1,122 @@
+"""Terms, random numbers and weights of several processes, as of one with the rows of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, distributed
+
+from perceptrain_core.counts import counted_sum
+from perceptrain_core.types import Count, SkipBatch
+
+# How many numbers travel with the flag of a process that skips its batch, and does not know how
+# many terms there are.
+_FIRST = 64
+
+
+def several_processes() -> bool:
+    """Whether this is one of several processes that train together."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def pooled_terms(
+    terms: Mapping[str, Tensor], counts: Sequence[Count | None]
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the terms of one batch that has the rows of all processes.
+
+    All processes call this, or `skip_everywhere`.
+
+    Args:
+        terms: K terms of the batch of this process, 0-dim tensors without a graph.
+        counts: What each of them is a mean over; ``None`` for a sum.
+
+    Returns:
+        The terms; and the share of this process in each of them, of shape ``(K,)``: what to
+        multiply it with, so that the sum over all processes is the term.
+
+    Raises:
+        SkipBatch: Another process skips its batch.
+    """
+    own = torch.stack([*terms.values()]).double()
+    sizes = [1.0 if count is None else count for count in counts]
+    sums = [counted_sum(term, count) for term, count in zip(own.unbind(), counts, strict=True)]
+    both = [torch.as_tensor(n, dtype=own.dtype, device=own.device) for n in (*sums, *sizes)]
+    stacked = torch.stack(both)
+    totals, all_sizes = _summed(stacked).view(2, -1)
+    is_sum = torch.tensor([count is None for count in counts], device=own.device)
+    divisors = torch.where(is_sum | (all_sizes == 0), 1.0, all_sizes)
+    # Where nothing counts anywhere, the term is what the loss makes of that.
+    pooled = torch.where(~is_sum & (all_sizes == 0), own, totals / divisors)
+    values = zip(terms.items(), pooled.unbind(), strict=True)
+    shares = stacked[len(counts) :] / torch.where(is_sum, 1.0, divisors)
+    return {name: value.to(term) for (name, term), value in values}, shares
+
+
+def skip_everywhere(device: torch.device) -> None:
+    """Make the other processes skip their batches, which call `pooled_terms`."""
+    flagged = torch.zeros(1 + _FIRST, dtype=torch.float64, device=device)
+    flagged[0] = 1
+    distributed.all_reduce(flagged)
+
+
+def _summed(values: Tensor) -> Tensor:
+    """Return the sums over all processes."""
+    first = torch.zeros(1 + _FIRST, dtype=values.dtype, device=values.device)
+    first[1 : 1 + len(values)] = values[:_FIRST]
+    distributed.all_reduce(first)
+    if first[0] > 0:
+        raise SkipBatch
+    rest = values[_FIRST:].clone()
+    if len(rest):
+        distributed.all_reduce(rest)
+    return torch.cat([first[1 : 1 + len(values)], rest])
+
+
+def add_everywhere(numbers: Sequence[float], device: torch.device) -> list[float]:
+    """Return the sum of each number over all processes; the numbers, if there is only one."""
+    if not several_processes():
+        return [*numbers]
+    sums = torch.tensor([*numbers], dtype=torch.float64, device=device)
+    distributed.all_reduce(sums)
+    return sums.tolist()
+
+
+@contextmanager
+def same_random_numbers(device: torch.device) -> Iterator[None]:
+    """Draw the random numbers of the first process in all of them.
+
+    The generators of the other processes are not changed.
+    """
+    own = _random_state(device)
+    shared = own.to(device)
+    distributed.broadcast(shared, src=0)
+    _set_random_state(shared.cpu(), device)
+    try:
+        yield
+    finally:
+        if distributed.get_rank() > 0:
+            _set_random_state(own, device)
+
+
+def _random_state(device: torch.device) -> Tensor:
+    state = torch.get_rng_state()
+    return torch.cat([state, torch.cuda.get_rng_state(device)]) if device.type == "cuda" else state
+
+
+def _set_random_state(state: Tensor, device: torch.device) -> None:
+    size = len(torch.get_rng_state())
+    torch.set_rng_state(state[:size].clone())
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state[size:].clone(), device)
+
+
+def first_weights(weights: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Return the weights of the first process, so that all minimize the same function."""
+    if not weights:
+        return {}
+    values = torch.stack([weight.to(device, torch.float64) for weight in weights.values()])
+    distributed.broadcast(values, src=0)
+    pairs = zip(weights.items(), values.unbind(), strict=True)
+    return {name: value.to(weight) for (name, weight), value in pairs}

@@ -1,0 +1,166 @@
+"""Each weighting in two and three processes, compared with one that has the rows of all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+import torch
+from torch import Tensor, nn
+
+from perceptrain import FFNN, Counted, SkipBatch, TrainConfig, Trainer, WeightedLoss, registry
+from perceptrain_core.engine import make_engine
+from perceptrain_core.engine.launch import run_in_processes
+
+SIZES = (3, 5, 2, 4, 6, 3)  # rows of the batches
+OPTIONS: dict[str, dict[str, Any]] = {
+    "fixed": {"weights": {"fit": 2.0}},
+    "grad_weighted": {"fixed_metric": "fit"},
+    "grad_norm_balance": {"every": 1},
+    "gradnorm": {},
+    "relobralo": {"look_back": 0.5, "momentum": 0.6},
+    "softadapt": {"beta": 5.0, "loss_weighted": True},
+    "dwa": {"window": 2},
+    "uncertainty": {},
+    "random": {},
+}
+NTK = {"every": 1, "residuals": lambda batch, model: residuals(batch, model)}
+
+
+def batches(size: int) -> list[Any]:
+    """The batches of several processes, as one process has them."""
+    generator = torch.Generator().manual_seed(1)
+    rows = torch.randn(sum(SIZES), 2, generator=generator, dtype=torch.float64).split(SIZES)
+    whole = [torch.cat(rows[i : i + size]) for i in range(0, len(SIZES), size)]
+    return [(x, (x[:, :1] - x[:, 1:]).sin()) for x in whole]
+
+
+def residuals(batch: Any, model: nn.Module) -> dict[str, Tensor]:
+    x, y = batch
+    return {"fit": 3 * (model(x) - y), "size": model(x), "slope": model(x + 1) - model(x)}
+
+
+def terms(batch: Any, model: nn.Module) -> Any:
+    parts = {name: values.square().mean() for name, values in residuals(batch, model).items()}
+    return sum(parts.values()), parts
+
+
+def counted_terms(batch: Any, model: nn.Module) -> Any:
+    """Terms with counts of their own: some rows, all rows, and a sum."""
+    x, y = batch
+    mask = x[:, :1] > -0.5
+    number = mask.sum()
+    parts = {
+        "fit": (model(x) - y).where(mask, 0.0).square().sum() / number.clamp(min=1),
+        "size": model(x).square().mean(),
+        "slope": (model(x + 1) - model(x)).square().sum() / 10,
+    }
+    counts = {"fit": number, "size": len(x), "slope": None}
+    return sum(parts.values()), Counted(parts, counts, dict.fromkeys(parts, 1.0))
+
+
+def many_terms(batch: Any, model: nn.Module) -> Any:
+    """More terms than travel with the first exchange."""
+    x, y = batch
+    parts = {f"term {k}": (model(x) - k * y).square().mean() for k in range(40)}
+    return sum(parts.values()), parts
+
+
+LOSSES = {"terms": terms, "counted": counted_terms, "many": many_terms}
+CASES = {
+    **{
+        f"{name}, {kind}": (name, OPTIONS[name], kind)
+        for name in OPTIONS
+        for kind in ("terms", "counted")
+    },
+    "softadapt, many": ("softadapt", {}, "many"),
+    "ntk, terms": ("ntk", NTK, "terms"),
+}
+
+
+def train(name: str, options: dict[str, Any], loss_fn: Any, size: int) -> dict[str, Any]:
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        model = FFNN([2, 6, 1], nn.Tanh()).double()
+    loss = WeightedLoss(loss_fn, {"name": name, **options}).double()
+    optimizer = torch.optim.SGD([*model.parameters(), *loss.parameters()], lr=0.02)
+    config = TrainConfig(max_iter=2, seed=3, verbose=False, tracking_tool="none")
+    trainer = Trainer(model, optimizer, config, loss)
+    trainer.fit(batches(size))
+    return {
+        "weights": loss.metric_weights,
+        "memory": {k: v for k, v in loss.weighting.memory.items() if k != "terms"},
+        "parameters": torch.cat([p.detach().reshape(-1) for p in model.parameters()]),
+        "random": torch.rand(2),
+    }
+
+
+def skipping(batch: Any, model: nn.Module) -> Any:
+    """Skip a batch of one process, at an update of the weights or between two."""
+    if len(batch[0]) == 4 and make_engine().world_size > 1:
+        raise SkipBatch
+    return terms(batch, model)
+
+
+@contextmanager
+def pickled() -> Iterator[None]:
+    module = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def run_cases(folder: Path) -> Any:
+    torch.set_num_threads(1)
+    engine = make_engine()
+    found = {name: train(n, o, LOSSES[kind], 1) for name, (n, o, kind) in CASES.items()}
+    for every in (1, 2):
+        with pytest.warns(UserWarning, match="skipped"):
+            skipped = train("grad_norm_balance", {"every": every}, skipping, 1)
+        found[f"skips {every}"] = skipped
+    return engine.gather(found)
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def found(request: Any, tmp_path_factory: Any, forked_workers: None) -> Any:
+    """What each case gave in each process, and the number of processes."""
+    with pickled():
+        folder = tmp_path_factory.mktemp("weightings")
+        return run_in_processes(run_cases, request.param, folder), request.param
+
+
+def close(one: Any, other: Any) -> None:
+    torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_weights_are_those_of_one_process_with_all_rows(found: Any, name: str) -> None:
+    everywhere, size = found
+    scheme, options, kind = CASES[name]
+    alone = train(scheme, options, LOSSES[kind], size)
+    for each in everywhere:
+        close(each[name]["weights"], alone["weights"])
+        close(each[name]["memory"], alone["memory"])
+        close(each[name]["parameters"], alone["parameters"])
+    draws = [each[name]["random"] for each in everywhere]
+    assert not torch.equal(draws[0], draws[1])  # each process keeps a generator of its own
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_batch_that_one_process_skips_leaves_all_equal(found: Any, every: int) -> None:
+    everywhere, _ = found
+    for each in everywhere:
+        close(each[f"skips {every}"]["weights"], everywhere[0][f"skips {every}"]["weights"])
+        close(each[f"skips {every}"]["parameters"], everywhere[0][f"skips {every}"]["parameters"])
+
+
+def test_every_built_in_weighting_is_tested() -> None:
+    core = {e.name for e in registry().weightings.values() if e.distribution == "perceptrain-core"}
+    assert core == {name for name, *_ in CASES.values()}
