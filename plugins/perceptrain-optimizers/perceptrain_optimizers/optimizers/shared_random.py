@@ -32,7 +32,7 @@ def random_numbers_of_the_first_process() -> Iterator[None]:
 
 
 def _states() -> tuple[Any, ...]:
-    gpu = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
+    gpu = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     return torch.get_rng_state(), np.random.get_state(), gpu
 
 
