@@ -276,6 +276,8 @@ class Fit:
             callback.end_run(self.trainer)
         if self.parts.averaged_model is not None:
             self.parts.model.load_state_dict(self.parts.averaged_model.module.state_dict())
+        if resumable:  # after an interrupted step the processes are not at the same place
+            self.engine.align(self.parts.model, self.parts.loss_fn)
         if self.config.verbose and (summary := self.stepper.summary()):
             print(summary)
         losses = losses_of(history, "train"), losses_of(history, "val")

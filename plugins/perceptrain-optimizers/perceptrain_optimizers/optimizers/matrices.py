@@ -7,16 +7,23 @@ from typing import Any, ClassVar
 import pytorch_optimizer as po
 
 from perceptrain_optimizers.optimizers.adapted import Adapted
+from perceptrain_optimizers.optimizers.shared_random import random_numbers_of_the_first_process
 
 
 class Kron(Adapted, po.Kron):
     """PSGD with Kronecker-factored preconditioners (arXiv 1512.04202).
 
-    It draws random numbers of torch and NumPy, which checkpoints save.
+    It draws random numbers of torch and NumPy, which checkpoints save; several processes use those
+    of the first.
     """
 
     # The dtype of the parameters. float32 would fail with float64.
     own_defaults: ClassVar[dict[str, Any]] = {"precondition_dtype": None}
+
+    def step(self, closure: Any = None) -> Any:
+        """Take a step, the same in all processes."""
+        with random_numbers_of_the_first_process():
+            return super().step(closure)
 
 
 class Shampoo(Adapted, po.Shampoo):
