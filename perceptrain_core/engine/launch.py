@@ -21,6 +21,7 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from perceptrain_core.engine.mapped_pickle import MappedPickler
 from perceptrain_core.engine.worker import ERROR, RESULT, TASK
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.registry.references import loaded_files
@@ -90,7 +91,7 @@ def _pickled(*parts: Any) -> bytes:
     file = io.BytesIO()
     try:
         for part in parts:  # reading the second requires the path set by the first
-            cloudpickle.dump(part, file)
+            MappedPickler(file).dump(part)
     except Exception as error:
         raise TrainingError(
             f"This cannot be copied to other processes: {error}. Loaders, losses and callbacks "
