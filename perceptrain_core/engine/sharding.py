@@ -15,7 +15,7 @@ from torch.utils.data import (
     SequentialSampler,
 )
 
-from perceptrain_core.data.dict_loader import DictDataLoader
+from perceptrain_core.data.dict_loader import DictDataLoader, NamedLoader
 from perceptrain_core.data.position.generators import parts_of
 from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.data.tensor_loader import TensorLoader
@@ -64,6 +64,9 @@ def shard_loader(
         shares = {n: shard_loader(p, *own, True, draw, anywhere) for n, p in parts}
         whole = DictDataLoader(shares)
         return whole if even else StreamShare(whole, place, draw)
+    if type(loader) is NamedLoader:
+        rows = shard_loader(loader.loader, rank, world_size, even, draw, anywhere)
+        return NamedLoader(loader.names, rows)
     if (kept := _kept(loader, even, draw, anywhere)) is not None:
         return kept
     if type(loader) is TensorLoader and loader.infinite:

@@ -132,8 +132,16 @@ class Share(LoaderOfShare, ABC):
         """Begin a pass after the first ``start`` units."""
 
     @abstractmethod
+    def length_after(self, start: int) -> int:
+        """Return the number of batches in a pass that continues after ``start`` units.
+
+        Raises:
+            TypeError: The loader has no length.
+        """
+
     def __len__(self) -> int:
         """The number of batches in a whole pass."""
+        return self.length_after(0)
 
     def _seed_generators(self, *owners: Any) -> None:
         """Seed the generators that the order comes from: those of processes may differ."""
@@ -207,8 +215,9 @@ class RowShare(Share):
     def _drop_last(self) -> bool:
         return bool(self.loader.drop_last)
 
-    def __len__(self) -> int:
-        rows, place = len(self.sampler), self._place
+    def length_after(self, start: int) -> int:
+        """Return the number of batches after ``start`` rows."""
+        rows, place = max(0, len(self.sampler) - start), self._place
         if place.even:
             return place.rounds(rows, self._size, self._drop_last)
         batches = rows // self._size if self._drop_last else -(-rows // self._size)
@@ -246,8 +255,9 @@ class BatchShare(Share):
         self._chosen[:] = _deal(order[self.start :], self._place)
         return iter(self.dataloader)
 
-    def __len__(self) -> int:
-        return _dealt_length(len(self.loader.batch_sampler), self._place)
+    def length_after(self, start: int) -> int:
+        """Return the number of batches after ``start`` batches of all processes."""
+        return _dealt_length(len(self.loader.batch_sampler) - start, self._place)
 
 
 class StreamShare(Share):
@@ -259,8 +269,9 @@ class StreamShare(Share):
             batches = iterate(self.loader)
         return _deal_stream(batches, random, self.start, self._place)
 
-    def __len__(self) -> int:
-        return _dealt_length(len(self.loader), self._place)
+    def length_after(self, start: int) -> int:
+        """Return the number of batches after ``start`` batches of all processes."""
+        return _dealt_length(len(self.loader) - start, self._place)
 
 
 def _deal(batches: Iterable[Any], place: Place) -> Iterator[Any]:
@@ -290,4 +301,4 @@ def _of_round(batches: Sequence[Any], place: Place) -> Sequence[Any]:
 
 
 def _dealt_length(batches: int, place: Place) -> int:
-    return -(-(batches if place.even else batches - place.rank) // place.world_size)
+    return max(0, -(-(batches if place.even else batches - place.rank) // place.world_size))
