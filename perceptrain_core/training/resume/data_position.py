@@ -15,8 +15,10 @@ from perceptrain_core.data.position.generators import (
     loader_random_state,
     set_loader_random_state,
 )
+from perceptrain_core.data.position.stateful import is_stateful_loader
 from perceptrain_core.data.position.workers import start_workers, workers_started
 from perceptrain_core.data.support.loader_length import is_infinite
+from perceptrain_core.engine.kept_share import KeptShare
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.training.resume.shared_pass import SharedPass, moves_freely, pass_of
 
@@ -41,8 +43,9 @@ class DataPosition:
 
     The order of the data is not saved but reproduced: an anchor holds the state of every random
     generator at the start of a pass over the data, and on resuming, the batches consumed since
-    then are skipped. An infinite loader that has ``state_dict`` is restored directly. If the
-    number of processes has changed, the rest of the epoch is shared anew, see `SharedPass`.
+    then are skipped. An infinite loader that has ``state_dict``, or a ``StatefulDataLoader`` of
+    torchdata, is restored directly. If the number of processes has changed, the rest of the epoch
+    is shared anew, see `SharedPass`.
 
     Args:
         epochs: The data.
@@ -130,7 +133,14 @@ class DataPosition:
             "data": self._fingerprint(),
             "pass": self._pass(),
             "continued": self._continued is not None,
+            "place": self._place(),
         }
+
+    def _place(self) -> Any:
+        """Return the position of a loader that can restore it inside an epoch."""
+        stateful: Any = _stateful_loader(self.epochs.loader)
+        inside = stateful is not None and self.batch and not self.epochs.endless
+        return stateful.state_dict() if inside else None
 
     def _pass(self) -> dict[str, Any] | None:
         """Describe the current pass, for any number of processes that continue it."""
@@ -169,8 +179,13 @@ class DataPosition:
             CheckpointError: The data have fewer batches than had been consumed.
         """
         self.batch, self._consumed = saved["batch"], saved["consumed"]
+        stateful: Any = _stateful_loader(self.epochs.loader)
         if saved.get("continued"):
             self.continue_pass(saved)
+        elif saved.get("place") is not None and stateful is not None:
+            self._anchor = saved["anchor"]
+            stateful.load_state_dict(saved["place"])
+            self._rest = self.epochs.rest(self.epochs.loader, after=self.batch)
         else:
             self._load_anchor(saved)
         start_workers(self.epochs.loader, saved["workers"])
@@ -255,6 +270,15 @@ class DataPosition:
         # Last, because both may have drawn numbers.
         set_loader_random_state(loader, anchor["generators"])
         set_random_state(anchor["random"])
+
+
+def _stateful_loader(loader: Any) -> Any:
+    """Return the loader that can restore its position inside an epoch, ``None`` if there is none.
+
+    In several processes it is inside the loader of a share that is kept.
+    """
+    inner = loader.loader if isinstance(loader, KeptShare) else loader
+    return inner if is_stateful_loader(inner) else None
 
 
 def _keeps_place(loader: Any) -> bool:
