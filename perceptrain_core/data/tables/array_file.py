@@ -97,7 +97,7 @@ class _MemberRows:
 
 def _member(file: IO[bytes]) -> _MemberRows | NDArray[Any]:
     start = file.tell()
-    shape, by_columns, dtype = _header(file)
+    shape, by_columns, dtype = read_npy_header(file)
     row_bytes = prod(shape[1:]) * dtype.itemsize
     if dtype.hasobject or not shape or (by_columns and len(shape) > 1) or not row_bytes:
         file.seek(start)
@@ -105,7 +105,8 @@ def _member(file: IO[bytes]) -> _MemberRows | NDArray[Any]:
     return _MemberRows(file, shape, dtype)
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape, whether it is stored by columns, and the dtype of an NPY file."""
     major, _ = npy.read_magic(file)
     read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
     return read(file)
@@ -117,7 +118,7 @@ def _npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     with ZipFile(path) as archive:
         for member in archive.namelist():
             with archive.open(member) as file:
-                shapes[member.removesuffix(".npy")] = _header(file)[0]
+                shapes[member.removesuffix(".npy")] = read_npy_header(file)[0]
     return shapes
 
 
