@@ -34,6 +34,7 @@ from perceptrain.data import (
     to_dataloader,
 )
 from perceptrain_core.data import is_infinite
+from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.engine.sharding import shard_loader
 
 ROWS = torch.arange(24.0).reshape(-1, 1)
@@ -340,3 +341,46 @@ def test_weighted_rows_are_dealt_out() -> None:
     first, second = shares(make, 2, True)
     assert len(first) == len(second) == 2
     assert max(row for share in (first, second) for batch in share for row in batch) < 12
+
+
+@pytest.mark.parametrize("owner", ["loader", "data set", "sampler", "batch sampler"])
+def test_a_share_of_its_own_is_kept_until_it_ends_anywhere(owner: str) -> None:
+    loader: Any = {
+        "loader": lambda: Own(dataset(), batch_size=4),
+        "data set": lambda: DataLoader(Numbers(), batch_size=4),
+        "sampler": lambda: DataLoader(dataset(), batch_size=4, sampler=OwnOrder()),
+        "batch sampler": lambda: DataLoader(
+            dataset(), batch_sampler=BatchSampler(OwnOrder(), 4, False)
+        ),
+    }[owner]()
+    part = {"data set": "dataset"}.get(owner, owner.replace(" ", "_"))
+    setattr(getattr(loader, part, loader), "sharded", True)  # noqa: B010
+    asked: list[bool] = []
+
+    def anywhere(ended: bool) -> bool:
+        asked.append(ended)
+        return ended or len(asked) > 4  # another process ends after four batches
+
+    share = shard_loader(loader, 1, 2, True, lambda generator: 0, anywhere)
+    assert len(list(share)) == 4
+    assert asked == [False] * 5
+    with pytest.raises(TypeError):
+        len(share)
+    evaluated = shard_loader(loader, 1, 2, False, lambda generator: 0, anywhere)
+    assert sorted(row for batch in evaluated for row in seen(batch)) == ROWS.flatten().tolist()
+    assert len(asked) == 5
+
+
+def test_a_distributed_sampler_in_any_loader_is_kept() -> None:
+    sampler = DistributedSampler(dataset(), 2, 1, shuffle=False)
+    batches = BatchSampler(sampler, 4, False)
+    loader = DataLoader(dataset(), batch_sampler=batches)
+    share = shard_loader(loader, 1, 2, True, lambda generator: 5)
+    assert [seen(batch) for batch in share] == [seen(batch) for batch in loader]
+    assert len(share) == 3
+
+
+def test_the_sampler_of_a_tensor_loader_is_used() -> None:
+    make = lambda: TensorLoader(ROWS, batch_size=2, sampler=[5, 3, 8, 1])  # noqa: E731
+    assert shares(make, 2, True) == [[[5.0, 8.0]], [[3.0, 1.0]]]
+    assert shares(make, 2, False) == [[[5.0, 3.0]], [[8.0, 1.0]]]
