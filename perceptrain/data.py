@@ -7,6 +7,7 @@ from perceptrain_core.data import (
     R3Dataset,
     ValidationSets,
     data_to_device,
+    map_arrays,
     to_dataloader,
 )
 from perceptrain_core.types import OptimizeResult
@@ -18,6 +19,7 @@ __all__ = [
     "R3Dataset",
     "ValidationSets",
     "data_to_device",
+    "map_arrays",
     "to_dataloader",
     "OptimizeResult",
 ]

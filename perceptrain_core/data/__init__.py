@@ -4,6 +4,7 @@ from perceptrain_core.data.as_loader import as_loader
 from perceptrain_core.data.dict_loader import DictDataLoader
 from perceptrain_core.data.generative import GenerativeIterableDataset
 from perceptrain_core.data.infinite import InfiniteTensorDataset
+from perceptrain_core.data.map_arrays import map_arrays
 from perceptrain_core.data.r3 import R3Dataset
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.data.support.epochs import Epochs
@@ -23,5 +24,6 @@ __all__ = [
     "as_loader",
     "data_to_device",
     "is_infinite",
+    "map_arrays",
     "to_dataloader",
 ]

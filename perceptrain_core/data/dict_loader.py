@@ -185,7 +185,8 @@ class _Seeds:
         """Seed torch with the next seed inside a ``with`` block."""
         self._seed = (self._seed + 1) % 2**63
         with torch.random.fork_rng(devices=()):
-            torch.manual_seed(self._seed)
+            # Not torch.manual_seed, which seeds GPUs too, where the model draws.
+            torch.default_generator.manual_seed(self._seed)
             yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,7 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         # If the data require gradients, each batch needs its own graph; and reading the rows of
         # many batches from a file would delay the first one.
         self._alone = any(tensor.requires_grad or is_mapped(tensor) for tensor in own)
+        self._rank, self._processes = 0, 1
         self._latest = EndlessOrder(len(own[0]), generator)
         self._loaded: EndlessOrder | None = None
 
@@ -112,6 +114,17 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         """
         self._loaded = EndlessOrder(len(self.tensors[0]), self.generator, state)
 
+    def endless_share(self, rank: int, processes: int) -> TensorLoader:
+        """Return the share of one of several processes in an infinite loader.
+
+        All draw the same orders if their generators have the same state. Of the next
+        ``processes * batch_size`` rows, a process gets every ``processes``-th; so the positions
+        are equal, and any number of processes can continue from them.
+        """
+        share = copy(self)
+        share._rank, share._processes = rank, processes
+        return share
+
     def __len__(self) -> int:
         """The number of batches in one pass; an infinite loader has no length."""
         if self.infinite:
@@ -119,7 +132,7 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
         return super().__len__()
 
     def _one_pass(self) -> Iterator[tuple[Tensor, ...]]:
-        order = self._order() if self.shuffle or self._sampled else None
+        order = self.draw_order() if self.shuffle or self._sampled else None
         size = len(self.tensors[0]) if order is None else len(order)
         if self.drop_last:
             size -= size % self._rows
@@ -127,14 +140,19 @@ class TensorLoader(DataLoader[tuple[Tensor, ...]]):
 
     def _endless(self, endless: EndlessOrder) -> Iterator[tuple[Tensor, ...]]:
         while True:
-            order = endless.next()
-            for batch in self._batches(order, len(order) - len(order) % self._rows):
-                endless.taken += self._rows
+            order, used = endless.next(), self._rows * self._processes
+            order = order[: len(order) - len(order) % used]
+            own = order if self._processes == 1 else order[self._rank :: self._processes]
+            for batch in self._batches(own, len(own)):
+                endless.taken += used
                 yield batch
 
-    def _order(self) -> Tensor:
+    def draw_order(self) -> Tensor:
+        """Return the numbers of the rows of the next pass, in the order of a finite loader."""
+        if not (self.shuffle or self._sampled):
+            return torch.arange(len(self.tensors[0]))
         if self._sampled:
-            return torch.tensor(list(self.sampler), dtype=torch.int64)
+            return torch.from_numpy(np.fromiter(self.sampler, np.int64))
         return torch.randperm(len(self.tensors[0]), generator=self.generator)
 
     def _batches(self, order: Tensor | None, size: int) -> Iterator[tuple[Tensor, ...]]:

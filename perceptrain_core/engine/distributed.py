@@ -68,7 +68,7 @@ class DistributedEngine(LocalEngine):
 
     def shard(self, loader: Loader, even: bool) -> Loader:
         """Return this process's share of a loader, as `shard_loader` does."""
-        return shard_loader(loader, self.rank, self.world_size, even, self._draw)
+        return shard_loader(loader, self.rank, self.world_size, even, self._draw, self.any)
 
     def join(self, step_loss: LossFunction, parts: Sequence[object]) -> LossFunction:
         """Return a loss whose gradients are averaged over all processes."""

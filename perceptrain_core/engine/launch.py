@@ -18,6 +18,7 @@ import torch
 from torch.distributed.elastic.multiprocessing import SignalException
 
 from perceptrain_core.engine.local_processes import LocalProcesses
+from perceptrain_core.engine.mapped_pickle import MappedPickler
 from perceptrain_core.engine.worker import DONE, ERROR, LOST, TASK
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.registry.references import loaded_files
@@ -77,7 +78,7 @@ def _pickled(*parts: Any) -> bytes:
     file = io.BytesIO()
     try:
         for part in parts:  # reading the last requires the path set by the first
-            cloudpickle.dump(part, file)
+            MappedPickler(file).dump(part)
     except Exception as error:
         raise TrainingError(
             f"This cannot be copied to other processes: {error}. Loaders, losses and callbacks "

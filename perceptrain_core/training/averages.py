@@ -180,6 +180,20 @@ class Averages:
             "terms": dict(self._terms),
         }
 
+    def load_all(self, states: list[Mapping[str, Any]]) -> None:
+        """Restore the sums of several processes, from the `state_dict` of each."""
+        for state in states:
+            part = Averages(self.prefix)
+            part.load_state_dict(state)
+            sums, weights = part._add_groups()
+            for mine, its in zip(self._closed, (sums, weights), strict=True):
+                for name, value in its.items():
+                    mine[name] = mine.get(name, 0.0) + value
+            for name, (value, steps) in part._steps.items():
+                total, before = self._steps.get(name, (0.0, 0))
+                self._steps[name] = total + value, before + steps
+            self._terms, self.batches = part._terms or self._terms, part.batches
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore sums from `state_dict`."""
         self.batches, self._groups = state["batches"], state["groups"]

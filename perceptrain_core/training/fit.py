@@ -306,7 +306,7 @@ class Fit:
         if self.state.stop_training:
             return True
         if self.state.global_step >= self.limits.steps:  # the last epoch may still need its row
-            return self.position.batch != self.position.epochs.count()
+            return self.position.batch != self.position.batches_of_epoch
         return bool(self.state.history) and self.position.batch == 0 and self._is_finished()
 
     def _stop_reason(self, complete: bool) -> str | None:

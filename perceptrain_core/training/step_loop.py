@@ -85,7 +85,7 @@ class StepLoop:
             self._ends,
             self._val_every,
         )
-        per_epoch, complete = position.epochs.count(), False
+        per_epoch, complete = position.batches_of_epoch, False
         may_stop = self._may_stop and not engine.any(state.stop_training)
         for batches in position.steps():
             first = state.batches_seen + 1

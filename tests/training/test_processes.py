@@ -82,7 +82,7 @@ def test_what_the_processes_trained_comes_back(
     assert dict(os.environ) == environment
     assert list(map(signal.getsignal, (2, 15))) == handlers
     trainer.config.nprocs, trainer.config.max_iter = 1, 4
-    with pytest.warns(UserWarning, match="2 then, 1 now: random numbers and the order of the data"):
+    with pytest.warns(UserWarning, match="2 then, 1 now: the data are shared anew"):
         trainer.fit(resume=True)
     assert len(trainer.history) == 4
     assert trainer.history[3]["train_loss"] < trainer.history[2]["train_loss"]

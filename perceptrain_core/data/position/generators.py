@@ -45,6 +45,22 @@ def set_loader_random_state(data: Any, saved: list[tuple[str, Any]]) -> None:
             _set_state(generator, state)
 
 
+def seed_generators(data: Any, seed: int) -> None:
+    """Seed the random generators that a loader owns.
+
+    Args:
+        data: A loader, or other data that a user passes.
+        seed: The first generator gets this seed, the next one the next, and so on.
+    """
+    for number, generator in enumerate(_generators_of(data), seed):
+        if isinstance(generator, torch.Generator):
+            generator.manual_seed(number)
+        elif isinstance(generator, np.random.Generator):
+            generator.bit_generator.state = type(generator.bit_generator)(number).state
+        else:  # NumPy accepts 32 bits
+            generator.seed(number % 2**32)
+
+
 def epoch_listeners(data: Any) -> list[Callable[[int], None]]:
     """Return the ``set_epoch`` methods of the parts of a loader that shuffle by epoch number.
 

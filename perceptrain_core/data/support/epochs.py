@@ -46,7 +46,19 @@ class Epochs:
             return islice(self._stream(), self._limit)
         batches = iterate(self.loader)
         _pass_over(batches, after)
-        return batches if self._limit is None else islice(batches, self._limit - after)
+        return self._limited(batches, after)
+
+    def rest(self, loader: Loader, after: int) -> Iterator[Any]:
+        """Return the batches of a loader that yields the rest of an epoch.
+
+        Args:
+            loader: The loader.
+            after: The number of batches of the epoch before.
+        """
+        return self._limited(iterate(loader), after)
+
+    def _limited(self, batches: Iterator[Any], after: int) -> Iterator[Any]:
+        return batches if self._limit is None else islice(batches, max(0, self._limit - after))
 
     def pass_over(self, number: int) -> None:
         """Skip the next batches of an infinite loader.
@@ -77,9 +89,11 @@ class Epochs:
         if self.endless:
             return self._limit
         batches = length_of(self.loader)
-        if batches is None or self._limit is None:
-            return self._limit if batches is None else batches
-        return min(batches, self._limit)
+        return self._limit if batches is None else self.limited(batches)
+
+    def limited(self, batches: int) -> int:
+        """Return the number of batches that are used of those that there are in an epoch."""
+        return batches if self._limit is None else min(batches, self._limit)
 
 
 def _pass_over(batches: Iterator[Any], number: int) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from perceptrain_core.tensors import numpy_to_tensor
 
-_MAPPED = "_lies_in_file"
+#: The arrays of tensors that share the memory of a file; a copy of such a tensor does not.
+_ARRAYS: Any = WeakTensorKeyDictionary()
 
 
 def as_rows(data: Tensor | np.ndarray) -> Tensor:
@@ -37,13 +39,18 @@ def as_rows(data: Tensor | np.ndarray) -> Tensor:
         # torch warns that a tensor cannot protect memory from writes; no loader here writes to it.
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         tensor = torch.from_numpy(data)
-    setattr(tensor, _MAPPED, True)
+    _ARRAYS[tensor] = data
     return tensor
 
 
 def is_mapped(tensor: Tensor) -> bool:
     """Whether a tensor from `as_rows` shares the memory of a file."""
-    return getattr(tensor, _MAPPED, False)
+    return tensor in _ARRAYS
+
+
+def mapped_array(tensor: Tensor) -> np.ndarray | None:
+    """Return the array that `as_rows` made a tensor of, if it is mapped from a file."""
+    return _ARRAYS.get(tensor)  # type: ignore[no-any-return]
 
 
 def slice_rows(tensor: Tensor, start: int, stop: int) -> Tensor:

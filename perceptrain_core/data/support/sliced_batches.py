@@ -16,6 +16,7 @@ from torch.utils.data import (
     default_collate,
 )
 
+from perceptrain_core.data.support.chosen_rows import ChosenRows
 from perceptrain_core.data.support.private_generator import private_generator
 from perceptrain_core.types import Loader
 
@@ -53,7 +54,7 @@ def _can_be_sliced(loader: DataLoader[Any]) -> bool:
 
 
 def _is_plain(sampler: Any) -> bool:
-    if type(sampler) is SequentialSampler:
+    if type(sampler) in (SequentialSampler, ChosenRows):
         return True
     whole = type(sampler) is RandomSampler and sampler.num_samples == len(sampler.data_source)
     return whole and not sampler.replacement
@@ -73,6 +74,11 @@ def _sliced(loader: DataLoader[Any]) -> Iterator[list[Tensor]]:
 
 def _rows_of_batches(sampler: Any, size: int, drop_last: bool) -> Iterator[Tensor]:
     """Yield the numbers of the rows of each batch, as torch's samplers do."""
+    if isinstance(sampler, ChosenRows):
+        rows = sampler.rows
+        end = len(rows) - len(rows) % size if drop_last else len(rows)
+        yield from (rows[start : min(start + size, end)] for start in range(0, end, size))
+        return
     count = len(sampler.data_source)
     whole = count - count % size
     if isinstance(sampler, SequentialSampler):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zipfile import ZipFile
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from perceptrain_core.data.tables.columns import Columns, as_text, columns_of_arrays
 from perceptrain_core.errors import DataError, MissingDependencyError
@@ -31,9 +33,12 @@ class NpzTable:
 
     def chunks(self, names: Sequence[str], rows: int, text: Collection[str]) -> Iterator[Columns]:
         """Yield the columns of at most ``rows`` rows at a time."""
-        with np.load(self._path, allow_pickle=False) as arrays:
-            wanted = {key: np.atleast_1d(arrays[key]) for key in _keys(self._arrays, names)}
-        yield from _slices(wanted, names, rows, text)
+        with ZipFile(self._path) as archive, ExitStack() as stack:
+            members, wanted = set(archive.namelist()), {}
+            for key in _keys(self._arrays, names):
+                member = key if key in members else f"{key}.npy"
+                wanted[key] = _member(stack.enter_context(archive.open(member)))
+            yield from _slices(wanted, names, rows, text)
 
 
 class Hdf5Table:
@@ -70,15 +75,50 @@ class Hdf5Table:
             self._sets[name] = item.asstr() if item.dtype.kind in "OS" else item
 
 
+class _MemberRows:
+    """The rows of an array in an NPZ file, read one part after the other, never all at once.
+
+    The file is not mapped: reading it, compressed or not, also checks that it is undamaged.
+    """
+
+    def __init__(self, file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape = shape
+        self._file, self._dtype = file, dtype
+
+    def __getitem__(self, part: slice) -> NDArray[Any]:
+        """Return the next rows."""
+        rows = min(part.stop, self.shape[0]) - part.start
+        size = rows * prod(self.shape[1:]) * self._dtype.itemsize
+        data = self._file.read(size)
+        if len(data) < size:
+            raise EOFError(f"there are {len(data)} bytes where {size} should follow")
+        return np.frombuffer(data, self._dtype).reshape(rows, *self.shape[1:])
+
+
+def _member(file: IO[bytes]) -> _MemberRows | NDArray[Any]:
+    start = file.tell()
+    shape, by_columns, dtype = read_npy_header(file)
+    row_bytes = prod(shape[1:]) * dtype.itemsize
+    if dtype.hasobject or not shape or (by_columns and len(shape) > 1) or not row_bytes:
+        file.seek(start)
+        return np.atleast_1d(npy.read_array(file, allow_pickle=False))
+    return _MemberRows(file, shape, dtype)
+
+
+def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape, whether it is stored by columns, and the dtype of an NPY file."""
+    major, _ = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
+    return read(file)
+
+
 def _npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Read the shapes alone: an array that is not asked for may be large, or not readable."""
     shapes = {}
     with ZipFile(path) as archive:
         for member in archive.namelist():
             with archive.open(member) as file:
-                major, _ = npy.read_magic(file)
-                read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
-                shapes[member.removesuffix(".npy")] = read(file)[0]
+                shapes[member.removesuffix(".npy")] = read_npy_header(file)[0]
     return shapes
 
 

@@ -83,7 +83,7 @@ def iterate_columns(
 ) -> Iterator[Columns]:
     """Read the columns of a file in chunks, as `read_columns` does.
 
-    Only one chunk is in memory (of an NPZ file, the arrays that are read). A column without a
+    Only one chunk is in memory (of an NPZ file, also arrays stored by columns). A column without a
     text in a chunk is float64 in this chunk, unless ``text`` names it.
 
     Args:

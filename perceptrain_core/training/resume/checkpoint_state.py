@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import fields
 from functools import partial
@@ -29,7 +29,6 @@ from perceptrain_core.training.averages import Averages
 from perceptrain_core.training.provenance import Provenance, versions
 from perceptrain_core.training.resume.compatibility import (
     callback_names,
-    check_data,
     check_processes,
     warn_of_changes,
     warn_of_versions,
@@ -129,24 +128,43 @@ def restore_run(run: SavedRun, path: Path, saved: dict[str, Any]) -> list[Callba
     require_fit(path, saved, stateful)
     restored = restore_callbacks(path, run.parts.callbacks, saved["callbacks"])
     processes = saved["processes"]
-    own = None
-    if check_processes(path, len(processes), run.engine.world_size, saved["batch"]):
-        own = processes[run.engine.rank]
-        # After the callbacks, because some of them add points to the data.
-        check_data(path, run.position, own["position"])
+    # After the callbacks, because some of them add points to the data.
+    same = check_processes(path, run.position, processes, run.engine.world_size)
     description = _description(run.config, run.parts, run.provenance)
     warn_of_changes(path, saved, description, run.parts.callbacks)
     restore_trained(run.parts, run.state, path, saved)
     if saved["classes"] == description["classes"]:
         run.parts.optimizer_options = saved["optimizer_options"]
     run.position.begin_epoch(saved["epoch"] + 1)
-    if own is not None:
-        run.position.load_state_dict(own["position"])
-        run.stepper.load_state_dict(own.get("steps", {}))
-        if run.position.batch:
-            run.averages.load_state_dict(own["averages"])
-        set_random_state(own["random"])  # last, because restoring the position draws numbers
+    if same:
+        _restore_process(run, processes[run.engine.rank])
+    else:
+        _continue_process(run, processes)
     return restored
+
+
+def _restore_process(run: SavedRun, own: Mapping[str, Any]) -> None:
+    """Restore what belongs to one process, in the same one."""
+    run.position.load_state_dict(own["position"])
+    run.stepper.load_state_dict(own.get("steps", {}))
+    if run.position.batch:
+        run.averages.load_state_dict(own["averages"])
+    set_random_state(own["random"])  # last, because restoring the position draws numbers
+
+
+def _continue_process(run: SavedRun, processes: list[dict[str, Any]]) -> None:
+    """Continue what other processes saved, of which there were more or fewer."""
+    rank, first = run.engine.rank, processes[0]["position"]
+    if run.position.epochs.endless:
+        run.position.continue_stream(first)
+    elif first["batch"]:
+        run.position.continue_pass(first)
+    if run.position.batch:
+        run.averages.load_all([own["averages"] for own in processes] if rank == 0 else [])
+        run.averages.batches = processes[0]["averages"]["batches"]
+    if rank < len(processes):  # the others were seeded when the run was started
+        random = processes[rank]["random"]
+        set_random_state({name: state for name, state in random.items() if name != "cuda"})
 
 
 def restore_trained(parts: RunParts, state: RunState, path: Path, saved: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.plurals import counted
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION
 from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.user_warnings import warn_user
@@ -100,16 +101,31 @@ def _is_of_plugin(part: str, *sides: Mapping[str, Any]) -> bool:
     return part in _PARTS and any(supplier not in core for supplier in suppliers)
 
 
-def check_data(path: Path, position: DataPosition, saved: Mapping[str, Any]) -> None:
-    """Compare the training data with those of the saved run.
+def check_processes(
+    path: Path, position: DataPosition, processes: list[dict[str, Any]], now: int
+) -> bool:
+    """Compare the processes and their training data with those of the saved run.
+
+    Returns:
+        Whether there are as many processes, so that each finds its own position.
 
     Raises:
-        CheckpointError: They differ, and the checkpoint was saved inside an epoch.
+        CheckpointError: The checkpoint was saved inside an epoch, and the data differ; or there
+            were more or fewer processes, and they cannot share the rest of the epoch.
 
     Warns:
-        UserWarning: They differ, and the checkpoint was saved between two epochs.
+        UserWarning: The number of processes differs; or the data differ, and the checkpoint was
+            saved between two epochs.
     """
-    changed = position.differences(saved)
+    then, saved = len(processes), processes[0]["position"]
+    if then != now and saved["batch"] and not position.can_be_shared(saved):
+        raise CheckpointError(
+            f"{path} was saved inside an epoch by {counted(then, 'process', 'processes')}, and "
+            f"there {'is' if now == 1 else 'are'} {now} now, which cannot share the rest of the "
+            "epoch: the data are a dict of loaders, have workers that stay, or yield the share of "
+            "a process already. Resume with the same number, or from the end of an epoch."
+        )
+    changed = position.differences(saved, shared=then != now)
     if changed and saved["batch"]:
         raise CheckpointError(
             f"{path} was saved inside an epoch, and the training data differ: "
@@ -117,25 +133,18 @@ def check_data(path: Path, position: DataPosition, saved: Mapping[str, Any]) -> 
             "the end of an epoch."
         )
     _warn(path, "was saved with different training data", changed)
-
-
-def check_processes(path: Path, then: int, now: int, batch: int) -> bool:
-    """Return whether the number of processes is the same, so that each finds its own position.
-
-    Raises:
-        CheckpointError: It differs, and the checkpoint was saved inside an epoch.
-
-    Warns:
-        UserWarning: It differs, and the checkpoint was saved between two epochs.
-    """
-    if then != now and batch:
-        raise CheckpointError(
-            f"{path} was saved inside an epoch by {then} processes, and there are {now} now. "
-            "Resume with the same number, or from the end of an epoch."
-        )
-    changed = f"{then} then, {now} now: random numbers and the order of the data start fresh"
-    _warn(path, "was saved by a different number of processes", [changed] if then != now else [])
+    if then != now:
+        sizes = saved["data"].get("batch_size"), position.batch_size
+        _warn(path, "was saved by a different number of processes", [_sharing(then, now, *sizes)])
     return then == now
+
+
+def _sharing(then: int, now: int, size_then: int | None, size_now: int | None) -> str:
+    text = f"{then} then, {now} now: the data are shared anew, and random numbers differ"
+    if not size_then or not size_now or then * size_then == now * size_now:
+        return text
+    rows = f"{now * size_now} rows instead of {then * size_then}"
+    return f"{text}; the processes together use {rows} at a time"
 
 
 def callback_names(callbacks: Iterable[Callback]) -> dict[str, Callback]:

@@ -29,6 +29,7 @@ from perceptrain_core.checkpoints.file import read_file, write_file
 from perceptrain_core.data.position.generators import (
     epoch_listeners,
     loader_random_state,
+    seed_generators,
     set_loader_random_state,
 )
 
@@ -185,3 +186,31 @@ def test_each_epoch_has_an_order_of_its_own(kind: str) -> None:
 def test_what_takes_no_epoch() -> None:
     for without in (None, X, (X, X), [X], {"a": X}, iter([X]), to_dataloader(X)):
         assert epoch_listeners(without) == []
+
+
+def test_generators_are_seeded_by_number() -> None:
+    class Owner:
+        def __init__(self) -> None:
+            self.of_torch = torch.Generator()
+            self.of_numpy = np.random.default_rng(5)
+            self.legacy = np.random.RandomState(5)
+            self.of_python = random.Random(5)
+
+    def drawn(owner: Owner) -> list[float]:
+        return [
+            float(torch.rand((), generator=owner.of_torch)),
+            float(owner.of_numpy.random()),
+            float(owner.legacy.rand()),
+            owner.of_python.random(),
+        ]
+
+    one, other = Owner(), Owner()
+    before = drawn(one)
+    for owner in (one, other):
+        seed_generators(owner, 2**61)
+    first = drawn(one)
+    assert first == drawn(other)
+    assert not set(first) & set(before)
+    assert len(set(first)) == 4
+    seed_generators(one, 2**61)
+    assert drawn(one) == first

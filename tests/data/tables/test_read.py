@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import tracemalloc
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow
 import pytest
 from pyarrow import feather, parquet
 
+from perceptrain_core.data.tables.columns import columns_of_arrays
 from perceptrain_core.data.tables.read import column_names, iterate_columns, read_columns
 from perceptrain_core.errors import DataError, MissingDependencyError
 
@@ -58,6 +60,40 @@ def write(path: Path, table: pyarrow.Table) -> Path:
         ):
             stream.write_table(table, max_chunksize=2)
     return path
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_npz_file_is_read_in_parts(tmp_path, save):
+    x = np.arange(600_000, dtype=np.float32).reshape(-1, 4)
+    arrays = {"x": x, "by_columns": np.asfortranarray(x[:, :2] + 1), "flag": x[:, 0] % 8 == 0}
+    arrays["kind"] = np.where(arrays["flag"], "yes", "no")
+    save(tmp_path / "t.npz", **arrays)
+    whole = read_columns(tmp_path / "t.npz")
+    chunks = list(iterate_columns(tmp_path / "t.npz", rows=1000))
+    assert len(chunks) == 150
+    for name, column in columns_of_arrays(arrays).items():
+        assert np.array_equal(whole[name], column)
+        assert np.array_equal(np.concatenate([chunk[name] for chunk in chunks]), column)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_parts_of_an_npz_file_take_little_memory(tmp_path, save):
+    save(tmp_path / "t.npz", x=np.zeros((1_000_000, 4)))
+    tracemalloc.start()
+    for _ in iterate_columns(tmp_path / "t.npz", rows=10_000):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4e6  # of 32e6
+
+
+def test_a_damaged_byte_of_an_npz_file(tmp_path):
+    np.savez(tmp_path / "t.npz", x=np.arange(10_000.0))
+    data = bytearray((tmp_path / "t.npz").read_bytes())
+    data[50_000] ^= 1
+    (tmp_path / "t.npz").write_bytes(data)
+    with pytest.raises(DataError, match=r"cannot be read: Bad CRC-32"):
+        read_columns(tmp_path / "t.npz")
 
 
 @pytest.mark.parametrize("name", ["t.parquet", "t.feather", "t.arrow"])
