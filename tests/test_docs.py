@@ -43,6 +43,10 @@ OF_THE_PROJECT = (
     "pip install perceptrain-physics",
     "python benchmarks/",
     "git ",
+    # Launchers of several processes, see engine/test_torchrun.py and test_environment.py.
+    "torchrun ",
+    "#SBATCH ",
+    "srun ",
 )
 # What the fast variant changes in a page.
 SHORTER = {

@@ -176,7 +176,8 @@ def test_a_run_goes_on_with_the_machines_that_are_left(tmp_path: Path) -> None:
     second = start(*options, cwd=tmp_path)
     with running(first, second):
         pids = [tmp_path / f"pid-{rank}" for rank in range(2)]
-        while not all(pid.exists() for pid in pids):
+        saved = (tmp_path / "runs" / "run").glob
+        while not (all(pid.exists() for pid in pids) and any(saved("checkpoint_epoch_*.pt"))):
             assert first.poll() is None
             time.sleep(0.05)
         children = Path(f"/proc/{second.pid}/task/{second.pid}/children").read_text().split()
