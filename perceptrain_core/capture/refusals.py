@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from threading import get_ident
 from typing import Any, NoReturn
 
@@ -39,6 +40,7 @@ _READS: dict[Any, str] = {
 }
 _SPLITS = torch.tensor_split, Tensor.tensor_split
 _SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
+_TORCH = str(Path(torch.__file__).parent)  # which logs what it does itself
 _refused: list[NotCapturable] = []
 
 
@@ -148,10 +150,10 @@ def _refuses_logging() -> Iterator[None]:
     """Raise where a message is logged; handlers may have any stream."""
     made, recording = logging.getLogRecordFactory(), get_ident()
 
-    def refuse(name: str, *args: Any, **options: Any) -> logging.LogRecord:
-        if get_ident() == recording and not name.startswith("torch"):
+    def refuse(name: str, level: int, file: str, *args: Any, **options: Any) -> logging.LogRecord:
+        if get_ident() == recording and not file.startswith(_TORCH):
             _refuse(f"the loss logs a message with the logger {name!r}")
-        return made(name, *args, **options)
+        return made(name, level, file, *args, **options)
 
     logging.setLogRecordFactory(refuse)
     try:
