@@ -39,7 +39,6 @@ _READS: dict[Any, str] = {
     torch.is_nonzero: "torch.is_nonzero",
 }
 _SPLITS = torch.tensor_split, Tensor.tensor_split
-_SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
 _TORCH = str(Path(torch.__file__).parent)  # which logs what it does itself
 _refused: list[NotCapturable] = []
 
@@ -69,8 +68,6 @@ class RefusesReads(TorchFunctionMode):
             _refuse(f"the loss reads the value of a tensor with {_READS[func]}")
         if func in _SPLITS and any(isinstance(arg, Tensor) for arg in args[1:]):
             _refuse("the loss splits a tensor at the values of another")
-        if func == _SET_DATA:
-            _refuse("the loss assigns to .data of a tensor")
         if func is F.one_hot:  # which checks the classes
             return _one_hot(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))

@@ -332,7 +332,7 @@ REASONS: dict[str, tuple[Callable[[], Any], str]] = {
     "retained": (RetainsGradient, r"uses \.grad of a tensor from the step before"),
     "logs": (Logs, "logs a message with the logger"),
     "catches": (CatchesErrors, r"reads the value of a tensor with \.item\(\)"),
-    "data": (AssignsData, r"assigns to \.data of a tensor"),
+    "data": (AssignsData, "differs from the eager step"),
     "grows": (Grows, r"loss\.losses keeps changing"),
 }
 
