@@ -96,6 +96,8 @@ class Captures:
     Attributes:
         costs: What it has cost and gained so far.
         seen: How often each kind of step was seen, which decides what is captured.
+        has_started: Whether a step was taken. The first is eager: it creates the state of the
+            optimizer, and leaves what a loss may find at its next call, such as gradients.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Captures:
     ) -> None:
         self.costs = Costs()
         self.seen: Counter[str] = Counter()
+        self.has_started = False
         self._subject, self._optimizer, self._make_update = subject, optimizer, update
         self._refuse, self._announce = refuse, announce
         self._given: list[tuple[Any, ...]] = []
@@ -126,6 +129,9 @@ class Captures:
             batch: The batch, on the device.
         """
         if self._unknown > _MOST_ATTEMPTS:
+            return None
+        if not self.has_started:
+            self.has_started = True
             return None
         key: Hashable = None
         start = perf_counter()
@@ -187,7 +193,10 @@ class Captures:
             return None
         update = None if self._make_update is None else self._make_update()
         if name not in self.seen and len(self.seen) == _MOST_KINDS:
-            raise NotCapturable(f"there are more than {_MOST_KINDS} kinds of batches")
+            raise NotCapturable(
+                f"there are more than {_MOST_KINDS} kinds of batches: each shape, number and text "
+                "in a batch makes another; pass numbers as tensors"
+            )
         self.seen[name] += 1
         if name != next(iter(self.seen)) and self.seen[name] < _OFTEN:
             return None
@@ -226,12 +235,15 @@ class Captures:
     def _changed(self, key: Hashable) -> str:
         """Name what a program takes as given, and what has changed."""
         captured = self._captured.get(key)
-        found = captured.reach.difference_from(self._subject.look()) if captured else ""
-        return found or "an option of the optimizer"
+        if captured is None:
+            return "an option of the optimizer"
+        found = captured.reach.difference_from(self._subject.look())
+        return found or captured.program.misfit or "an option of the optimizer"
 
     def state_dict(self) -> dict[str, Any]:
         """Return what decides which steps are captured."""
         return {
+            "started": self.has_started,
             "seen": dict(self.seen),
             "attempts": dict(self._attempts),
             "refused": sorted(self._refused),
@@ -242,13 +254,15 @@ class Captures:
         """Restore what `state_dict` returned."""
         self._follow_parameters()
         self.seen.update(state.get("seen", {}))
+        self.has_started = state.get("started", bool(self.seen))
         self._attempts.update(state.get("attempts", {}))
         self._refused.update(state.get("refused", ()))
         self._subject.scales.update(state.get("scales", {}))
 
     def is_ready(self) -> bool:
-        """Whether steps can be captured: the optimizer has the state of its first step."""
-        return self._make_update is None or Update.has_state(self._optimizer)
+        """Whether steps can be captured: one was eager, and the optimizer has the state of it."""
+        has_state = self._make_update is None or Update.has_state(self._optimizer)
+        return self.has_started and has_state
 
     def try_out(self, call: Callable[[Any], Any], batch: Any) -> None:
         """Make a call with a copy of a batch, and undo its effects on the model and the loss.

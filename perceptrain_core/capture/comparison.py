@@ -50,7 +50,7 @@ def compare_step(
         NotCapturable: The steps differ; nothing has changed then.
     """
     parameters = subject.parameters
-    own = [] if update is None else [*parameters, *update.state(parameters)]
+    own = [*parameters] if update is None else [*parameters, *update.state(parameters)]
     moment = Moment(subject.look(), [*leaves, *own])
     start = perf_counter()
     try:
@@ -59,19 +59,21 @@ def compare_step(
             gradients = update.clipped(gradients)
         seconds.append(perf_counter() - start)
         eager = _results(loss, metrics, [g for g in gradients if g is not None])
-        effects = _effects(subject.look(), leaves, parameters)
+        effects = _effects(subject.look(), leaves, own)
+        evaluated = [parameter.detach().clone() for parameter in parameters]  # it may change them
         drawn = torch.get_rng_state()
     finally:
         moment.restore()
     try:
         outcome = program(leaves)
         _compare(eager, _results(outcome.loss, outcome.metrics, outcome.gradients), subject)
-        _compare(effects, _effects(subject.look(), leaves, parameters), subject)
+        _compare(effects, _effects(subject.look(), leaves, own), subject)
         if not torch.equal(torch.get_rng_state(), drawn):
             raise NotCapturable("it draws other random numbers than the eager step")
         guarded = subject.guards_loss or subject.guards_gradients
         if update is not None and not (guarded and not outcome.others[-1]):
             before = dict(zip(moment.tensors, moment.values, strict=True))
+            before |= dict(zip(parameters, evaluated, strict=True))
             _compare_update(program, outcome.gradients, update, before, seconds)
     except BaseException:
         moment.restore()
@@ -88,18 +90,21 @@ def _results(loss: Tensor, metrics: Metrics, gradients: Sequence[Tensor]) -> dic
 
 
 def _effects(
-    reach: Reach, leaves: Sequence[Tensor], parameters: Sequence[Tensor]
+    reach: Reach, leaves: Sequence[Tensor], trained: Sequence[Tensor]
 ) -> dict[str, Tensor]:
-    """Copy the tensors that a call of the loss may have changed, by path."""
+    """Copy the tensors that a call of the loss may have changed, by path.
+
+    Without those that the update of the parameters changes.
+    """
     batch = {f"tensor {number} of the batch": leaf for number, leaf in enumerate(leaves)}
     small = {path: t for path, t in reach.tensors().items() if t.nbytes <= LARGEST}
-    own = {*map(id, parameters)}
+    own = {*map(id, trained)}
     return {name: t.detach().clone() for name, t in (batch | small).items() if id(t) not in own}
 
 
 def _compare(eager: dict[str, Any], captured: dict[str, Any], subject: Subject) -> None:
-    if eager.keys() != captured.keys():
-        raise NotCapturable("it returns other metrics, or gradients of other parameters")
+    if other := [*(eager.keys() ^ captured.keys())]:
+        raise NotCapturable(f"it differs from the eager step: only one has {min(other)}")
     sizes = {name: _largest(v) for name, v in eager.items() if isinstance(v, Tensor)}
     gradients = [name for name in sizes if name.startswith("gradient")]
     least = _SMALL * max((sizes[name] for name in gradients), default=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perceptrain_core.capture.reach import Reach
 from perceptrain_core.capturing import NotCapturable
@@ -38,7 +38,12 @@ class Moment:
             t if id(t) not in own and t.nbytes > LARGEST else t.detach().clone()
             for t in self.tensors
         ]
-        self._gradients = [(t, t.grad) for t in self.tensors if isinstance(t, nn.Parameter)]
+        # With copies, for a backward pass adds to the gradients of tensors that are not trained.
+        self._gradients = [
+            (t, t.grad, None if t.grad is None else t.grad.clone())
+            for t in self.tensors
+            if t.is_leaf
+        ]
         pairs = zip(self.tensors, self.values, strict=True)
         self._large = [(t, t._version) for t, value in pairs if t is value]
 
@@ -49,8 +54,10 @@ class Moment:
             NotCapturable: A large tensor was changed in place, which was not copied.
         """
         self.reach.restore()
-        for tensor, gradient in self._gradients:
+        for tensor, gradient, value in self._gradients:
             tensor.grad = gradient
+            if gradient is not None and value is not None:
+                gradient.detach().copy_(value)
         set_random_state(self.random)
         # Only what has changed: data may be in memory that cannot be written.
         changes = [(t, v) for t, v in zip(self.tensors, self.values, strict=True) if _differ(t, v)]

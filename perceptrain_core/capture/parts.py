@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
+import weakref
 from argparse import Namespace
 from collections import UserDict, UserList, deque
 from collections.abc import Iterator
+from enum import Enum
 from functools import partial
+from queue import Queue
 from typing import Any
 
 from torch import Tensor, nn
-from torch.quasirandom import SobolEngine
 
 from perceptrain_core.capture.place import HAVE_ITEMS
 
 _LIBRARIES = {"torch", "numpy", "scipy", "sklearn", "pandas", "builtins"}
 _STANDARD = {*sys.stdlib_module_names} - {"__main__"}
 _OTHERS = {*_LIBRARIES, *_STANDARD, "perceptrain", "perceptrain_core"}
-_HOLDERS = types.SimpleNamespace, Namespace, UserDict, UserList, SobolEngine
+_HOLDERS = (
+    *(types.SimpleNamespace, Namespace, UserDict, UserList, Queue, threading.local),
+    *(weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet),
+)
+#: Modules of torch whose objects have a state that a loss may change.
+_STATEFUL = "torch.optim.", "torch.distributions.", "torch.quasirandom"
 #: What a loss reaches if it reaches the trainer, and what changes while a step is captured.
 _OF_THE_RUN = {"perceptrain_core.training.fit", "perceptrain_core.training.step_loop"}
 _INTERNAL = vars(nn.Module()).keys() - {"training", "_parameters", "_buffers", "_modules"}
@@ -42,7 +50,7 @@ def parts_of(path: str, owner: Any) -> Iterator[Part]:
     """
     if isinstance(owner, dict):
         if len(owner) <= _LONGEST:
-            yield from ((f"{path}[{key!r}]", owner, key) for key in [*owner])
+            yield from ((f"{path}[{_shown(n, key)}]", owner, key) for n, key in enumerate([*owner]))
     elif isinstance(owner, list | tuple | deque):
         yield from ((f"{path}[{n}]", owner, n) for n in range(min(len(owner), _LONGEST)))
     elif isinstance(owner, partial):
@@ -77,9 +85,19 @@ def is_followed(value: Any) -> bool:
         return bool(vars(value))
     if isinstance(value, types.ModuleType) or type(value).__module__ in _OF_THE_RUN:
         return False
-    if _is_of(type(value), _STANDARD | _LIBRARIES) and not isinstance(value, _HOLDERS):
+    if _is_of(type(value), _STANDARD | _LIBRARIES) and not _is_holder(value):
         return hasattr(value, "__wrapped__")
     return hasattr(value, "__dict__") or hasattr(type(value), "__slots__")
+
+
+def _is_holder(value: Any) -> bool:
+    """Whether an object of a library has parts that a loss may change."""
+    return isinstance(value, _HOLDERS) or type(value).__module__.startswith(_STATEFUL)
+
+
+def _shown(number: int, key: Any) -> str:
+    """Return a key as paths show it; the text of other objects may change with their values."""
+    return repr(key) if isinstance(key, str | int | float | tuple | Enum) else f"key {number}"
 
 
 def has_attributes(owner: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from array import array
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 HAVE_ITEMS = dict, list, tuple, deque
-_SMALL = 500  # elements that are compared at each step
-_LARGEST = 2**20  # bytes of an array whose elements are compared
+_SMALL = 500  # elements of a set that are compared at each step
+_QUICK = 2**16  # bytes of an array that are compared at each step
+_LARGEST = 2**24  # bytes of an array whose elements are compared at all
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def state_of(value: Any) -> Any:
         return frozenset(value)
     if isinstance(value, np.ndarray) and value.nbytes <= _LARGEST and not value.dtype.hasobject:
         return value.tobytes()
+    if isinstance(value, bytearray | array):
+        return bytes(value)
     return None
 
 
@@ -97,7 +101,9 @@ def is_quick(value: Any) -> bool:
     """Whether the state of a value can be compared at each step; random generators draw anyway."""
     if isinstance(value, set):
         return len(value) <= _SMALL
-    return isinstance(value, np.ndarray) and value.size <= _SMALL
+    if isinstance(value, np.ndarray | bytearray | array):
+        return value.nbytes <= _QUICK if isinstance(value, np.ndarray) else len(value) <= _SMALL
+    return False
 
 
 def _set_state(value: Any, state: Any) -> None:
@@ -112,5 +118,9 @@ def _set_state(value: Any, state: Any) -> None:
     elif isinstance(value, set):
         value.clear()
         value.update(state)
+    elif isinstance(value, bytearray):
+        value[:] = state
+    elif isinstance(value, array):
+        value[:] = array(value.typecode, state)
     else:
         value[...] = np.frombuffer(state, value.dtype).reshape(value.shape)

@@ -47,7 +47,10 @@ class Program:
 
     Attributes:
         trained: The parameters with a gradient.
+        misfit: The path of the tensor of another shape, dtype or device that `fetch` found, or "".
     """
+
+    misfit = ""
 
     def __init__(self, recorded: Recorded, leaves: int) -> None:
         self.trained = recorded.trained
@@ -71,7 +74,7 @@ class Program:
         """Use the places of another look at what the loss and the model reach."""
         self._written = [reach.places[path] for path in self._replaced]
         self._current = [
-            (number, [reach.places[path] for path in paths])
+            (number, paths[0], [reach.places[path] for path in paths])
             for number, paths in self._paths.items()
         ]
 
@@ -80,19 +83,13 @@ class Program:
 
         Others may have taken their places, but a graph has fixed shapes.
         """
-        for position, (place, *others) in self._current:
+        for position, path, (place, *others) in self._current:
             before, now = self._others[position], place.read()
-            if now is not before:
-                if type(now) is not type(before) or now.shape != before.shape:
-                    return False
-                if now.dtype != before.dtype or now.device != before.device:
-                    return False
-                if now.stride() != before.stride():
-                    return False
-                self._others[position] = now
-            for other in others:
-                if other.read() is not now:
-                    return False
+            fits = now is before or _is_alike(now, before)
+            if not fits or any(other.read() is not now for other in others):
+                self.misfit = path
+                return False
+            self._others[position] = now
         return True
 
     def __call__(self, leaves: Sequence[Tensor]) -> Outcome:
@@ -112,6 +109,15 @@ class Program:
             place.write(value)
         metrics = with_tensors(self._metrics, outputs[1:first])
         return Outcome(outputs[0], metrics, self.trained, outputs[first:second], outputs[third:])
+
+
+def _is_alike(now: Any, before: Tensor) -> bool:
+    """Whether a tensor can be the input of a graph in place of another."""
+    return (
+        type(now) is type(before)
+        and (now.shape, now.dtype, now.device) == (before.shape, before.dtype, before.device)
+        and now.stride() == before.stride()
+    )
 
 
 def _without_unused(graph: fx.GraphModule) -> list[int]:

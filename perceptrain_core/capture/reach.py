@@ -23,6 +23,8 @@ _GLOBAL_HOOKS = [
     for name, hooks in vars(nn.modules.module).items()
     if "_hooks" in name and isinstance(hooks, dict)
 ]
+#: Modules with objects whose state can neither be seen nor restored.
+_UNSEEN = {"_contextvars", "_queue", "ctypes", "mmap", "multiprocessing", "socket", "sqlite3"}
 _STANDARD = sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__
 
 
@@ -121,13 +123,16 @@ class Reach:
         """Check that no call can take values from a stream, or write to one, or run a hook.
 
         Raises:
-            NotCapturable: There is an iterator, a file or a hook.
+            NotCapturable: There is an iterator, a file, a hook, or an object of `_UNSEEN`.
         """
         if any(self.hooks):
             raise NotCapturable("a module has a hook")
         for path, place in self.places.items():
             if isinstance(place.value, Iterator | io.IOBase) and place.value not in _STANDARD:
                 raise NotCapturable(f"the loss can reach {path}, an iterator or a file")
+            if type(place.value).__module__.partition(".")[0] in _UNSEEN:
+                kind = type(place.value).__name__
+                raise NotCapturable(f"the loss can reach {path}, a {kind}, which a call may change")
 
     def _is_same(self, old: Place, after: Reach, new: Place) -> bool:
         if old.state != new.state:

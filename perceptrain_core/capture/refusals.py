@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import builtins
 import io
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, fx
+from torch.distributions import Distribution
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -34,9 +38,15 @@ _READS: dict[Any, str] = {
     torch.allclose: "torch.allclose",
     torch.is_nonzero: "torch.is_nonzero",
 }
-
-
 _SPLITS = torch.tensor_split, Tensor.tensor_split
+_TORCH = str(Path(torch.__file__).parent)  # which logs what it does itself
+_refused: list[NotCapturable] = []
+
+
+def _refuse(reason: str) -> NoReturn:
+    """Raise an error, and remember it, in case the loss catches it."""
+    _refused.append(NotCapturable(reason))
+    raise _refused[-1]
 
 
 class RefusesReads(TorchFunctionMode):
@@ -55,10 +65,18 @@ class RefusesReads(TorchFunctionMode):
             NotCapturable: It does.
         """
         if func in _READS:
-            raise NotCapturable(f"the loss reads the value of a tensor with {_READS[func]}")
+            _refuse(f"the loss reads the value of a tensor with {_READS[func]}")
         if func in _SPLITS and any(isinstance(arg, Tensor) for arg in args[1:]):
-            raise NotCapturable("the loss splits a tensor at the values of another")
+            _refuse("the loss splits a tensor at the values of another")
+        if func is F.one_hot:  # which checks the classes
+            return _one_hot(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+
+def _one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    if num_classes < 0:
+        _refuse("a shape depends on values, by one_hot without num_classes")
+    return tensor.unsqueeze(-1).eq(torch.arange(num_classes, device=tensor.device)).long()
 
 
 class _RefusesCollectives(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -77,7 +95,7 @@ class _RefusesCollectives(TorchDispatchMode):  # type: ignore[no-untyped-call]
             NotCapturable: It is.
         """
         if "c10d" in func.namespace:
-            raise NotCapturable("the loss exchanges tensors with other processes")
+            _refuse("the loss exchanges tensors with other processes")
         return func(*args, **(kwargs or {}))
 
 
@@ -99,7 +117,7 @@ class _Printed(io.TextIOBase):
             NotCapturable: The recording thread prints.
         """
         if get_ident() == self._recording:
-            raise NotCapturable("the loss prints")
+            _refuse("the loss prints")
         return int(self._stream.write(text) or 0)
 
     def flush(self) -> None:
@@ -114,7 +132,7 @@ def _refuses_files() -> Iterator[None]:
 
     def refuse(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
         if get_ident() == recording and not {"w", "a", "x", "+"}.isdisjoint(mode):
-            raise NotCapturable(f"the loss writes the file {file}")
+            _refuse(f"the loss writes the file {file}")
         return opened(file, mode, *args, **options)
 
     builtins.open = io.open = refuse
@@ -125,17 +143,54 @@ def _refuses_files() -> Iterator[None]:
 
 
 @contextmanager
+def _refuses_logging() -> Iterator[None]:
+    """Raise where a message is logged; handlers may have any stream."""
+    made, recording = logging.getLogRecordFactory(), get_ident()
+
+    def refuse(name: str, level: int, file: str, *args: Any, **options: Any) -> logging.LogRecord:
+        if get_ident() == recording and not file.startswith(_TORCH):
+            _refuse(f"the loss logs a message with the logger {name!r}")
+        return made(name, level, file, *args, **options)
+
+    logging.setLogRecordFactory(refuse)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(made)
+
+
+@contextmanager
+def _unchecked_distributions() -> Iterator[None]:
+    """Let torch's distributions not check their arguments, for which they read values."""
+    checks = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(checks)
+
+
+@contextmanager
 def refusals() -> Iterator[None]:
-    """Refuse, inside a ``with`` block, what a graph would not repeat; `is_capturing` is true."""
+    """Refuse, inside a ``with`` block, what a graph would not repeat; `is_capturing` is true.
+
+    Raises:
+        NotCapturable: Something was refused, even if the error was caught in the block.
+    """
+    _refused.clear()
     out, err = _Printed(sys.stdout), _Printed(sys.stderr)
     with ExitStack() as stack:
         stack.enter_context(capturing())
         stack.enter_context(_refuses_files())
+        stack.enter_context(_refuses_logging())
+        stack.enter_context(_unchecked_distributions())
         stack.enter_context(redirect_stdout(out))
         stack.enter_context(redirect_stderr(err))
         stack.enter_context(RefusesReads())
         stack.enter_context(_RefusesCollectives())  # type: ignore[no-untyped-call]
         yield
+    if _refused:
+        raise _refused[0]
 
 
 def refuse_data_dependence(graph: fx.Graph) -> None:

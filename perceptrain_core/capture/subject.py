@@ -24,6 +24,7 @@ class Subject:
         model: The model.
         guards_loss: Whether nothing is updated if the loss is NaN or infinite.
         guards_gradients: The same for the gradients.
+        halted: A flag on the device; nothing is updated unless it is 0.
         measures_norm: Whether the total 2-norm of the gradients is wanted.
         keeps_terms: Whether terms of the loss with means of their own may lose their graphs.
         precision: The dtype that the loss computes with, if this is not that of the parameters.
@@ -38,6 +39,7 @@ class Subject:
     model: nn.Module
     guards_loss: bool = True
     guards_gradients: bool = False
+    halted: Tensor | None = None
     measures_norm: bool = False
     keeps_terms: bool = True
     precision: torch.dtype | None = None

@@ -72,6 +72,8 @@ def record(
     others = [*leaves, *subject.parameters]
     if update is not None:
         others += [*update.state(subject.parameters), *update.rates]
+    if subject.halted is not None:
+        others.append(subject.halted)
     moment = Moment(before, others)
     inputs = moment.tensors
     before.refuse_streams_and_hooks()
@@ -115,6 +117,7 @@ def record(
         moment.restore()
     _refuse_other_random_numbers(moment.random, now)
     refuse_data_dependence(graph.graph)
+    _refuse_old_gradients(graph, inputs)
     recorded = found[0]
     _copy_back(graph, [_number_of(tensor, inputs) for tensor in updated])
     recorded.graph = graph
@@ -139,6 +142,7 @@ def _is_fine(subject: Subject, loss: Tensor, gradients: Sequence[Tensor]) -> Ten
     """Return whether all values that matter are finite, ``None`` if none does."""
     each = [g.isfinite().all() for g in gradients] if subject.guards_gradients else []
     each += [loss.isfinite()] if subject.guards_loss else []
+    each += [subject.halted.eq(0)] if subject.halted is not None else []
     return torch.stack(each).all() if each else None
 
 
@@ -169,6 +173,18 @@ def _copy_back(graph: fx.GraphModule, targets: Sequence[int]) -> None:
             graph.graph.call_function(torch.ops.aten.copy_.default, (placeholders[number], value))
     output.args = (kept,)
     graph.recompile()
+
+
+def _refuse_old_gradients(graph: fx.GraphModule, tensors: Sequence[Tensor]) -> None:
+    """Check that no gradient of the last step is used: captured steps compute those of parameters.
+
+    Raises:
+        NotCapturable: One is a constant of the graph.
+    """
+    names = [str(node.target) for node in graph.graph.nodes if node.op == "get_attr"]
+    constants = {id(getattr(graph, name)) for name in names if hasattr(graph, name)}
+    if any(id(t.grad) in constants for t in tensors if t.is_leaf or t.retains_grad):
+        raise NotCapturable("the loss uses .grad of a tensor from the step before")
 
 
 def _refuse_other_random_numbers(before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -33,7 +33,8 @@ class FusedLossGuard(LossGuard):
         self, optimizer: Optimizer, loss_fn: LossFunction, where: Callable[[], str]
     ) -> None:
         super().__init__(loss_fn, "raise", where, optimizer)
-        self._flag: Tensor | None = None
+        device = optimizer.param_groups[0]["params"][0].device
+        self.halted: Tensor = torch.zeros((), device=device)
         self._recent: list[tuple[Tensor, Metrics, str]] = []
         self._model: nn.Module
 
@@ -46,8 +47,8 @@ class FusedLossGuard(LossGuard):
     def _check_finite(self, loss: Tensor, metrics: Metrics, model: nn.Module) -> None:
         self._model = model
         bad = torch.isfinite(loss.detach()).logical_not_().to(torch.float32)
-        self._flag = bad if self._flag is None else torch.maximum(self._flag, bad)
-        self._optimizer.found_inf = self._flag
+        torch.maximum(self.halted, bad, out=self.halted)
+        self._optimizer.found_inf = self.halted
         self._recent.append((loss.detach(), detached(metrics), self._where()))
         if len(self._recent) >= self.POLL_EVERY:
             self.poll()
@@ -58,10 +59,10 @@ class FusedLossGuard(LossGuard):
         Raises:
             NonFiniteLossError: A loss since the last call was NaN or infinite.
         """
-        if self._flag is None:
+        if not self._recent:
             return
         recent, self._recent = self._recent, []
-        if self._flag.item():
+        if self.halted.item():
             self.release()
             loss, metrics, where = next(one for one in recent if not torch.isfinite(one[0]))
             raise nonfinite_error(find_nonfinite(loss, metrics), where, self._model)

@@ -42,9 +42,13 @@ class LossGuard:
     Attributes:
         watches: Whether a loss that is NaN or infinite matters.
         is_first: Whether no batch has been evaluated yet.
+        halted: A flag on the device, not 0 after a loss that was not finite, if losses are not read
+            at each step: from then on no step may change parameters.
         after_first: Called after the first batch with its metrics, the batch, and the counts made
             for it.
     """
+
+    halted: Tensor | None = None
 
     def __init__(
         self,

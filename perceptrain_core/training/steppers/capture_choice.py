@@ -58,6 +58,7 @@ def make_captured_stepper(config: TrainConfig, eager: AdaptiveStepper) -> Adapti
         eager.model,
         guards_loss=whole and guard.watches,
         guards_gradients=whole and eager.skip_nonfinite,
+        halted=guard.halted if whole else None,
         measures_norm=whole and eager.measures_norm,
         keeps_terms=alone,
         precision=torch.bfloat16 if config.precision == "bf16" else None,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from perceptrain_core.capture.captures import Captures
 from perceptrain_core.training.contract.nonfinite_guard import LossGuard
 from perceptrain_core.training.steppers.base import StepOutcome, begin_step
-from perceptrain_core.training.steppers.gradients import AdaptiveStepper
+from perceptrain_core.training.steppers.gradients import AdaptiveStepper, clear_gradients
 from perceptrain_core.types import LossFunction, SkipBatch, StepResult
 
 
@@ -37,6 +37,7 @@ class CapturedStepper(AdaptiveStepper):
         begin_step(guard)
         (batch,) = map(self.moved, batches)
         if guard.is_first and not self._passes(guard, batch):
+            self.captures.has_started = True
             return self.take_begun([batch])
         outcome = self.captures.take(batch)
         if outcome is None:
@@ -46,7 +47,11 @@ class CapturedStepper(AdaptiveStepper):
             try:
                 guard.require_finite(loss, metrics, batch, self.model)
             except SkipBatch:
+                clear_gradients(self.optimizer)
                 return [None], False
+            except Exception:
+                clear_gradients(self.optimizer)
+                raise
             if self.skip_nonfinite and not others[-1]:  # a gradient is NaN or infinite
                 return [None], False
         if self.measures_norm:
