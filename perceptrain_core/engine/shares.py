@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.utils.data import Sampler, SequentialSampler
 
 from perceptrain_core.data.position.generators import seed_generators
 from perceptrain_core.data.support.chosen_rows import ChosenRows
@@ -121,11 +121,16 @@ class Share(LoaderOfShare, ABC):
 
     def __iter__(self) -> Iterator[Any]:
         if self._next is None:
-            seed = self._draw(self.generator)
+            # Without a random order, nothing is drawn, as in one process.
+            seed = 0 if self._is_sequential() else self._draw(self.generator)
             random, self.seed, self.start = PrivateRandom(seed), seed, 0
         else:
             (random, self.seed, self.start), self._next = self._next, None
         return self._begin(random)
+
+    def _is_sequential(self) -> bool:
+        """Whether all passes have the same order for sure."""
+        return False
 
     @abstractmethod
     def _begin(self, random: PrivateRandom) -> Iterator[Any]:
@@ -185,6 +190,9 @@ class RowShare(Share):
     def units_per_step(self) -> int:
         """The number of rows in a batch of each process."""
         return self._place.world_size * self._size
+
+    def _is_sequential(self) -> bool:
+        return type(self.sampler) is SequentialSampler
 
     def _begin(self, random: PrivateRandom) -> Iterator[Any]:
         self._seed_generators(self.sampler, self.generator)
@@ -262,6 +270,9 @@ class BatchShare(Share):
 
 class StreamShare(Share):
     """Batches of any loader; a process iterates over all of them, and skips those of others."""
+
+    def _is_sequential(self) -> bool:
+        return type(self.loader) in (list, tuple)
 
     def _begin(self, random: PrivateRandom) -> Iterator[Any]:
         self._seed_generators(self.loader)
