@@ -23,7 +23,8 @@ def move_into_place(temporary: Path, path: Path) -> None:
     try:
         os.rename(temporary, path)
     except OSError:
-        os.rename(old, path)
+        if old.exists():
+            os.rename(old, path)
         raise
     delete(old)
 

@@ -1,4 +1,4 @@
-"""The kinds of checkpoints: one file, or a folder of shards. The end of the name tells which."""
+"""The kinds of checkpoints: one file, or a folder of shards. The suffix says which."""
 
 from __future__ import annotations
 

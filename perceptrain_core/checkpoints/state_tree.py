@@ -47,7 +47,7 @@ def gathered(state: Any, rank: int) -> Any:
 
 
 def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Yield what dicts, lists and tuples hold in the end, with the keys that lead to it."""
+    """Yield the leaves of nested dicts, lists and tuples, each with the keys that lead to it."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from leaves(item, (*place, key))

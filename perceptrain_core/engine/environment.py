@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from perceptrain_core.errors import TrainingError
 
 _NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-_FIRST_PORT, _PORTS = 15_000, 15_000  # below those that systems give away
+_FIRST_PORT, _PORTS = 15_000, 15_000  # below the ephemeral ports
 
 
 def launched_processes() -> int:

@@ -12,6 +12,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
+from perceptrain_core.errors import TrainingError
+
 # Gradients are collected up to this size. Copying is cheap on a GPU, and an exchange is not; on a
 # CPU it is the other way round.
 _BUCKET_BYTES = {"cpu": 2**20}
@@ -50,7 +52,7 @@ class GradientSum:
     def start(self) -> None:
         """Send each bucket as soon as the coming backward pass has computed its gradients."""
         self._is_open, self._sent = True, []
-        self._missing = [len(bucket) for bucket in self._buckets]
+        self._missing = [set(bucket) for bucket in self._buckets]
 
     def finish(self, numbers: Sequence[float] = ()) -> list[float]:
         """Send the rest, and set the gradients; a parameter that no process uses keeps ``None``.
@@ -72,8 +74,9 @@ class GradientSum:
             self._send([*numbers, *kinds])
             for sent in self._sent:
                 sent.work.wait()
-            # Not read unless needed: a GPU would make this process wait.
-            if numbers or any(kind != _DENSE for kind in kinds):
+            # Not read on a GPU unless needed: it would make this process wait.
+            on_cpu = self._last.device.type == "cpu"
+            if on_cpu or numbers or any(kind != _DENSE for kind in kinds):
                 sums = self._sent[-1].flat[-len(numbers) - len(kinds) :].tolist()
                 kinds = sums[len(numbers) :]
             self._set_gradients(kinds)
@@ -131,8 +134,9 @@ class GradientSum:
 
     def _sum_sparse(self, parameter: Tensor) -> None:
         """Add up gradients with some of the rows, as those of embeddings."""
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter).to_sparse(1)
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        # A process in which the embedding is also used as a matrix has a dense gradient.
+        parameter.grad = gradient if gradient.is_sparse else gradient.to_sparse(1)
         dist.all_reduce(parameter.grad)
 
     def _kind(self, gradient: Tensor | None) -> int:
@@ -170,16 +174,26 @@ class GradientSum:
         """Notice when gradients are computed, if that can complete a bucket before the last."""
         _remove(self._handles)
         for place, bucket in enumerate(self._buckets if len(self._buckets) > 1 else ()):
-            arrived = _listener(self, place)
             for number in bucket:
                 register: Any = self._parameters[number].register_post_accumulate_grad_hook
-                self._handles.append(register(arrived))
+                self._handles.append(register(_listener(self, place, number)))
 
-    def arrive(self, place: int) -> None:
-        """Count a gradient of a bucket, and send the buckets that are complete."""
+    def arrive(self, place: int, number: int) -> None:
+        """Note the gradient of a parameter, and send the buckets that are complete.
+
+        Raises:
+            TrainingError: The gradient was sent already.
+        """
         if not self._is_open:
             return
-        self._missing[place] -= 1
+        if place < len(self._sent):
+            raise TrainingError(
+                "A parameter got a second gradient in one backward pass, after the first had been "
+                "sent to the other processes. This happens with "
+                "torch.utils.checkpoint(use_reentrant=True) if several parts use the same "
+                "parameters: pass use_reentrant=False."
+            )
+        self._missing[place].discard(number)
         with torch.no_grad():
             while (first := len(self._sent)) < len(self._buckets) - 1 and not self._missing[first]:
                 self._send()
@@ -196,13 +210,13 @@ class _Sent:
     work: Any
 
 
-def _listener(owner: GradientSum, place: int) -> Callable[[Tensor], None]:
+def _listener(owner: GradientSum, place: int, number: int) -> Callable[[Tensor], None]:
     found = ref(owner)  # the parameters live longer
 
     def arrived(parameter: Tensor) -> None:
         own = found()
         if own is not None:
-            own.arrive(place)
+            own.arrive(place, number)
 
     return arrived
 

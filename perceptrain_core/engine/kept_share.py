@@ -19,8 +19,8 @@ class KeptShare(LoaderOfShare):
 
     Args:
         loader: The loader of this process.
-        anywhere: Asked before each batch whether the loader has ended in any process. By default
-            the loader has as many batches as those of other processes, or needs not.
+        anywhere: Says before each batch whether the loader has ended in any process. ``None`` if
+            the loaders have the same number of batches, or may differ.
         reorder: Called before each pass.
     """
 

@@ -77,7 +77,7 @@ def _pickled(*parts: Any) -> bytes:
         cloudpickle.register_pickle_by_value(module)
     file = io.BytesIO()
     try:
-        for part in parts:  # reading the last requires the path set by the first
+        for part in parts:  # the search path comes first: the others need it to be loaded
             MappedPickler(file).dump(part)
     except Exception as error:
         raise TrainingError(
@@ -111,10 +111,10 @@ def _unchanged() -> Iterator[None]:
 
 
 def _raise_first_error(folder: Path, ended: dict[int, int]) -> None:
-    """Raise the error that the others follow from, if there is one.
+    """Raise the error that caused the others, if there is one.
 
-    That is the earliest error; or else that a process has died; or else what those report that
-    wait for a process in vain.
+    That is the earliest error of a process, otherwise the death of one, otherwise a lost
+    connection.
     """
     for error in _left(folder, ERROR):
         raise error
@@ -140,7 +140,7 @@ def _death(rank: int, code: int) -> str:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    memory = ", as a rule for want of memory" if name == "SIGKILL" else ""
+    memory = ", usually because memory ran out" if name == "SIGKILL" else ""
     return f"Process {rank} was killed by {name}{memory}, and left no error."
 
 

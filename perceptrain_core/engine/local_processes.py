@@ -20,8 +20,8 @@ from perceptrain_core.engine.worker import START
 
 _LOOPBACK = "127.0.0.1"
 _POLL = 0.02
-# Seconds that processes have to end: after a signal they may save the run, and after the failure
-# of one of them there is nothing left to do.
+# Seconds that processes have to end: after a signal they may save the run, but not after the
+# failure of one of them.
 _TO_SAVE, _TO_STOP = 30, 5
 
 
@@ -64,7 +64,7 @@ class LocalProcesses(SubprocessContext):
         """Wait until all processes have ended, or one has failed and the others are stopped.
 
         Raises:
-            SignalException: This process got a signal, as have all others, which have ended.
+            SignalException: This process got a signal. The others got it too, and have ended.
         """
         try:
             self.wait(period=_POLL)
@@ -91,7 +91,7 @@ class LocalProcesses(SubprocessContext):
 
 
 def _shared_variables(nprocs: int, port: int) -> dict[str, str]:
-    """Return what ``torchrun`` sets as well, and the interface for the libraries that connect."""
+    """Return the variables that ``torchrun`` sets, and the network interface for Gloo and NCCL."""
     interfaces = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
     libraries = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
     loopback = {name: interfaces[0] for name in libraries if interfaces}

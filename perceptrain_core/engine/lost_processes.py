@@ -1,4 +1,4 @@
-"""Name the processes that others wait for, when an exchange between them fails."""
+"""Name the processes that do not answer when an exchange fails."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def naming_the_lost() -> Iterator[None]:
 def name_the_lost(error: BaseException) -> BaseException:
     """Return an error that names the processes that do not answer.
 
-    Takes some seconds, in which the processes that wait tell each other where.
+    Takes some seconds, in which the waiting processes report to each other where they wait.
 
     Args:
         error: Any error.
@@ -123,8 +123,8 @@ def _described(waits: Mapping[int, Wait], rank: int, size: int, timeout: float) 
     lost = f"process{'es' * (len(missing) > 1)} {', '.join(map(str, missing))}"
     if any(wait.timed_out for wait in waits.values()):
         return (
-            f"No answer from {lost} within {timeout:g} s (waiting: {places}). It hangs, or needs "
-            "longer for its work: then set process_timeout to more seconds."
+            f"No answer from {lost} within {timeout:g} s (waiting: {places}). It hangs, or works "
+            "for longer: then increase process_timeout."
         )
     return (
         f"The connection to {lost} is lost, which must have ended (waiting: {places}). What that "

@@ -45,8 +45,8 @@ def join_group(device: torch.device, backend: str, timeout: float) -> None:
         timeout: Seconds to wait for the others, here and in each exchange.
 
     Raises:
-        TrainingError: The backend is unknown or missing, a process does not come, or the port is
-            in use.
+        TrainingError: The backend is unknown or missing, a process does not connect, or the port
+            is in use.
     """
     global _joined
     if backend == "auto":
@@ -94,14 +94,14 @@ def leave_group() -> None:
 
 
 def _meet(store: Store, rank: int, size: int, timeout: float) -> Store:
-    """Return a part of the store that only the processes use that are here now.
+    """Return a part of the store that only the current processes use.
 
-    After a restart, the store still has what the processes before have left there, such as
-    addresses at which nobody listens. So the first process chooses a new name, and hands it to
-    each of the others that answers.
+    After a restart, the store still holds what the processes before it left there, such as
+    addresses that no longer answer. So the first process chooses a new name, and sends it to each
+    process that answers.
 
     Raises:
-        RuntimeError: A process has not come in time.
+        RuntimeError: A process did not connect in time.
     """
     own = uuid.uuid4().hex
     if rank == 0:
@@ -126,7 +126,7 @@ def _wait_for_others(store: Store, size: int, group: str, end: float) -> None:
                     missing.discard(rank)
         if missing and time.monotonic() > end:
             shown = ", ".join(map(str, sorted(missing)))
-            raise RuntimeError(f"these processes did not come: {shown}.")
+            raise RuntimeError(f"these processes did not connect: {shown}.")
         time.sleep(0.005)
 
 

@@ -1,4 +1,4 @@
-"""What an error that ends one of several processes leaves for the launcher and the reader."""
+"""Report an error that ends one of several processes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from perceptrain_core.engine.lost_processes import name_the_lost
 
 
 def report_uncaught() -> None:
-    """Print uncaught errors with the rank of this process, and let ``torchrun`` know them.
+    """Print uncaught errors with the rank of this process, and record them for ``torchrun``.
 
-    ``torchrun`` then shows the first of them with its traceback.
+    ``torchrun`` then shows the first error with its traceback.
     """
     before = sys.excepthook
 

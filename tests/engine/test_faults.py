@@ -87,7 +87,7 @@ FAULTS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "killed": (
         lambda: os.kill(os.getpid(), signal.SIGKILL),
         TrainingError,
-        r"^Process 1 was killed by SIGKILL, as a rule for want of memory",
+        r"^Process 1 was killed by SIGKILL, usually because memory ran out",
     ),
     "terminated": (
         lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL) and signal.raise_signal(15),
@@ -142,7 +142,7 @@ def test_a_process_that_does_not_come_is_named() -> None:
             hang()
         make_engine(timeout=2)
 
-    with pytest.raises(TrainingError, match=r"could not be connected.*did not come: 1\."):
+    with pytest.raises(TrainingError, match=r"could not be connected.*did not connect: 1\."):
         run_in_processes(late, 2)
 
 

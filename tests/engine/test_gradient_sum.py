@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from perceptrain_core.engine import gradient_sum, make_engine
 from perceptrain_core.engine.gradient_sum import GradientSum
 from perceptrain_core.engine.launch import run_in_processes
+from perceptrain_core.errors import TrainingError
 
 PROCESSES = 3
 Parts = dict[str, nn.Module]
@@ -38,7 +39,8 @@ def loss_of(modules: Parts, rank: int) -> Tensor:
         return modules["last"](modules["first"](modules["linear"](x))).square().sum()
     if rank == 1:
         image = modules["conv"](x.view(1, 2, 2, 2).contiguous(memory_format=torch.channels_last))
-        return modules["linear"](modules["last"](x)).sum() + image.square().sum()
+        outputs = modules["linear"](modules["last"](x)).sum() + image.square().sum()
+        return outputs + modules["rows"].weight.square().sum()  # type: ignore[union-attr, operator]
     return modules["rows"](torch.tensor([1, 3, 3])).square().sum()
 
 
@@ -67,7 +69,7 @@ def summed(engine: Any, dtype: torch.dtype, largest: int | None) -> Any:
             if step < 2:
                 shared.start()
             loss_of(modules, engine.rank).backward()  # type: ignore[no-untyped-call]
-            numbers = shared.finish([engine.rank, 0.5])
+            numbers = shared.finish([engine.rank, 0.5] if step < 2 else [])
             layouts = {
                 n: p.grad.is_contiguous()
                 for n, p in parameters(modules).items()
@@ -82,6 +84,21 @@ def summed(engine: Any, dtype: torch.dtype, largest: int | None) -> Any:
     return {"steps": steps, "nothing": nothing, "hooks": sum(left)}
 
 
+def sent_twice() -> str:
+    """Two backward passes where one is expected, as in a checkpoint that is reentrant."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gradient_sum, "_BUCKET_BYTES", {"cpu": 1})
+        model = nn.Linear(4, 4)
+        shared = GradientSum([*model.parameters()])
+        shared.start()
+        loss = model(torch.ones(1, 4)).sum()
+        loss.backward(retain_graph=True)
+        with pytest.raises(TrainingError) as caught:
+            loss.backward()
+        shared.finish()
+    return str(caught.value)
+
+
 CASES: dict[str, tuple[torch.dtype, int | None]] = {
     "one bucket": (torch.float64, None),
     "several buckets": (torch.float64, 200),
@@ -93,7 +110,8 @@ CASES: dict[str, tuple[torch.dtype, int | None]] = {
 def run_cases() -> Any:
     torch.set_num_threads(1)
     engine = make_engine()
-    return engine.gather({name: summed(engine, *options) for name, options in CASES.items()})
+    cases = {name: summed(engine, *options) for name, options in CASES.items()}
+    return engine.gather({**cases, "sent twice": sent_twice()})
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +134,10 @@ def test_the_sum_is_that_of_a_loss_that_is_a_sum(found: list[dict[str, Any]], na
     expected = gradients(modules)
     assert expected["unused.weight"] is None
     for each in found:
-        for own, numbers, layouts in each[name]["steps"]:
+        for own, _, layouts in each[name]["steps"]:
             torch.testing.assert_close(own, expected)
-            assert numbers == [3.0, 1.5]
             assert layouts["linear.weight"]
+        assert [numbers for _, numbers, _ in each[name]["steps"]] == [[3.0, 1.5], [3.0, 1.5], []]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -127,3 +145,8 @@ def test_without_gradients_none_are_set(found: list[dict[str, Any]], name: str) 
     for each in found:
         assert set(each[name]["nothing"].values()) == {None}
         assert each[name]["hooks"] == 0
+
+
+def test_a_gradient_that_was_sent_must_not_change(found: list[dict[str, Any]]) -> None:
+    for each in found:
+        assert "use_reentrant=False" in each["sent twice"]

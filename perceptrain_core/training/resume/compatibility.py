@@ -122,7 +122,7 @@ def check_processes(
         raise CheckpointError(
             f"{path} was saved inside an epoch by {counted(then, 'process', 'processes')}, and "
             f"there {'is' if now == 1 else 'are'} {now} now, which cannot share the rest of the "
-            "epoch: the data are a dict of loaders, have workers that stay, or yield the share of "
+            "epoch: the data are a dict of loaders, have persistent workers, or yield the share of "
             "a process already. Resume with the same number, or from the end of an epoch."
         )
     changed = position.differences(saved, shared=then != now)

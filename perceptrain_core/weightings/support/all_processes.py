@@ -11,8 +11,8 @@ from torch import Tensor, distributed
 from perceptrain_core.counts import counted_sum
 from perceptrain_core.types import Count, SkipBatch
 
-# How many numbers travel with the flag of a process that skips its batch, and does not know how
-# many terms there are.
+# How many numbers travel with the flag of a skipped batch. It is fixed, because a process that
+# skips its batch does not know how many terms there are.
 _FIRST = 64
 
 
@@ -55,7 +55,7 @@ def pooled_terms(
 
 
 def skip_everywhere(device: torch.device) -> None:
-    """Make the other processes skip their batches, which call `pooled_terms`."""
+    """Make the other processes, which call `pooled_terms`, skip their batches."""
     flagged = torch.zeros(1 + _FIRST, dtype=torch.float64, device=device)
     flagged[0] = 1
     distributed.all_reduce(flagged)
