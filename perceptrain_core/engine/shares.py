@@ -11,13 +11,14 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.utils.data import Sampler, SequentialSampler
 
 from perceptrain_core.data.position.generators import seed_generators
 from perceptrain_core.data.support.chosen_rows import ChosenRows
 from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.data.support.private_random import PrivateRandom
 from perceptrain_core.data.support.sliced_batches import iterate
+from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.types import Loader
 
 #: Draws a number from a generator (``None`` is torch's own), the same in all processes.
@@ -121,7 +122,8 @@ class Share(LoaderOfShare, ABC):
 
     def __iter__(self) -> Iterator[Any]:
         if self._next is None:
-            seed = self._draw(self.generator)
+            # Others draw no number in one process either, so that callers draw the same ones next.
+            seed = self._draw(self.generator) if _has_random_order(self.loader) else 0
             random, self.seed, self.start = PrivateRandom(seed), seed, 0
         else:
             (random, self.seed, self.start), self._next = self._next, None
@@ -272,6 +274,12 @@ class StreamShare(Share):
     def length_after(self, start: int) -> int:
         """Return the number of batches after ``start`` batches of all processes."""
         return _dealt_length(len(self.loader) - start, self._place)
+
+
+def _has_random_order(loader: Any) -> bool:
+    """Whether a pass of a loader may draw random numbers."""
+    in_order = type(getattr(loader, "sampler", None)) is SequentialSampler
+    return not (isinstance(loader, list | tuple) or (type(loader) is TensorLoader and in_order))
 
 
 def _deal(batches: Iterable[Any], place: Place) -> Iterator[Any]:
