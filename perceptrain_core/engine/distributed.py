@@ -17,6 +17,7 @@ from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.local import LocalEngine, use_gpu
 from perceptrain_core.engine.process_group import PROCESS_TIMEOUT, join_group
 from perceptrain_core.engine.sharding import shard_loader
+from perceptrain_core.engine.trained_parameters import TrainedParameters
 from perceptrain_core.engine.uncaught import report_uncaught
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.parameters import buffers_of, parameters_of
@@ -63,7 +64,7 @@ class DistributedEngine(LocalEngine):
         """Move the parts to the device, and copy the values of the first process to all."""
         super().prepare(model, optimizer, loss_fn)
         parts = (model, loss_fn, optimizer)
-        parameters = [p.detach() for p in _trained(*parts)]
+        parameters = [p.detach() for p in parameters_of(*parts)]  # some may be unfrozen later
         broadcast_tensors([*parameters, *buffers_of(*parts)])
 
     def shard(self, loader: Loader, even: bool) -> Loader:
@@ -72,7 +73,7 @@ class DistributedEngine(LocalEngine):
 
     def join(self, step_loss: LossFunction, parts: Sequence[object]) -> LossFunction:
         """Return a loss whose gradients are averaged over all processes."""
-        return JointLoss(step_loss, _trained(*parts), buffers_of(*parts))
+        return JointLoss(step_loss, TrainedParameters(parts), buffers_of(*parts))
 
     def align(self, *modules: object) -> None:
         """Copy the buffers of the first process to all processes."""
@@ -138,10 +139,6 @@ def require_gpus(processes: int) -> None:
             f"{processes} processes, but this machine has {gpus} GPU{'s' * (gpus != 1)}: each "
             f'needs one of its own. Use nprocs={gpus}, or compute_setup="cpu".'
         )
-
-
-def _trained(*parts: object) -> list[torch.Tensor]:
-    return [parameter for parameter in parameters_of(*parts) if parameter.requires_grad]
 
 
 def _own_gpu() -> torch.device:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+_MOST_BYTES = 2**28  # that are copied at once, beside the tensors themselves
 
 
 def broadcast_tensors(tensors: Iterable[Tensor]) -> None:
@@ -17,7 +19,20 @@ def broadcast_tensors(tensors: Iterable[Tensor]) -> None:
         kinds.setdefault((tensor.device, tensor.dtype), []).append(tensor)
     with torch.no_grad():
         for same in kinds.values():
-            _broadcast(same)
+            for part in _parts(same):
+                _broadcast(part)
+
+
+def _parts(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
+    """Divide tensors so that copies of a large model do not need its memory again."""
+    part, filled = list[Tensor](), 0
+    for tensor in tensors:
+        if part and filled + tensor.nbytes > _MOST_BYTES:
+            yield part
+            part, filled = [], 0
+        part.append(tensor)
+        filled += tensor.nbytes
+    yield part
 
 
 def _broadcast(tensors: list[Tensor]) -> None:

@@ -35,19 +35,23 @@ class GradientSum:
     """
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
-        self._parameters = [*parameters]
-        self._sparse: set[int] = set()
         self._sparse_kind = dist.get_world_size() + 1  # more than the sum where all are dense
         self._is_open = False
         self._sent: list[_Sent] = []
         self._handles: list[Any] = []
         finalize(self, _remove, self._handles)
-        self._fill_buckets()
+        self.replace(parameters)
 
     @property
     def is_open(self) -> bool:
         """Whether gradients are sent as they are computed."""
         return self._is_open
+
+    def replace(self, parameters: Sequence[Tensor]) -> None:
+        """Add up the gradients of other parameters from now on, the same in all processes."""
+        self._parameters = [*parameters]
+        self._sparse: set[int] = set()
+        self._fill_buckets()
 
     def start(self) -> None:
         """Send each bucket as soon as the coming backward pass has computed its gradients."""
@@ -162,7 +166,7 @@ class GradientSum:
                 buckets.append(bucket)
             bucket.append(number)
             filling[kind] = bucket, filled + size
-        device = self._parameters[0].device
+        device = self._parameters[0].device if self._parameters else torch.device("cpu")
         last = self._parameters[buckets[-1][0]] if buckets else None
         if last is None or last.dtype not in (torch.float32, torch.float64):
             buckets.append([])

@@ -11,6 +11,7 @@ from torch.autograd.variable import Variable
 
 from perceptrain_core.engine.exchange import broadcast_tensors
 from perceptrain_core.engine.gradient_sum import GradientSum
+from perceptrain_core.engine.trained_parameters import TrainedParameters
 from perceptrain_core.types import LossFunction, Metrics
 
 
@@ -23,7 +24,7 @@ class JointLoss:
 
     Args:
         step_loss: The loss, as the training loop calls it.
-        parameters: The trained parameters of the model, the loss and the optimizer.
+        parameters: The parameters of the model, the loss and the optimizer.
         buffers: Buffers to synchronize across processes at each call.
 
     Attributes:
@@ -31,32 +32,41 @@ class JointLoss:
     """
 
     def __init__(
-        self, step_loss: LossFunction, parameters: list[Tensor], buffers: list[Tensor]
+        self, step_loss: LossFunction, parameters: TrainedParameters, buffers: list[Tensor]
     ) -> None:
         self.step_loss = step_loss
         self._buffers = buffers
-        self._sum = GradientSum(parameters)
+        self._parameters = parameters
+        self._sum = GradientSum(parameters.current)
         #: Forwarded, for losses that count optimizer steps.
         self.begin_step = getattr(step_loss, "begin_step", None)
 
     def __call__(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the loss; its backward pass averages the gradients."""
         loss, metrics = self.alone(batch, model)
+        self._follow()
         if loss.requires_grad:
             loss = _Averaged.apply(loss, self._sum)  # type: ignore[no-untyped-call]
         return loss, metrics
 
     def alone(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the loss in this process; its backward pass exchanges nothing by itself."""
+        self._follow()
         if self._buffers:
             broadcast_tensors(self._buffers)
         return self.step_loss(batch, model)
+
+    def _follow(self) -> None:
+        """Exchange what is trained now: a callback or the loss may unfreeze or add parameters."""
+        if self._parameters.update():
+            self._sum.replace(self._parameters.current)
 
     def start_sum(self) -> None:
         """Send the gradients while the coming backward pass computes them, until `sum_gradients`.
 
         That pass has to be the last before. Without this, all are sent at the end.
         """
+        self._follow()
         self._sum.start()
 
     def sum_gradients(self, numbers: Sequence[float] = ()) -> list[float]:

@@ -19,6 +19,7 @@ from torch.distributed.elastic.multiprocessing import SignalException
 
 from perceptrain_core.engine.local_processes import LocalProcesses
 from perceptrain_core.engine.mapped_pickle import MappedPickler
+from perceptrain_core.engine.process_settings import ProcessSettings
 from perceptrain_core.engine.worker import DONE, ERROR, LOST, TASK
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.registry.references import loaded_files
@@ -36,8 +37,9 @@ def run_in_processes(function: Callable[..., Result], nprocs: int, *args: Any) -
     Each process gets a copy of the function and its arguments, including lambdas and anything
     defined in a script or notebook. The script is not run again, so it needs no guard. The
     environment and signal handlers of this process stay unchanged. The processes share the
-    threads that torch uses here, and end when this process ends. They listen on the loopback
-    interface only, unless ``GLOO_SOCKET_IFNAME`` names another.
+    threads that torch uses here, have its settings (see `ProcessSettings`), and end when this
+    process ends. They listen on the loopback interface only, unless ``GLOO_SOCKET_IFNAME`` names
+    another.
 
     Args:
         function: Called in each process.
@@ -56,7 +58,8 @@ def run_in_processes(function: Callable[..., Result], nprocs: int, *args: Any) -
     with tempfile.TemporaryDirectory(prefix="perceptrain-") as name:
         folder = Path(name)
         threads = max(1, torch.get_num_threads() // nprocs)
-        (folder / TASK).write_bytes(_pickled(sys.path, threads, (function, args)))
+        settings = ProcessSettings.of_this_process()
+        (folder / TASK).write_bytes(_pickled(sys.path, threads, settings, (function, args)))
         result = folder / f"{DONE}0"
         processes = LocalProcesses(folder, nprocs)
         try:

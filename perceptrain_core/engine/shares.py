@@ -18,6 +18,7 @@ from perceptrain_core.data.support.chosen_rows import ChosenRows
 from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.data.support.private_random import PrivateRandom
 from perceptrain_core.data.support.sliced_batches import iterate
+from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.types import Loader
 
 #: Draws a number from a generator (``None`` is torch's own), the same in all processes.
@@ -121,16 +122,12 @@ class Share(LoaderOfShare, ABC):
 
     def __iter__(self) -> Iterator[Any]:
         if self._next is None:
-            # Without a random order, nothing is drawn, as in one process.
-            seed = 0 if self._is_sequential() else self._draw(self.generator)
+            # Others draw no number in one process either, so that callers draw the same ones next.
+            seed = self._draw(self.generator) if _has_random_order(self.loader) else 0
             random, self.seed, self.start = PrivateRandom(seed), seed, 0
         else:
             (random, self.seed, self.start), self._next = self._next, None
         return self._begin(random)
-
-    def _is_sequential(self) -> bool:
-        """Whether all passes have the same order for sure."""
-        return False
 
     @abstractmethod
     def _begin(self, random: PrivateRandom) -> Iterator[Any]:
@@ -190,9 +187,6 @@ class RowShare(Share):
     def units_per_step(self) -> int:
         """The number of rows in a batch of each process."""
         return self._place.world_size * self._size
-
-    def _is_sequential(self) -> bool:
-        return type(self.sampler) is SequentialSampler
 
     def _begin(self, random: PrivateRandom) -> Iterator[Any]:
         self._seed_generators(self.sampler, self.generator)
@@ -271,9 +265,6 @@ class BatchShare(Share):
 class StreamShare(Share):
     """Batches of any loader; a process iterates over all of them, and skips those of others."""
 
-    def _is_sequential(self) -> bool:
-        return type(self.loader) in (list, tuple)
-
     def _begin(self, random: PrivateRandom) -> Iterator[Any]:
         self._seed_generators(self.loader)
         with random:
@@ -283,6 +274,12 @@ class StreamShare(Share):
     def length_after(self, start: int) -> int:
         """Return the number of batches after ``start`` batches of all processes."""
         return _dealt_length(len(self.loader) - start, self._place)
+
+
+def _has_random_order(loader: Any) -> bool:
+    """Whether a pass of a loader may draw random numbers."""
+    in_order = type(getattr(loader, "sampler", None)) is SequentialSampler
+    return not (isinstance(loader, list | tuple) or (type(loader) is TensorLoader and in_order))
 
 
 def _deal(batches: Iterable[Any], place: Place) -> Iterator[Any]:

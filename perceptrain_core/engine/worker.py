@@ -53,6 +53,7 @@ def _work(folder: Path, rank: int) -> int:
         with (folder / TASK).open("rb") as file:
             cloudpickle.load(file)  # the path, which is set
             torch.set_num_threads(cloudpickle.load(file))
+            cloudpickle.load(file).apply()
             function, args = cloudpickle.load(file)
         result = function(*args)
         _leave(folder / f"{DONE}{rank}", None if rank else result)

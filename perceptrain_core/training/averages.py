@@ -86,6 +86,12 @@ class Averages:
             counts = counts_of(metrics, batch)
             key = tuple(counts.items()) if isinstance(counts, dict) else counts
             self._terms = getattr(metrics, "terms", None) or self._terms
+            if isinstance(counts, dict) and self._weights_vary() and values["loss"].is_cpu:
+                # Each batch with its own weights. A GPU takes too long for that; it adds the
+                # difference to the weights of the last batch up as if it were a term.
+                self._terms = _numbers(self._terms)
+                self._add_up(self._closed, _numbers(values), dict.fromkeys(values, 1), counts)
+                return
         if key in self._groups:
             _add_to(self._groups[key], values)
         elif _on_device(counts):
@@ -95,6 +101,10 @@ class Averages:
                 self._closed, self._groups = self._add_groups(), {}
             self._groups[key] = {}, {}
             _add_to(self._groups[key], values)
+
+    def _weights_vary(self) -> bool:
+        """Whether the terms have weights that training may change."""
+        return any(isinstance(weight, Tensor) for weight in self._terms.values())
 
     def _compare_parts(self, lengths: tuple[int, ...]) -> None:
         """Warn if batches whose parts differ in length, and which count once, differ in size."""
@@ -152,7 +162,7 @@ class Averages:
     def _add_groups(self) -> Totals:
         totals = dict(self._closed[0]), dict(self._closed[1])
         for key, (sums, batches) in self._groups.items():
-            numbers = {name: _number(name, value) for name, value in sums.items()}
+            numbers = _numbers(sums)
             self._add_up(totals, numbers, batches, dict(key) if isinstance(key, tuple) else key)
         return totals
 
@@ -199,6 +209,10 @@ class Averages:
         self.batches, self._groups = state["batches"], state["groups"]
         self._closed, self._terms = state["closed"], state["terms"]
         self._steps = state["steps"]
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: _number(name, value) for name, value in values.items()}
 
 
 def _add_to(group: tuple[dict[str, Any], dict[str, int]], values: dict[str, Any]) -> None:

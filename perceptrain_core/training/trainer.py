@@ -27,6 +27,7 @@ from perceptrain_core.models.modes import training
 from perceptrain_core.schedules.schedule import Schedule
 from perceptrain_core.training import resolve
 from perceptrain_core.training.averages import Row
+from perceptrain_core.training.contract.same_run import check_same_run
 from perceptrain_core.training.determinism import deterministic_algorithms
 from perceptrain_core.training.evaluation_methods import Evaluations
 from perceptrain_core.training.fit import Fit
@@ -306,6 +307,7 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
     def _fit_here(self, resume: bool | str | Path) -> None:
         train, val = training_epochs(self), fit_validation_sets(self)
         check_use_grad(self.config, self.optimizer, self._expects_gradients)
+        check_same_run(self.engine, self.model, self.loss_fn, self.optimizer, train)
         with deterministic_algorithms(self.config.deterministic):
             fit = self._new_fit(train, val, train.count())
             fit.start(resume)

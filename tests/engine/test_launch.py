@@ -15,6 +15,7 @@ import pytest
 from perceptrain.errors import TrainingError
 from perceptrain_core.engine.distributed import DistributedEngine, require_gpus
 from perceptrain_core.engine.launch import run_in_processes
+from perceptrain_core.engine.process_settings import ProcessSettings
 from perceptrain_core.engine.worker import START
 
 from ..forked import ForkServer
@@ -32,6 +33,7 @@ def test_a_process_ends_with_the_one_that_started_it_and_cleans_up(tmp_path: Pat
     with (folder / "task.pkl").open("wb") as file:
         cloudpickle.dump(sys.path, file)
         cloudpickle.dump(1, file)
+        cloudpickle.dump(ProcessSettings.of_this_process(), file)
         cloudpickle.dump((time.sleep, (600,)), file)
     done = subprocess.run(
         [sys.executable, "-c", PARENT, str(folder), START],

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import FFNN, Counted, SkipBatch, TrainConfig, Trainer, WeightedLoss, registry
+from perceptrain.callbacks import SaveCheckpoint
 from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
 
@@ -29,6 +30,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "uncertainty": {},
     "random": {},
 }
+RESUMED = ("relobralo", "softadapt", "dwa", "random", "uncertainty")
 NTK = {"every": 1, "residuals": lambda batch, model: residuals(batch, model)}
 
 
@@ -96,8 +98,37 @@ def train(name: str, options: dict[str, Any], loss_fn: Any, size: int) -> dict[s
         "weights": loss.metric_weights,
         "memory": {k: v for k, v in loss.weighting.memory.items() if k != "terms"},
         "parameters": torch.cat([p.detach().reshape(-1) for p in model.parameters()]),
+        "history": [dict(row) for row in trainer.history],
         "random": torch.rand(2),
     }
+
+
+def resumed(name: str, options: dict[str, Any], folder: Path) -> Any:
+    """Return the weights of a run, and of one that was stopped inside its second epoch."""
+
+    def run(steps: int | None, run_folder: str, resume: bool = False) -> Any:
+        with torch.random.fork_rng():
+            torch.manual_seed(2)
+            model = FFNN([2, 6, 1], nn.Tanh()).double()
+        loss = WeightedLoss(terms, {"name": name, **options}).double()
+        config = TrainConfig(
+            max_iter=3,
+            max_steps=steps,
+            seed=3,
+            checkpoint_every=1,
+            callbacks=[SaveCheckpoint("train_batch_end", 1)],
+            log_folder=folder / name / run_folder,
+            verbose=False,
+            tracking_tool="none",
+        )
+        trainer = Trainer(model, "adam", config, loss)
+        trainer.fit(batches(1), resume=resume)
+        weights = nn.utils.parameters_to_vector(model.parameters()).detach()
+        return weights, loss.metric_weights, trainer.history
+
+    whole = run(None, "whole")
+    run(4, "stopped")
+    return whole, run(None, "stopped", resume=True)
 
 
 def skipping(batch: Any, model: nn.Module) -> Any:
@@ -121,6 +152,8 @@ def run_cases(folder: Path) -> Any:
     torch.set_num_threads(1)
     engine = make_engine()
     found = {name: train(n, o, LOSSES[kind], 1) for name, (n, o, kind) in CASES.items()}
+    for name in RESUMED:
+        found[f"{name}, resumed"] = resumed(name, OPTIONS[name], folder)
     for every in (1, 2):
         with pytest.warns(UserWarning, match="skipped"):
             skipped = train("grad_norm_balance", {"every": every}, skipping, 1)
@@ -149,8 +182,20 @@ def test_the_weights_are_those_of_one_process_with_all_rows(found: Any, name: st
         close(each[name]["weights"], alone["weights"])
         close(each[name]["memory"], alone["memory"])
         close(each[name]["parameters"], alone["parameters"])
+        close(each[name]["history"], alone["history"])
     draws = [each[name]["random"] for each in everywhere]
     assert not torch.equal(draws[0], draws[1])  # each process keeps a generator of its own
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_run_resumes_inside_an_epoch_with_the_state_of_its_weighting(
+    found: Any, name: str
+) -> None:
+    everywhere, _ = found
+    for each in everywhere:
+        whole, rest = each[f"{name}, resumed"]
+        assert torch.equal(whole[0], rest[0])
+        assert whole[1:] == rest[1:]
 
 
 @pytest.mark.parametrize("every", [1, 2])
