@@ -143,6 +143,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "accumulate": {"accumulate": 4},
     "float32": {"dtype": None},
     "bf16": {"precision": "bf16"},
+    "bf16-true": {"precision": "bf16-true", "dtype": None},
 }
 
 
