@@ -76,7 +76,9 @@ class R3Sampling(Callback):
             ShapeError: The fitness is not one number for each point.
         """
         data = self.dataset
-        points = data_to_device(data.features.clone(), trainer.opt_result.device, config.dtype)
+        points = data_to_device(
+            data.features.clone(), trainer.opt_result.device, config.float_dtype
+        )
         data.update(self._fitness(points, trainer.model))
         if trainer.engine.world_size > 1:  # use the points of the first process in all of them
             data.load_state_dict(trainer.engine.broadcast(data.state_dict()))

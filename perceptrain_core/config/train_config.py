@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from datetime import time
-from operator import index
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,48 +10,19 @@ import torch
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
+from perceptrain_core.config.conversions import (
+    as_checkpointing,
+    as_compile,
+    as_dtype,
+    as_int,
+    as_precision,
+    as_seconds,
+)
 from perceptrain_core.config.faults import reports_every_fault
 from perceptrain_core.errors import RegistryError
 from perceptrain_core.registry import registry
 from perceptrain_core.schedules.names import check_scheduler_names
 from perceptrain_core.types import OptimizeResult
-
-
-def _as_dtype(value: Any) -> Any:
-    """Accept ``"float64"`` and ``"torch.float64"`` beside the dtype itself."""
-    if isinstance(value, str):
-        value = getattr(torch, value.removeprefix("torch."), value)
-    if value is not None and not (isinstance(value, torch.dtype) and value.is_floating_point):
-        raise ValueError(f"expected a floating point dtype such as 'float64', not {value!r}")
-    if value is not None and value.itemsize < 2:
-        raise ValueError(
-            f"torch stores {value}, but computes little with it; expected 'float64', 'float32', "
-            "'bfloat16' or 'float16'"
-        )
-    return value
-
-
-def _as_int(value: Any) -> Any:
-    """Accept NumPy integers, and leave a bool to be refused."""
-    return index(value) if hasattr(value, "__index__") and not isinstance(value, bool) else value
-
-
-def _as_seconds(value: Any) -> Any:
-    """Accept a time such as ``"01:30:00"`` beside a number of seconds."""
-    if isinstance(value, time):  # what TOML reads if the quotes are left out
-        value = value.isoformat("seconds")
-    if not isinstance(value, str):
-        return value
-    if match := re.fullmatch(r"(\d+):([0-5]\d):([0-5]\d)", value):
-        hours, minutes, seconds = map(int, match.groups())
-        return (hours * 60 + minutes) * 60 + seconds
-    raise ValueError(f"expected seconds, or a time 'HH:MM:SS' such as '01:30:00', not {value!r}")
-
-
-def _as_compile(value: Any) -> Any:
-    if value is True or value is False or value == "strict":
-        return value
-    raise ValueError(f"expected true, false or 'strict', not {value!r}")
 
 
 def _check_name(kind: str, name: str) -> None:
@@ -74,12 +42,13 @@ def _tracker_name(value: str) -> str:
     return name
 
 
-Interval = Annotated[int, BeforeValidator(_as_int), Field(ge=0, strict=True)]
-Count = Annotated[int, BeforeValidator(_as_int), Field(ge=1, strict=True)]
+Interval = Annotated[int, BeforeValidator(as_int), Field(ge=0, strict=True)]
+Count = Annotated[int, BeforeValidator(as_int), Field(ge=1, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Seed = Annotated[int, BeforeValidator(_as_int), Field(ge=0, lt=2**32, strict=True)]
-Seconds = Annotated[float, BeforeValidator(_as_seconds), Field(gt=0, allow_inf_nan=False)]
-FloatDtype = Annotated[torch.dtype | None, BeforeValidator(_as_dtype)]
+Seed = Annotated[int, BeforeValidator(as_int), Field(ge=0, lt=2**32, strict=True)]
+Seconds = Annotated[float, BeforeValidator(as_seconds), Field(gt=0, allow_inf_nan=False)]
+Precision = Annotated[Literal["full", "bf16", "fp16", "bf16-true"], BeforeValidator(as_precision)]
+FloatDtype = Annotated[torch.dtype | None, BeforeValidator(as_dtype)]
 
 _SETTINGS = ConfigDict(arbitrary_types_allowed=True, extra="forbid", validate_assignment=True)
 
@@ -183,7 +152,13 @@ class TrainConfig:
             and test use the averaged weights, and the trained model has them at the end.
         precision: ``"full"``, or ``"bf16"`` or ``"fp16"`` to evaluate the loss under
             ``torch.autocast``; with ``"fp16"`` the gradients are scaled (``torch.amp.GradScaler``).
-            The parameters keep their dtype.
+            The parameters keep their dtype. ``"bf16-mixed"`` and ``"fp16-mixed"`` are other names
+            of these two. ``"bf16-true"`` computes and stores everything in bfloat16: the model, the
+            floating point data, the gradients and the state of the optimizer.
+        activation_checkpointing: Save memory: compute the activations of modules again in the
+            backward pass instead of keeping them. ``True`` for each block of a ``Sequential`` or
+            ``ModuleList`` that has submodules, or the whole model if there is none; a list of
+            classes or names of submodules; or a function ``f(name, module) -> bool``.
         compile: Capture the whole training step as one graph, and compile it: the loss with its own
             calls of ``torch.autograd.grad``, the gradients, clipping, and the update of the common
             optimizers. Needs a C++ compiler, and some seconds at the start. Steps that cannot be
@@ -240,8 +215,9 @@ class TrainConfig:
     grad_clip_value: Positive | None = None
     log_grad_norm: bool = False
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
-    precision: Literal["full", "bf16", "fp16"] = "full"
-    compile: Annotated[bool | Literal["strict"], BeforeValidator(_as_compile)] = False
+    precision: Precision = "full"
+    activation_checkpointing: Annotated[Any, BeforeValidator(as_checkpointing)] = False
+    compile: Annotated[bool | Literal["strict"], BeforeValidator(as_compile)] = False
     deterministic: bool = False
     resume: bool | Path = False
     nprocs: Count = 1
@@ -269,6 +245,18 @@ class TrainConfig:
         # Known here only when the field is changed later.
         if not value and not info.data.get(other) and info.data.get("checkpoint_best_only"):
             raise ValueError("checkpoint_best_only needs validations: keep val_every above 0")
+        return value
+
+    @field_validator("precision", "dtype")
+    @classmethod
+    def _one_dtype(cls, value: Any, info: ValidationInfo) -> Any:
+        both = {**info.data, str(info.field_name): value}
+        dtype = both.get("dtype")
+        if both.get("precision") == "bf16-true" and dtype not in (None, torch.bfloat16):
+            raise ValueError(
+                f'precision="bf16-true" stores the model in bfloat16, and dtype is {dtype}: leave '
+                'dtype out, or use precision="bf16"'
+            )
         return value
 
     @field_validator("tracking_tool", mode="before")
@@ -309,6 +297,11 @@ class TrainConfig:
                     "with a name; a function is wrapped by Callback(on=..., callback=f)"
                 )
         return value
+
+    @property
+    def float_dtype(self) -> torch.dtype | None:
+        """The dtype of the model and the floating point data; ``None`` converts nothing."""
+        return torch.bfloat16 if self.precision == "bf16-true" else self.dtype
 
     @property
     def validates(self) -> bool:

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from perceptrain_core.losses.support.outputs import OutputActivation, activate
 from perceptrain_core.models.pinn import PINN
 
+#: Their predictions are float32: probabilities need more digits, and NumPy has no bfloat16.
+_LOW = (torch.bfloat16, torch.float16)
+
 
 class Pipeline(nn.Module):
     """Prepare rows, evaluate a model, and turn its outputs into predictions.
@@ -42,8 +45,8 @@ class Pipeline(nn.Module):
         """Predict rows of shape ``(N, ...)``.
 
         Returns:
-            Probabilities, or values in the units of the labels, shape ``(N, ...)``; what the model
-            returned, if that is not a tensor.
+            Probabilities, or values in the units of the labels, shape ``(N, ...)``, float32 if the
+            model returned bfloat16 or float16; what it returned, if that is not a tensor.
         """
         inputs = self.prepare(rows)
         if isinstance(inputs, Tensor) and inputs.is_floating_point():
@@ -53,6 +56,8 @@ class Pipeline(nn.Module):
             outputs = self._predicted(outputs)
         if not isinstance(outputs, Tensor):
             return outputs
+        if outputs.dtype in _LOW:
+            outputs = outputs.float()
         return self.restore(activate(outputs, self.activation))
 
     def _predicted(self, outputs: Any) -> Any:

@@ -91,8 +91,9 @@ def _train_table(config: TrainConfig) -> dict[str, Any]:
     }
     if config.dtype is not None:
         table["dtype"] = str(config.dtype)
-    if isinstance(config.tracking_tool, list):
-        table["tracking_tool"] = config.tracking_tool
+    for name in ("tracking_tool", "activation_checkpointing"):
+        if isinstance(values[name], list):
+            table[name] = values[name]
     for name in ("hyperparams", "lr_scheduler"):
         if isinstance(values[name], Mapping) and values[name]:
             table[name] = dict(values[name])

@@ -19,6 +19,14 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _WRITTEN: dict[str, dict[str, Any]] = {
     "max_time": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]},
     "dtype": {"type": "string", "examples": ["float32", "float64", "bfloat16", "float16"]},
+    "precision": {"enum": ["full", "bf16", "bf16-mixed", "fp16", "fp16-mixed", "bf16-true"]},
+    "activation_checkpointing": {
+        "anyOf": [
+            {"type": "boolean"},
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        ]
+    },
     "lr_scheduler": {"type": ["string", "object", "array"]},
 }
 #: pydantic leaves the bounds behind a validator in its own words.

@@ -11,6 +11,7 @@ import torch
 from perceptrain_core.checkpoints.folder import best_checkpoint
 from perceptrain_core.checkpoints.kinds import exists
 from perceptrain_core.checkpoints.saveload import load_found
+from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.tables.preparation_file import read_preparation
 from perceptrain_core.errors import CheckpointError, ConfigError, DataError
 from perceptrain_core.option_checks import check_choice
@@ -69,7 +70,7 @@ def load_run(
     record = read_record(folder)
     file = _weights_file(folder, weights)
     with trusting(trust, run_file, path):
-        model = build_model(run_file, path)
+        model = build_model(run_file, path).to(dtype=_float_dtype(run_file))
     epoch = load_found(file, model, None) if weights == "best" else record.epoch
     if weights == "last":
         load_found(file, model, None)
@@ -77,6 +78,12 @@ def load_run(
     _compare_versions(run_file.provenance)
     named = f"{_described(weights, record)}, epoch {epoch}"
     return TrainedRun(folder, model.to(device).eval(), named, run_file, preparation, record, trust)
+
+
+def _float_dtype(run_file: RunFile) -> torch.dtype | None:
+    """Return the dtype that the run was trained in, whatever else its settings need."""
+    names = {"dtype", "precision"} & run_file.train.keys()
+    return TrainConfig(**{name: run_file.train[name] for name in names}).float_dtype
 
 
 def _check_folder(folder: Path) -> None:

@@ -108,7 +108,7 @@ class Evaluations:
         self._renew_engine()
         self.engine.prepare(self.model, self.optimizer, self.loss_fn)
         model = self.model if self._fit is None else self._fit.evaluated_model
-        dtype = self.config.dtype
+        dtype = self.config.float_dtype
         with evaluated_weights(self.optimizer):
             return predict(model, self.loss_fn, data, batch_size, self.engine.device, dtype)
 

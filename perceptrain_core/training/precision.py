@@ -38,7 +38,7 @@ class AutocastLoss:
 
 
 def in_precision(loss_fn: LossFunction, precision: str, device: torch.device) -> LossFunction:
-    """Return the loss in a precision: the loss itself in full, else an `AutocastLoss`."""
-    if precision == "full":
+    """Return the loss in a precision: an `AutocastLoss` if it is mixed, else the loss itself."""
+    if precision not in _DTYPES:
         return loss_fn
     return AutocastLoss(loss_fn, device, _DTYPES[precision])

@@ -93,7 +93,9 @@ class FitOutcome:
 
 def engine_for(config: TrainConfig) -> Engine:
     """Create the engine of this process; only the first of several processes prints."""
-    engine = make_engine(config.compute_setup, config.dtype, config.backend, config.process_timeout)
+    engine = make_engine(
+        config.compute_setup, config.float_dtype, config.backend, config.process_timeout
+    )
     if engine.rank:
         config.verbose = False
     return engine

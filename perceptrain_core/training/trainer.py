@@ -23,6 +23,7 @@ from perceptrain_core.engine import Engine
 from perceptrain_core.engine.lost_processes import naming_the_lost
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.metrics import Metric
+from perceptrain_core.models.checkpointing import activation_checkpointing
 from perceptrain_core.models.modes import training
 from perceptrain_core.schedules.schedule import Schedule
 from perceptrain_core.training import resolve
@@ -306,13 +307,18 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
 
     def _fit_here(self, resume: bool | str | Path) -> None:
         train, val = training_epochs(self), fit_validation_sets(self)
-        check_use_grad(self.config, self.optimizer, self._expects_gradients)
+        config = self.config
+        check_use_grad(config, self.optimizer, self._expects_gradients)
         check_same_run(self.engine, self.model, self.loss_fn, self.optimizer, train)
-        with deterministic_algorithms(self.config.deterministic):
+        with deterministic_algorithms(config.deterministic):
             fit = self._new_fit(train, val, train.count())
             fit.start(resume)
-            show_run_folder(self.config, self.log_folder)
-            with self._open_session() as session, training(self.model, self.loss_fn):
+            show_run_folder(config, self.log_folder)
+            with (
+                self._open_session() as session,
+                training(self.model, self.loss_fn),
+                activation_checkpointing(self.model, config.activation_checkpointing),
+            ):
                 fit.run(session)
 
     def _fit_in_processes(self, resume: bool | str | Path) -> None:
@@ -348,7 +354,7 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
 
 
 def _engine_settings(config: TrainConfig) -> tuple[object, ...]:
-    return config.compute_setup, config.dtype, config.backend
+    return config.compute_setup, config.float_dtype, config.backend
 
 
 def _fit_in_process(trainer: Trainer, resume: bool | str | Path) -> FitOutcome:

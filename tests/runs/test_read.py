@@ -341,6 +341,17 @@ def test_what_a_run_writes_is_the_run(read, tmp_path):
     assert config.dtype is torch.float64
 
 
+@pytest.mark.parametrize(
+    "given", ["true", "'FFNN'", "['layers', 'FFNN']"], ids=["all", "class", "names"]
+)
+def test_activation_checkpointing_is_written_back(read, tmp_path, given):
+    config = train_config(read(SMALL, f"train.activation_checkpointing={given}"), tmp_path)
+    tables = complete_tables(read(SMALL), config, {})
+    again = train_config(read(tomli_w.dumps(tables)), tmp_path)
+    assert config.activation_checkpointing
+    assert again.activation_checkpointing == config.activation_checkpointing
+
+
 @pytest.mark.parametrize("given", ["'cosine_annealing'", "{name = 'one_cycle', max_lr = 0.1}"])
 def test_a_learning_rate_schedule_is_written_back(read, tmp_path, given):
     run = read(SMALL, f"train.lr_scheduler={given}")

@@ -65,6 +65,17 @@ def test_faults_are_found(validator, change, place):
     assert ".".join(map(str, errors[0].path)).startswith(place)
 
 
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"precision": "fp16-mixed", "activation_checkpointing": True},
+        {"precision": "bf16-true", "activation_checkpointing": ["FFNN"]},
+    ],
+)
+def test_other_forms_of_settings_fit(validator, train):
+    assert list(validator.iter_errors(GOOD | {"train": train})) == []
+
+
 def test_the_file_without_a_fault_is_good(validator):
     assert list(validator.iter_errors(GOOD)) == []
 

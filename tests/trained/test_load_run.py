@@ -36,6 +36,23 @@ def splits_of(rows: int, val: float, test: float) -> list[np.ndarray]:
 # Predictions
 
 
+@pytest.mark.parametrize(
+    ("setting", "dtype"),
+    [("dtype=float64", torch.float64), ("precision=bf16-true", torch.bfloat16)],
+)
+def test_a_run_is_loaded_in_the_dtype_of_its_training(train, here, setting, dtype):
+    folder = train(CANCER, f"train.{setting}")
+    saved = torch.load(folder / "model.pt", weights_only=True)
+    run = load_run(folder)
+    for name, value in run.model.state_dict().items():
+        assert value.dtype == dtype
+        assert torch.equal(value, saved[name])
+    before = run.predict(here / "cancer.csv").probabilities.numpy()
+    assert before.dtype == (np.float64 if dtype == torch.float64 else np.float32)
+    assert run.test()["test_accuracy"] > 0.8
+    assert np.array_equal(run.predict(here / "cancer.csv").probabilities.numpy(), before)
+
+
 def test_classes_against_numpy(train, here, cancer):
     folder = train(CANCER, 'model.activation_function="tanh"')
     found = load_run(folder).predict(here / "cancer.csv")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from perceptrain import Callback, Trainer
+from perceptrain import Callback, TrainConfig, Trainer
 from perceptrain.callbacks import SaveCheckpoint
 from perceptrain.errors import ConfigError, TrainingError
 
@@ -124,6 +124,90 @@ def test_a_loss_that_is_a_module_is_in_evaluation_mode(
 
     make_trainer(Loss(), val=rows, val_every=1, precision="bf16").fit()
     assert modes == {(True, True), (False, False)}
+
+
+def test_other_names() -> None:
+    assert TrainConfig(precision="bf16-mixed").precision == "bf16"
+    assert TrainConfig(precision="fp16-mixed").precision == "fp16"
+
+
+def test_everything_is_stored_in_bfloat16(make_trainer: MakeTrainer, rows: Any) -> None:
+    seen: set[torch.dtype] = set()
+
+    def loss(batch: Any, model: nn.Module) -> Any:
+        outputs = model(batch[0])
+        seen.update([batch[0].dtype, batch[1].dtype, outputs.dtype])
+        return F.mse_loss(outputs, batch[1]), {}
+
+    trainer = make_trainer(loss, val=rows, val_every=1, precision="bf16-true", max_iter=30)
+    trainer.fit()
+    state = trainer.optimizer.state_dict()["state"]
+    seen |= {state[number][name].dtype for number in state for name in ("exp_avg", "exp_avg_sq")}
+    parameters = [*trainer.model.parameters()]
+    seen |= {p.dtype for p in parameters} | {p.grad.dtype for p in parameters}
+    assert seen == {torch.bfloat16}
+    full = make_trainer("mse", max_iter=30)
+    full.fit()
+    last = full.history[-1]["train_loss"]
+    assert trainer.history[-1]["train_loss"] == pytest.approx(last, rel=0.1)
+
+
+def test_predictions_are_float32(make_trainer: MakeTrainer, rows: Any) -> None:
+    trainer = make_trainer(precision="bf16-true")
+    trainer.fit()
+    found = trainer.predict(rows[0]).values
+    with torch.no_grad():
+        expected = trainer.model(rows[0].bfloat16())
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected.float())
+
+
+def test_the_engine_follows_the_setting(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    trainer.config.precision = "bf16-true"
+    trainer.fit()
+    assert {p.dtype for p in trainer.model.parameters()} == {torch.bfloat16}
+
+
+def test_a_run_in_bfloat16_resumes(make_trainer: MakeTrainer) -> None:
+    def trainer(epochs: int, folder: str) -> Trainer:
+        save = SaveCheckpoint("train_epoch_end", 1)
+        settings: dict[str, Any] = {"max_iter": epochs, "log_folder": folder, "callbacks": [save]}
+        return make_trainer(precision="bf16-true", **settings)
+
+    whole, again = trainer(4, "whole"), trainer(4, "parts")
+    whole.fit()
+    trainer(2, "parts").fit()
+    again.fit(resume=True)
+    assert again.history == whole.history
+    for found, expected in zip(again.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", {"name": "adam_lbfgs", "switch_epoch": 2}])
+def test_line_searches_in_bfloat16(make_trainer: MakeTrainer, optimizer: Any) -> None:
+    trainer = make_trainer(optimizer=optimizer, precision="bf16-true", batch_size=20, max_iter=4)
+    trainer.fit()
+    assert trainer.history[-1]["train_loss"] < trainer.history[0]["train_loss"]
+
+
+@pytest.mark.parametrize("optimizer", ["ssbroyden", "gauss_newton"])
+def test_second_order_optimizers_need_digits(make_trainer: MakeTrainer, optimizer: str) -> None:
+    with pytest.raises(TrainingError, match="precision='bf16-true'"):
+        make_trainer(optimizer=optimizer, precision="bf16-true").fit()
+
+
+def test_another_dtype_is_refused() -> None:
+    assert TrainConfig(precision="bf16-true", dtype="bfloat16").float_dtype == torch.bfloat16
+    message = 'precision="bf16-true" stores the model in bfloat16, and dtype is torch.float64'
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig(precision="bf16-true", dtype="float64")
+    config = TrainConfig(dtype="float64")
+    with pytest.raises(ConfigError, match=message):
+        config.precision = "bf16-true"
+    config = TrainConfig(precision="bf16-true")
+    with pytest.raises(ConfigError, match=message):
+        config.dtype = torch.float64
 
 
 def test_what_cannot_be(make_trainer: MakeTrainer) -> None:

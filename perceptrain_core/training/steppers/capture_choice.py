@@ -46,6 +46,8 @@ def make_captured_stepper(config: TrainConfig, eager: AdaptiveStepper) -> Adapti
     reason = None
     if eager.scaler is not None:
         reason = 'precision="fp16" scales the loss at each step'
+    elif config.activation_checkpointing:
+        reason = "activation_checkpointing computes parts of the model again in the backward pass"
     elif unknown := _unknown_with_closure(optimizer):
         reason = f"{unknown} may differentiate the loss more than once"
     if reason is not None:

@@ -18,6 +18,7 @@ from perceptrain_core.optimizer_steps import (
     stages_of,
 )
 from perceptrain_core.optimizers.ask_tell import is_search
+from perceptrain_core.training.contract.residual_checks import CHECKPOINTED
 from perceptrain_core.training.steppers.base import Stepper
 from perceptrain_core.training.steppers.candidates import CandidateStepper, ask_tell_step
 from perceptrain_core.training.steppers.capture_choice import make_captured_stepper, refuse_capture
@@ -76,6 +77,8 @@ def make_stepper(
         several = engine if engine.world_size > 1 else None
         options = *parts, *clipping, scaler, several, skip, config.log_grad_norm
         if may_need_residuals(optimizer):
+            if config.activation_checkpointing:
+                raise TrainingError(f"activation_checkpointing: {CHECKPOINTED}")
             if config.compile:
                 which = "one of its optimizers" if len(stages_of(optimizer)) > 1 else "it"
                 refuse_capture(config.compile, f"{which} evaluates residuals row by row")

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from perceptrain_core.data import DictDataLoader
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.models.checkpointing import activation_checkpointing
 from perceptrain_core.models.modes import training
 from perceptrain_core.optimizer_modes import begin_training
 from perceptrain_core.optimizers.ask_tell import is_search
@@ -89,7 +90,11 @@ def sandbox(trainer: TrainingContext, data: Any) -> Iterator[tuple[Step, DataPos
         data = DictDataLoader(data.dataloaders)
     epochs = make_epochs(trainer, data, "train", config.shuffle, config.accumulate)
     position = DataPosition(epochs, config.accumulate)
-    with ExitStack() as undo, training(trainer.model, trainer.loss_fn):
+    with (
+        ExitStack() as undo,
+        training(trainer.model, trainer.loss_fn),
+        activation_checkpointing(trainer.model, config.activation_checkpointing),
+    ):
         undo.callback(position.restore_generators, position.generators_state())
         parts = [part for part in (trainer.model, trainer.loss_fn) if isinstance(part, nn.Module)]
         # A sequence may select another optimizer.

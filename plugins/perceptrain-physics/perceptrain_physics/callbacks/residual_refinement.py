@@ -69,7 +69,7 @@ class ResidualRefinement(Callback):
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
         """Draw candidates and update the data set by their fitness."""
         drawn = self.dataset.sample(self.candidates)
-        points = data_to_device(drawn, trainer.opt_result.device, config.dtype)
+        points = data_to_device(drawn, trainer.opt_result.device, config.float_dtype)
         with evaluating(trainer.model), torch.enable_grad():
             fitness = self.fitness(points.detach().clone().requires_grad_(), trainer.model)
         self.dataset.update(drawn.to(fitness.device), fitness.detach())
