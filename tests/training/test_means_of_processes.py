@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain import FFNN, PINN, Counted, TrainConfig, Trainer, WeightedLoss, Weighting
+from perceptrain.errors import LossContractError
 from perceptrain_core.engine.launch import run_in_processes
 
 STEPS, BATCHES = 2, 4
@@ -89,6 +90,17 @@ def masked_points(batch: Any, model: nn.Module) -> Any:
     return sum(terms.values()), Counted(terms, counts, dict.fromkeys(terms, 1.0))
 
 
+def by_value(*counting: bool) -> list[dict[str, Tensor]]:
+    """Batches of equal parts, of which all rows count in `masked_points`, or only some."""
+    batches = [{n: random_rows(4, 30 + 9 * k + len(n)) for n in ("a", "bc")} for k in range(4)]
+    for batch, whole in zip(batches, counting, strict=True):
+        for part in batch.values():
+            part[:, 0] = part[:, 0].abs() if whole else torch.tensor([0.0, -1.0, -2.0, 3.0])
+        if not whole:
+            batch["a"][1, 0] = 1.0
+    return batches
+
+
 class Branches(nn.Module):
     """A model of which each process uses other parameters, and buffers change in training."""
 
@@ -125,6 +137,8 @@ CASES: dict[str, tuple[Any, Callable[[], list[Any]], Callable[[], nn.Module]]] =
     "weighted": (WeightedLoss("mse", GivenWeights()), points, pinn),
     "sums": ({"name": "mse", "reduction": "sum"}, points, pinn),
     "masked": (masked_points, points, net),
+    "some_by_value": (masked_points, lambda: by_value(True, True, False, True), net),
+    "one_process_by_value": (masked_points, lambda: by_value(True, False, True, False), net),
     "two_heads": (two_heads, labelled, net),
     "branches": (lambda b, m: (F.l1_loss(m(b[0]), b[1]), {}), labelled, Branches),
 }
@@ -140,11 +154,13 @@ def together(batches: list[Any]) -> list[Any]:
     return [tuple(torch.cat(parts) for parts in zip(*batches, strict=True))]
 
 
-def trained(case: str, accumulate: int, whole: bool = False) -> dict[str, Any]:
+def trained(
+    case: str, accumulate: int, whole: bool = False, optimizer: str = "sgd"
+) -> dict[str, Any]:
     loss, make_batches, make_model = CASES[case]
     batches = together(make_batches()) if whole else make_batches()
     config = TrainConfig(max_iter=STEPS, accumulate=accumulate, verbose=False, tracking_tool="none")
-    trainer = Trainer(make_model(), {"name": "sgd", "lr": 0.05}, config, loss, batches)
+    trainer = Trainer(make_model(), {"name": optimizer, "lr": 0.05}, config, loss, batches)
     trainer.fit()
     unused = [n for n, p in trainer.model.named_parameters() if p.grad is None]
     weights = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
@@ -179,6 +195,26 @@ def test_accumulated_batches_are_one_large_batch(
         torch.testing.assert_close(result["weights"], truth["weights"], rtol=1e-9, atol=1e-12)
         assert result["steps"] == truth["steps"] == STEPS
         assert result["unused"] == truth["unused"]
+
+
+@pytest.mark.parametrize("case", ["some_by_value", "one_process_by_value"])
+@pytest.mark.parametrize("optimizer", ["sgd", "lbfgs"])
+def test_batches_that_wait_and_others_are_one_mean_in_one_process(
+    case: str, optimizer: str
+) -> None:
+    accumulated, truth = (trained(case, n, n == 1, optimizer) for n in (BATCHES, 1))
+    torch.testing.assert_close(accumulated["weights"], truth["weights"], rtol=1e-9, atol=1e-12)
+
+
+def test_terms_for_some_batches_only_are_refused() -> None:
+    def loss(batch: Any, model: nn.Module) -> Any:
+        value, terms = masked_points(batch, model)
+        return value, terms if len(batch["edge"]) > 3 else {}
+
+    config = TrainConfig(max_iter=1, accumulate=4, verbose=False, tracking_tool="none")
+    trainer = Trainer(net(), {"name": "sgd", "lr": 0.05}, config, loss, points())
+    with pytest.raises(LossContractError, match="for some batches of a step, but none for others"):
+        trainer.fit()
 
 
 @pytest.mark.parametrize("case", SINGLE)

@@ -59,6 +59,7 @@ class GradientStepper(Stepper):
     measures_norm: bool = False
     _norms: Tensor | None = field(default=None, init=False, repr=False)
     _shared: SharedGradients | None = field(default=None, init=False, repr=False)
+    _uneven: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Share the gradients, if there are several processes."""
@@ -67,12 +68,13 @@ class GradientStepper(Stepper):
             self._shared = SharedGradients(*parts, partial(clear_gradients, self.optimizer))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the weights of the processes are relative to."""
-        shared = self._shared
-        return {} if shared is None else {"unit": shared.unit, "has_terms": shared.has_terms}
+        """Return how batches are weighted, and what the weights of processes are relative to."""
+        shared, own = self._shared, {"uneven": True} if self._uneven else {}
+        return own if shared is None else own | {"unit": shared.unit, "has_terms": shared.has_terms}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
+        self._uneven = state.get("uneven", False)
         if self._shared is not None:
             self._shared.unit = state.get("unit")
             self._shared.has_terms = state.get("has_terms")
@@ -108,21 +110,30 @@ class GradientStepper(Stepper):
             The result of each batch, ``None`` for a skipped one.
         """
         clear_gradients(self.optimizer)
-        results: list[StepResult | None]
-        if self._shared is not None:
-            joint = cast(JointLoss, self.loss_fn)
-            results = self._shared.compute(joint, batches, moved, uneven)
-        elif len(batches) == 1:
-            results = [self._differentiated(moved(batches[0]))]
-        else:
-            weights = BatchWeights(uneven=uneven)
-            results = [self._accumulated(moved(batch), weights) for batch in batches]
-            if weights.waiting:
-                self._differentiate(pooled_loss(weights.waiting))
-            # Only now is it known which batches count.
-            weights.divide(self._gradients())
+        while (results := self._gradients_of(batches, moved, uneven or self._uneven)) is None:
+            # Later steps know it from the start: a repeated one costs twice the time.
+            self._uneven = True
+            clear_gradients(self.optimizer)
         if self.scaler is not None and any(results):
             self.scaler.unscale_(self.optimizer)
+        return results
+
+    def _gradients_of(
+        self, batches: Sequence[Any], moved: Callable[[Any], Any], uneven: bool
+    ) -> list[StepResult | None] | None:
+        """Do the work of `backward`; return ``None`` to be called again with ``uneven``."""
+        if self._shared is not None:
+            return self._shared.compute(cast(JointLoss, self.loss_fn), batches, moved, uneven)
+        if len(batches) == 1:
+            return [self._differentiated(moved(batches[0]))]
+        weights = BatchWeights(uneven=uneven)
+        results = [self._accumulated(moved(batch), weights) for batch in batches]
+        if weights.is_mixed():
+            return None
+        if weights.waiting:
+            self._differentiate(pooled_loss(weights.waiting))
+        # Only now is it known which batches count.
+        weights.divide(self._gradients())
         return results
 
     def _differentiated(self, batch: Any) -> StepResult | None:

@@ -20,7 +20,14 @@ from perceptrain_core.counts import (
     with_counts,
 )
 from perceptrain_core.engine import Engine
+from perceptrain_core.errors import LossContractError
 from perceptrain_core.types import Count, Counted, Metrics
+
+_TERMS_DIFFER = (
+    "The loss has terms with counts of their own for some batches of a step, but none for others. "
+    "Return Counted with the same terms for every batch; a term to which no row of a batch belongs "
+    "has the count 0."
+)
 
 
 class BatchWeights:
@@ -30,7 +37,7 @@ class BatchWeights:
     equal batches have the weight 1. A batch in which nothing counts has the weight 0. Losses that
     are sums are added. If the terms of a loss have means of their own, in proportions that may
     differ from batch to batch, no weight of a batch is right: such losses wait, to be
-    differentiated together.
+    differentiated together. If one loss of a step waits, all have to, see `is_mixed`.
 
     Args:
         engine: Connects several processes; ``None`` for a single one.
@@ -46,6 +53,8 @@ class BatchWeights:
         self._uneven = uneven
         self._sum: Count = 0.0
         self._first: Count | None = None
+        self._total: Count | None = None
+        self._at_once = False
 
     def add(self, loss: Tensor, metrics: Metrics, batch: Any) -> Tensor | None:
         """Return what to differentiate for a batch; ``None`` if it has to wait."""
@@ -53,6 +62,7 @@ class BatchWeights:
         if has_own_terms(metrics) and (self._uneven or _may_be_uneven(metrics, batch)):
             self.waiting.append(((loss, metrics), batch))
             return None
+        self._at_once = True
         count = loss_count(metrics, batch)
         if count is None:
             self._sum = 1.0
@@ -63,15 +73,33 @@ class BatchWeights:
         self._sum = self._sum + weight
         return loss * weight
 
+    def is_mixed(self) -> bool:
+        """Whether some losses wait, but others do not, in any process.
+
+        Then the gradients are not those of the mean, and the step has to be repeated with
+        ``uneven``. Called after the last batch, by all processes.
+
+        Raises:
+            LossContractError: This is the case although the batches are known to be uneven.
+        """
+        waiting, at_once = bool(self.waiting), self._at_once
+        if self._engine is not None:
+            total = 0.0 if self._first is None else self._sum * self._first
+            *found, self._total = self._engine.totals([waiting, at_once, total])
+            waiting, at_once = map(bool, found)
+        if waiting and at_once and self._uneven:
+            raise LossContractError(_TERMS_DIFFER)
+        return waiting and at_once
+
     def divide(self, gradients: list[Tensor]) -> None:
         """Divide the sum of the gradients of all batches, so that it is their mean.
 
-        With several processes, the sum of the gradients of all is the mean afterwards.
+        With several processes, the sum of the gradients of all is the mean afterwards. Called after
+        `is_mixed`.
         """
         divisor = self._sum
-        if self._engine is not None and self._first is not None:
-            (everywhere,) = self._engine.totals([self._sum * self._first])
-            divisor = everywhere / self._first
+        if self._first is not None and self._total is not None:
+            divisor = self._total / self._first
         if isinstance(divisor, Tensor) or divisor not in (0, 1):
             torch._foreach_div_(gradients, _nonzero(divisor))
 

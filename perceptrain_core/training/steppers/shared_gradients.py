@@ -55,7 +55,7 @@ class SharedGradients:
         batches: Sequence[Any],
         moved: Callable[[Any], Any],
         uneven: bool,
-    ) -> list[StepResult | None]:
+    ) -> list[StepResult | None] | None:
         """Set the gradients of a step, which has as many batches in each process.
 
         Args:
@@ -65,10 +65,11 @@ class SharedGradients:
             uneven: Whether their losses must be differentiated together, see `is_uneven`.
 
         Returns:
-            The result of each batch, ``None`` for one that any process skips.
+            The result of each batch, ``None`` for one that any process skips. ``None`` alone if the
+            step has to be repeated with ``uneven``, in all processes.
 
         Raises:
-            LossContractError: The loss of a process is a constant.
+            LossContractError: The loss of a process is a constant, or only some batches have terms.
             NonFiniteLossError: The loss of a process is NaN or infinite, and must not be.
         """
         if self.has_terms is False:
@@ -93,7 +94,9 @@ class SharedGradients:
         joint.sum_gradients()
         return loss.detach(), detached(metrics)
 
-    def _pooled(self, joint: JointLoss, batches: Any, uneven: bool) -> list[StepResult | None]:
+    def _pooled(
+        self, joint: JointLoss, batches: Any, uneven: bool
+    ) -> list[StepResult | None] | None:
         """Differentiate several batches, and exchange everything before the gradients."""
         weights = BatchWeights(self.engine, uneven)
         results: list[StepResult | None] = []
@@ -109,6 +112,8 @@ class SharedGradients:
                 self.backward(weighted)
             results.append((loss.detach(), detached(metrics)))
         if any(results):
+            if weights.is_mixed():
+                return None
             if weights.waiting:
                 self.backward(pooled_loss(weights.waiting, self.engine))
             # Only now is it known which batches count.
