@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,10 @@ from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.engine.endless_share import EndlessShare
 from perceptrain_core.engine.kept_share import Anywhere, KeptShare
 from perceptrain_core.engine.shares import BatchShare, Draw, Place, RowShare, StreamShare
+from perceptrain_core.errors import DataError
 from perceptrain_core.types import Loader
+
+_WHOLE = "is not shared yet"
 
 # The arguments of a DataLoader, apart from the order of its rows.
 _SETTINGS = (
@@ -49,19 +53,28 @@ def shard_loader(
     Args:
         loader: A loader, the same in all processes; its random order need not be. If it uses a
             ``DistributedSampler``, or it, its data set or its sampler has a true attribute
-            ``sharded``, it yields the share of this process, and is kept.
+            ``sharded``, it yields the share of this process, and is kept; so are the parts of a
+            `DictDataLoader`.
         rank: The rank of this process, counted from 0.
         world_size: The number of processes.
         even: Whether all shares must have the same number of batches, as in training.
         draw: Draws the seed of the random order of a pass.
         anywhere: Whether something is true in any process.
+
+    Raises:
+        DataError: In validation, only some parts of a `DictDataLoader` are shares already.
     """
     place = Place(rank, world_size, even)
     if type(loader) is DictDataLoader:
+        parts = loader.dataloaders
+        if not even and _are_shares(parts):
+            given = parts.items()
+            return DictDataLoader(
+                {n: shard_loader(p, rank, world_size, False, draw) for n, p in given}
+            )
         # In validation the loaders stay whole, and their dicts of batches are distributed.
         own = (rank, world_size) if even else (0, 1)
-        parts = loader.dataloaders.items()
-        shares = {n: shard_loader(p, *own, True, draw, anywhere) for n, p in parts}
+        shares = {n: shard_loader(p, *own, True, draw, anywhere) for n, p in parts.items()}
         whole = DictDataLoader(shares)
         return whole if even else StreamShare(whole, place, draw)
     if type(loader) is NamedLoader:
@@ -79,16 +92,50 @@ def shard_loader(
     return RowShare(loader, place, draw, partial(_with_sampler, loader), partial(_rows_of, loader))
 
 
+def _are_shares(parts: Mapping[str, Any]) -> bool:
+    """Whether all parts of a dict yield the share of their process already; ``False`` if none does.
+
+    Other dicts are refused: a part would restart at another batch in each process, and the
+    exchange that draws its new order would wait for the others.
+    """
+    kinds = {name: _kinds_of_share(part) for name, part in parts.items()}
+    every = set().union(*kinds.values())
+    if len(every) > 1:
+        found = "; ".join(f"{name!r} {' and '.join(sorted(kinds[name]))}" for name in kinds)
+        raise DataError(
+            "Validation in several processes: the parts of a DictDataLoader are shared in "
+            f"different ways: {found}. Expected the same way for all. Leave the sharing to the "
+            "trainer in all parts, or give all of them a DistributedSampler, or sharded=True."
+        )
+    return every != {_WHOLE}
+
+
+def _kinds_of_share(loader: Any) -> set[str]:
+    if type(loader) is DictDataLoader:
+        return set().union(*map(_kinds_of_share, loader.dataloaders.values()))
+    if type(loader) is NamedLoader:
+        return _kinds_of_share(loader.loader)
+    if _distributed_sampler(loader) is not None:
+        return {"has a DistributedSampler"}
+    return {"has sharded=True"} if _is_sharded(loader) else {_WHOLE}
+
+
 def _kept(loader: Any, even: bool, draw: Draw, anywhere: Anywhere) -> Loader | None:
     """Return a loader that yields the share of its process already, ``None`` for others."""
+    if (sampler := _distributed_sampler(loader)) is not None:
+        generator = getattr(loader, "generator", None)
+        return KeptShare(loader, reorder=partial(_reorder, sampler, generator, draw))
+    return KeptShare(loader, anywhere if even else None) if _is_sharded(loader) else None
+
+
+def _distributed_sampler(loader: Any) -> DistributedSampler[Any] | None:
     batches = getattr(loader, "batch_sampler", None)
-    for sampler in (getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None)):
-        if isinstance(sampler, DistributedSampler):
-            generator = getattr(loader, "generator", None)
-            return KeptShare(loader, reorder=partial(_reorder, sampler, generator, draw))
-    if any(getattr(part, "sharded", False) is True for part in parts_of(loader)):
-        return KeptShare(loader, anywhere if even else None)
-    return None
+    samplers = getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None)
+    return next((s for s in samplers if isinstance(s, DistributedSampler)), None)
+
+
+def _is_sharded(loader: Any) -> bool:
+    return any(getattr(part, "sharded", False) is True for part in parts_of(loader))
 
 
 def _reorder(

@@ -33,6 +33,7 @@ from perceptrain.data import (
     InfiniteTensorDataset,
     to_dataloader,
 )
+from perceptrain.errors import DataError
 from perceptrain_core.data import is_infinite
 from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.engine.sharding import shard_loader
@@ -370,6 +371,41 @@ def test_a_share_of_its_own_is_kept_until_it_ends_anywhere(owner: str) -> None:
     evaluated = shard_loader(loader, 1, 2, False, lambda generator: 0, anywhere)
     assert sorted(row for batch in evaluated for row in seen(batch)) == ROWS.flatten().tolist()
     assert len(asked) == 5
+
+
+class OwnRows(list[int]):
+    """The rows of one process."""
+
+    sharded = True
+
+
+def own_share(rank: int) -> DataLoader[Any]:
+    return DataLoader(dataset(), batch_size=4, sampler=OwnRows(range(rank, 24, 2)))
+
+
+def sampled_share(rank: int) -> DataLoader[Any]:
+    sampler = DistributedSampler(dataset(), 2, rank, shuffle=False)
+    return DataLoader(dataset(), batch_size=4, sampler=sampler)
+
+
+@pytest.mark.parametrize("make", [own_share, sampled_share])
+def test_shares_in_a_dict_are_not_dealt_again_in_validation(make: Callable[..., Any]) -> None:
+    found: Counter[tuple[str, float]] = Counter()
+    for rank in (0, 1):
+        parts = {"rows": make(rank), "nested": DictDataLoader({"inner": make(rank)})}
+        for batch in shard_loader(DictDataLoader(parts), rank, 2, False, lambda generator: 0):
+            found.update(("rows", row) for row in seen(batch["rows"]))
+            found.update(("inner", row) for row in seen(batch["nested"]["inner"]))
+    assert found == Counter((n, row) for n in ("rows", "inner") for row in ROWS.flatten().tolist())
+
+
+def test_a_dict_of_shares_and_others_is_refused_in_validation() -> None:
+    mixed = DictDataLoader({"a": own_share(0), "b": DataLoader(dataset(), batch_size=4)})
+    message = "'a' has sharded=True; 'b' is not shared yet. Expected the same way for all"
+    with pytest.raises(DataError, match=message):
+        shard_loader(mixed, 0, 2, False, lambda generator: 0)
+    trained = shard_loader(mixed, 0, 2, True, lambda generator: 0)
+    assert len(list(trained)) == 3
 
 
 def test_a_distributed_sampler_in_any_loader_is_kept() -> None:
