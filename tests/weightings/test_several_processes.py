@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from perceptrain import FFNN, Counted, SkipBatch, TrainConfig, Trainer, WeightedLoss, registry
 from perceptrain.callbacks import SaveCheckpoint
+from perceptrain.errors import LossContractError
 from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
 
@@ -131,6 +133,19 @@ def resumed(name: str, options: dict[str, Any], folder: Path) -> Any:
     return whole, run(None, "stopped", resume=True)
 
 
+def other_terms(batch: Any, model: nn.Module) -> Any:
+    """Name a term after the process, in two processes from the second update on."""
+    parts = dict(terms(batch, model)[1])
+    if len(batch[0]) in (2, 4) or make_engine().world_size == 3:
+        parts[f"own {make_engine().rank}"] = parts.pop("slope")
+    return sum(parts.values()), parts
+
+
+def more_terms(batch: Any, model: nn.Module) -> Any:
+    """Return more terms in one process, so many that some travel in a second exchange."""
+    return (many_terms if make_engine().rank else terms)(batch, model)
+
+
 def skipping(batch: Any, model: nn.Module) -> Any:
     """Skip a batch of one process, at an update of the weights or between two."""
     if len(batch[0]) == 4 and make_engine().world_size > 1:
@@ -158,6 +173,11 @@ def run_cases(folder: Path) -> Any:
         with pytest.warns(UserWarning, match="skipped"):
             skipped = train("grad_norm_balance", {"every": every}, skipping, 1)
         found[f"skips {every}"] = skipped
+    for loss in (other_terms, more_terms):
+        try:
+            found[loss.__name__] = train("softadapt", {"every": 1}, loss, 1)
+        except LossContractError as error:
+            found[loss.__name__] = str(error)
     return engine.gather(found)
 
 
@@ -204,6 +224,21 @@ def test_a_batch_that_one_process_skips_leaves_all_equal(found: Any, every: int)
     for each in everywhere:
         close(each[f"skips {every}"]["weights"], everywhere[0][f"skips {every}"]["weights"])
         close(each[f"skips {every}"]["parameters"], everywhere[0][f"skips {every}"]["parameters"])
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("other_terms", r"'fit', 'size', 'own 0' in process 0, but 'fit', 'size', 'own 1' in pro"),
+        ("more_terms", r"'fit', 'size', 'slope' in process 0, but 'term 0', .* in process 1\. "),
+    ],
+)
+def test_other_terms_in_another_process_are_an_error_in_all(
+    found: Any, loss: str, message: str
+) -> None:
+    everywhere, _ = found
+    for each in everywhere:
+        assert re.search(message, each[loss])
 
 
 def test_every_built_in_weighting_is_tested() -> None:

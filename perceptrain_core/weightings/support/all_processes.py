@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
 from perceptrain_core.counts import counted_sum
+from perceptrain_core.errors import LossContractError
 from perceptrain_core.types import Count, SkipBatch
 
-# How many numbers travel with the flag of a skipped batch. It is fixed, because a process that
-# skips its batch does not know how many terms there are.
+# How many numbers travel with the flag of a skipped batch and the hash of the names. It is fixed,
+# because a process that skips its batch does not know how many terms there are.
 _FIRST = 64
 
 
@@ -38,13 +42,14 @@ def pooled_terms(
 
     Raises:
         SkipBatch: Another process skips its batch.
+        LossContractError: Another process has other terms, or has them in another order.
     """
     own = torch.stack([*terms.values()]).double()
     sizes = [1.0 if count is None else count for count in counts]
     sums = [counted_sum(term, count) for term, count in zip(own.unbind(), counts, strict=True)]
     both = [torch.as_tensor(n, dtype=own.dtype, device=own.device) for n in (*sums, *sizes)]
     stacked = torch.stack(both)
-    totals, all_sizes = _summed(stacked).view(2, -1)
+    totals, all_sizes = _summed(stacked, tuple(terms)).view(2, -1)
     is_sum = torch.tensor([count is None for count in counts], device=own.device)
     divisors = torch.where(is_sum | (all_sizes == 0), 1.0, all_sizes)
     # Where nothing counts anywhere, the term is what the loss makes of that.
@@ -56,22 +61,46 @@ def pooled_terms(
 
 def skip_everywhere(device: torch.device) -> None:
     """Make the other processes, which call `pooled_terms`, skip their batches."""
-    flagged = torch.zeros(1 + _FIRST, dtype=torch.float64, device=device)
+    flagged = torch.zeros(2 + _FIRST, dtype=torch.float64, device=device)
     flagged[0] = 1
     distributed.all_reduce(flagged)
 
 
-def _summed(values: Tensor) -> Tensor:
-    """Return the sums over all processes."""
-    first = torch.zeros(1 + _FIRST, dtype=values.dtype, device=values.device)
-    first[1 : 1 + len(values)] = values[:_FIRST]
+def _summed(values: Tensor, names: tuple[str, ...]) -> Tensor:
+    """Return the sums over all processes, which have values of the same names."""
+    own = _hash(names)
+    first = torch.zeros(2 + _FIRST, dtype=values.dtype, device=values.device)
+    first[1] = own
+    first[2 : 2 + len(values)] = values[:_FIRST]
     distributed.all_reduce(first)
-    if first[0] > 0:
+    skips, hashes = first[:2].tolist()
+    if skips:
         raise SkipBatch
+    if hashes != own * distributed.get_world_size():
+        raise LossContractError(_other_terms(names))
     rest = values[_FIRST:].clone()
     if len(rest):
         distributed.all_reduce(rest)
-    return torch.cat([first[1 : 1 + len(values)], rest])
+    return torch.cat([first[2 : 2 + len(values)], rest])
+
+
+@lru_cache
+def _hash(names: tuple[str, ...]) -> int:
+    """Return a number of 40 bits: the sum over thousands of processes is exact in a float64."""
+    return int.from_bytes(blake2b(repr(names).encode(), digest_size=5).digest())
+
+
+def _other_terms(names: tuple[str, ...]) -> str:
+    """Describe the terms of all processes, all of which call this."""
+    everywhere: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(everywhere, names)
+    rank = next(n for n, found in enumerate(everywhere) if found != everywhere[0])
+    first, other = (", ".join(map(repr, everywhere[n])) for n in (0, rank))
+    return (
+        f"The terms of the loss are {first} in process 0, but {other} in process {rank}. A "
+        "weighting needs the same terms in the same order in all processes: return every term for "
+        "every batch, with the count 0 (see Counted) if no row of the batch belongs to it."
+    )
 
 
 def add_everywhere(numbers: Sequence[float], device: torch.device) -> list[float]:
