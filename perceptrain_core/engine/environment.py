@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.plurals import counted
 
 _NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _FIRST_PORT, _PORTS = 15_000, 15_000  # below the ephemeral ports
@@ -58,27 +59,49 @@ def slurm_variables(environment: Mapping[str, str]) -> dict[str, str]:
     Returns:
         Nothing if other variables describe the processes already, or if this is not one of
         several tasks of a job step. ``MASTER_ADDR`` and ``MASTER_PORT`` are kept if they are set.
+
+    Raises:
+        TrainingError: A variable of Slurm is not as Slurm writes it.
     """
-    tasks = environment.get("SLURM_STEP_NUM_TASKS", environment.get("SLURM_NTASKS", "1"))
+    of_step, of_job = "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"
+    tasks = environment.get(of_step, environment.get(of_job, "1"))
     is_step = {"SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_PROCID"} <= environment.keys()
     if {"RANK", "WORLD_SIZE"} & environment.keys() or not is_step or tasks in ("0", "1"):
         return {}
-    job, step = int(environment["SLURM_JOB_ID"]), int(environment["SLURM_STEP_ID"])
+    job, step = (_number(environment, name) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
     nodes = environment.get("SLURM_STEP_NODELIST", environment.get("SLURM_JOB_NODELIST", ""))
+    host = environment.get("MASTER_ADDR") or first_host(nodes)
+    if not host:
+        raise TrainingError(
+            f"Slurm has started {tasks} tasks, but SLURM_STEP_NODELIST={nodes!r} has no host to "
+            "connect them: set MASTER_ADDR to the host of the first task."
+        )
     per_node = environment.get("SLURM_STEP_TASKS_PER_NODE", environment.get("SLURM_TASKS_PER_NODE"))
+    with_defaults = {"SLURM_LOCALID": "0", "SLURM_NODEID": "0", **environment}
     found = {
-        "RANK": environment["SLURM_PROCID"],
-        "WORLD_SIZE": tasks,
-        "LOCAL_RANK": environment.get("SLURM_LOCALID", "0"),
-        "MASTER_ADDR": environment.get("MASTER_ADDR", first_host(nodes)),
+        "RANK": str(_number(environment, "SLURM_PROCID")),
+        "WORLD_SIZE": str(_number(environment, of_step if of_step in environment else of_job)),
+        "LOCAL_RANK": str(_number(with_defaults, "SLURM_LOCALID")),
+        "MASTER_ADDR": host,
         "MASTER_PORT": environment.get(
             "MASTER_PORT", str(_FIRST_PORT + (31 * job + step) % _PORTS)
         ),
     }
     if per_node:
-        counts = task_counts(per_node)
-        found["LOCAL_WORLD_SIZE"] = str(counts[int(environment.get("SLURM_NODEID", "0"))])
+        found["LOCAL_WORLD_SIZE"] = str(_tasks_of(_number(with_defaults, "SLURM_NODEID"), per_node))
     return found
+
+
+def _tasks_of(node: int, per_node: str) -> int:
+    counts = task_counts(per_node)
+    if node >= len(counts):
+        raise TrainingError(
+            f"SLURM_NODEID={node}, but the tasks per node, {per_node!r}, are those of "
+            f"{counted(len(counts), 'node')}. Expected a number for each node, such as '2(x3),1', "
+            "in SLURM_STEP_TASKS_PER_NODE or SLURM_TASKS_PER_NODE: correct it, or start with "
+            "torchrun."
+        )
+    return counts[node]
 
 
 def first_host(nodes: str) -> str:

@@ -121,12 +121,14 @@ def _described(waits: Mapping[int, Wait], rank: int, size: int, timeout: float) 
             else f"The processes lost the connection to each other: {places}."
         )
     lost = f"process{'es' * (len(missing) > 1)} {', '.join(map(str, missing))}"
+    one = len(missing) == 1
     if any(wait.timed_out for wait in waits.values()):
         return (
-            f"No answer from {lost} within {timeout:g} s (waiting: {places}). It hangs, or works "
-            "for longer: then increase process_timeout."
+            f"No answer from {lost} within {timeout:g} s (waiting: {places}). "
+            f"{'It hangs, or works' if one else 'They hang, or work'} for longer: then increase "
+            "process_timeout."
         )
     return (
-        f"The connection to {lost} is lost, which must have ended (waiting: {places}). What that "
-        "process printed may say why."
+        f"The connection to {lost} is lost, which must have ended (waiting: {places}). What "
+        f"{'that process' if one else 'those processes'} printed may say why."
     )

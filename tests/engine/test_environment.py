@@ -128,6 +128,23 @@ def test_the_tasks_of_each_node() -> None:
     assert task_counts("4") == [4]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("SLURM_JOB_ID", "x", "SLURM_JOB_ID='x' is not a number"),
+        ("SLURM_PROCID", "-1", "SLURM_PROCID='-1' is not a number"),
+        ("SLURM_STEP_NUM_TASKS", "two", "SLURM_STEP_NUM_TASKS='two' is not a number"),
+        ("SLURM_LOCALID", "", "SLURM_LOCALID='' is not a number"),
+        ("SLURM_NODEID", "3", "SLURM_NODEID=3, .*'2[(]x3[)]', are those of 3 nodes"),
+        ("SLURM_STEP_TASKS_PER_NODE", "many", "'many', are those of 0 nodes"),
+        ("SLURM_STEP_NODELIST", "", "has no host to connect them: set MASTER_ADDR"),
+    ],
+)
+def test_malformed_variables_of_slurm_are_refused(name: str, value: str, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        slurm_variables(STEP | {name: value})
+
+
 SCRIPT = """
 import os, torch
 from torch import nn

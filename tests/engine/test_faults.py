@@ -121,6 +121,19 @@ def test_a_process_that_hangs_is_named_with_those_that_wait(tmp_path: Path) -> N
     assert "process_timeout" in str(error.value)
 
 
+def test_several_processes_that_hang_are_named() -> None:
+    def hanging() -> None:
+        engine = make_engine(timeout=1)
+        if engine.rank:
+            hang()
+        engine.any(True)
+
+    with pytest.raises(TrainingError) as error:
+        run_in_processes(hanging, 3)
+    assert str(error.value).startswith("No answer from processes 1, 2 within 1 s (waiting: ")
+    assert "They hang, or work for longer" in str(error.value)
+
+
 def test_processes_that_call_different_exchanges_are_told_which() -> None:
     def mismatched() -> None:
         engine = make_engine(timeout=2)
