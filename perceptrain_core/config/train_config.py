@@ -57,6 +57,22 @@ def _as_compile(value: Any) -> Any:
     raise ValueError(f"expected true, false or 'strict', not {value!r}")
 
 
+def _as_modules(value: Any) -> Any:
+    """Accept a number, classes and names, or a function."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if callable(value) and not isinstance(value, type):
+        return value
+    given = [value] if isinstance(value, str | type) else value
+    several = isinstance(given, list | tuple) and bool(given)
+    if several and all(isinstance(each, str | type) for each in given):
+        return list(given)
+    raise ValueError(
+        "expected a number of parameters, a list of classes or names of submodules, or a function "
+        f"f(name, module), not {value!r:.60}"
+    )
+
+
 def _check_name(kind: str, name: str) -> None:
     """Refuse an unknown name; a reference (with a colon) is loaded only when it is used."""
     if ":" in name:
@@ -165,6 +181,17 @@ class TrainConfig:
             needs its own GPU.
         backend: The backend of ``torch.distributed``: ``"gloo"``, ``"nccl"``, any other backend of
             torch, or ``"auto"``: NCCL on GPUs, Gloo on CPUs. Unused by a single process.
+        strategy: How several processes train one model: ``"ddp"``, each has all of it; ``"fsdp"``,
+            each keeps a share of the parameters, the gradients and the optimizer's state, and
+            gathers the parameters of a module while it is used; or ``"auto"``: ``"fsdp"`` if
+            ``"ddp"`` would not fit in memory. Unused by a single process.
+        shard_modules: With ``"fsdp"``, whose parameters are gathered together: a number, for each
+            submodule with at least as many parameters of its own; a list of classes or names of
+            submodules; or a function ``f(name, module) -> bool``.
+        reshard_after_forward: With ``"fsdp"``, whether to drop gathered parameters between the
+            forward and the backward pass, and gather them again. False keeps whole parameters and
+            gradients during a step, and losses may use other modules in each process. A loss that
+            differentiates the model's output by itself, as for a PINN, does this in any case.
         process_timeout: How long a process waits for the others before it raises an error that
             names those that do not answer, in seconds or as ``"HH:MM:SS"``.
         log_setup: ``"cpu"`` or ``"auto"``. Either way, metrics are read on the CPU, and only when
@@ -247,6 +274,9 @@ class TrainConfig:
     nprocs: Count = 1
     compute_setup: Literal["cpu", "gpu", "auto"] = "cpu"
     backend: str = "auto"
+    strategy: Literal["ddp", "fsdp", "auto"] = "ddp"
+    shard_modules: Annotated[Any, BeforeValidator(_as_modules)] = 100_000
+    reshard_after_forward: bool = True
     process_timeout: Seconds = 600.0
     log_setup: Literal["cpu", "auto"] = "cpu"
     dtype: FloatDtype = None

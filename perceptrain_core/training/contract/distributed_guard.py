@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.engine import Engine
-from perceptrain_core.errors import LossContractError
+from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.training.contract.loss_contract import no_graph
 from perceptrain_core.training.contract.nonfinite_errors import find_nonfinite, nonfinite_error
 from perceptrain_core.training.contract.nonfinite_guard import LossGuard
@@ -120,8 +120,19 @@ class DistributedLossGuard(LossGuard):
         try:
             return super()._evaluate(batch, model)
         except SkipBatch:
+            self._refuse_skip()
             self._report(_Fault(), model)
             raise
+
+    def _refuse_skip(self) -> None:
+        """Refuse a batch that this process skips while the others may wait for its parameters."""
+        sharded = self._engine.sharded
+        if sharded is not None and sharded.reshards:
+            raise TrainingError(
+                f"The loss raised SkipBatch {self._where()} of process {self._engine.rank}, and "
+                "the others need its share of the parameters for their batches. Set "
+                'reshard_after_forward=False, or train with strategy="ddp".'
+            )
 
     def _refuse_constant(self) -> None:
         """Leave it to `_check_finite`, where all processes learn of it."""
