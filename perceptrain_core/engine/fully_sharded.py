@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from perceptrain_core.engine.shard_choice import ShardModules, can_be_sharded, choose_units
-from perceptrain_core.engine.shard_release import release
+from perceptrain_core.engine.shard_release import forget_state_hooks, release
 from perceptrain_core.engine.sharded_optimizer import replace_parameters, require_steps_on_shards
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.parameters import parameters_of
@@ -79,6 +79,8 @@ class FullySharded:
         with torch.no_grad():  # submodules may be called from now on
             self._root(list)
         self.reshard()
+        for unit in self._units:  # a state dict is sharded between steps, and whole in `whole`
+            forget_state_hooks(unit)
         if reshards:
             self._watch()
         else:
@@ -159,6 +161,17 @@ class FullySharded:
         """Drop all but the shards."""
         for unit in self._units:
             unit.reshard()
+
+    @contextmanager
+    def visible(self) -> Iterator[None]:
+        """Let the model have the parameters of the graph, for a look at it in an evaluation."""
+        if self.reshards:
+            self.gather()
+        try:
+            yield
+        finally:
+            if self.reshards:
+                self.reshard()
 
     def recover(self) -> None:
         """Forget an evaluation that failed."""

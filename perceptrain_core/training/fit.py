@@ -252,7 +252,8 @@ class Fit:
                 "iterator that can be used only once."
             )
         if skipped := batches - self.averages.batches:
-            self.stepper.report_skipped(skipped, batches, epoch)
+            with self.engine.whole(writes=False):
+                self.stepper.report_skipped(skipped, batches, epoch)
         self.stepper.settle()
         row = self.averages.means_everywhere(self.engine)
         validates = self.validations.is_due_after(epoch)

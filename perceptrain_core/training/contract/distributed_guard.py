@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -113,7 +113,8 @@ class DistributedLossGuard(LossGuard):
                 raise LossContractError(no_graph(where))
             if fault.nonfinite is None or self._policy == "skip":
                 return True
-            raise nonfinite_error(fault.nonfinite, where, model)
+            with self._visible():
+                raise nonfinite_error(fault.nonfinite, where, model)
         return False
 
     def _evaluate(self, batch: Any, model: nn.Module) -> Any:
@@ -133,6 +134,15 @@ class DistributedLossGuard(LossGuard):
                 "the others need its share of the parameters for their batches. Set "
                 'reshard_after_forward=False, or train with strategy="ddp".'
             )
+
+    def _check_first(self, result: Any, model: nn.Module) -> None:
+        with self._visible():
+            super()._check_first(result, model)
+
+    def _visible(self) -> AbstractContextManager[None]:
+        """Make the parameters of a sharded model whole, for a look at them; in all processes."""
+        sharded = self._engine.sharded
+        return nullcontext() if sharded is None else sharded.visible()
 
     def _refuse_constant(self) -> None:
         """Leave it to `_check_finite`, where all processes learn of it."""
