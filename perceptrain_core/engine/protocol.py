@@ -58,7 +58,7 @@ class Engine(Protocol):
 
         Args:
             step_loss: The loss, as the loop calls it.
-            parts: The owners of the parameters: the model, the loss, the optimizer.
+            parts: The owners of the parameters: the model, the loss, the optimizer, in this order.
         """
         ...
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ class ShardedLoss:
         step_loss: The loss, as the training loop calls it.
         sharded: The model.
         buffers: Buffers to synchronize across processes at each call.
+        loss_fn: The loss of the user; its state is restored if the first batch is evaluated again.
 
     Attributes:
         step_loss: The loss.
@@ -41,10 +43,17 @@ class ShardedLoss:
     carries = False
 
     def __init__(
-        self, step_loss: LossFunction, sharded: FullySharded, buffers: list[Tensor]
+        self,
+        step_loss: LossFunction,
+        sharded: FullySharded,
+        buffers: list[Tensor],
+        loss_fn: object = None,
     ) -> None:
         self.step_loss = step_loss
         self._sharded, self._buffers = sharded, buffers
+        self._loss_fn: Any = loss_fn
+        stateful = hasattr(loss_fn, "state_dict") and hasattr(loss_fn, "load_state_dict")
+        self._state = deepcopy(self._loss_fn.state_dict()) if stateful else None
         self._others = GradientSum(sharded.others) if sharded.others else None
         self._tried, self._started = False, False
         #: Forwarded, for losses that count optimizer steps.
@@ -72,8 +81,7 @@ class ShardedLoss:
         if not self._sharded.reshards:
             return self._evaluated(batch, model)
         first, self._tried = not self._tried, True
-        before = [buffer.clone() for buffer in self._buffers] if first else []
-        random = _random_state() if first else None
+        restore = self._snapshot() if first else None
         try:
             return self._evaluated(batch, model)
         except (RuntimeError, TypeError, ValueError, AttributeError) as error:
@@ -85,10 +93,25 @@ class ShardedLoss:
                     f"their module, but not in its first batch. Set {_OPTION}."
                 ) from error
         self._sharded.keep_whole()
-        _set_random_state(random)
-        for buffer, value in zip(self._buffers, before, strict=True):
-            buffer.copy_(value)
+        if restore is not None:
+            restore()
         return self._evaluated(batch, model)
+
+    def _snapshot(self) -> Callable[[], None]:
+        """Return a function that undoes what an evaluation changes."""
+        random = _random_state()
+        buffers = [buffer.clone() for buffer in self._buffers]
+
+        def restore() -> None:
+            _set_random_state(random)
+            for buffer, value in zip(self._buffers, buffers, strict=True):
+                buffer.copy_(value)
+            if self._state is not None:
+                self._loss_fn.load_state_dict(self._state)
+            if self.begin_step is not None:
+                self.begin_step()
+
+        return restore
 
     def _evaluated(self, batch: Any, model: nn.Module) -> Result:
         found: list[Result] = []

@@ -235,7 +235,7 @@ def train(
     **settings: Any,
 ) -> Trainer:
     model = make()
-    plain = {"max_iter": 3, "shuffle": False, "verbose": False, "tracking_tool": "none"}
+    plain = {"max_iter": 2, "shuffle": False, "verbose": False, "tracking_tool": "none"}
     plain |= {"root_folder": folder, "batch_size": batch_size}
     given: Any = rows()
     config = TrainConfig(**(plain | settings))
@@ -268,8 +268,9 @@ def run_all(names: list[tuple[str, bool]], batch_size: int, folder: Path) -> dic
     return found
 
 
-RUNS = [(name, reshards) for name in CASES for reshards in (True, False)]
-IN_THREE = [("uneven", True), ("pinn", True), ("accumulated", False)]
+KEPT = ("mse", "uneven_accumulated", "penalty", "weighted", "transformer", "accumulated")
+RUNS = [*((name, True) for name in CASES), *((name, False) for name in KEPT)]
+IN_THREE = [("uneven", True), ("pinn", True)]
 
 
 @pytest.fixture(scope="module")
