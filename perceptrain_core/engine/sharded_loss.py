@@ -47,12 +47,12 @@ class ShardedLoss:
         step_loss: LossFunction,
         sharded: FullySharded,
         buffers: list[Tensor],
-        loss_fn: object = None,
+        loss_fn: Any = None,
     ) -> None:
         self.step_loss = step_loss
         self._sharded, self._buffers = sharded, buffers
-        self._loss_fn: Any = loss_fn
-        stateful = hasattr(loss_fn, "state_dict") and hasattr(loss_fn, "load_state_dict")
+        self._loss_fn = loss_fn
+        stateful = hasattr(loss_fn, "load_state_dict")
         self._state = deepcopy(self._loss_fn.state_dict()) if stateful else None
         self._others = GradientSum(sharded.others) if sharded.others else None
         self._tried, self._started = False, False

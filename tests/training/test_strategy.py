@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from perceptrain import FFNN, Callback, SkipBatch, TrainConfig, Trainer, load_checkpoint
 from perceptrain.errors import ConfigError, NonFiniteLossError, TrainingError
+from perceptrain_core.engine.fully_sharded import sharder
 from perceptrain_core.engine.launch import run_in_processes
 from perceptrain_core.engine.shard_choice import choose_units
+from perceptrain_core.engine.sharded_optimizer import require_steps_on_shards
 from perceptrain_core.training import strategy as strategies
 from perceptrain_core.training.strategy import choose_strategy
 
@@ -87,6 +89,15 @@ class Held(Callback):
         own = {name: sum(t.to_local().numel() for t in held) for name, held in parts.items()}
         everywhere = trainer.engine.gather(own)
         self.found.append({name: sum(each[name] for each in everywhere) for name in own})
+
+
+def left_by_torch(model: nn.Module) -> list[Any]:
+    """Return what ``fully_shard`` has added to the modules of a model."""
+    kinds = ("_forward_pre_hooks", "_forward_hooks", "_state_dict_pre_hooks")
+    kinds += ("_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
+    hooks = [each for m in model.modules() for kind in kinds for each in getattr(m, kind).values()]
+    added = [name for m in model.modules() for name in vars(m) if "fsdp" in name or "api" in name]
+    return [*hooks, *added, *(type(m) for m in model.modules() if "FSDP" in type(m).__name__)]
 
 
 def chosen(trainer: Trainer, memory: float) -> str:
@@ -164,6 +175,11 @@ def work(folder: Path) -> dict[str, Any]:
         trainer = train(folder / "again", strategy=strategy)
         trainer.fit()
         found[f"again {strategy}"] = weights(trainer)
+    found["left"] = left_by_torch(trainer.model)
+    for name in ("AdamW", "Muon", "LBFGS"):
+        made = getattr(torch.optim, name)([nn.Parameter(torch.ones(3, 2))])
+        check = partial(require_steps_on_shards, made, sharder(torch.device("cpu")))
+        found[name] = message(check)
     held = Held()
     train(folder / "held", callbacks=[held], **fsdp)
     found["held"] = held.found
@@ -241,6 +257,16 @@ def test_one_process_trains_plainly(tmp_path: Path) -> None:
 
 def test_auto_shards_what_does_not_fit(found: dict[str, Any]) -> None:
     assert found["auto"] == ["ddp", "fsdp"]
+
+
+def test_a_model_is_released(found: dict[str, Any]) -> None:
+    assert found["left"] == []
+
+
+def test_optimizers_are_tried(found: dict[str, Any]) -> None:
+    assert found["AdamW"] == "no error"
+    assert "Muon cannot train a sharded model" in found["Muon"]
+    assert "LBFGS cannot train a sharded model" in found["LBFGS"]
 
 
 def test_parameters_are_divided(found: dict[str, Any]) -> None:
