@@ -65,3 +65,19 @@ def as_checkpointing(value: Any) -> Any:
         "expected true, false, a list of classes or names of submodules, or a function "
         f"f(name, module), not {value!r:.60}"
     )
+
+
+def as_modules(value: Any) -> Any:
+    """Accept a number, classes and names, or a function."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if callable(value) and not isinstance(value, type):
+        return value
+    given = [value] if isinstance(value, str | type) else value
+    several = isinstance(given, list | tuple) and bool(given)
+    if several and all(isinstance(each, str | type) for each in given):
+        return list(given)
+    raise ValueError(
+        "expected a number of parameters, a list of classes or names of submodules, or a function "
+        f"f(name, module), not {value!r:.60}"
+    )
