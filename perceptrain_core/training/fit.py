@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from torch import nn
 
@@ -125,7 +126,10 @@ class Fit:
         if found is not None:
             path, saved = found
             self.state.log_folder = path.parent.absolute()
-            restored = restore_run(self, path, saved)
+            with catch_warnings():
+                if self.engine.rank:  # the first process issues them
+                    simplefilter("ignore", UserWarning)
+                restored = restore_run(self, path, saved)
             self.state.opt_result.iteration = self.state.current_epoch
             if self.state.history:
                 self._show_epoch(self.state.history[-1])
