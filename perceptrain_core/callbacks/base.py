@@ -44,6 +44,8 @@ class Callback:
     stages: ClassVar[frozenset[TrainingStage]] = frozenset(TrainingStage)
     #: Whether it saves checkpoints. Such callbacks run last, to save the state of the others.
     saves_run: ClassVar[bool] = False
+    #: Whether it may use the model, of which a sharded run then gathers the weights.
+    uses_model: ClassVar[bool] = True
 
     def __init__(
         self,

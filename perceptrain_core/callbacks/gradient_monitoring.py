@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.errors import CallbackError
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.none import NoTracker
 from perceptrain_core.types import TrainingStage
@@ -43,7 +44,16 @@ class GradientMonitoring(Callback):
         self.statistics: dict[str, Tensor] = {}
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:
-        """Compute the statistics and log them."""
+        """Compute the statistics and log them.
+
+        Raises:
+            CallbackError: The model is sharded.
+        """
+        if trainer.engine.sharded is not None:
+            raise CallbackError(
+                'GradientMonitoring reads whole gradients, and with strategy="fsdp" each process '
+                "has a share of them: log their norm instead, with log_grad_norm=True."
+            )
         self.statistics = gradient_statistics(trainer.model)
         if self.on is TrainingStage.TRAIN_BATCH_END:
             result = trainer.opt_result

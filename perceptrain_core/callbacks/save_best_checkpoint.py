@@ -49,6 +49,7 @@ class SaveBestCheckpoint(Callback):
         {TrainingStage.VAL_EPOCH_END, TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END}
     )
     saves_run = True
+    uses_model = False
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ class SaveCheckpoint(Callback):
         {TrainingStage.TRAIN_BATCH_END, TrainingStage.TRAIN_EPOCH_END, TrainingStage.TRAIN_END}
     )
     saves_run = True
+    uses_model = False
 
     def __init__(
         self,
@@ -78,7 +79,9 @@ def require_finite(trainer: TrainerContext) -> None:
     """
     if trainer.config.on_nonfinite == "ignore":
         return
-    name = nonfinite_parameter(trainer.model)
+    sharded = trainer.engine.sharded
+    find = nonfinite_parameter if sharded is None else sharded.nonfinite_parameter
+    name = find(trainer.model)
     if name is not None:
         raise NonFiniteLossError(
             f"The parameter {name!r} is not finite in epoch {trainer.current_epoch}, although the "

@@ -55,13 +55,24 @@ def as_precision(value: Any) -> Any:
 
 def as_checkpointing(value: Any) -> Any:
     """Accept a bool, classes and names of modules, or a function."""
-    if isinstance(value, bool) or (callable(value) and not isinstance(value, type)):
+    return value if isinstance(value, bool) else _as_choice_of_modules(value, "true, false")
+
+
+def as_modules(value: Any) -> Any:
+    """Accept a number of parameters, classes and names of modules, or a function."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return _as_choice_of_modules(value, "a number of parameters")
+
+
+def _as_choice_of_modules(value: Any, others: str) -> Any:
+    if callable(value) and not isinstance(value, type):
         return value
     given = [value] if isinstance(value, str | type) else value
     several = isinstance(given, list | tuple) and bool(given)
     if several and all(isinstance(each, str | type) for each in given):
         return list(given)
     raise ValueError(
-        "expected true, false, a list of classes or names of submodules, or a function "
+        f"expected {others}, a list of classes or names of submodules, or a function "
         f"f(name, module), not {value!r:.60}"
     )

@@ -15,6 +15,7 @@ from perceptrain_core.config.conversions import (
     as_compile,
     as_dtype,
     as_int,
+    as_modules,
     as_precision,
     as_seconds,
 )
@@ -134,6 +135,17 @@ class TrainConfig:
             needs its own GPU.
         backend: The backend of ``torch.distributed``: ``"gloo"``, ``"nccl"``, any other backend of
             torch, or ``"auto"``: NCCL on GPUs, Gloo on CPUs. Unused by a single process.
+        strategy: How several processes train one model: ``"ddp"``, each has all of it; ``"fsdp"``,
+            each keeps a share of the parameters, the gradients and the optimizer's state, and
+            gathers the parameters of a module while it is used; or ``"auto"``: ``"fsdp"`` if
+            ``"ddp"`` would not fit in memory. Unused by a single process.
+        shard_modules: With ``"fsdp"``, whose parameters are gathered together: a number, for each
+            submodule with at least as many parameters of its own; a list of classes or names of
+            submodules; or a function ``f(name, module) -> bool``.
+        reshard_after_forward: With ``"fsdp"``, whether to drop gathered parameters between the
+            forward and the backward pass, and gather them again. False keeps whole parameters and
+            gradients during a step, and losses may use other modules in each process. A loss that
+            differentiates the model's output by itself, as for a PINN, does this in any case.
         process_timeout: How long a process waits for the others before it raises an error that
             names those that do not answer, in seconds or as ``"HH:MM:SS"``.
         log_setup: ``"cpu"`` or ``"auto"``. Either way, metrics are read on the CPU, and only when
@@ -223,6 +235,9 @@ class TrainConfig:
     nprocs: Count = 1
     compute_setup: Literal["cpu", "gpu", "auto"] = "cpu"
     backend: str = "auto"
+    strategy: Literal["ddp", "fsdp", "auto"] = "ddp"
+    shard_modules: Annotated[Any, BeforeValidator(as_modules)] = 100_000
+    reshard_after_forward: bool = True
     process_timeout: Seconds = 600.0
     log_setup: Literal["cpu", "auto"] = "cpu"
     dtype: FloatDtype = None

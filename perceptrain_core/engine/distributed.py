@@ -16,6 +16,7 @@ from perceptrain_core.engine.exchange import broadcast_tensors
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.local import LocalEngine, use_gpu
 from perceptrain_core.engine.process_group import PROCESS_TIMEOUT, join_group
+from perceptrain_core.engine.sharded_loss import ShardedLoss
 from perceptrain_core.engine.sharding import shard_loader
 from perceptrain_core.engine.trained_parameters import TrainedParameters
 from perceptrain_core.engine.uncaught import report_uncaught
@@ -62,6 +63,8 @@ class DistributedEngine(LocalEngine):
 
     def prepare(self, model: nn.Module, optimizer: object, loss_fn: object) -> None:
         """Move the parts to the device, and copy the values of the first process to all."""
+        if self.sharded is not None:  # all is in place, and equal
+            return
         super().prepare(model, optimizer, loss_fn)
         parts = (model, loss_fn, optimizer)
         parameters = [p.detach() for p in parameters_of(*parts)]  # some may be unfrozen later
@@ -73,6 +76,8 @@ class DistributedEngine(LocalEngine):
 
     def join(self, step_loss: LossFunction, parts: Sequence[object]) -> LossFunction:
         """Return a loss whose gradients are averaged over all processes."""
+        if self.sharded is not None:
+            return ShardedLoss(step_loss, self.sharded, buffers_of(*parts))
         return JointLoss(step_loss, TrainedParameters(parts), buffers_of(*parts))
 
     def align(self, *modules: object) -> None:

@@ -29,7 +29,10 @@ class JointLoss:
 
     Attributes:
         step_loss: The loss.
+        carries: Whether numbers can travel with the gradients.
     """
+
+    carries = True
 
     def __init__(
         self, step_loss: LossFunction, parameters: TrainedParameters, buffers: list[Tensor]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from perceptrain_core.data.support.device import data_to_device
+from perceptrain_core.engine.fully_sharded import FullySharded
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.types import Count, Loader, LossFunction
 
@@ -29,6 +31,7 @@ class LocalEngine:
 
     rank = 0
     world_size = 1
+    sharded: FullySharded | None = None
 
     def __init__(self, compute_setup: str = "cpu", dtype: torch.dtype | None = None) -> None:
         self.device = torch.device("cuda" if use_gpu(compute_setup) else "cpu")
@@ -56,6 +59,10 @@ class LocalEngine:
     def join(self, step_loss: LossFunction, parts: Sequence[object]) -> LossFunction:
         """Return the loss itself."""
         return step_loss
+
+    def whole(self, writes: bool = True) -> AbstractContextManager[None]:
+        """Make the parameters of a sharded model whole inside a ``with`` block."""
+        return nullcontext() if self.sharded is None else self.sharded.whole(writes)
 
     def align(self, *modules: object) -> None:
         """Do nothing."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
 
+from perceptrain_core.engine.fully_sharded import FullySharded
 from perceptrain_core.types import Count, Loader, LossFunction
 
 Value = TypeVar("Value")
@@ -17,12 +19,16 @@ class Engine(Protocol):
     """Runs training on devices and processes.
 
     Methods that involve all processes must be called in all of them, in the same order.
+
+    Attributes:
+        sharded: The model, while it is sharded over the processes.
     """
 
     device: torch.device
     dtype: torch.dtype | None
     rank: int
     world_size: int
+    sharded: FullySharded | None
 
     def prepare(self, model: nn.Module, optimizer: object, loss_fn: object) -> None:
         """Move the parts to the device, in place, with equal values in all processes.
@@ -52,7 +58,15 @@ class Engine(Protocol):
 
         Args:
             step_loss: The loss, as the loop calls it.
-            parts: The owners of the parameters: the model, the loss, the optimizer.
+            parts: The owners of the parameters: the model, the loss, the optimizer, in this order.
+        """
+        ...
+
+    def whole(self, writes: bool = True) -> AbstractContextManager[None]:
+        """Make the parameters of a sharded model whole inside a ``with`` block.
+
+        Args:
+            writes: Whether changes to the parameters are kept.
         """
         ...
 

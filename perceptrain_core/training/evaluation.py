@@ -107,7 +107,7 @@ class Evaluation:
         Warns:
             UserWarning: The loss of a batch is NaN or infinite.
         """
-        with evaluated_weights(self._trainer.optimizer):
+        with evaluated_weights(self._trainer.optimizer), self._engine.whole():
             return self._validate(val, epoch, trained)
 
     def _validate(self, val: Mapping[str, Epochs], epoch: int, trained: Row | None) -> Row:
@@ -174,7 +174,7 @@ class Evaluation:
 
     def test(self, test: Epochs) -> TestRows:
         """Return one row per batch that is not skipped, and compute the metrics over all."""
-        with evaluated_weights(self._trainer.optimizer):
+        with evaluated_weights(self._trainer.optimizer), self._engine.whole():
             return self._test(test)
 
     def _test(self, test: Epochs) -> TestRows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from perceptrain_core.callbacks import Callback
@@ -36,9 +37,9 @@ class Events:
         for callback in trainer.resolved_callbacks:
             group = self._savers if callback.saves_run else self._listeners
             group.setdefault(callback.on, []).append(callback)
-        overridden = {stage for stage in TrainingStage if _is_overridden(trainer, stage)}
+        self._overridden = {stage for stage in TrainingStage if _is_overridden(trainer, stage)}
         #: The stages with a hook or a callback; the loop skips all others.
-        self.stages = overridden | set(self._listeners) | set(self._savers)
+        self.stages = self._overridden | set(self._listeners) | set(self._savers)
 
     def notify(
         self, stage: TrainingStage, count: int, *arguments: Any, savers: bool = True
@@ -54,9 +55,9 @@ class Events:
         """
         if stage not in self.stages:
             return
-        hook = getattr(self._trainer, f"on_{stage.value}", None)
-        if hook is not None:
-            hook(*arguments)
+        if stage in self._overridden:
+            with self._trainer.engine.whole():
+                getattr(self._trainer, f"on_{stage.value}")(*arguments)
         self._run(self._listeners.get(stage, ()), stage, count)
         if savers:
             self.notify_savers(stage, count)
@@ -90,7 +91,8 @@ class Events:
     def _run(self, callbacks: Iterable[Callback], stage: TrainingStage, count: int) -> None:
         for callback in callbacks:
             if stage in _UNCOUNTED or callback.is_due(count, self._trainer):
-                callback(self._trainer, self._config, self._tracker)
+                with self._trainer.engine.whole() if callback.uses_model else nullcontext():
+                    callback(self._trainer, self._config, self._tracker)
 
 
 def _is_overridden(trainer: TrainingContext, stage: TrainingStage) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from torch import nn
 
@@ -35,6 +36,7 @@ from perceptrain_core.training.step_loop import StepLoop
 from perceptrain_core.training.steppers.base import begin_epoch, end_epoch
 from perceptrain_core.training.steppers.choice import make_stepper
 from perceptrain_core.training.stop_signals import SIGNALS, StopSignals
+from perceptrain_core.training.strategy import choose_strategy, shard_parts
 from perceptrain_core.training.validations import Validations
 from perceptrain_core.types import Counted, Metrics
 from perceptrain_core.types import TrainingStage as Stage
@@ -88,6 +90,7 @@ class Fit:
             engine.device,
             batches,
         )
+        self._strategy = choose_strategy(config, engine, parts.model, parts.optimizer)
         self.validations = Validations(trainer, val, self._stop_requested)
         self.position = DataPosition(train, config.accumulate, anchored=saved_mid_epoch)
         self.averages = Averages("train")
@@ -123,13 +126,17 @@ class Fit:
         if found is not None:
             path, saved = found
             self.state.log_folder = path.parent.absolute()
-            restored = restore_run(self, path, saved)
+            with catch_warnings():
+                if self.engine.rank:  # the first process issues them
+                    simplefilter("ignore", UserWarning)
+                restored = restore_run(self, path, saved)
             self.state.opt_result.iteration = self.state.current_epoch
             if self.state.history:
                 self._show_epoch(self.state.history[-1])
             if self.config.verbose:
                 print(resuming(path, self.state, self.position.batch, self.config))
         begin_training(self.parts.optimizer)
+        self._shard()
         watched = None if self.engine.rank else self.parts.optimizer
         self.watch = StandstillWatch(watched, self.state.global_step)
         for callback in self.parts.callbacks:
@@ -141,6 +148,11 @@ class Fit:
             check_supports_processes(self.parts.optimizer)
         parts = [self.parts.model, loss_fn, self.parts.optimizer]
         self.stepper.loss_fn = self.engine.join(self.guard, parts)
+
+    def _shard(self) -> None:
+        """Divide the model between the processes, if the settings ask for it."""
+        if self._strategy == "fsdp":
+            self.engine.sharded = shard_parts(self.config, self.parts, self.engine)
 
     def _after_first_batch(self, metrics: Metrics, batch: Any, made: list[Counted]) -> None:
         processes = self.engine.world_size
@@ -169,8 +181,10 @@ class Fit:
         if self.config.hyperparams:
             session.tracker.log_hyperparams(self.config.hyperparams)
         self._evaluates_average, resumable = True, True
+        whole = False
         try:
             self._train()
+            whole = True
         except KeyboardInterrupt:  # inside a step, so there is no state to resume from
             resumable = False
             self.position.end_epoch()
@@ -181,7 +195,14 @@ class Fit:
             # Wrappers of several processes must not outlive the process group.
             self.stepper.loss_fn = self.guard
             self.stepper.settle()
+            self._unshard(whole)
         self._finish(resumable)
+
+    def _unshard(self, whole: bool) -> None:
+        """Make the model and the optimizer whole again; after an error, they have lost values."""
+        sharded, self.engine.sharded = self.engine.sharded, None
+        if sharded is not None:
+            sharded.dissolve(whole)
 
     def _train(self) -> None:
         config, done = self.config, self.state.current_epoch
@@ -235,7 +256,8 @@ class Fit:
                 "iterator that can be used only once."
             )
         if skipped := batches - self.averages.batches:
-            self.stepper.report_skipped(skipped, batches, epoch)
+            with self.engine.whole(writes=False):
+                self.stepper.report_skipped(skipped, batches, epoch)
         self.stepper.settle()
         row = self.averages.means_everywhere(self.engine)
         validates = self.validations.is_due_after(epoch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.engine import Engine
-from perceptrain_core.errors import LossContractError
+from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.training.contract.loss_contract import no_graph
 from perceptrain_core.training.contract.nonfinite_errors import find_nonfinite, nonfinite_error
 from perceptrain_core.training.contract.nonfinite_guard import LossGuard
@@ -113,15 +113,36 @@ class DistributedLossGuard(LossGuard):
                 raise LossContractError(no_graph(where))
             if fault.nonfinite is None or self._policy == "skip":
                 return True
-            raise nonfinite_error(fault.nonfinite, where, model)
+            with self._visible():
+                raise nonfinite_error(fault.nonfinite, where, model)
         return False
 
     def _evaluate(self, batch: Any, model: nn.Module) -> Any:
         try:
             return super()._evaluate(batch, model)
         except SkipBatch:
+            self._refuse_skip()
             self._report(_Fault(), model)
             raise
+
+    def _refuse_skip(self) -> None:
+        """Refuse a batch that this process skips while the others may wait for its parameters."""
+        sharded = self._engine.sharded
+        if sharded is not None and sharded.reshards:
+            raise TrainingError(
+                f"The loss raised SkipBatch {self._where()} of process {self._engine.rank}, and "
+                "the others need its share of the parameters for their batches. Set "
+                'reshard_after_forward=False, or train with strategy="ddp".'
+            )
+
+    def _check_first(self, result: Any, model: nn.Module) -> None:
+        with self._visible():
+            super()._check_first(result, model)
+
+    def _visible(self) -> AbstractContextManager[None]:
+        """Make the parameters of a sharded model whole, for a look at them; in all processes."""
+        sharded = self._engine.sharded
+        return nullcontext() if sharded is None else sharded.visible()
 
     def _refuse_constant(self) -> None:
         """Leave it to `_check_finite`, where all processes learn of it."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
+from perceptrain_core.engine.fully_sharded import local
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.user_warnings import warn_user
 
@@ -109,7 +110,8 @@ def _check_after(step: int) -> int:
 
 
 def _norms(tensors: Iterable[Tensor]) -> Tensor:
-    found = [tensor.detach() for tensor in tensors if not is_lazy(tensor)]
+    # Of a sharded parameter the share of this process tells enough.
+    found = [local(tensor.detach()) for tensor in tensors if not is_lazy(tensor)]
     if not found:
         return torch.zeros(1)
     if any(tensor.layout is not torch.strided for tensor in found):

@@ -131,7 +131,10 @@ def restore_run(run: SavedRun, path: Path, saved: dict[str, Any]) -> list[Callba
     # After the callbacks, because some of them add points to the data.
     same = check_processes(path, run.position, processes, run.engine.world_size)
     description = _description(run.config, run.parts, run.provenance)
-    warn_of_changes(path, saved, description, run.parts.callbacks)
+    settings = dict(saved["config"])
+    if not same:  # the rows of all processes together have been compared
+        settings.pop("batch_size", None)
+    warn_of_changes(path, saved | {"config": settings}, description, run.parts.callbacks)
     restore_trained(run.parts, run.state, path, saved)
     if saved["classes"] == description["classes"]:
         run.parts.optimizer_options = saved["optimizer_options"]

@@ -18,6 +18,7 @@ from perceptrain_core.backward import backward
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.engine import Engine
+from perceptrain_core.engine.fully_sharded import FullySharded, local
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.errors import NonFiniteLossError
 from perceptrain_core.optimizer_steps import handles_trials, needs_closure
@@ -164,6 +165,9 @@ class GradientStepper(Stepper):
         """Whether the gradients are finite, if that matters; a scaler checks its own."""
         if not self.skip_nonfinite or self.scaler is not None:
             return True
+        if self._sharded is not None:
+            self._norms = self._sharded.total_norm()
+            return bool(self._norms.isfinite())
         gradients = self._gradients()
         if not gradients:  # the batch reached other parameters only
             return True
@@ -172,15 +176,35 @@ class GradientStepper(Stepper):
 
     def _measure_norm(self) -> None:
         norms, self._norms = self._norms, None  # known if they have been checked
-        self.grad_norm = get_total_norm(self._gradients()) if norms is None else norms.norm()
+        self.grad_norm = self._total_norm() if norms is None else norms.norm()
+
+    @property
+    def _sharded(self) -> FullySharded | None:
+        return None if self.engine is None else self.engine.sharded
+
+    def _total_norm(self) -> Tensor:
+        if self._sharded is not None:
+            return self._sharded.total_norm()
+        return get_total_norm(self._gradients())
+
+    def _clip(self, max_norm: float) -> None:
+        if self._sharded is None:
+            clip_grad_norm_(self._parameters(), max_norm)
+        else:
+            scale = (max_norm / (self._sharded.total_norm() + 1e-6)).clamp(max=1.0)
+            for gradient in self._gradients():
+                gradient.mul_(scale.to(gradient.dtype))
 
     def _update(self) -> bool:
         if self.measures_norm:
             self._measure_norm()
         if self.max_norm is not None:
-            clip_grad_norm_(self._parameters(), self.max_norm)
+            self._clip(self.max_norm)
         if self.max_value is not None:
-            clip_grad_value_(self._parameters(), self.max_value)
+            if self._sharded is None:
+                clip_grad_value_(self._parameters(), self.max_value)
+            for gradient in self._gradients() if self._sharded is not None else ():
+                gradient.clamp_(-self.max_value, self.max_value)
         if self.scaler is None:
             self.optimizer.step()
             return True
@@ -190,7 +214,8 @@ class GradientStepper(Stepper):
         return self.scaler.get_scale() >= before  # an overflow lowers the scale
 
     def _gradients(self) -> list[Tensor]:
-        return [p.grad for p in self._parameters() if p.grad is not None]
+        gradients = [p.grad for p in self._parameters() if p.grad is not None]
+        return gradients if self._sharded is None else [local(g) for g in gradients]
 
     def _parameters(self) -> list[Tensor]:
         return [p for group in self.optimizer.param_groups for p in group["params"]]

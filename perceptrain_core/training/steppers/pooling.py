@@ -42,17 +42,21 @@ class BatchWeights:
     Args:
         engine: Connects several processes; ``None`` for a single one.
         uneven: Whether the batches are known to be such, see `is_uneven`.
+        unit: What a batch of weight 1 is a mean over, if the processes agreed on it; else this
+            belongs to the first batch of each.
 
     Attributes:
         waiting: The results and batches to differentiate together.
     """
 
-    def __init__(self, engine: Engine | None = None, uneven: bool = False) -> None:
+    def __init__(
+        self, engine: Engine | None = None, uneven: bool = False, unit: float | None = None
+    ) -> None:
         self.waiting: list[tuple[Any, Any]] = []
         self._engine = engine
         self._uneven = uneven
         self._sum: Count = 0.0
-        self._first: Count | None = None
+        self._first: Count | None = unit
         self._total: Count | None = None
         self._at_once = False
 

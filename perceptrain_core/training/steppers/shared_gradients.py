@@ -12,10 +12,20 @@ from torch import Tensor, nn
 from perceptrain_core.counts import has_own_terms, loss_count, with_counts
 from perceptrain_core.engine import Engine
 from perceptrain_core.engine.joint_loss import JointLoss
+from perceptrain_core.engine.sharded_loss import ShardedLoss
+from perceptrain_core.errors import TrainingError
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.contract.distributed_guard import DistributedLossGuard
 from perceptrain_core.training.steppers.pooling import BatchWeights, pooled_loss, shared_loss
 from perceptrain_core.types import Count, Metrics, SkipBatch, StepResult
+
+Joint = JointLoss | ShardedLoss
+
+_MIXED = (
+    "The terms of some batches of a step are means over numbers in other proportions than those of "
+    'others, which accumulate cannot weight with strategy="fsdp". Set accumulate=1, or train with '
+    'strategy="ddp".'
+)
 
 
 @dataclass
@@ -51,7 +61,7 @@ class SharedGradients:
 
     def compute(
         self,
-        joint: JointLoss,
+        joint: Joint,
         batches: Sequence[Any],
         moved: Callable[[Any], Any],
         uneven: bool,
@@ -71,8 +81,9 @@ class SharedGradients:
         Raises:
             LossContractError: The loss of a process is a constant, or only some batches have terms.
             NonFiniteLossError: The loss of a process is NaN or infinite, and must not be.
+            TrainingError: The step would have to be repeated, and the model is sharded.
         """
-        if self.has_terms is False:
+        if self.has_terms is False and joint.carries:
             results = self._carried(joint, batches, moved)
             if results is not None:
                 return results
@@ -81,7 +92,7 @@ class SharedGradients:
             return [self._exchanged(joint, moved(batches[0]))]
         return self._pooled(joint, map(moved, batches), uneven)
 
-    def _exchanged(self, joint: JointLoss, batch: Any) -> StepResult | None:
+    def _exchanged(self, joint: Joint, batch: Any) -> StepResult | None:
         """Differentiate a batch, and exchange everything before the backward pass."""
         try:
             loss, metrics = joint.alone(batch, self.model)
@@ -94,11 +105,10 @@ class SharedGradients:
         joint.sum_gradients()
         return loss.detach(), detached(metrics)
 
-    def _pooled(
-        self, joint: JointLoss, batches: Any, uneven: bool
-    ) -> list[StepResult | None] | None:
+    def _pooled(self, joint: Joint, batches: Any, uneven: bool) -> list[StepResult | None] | None:
         """Differentiate several batches, and exchange everything before the gradients."""
-        weights = BatchWeights(self.engine, uneven)
+        # Shards of gradients have to be divided after the exchange, by the same in all processes.
+        weights = BatchWeights(self.engine, uneven, None if joint.carries else 1.0)
         results: list[StepResult | None] = []
         for batch in batches:
             try:
@@ -113,12 +123,17 @@ class SharedGradients:
             results.append((loss.detach(), detached(metrics)))
         if any(results):
             if weights.is_mixed():
+                if not joint.carries:
+                    raise TrainingError(_MIXED)
                 return None
             if weights.waiting:
                 self.backward(pooled_loss(weights.waiting, self.engine))
             # Only now is it known which batches count.
-            weights.divide(self.gradients())
+            if joint.carries:
+                weights.divide(self.gradients())
             joint.sum_gradients()
+            if not joint.carries:
+                weights.divide(self.gradients())
         return results
 
     def _look_at_first(self, metrics: Metrics, batch: Any) -> None:
@@ -131,7 +146,7 @@ class SharedGradients:
             self.unit = float(rows) / self.engine.world_size or None
 
     def _carried(
-        self, joint: JointLoss, batches: Sequence[Any], moved: Callable[[Any], Any]
+        self, joint: Joint, batches: Sequence[Any], moved: Callable[[Any], Any]
     ) -> list[StepResult | None] | None:
         """Exchange everything with the gradients; return ``None`` if a loss has terms."""
         guard = cast(DistributedLossGuard, joint.step_loss)
@@ -153,7 +168,7 @@ class SharedGradients:
     def _without(
         self,
         skipped: set[int],
-        joint: JointLoss,
+        joint: Joint,
         batches: Sequence[Any],
         moved: Callable[[Any], Any],
     ) -> list[StepResult | None] | None:
@@ -180,7 +195,7 @@ class _Carried:
         has_terms: Whether the terms of a loss have means of their own.
     """
 
-    def __init__(self, shared: SharedGradients, joint: JointLoss, batches: int) -> None:
+    def __init__(self, shared: SharedGradients, joint: Joint, batches: int) -> None:
         self._shared, self._joint = shared, joint
         self._left = self._batches = batches
         self.weight: Count = 0.0

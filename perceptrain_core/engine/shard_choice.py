@@ -1,0 +1,93 @@
+"""Which modules of a model are sharded by themselves, and which parameters stay whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from perceptrain_core.errors import TrainingError
+
+#: A number of parameters, classes and names of modules, or a function of name and module.
+ShardModules = int | Sequence[type | str] | Callable[[str, nn.Module], bool]
+
+# Their forward pass is never called, so their children are.
+_CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+
+
+def choose_units(model: nn.Module, shard_modules: ShardModules) -> list[nn.Module]:
+    """Return the submodules whose parameters are gathered by themselves, inner ones first.
+
+    Args:
+        model: The model.
+        shard_modules: A number: each submodule with at least as many parameters that do not belong
+            to a submodule chosen already. Classes and names: these submodules. A function of the
+            name and the module: those for which it is true.
+
+    Returns:
+        The submodules; the model itself is not one of them. A module with a parameter that modules
+        outside of it use, too, is left to the module that contains them.
+
+    Raises:
+        TrainingError: A name or a class fits no submodule.
+    """
+    fits = _condition(model, shard_modules)
+    owners = _owners(model)
+    taken: set[Tensor] = set()
+    units: list[nn.Module] = []
+
+    def visit(module: nn.Module, name: str) -> None:
+        # Attention uses the weights of its submodule without calling it.
+        children = () if isinstance(module, nn.MultiheadAttention) else module.named_children()
+        for child_name, child in children:
+            visit(child, f"{name}.{child_name}" if name else child_name)
+        own = [p for p in dict.fromkeys(module.parameters()) if p not in taken]
+        own = [p for p in own if can_be_sharded(p)]
+        inside = set(module.modules())
+        alone = all(owners[p] <= inside for p in own)
+        if own and alone and module is not model and fits(name, module, own):
+            taken.update(own)
+            units.append(module)
+
+    visit(model, "")
+    return units
+
+
+def _owners(model: nn.Module) -> dict[Tensor, set[nn.Module]]:
+    owners: dict[Tensor, set[nn.Module]] = {}
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            owners.setdefault(parameter, set()).add(module)
+    return owners
+
+
+def can_be_sharded(parameter: Tensor) -> bool:
+    """Whether a parameter has rows to divide; others stay whole in all processes."""
+    divisible = parameter.ndim > 0 and parameter.numel() > 0 and parameter.is_contiguous()
+    return divisible and parameter.is_floating_point()
+
+
+def _condition(
+    model: nn.Module, given: ShardModules
+) -> Callable[[str, nn.Module, list[nn.Parameter]], bool]:
+    if isinstance(given, int):
+        return lambda name, module, own: (
+            not isinstance(module, _CONTAINERS) and sum(p.numel() for p in own) >= given
+        )
+    if callable(given):
+        return lambda name, module, own: bool(given(name, module))
+    known = [*model.named_modules()]
+    for wanted in given:
+        if not any(_is_meant(wanted, name, module) for name, module in known):
+            raise TrainingError(
+                f"shard_modules has {wanted!r}, and {type(model).__name__} has no such submodule. "
+                "Name submodules as in model.named_modules(), or give their classes."
+            )
+    return lambda name, module, own: any(_is_meant(wanted, name, module) for wanted in given)
+
+
+def _is_meant(wanted: Any, name: str, module: nn.Module) -> bool:
+    if isinstance(wanted, type):
+        return isinstance(module, wanted)
+    return wanted in (name, type(module).__name__)
