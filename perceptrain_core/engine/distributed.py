@@ -77,7 +77,7 @@ class DistributedEngine(LocalEngine):
     def join(self, step_loss: LossFunction, parts: Sequence[object]) -> LossFunction:
         """Return a loss whose gradients are averaged over all processes."""
         if self.sharded is not None:
-            return ShardedLoss(step_loss, self.sharded, buffers_of(*parts))
+            return ShardedLoss(step_loss, self.sharded, buffers_of(*parts), parts[1])
         return JointLoss(step_loss, TrainedParameters(parts), buffers_of(*parts))
 
     def align(self, *modules: object) -> None:

@@ -16,6 +16,9 @@ from perceptrain import FFNN, PINN, Counted, TrainConfig, Trainer, WeightedLoss
 from perceptrain.optimizers import CombinedOptimizer, SequentialOptimizer
 from perceptrain_core.engine.launch import run_in_processes
 
+# Processes have the filters of warnings of the one that starts them.
+pytestmark = pytest.mark.filterwarnings("ignore:FSDP2-wrapped module")
+
 ROWS = 24
 Case = Callable[[int], dict[str, Any]]
 

@@ -20,6 +20,12 @@ from perceptrain_core.engine.sharded_optimizer import require_steps_on_shards
 from perceptrain_core.training import strategy as strategies
 from perceptrain_core.training.strategy import choose_strategy
 
+# Processes have the filters of warnings of the one that starts them.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:FSDP2-wrapped module"),
+    pytest.mark.filterwarnings("ignore:.* batches were skipped"),
+]
+
 ROWS = 24
 
 
