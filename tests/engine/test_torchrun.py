@@ -89,14 +89,14 @@ def running(*processes: Any) -> Iterator[None]:
 def test_a_fault_names_the_process(fault: str, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(FAULT.replace("FAULT", fault))
     options = ("--standalone", "--nproc-per-node", "2", "train.py")
-    process = start(*options, cwd=tmp_path, TORCH_ELASTIC_SHUTDOWN_TIMEOUT="5")
+    process = start(*options, cwd=tmp_path)
     with running(process):
         text, _ = process.communicate(timeout=120)
     began = re.search(r"^fault ([\d.]+)$", text, re.MULTILINE)
     assert began, text
     seconds = time.time() - float(began[1])
     print(f"{fault}: {seconds:.1f} s")
-    assert seconds < 45
+    assert seconds < 90
     said, root_cause = FAULTS[fault]
     if "exit" not in fault and "kill" not in fault:
         assert re.search(said, text), text
