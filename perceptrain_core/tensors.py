@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast
@@ -222,3 +223,9 @@ def _kind(value: Tensor | np.ndarray) -> str:
 def _native(array: np.ndarray | np.generic) -> np.ndarray:
     # torch reads neither negative strides nor the other byte order.
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).reshape(array.shape)
+
+
+def is_sharded(value: Any) -> bool:
+    """Whether a value is a ``DTensor``, of which each process has a part."""
+    module = sys.modules.get("torch.distributed.tensor")  # slow to import, and seldom needed
+    return module is not None and isinstance(value, module.DTensor)

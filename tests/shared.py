@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,3 +72,14 @@ def install_plugin(root: Path, name: str, source: str, version: str = "1.0") -> 
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (info / "entry_points.txt").write_text(f"[perceptrain]\nmain = {module}\n")
+
+
+@contextmanager
+def pickled_by_value(module: str) -> Iterator[None]:
+    """Send the functions of a module of tests to processes that cannot import it."""
+    imported = sys.modules[module]
+    cloudpickle.register_pickle_by_value(imported)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(imported)

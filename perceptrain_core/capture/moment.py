@@ -9,7 +9,7 @@ from torch import Tensor
 
 from perceptrain_core.capture.reach import Reach
 from perceptrain_core.capturing import NotCapturable
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
+from perceptrain_core.random_state import get_random_state, set_random_state
 
 #: Bytes of a tensor that is copied, if it is neither a parameter nor in the batch: such are data.
 LARGEST = 2**26

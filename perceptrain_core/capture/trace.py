@@ -20,7 +20,7 @@ from perceptrain_core.capture.results import tensors_of
 from perceptrain_core.capture.subject import Subject
 from perceptrain_core.capture.update import Update
 from perceptrain_core.capturing import NotCapturable
-from perceptrain_core.checkpoints.random_state import get_random_state
+from perceptrain_core.random_state import get_random_state
 from perceptrain_core.types import Metrics
 
 _OWN_TERMS = (

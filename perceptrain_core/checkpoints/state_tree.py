@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from copy import copy
 from typing import Any
@@ -10,13 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from perceptrain_core.tensors import is_sharded
+
 Place = tuple[Any, ...]
-
-
-def is_sharded(value: Any) -> bool:
-    """Whether a value is a ``DTensor``, of which each process has a part."""
-    module = sys.modules.get("torch.distributed.tensor")  # slow to import, and seldom needed
-    return module is not None and isinstance(value, module.DTensor)
 
 
 def has_shards(state: Any) -> bool:

@@ -16,6 +16,7 @@ from perceptrain_core.engine.shard_release import forget_state_hooks, release
 from perceptrain_core.engine.sharded_optimizer import replace_parameters, require_steps_on_shards
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.parameters import parameters_of
+from perceptrain_core.tensors import is_sharded
 
 
 class FullySharded:
@@ -296,7 +297,7 @@ class _Root(nn.Module):
 
 def local(tensor: Any) -> Any:
     """Return the share of this process of a ``DTensor``, and any other tensor as it is."""
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return tensor.to_local() if is_sharded(tensor) else tensor
 
 
 def sharder(device: torch.device) -> Callable[[Tensor], Any]:
@@ -315,7 +316,7 @@ def _mesh(device: torch.device) -> Any:
 
 
 def _joined(_: Tensor, value: Any) -> Any:
-    return value.full_tensor() if hasattr(value, "full_tensor") else value
+    return value.full_tensor() if is_sharded(value) else value
 
 
 def _squares(parameters: list[Tensor]) -> Tensor | float:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from perceptrain_core.errors import TrainingError
+from perceptrain_core.module_choice import Choice, condition_of
 
 #: A number of parameters, classes and names of modules, or a function of name and module.
-ShardModules = int | Sequence[type | str] | Callable[[str, nn.Module], bool]
+ShardModules = int | Choice
 
 # Their forward pass is never called, so their children are.
 _CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
@@ -75,19 +74,5 @@ def _condition(
         return lambda name, module, own: (
             not isinstance(module, _CONTAINERS) and sum(p.numel() for p in own) >= given
         )
-    if callable(given):
-        return lambda name, module, own: bool(given(name, module))
-    known = [*model.named_modules()]
-    for wanted in given:
-        if not any(_is_meant(wanted, name, module) for name, module in known):
-            raise TrainingError(
-                f"shard_modules has {wanted!r}, and {type(model).__name__} has no such submodule. "
-                "Name submodules as in model.named_modules(), or give their classes."
-            )
-    return lambda name, module, own: any(_is_meant(wanted, name, module) for wanted in given)
-
-
-def _is_meant(wanted: Any, name: str, module: nn.Module) -> bool:
-    if isinstance(wanted, type):
-        return isinstance(module, wanted)
-    return wanted in (name, type(module).__name__)
+    fits = condition_of(given, model, "shard_modules")
+    return lambda name, module, own: fits(name, module)

@@ -14,6 +14,8 @@ from perceptrain_core.engine.exchange import broadcast_tensors
 from perceptrain_core.engine.fully_sharded import FullySharded, InnerBackward
 from perceptrain_core.engine.gradient_sum import GradientSum
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.random_state import get_random_state, set_random_state
+from perceptrain_core.tensors import is_sharded
 from perceptrain_core.types import LossFunction, Metrics, SkipBatch
 
 Result = tuple[Tensor, Metrics]
@@ -99,11 +101,11 @@ class ShardedLoss:
 
     def _snapshot(self) -> Callable[[], None]:
         """Return a function that undoes what an evaluation changes."""
-        random = _random_state()
+        random = get_random_state()
         buffers = [buffer.clone() for buffer in self._buffers]
 
         def restore() -> None:
-            _set_random_state(random)
+            set_random_state(random)
             for buffer, value in zip(self._buffers, buffers, strict=True):
                 buffer.copy_(value)
             if self._state is not None:
@@ -132,7 +134,7 @@ class ShardedLoss:
             self._sharded.evaluate(compute)
             if failed:
                 raise failed[0]
-            if any(map(_is_sharded, (found[0][0], *found[0][1].values()))):
+            if any(map(is_sharded, (found[0][0], *found[0][1].values()))):
                 raise InnerBackward("the loss uses parameters without their module: DTensor")
         except SkipBatch:
             self._sharded.reshard()
@@ -193,25 +195,9 @@ def _is_result(value: Any) -> bool:
     return isinstance(value, Tensor) and value.grad_fn is not None and not value._is_view()
 
 
-def _is_sharded(value: Any) -> bool:
-    return hasattr(value, "to_local")
-
-
 def _needs_whole(error: Exception) -> bool:
     """Whether an error says that a parameter was not whole when it was used."""
     text = str(error)
     return isinstance(error, InnerBackward) or any(
         word in text for word in ("DTensor", "storage of size 0", "torch.func", "functorch", "vmap")
     )
-
-
-def _random_state() -> list[Any]:
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
-    return [torch.get_rng_state(), cuda]
-
-
-def _set_random_state(state: Any) -> None:
-    cpu, cuda = state
-    torch.set_rng_state(cpu)
-    if cuda is not None:
-        torch.cuda.set_rng_state_all(cuda)

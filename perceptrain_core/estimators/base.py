@@ -16,12 +16,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from torch import Tensor, nn
 
 from perceptrain_core.callbacks import EarlyStopping
-from perceptrain_core.checkpoints.random_state import kept_random_state, seed_everything
 from perceptrain_core.errors import ConfigError, DataError, ShapeError
 from perceptrain_core.estimators.parts import build_config, build_model, named
 from perceptrain_core.estimators.scaling import Scaling
 from perceptrain_core.inference.outputs import evaluate, row_parts
 from perceptrain_core.option_checks import check_choice
+from perceptrain_core.random_state import kept_random_state, seed_everything
 from perceptrain_core.tensors import describe, numpy_to_tensor
 from perceptrain_core.training.trainer import Trainer
 

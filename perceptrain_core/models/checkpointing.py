@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -13,9 +13,10 @@ from torch.utils.checkpoint import checkpoint
 
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.models.pinn import PINN
+from perceptrain_core.module_choice import Choice, condition_of
 
 #: Whether at all, classes and names of modules, or a function of name and module.
-Checkpointed = bool | Sequence[type | str] | Callable[[str, nn.Module], bool]
+Checkpointed = bool | Choice
 
 _Tensors = dict[str, Tensor | None]
 
@@ -110,7 +111,10 @@ def _copied(buffers: _Tensors) -> _Tensors:
 
 
 def _chosen(model: nn.Module, which: Checkpointed) -> list[nn.Module]:
-    fits = _blocks(model) if which is True else _condition(model, which)
+    if isinstance(which, bool):
+        fits = _blocks(model)
+    else:
+        fits = condition_of(which, model, "activation_checkpointing")
     chosen: list[nn.Module] = []
 
     def visit(module: nn.Module, name: str) -> None:
@@ -142,21 +146,3 @@ def _blocks(model: nn.Module) -> Callable[[str, nn.Module], bool]:
     network = model.nn if isinstance(model, PINN) else model
     wanted = {block for block in blocks if not isinstance(block, nn.ModuleList)} or {network}
     return lambda name, module: module in wanted
-
-
-def _condition(model: nn.Module, which: Any) -> Callable[[str, nn.Module], bool]:
-    if callable(which):
-        return lambda name, module: bool(which(name, module))
-    for wanted in which:
-        if not any(_is_meant(wanted, name, module) for name, module in model.named_modules()):
-            raise TrainingError(
-                f"activation_checkpointing has {wanted!r}, and {type(model).__name__} has no such "
-                "submodule. Name submodules as in model.named_modules(), or give their classes."
-            )
-    return lambda name, module: any(_is_meant(wanted, name, module) for wanted in which)
-
-
-def _is_meant(wanted: type | str, name: str, module: nn.Module) -> bool:
-    if isinstance(wanted, type):
-        return isinstance(module, wanted)
-    return wanted in (name, type(module).__name__)

@@ -120,8 +120,8 @@ class SequentialOptimizer(Optimizer):
     def begin_epoch(self, epoch: int) -> None:
         """Select the optimizer of an epoch, counted from 1.
 
-        For an earlier epoch than before, its optimizer starts again as it was created. In the
-        first epoch, a learning-rate schedule has no effect on it yet.
+        If the epoch is earlier than the last one, its optimizer is reset to its initial state. In
+        the first epoch, a learning-rate schedule has no effect on it yet.
         """
         self._counted_steps = None
         self._go_to(self._progress.at(epoch))

@@ -13,7 +13,6 @@ from torch import nn
 
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.callbacks.support.writer import tracker_names
-from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.data.tables.tensor_preparation import TensorPreparation
@@ -22,6 +21,7 @@ from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.metrics import Metric
 from perceptrain_core.optimizers.build import build_optimizer
 from perceptrain_core.parameters import parameters_of
+from perceptrain_core.random_state import seed_everything
 from perceptrain_core.registry import registry
 from perceptrain_core.registry.messages import one_line, raised_in
 from perceptrain_core.runs.data import RunData, load_data

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.errors import ConformanceError, LossContractError
+from perceptrain_core.random_state import kept_random_state
 from perceptrain_core.registry.messages import one_line
 
 #: Files of this library, of torch and NumPy, and of Python itself, not of the subject.

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.losses.support.outputs import output_activation
+from perceptrain_core.random_state import kept_random_state
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.testing.checks import Check, require, run_check
 from perceptrain_core.testing.side_effects import graph_faults, process_faults

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.models.sizes import DataSizes, complete_options
+from perceptrain_core.random_state import kept_random_state
 from perceptrain_core.registry import KINDS, Entry, Registry
 from perceptrain_core.testing.checks import require, run_check, temporary_folder
 from perceptrain_core.testing.plugin import InstalledPlugin

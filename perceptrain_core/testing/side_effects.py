@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from perceptrain_core.checkpoints.random_state import seed_everything
+from perceptrain_core.random_state import seed_everything
 from perceptrain_core.tensors import graph_nodes
 from perceptrain_core.testing.settings import kept_settings, settings
 from perceptrain_core.testing.trial_case import Case

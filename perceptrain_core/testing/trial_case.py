@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.data import data_to_device
+from perceptrain_core.random_state import seed_everything
 from perceptrain_core.testing.settings import kept_settings
 
 #: The observed properties of each thing, by its name.

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perceptrain_core.checkpoints.random_state import kept_random_state
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.support.terms import named_terms
 from perceptrain_core.models import FFNN, PINN
+from perceptrain_core.random_state import kept_random_state
 from perceptrain_core.testing.checks import Check, require, run_check
 from perceptrain_core.testing.trial_case import Case, changes, leaves, observed, saved_and_loaded
 from perceptrain_core.weightings import Weighting

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
-from perceptrain_core.checkpoints.random_state import seed_everything
 from perceptrain_core.engine import Engine
+from perceptrain_core.random_state import seed_everything
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import nn
 
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.position.generators import loader_random_state, set_loader_random_state
 from perceptrain_core.data.support.device import data_to_device
@@ -18,6 +17,7 @@ from perceptrain_core.engine.distributed import require_gpus
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizer_steps import may_need_closure, may_need_residuals
 from perceptrain_core.optimizers.ask_tell import is_search
+from perceptrain_core.random_state import get_random_state, set_random_state
 from perceptrain_core.training.contract.choice import require_optimizer
 from perceptrain_core.training.resume.checkpoint_state import (
     restore_callbacks,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.data import Epochs
+from perceptrain_core.random_state import get_random_state, set_random_state
 from perceptrain_core.training.averages import Row
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.evaluation import Evaluation

@@ -17,9 +17,9 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 
 from perceptrain.errors import CheckpointError
-from perceptrain_core.checkpoints.random_state import get_random_state
 from perceptrain_core.checkpoints.sharded import read_sharded, write_sharded
 from perceptrain_core.checkpoints.writer import CheckpointWriter
+from perceptrain_core.random_state import get_random_state
 
 Divide = Callable[[Tensor, int], Any]
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 import torch
 import torch.distributed as dist
@@ -34,6 +32,8 @@ from perceptrain.data import R3Dataset
 from perceptrain.errors import CheckpointError, LossContractError, NonFiniteLossError, TrainingError
 from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
+
+from ..shared import pickled_by_value
 
 ROWS = 24
 MakeLoss = Callable[[nn.Module], Any]
@@ -448,12 +448,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def both(folder: Path, forked_workers: None) -> list[dict[str, Any]]:
     """What each case gave in each of the two processes."""
-    module = sys.modules[__name__]
-    cloudpickle.register_pickle_by_value(module)
-    try:
+    with pickled_by_value(__name__):
         return run_in_processes(run_cases, 2, folder)
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
 
 
 def close(one: Any, other: Any) -> None:

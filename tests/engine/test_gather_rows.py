@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-import cloudpickle
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +11,8 @@ from torch import Tensor
 from perceptrain import gather_rows
 from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
+
+from ..shared import pickled_by_value
 
 ROWS, SIZES = 5, (2, 3)
 
@@ -41,12 +41,8 @@ def share() -> Any:
 
 @pytest.fixture(scope="module")
 def both(forked_workers: None) -> Any:
-    module = sys.modules[__name__]
-    cloudpickle.register_pickle_by_value(module)
-    try:
+    with pickled_by_value(__name__):
         return run_in_processes(share, 2)
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
 
 
 def test_every_process_has_all_rows_in_order(both: Any) -> None:

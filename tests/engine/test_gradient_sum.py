@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-import cloudpickle
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,6 +12,8 @@ from perceptrain_core.engine import gradient_sum, make_engine
 from perceptrain_core.engine.gradient_sum import GradientSum
 from perceptrain_core.engine.launch import run_in_processes
 from perceptrain_core.errors import TrainingError
+
+from ..shared import pickled_by_value
 
 PROCESSES = 3
 Parts = dict[str, nn.Module]
@@ -117,12 +117,8 @@ def run_cases() -> Any:
 @pytest.fixture(scope="module")
 def found(forked_workers: None) -> list[dict[str, Any]]:
     """What each case gave in each process."""
-    module = sys.modules[__name__]
-    cloudpickle.register_pickle_by_value(module)
-    try:
+    with pickled_by_value(__name__):
         return run_in_processes(run_cases, PROCESSES)
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
 
 
 @pytest.mark.parametrize("name", CASES)

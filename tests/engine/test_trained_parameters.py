@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-import cloudpickle
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,6 +12,8 @@ from perceptrain import Callback, TrainConfig, Trainer
 from perceptrain_core.engine import exchange, make_engine
 from perceptrain_core.engine.launch import run_in_processes
 from perceptrain_core.engine.trained_parameters import TrainedParameters
+
+from ..shared import pickled_by_value
 
 
 class Net(nn.Module):
@@ -131,12 +131,8 @@ def run_cases() -> Any:
 @pytest.fixture(scope="module")
 def both(forked_workers: None) -> list[dict[str, Tensor]]:
     """The parameters of each process after each case."""
-    module = sys.modules[__name__]
-    cloudpickle.register_pickle_by_value(module)
-    try:
+    with pickled_by_value(__name__):
         return run_in_processes(run_cases, 2)
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
 
 
 @pytest.mark.parametrize("name", [*CHANGES, *STEPS])

@@ -25,27 +25,11 @@ from perceptrain import (
 )
 from perceptrain.errors import CaptureError, NonFiniteLossError
 from perceptrain_core.capture import program
-from perceptrain_core.capture.captures import Captures
-from perceptrain_core.training.steppers import capture_choice
 
 from ..oscillation import pinn, points
+from .conftest import Made
 
-Made = list[Captures]
-
-
-@pytest.fixture(autouse=True)
-def made(monkeypatch: pytest.MonkeyPatch) -> Made:
-    """The captures of the test; their graphs run as they are: compiling takes seconds."""
-    found: Made = []
-
-    class Recorded(Captures):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            found.append(self)
-
-    monkeypatch.setattr(capture_choice, "Captures", Recorded)
-    monkeypatch.setattr(program, "_compiled", lambda graph, inputs: graph)
-    return found
+pytestmark = pytest.mark.usefixtures("made")
 
 
 def supervised(outputs: int = 1, classes: bool = False, rows: int = 60) -> Any:

@@ -19,29 +19,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Categorical, Normal
+from torch.distributions import Categorical, Distribution, Normal
 
 from perceptrain import TrainConfig, Trainer
-from perceptrain_core.capture import program
-from perceptrain_core.capture.captures import Captures
-from perceptrain_core.training.steppers import capture_choice
 
-Made = list[Captures]
+from .conftest import Made
 
-
-@pytest.fixture(autouse=True)
-def made(monkeypatch: pytest.MonkeyPatch) -> Made:
-    """The captures of the test; their graphs run as they are: compiling takes seconds."""
-    found: Made = []
-
-    class Recorded(Captures):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            found.append(self)
-
-    monkeypatch.setattr(capture_choice, "Captures", Recorded)
-    monkeypatch.setattr(program, "_compiled", lambda graph, inputs: graph)
-    return found
+pytestmark = pytest.mark.usefixtures("made")
 
 
 def pairs() -> list[tuple[Tensor, Tensor]]:
@@ -181,7 +165,8 @@ def test_what_can_be_captured(loss: Any, optimizer: type, made: Made) -> None:
     assert made[0].costs.count >= 18
 
 
-def test_checks_of_distributions_are_as_before() -> None:
+def test_checks_of_distributions_are_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Distribution, "_validate_args", True)  # torch.compile sets it to False
     assert_same(lambda: likelihood)
     with pytest.raises(ValueError, match="constraint"):
         Normal(0.0, -1.0)

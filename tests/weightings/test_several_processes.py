@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,6 +15,8 @@ from perceptrain.callbacks import SaveCheckpoint
 from perceptrain.errors import LossContractError
 from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
+
+from ..shared import pickled_by_value
 
 SIZES = (3, 5, 2, 4, 6, 3)  # rows of the batches
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -153,16 +151,6 @@ def skipping(batch: Any, model: nn.Module) -> Any:
     return terms(batch, model)
 
 
-@contextmanager
-def pickled() -> Iterator[None]:
-    module = sys.modules[__name__]
-    cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
-
-
 def run_cases(folder: Path) -> Any:
     torch.set_num_threads(1)
     engine = make_engine()
@@ -184,7 +172,7 @@ def run_cases(folder: Path) -> Any:
 @pytest.fixture(scope="module", params=[2, 3])
 def found(request: Any, tmp_path_factory: Any, forked_workers: None) -> Any:
     """What each case gave in each process, and the number of processes."""
-    with pickled():
+    with pickled_by_value(__name__):
         folder = tmp_path_factory.mktemp("weightings")
         return run_in_processes(run_cases, request.param, folder), request.param
 

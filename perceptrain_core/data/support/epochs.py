@@ -92,7 +92,7 @@ class Epochs:
         return self._limit if batches is None else self.limited(batches)
 
     def limited(self, batches: int) -> int:
-        """Return the number of batches that are used of those that there are in an epoch."""
+        """Return how many of the batches of an epoch are used."""
         return batches if self._limit is None else min(batches, self._limit)
 
 

@@ -17,13 +17,13 @@ from perceptrain_core.checkpoints.folder import (
     newest_run_folder,
     read_newest,
 )
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.checkpoints.saveload import find_checkpoint, require_fit, restore
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import named_folder
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.optimizer_modes import evaluated_weights, is_training
+from perceptrain_core.random_state import get_random_state, set_random_state
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.training.averages import Averages
 from perceptrain_core.training.provenance import Provenance, versions

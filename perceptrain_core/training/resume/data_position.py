@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from perceptrain_core.checkpoints.random_state import get_random_state, set_random_state
 from perceptrain_core.data import DictDataLoader, Epochs
 from perceptrain_core.data.position.fingerprint import fingerprint
 from perceptrain_core.data.position.generators import (
@@ -20,6 +19,7 @@ from perceptrain_core.data.position.workers import start_workers, workers_starte
 from perceptrain_core.data.support.loader_length import is_infinite
 from perceptrain_core.engine.kept_share import KeptShare
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.random_state import get_random_state, set_random_state
 from perceptrain_core.training.resume.shared_pass import SharedPass, moves_freely, pass_of
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from perceptrain_core.checkpoints.random_state import kept_random_state, set_random_state
 from perceptrain_core.data import DictDataLoader
 from perceptrain_core.data.dict_loader import NamedLoader
 from perceptrain_core.data.position.generators import set_loader_random_state
@@ -17,6 +16,7 @@ from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.engine.endless_share import EndlessShare
 from perceptrain_core.engine.sharding import shard_loader
 from perceptrain_core.engine.shares import Share
+from perceptrain_core.random_state import kept_random_state, set_random_state
 
 _ALL = 2**62
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-import cloudpickle
 import pytest
 import torch
 from torch import nn
@@ -14,6 +12,8 @@ from perceptrain import TrainConfig, Trainer, to_dataloader
 from perceptrain.errors import TrainingError
 from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
+
+from ...shared import pickled_by_value
 
 X = torch.linspace(-1, 1, 48).view(24, 2)
 
@@ -94,12 +94,8 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def both(forked_workers: None) -> list[dict[str, str]]:
-    module = sys.modules[__name__]
-    cloudpickle.register_pickle_by_value(module)
-    try:
+    with pickled_by_value(__name__):
         return run_in_processes(run_cases, 2)
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

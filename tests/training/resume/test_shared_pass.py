@@ -112,7 +112,7 @@ def test_each_row_is_used_once(kind: str, data: st.DataObject) -> None:
         step = max(step, processes * size)
         try:
             places = positions(lambda size=size: make(rows, size, drop_last), processes, phase + 1)
-        except DataError:  # with drop_last, there is no batch
+        except DataError:  # drop_last leaves no batch
             return
         if saved is not None:
             for place in places:

@@ -18,7 +18,7 @@ from perceptrain import Callback, DictDataLoader, Trainer, to_dataloader
 from perceptrain.errors import TrainingError
 from perceptrain.loss.loss import GradWeightedLoss
 from perceptrain.optimizers import AdamLBFGS
-from perceptrain_core.checkpoints.random_state import seed_everything
+from perceptrain_core.random_state import seed_everything
 
 MakeTrainer = Callable[..., Trainer]
 Rows = tuple[Tensor, Tensor]

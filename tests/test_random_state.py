@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perceptrain_core.checkpoints.file import read_file, write_file
-from perceptrain_core.checkpoints.random_state import (
+from perceptrain_core.random_state import (
     get_random_state,
     seed_everything,
     set_random_state,
