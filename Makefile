@@ -11,11 +11,11 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint co
 BUILD_TOOLS := hatchling editables
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist worksteal tests $(wildcard plugins/*/tests)
-CHECKS := lint types layers docs
+CHECKS := lint types layers
 # Two jobs: pytest, which shows its progress, and the checks one by one, each with its output whole.
 SIDE_BY_SIDE := $(MAKE) --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: demo test test-all setup $(CHECKS) tests tests-all checks pictures bench clean
+.PHONY: demo test test-all setup $(CHECKS) tests tests-all checks docs serve pictures bench clean
 
 demo: $(DEMO_READY)
 	$(BIN)/perceptrain demo
@@ -61,7 +61,11 @@ tests-all: $(READY)
 	+$(PYTEST)
 
 docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(VENV)/site
+	$(BIN)/zensical build --strict
+
+# The site in a browser, built again whenever a page changes.
+serve: $(READY)
+	$(BIN)/zensical serve
 
 # The pictures of the tutorial, made by its own code.
 pictures: $(READY)
