@@ -16,6 +16,7 @@ import importlib_metadata
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.registry.plugins import Source
 from perceptrain_core.registry.selection import normalised
+from perceptrain_core.user_warnings import warn_user
 
 if TYPE_CHECKING:
     from importlib_metadata import Distribution
@@ -24,6 +25,7 @@ GROUP = "perceptrain"
 _END_OF_NAME = re.compile(r"[^A-Za-z0-9._-]")  # of a requirement, "torch>=2.6"
 _EXTRA = re.compile(r";.*\bextra\b")
 _SECTION = f"[{GROUP}]"
+_OTHER_PACKAGE = "perceptrain"  # it installs files of its own into our folder of that name
 
 
 def find_sources(
@@ -46,6 +48,13 @@ def find_sources(
     installed = list(importlib_metadata.distributions(path=folders))
     named, broken = _by_name(installed)
     same_folder_name = _by_folder_name(installed)
+    if _OTHER_PACKAGE in same_folder_name:
+        warn_user(
+            "Another package, 'perceptrain', is installed beside 'perceptrain-core'. Both install a "
+            "module 'perceptrain', so the later one has replaced files of the earlier. Run 'pip "
+            "uninstall perceptrain perceptrain-core', then 'pip install perceptrain-core', which "
+            "runs scripts written for the other."
+        )
     position = {distribution: number for number, distribution in enumerate(installed)}
     sources: dict[str, list[Source]] = {}
     for name, own in named.items():

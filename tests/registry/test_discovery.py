@@ -28,6 +28,13 @@ def test_distributions_of_other_things_are_left_alone(site):
     assert found(site) == []
 
 
+def test_another_package_with_the_same_module_is_reported(site):
+    site.distribution("perceptrain", "0.1.0")
+    site.distribution("mine", entry_points=GOOD)
+    with pytest.warns(UserWarning, match="pip uninstall perceptrain perceptrain-core"):
+        assert found(site) == [("mine", "1.0", "mod", None)]
+
+
 def test_names_are_normalised_and_values_cleaned(site):
     site.distribution("My.Plug_In", entry_points="[perceptrain]\nmain = mod.sub : hooks [extra]\n")
     assert found(site) == [("my-plug-in", "1.0", "mod.sub:hooks", None)]
