@@ -1,0 +1,99 @@
+"""What the README says Perceptrain does that others do not, with the figures of the benchmarks."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from perceptrain import registry
+
+START, END = "<!-- figures: written by make pages -->", "<!-- end of the figures -->"
+_TEMPLATE = """
+- **One name for every loss.** The core and its plugins offer {losses} losses, {weightings} weightings and
+  {optimizers} optimizers by name. None is imported before it is used, and two plugins with the same name are an
+  error, not a silent winner. See the [plugin directory](docs/plugin_directory.md).
+- **The trainer is free.** A step takes {own} of the time of a loop by hand, while it checks every loss and averages
+  every metric. Lightning takes {Lightning}, the HF Trainer {HF Trainer}, Ignite {Ignite}
+  ([benchmarks](docs/benchmarks.md)).
+- **A captured step.** `compile=True` turns the loss with its own derivatives, the gradients and the update into one
+  graph, and compares it with the usual step: {captured} of the time by hand. `torch.compile` cannot compile the second
+  derivatives of an equation ([compiled training](docs/compiled_training.md)).
+- **Second-order training by name.** A minute on one core takes Helmholtz' equation to a relative error of
+  {gauss_newton} with `gauss_newton`, and to {adam} with `adam`
+  ([errors on seven equations](docs/second_order.md#measured-errors)).
+- **The same run on one core or many machines.** `nprocs=2`, `torchrun` and Slurm train as one process with the joined
+  batch does, for every loss and weighting, and a step takes {processes} of the time of `DistributedDataParallel` by
+  hand. A run resumes with another number of processes, each row once
+  ([several processes](docs/distributed.md)).
+- **A figure means what it says.** Every mean is over the rows that count: over the last, smaller batch, ignored labels,
+  class weights, and all processes. Validation metrics are those of the whole data set, and tests compare them with
+  scikit-learn ([metrics](docs/metrics.md)).
+"""
+
+
+def claims(docs: Path) -> str:
+    """Return the claims, with figures from the pages in a folder.
+
+    Args:
+        docs: The folder with ``benchmarks.md`` and ``second_order.md``.
+
+    Raises:
+        LookupError: If a page has no figure that a claim needs.
+    """
+    benchmarks = (docs / "benchmarks.md").read_text()
+    step = _section(benchmarks, "Time per step, by hand = 1")
+    others = ("Lightning", "HF Trainer", "Ignite")
+    figures = {name: _range(_row(step, name)) for name in others}
+    figures["own"] = _range(_row(step, "Perceptrain"))
+    figures["captured"] = _range(_row(step, "Perceptrain, compile=True"))
+    processes = _section(benchmarks, "Two processes, by hand with")
+    figures["processes"] = _range([cells[-1] for cells in _rows(processes)[1:]])
+    figures |= _errors((docs / "second_order.md").read_text(), "helmholtz30")
+    names = registry()
+    counts = {kind: str(len(getattr(names, kind))) for kind in ("losses", "weightings", "optimizers")}
+    return _TEMPLATE.format_map(figures | counts)
+
+
+def with_claims(readme: str, docs: Path) -> str:
+    """Return a README with its claims written anew."""
+    before, start, rest = readme.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise LookupError(f"the README has no lines {START!r} and {END!r}")
+    return f"{before}{START}\n{claims(docs)}\n{END}{after}"
+
+
+def _section(page: str, title: str) -> str:
+    _, found, rest = page.partition(f"### {title}")
+    if not found:
+        raise LookupError(f"no section {title!r}: run make bench")
+    return rest.partition("\n### ")[0]
+
+
+def _rows(text: str) -> list[list[str]]:
+    """Return the cells of the tables in a text, without their rules."""
+    lines = [line for line in text.splitlines() if line.startswith("|") and "---" not in line]
+    return [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def _row(section: str, name: str) -> list[str]:
+    for first, *cells in _rows(section):
+        if first == name:
+            return cells
+    raise LookupError(f"no row {name!r} in the benchmarks: run make bench with it installed")
+
+
+def _range(cells: list[str]) -> str:
+    """Return "0.98 to 1.05" for cells such as "0.98 (0.96 to 1.02)"."""
+    medians = [match[0] for cell in cells if (match := re.match(r"[\d.]+", cell))]
+    return f"{min(medians, key=float)} to {max(medians, key=float)}"
+
+
+def _errors(page: str, problem: str) -> dict[str, str]:
+    """Return the error of each method on a problem; only the first row of a problem names it."""
+    errors, current = {}, ""
+    for cells in _rows(page):
+        current = cells[0] or current
+        if current == problem and len(cells) > 3:
+            errors[cells[2]] = cells[3]
+    return errors
