@@ -8,27 +8,7 @@ from pathlib import Path
 from perceptrain import registry
 
 START, END = "<!-- figures: written by make pages -->", "<!-- end of the figures -->"
-_TEMPLATE = """
-- **One name for every loss.** The core and its plugins offer {losses} losses, {weightings} weightings and
-  {optimizers} optimizers by name. None is imported before it is used, and two plugins with the same name are an
-  error, not a silent winner. See the [plugin directory](docs/plugin_directory.md).
-- **The trainer is free.** A step takes {own} of the time of a loop by hand, while it checks every loss and averages
-  every metric. Lightning takes {Lightning}, the HF Trainer {HF Trainer}, Ignite {Ignite}
-  ([benchmarks](docs/benchmarks.md)).
-- **A captured step.** `compile=True` turns the loss with its own derivatives, the gradients and the update into one
-  graph, and compares it with the usual step: {captured} of the time by hand. `torch.compile` cannot compile the second
-  derivatives of an equation ([compiled training](docs/compiled_training.md)).
-- **Second-order training by name.** A minute on one core takes Helmholtz' equation to a relative error of
-  {gauss_newton} with `gauss_newton`, and to {adam} with `adam`
-  ([errors on seven equations](docs/second_order.md#measured-errors)).
-- **The same run on one core or many machines.** `nprocs=2`, `torchrun` and Slurm train as one process with the joined
-  batch does, for every loss and weighting, and a step takes {processes} of the time of `DistributedDataParallel` by
-  hand. A run resumes with another number of processes, each row once
-  ([several processes](docs/distributed.md)).
-- **A figure means what it says.** Every mean is over the rows that count: over the last, smaller batch, ignored labels,
-  class weights, and all processes. Validation metrics are those of the whole data set, and tests compare them with
-  scikit-learn ([metrics](docs/metrics.md)).
-"""
+_TEMPLATE = Path(__file__).with_name("claims.md")
 
 
 def claims(docs: Path) -> str:
@@ -50,17 +30,21 @@ def claims(docs: Path) -> str:
     figures["processes"] = _range([cells[-1] for cells in _rows(processes)[1:]])
     figures |= _errors((docs / "second_order.md").read_text(), "helmholtz30")
     names = registry()
-    counts = {kind: str(len(getattr(names, kind))) for kind in ("losses", "weightings", "optimizers")}
-    return _TEMPLATE.format_map(figures | counts)
+    kinds = ("losses", "weightings", "optimizers")
+    counts = {kind: str(len(getattr(names, kind))) for kind in kinds}
+    return _TEMPLATE.read_text().format_map(figures | counts)
 
 
-def with_claims(readme: str, docs: Path) -> str:
-    """Return a README with its claims written anew."""
-    before, start, rest = readme.partition(START)
+def with_claims(page: Path, docs: Path) -> str:
+    """Return the text of a page with its claims written anew; links are relative to the page."""
+    text = claims(docs)
+    if page.parent == docs:
+        text = text.replace("](docs/", "](")
+    before, start, rest = page.read_text().partition(START)
     _, end, after = rest.partition(END)
     if not start or not end:
-        raise LookupError(f"the README has no lines {START!r} and {END!r}")
-    return f"{before}{START}\n{claims(docs)}\n{END}{after}"
+        raise LookupError(f"{page.name} has no lines {START!r} and {END!r}")
+    return f"{before}{START}\n\n{text}\n{END}{after}"
 
 
 def _section(page: str, title: str) -> str:
