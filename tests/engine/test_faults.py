@@ -109,10 +109,10 @@ def test_a_fault_names_the_process(name: str, tmp_path: Path) -> None:
     if name == "raises":
         (note,) = error.value.__notes__
         assert note.startswith("In process 1:\n")
-        assert [line.strip() for line in note.splitlines()][2::2] == [
-            "loss = fault() or loss",
-            'raise DataError("bad data")',
-        ]
+        lines = [line.strip() for line in note.splitlines()]
+        assert "loss = fault() or loss" in lines
+        assert lines[-1] == 'raise DataError("bad data")'
+        assert len(lines) < 8
 
 
 def test_a_process_that_hangs_is_named_with_those_that_wait(tmp_path: Path) -> None:
