@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -57,9 +58,8 @@ def test_an_error_without_frames_of_the_user_has_all() -> None:
         def __array__(self) -> Any:
             return self
 
-    try:
+    with pytest.raises(Exception) as caught:  # noqa: PT011
         numpy_to_tensor(Strange())  # type: ignore[arg-type]
-    except Exception as error:
-        inner = error.__traceback__.tb_next if error.__traceback__ else None
-        assert inner is not None
-        assert "tensors.py" in error_note(error.with_traceback(inner), 0)
+    assert caught.value.__traceback__ is not None
+    inner = caught.value.with_traceback(caught.value.__traceback__.tb_next)
+    assert "tensors.py" in error_note(inner, 0)
