@@ -58,7 +58,7 @@ def test_an_error_without_frames_of_the_user_has_all() -> None:
         def __array__(self) -> Any:
             return self
 
-    with pytest.raises(Exception) as caught:  # noqa: PT011
+    with pytest.raises(Exception) as caught:
         numpy_to_tensor(Strange())  # type: ignore[arg-type]
     assert caught.value.__traceback__ is not None
     inner = caught.value.with_traceback(caught.value.__traceback__.tb_next)
