@@ -1,4 +1,4 @@
-"""Save and restore the global random generators as values that a checkpoint can hold."""
+"""The state of the global random generators: to save it, restore it, and share it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from perceptrain_core.processes import connected_processes
+
+# Of the Mersenne Twister, NumPy's global generator: words of 4 bytes, and three numbers of 8.
+_NUMPY_KEYS = 624
+_NUMPY_BYTES = 4 * _NUMPY_KEYS + 3 * 8
 
 
 def get_random_state() -> dict[str, Any]:
@@ -44,6 +52,57 @@ def kept_random_state() -> Iterator[None]:
         yield
     finally:
         set_random_state(state)
+
+
+@contextmanager
+def same_random_numbers(numpy: bool = False) -> Iterator[None]:
+    """Draw the random numbers of the first process in all of several processes.
+
+    For optimizers and weightings that draw numbers, since all processes have to take the same step.
+    All processes have to enter it. Inside, the global generators of torch, also that of the current
+    GPU, have the state of the first process; afterwards the other processes have their own state
+    again. In a single process it does nothing.
+
+    Args:
+        numpy: Whether to share NumPy's global generator, too: that takes longer than all the rest.
+    """
+    if connected_processes() < 2:
+        yield
+        return
+    own = _packed_state(numpy)
+    shared = own.to("cuda" if dist.get_backend() == "nccl" else "cpu", copy=True)
+    dist.broadcast(shared, src=0)
+    _set_packed_state(shared.cpu(), numpy)
+    try:
+        yield
+    finally:
+        if dist.get_rank() > 0:
+            _set_packed_state(own, numpy)
+
+
+def _packed_state(numpy: bool) -> Tensor:
+    """Return the generators as bytes, which travel ten times as fast as objects."""
+    parts = [torch.get_rng_state()]
+    if numpy:
+        state: Any = np.random.get_state()
+        packed = state[1].tobytes() + np.array(state[2:], dtype=np.float64).tobytes()
+        parts.append(torch.frombuffer(bytearray(packed), dtype=torch.uint8))
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        parts.append(torch.cuda.get_rng_state())
+    return torch.cat(parts)
+
+
+def _set_packed_state(state: Tensor, numpy: bool) -> None:
+    end = len(torch.get_rng_state())
+    torch.set_rng_state(state[:end].clone())
+    if numpy:
+        start, end = end, end + _NUMPY_BYTES
+        packed = state[start:end].numpy().tobytes()
+        keys = np.frombuffer(packed, np.uint32, _NUMPY_KEYS)
+        position, has_gauss, gauss = np.frombuffer(packed[keys.nbytes :])
+        np.random.set_state(("MT19937", keys, int(position), int(has_gauss), gauss))
+    if len(state) > end:
+        torch.cuda.set_rng_state(state[end:].clone())
 
 
 def seed_everything(seed: int) -> None:

@@ -12,6 +12,7 @@ from perceptrain_core.optimizers import (
     SSBroyden,
     parameter_groups,
 )
+from perceptrain_core.random_state import same_random_numbers
 from perceptrain_core.training.steppers.candidates import ask_tell_step
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "ask_tell_step",
     "can_be_part",
     "parameter_groups",
+    "same_random_numbers",
 ]

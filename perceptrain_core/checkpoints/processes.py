@@ -9,6 +9,7 @@ import torch.distributed as dist
 
 from perceptrain_core.checkpoints.file import first_cause
 from perceptrain_core.errors import CheckpointError
+from perceptrain_core.processes import connected_processes
 
 Value = TypeVar("Value")
 
@@ -21,7 +22,7 @@ class Processes:
     """
 
     def __init__(self, group: Any = None) -> None:
-        connected = dist.is_available() and dist.is_initialized()
+        connected = connected_processes() > 0
         self._group = group
         self.rank = dist.get_rank(group) if connected else 0
         self.size = dist.get_world_size(group) if connected else 1

@@ -72,13 +72,13 @@ def train(
         run.write_predictions()
         finished = run.trainer.history and run.trainer.stop_signal is None
         advice = run.shortfall() if verbose and finished else None
-    if run.trainer.history:
+    if run.writes and run.trainer.history:
         draw_curves(folder)
     if verbose:
         _write_results(results, _short(folder))
         if finished:
             _write_next(_short(folder), tables.data.file is not None)
-    else:
+    elif run.writes:
         print(_short(folder))
     if advice is not None:
         output.note(f"Warning: {advice}")

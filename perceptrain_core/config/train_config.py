@@ -180,8 +180,9 @@ class TrainConfig:
             checkpoint in the log folder, a path from that file or folder.
         dtype: Floating point dtype of the model and the floating point data, e.g.
             ``torch.float64`` or ``"float64"``; ``None`` converts nothing.
-        all_reduce_metrics: Average the loss and metrics of each training batch over the processes;
-            by default the first process reports its own. The figures of an epoch always cover all.
+        all_reduce_metrics: Show callbacks the loss and metrics of each training batch as the mean
+            over the rows of all processes; by default those of the first process. The figures of
+            an epoch always cover all.
 
     Raises:
         ConfigError: A value is invalid; the message lists every fault.

@@ -138,25 +138,30 @@ class Accelerator:
         """Move a batch to the device, and its floating point tensors to the dtype."""
         return self.engine.place(batch)
 
-    def all_reduce_dict(self, values: dict[str, Any]) -> dict[str, Tensor]:
+    def all_reduce_dict(self, values: dict[str, Any], count: float = 1.0) -> dict[str, Tensor]:
         """Average scalars over all processes.
 
         Args:
             values: 0-dim tensors or numbers, by name; the same names in all processes.
+            count: What the values of this process are means over, such as the rows of its batch;
+                by default, all processes count equally.
 
         Returns:
             0-dim tensors, detached.
 
         Raises:
-            TrainingError: The names differ.
+            TrainingError: The names differ, or the counts of all processes add up to 0.
         """
         own = {name: torch.as_tensor(value).item() for name, value in values.items()}
-        gathered = self.engine.gather(own)
-        if any(each.keys() != own.keys() for each in gathered):
-            names = "; ".join(", ".join(each) or "none" for each in gathered)
+        gathered = self.engine.gather((own, count))
+        if any(each.keys() != own.keys() for each, _ in gathered):
+            names = "; ".join(", ".join(each) or "none" for each, _ in gathered)
             raise TrainingError(f"The processes have values with different names: {names}.")
         device = "cpu" if self.log_setup == "cpu" else self.device
-        means = {n: sum(each[n] for each in gathered) / len(gathered) for n in own}
+        total = sum(count for _, count in gathered)
+        if not total:
+            raise TrainingError("count=0 in all processes: values that are means over nothing.")
+        means = {name: sum(each[name] * n for each, n in gathered) / total for name in own}
         return {name: torch.tensor(mean, device=device) for name, mean in means.items()}
 
     def broadcast(self, value: Value, src: int = 0) -> Value:

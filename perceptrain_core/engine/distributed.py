@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import nn
 
 from perceptrain_core.data.support.device import data_to_device
-from perceptrain_core.engine.environment import launched_processes
+from perceptrain_core.engine.environment import has_gpus_of_its_own, launched_processes
 from perceptrain_core.engine.exchange import broadcast_tensors
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.local import LocalEngine, use_gpu
@@ -22,6 +22,7 @@ from perceptrain_core.engine.trained_parameters import TrainedParameters
 from perceptrain_core.engine.uncaught import report_uncaught
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.parameters import buffers_of, parameters_of
+from perceptrain_core.processes import connected_processes
 from perceptrain_core.types import Count, Loader, LossFunction
 
 Value = TypeVar("Value")
@@ -53,7 +54,7 @@ class DistributedEngine(LocalEngine):
         backend: str = "auto",
         timeout: float = PROCESS_TIMEOUT,
     ) -> None:
-        self.device = _own_gpu() if use_gpu(compute_setup) else torch.device("cpu")
+        self.device = own_gpu() if use_gpu(compute_setup) else torch.device("cpu")
         self.dtype = dtype
         if not dist.is_initialized():
             join_group(self.device, backend, timeout)
@@ -127,9 +128,7 @@ def several_processes() -> bool:
     Raises:
         TrainingError: Some of a launcher's environment variables are missing or invalid.
     """
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_world_size() > 1
-    return launched_processes() > 1
+    return (connected_processes() or launched_processes()) > 1
 
 
 def require_gpus(processes: int) -> None:
@@ -146,8 +145,16 @@ def require_gpus(processes: int) -> None:
         )
 
 
-def _own_gpu() -> torch.device:
-    require_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+def own_gpu() -> torch.device:
+    """Choose the GPU of this process, for torch too.
+
+    Raises:
+        TrainingError: There are fewer GPUs than processes on this machine.
+    """
+    if has_gpus_of_its_own(os.environ):
+        device = torch.device("cuda", 0)
+    else:
+        require_gpus(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device

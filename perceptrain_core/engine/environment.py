@@ -104,6 +104,21 @@ def _tasks_of(node: int, per_node: str) -> int:
     return counts[node]
 
 
+def has_gpus_of_its_own(environment: Mapping[str, str]) -> bool:
+    """Whether this process sees GPUs that the other processes of its machine do not see.
+
+    This is so after ``srun --gpus-per-task=1``. The processes of ``torchrun`` and ``nprocs`` all
+    see the GPUs of the machine.
+
+    Args:
+        environment: The environment of the process.
+    """
+    if "TORCHELASTIC_RUN_ID" in environment:
+        return False
+    visible = environment.get("CUDA_VISIBLE_DEVICES", "")
+    return "SLURM_GPUS_PER_TASK" in environment or (visible != "" and "," not in visible)
+
+
 def first_host(nodes: str) -> str:
     """Return the first host of a list as Slurm writes it: ``"n[07-09,12],m1"`` is ``"n07"``."""
     match = re.match(r"([^,\[]*)(?:\[(\w+)[^\]]*\]([^,\[]*))?", nodes)

@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from perceptrain_core.processes import connected_processes
+
 
 def gather_rows(rows: Tensor) -> Tensor:
     """Return the rows of all processes, with gradients.
@@ -24,7 +26,7 @@ def gather_rows(rows: Tensor) -> Tensor:
         The rows, of shape ``(sum of all N, ...)``, those of the first process first; ``rows``
         itself if there is only one process.
     """
-    if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
+    if connected_processes() < 2:
         return rows
     gathered: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
     return gathered

@@ -54,7 +54,7 @@ class JointLoss:
 
     def alone(self, batch: Any, model: nn.Module) -> tuple[Tensor, Metrics]:
         """Evaluate the loss in this process; its backward pass exchanges nothing by itself."""
-        self._follow()
+        self._parameters.add_new()
         if self._buffers:
             broadcast_tensors(self._buffers)
         return self.step_loss(batch, model)
@@ -84,6 +84,8 @@ class JointLoss:
         Returns:
             The sums of the numbers over all processes.
         """
+        if not self._sum.is_open:
+            self._follow()
         return self._sum.finish(numbers)
 
 

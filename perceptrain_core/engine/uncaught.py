@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 import torch.distributed as dist
@@ -17,19 +19,29 @@ def report_uncaught() -> None:
 
     ``torchrun`` then shows the first error with its traceback.
     """
-    before = sys.excepthook
+    if not isinstance(sys.excepthook, _Report):  # this process may join several groups in turn
+        sys.excepthook = _Report(sys.excepthook)
 
-    def report(
-        kind: type[BaseException], error: BaseException, place: TracebackType | None
+
+@dataclass(frozen=True)
+class _Report:
+    """The hook for uncaught errors.
+
+    Attributes:
+        before: The hook that prints.
+    """
+
+    before: Callable[[type[BaseException], BaseException, TracebackType | None], object]
+
+    def __call__(
+        self, kind: type[BaseException], error: BaseException, place: TracebackType | None
     ) -> None:
         named = name_the_lost(error)
         if dist.is_initialized():
             named.add_note(f"In process {dist.get_rank()} of {dist.get_world_size()}.")
         if os.environ.get("TORCHELASTIC_ERROR_FILE") and isinstance(named, Exception):
             _record(named)
-        before(type(named), named, named.__traceback__)
-
-    sys.excepthook = report
+        self.before(type(named), named, named.__traceback__)
 
 
 def _record(error: Exception) -> None:

@@ -7,13 +7,13 @@ import shutil
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import torch
 
+from perceptrain_core.engine.error_notes import error_note
 from perceptrain_core.engine.lost_processes import is_lost, name_the_lost
 from perceptrain_core.engine.process_group import leave_group
 from perceptrain_core.errors import TrainingError
@@ -60,7 +60,7 @@ def _work(folder: Path, rank: int) -> int:
     except BaseException as error:
         reported = _reported(error, rank)
         keep_place(reported)
-        reported.add_note(f"In process {rank}:\n{traceback.format_exc()}")
+        reported.add_note(error_note(reported, rank))
         _leave(folder / f"{LOST if is_lost(reported) else ERROR}{rank}", _portable(reported))
         return 1
     return 0

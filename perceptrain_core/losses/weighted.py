@@ -16,14 +16,14 @@ from perceptrain_core.losses.supervised import as_loss
 from perceptrain_core.losses.support.squares import no_squares, residuals_of
 from perceptrain_core.losses.support.step_count import StepCount
 from perceptrain_core.losses.support.terms import named_terms, require_graphs
+from perceptrain_core.processes import connected_processes
+from perceptrain_core.random_state import same_random_numbers
 from perceptrain_core.tensors import Detached, describe, detached
 from perceptrain_core.types import Counted, LossFunction, Metrics, Residuals, SkipBatch, TBatch
 from perceptrain_core.weightings.base import Weighting, weighted_sum
 from perceptrain_core.weightings.support.all_processes import (
     first_weights,
     pooled_terms,
-    same_random_numbers,
-    several_processes,
     skip_everywhere,
 )
 from perceptrain_core.weightings.support.precomputed_gradient import precomputed_sum
@@ -199,7 +199,7 @@ class WeightedLoss(nn.Module):
         try:
             return named_terms(self.loss_fn(batch, model))
         except SkipBatch:
-            if trains and several_processes():
+            if trains and connected_processes() > 1:
                 if self._count.next_is_due(self.weighting.every):
                     skip_everywhere(_device_of(model))
                 else:  # the other processes count this step
@@ -213,7 +213,7 @@ class WeightedLoss(nn.Module):
         shares: Tensor | None = None
         # Copies, so that a weighting cannot change the terms of the loss.
         values = {name: term.clone() for name, term in metrics.items()}
-        if several_processes():
+        if connected_processes() > 1:
             counts = counts_of(terms, batch)
             values, shares = pooled_terms(values, [count_of(name, counts) for name in terms])
         self._count.is_due(self.weighting.every)
@@ -232,7 +232,7 @@ class WeightedLoss(nn.Module):
             return computed[0]
 
         draws = shares is not None and getattr(self.weighting, "draws", False)
-        with same_random_numbers(_device_of(model)) if draws else nullcontext():
+        with same_random_numbers() if draws else nullcontext():
             new = self.weighting.update(values, grads)
         self._check_weights(new, terms)
         weights = {name: weight.detach() for name, weight in new.items()}

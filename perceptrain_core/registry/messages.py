@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from perceptrain_core.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from traceback import FrameSummary
 
 _LONGEST = 300
 _PLACE = "_perceptrain_place"
@@ -43,17 +47,29 @@ def raised_in(error: BaseException) -> str:
     """
     if (kept := getattr(error, _PLACE, None)) is not None:
         return str(kept)
-    import sysconfig  # slow, and only needed for an error
-    import traceback
+    from pathlib import Path
+    from traceback import extract_tb  # slow, and only needed for an error
+
+    for place in reversed(own_frames(extract_tb(error.__traceback__))):
+        path = Path(place.filename)
+        if path.is_file():
+            return f" ({path.name}, line {place.lineno})"
+    return ""
+
+
+def own_frames(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
+    """Return the frames in the user's own code: outside this package, Python and installed ones."""
+    import sysconfig
     from pathlib import Path
 
     others = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     others += [sysconfig.get_path("scripts"), str(Path(__file__).parents[1])]
-    for place in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(place.filename)
-        if path.is_file() and not any(path.is_relative_to(folder) for folder in others):
-            return f" ({path.name}, line {place.lineno})"
-    return ""
+    return [
+        frame
+        for frame in frames
+        if not frame.filename.startswith("<frozen ")
+        and not any(Path(frame.filename).is_relative_to(folder) for folder in others)
+    ]
 
 
 def keep_place(error: BaseException) -> None:

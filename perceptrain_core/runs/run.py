@@ -89,6 +89,16 @@ class Run:
         with discarded_if_empty(base, lambda: self.trainer.log_folder):
             self.trainer.fit(resume=resume)
         folder = self.trainer.log_folder
+        if self.writes:
+            self._write_results(folder)
+        return folder
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes files and prints: the first one, if there are several."""
+        return self.trainer.engine.rank == 0
+
+    def _write_results(self, folder: Path) -> None:
         for outdated in (VAL, TEST):  # of the weights before a resume
             (folder / outdated).unlink(missing_ok=True)
         write_history(folder, self.trainer.history)
@@ -97,7 +107,6 @@ class Run:
         if self.preparation is not None:
             write_preparation(folder / PREPARATION, self.preparation)
         write_record(folder, self._complete_record(folder))
-        return folder
 
     def _complete_record(self, folder: Path) -> RunRecord:
         weights, epoch = "last", self.trainer.current_epoch
@@ -136,7 +145,8 @@ class Run:
             metrics=trained.metrics,
         )
         means = trainer.validate()
-        write_results(trained.log_folder / VAL, means)
+        if self.writes:
+            write_results(trained.log_folder / VAL, means)
         return means
 
     def test(self) -> dict[str, float]:
@@ -148,7 +158,8 @@ class Run:
         rows = self.trainer.test()
         if not rows:
             raise DataError("The test data have no batch: they are empty or exhausted.")
-        write_results(self.trainer.log_folder / TEST, rows.means)
+        if self.writes:
+            write_results(self.trainer.log_folder / TEST, rows.means)
         return rows.means
 
     def write_predictions(self) -> None:
@@ -157,7 +168,7 @@ class Run:
         loss_fn = self.trainer.loss_fn
         target = Target(self.record.labels, self.record.classes, output_activation(loss_fn))
         columns = held_out_columns(self.trainer.model, loss_fn, self.splits, restore, target)
-        if columns:
+        if columns and self.writes:
             write_csv_file(self.trainer.log_folder / PREDICTIONS, [columns])
 
     def shortfall(self) -> str | None:
@@ -198,7 +209,8 @@ class Run:
         self, trainer: TrainerContext, config: TrainConfig, writer: Tracker
     ) -> None:
         provenance = self.trainer.provenance
-        write_run_file(trainer.log_folder, self.run_file, self.trainer.config, provenance)
+        if trainer.opt_result.rank == 0:
+            write_run_file(trainer.log_folder, self.run_file, self.trainer.config, provenance)
 
 
 def _check_monitors(callbacks: Sequence[Callback], row: dict[str, float], validates: bool) -> None:

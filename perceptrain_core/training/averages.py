@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import fmean
 from typing import Any, TypeAlias
 
 from torch import Tensor
@@ -268,23 +267,30 @@ def _mean(total: float, count: float | None) -> float:
     return total / count if count else float("nan")
 
 
-def reduce_result(engine: Engine, result: StepResult, average: bool) -> StepResult:
+def reduce_result(engine: Engine, result: StepResult, batch: Any, average: bool) -> StepResult:
     """Return the loss and metrics of a batch that all processes report.
 
     Args:
         engine: Connects the processes.
         result: That of this process.
-        average: Return the average over the processes, of a metric over those that have it;
-            otherwise the result of the first process.
+        batch: The batch of this process.
+        average: Return the result of one batch with the rows of all processes; otherwise that of
+            the first process.
     """
     if engine.world_size == 1:
         return result
     loss, metrics = result
-    rows = engine.gather({name: float(value) for name, value in {**metrics, "": loss}.items()})
-    names = dict.fromkeys(name for each in rows for name in each)
-    row = {name: fmean(each[name] for each in rows if name in each) for name in names}
-    row = row if average else rows[0]
-    return loss.new_tensor(row.pop("")), row
+    if not average:
+        numbers = _numbers({**metrics, "": loss})
+        row = engine.broadcast(numbers)
+        return loss.new_tensor(row.pop("")), row
+    own = Averages("batch")
+    own.add(loss, metrics, batch)
+    means = own.means_everywhere(engine)
+    row = {name.removeprefix("batch_"): mean for name, mean in means.items()}
+    if "loss" not in metrics:
+        return loss.new_tensor(row.pop("loss")), row
+    return loss.new_tensor(row["loss"]), row
 
 
 def _number(name: Any, value: Any) -> float:

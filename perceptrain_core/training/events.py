@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -65,23 +65,6 @@ class Events:
     def notify_savers(self, stage: TrainingStage, count: int) -> None:
         """Call the callbacks that save the run, if they are due."""
         self._run(self._savers.get(stage, ()), stage, count)
-
-    def notify_batches(
-        self,
-        stage: TrainingStage,
-        batches: Sequence[tuple[int, Any]],
-        prepare: Callable[[Any], None] = lambda batch: None,
-    ) -> None:
-        """Notify of each batch of a step, except the callbacks that save the run.
-
-        Args:
-            stage: The stage.
-            batches: For each batch, its count and the argument of the hook.
-            prepare: Called with this argument before the hook.
-        """
-        for count, batch in batches:
-            prepare(batch)
-            self.notify(stage, count, batch, savers=False)
 
     def notify_batch_savers(self, stage: TrainingStage, batches: Sequence[tuple[int, Any]]) -> None:
         """Call the callbacks that save the run, for each batch of a step."""

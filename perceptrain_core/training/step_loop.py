@@ -103,8 +103,7 @@ class StepLoop:
                 if state.global_step >= watch.next:
                     watch.look(state.global_step, _first_loss(results))
             if ends:
-                taken = [(n, result) for n, result in enumerate(results, first) if result]
-                self._events.notify_batches(Stage.TRAIN_BATCH_END, taken, self._show_batch)
+                taken = self._end_step(first, batches, results)
             validated = stepped and val_every > 0 and state.global_step % val_every == 0
             if validated:
                 run.validate_after_step()
@@ -125,7 +124,8 @@ class StepLoop:
 
     def _start_step(self, first: int, batches: list[Any]) -> None:
         given = list(enumerate(batches, first))
-        self._events.notify_batches(Stage.TRAIN_BATCH_START, given)
+        for count, batch in given:
+            self._events.notify(Stage.TRAIN_BATCH_START, count, batch, savers=False)
         self._events.notify_batch_savers(Stage.TRAIN_BATCH_START, given)
 
     def _follow_step(self) -> None:
@@ -139,12 +139,18 @@ class StepLoop:
             with self._engine.whole(writes=False):
                 parts.averaged_model.update_parameters(parts.model)
 
-    def _show_batch(self, result: StepResult) -> None:
-        """Show callbacks the loss and metrics of a batch."""
-        shown = self._run.state.opt_result
-        shown.loss, shown.metrics = reduce_result(
-            self._engine, result, self._run.config.all_reduce_metrics
-        )
+    def _end_step(
+        self, first: int, batches: list[Any], results: list[StepResult | None]
+    ) -> list[tuple[int, StepResult]]:
+        """Notify of each batch that was not skipped; return these with their counts."""
+        shown, average = self._run.state.opt_result, self._run.config.all_reduce_metrics
+        taken = []
+        for count, (batch, result) in enumerate(zip(batches, results, strict=True), first):
+            if result is not None:
+                taken.append((count, result))
+                shown.loss, shown.metrics = reduce_result(self._engine, result, batch, average)
+                self._events.notify(Stage.TRAIN_BATCH_END, count, result, savers=False)
+        return taken
 
 
 def _first_loss(results: list[StepResult | None]) -> Tensor:

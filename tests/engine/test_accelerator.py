@@ -28,6 +28,7 @@ def train(accelerator: Accelerator, batch_size: int) -> dict[str, object]:
         "weight": model.weight.detach(),
         "loss": accelerator.all_reduce_dict({"loss": loss})["loss"],
         "own": accelerator.all_reduce_dict({"rank": accelerator.rank})["rank"].item(),
+        "counted": accelerator.all_reduce_dict({"rank": accelerator.rank}, accelerator.rank + 3),
         "broadcast": [
             accelerator.broadcast(accelerator.rank, src=accelerator.world_size - 1),
             accelerator.broadcast(torch.full((2,), accelerator.rank)).tolist(),
@@ -53,6 +54,7 @@ def test_two_processes_are_one_with_the_doubled_batch(forked_workers: None) -> N
     torch.testing.assert_close(found["weight"], alone["weight"], rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(found["loss"], alone["loss"])
     assert found["own"] == 0.5
+    assert found["counted"]["rank"].item() == pytest.approx(4 / 7)
     assert found["broadcast"] == [1, [0, 0]]
 
 
@@ -83,5 +85,7 @@ def test_one_process_just_calls() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"nprocs=0.*compute_setup='tpu'.*log_setup='gpu'"):
         Accelerator(nprocs=0, compute_setup="tpu", log_setup="gpu")
+    with pytest.raises(TrainingError, match="means over nothing"):
+        Accelerator(compute_setup="cpu").all_reduce_dict({"loss": 1.0}, 0)
     with pytest.raises(TrainingError, match="src=1, but there are 1 processes"):
         Accelerator(compute_setup="cpu").broadcast(1, src=1)

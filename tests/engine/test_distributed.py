@@ -9,6 +9,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -32,6 +33,7 @@ from perceptrain.data import R3Dataset
 from perceptrain.errors import CheckpointError, LossContractError, NonFiniteLossError, TrainingError
 from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
+from perceptrain_core.random_state import same_random_numbers
 
 from ..shared import pickled_by_value
 
@@ -193,13 +195,39 @@ def own_step(folder: Path, batch_size: int = 4) -> Any:
     return outcome(trainer)["weights"]
 
 
+def shown(folder: Path, batch_size: int = 4) -> Any:
+    """What callbacks see of batches that differ in rows, or in what their losses are means over."""
+    rows = (5, 2, 1, 6, 4, 6)
+    uneven = [*zip(*(part.split(rows) for part in data()), strict=True)]
+    if batch_size > 4:
+        pairs = zip(uneven[::2], uneven[1::2], strict=True)
+        uneven = [(torch.cat([x, u]), torch.cat([y, v])) for (x, y), (u, v) in pairs]
+    found = {}
+    for name, loss_fn in (("rows", several_calls), ("masked", masked), ("two_terms", two_terms)):
+        seen: list[Any] = []
+
+        def look(trainer: Any, config: Any, writer: Any, seen: list[Any] = seen) -> None:
+            result = trainer.opt_result
+            seen.append([float(result.loss), {k: float(v) for k, v in result.metrics.items()}])
+
+        callbacks = [Callback("train_batch_end", callback=look)]
+        train(loss_fn, batch_size, folder, data=uneven, max_iter=1, callbacks=callbacks)
+        found[name] = seen
+    return found
+
+
 def exchange(folder: Path) -> Any:
     engine = make_engine()
     assert make_engine().world_size == 2
     norm = nn.BatchNorm1d(2)
     norm.running_mean += engine.rank
     engine.align(norm)
+    torch.manual_seed(engine.rank)
+    np.random.seed(engine.rank)
+    with same_random_numbers(numpy=True):
+        drawn = [torch.rand(()).item(), np.random.standard_normal()]
     return {
+        "drawn": [*drawn, torch.rand(()).item(), np.random.standard_normal()],
         "gather": engine.gather(engine.rank),
         "broadcast": engine.broadcast(engine.rank + 5),
         "any": [engine.any(engine.rank == 1), engine.any(False)],
@@ -419,17 +447,9 @@ def refused(folder: Path) -> Any:
 
 
 CASES = (
-    *(own_step, losses, different_parts, exchange, resumed, stopped_by_signals, ruined, constant),
-    *(
-        accumulated_without,
-        skipped,
-        stopped,
-        changing,
-        exchanges,
-        moving_points,
-        unequal_rows,
-        refused,
-    ),
+    *(own_step, losses, different_parts, shown, exchange, resumed, stopped_by_signals, ruined),
+    *(constant, accumulated_without, skipped, stopped, changing, exchanges, moving_points),
+    *(unequal_rows, refused),
 )
 
 
@@ -502,9 +522,30 @@ def test_a_step_function_of_the_user_gets_averaged_gradients(
         close(each["own_step"], expected)
 
 
-def test_processes_exchange_values(both: list[dict[str, Any]]) -> None:
+def test_callbacks_see_batches_as_one_process_with_the_rows_of_all(
+    both: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    alone = shown(tmp_path, 8)
     for each in both:
+        close(each["shown"], alone)
+
+
+def own_numbers(seed: int) -> list[float]:
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    return [draw() for _ in range(2) for draw in (torch_number, np.random.standard_normal)]
+
+
+def torch_number() -> float:
+    return torch.rand(()).item()
+
+
+def test_processes_exchange_values(both: list[dict[str, Any]]) -> None:
+    first = own_numbers(0)
+    for rank, each in enumerate(both):
+        own = own_numbers(rank)
         assert each["exchange"] == {
+            "drawn": first[:2] + (own[:2] if rank else first[2:]),
             "gather": [0, 1],
             "broadcast": 5,
             "any": [True, False],

@@ -15,6 +15,7 @@ from torch import nn
 from perceptrain import TrainConfig, Trainer
 from perceptrain.errors import TrainingError
 from perceptrain_core.engine import make_engine
+from perceptrain_core.engine.distributed import own_gpu
 from perceptrain_core.engine.environment import first_host, slurm_variables, task_counts
 
 from ..forked import ForkServer
@@ -84,6 +85,37 @@ STEP = {
     "SLURM_STEP_NODELIST": "gpu[07-09]",
     "SLURM_STEP_TASKS_PER_NODE": "2(x3)",
 }
+
+
+@pytest.mark.parametrize(
+    ("given", "gpus", "chosen"),
+    [
+        ({"CUDA_VISIBLE_DEVICES": "0"}, 1, 0),  # srun --gpus-per-task=1
+        ({"CUDA_VISIBLE_DEVICES": "3", "SLURM_GPUS_PER_TASK": "1"}, 1, 0),
+        ({"CUDA_VISIBLE_DEVICES": "2,3", "SLURM_GPUS_PER_TASK": "2"}, 2, 0),
+        ({"CUDA_VISIBLE_DEVICES": "2,3"}, 2, 1),  # srun --gpus-per-node=2
+        ({}, 2, 1),
+        ({}, 1, None),
+        ({"CUDA_VISIBLE_DEVICES": "0", "TORCHELASTIC_RUN_ID": "none"}, 1, None),
+        ({"CUDA_VISIBLE_DEVICES": "0,1", "TORCHELASTIC_RUN_ID": "none"}, 2, 1),
+    ],
+)
+def test_the_gpu_of_the_second_task(
+    given: dict[str, str], gpus: int, chosen: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_GPUS_PER_TASK", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", **given}.items():
+        monkeypatch.setenv(name, value)
+    used: list[torch.device] = []
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setattr("torch.cuda.set_device", used.append)
+    if chosen is None:
+        with pytest.raises(TrainingError, match="2 processes, but this machine has 1 GPU"):
+            own_gpu()
+    else:
+        assert own_gpu() == torch.device("cuda", chosen)
+        assert used == [torch.device("cuda", chosen)]
 
 
 def test_a_task_of_slurm() -> None:

@@ -191,6 +191,47 @@ def test_a_run_goes_on_with_the_machines_that_are_left(tmp_path: Path) -> None:
     assert len(result["losses"]) == 20
 
 
+RUN_FILE = """
+[model]
+name = "ffnn"
+layers = [2, 8, 1]
+[data]
+file = "rows.csv"
+inputs = ["a", "b"]
+labels = ["y"]
+[train]
+max_iter = 2
+batch_size = BATCH
+seed = 0
+shuffle = false
+dtype = "float64"
+log_folder = "run"
+"""
+
+
+def test_a_run_file_trains_in_two_processes(forks: ForkServer, tmp_path: Path) -> None:
+    rows = [(n % 7, n % 5, n % 7 + n % 5) for n in range(46)]
+    table = "a,b,y\n" + "".join(f"{a},{b},{y}\n" for a, b, y in rows)
+    for name, batch in ("one", 10), ("two", 5):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows.csv").write_text(table)
+        (tmp_path / name / "run.toml").write_text(RUN_FILE.replace("BATCH", str(batch)))
+    alone = forks.run("-m", "perceptrain", "train", "run.toml", cwd=tmp_path / "one")
+    assert alone.returncode == 0, alone.stderr
+    options = ("--standalone", "--nproc-per-node", "2", "--no-python")
+    command = (sys.executable, "-m", "perceptrain", "train", "run.toml")
+    process = start(*options, *command, cwd=tmp_path / "two")
+    with running(process):
+        text, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, text
+    assert text.count("runs/run") == alone.stdout.count("runs/run")  # one process prints
+    one, two = (tmp_path / name / "runs" / "run" for name in ("one", "two"))
+    assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
+    tables = [(run / "metrics.csv").read_text().split()[1:] for run in (one, two)]
+    found = [[float(cell) for line in table for cell in line.split(",")] for table in tables]
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
+
+
 @pytest.fixture
 def machines() -> Iterator[list[str]]:
     """Two network namespaces with an address each, connected by a cable."""

@@ -101,6 +101,23 @@ def by_value(*counting: bool) -> list[dict[str, Tensor]]:
     return batches
 
 
+def heads_in_another_order(batch: Any, model: nn.Module) -> Any:
+    """The same as `two_heads`; the second process has its terms in another order."""
+    loss, terms = two_heads(batch, model)
+    names = [*terms] if len(batch[0]) in (7, 5) else [*terms][::-1]
+    return loss, Counted({name: terms[name] for name in names}, terms.count, terms.terms)
+
+
+def other_heads(batch: Any, model: nn.Module) -> Any:
+    """Terms that a process with few rows does not have, all of them or one."""
+    if len(batch[0]) == 2:
+        return model(batch[0]).mean(), {}
+    loss, terms = two_heads(batch, model)
+    kept = [name for name in terms if len(batch[0]) != 3 or name != "few"]
+    counts = {name: count for name, count in terms.count.items() if name in kept}
+    return loss, Counted({n: terms[n] for n in kept}, counts, dict.fromkeys(kept, 1.0))
+
+
 class Branches(nn.Module):
     """A model of which each process uses other parameters, and buffers change in training."""
 
@@ -140,6 +157,7 @@ CASES: dict[str, tuple[Any, Callable[[], list[Any]], Callable[[], nn.Module]]] =
     "some_by_value": (masked_points, lambda: by_value(True, True, False, True), net),
     "one_process_by_value": (masked_points, lambda: by_value(True, False, True, False), net),
     "two_heads": (two_heads, labelled, net),
+    "another_order": (heads_in_another_order, labelled, net),
     "branches": (lambda b, m: (F.l1_loss(m(b[0]), b[1]), {}), labelled, Branches),
 }
 
@@ -177,7 +195,14 @@ def all_cases() -> dict[str, Any]:
         loss, make_batches, make_model = CASES[case]
         CASES[case] = loss, lambda make=make_batches: make()[:2], make_model
         single[case] = trained(case, accumulate=1)
-    return {"both": make_engine().gather({"accumulated": results, "single": single})}
+    errors = []
+    for batches in labelled()[:2], labelled()[2:]:
+        CASES["other"] = other_heads, lambda own=batches: own, net
+        with pytest.raises(LossContractError) as error:
+            trained("other", accumulate=1)
+        errors.append(str(error.value))
+    own = {"accumulated": results, "single": single, "errors": errors}
+    return {"both": make_engine().gather(own)}
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +220,13 @@ def test_accumulated_batches_are_one_large_batch(
         torch.testing.assert_close(result["weights"], truth["weights"], rtol=1e-9, atol=1e-12)
         assert result["steps"] == truth["steps"] == STEPS
         assert result["unused"] == truth["unused"]
+
+
+def test_other_terms_in_another_process_are_refused(two_processes: list[dict[str, Any]]) -> None:
+    for process in two_processes:
+        one, all_of_them = process["errors"]
+        assert "'few', 'rows' in process 0, but 'rows' in process 1" in one
+        assert "in some processes, but none in others" in all_of_them
 
 
 @pytest.mark.parametrize("case", ["some_by_value", "one_process_by_value"])

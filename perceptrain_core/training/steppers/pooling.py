@@ -22,6 +22,10 @@ from perceptrain_core.counts import (
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import LossContractError
 from perceptrain_core.types import Count, Counted, Metrics
+from perceptrain_core.weightings.support.all_processes import hash_of_names
+
+# How many counts travel at least: a process may have fewer terms than the others.
+_TOGETHER = 8
 
 _TERMS_DIFFER = (
     "The loss has terms with counts of their own for some batches of a step, but none for others. "
@@ -240,8 +244,32 @@ def _is_by_rows(count: Count | None, rows: int) -> bool:
 
 
 def _everywhere(counts: Mapping[Any, Count], engine: Engine) -> dict[Any, Count]:
-    """Return the sums of counts over all processes, which have the same ones."""
-    return dict(zip(counts, engine.totals([*counts.values()]), strict=True)) if counts else {}
+    """Return the sums of counts over all processes, whatever their order in each.
+
+    Raises:
+        LossContractError: Another process has other terms. Not on a GPU, which would have to wait.
+    """
+    names = tuple(sorted(counts, key=str))
+    number = hash_of_names(tuple(map(str, names)))
+    # As many numbers in all processes, also where one has fewer terms.
+    filling = [0.0] * (-(1 + len(names)) % _TOGETHER)
+    total, *sums = engine.totals([number, *(counts[name] for name in names), *filling])
+    if not isinstance(total, Tensor) and total != number * engine.world_size:
+        raise LossContractError(_other_terms(names, engine))
+    return dict(zip(names, sums, strict=False))
+
+
+def _other_terms(names: Sequence[Any], engine: Engine) -> str:
+    """Describe the terms of all processes, all of which call this."""
+    terms = [name[1] for name in names if isinstance(name, tuple) and name[1]]
+    everywhere = engine.gather(terms)
+    rank = next(n for n, found in enumerate(everywhere) if found != everywhere[0])
+    first, other = (", ".join(map(repr, everywhere[n])) or "none" for n in (0, rank))
+    return (
+        f"The loss has terms with counts of their own, {first} in process 0, but {other} in "
+        f"process {rank}. Return Counted with the same terms in all processes; a term to which no "
+        "row of a batch belongs has the count 0."
+    )
 
 
 def _nonzero(count: Count) -> Count:

@@ -13,7 +13,7 @@ from perceptrain_core.counts import has_own_terms, loss_count, with_counts
 from perceptrain_core.engine import Engine
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.sharded_loss import ShardedLoss
-from perceptrain_core.errors import TrainingError
+from perceptrain_core.errors import LossContractError, TrainingError
 from perceptrain_core.tensors import detached
 from perceptrain_core.training.contract.distributed_guard import DistributedLossGuard
 from perceptrain_core.training.steppers.pooling import BatchWeights, pooled_loss, shared_loss
@@ -21,6 +21,11 @@ from perceptrain_core.types import Count, Metrics, SkipBatch, StepResult
 
 Joint = JointLoss | ShardedLoss
 
+_SOME_TERMS = (
+    "The loss has terms with counts of their own in some processes, but none in others. Return "
+    "Counted with the same terms in all of them; a term to which no row of a batch belongs has the "
+    "count 0."
+)
 _MIXED = (
     "The terms of some batches of a step are means over numbers in other proportions than those of "
     'others, which accumulate cannot weight with strategy="fsdp". Set accumulate=1, or train with '
@@ -141,9 +146,13 @@ class SharedGradients:
             return
         self.has_terms = has_own_terms(with_counts(metrics))
         count = loss_count(with_counts(metrics), batch)
-        if not self.has_terms and count is not None:
-            (rows,) = self.engine.totals([count])
-            self.unit = float(rows) / self.engine.world_size or None
+        is_mean = not self.has_terms and count is not None
+        numbers = self.has_terms, is_mean, count if is_mean and count is not None else 0
+        with_terms, means, rows = map(float, self.engine.totals(numbers))
+        if 0 < with_terms < self.engine.world_size:
+            raise LossContractError(_SOME_TERMS)
+        if means:
+            self.unit = rows / means or None
 
     def _carried(
         self, joint: Joint, batches: Sequence[Any], moved: Callable[[Any], Any]

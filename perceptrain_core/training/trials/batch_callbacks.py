@@ -51,19 +51,18 @@ class BatchCallbacks:
     def start(self, batches: Sequence[Any]) -> None:
         """Call those of the start of a batch."""
         if self._events is not None:
-            numbered = list(enumerate(batches, self._seen + 1))
-            self._events.notify_batches(Stage.TRAIN_BATCH_START, numbered)
+            for count, batch in enumerate(batches, self._seen + 1):
+                self._events.notify(Stage.TRAIN_BATCH_START, count, batch, savers=False)
 
     def end(self, results: Sequence[StepResult | None]) -> None:
         """Call those of the end of a batch, with what its step returned."""
         if self._events is not None:
-            taken = [(n, r) for n, r in enumerate(results, self._seen + 1) if r is not None]
             self._state.global_step += 1
-            self._events.notify_batches(Stage.TRAIN_BATCH_END, taken, self._show)
+            for count, result in enumerate(results, self._seen + 1):
+                if result is not None:
+                    self._state.opt_result.loss, self._state.opt_result.metrics = result
+                    self._events.notify(Stage.TRAIN_BATCH_END, count, result, savers=False)
         self._seen += len(results)
-
-    def _show(self, result: StepResult) -> None:
-        self._state.opt_result.loss, self._state.opt_result.metrics = result
 
 
 def _copied(callback: Callback, shared: dict[int, Any]) -> Callback:

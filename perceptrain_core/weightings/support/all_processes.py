@@ -1,9 +1,8 @@
-"""Terms, random numbers and weights of several processes, as of one with the rows of all."""
+"""Terms and weights of several processes, as of one with the rows of all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -13,16 +12,12 @@ from torch import Tensor, distributed
 
 from perceptrain_core.counts import counted_sum
 from perceptrain_core.errors import LossContractError
+from perceptrain_core.processes import connected_processes
 from perceptrain_core.types import Count, SkipBatch
 
 # How many numbers travel with the flag of a skipped batch and the hash of the names. It is fixed,
 # because a process that skips its batch does not know how many terms there are.
 _FIRST = 64
-
-
-def several_processes() -> bool:
-    """Whether this is one of several processes that train together."""
-    return distributed.is_available() and distributed.is_initialized()
 
 
 def pooled_terms(
@@ -68,7 +63,7 @@ def skip_everywhere(device: torch.device) -> None:
 
 def _summed(values: Tensor, names: tuple[str, ...]) -> Tensor:
     """Return the sums over all processes, which have values of the same names."""
-    own = _hash(names)
+    own = hash_of_names(names)
     first = torch.zeros(2 + _FIRST, dtype=values.dtype, device=values.device)
     first[1] = own
     first[2 : 2 + len(values)] = values[:_FIRST]
@@ -85,7 +80,7 @@ def _summed(values: Tensor, names: tuple[str, ...]) -> Tensor:
 
 
 @lru_cache
-def _hash(names: tuple[str, ...]) -> int:
+def hash_of_names(names: tuple[str, ...]) -> int:
     """Return a number of 40 bits: the sum over thousands of processes is exact in a float64."""
     return int.from_bytes(blake2b(repr(names).encode(), digest_size=5).digest())
 
@@ -105,40 +100,11 @@ def _other_terms(names: tuple[str, ...]) -> str:
 
 def add_everywhere(numbers: Sequence[float], device: torch.device) -> list[float]:
     """Return the sum of each number over all processes; the numbers, if there is only one."""
-    if not several_processes():
+    if connected_processes() < 2:
         return [*numbers]
     sums = torch.tensor([*numbers], dtype=torch.float64, device=device)
     distributed.all_reduce(sums)
     return sums.tolist()
-
-
-@contextmanager
-def same_random_numbers(device: torch.device) -> Iterator[None]:
-    """Draw the random numbers of the first process in all of them.
-
-    The generators of the other processes are not changed.
-    """
-    own = _random_state(device)
-    shared = own.to(device)
-    distributed.broadcast(shared, src=0)
-    _set_random_state(shared.cpu(), device)
-    try:
-        yield
-    finally:
-        if distributed.get_rank() > 0:
-            _set_random_state(own, device)
-
-
-def _random_state(device: torch.device) -> Tensor:
-    state = torch.get_rng_state()
-    return torch.cat([state, torch.cuda.get_rng_state(device)]) if device.type == "cuda" else state
-
-
-def _set_random_state(state: Tensor, device: torch.device) -> None:
-    size = len(torch.get_rng_state())
-    torch.set_rng_state(state[:size].clone())
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state[size:].clone(), device)
 
 
 def first_weights(weights: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import pytorch_optimizer as po
 
+from perceptrain.optimizers import same_random_numbers
 from perceptrain_optimizers.optimizers.adapted import Adapted
-from perceptrain_optimizers.optimizers.shared_random import random_numbers_of_the_first_process
 
 
 class Kron(Adapted, po.Kron):
@@ -22,7 +22,7 @@ class Kron(Adapted, po.Kron):
 
     def step(self, closure: Any = None) -> Any:
         """Take a step, the same in all processes."""
-        with random_numbers_of_the_first_process():
+        with same_random_numbers(numpy=True):
             return super().step(closure)
 
 
