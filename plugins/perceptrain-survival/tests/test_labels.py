@@ -54,7 +54,10 @@ def test_labels_from_arrays_and_lists() -> None:
         ((INPUTS, EVENT, TIME / 0), "time of row 0 is inf"),
         ((INPUTS, TIME, EVENT), "An event is 2; expected 1 if .* or booleans. The event comes bef"),
         ((INPUTS, NAN, TIME), "An event is nan"),
-        ((INPUTS, torch.stack([EVENT.float() - 0.5, TIME], 1)), "An event is 0.5.*leave scale_labels out"),
+        (
+            (INPUTS, torch.stack([EVENT.float() - 0.5, TIME], 1)),
+            "An event is 0.5.*leave scale_labels out",
+        ),
         ((INPUTS, torch.stack([EVENT, TIME], 1), TIME), "no sample weights"),
         (INPUTS, r"The batch is a tensor of shape \(3, 1\).*expected \(inputs, labels\)"),
         ((INPUTS, [1, 0, 1]), "The labels are a list of 3; expected"),

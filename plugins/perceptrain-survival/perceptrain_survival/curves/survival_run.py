@@ -69,7 +69,7 @@ def survival_run(run: TrainedRun, times: Sequence[float]) -> TrainedRun:
         )
     baseline = _baseline(run) if isinstance(loss, CoxLoss) else None
     # Its outputs are probabilities, and neither logarithms nor labels, so another loss is named.
-    plain = run.run_file.loss.model_copy(update={"name": "mse", "options": {}})
+    plain = type(run.run_file.loss)(name="mse")
     return replace(
         run,
         model=SurvivalModel(run.model, loss, chosen, baseline).eval(),
