@@ -47,10 +47,10 @@ class SurvivalLabels:
             ShapeError: The shapes do not match.
         """
         parts = {"event": event, "time": time} | ({} if strata is None else {"strata": strata})
-        event, time, *others = (_column(name, value) for name, value in parts.items())
-        lengths = {name: len(_column(name, value)) for name, value in parts.items()}
-        if len(set(lengths.values())) > 1:
-            given = ", ".join(f"{name} {rows}" for name, rows in lengths.items())
+        columns = {name: _column(name, value) for name, value in parts.items()}
+        event, time, *others = columns.values()
+        if len({len(column) for column in columns.values()}) > 1:
+            given = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
             raise ShapeError(f"The numbers of rows differ: {given}; expected a value for each row.")
         if not is_capturing() and (event.device.type == "cpu" or values_are_checked()):
             _check_events(event)
@@ -142,11 +142,10 @@ def describe(value: object) -> str:
 def _column(name: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor) or value.is_complex():
         raise DataError(f"{name!r} is {describe(value)}; expected a real tensor of shape (N,).")
-    if value.ndim == 2 and value.shape[1] == 1:
-        value = value[:, 0]
-    if value.ndim != 1:
+    column = value.squeeze(1) if value.ndim == 2 else value
+    if column.ndim != 1:
         raise ShapeError(f"{name!r} has shape {tuple(value.shape)}; expected (N,) or (N, 1).")
-    return value
+    return column
 
 
 def _check_events(event: Tensor) -> None:

@@ -48,7 +48,7 @@ class BreslowBaseline:
             )
         if not bool(known.event.any()):
             raise DataError("There is no event, so Cox's model has no baseline: add rows.")
-        times, number = known.time.double().unique(return_inverse=True)
+        times, number = torch.unique(known.time.double(), return_inverse=True)
         events = torch.zeros_like(times).index_add(0, number, known.event.double())
         order = torch.argsort(-known.time.double(), stable=True)
         sums = log_risk[order, 0].logcumsumexp(0)

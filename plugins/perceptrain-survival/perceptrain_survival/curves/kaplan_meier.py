@@ -27,7 +27,7 @@ def kaplan_meier(labels: Tensor | SurvivalLabels, censoring: bool = False) -> St
         ShapeError: They have another shape.
     """
     known = labels if isinstance(labels, SurvivalLabels) else SurvivalLabels.of_columns(labels)
-    times, number = known.time.double().unique(return_inverse=True)
+    times, number = torch.unique(known.time.double(), return_inverse=True)
     events = torch.zeros_like(times).index_add(0, number, known.event.double())
     leaving = number.bincount(minlength=len(times)).double()
     at_risk = leaving.flip(0).cumsum(0).flip(0)

@@ -29,7 +29,7 @@ def gbsg2() -> tuple[Tensor, Tensor]:
         MissingDependencyError: scikit-survival is not installed.
     """
     try:
-        from sksurv.datasets import load_gbsg2
+        from sksurv.datasets import load_gbsg2  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingDependencyError(
             "The data set 'gbsg2' comes with scikit-survival: pip install "

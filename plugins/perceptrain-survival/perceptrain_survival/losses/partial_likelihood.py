@@ -26,7 +26,7 @@ def negative_terms(log_risk: Tensor, labels: SurvivalLabels, ties: str) -> Tenso
     """
     if labels.strata is None:
         return _terms(log_risk, labels.event, labels.time, ties)
-    rows = [labels.strata == number for number in labels.strata.unique()]
+    rows = [labels.strata == number for number in torch.unique(labels.strata)]
     return torch.cat([_terms(log_risk[r], labels.event[r], labels.time[r], ties) for r in rows])
 
 

@@ -78,7 +78,7 @@ def _pairs(
 ) -> tuple[Tensor, Tensor]:
     """Return the weights of the concordant and of all pairs of these rows and later ones."""
     concordant = comparable = score.new_zeros(())
-    for part in rows.nonzero()[:, 0].split(max(1, _PAIRS // len(score))):
+    for part in torch.split(rows.nonzero()[:, 0], max(1, _PAIRS // len(score))):
         time, own, weight = (each[part].unsqueeze(1) for each in (labels.time, score, weights))
         later = (labels.time > time) | ((labels.time == time) & ~labels.event)
         right = (own > score).double() + (own == score).double() / 2

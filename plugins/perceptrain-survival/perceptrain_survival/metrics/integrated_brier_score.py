@@ -57,4 +57,5 @@ def _default(labels: SurvivalLabels) -> Tensor:
     times = labels.time[labels.event]
     first, last = times.min().item(), times.quantile(0.9, interpolation="lower").item()
     steps = torch.linspace(first, last, _NUMBER, dtype=times.dtype, device=times.device)
-    return steps[steps < labels.time.max()].unique()
+    known: Tensor = torch.unique(steps[steps < labels.time.max()])
+    return known

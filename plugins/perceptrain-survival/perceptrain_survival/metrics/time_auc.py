@@ -82,4 +82,5 @@ def _area(risk: Tensor, time: Tensor, weights: Tensor, at: Tensor) -> Tensor:
 def _deciles(labels: SurvivalLabels) -> Tensor:
     times = labels.time[labels.event]
     found = times.quantile(times.new_tensor([k / 10 for k in range(1, 10)]), interpolation="lower")
-    return found[found < labels.time.max()].unique()
+    known: Tensor = torch.unique(found[found < labels.time.max()])
+    return known
