@@ -16,7 +16,9 @@ FOLDER = Path(__file__).parent.parent
 
 
 def test_the_readme_is_true() -> None:
-    readme = check_readme(FOLDER / "README.md", "perceptrain-survival", shared_options=())
+    readme = check_readme(
+        FOLDER / "README.md", "perceptrain-survival", shared_options=("at", "grid")
+    )
     assert float(readme.printed.split("concordance index: ")[1].split()[0]) > 0.7
     table, hazard = readme.run_files
     assert get_loss(table["loss"]).ties == "efron"

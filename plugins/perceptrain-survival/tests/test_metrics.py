@@ -185,7 +185,9 @@ def test_brier_scores_by_hand_and_as_in_scikit_survival(loss: str) -> None:
     options: dict[str, Any] = {"loss": loss} | ({"grid": GRID} if loss == "hazard" else {})
     turns = {"cox": CoxLoss(), "weibull": WeibullLoss(), "hazard": HazardLoss(grid=GRID)}
     baseline = BreslowBaseline.fit(outputs, labels) if loss == "cox" else None
-    curves = turns[loss].survival(outputs, torch.tensor(TIMES).double(), baseline).numpy()
+    curves = (
+        turns[loss].survival(outputs, torch.tensor(TIMES, dtype=torch.float64), baseline).numpy()
+    )
     event, time = parts(labels)
     truth = [brier(row, event, time, t) for row, t in zip(curves.T, TIMES, strict=True)]
     found = [value("brier_score", outputs, labels, at=t, **options) for t in TIMES]
