@@ -15,7 +15,6 @@ from perceptrain_survival import weibull_times
 
 LOSSES: list[tuple[Any, int]] = [
     ("cox", 1),
-    ("weibull", 2),
     ({"name": "hazard", "grid": [0, 1, 2]}, 3),
 ]
 
