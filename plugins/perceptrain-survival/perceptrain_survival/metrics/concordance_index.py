@@ -79,9 +79,9 @@ def _pairs(
     """Return the weights of the concordant and of all pairs of these rows and later ones."""
     concordant = comparable = score.new_zeros(())
     for part in torch.split(rows.nonzero()[:, 0], max(1, _PAIRS // len(score))):
-        time, own, weight = (each[part].unsqueeze(1) for each in (labels.time, score, weights))
+        time, own = labels.time[part].unsqueeze(1), score[part].unsqueeze(1)
         later = (labels.time > time) | ((labels.time == time) & ~labels.event)
-        right = (own > score).double() + (own == score).double() / 2
-        concordant = concordant + (weight * later * right).sum()
-        comparable = comparable + (weight * later).sum()
+        right = (later & (own > score)).sum(1) + (later & (own == score)).sum(1) / 2
+        concordant = concordant + (weights[part] * right).sum()
+        comparable = comparable + (weights[part] * later.sum(1)).sum()
     return concordant, comparable
