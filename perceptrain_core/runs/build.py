@@ -84,7 +84,9 @@ def build_run(run_file: RunFile, path: Path) -> Run:
     _check_schedule(trainer, path)
     trainer.provenance = {**trainer.provenance, **_provenance(run_file, config)}
     record = RunRecord(labels=labels, classes=classes)
-    return Run(run_file, trainer, splits, data.preparation, describe_data(data), record)
+    unscaled = getattr(_loss_target(run_file, path), "unscaled_labels", False)
+    notes = describe_data(data, unscaled)
+    return Run(run_file, trainer, splits, data.preparation, notes, record)
 
 
 def complete_config(run_file: RunFile, path: Path) -> TrainConfig:
@@ -231,10 +233,19 @@ def _seed(config: TrainConfig) -> None:
 
 
 def _load(run_file: RunFile, path: Path) -> RunData:
-    with in_table(path, "loss"):
-        loss = registry().entry("loss", run_file.loss.name).load()
+    loss = _loss_target(run_file, path)
     with in_table(path, "data"):
+        if run_file.data.scale_labels and getattr(loss, "unscaled_labels", False):
+            raise ConfigError(
+                f"The loss {run_file.loss.name} needs the labels in their units, and scale_labels "
+                "is set: leave it out."
+            )
         return load_data(run_file.data, binary=getattr(loss, "binary_labels", False))
+
+
+def _loss_target(run_file: RunFile, path: Path) -> Any:
+    with in_table(path, "loss"):
+        return registry().entry("loss", run_file.loss.name).load()
 
 
 def build_metrics(

@@ -18,12 +18,18 @@ _LISTED = 5
 _FAR = 100.0
 
 
-def describe_data(data: RunData) -> list[str]:
-    """Return the task, the inputs, what was dropped or filled, and advice about the labels."""
+def describe_data(data: RunData, unscaled: bool = False) -> list[str]:
+    """Return the task, the inputs, what was dropped or filled, and advice about the labels.
+
+    Args:
+        data: The data.
+        unscaled: Whether the loss needs labels in their units, so that scaling is not advised.
+    """
     tensors = rows_of_tensors(data.splits.train) or ()
     if len(tensors) < 2:
         return data.notes
-    return [f"{_task(data)}{_inputs(data)}.", *data.notes, *_scales(data)]
+    scales = [] if unscaled else _scales(data)
+    return [f"{_task(data)}{_inputs(data)}.", *data.notes, *scales]
 
 
 def _task(data: RunData) -> str:

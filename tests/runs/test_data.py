@@ -244,6 +244,18 @@ def test_what_a_run_says_of_its_data(build, houses):
         build(HOUSES).notes[-1],
     ]
     assert "which trains slowly: set scale_labels = true in [data]" in build(HOUSES).notes[-1]
+
+
+def test_a_loss_that_needs_labels_in_their_units(build, houses, here):
+    (here / "units.py").write_text(
+        "def error(batch, model):\n"
+        "    return (model(batch[0]) - batch[1]).square().mean(), {}\n\n\n"
+        "error.unscaled_labels = True\n"
+    )
+    own = 'loss="./units.py:error"'
+    assert "scale_labels" not in build(HOUSES, own).notes[-1]
+    with pytest.raises(ConfigError, match="needs the labels in their units"):
+        build(HOUSES, own, "data.scale_labels=true")
     options = "data.labels=town", 'data.inputs=["area"]', "loss=cross_entropy"
     assert build(HOUSES, *options).notes == [
         "Classification of town with 3 classes (A, B, C), from 1 number (1 input)."

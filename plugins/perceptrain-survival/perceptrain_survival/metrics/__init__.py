@@ -1,0 +1,1 @@
+"""Metrics of survival analysis over a whole data set."""
