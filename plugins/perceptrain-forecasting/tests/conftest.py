@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-settings.register_profile("perceptrain", deadline=None, max_examples=30)
+settings.register_profile("perceptrain", deadline=None, max_examples=12)
 settings.load_profile("perceptrain")
 
 # Networks here are tiny: more threads would only wait for each other.

@@ -25,6 +25,7 @@ class FamilyForecast(Forecast):
 
     def __init__(self, family: Family, outputs: Any, shape: torch.Size) -> None:
         self.family = family
+        self.dimensions = len(shape)
         parameters = parameters_of(family, outputs, shape)
         self.parameters = tuple(values.detach().double() for values in parameters)
 
@@ -39,8 +40,8 @@ class FamilyForecast(Forecast):
 
     def quantiles(self, levels: Sequence[float]) -> Tensor:
         """Return the quantiles of some levels, by SciPy."""
-        frozen = self._frozen()
-        return torch.stack([self._tensor(frozen.ppf(np.asarray(level))) for level in levels], -1)
+        first = np.asarray(levels).reshape(-1, *[1] * self.dimensions)
+        return self._tensor(self._frozen().ppf(first)).movedim(0, -1)
 
     def mean(self) -> Tensor:
         """Return the means."""
