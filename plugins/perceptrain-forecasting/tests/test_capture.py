@@ -13,11 +13,9 @@ from perceptrain.errors import DataError
 from perceptrain_core.capture import program
 
 CASES: list[tuple[str, dict[str, Any]]] = [
-    ("crps", {}),
+    ("crps", {"distribution": "gamma"}),
     ("crps", {"distribution": "student_t"}),
     ("crps", {"distribution": "normal_mixture"}),
-    ("log_score", {}),
-    ("crps_ensemble", {}),
     ("energy_score", {}),
     ("variogram_score", {}),
     ("weighted_interval_score", {}),
@@ -36,7 +34,7 @@ def train(name: str, options: dict[str, Any], data: Any, compile: str | bool) ->
     torch.manual_seed(0)
     loss_fn: Any = get_loss(name, **options)
     model = nn.Linear(2, loss_fn.output_size(2, **options))
-    config = TrainConfig(max_iter=4, compile=compile, dtype=torch.float64, verbose=False)
+    config = TrainConfig(max_iter=3, compile=compile, dtype=torch.float64, verbose=False)
     trainer = Trainer(model, {"name": "adam", "lr": 0.01}, config, loss_fn=loss_fn)
     trainer.fit([data, data])
     return trainer
@@ -46,7 +44,7 @@ def train(name: str, options: dict[str, Any], data: Any, compile: str | bool) ->
 def test_captured_steps_are_the_eager_ones(
     name: str, options: dict[str, Any], compiled: list[Any]
 ) -> None:
-    data = torch.randn(5, 2), torch.randn(5, 2)
+    data = torch.randn(5, 2), torch.rand(5, 2)
     captured, eager = train(name, options, data, "strict"), train(name, options, data, False)
     assert len(compiled) == 1
     weights = captured.model.state_dict(), eager.model.state_dict()

@@ -78,25 +78,25 @@ def test_tuples_of_parameters() -> None:
     labels, one = torch.randn(4), torch.ones(4)
     with pytest.raises(ShapeError, match=r"\(4,\), \(4, 1\).*expects \(location, scale\)"):
         evaluate("crps", (one, one[:, None]), labels)
-    with pytest.raises(DataError, match="scale .* goes down to 0; expected numbers above 0. Ret"):
+    with pytest.raises(DataError, match=r"scale .* goes down to 0; expected numbers above 0. Ret"):
         evaluate("log_score", (one, 0 * one), labels)
-    with pytest.raises(DataError, match="df .* goes down to 2; expected numbers above 2"):
+    with pytest.raises(DataError, match=r"df .* goes down to 2; expected numbers above 2"):
         evaluate("crps", (one, one, 2 * one), labels, distribution="student_t")
-    with pytest.raises(DataError, match="scale .* goes down to nan"):
+    with pytest.raises(DataError, match=r"scale .* goes down to nan"):
         evaluate("crps", (one, torch.nan * one), labels)
 
 
 def test_values() -> None:
     missing = torch.tensor([1.0, torch.nan, torch.nan])
     for name, size in {"crps": 2, "crps_ensemble": 4, "interval_score": 2}.items():
-        with pytest.raises(DataError, match="2 of 3 labels are NaN; .* Leave out rows"):
+        with pytest.raises(DataError, match=r"2 of 3 labels are NaN; .* Leave out rows"):
             evaluate(name, torch.randn(3, size), missing)
     for name in ("lognormal", "gamma"):
         with pytest.raises(
             DataError, match="go down to 0; this distribution expects numbers above"
         ):
             evaluate("crps", torch.randn(3, 2), torch.zeros(3), distribution=name)
-    with pytest.raises(DataError, match="has 1 members .* at least 2. Let the model return more"):
+    with pytest.raises(DataError, match=r"has 1 members .* at least 2. Let the model return more"):
         evaluate("crps_ensemble", torch.randn(3, 1), torch.randn(3))
     with pytest.raises(DataError, match="has 3 members for 3 columns; expected at least 4"):
         evaluate("dawid_sebastiani", torch.randn(2, 3, 3), torch.randn(2, 3))

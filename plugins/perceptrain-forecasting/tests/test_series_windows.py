@@ -11,7 +11,7 @@ import torch
 
 from perceptrain import get_dataset, load_run
 from perceptrain.errors import ConfigError, DataError
-from perceptrain_core.cli.main import main
+from perceptrain_core.cli.main import app
 from perceptrain_forecasting import SeriesWindows
 
 RUN = """
@@ -68,6 +68,20 @@ def test_windows_are_in_order_and_never_share_their_future(tmp_path: Path) -> No
     torch.testing.assert_close(data.read_labelled(file, **options), (inputs, labels))
 
 
+def test_parameters_of_distributions_have_no_units_of_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "series.csv", range(60))
+    (tmp_path / "load.toml").write_text(RUN)
+    scaled = ["data.scale_labels=true", "loss=crps", "metrics={coverage={}}"]
+    with pytest.raises(SystemExit) as ended:
+        app(["train", "load.toml", *(part for each in scaled for part in ("--set", each))])
+    assert ended.value.code == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "coverage reads outputs that are not in the units of the labels" in said
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -89,7 +103,7 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     def read(path: Path = file, column: str = "load", past: int = 1) -> None:
         get_dataset("series_windows", series=path, column=column, past=past)
 
-    with pytest.raises(DataError, match="line 3: the value is ''; expected a number. Fill gaps"):
+    with pytest.raises(DataError, match=r"line 3: the value is ''; expected a number. Fill gaps"):
         read()
     with pytest.raises(DataError, match="has no column 'lod', but hour, load"):
         read(column="lod")
@@ -109,9 +123,9 @@ def test_a_run_on_a_file_predicts_quantiles(
     write(tmp_path / "series.csv", torch.randn(60).tolist())
     (tmp_path / "load.toml").write_text(RUN)
     for command in ("train load.toml", "predict runs/load series.csv -o quantiles.csv"):
-        monkeypatch.setattr("sys.argv", ["perceptrain", *command.split()])
-        with pytest.raises(SystemExit, match="0"):
-            main()
+        with pytest.raises(SystemExit) as ended:
+            app(command.split())
+        assert not ended.value.code
     with (tmp_path / "quantiles.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 57
