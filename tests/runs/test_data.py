@@ -124,7 +124,7 @@ def test_metrics_of_outputs_in_other_units_refuse_scaled_labels(build, houses, h
     )
     text = HOUSES + '[metrics]\nspread = { name = "./own.py:Spread" }\n'
     build(text)
-    with pytest.raises(ConfigError, match="The metric spread reads outputs .* leave scale_labels"):
+    with pytest.raises(ConfigError, match=r"The metric spread reads outputs .* leave scale_labels"):
         build(text, "data.scale_labels=true")
 
 

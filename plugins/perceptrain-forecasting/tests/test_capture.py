@@ -13,11 +13,8 @@ from perceptrain.errors import DataError
 from perceptrain_core.capture import program
 
 CASES: list[tuple[str, dict[str, Any]]] = [
-    ("crps", {"distribution": "gamma"}),
     ("crps", {"distribution": "student_t"}),
-    ("crps", {"distribution": "normal_mixture"}),
     ("energy_score", {}),
-    ("variogram_score", {}),
     ("weighted_interval_score", {}),
 ]
 

@@ -23,7 +23,7 @@ def test_the_readme_is_true() -> None:
     readme = check_readme(FOLDER / "README.md", "perceptrain-forecasting", shared_options=needed)
     narrow, wide = map(float, re.findall(r"tensor\(\[(.*), (.*)\], ", readme.printed)[0])
     assert narrow == pytest.approx(0.38, abs=0.12)
-    assert wide == pytest.approx(1.41, abs=0.25)
+    assert wide == pytest.approx(1.41, abs=0.35)
     (run,) = readme.run_files
     assert get_loss(run["loss"]).levels == (0.5, 0.8)  # type: ignore[union-attr]
 

@@ -44,7 +44,7 @@ def test_the_true_distribution_is_calibrated() -> None:
     expected = scale.mean().item() / np.sqrt(np.pi)  # the mean CRPS of the truth is s / sqrt(pi)
     assert over("mean_crps", outputs, labels, 900) == pytest.approx(expected, rel=0.03)
     width = 2 * stats.norm.ppf(0.9) * scale.mean().item()
-    assert over("interval_width", outputs, labels, level=0.8) == pytest.approx(width, rel=1e-9)
+    assert over("interval_width", outputs, labels, 900, level=0.8) == pytest.approx(width, rel=1e-9)
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])
