@@ -12,10 +12,11 @@ from perceptrain import TrainConfig, Trainer, get_loss
 from perceptrain.errors import DataError
 from perceptrain_core.capture import program
 
-CASES: list[tuple[str, dict[str, Any]]] = [
+CASES = [
     ("crps", {"distribution": "student_t"}),
-    ("energy_score", {}),
-    ("weighted_interval_score", {}),
+    pytest.param("crps", {"distribution": "gamma"}, marks=pytest.mark.slow),
+    pytest.param("energy_score", {}, marks=pytest.mark.slow),
+    pytest.param("weighted_interval_score", {}, marks=pytest.mark.slow),
 ]
 
 
