@@ -270,10 +270,20 @@ def build_metrics(
 def _in_label_units(
     metrics: dict[str, Metric], preparation: Preparation | TensorPreparation | None
 ) -> dict[str, Metric]:
-    """Let metrics see outputs and labels in the units of the labels, if a run scales them."""
+    """Let metrics see outputs and labels in the units of the labels, if a run scales them.
+
+    Raises:
+        ConfigError: A metric says that it is for outputs in other units.
+    """
     unscale = nn.Identity() if preparation is None else preparation.output_module()
     if isinstance(unscale, nn.Identity):
         return metrics
+    for label, metric in metrics.items():
+        if not getattr(metric, "scales_with_labels", True):
+            raise ConfigError(
+                f"The metric {label} reads outputs that are not in the units of the labels, so "
+                "scale_labels in [data] would make it wrong: leave scale_labels out."
+            )
     return {label: UnscaledMetric(metric, unscale) for label, metric in metrics.items()}
 
 

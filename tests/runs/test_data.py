@@ -109,6 +109,25 @@ def test_data_that_do_not_fit(build, houses, overrides, message):
         build(HOUSES, *overrides)
 
 
+def test_metrics_of_outputs_in_other_units_refuse_scaled_labels(build, houses, here):
+    (here / "own.py").write_text(
+        dedent("""
+            class Spread:
+                scales_with_labels = False
+
+                def reset(self): self.sum = 0.0
+
+                def update(self, preds, target): self.sum += float(preds.exp().sum())
+
+                def compute(self): return self.sum
+        """)
+    )
+    text = HOUSES + '[metrics]\nspread = { name = "./own.py:Spread" }\n'
+    build(text)
+    with pytest.raises(ConfigError, match=r"The metric spread reads outputs .* leave scale_labels"):
+        build(text, "data.scale_labels=true")
+
+
 def test_scaled_labels_and_metrics_in_their_units(build, houses):
     run = build(HOUSES + "[metrics]\nmae = {}\nrmse = {}\n", "data.scale_labels=true")
     assert "labels are scaled" in run.notes[-1]

@@ -1,0 +1,1 @@
+"""Parametric distributions: how a model describes them, and their scores."""

@@ -1,0 +1,1 @@
+"""Forecasts that are read from the outputs of a model."""

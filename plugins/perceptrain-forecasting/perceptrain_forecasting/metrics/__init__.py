@@ -1,0 +1,1 @@
+"""Metrics of forecasts over a whole data set."""

@@ -1,0 +1,19 @@
+"""Small parts that many tests are made of."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("perceptrain", deadline=None, max_examples=12)
+settings.load_profile("perceptrain")
+
+# Networks here are tiny: more threads would only wait for each other.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Draw the same numbers in each test, whatever ran before."""
+    torch.manual_seed(0)
