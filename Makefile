@@ -58,7 +58,7 @@ tests: $(READY)
 	+$(PYTEST) -m "not slow"
 
 tests-all: $(READY)
-	+$(PYTEST)
+	+$(PYTEST) -m "not short"
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(VENV)/site
