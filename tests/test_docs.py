@@ -118,7 +118,8 @@ class Page:
         return self.forks.run(*python, cwd=self.folder, env=self._environment())
 
     def _install(self, line: str) -> subprocess.CompletedProcess[str]:
-        flags = ["--quiet", "--no-deps", "--no-build-isolation", "--target", str(self.packages)]
+        flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
+        flags += ["--no-compile", "--target", str(self.packages)]
         return subprocess.run(
             [sys.executable, "-m", *shlex.split(line), *flags],
             cwd=self.folder,
