@@ -76,7 +76,7 @@ def test_a_noisy_model_agrees_with_eager_training(capsys: pytest.CaptureFixture[
         "on_nonfinite": "skip",
         "ema": 0.99,
     }
-    assert_agree(case | {"steps": 100}, 1e-4)
+    assert_agree(case | {"steps": 100}, 1e-3)
     shown = capsys.readouterr().out
     assert shown.startswith("compiling the step ...\n")
     assert "Compiled steps: 96 of " in shown
