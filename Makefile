@@ -58,7 +58,7 @@ tests: $(READY)
 	+$(PYTEST) -m "not slow"
 
 tests-all: $(READY)
-	+$(PYTEST)
+	+$(PYTEST) -m "not short"
 
 docs: $(READY)
 	$(BIN)/zensical build --strict

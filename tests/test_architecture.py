@@ -6,16 +6,15 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PATHS = sorted(set(re.findall(r"`((?:[\w-]+/)+(?:[\w-]+\.\w+)?)`", PAGE)))
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_every_path_exists(path: str) -> None:
-    assert any((folder / path).exists() for folder in (ROOT / "perceptrain_core", ROOT))
+def test_every_path_exists() -> None:
+    assert len(PATHS) > 100
+    folders = ROOT / "perceptrain_core", ROOT
+    assert [p for p in PATHS if not any((folder / p).exists() for folder in folders)] == []
 
 
 def test_the_layers_are_those_that_are_checked() -> None:

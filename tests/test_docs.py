@@ -68,6 +68,8 @@ HALF = {
 }
 # Tests of compiled steps, and the page about plugins, do in less time what these do.
 SLOW = ("compiled_training.md", "authors.md")
+# The slow variants of pages, and the short ones, of which a longer one runs in another test.
+MARKS = dict.fromkeys(SLOW, pytest.mark.slow) | dict.fromkeys(SHORTER, pytest.mark.short)
 COMMAND = {"perceptrain": ["-m", "perceptrain_core.cli.main"], "python": []}
 PICTURE = re.compile(r"!\[[^]]+\]\((pictures/[\w-]+\.png)\)")
 
@@ -120,7 +122,8 @@ class Page:
         return self.forks.run(*python, cwd=self.folder, env=self._environment())
 
     def _install(self, line: str) -> subprocess.CompletedProcess[str]:
-        flags = ["--quiet", "--no-deps", "--no-build-isolation", "--target", str(self.packages)]
+        flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
+        flags += ["--no-compile", "--target", str(self.packages)]
         return subprocess.run(
             [sys.executable, "-m", *shlex.split(line), *flags],
             cwd=self.folder,
@@ -180,7 +183,7 @@ def run_page(path: Path, page: Page, changes: dict[str, str]) -> dict[str, Any]:
 @pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(p, marks=pytest.mark.slow) if p.name in SLOW else p for p in PAGES],
+    [pytest.param(p, marks=MARKS[p.name]) if p.name in MARKS else p for p in PAGES],
     ids=lambda path: path.name,
 )
 def test_every_block_of_a_page_runs(path: Path, folder: Path, forks: ForkServer) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils import get_total_norm
 
@@ -103,8 +105,11 @@ def record(
         shown = [tensor.detach() for tensor in tensors_of(metrics)]
         return [loss, *shown, *gradients, *replaced.values(), *last, *new]
 
+    # Else torch would create a mode for each node of the graph: half of the time.
+    fake_mode = FakeTensorMode(allow_fallback_kernels=True)
     try:
-        graph = make_fx(step)(*inputs)
+        with tracing(TracingContext(fake_mode)):
+            graph = make_fx(step)(*inputs)
     except NotCapturable:
         raise
     except Exception as error:

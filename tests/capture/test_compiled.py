@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import run
 from typing import Any
 
 import pytest
@@ -52,7 +50,7 @@ def train(
 ) -> Trainer:
     torch.manual_seed(0)
     built = model()
-    steps = options.pop("steps", 1000)
+    steps = options.pop("steps")
     config = TrainConfig(max_steps=steps, seed=0, tracking_tool="none", progress=False, **options)
     named = {"lr": 1e-3, **optimizer}
     trainer = Trainer(built, get_optimizer(named, built.parameters()), config, loss_fn=loss)
@@ -69,9 +67,16 @@ def assert_agree(case: dict[str, Any], tolerance: float) -> None:
         torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
 
 
-def test_a_pinn_agrees_with_eager_training(capsys: pytest.CaptureFixture[str]) -> None:
-    case = {"model": pinn, "data": points(), "loss": "mse", "optimizer": {"name": "adam"}}
-    assert_agree(case | {"steps": 100}, 1e-4)
+def test_a_noisy_model_agrees_with_eager_training(capsys: pytest.CaptureFixture[str]) -> None:
+    case = {
+        "model": noisy,
+        "data": rows(),
+        "loss": "huber",
+        "optimizer": {"name": "adamw"},
+        "on_nonfinite": "skip",
+        "ema": 0.99,
+    }
+    assert_agree(case | {"steps": 100}, 1e-3)
     shown = capsys.readouterr().out
     assert shown.startswith("compiling the step ...\n")
     assert "Compiled steps: 96 of " in shown
@@ -84,7 +89,6 @@ CASES: dict[str, dict[str, Any]] = {
         "loss": {"name": "grad_weighted", "fixed_metric": "ode"},
         "optimizer": {"name": "adam"},
     },
-    "noisy": {"model": noisy, "data": rows(), "loss": "mse", "optimizer": {"name": "adamw"}},
     "classes": {
         "model": lambda: FFNN([3, 8, 4], nn.ReLU()),
         "data": rows(classes=True),
@@ -93,22 +97,13 @@ CASES: dict[str, dict[str, Any]] = {
         "grad_clip": 0.1,
         "lr_scheduler": {"name": "one_cycle", "max_lr": 0.01, "interval": "batch"},
     },
-    "rmsprop": {
-        "model": lambda: FFNN([3, 8, 1], nn.Tanh()),
-        "data": rows(),
-        "loss": "huber",
-        "optimizer": {"name": "rmsprop", "momentum": 0.9},
-        "on_nonfinite": "skip",
-        "ema": 0.99,
-    },
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_a_thousand_steps_agree_with_eager_training(name: str) -> None:
-    case = CASES[name]
-    assert_agree(case, 1e-2 if name == "annealed" else 1e-3)
+def test_hundreds_of_steps_agree_with_eager_training(name: str) -> None:
+    assert_agree(CASES[name] | {"steps": 400}, 1e-2 if name == "annealed" else 1e-3)
 
 
 def test_without_a_compiler_the_steps_are_eager(tmp_path: Path, forks: ForkServer) -> None:
@@ -127,7 +122,7 @@ def test_the_second_start_takes_the_code_from_the_cache(tmp_path: Path, forks: F
     env = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     sources = []
     for _ in range(2):
-        done = run([sys.executable, "script.py"], env=env, capture_output=True, text=True)
+        done = forks.run("script.py", env=env)
         assert done.returncode == 0, done.stderr
         sources.append(set((tmp_path / "cache").rglob("*.so")))
     assert sources[0]

@@ -30,7 +30,13 @@ main()
 """
 
 
-@pytest.fixture(scope="session", params=["short", pytest.param("whole", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param("short", marks=pytest.mark.short),
+        pytest.param("whole", marks=pytest.mark.slow),
+    ],
+)
 def demo(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, forks: ForkServer
 ) -> SimpleNamespace:

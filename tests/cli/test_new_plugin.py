@@ -41,8 +41,9 @@ def test_it_installs_and_passes(
     written = forks.run(*MAIN, "new-plugin", given, cwd=tmp_path)
     assert written.returncode == 0, written.stderr
     project, packages = tmp_path / distribution, tmp_path / "packages"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    installed = run(*pip, "--target", str(packages), str(project), folder=tmp_path)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-deps", "--no-build-isolation", "--no-compile", "--target", str(packages)]
+    installed = run(*pip, *options, str(project), folder=tmp_path)
     assert installed.returncode == 0, installed.stderr
 
     env = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(packages)}

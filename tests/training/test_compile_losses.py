@@ -322,8 +322,13 @@ REASONS: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
-@pytest.mark.parametrize("name", REASONS)
+@pytest.mark.parametrize(
+    ("name", "optimizer"),
+    [
+        *((name, torch.optim.Adam) for name in REASONS),
+        *((name, torch.optim.SGD) for name in ("old gradient", "retained", "data")),
+    ],
+)
 def test_what_is_tried_and_given_up_leaves_no_trace(name: str, optimizer: type) -> None:
     make_loss, reason = REASONS[name]
     messages = assert_same(make_loss, optimizer=optimizer)

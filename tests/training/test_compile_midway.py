@@ -181,28 +181,28 @@ def overwrite_data(trainer: Trainer) -> None:
     trainer.model[0].weight.data *= 0.5
 
 
-@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
+OF_THE_OPTIONS = [freeze, add_a_group, decay, replace_a_group, replace_the_groups, copy_an_option]
+OTHERS = [
+    reload_the_optimizer,
+    forget_the_state_of_a_parameter,
+    replace_the_state_of_a_parameter,
+    replace_a_tensor_of_the_state,
+    hook_a_module,
+    hook_a_parameter,
+    hook_the_optimizer,
+    replace_the_activation,
+    overwrite_data,
+]
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("optimizer", "change"),
     [
-        freeze,
-        add_a_group,
-        reload_the_optimizer,
-        decay,
-        replace_a_group,
-        replace_the_groups,
-        copy_an_option,
-        forget_the_state_of_a_parameter,
-        replace_the_state_of_a_parameter,
-        replace_a_tensor_of_the_state,
-        hook_a_module,
-        hook_a_parameter,
-        hook_the_optimizer,
-        replace_the_activation,
-        overwrite_data,
+        *((torch.optim.Adam, change) for change in (*OF_THE_OPTIONS, *OTHERS)),
+        *((torch.optim.SGD, change) for change in OF_THE_OPTIONS),  # it has no state
     ],
 )
-def test_the_model_and_the_optimizer(change: Any, optimizer: type) -> None:
+def test_the_model_and_the_optimizer(optimizer: type, change: Any) -> None:
     assert_same(run(True, change, optimizer=optimizer), run(False, change, optimizer=optimizer))
 
 
@@ -313,13 +313,10 @@ class Batches:
         return 5
 
 
-@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
 @pytest.mark.parametrize("loss", [pops, replaces, reentrant, skips_some, KeepsPoints, CountsSteps])
-def test_losses_that_change_the_batch_or_differentiate_themselves(
-    loss: Any, optimizer: type
-) -> None:
+def test_losses_that_change_the_batch_or_differentiate_themselves(loss: Any) -> None:
     runs = [
-        run(compile, nothing, loss() if isinstance(loss, type) else loss, optimizer, Batches())
+        run(compile, nothing, loss() if isinstance(loss, type) else loss, data=Batches())
         for compile in (True, False)
     ]
     assert_same(*runs)
