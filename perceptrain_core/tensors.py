@@ -46,7 +46,7 @@ def numpy_to_tensor(
         tensor = torch.tensor(source, dtype=dtype, device=device)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"{describe(x)} cannot become a tensor: {error}. Expected numbers in rows of one "
+            f"{describe(x)} cannot become a tensor: {str(error).rstrip('.')}. Expected numbers in rows of one "
             "length; convert the values first, for example with x.astype(numpy.float32)."
         ) from error
     return tensor.requires_grad_(requires_grad)

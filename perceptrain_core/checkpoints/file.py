@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -150,7 +151,9 @@ def load_stream(file: BinaryIO, size: int, map_location: Any = "cpu") -> Any:
     """
     _refuse_compressed(file, size)
     file.seek(0)
-    state = torch.load(file, map_location=map_location, weights_only=True)
+    with warnings.catch_warnings():  # the error that follows says more
+        warnings.filterwarnings("ignore", "Detected pickle protocol")
+        state = torch.load(file, map_location=map_location, weights_only=True)
     _check_sums(file)
     return state
 
@@ -209,6 +212,8 @@ def first_cause(error: BaseException) -> BaseException:
 def _reason(error: Exception) -> str:
     if isinstance(error, EOFError):
         return "it is empty"
+    if isinstance(error, LookupError):  # of the reader of pickles
+        return "it was not written by torch.save"
     lines = str(error).splitlines() or [type(error).__name__]
     if not lines[0].startswith("Weights only load failed"):
         return lines[0]
