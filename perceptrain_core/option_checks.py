@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from math import inf, isfinite
 from numbers import Integral, Real
+from typing import Any
 
 from perceptrain_core.errors import CallbackError, ConfigError, PerceptrainError
 from perceptrain_core.suggestions import did_you_mean

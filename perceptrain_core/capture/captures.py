@@ -203,9 +203,9 @@ class Captures:
         self._attempts[name] += 1
         if self._attempts[name] > _MOST_ATTEMPTS:
             raise NotCapturable(
-                f"{self._changed(key)} keeps changing between steps: keep it in a tensor, which the "
-                "graph follows; or name it in its class, uncaptured = (...,), if no call of the "
-                "loss reads it"
+                f"{self._changed(key)} keeps changing between steps: keep it in a tensor, which "
+                "the graph follows; or name it in its class, uncaptured = (...,), if no call of "
+                "the loss reads it"
             )
         try:
             captured = self._captured[key] = self._compiled(batch, leaves, update)
@@ -243,9 +243,8 @@ class Captures:
             return "an option of the optimizer"
         now = self._subject.look()
         found = captured.reach.difference_from(now)
-        return (
-            (found and now.shown(found)) or captured.program.misfit or "an option of the optimizer"
-        )
+        shown = now.shown(found) if found else captured.program.misfit
+        return shown or "an option of the optimizer"
 
     def state_dict(self) -> dict[str, Any]:
         """Return what decides which steps are captured."""

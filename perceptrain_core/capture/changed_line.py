@@ -40,17 +40,18 @@ def _name(path: str) -> str:
     return quoted[1] if quoted else path.partition("[")[0].rpartition(".")[2]
 
 
-def _statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes, except those of constructors."""
+def _statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Yield all statements, except those of constructors."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef) and node.name in ("__init__", "__post_init__"):
             continue
-        yield node
+        if isinstance(node, ast.stmt):
+            yield node
         yield from _statements(node)
 
 
-def _changes(node: ast.AST, name: str) -> bool:
-    """Whether a node assigns to a name or an attribute, to an item of it, or calls its method."""
+def _changes(node: ast.stmt, name: str) -> bool:
+    """Whether a statement assigns to a name or an attribute, to an item of it, or calls its method."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         called = node.value.func
         return isinstance(called, ast.Attribute) and _is_named(called.value, name)

@@ -160,8 +160,8 @@ def _replaced(before: Reach, after: Reach) -> dict[str, Tensor]:
     if other := [*changed, *moved]:
         shown = ", ".join(map(before.shown, other[:3]))
         raise NotCapturable(
-            f"calling the loss changes {shown}, which a graph of tensors cannot repeat: keep such a "
-            "value in a tensor"
+            f"calling the loss changes {shown}, which a graph of tensors cannot repeat: keep such "
+            "a value in a tensor"
         )
     return {path: after.places[path].value for path in replaced}
 

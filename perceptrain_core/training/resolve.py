@@ -43,8 +43,8 @@ def resolve_model(model: Any) -> nn.Module:
     if isinstance(model, nn.Module):
         if "_parameters" not in vars(model):
             raise TrainingError(
-                f"{type(model).__name__} is not a complete nn.Module: call super().__init__() first "
-                "in its __init__."
+                f"{type(model).__name__} is not a complete nn.Module: call super().__init__() "
+                "first in its __init__."
             )
         if any(parameter.is_meta for parameter in model.parameters()):
             raise TrainingError(

@@ -112,14 +112,14 @@ def _advice(text: str) -> str | None:
 
 
 def _place(error: Exception, model: nn.Module) -> str | None:
-    """Describe the call of a layer, or of a function of ``torch.nn``, in which an error happened."""
+    """Describe the call of a layer, or of a criterion of torch, in which an error happened."""
     names = {module: name for name, module in model.named_modules()}
     for frame in reversed(_frames(error)):
         values = frame.f_locals
         if frame.f_code.co_filename == F.__file__ and isinstance(values.get("target"), Tensor):
             return _of_criterion(frame.f_code.co_name, values["input"], values["target"])
         module = _called(frame)
-        if module in names:
+        if module is not None and module in names:
             return _of_layer(names[module], module, values["args"])
     return None
 
