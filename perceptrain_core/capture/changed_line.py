@@ -51,7 +51,7 @@ def _statements(tree: ast.AST) -> Iterator[ast.stmt]:
 
 
 def _changes(node: ast.stmt, name: str) -> bool:
-    """Whether a statement assigns to a name or an attribute, to an item of it, or calls its method."""
+    """Whether a statement assigns to a name, an attribute or an item of it, or calls its method."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         called = node.value.func
         return isinstance(called, ast.Attribute) and _is_named(called.value, name)

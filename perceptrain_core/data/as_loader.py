@@ -148,8 +148,9 @@ def _warn_of_whole_tables(data: Any, batch_size: int, role: str) -> None:
         if first > second > batch_size:
             warn_user(
                 f"The {_ROLE[role]} data are two pairs of tensors, so each pair is one batch, of "
-                f"{first} and {second} rows, although batch_size={batch_size}. If they are for training "
-                "and validation, pass fit(train, val); if they are batches, leave batch_size at 1."
+                f"{first} and {second} rows, although batch_size={batch_size}. If they are for "
+                "training and validation, pass fit(train, val); if they are batches, leave "
+                "batch_size at 1."
             )
 
 
@@ -178,4 +179,4 @@ def _check_not_empty(data: Any, role: str) -> None:
             f"batch_size={data.batch_size}, and drop_last=True drops a batch that is not full. Use "
             "a smaller batch_size, or drop_last=False."
         )
-    raise DataError(f"The {_ROLE[role]} data are empty: the {name} has length 0.")
+    raise DataError(f"The {_ROLE[role]} data are empty: the {name} has length 0: pass some.")

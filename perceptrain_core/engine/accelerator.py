@@ -154,7 +154,9 @@ class Accelerator:
         gathered = self.engine.gather(own)
         if any(each.keys() != own.keys() for each in gathered):
             names = "; ".join(", ".join(each) or "none" for each in gathered)
-            raise TrainingError(f"The processes have values with different names: {names}.")
+            raise TrainingError(
+                f"The processes have values with different names; expected the same: {names}."
+            )
         device = "cpu" if self.log_setup == "cpu" else self.device
         means = {n: sum(each[n] for each in gathered) / len(gathered) for n in own}
         return {name: torch.tensor(mean, device=device) for name, mean in means.items()}

@@ -165,7 +165,7 @@ class Evaluation:
         if not self._engine.any(batches > 0):
             raise DataError(
                 f"The validation{which} returned no batch: it is empty, an iterator that is used "
-                "up, or the loss skipped all of its batches."
+                "up, or the loss skipped all of its batches. Pass a list or a loader."
             )
         return True
 
