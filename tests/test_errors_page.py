@@ -45,7 +45,7 @@ def steps(block: str, prompt: str) -> Iterator[tuple[str, str]]:
 
 
 def printed(command: str, names: dict[str, Any]) -> str:
-    """Execute a line of Python; return its warnings, its error and the notes of the error."""
+    """Execute a line of Python; return its warnings, its error and the notes of that in lines."""
     lines: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -54,7 +54,7 @@ def printed(command: str, names: dict[str, Any]) -> str:
         except Exception as error:
             lines = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
     lines = [f"{each.category.__name__}: {each.message}" for each in caught] + lines
-    return " ".join("\n".join(lines).split())
+    return "\n".join(" ".join(line.split()) for line in lines)
 
 
 def test_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, Any] = {}
     for block in blocks("pycon"):
         for command, output in steps(block, ">>>"):
-            assert printed(command, names) == output, command
+            assert " ".join(printed(command, names).split()) == output, command
 
 
 def test_commands(

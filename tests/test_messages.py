@@ -18,13 +18,15 @@ VALUE = "{}"
 
 #: Habits that a reader stumbles over; see the table in the guide to our English.
 BANNED = re.compile(
-    r"\b(somebody|nobody|who asked|told of|in the midst|at will|what there is|shall|those of then)\b"
+    r"\b(somebody|nobody|who asked|told of|in the midst|at will|what there is|shall"
+    r"|those of then)\b"
 )
 #: A message that only judges says nothing.
 JUDGED = re.compile(r"(Invalid|Bad|Wrong|Illegal|Error)\b")
 #: What was expected, what to do, what happens now, or the option that decides.
 GUIDES = re.compile(
-    r"expect(s|ed)|called as|needs?\b|must\b|only\b|instead|to be\b|requires?\b|supports?\b|accepts?\b"
+    r"expect(s|ed)|called as|needs?\b|must\b|only\b|instead|to be\b|requires?\b|supports?\b"
+    r"|accepts?\b"
     r"|\w ?=|\w\(|--\w|\.\.\.|: [a-z]+ (it|them|the|a|an|one|another|this|each|all)\b"
     r"|\b(pass|use|set|leave|call|choose|create|write|name|save|load|check|correct|convert|rename"
     r"|reduce|return|add|train|delete|number|compute|copy|draw|decrease|update|resume|split|make"

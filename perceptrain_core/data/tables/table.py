@@ -166,8 +166,8 @@ def _drop_rows(columns: Columns, inputs: list[str], missing: str | None) -> list
         dropped = np.logical_or.reduce(list(dropping.values()))
         if dropped.all():
             raise DataError(
-                f"no row is complete: {_counts(dropping)} are missing. Set missing = 'fill', or leave "
-                "such columns out."
+                f"no row is complete: {_counts(dropping)} are missing. Set missing = 'fill', or "
+                "leave such columns out."
             )
         for name in columns:
             columns[name] = columns[name][~dropped]

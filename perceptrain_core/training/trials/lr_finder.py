@@ -157,7 +157,8 @@ def _shares(optimizer: Any) -> list[float]:
     """Return the rate of each group as a share of the largest; the test keeps the ratios."""
     if any("lr" not in group for group in optimizer.param_groups):
         raise TrainingError(
-            f"{type(optimizer).__name__} has no learning rate to find: use an optimizer of torch.optim."
+            f"{type(optimizer).__name__} has no learning rate to find: use an optimizer of "
+            "torch.optim."
         )
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     largest = max(rates)

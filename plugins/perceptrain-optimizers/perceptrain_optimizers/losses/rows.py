@@ -17,8 +17,8 @@ def outputs_and_labels(batch: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
     """
     if not isinstance(batch, tuple | list) or len(batch) != 2 or not isinstance(batch[1], Tensor):
         raise DataError(
-            f"The batch is of type {type(batch).__name__}; expected (inputs, labels), with a tensor "
-            "of labels."
+            f"The batch is of type {type(batch).__name__}; expected (inputs, labels), with a "
+            "tensor of labels."
         )
     outputs = model(batch[0])
     if not isinstance(outputs, Tensor) or not outputs.numel():
