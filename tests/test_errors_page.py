@@ -40,12 +40,14 @@ def blocks(language: str) -> list[str]:
 def steps(block: str, prompt: str) -> Iterator[tuple[str, str]]:
     """Yield each command of a session, and what it prints; line breaks do not matter."""
     for step in re.split(rf"^{re.escape(prompt)} ", block, flags=re.MULTILINE)[1:]:
-        command, _, output = step.partition("\n")
-        yield command, " ".join(output.split())
+        first, *others = step.splitlines()
+        more = [line[4:] for line in others if line.startswith("... ")]
+        output = [line for line in others if not line.startswith("... ")]
+        yield "\n".join([first, *more]), " ".join(" ".join(output).split())
 
 
 def printed(command: str, names: dict[str, Any]) -> str:
-    """Execute a line of Python; return its warnings, its error and the notes of that in lines."""
+    """Execute a statement; return its warnings, its error and the notes of that in lines."""
     lines: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
