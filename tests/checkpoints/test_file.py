@@ -167,7 +167,7 @@ def test_something_else(tmp_path: Path, state: Any, message: str) -> None:
 @pytest.mark.parametrize("text", [b"hello", b"a,b\n1,2\n"])
 def test_a_file_of_another_kind(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "a.pt").write_bytes(text)
-    with pytest.raises(CheckpointError, match="it was not written by torch.save"):
+    with pytest.raises(CheckpointError, match=r"it was not written by torch\.save"):
         read_file(tmp_path / "a.pt")
 
 

@@ -220,7 +220,7 @@ def test_what_to_write_instead_of_what_is_no_toml(read, value, advice):
 
 
 def test_a_key_that_is_there_twice(read):
-    with pytest.raises(ConfigError, match="The key is there twice: leave one out."):
+    with pytest.raises(ConfigError, match="The key is there twice: leave one out"):
         read(f"{SMALL}\n[optimizer]\nlr = 1\nlr = 2\n")
 
 
