@@ -14,7 +14,7 @@ import torch
 
 from perceptrain_core.cli.main import app
 
-from .test_messages import VALUE, messages
+from .test_messages import VALUE, formatted_texts
 
 PAGE = Path(__file__).parent.parent / "docs/errors.md"
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -85,7 +85,7 @@ def test_commands(
 
 def test_texts_are_in_the_code() -> None:
     """What needs several processes, a compiler or a missing package is not run here."""
-    known = [pattern(each.text) for each in messages()]
+    known = [pattern(each) for each in formatted_texts()]
     texts = [" ".join(text.split()) for text in blocks("text")]
     assert texts
     for text in texts:

@@ -99,6 +99,14 @@ def messages() -> list[Message]:
     return found
 
 
+@cache
+def formatted_texts() -> set[str]:
+    """Return every formatted string of the sources, also those of functions that build messages."""
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in source_files())
+    nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.JoinedStr))
+    return {text for node in nodes if len(text := text_of(node) or "") > len("There is no value.")}
+
+
 def text_of(node: ast.expr) -> str | None:
     """Return the text of an expression; ``None`` if it has none of its own."""
     if isinstance(node, ast.Constant):
