@@ -104,7 +104,7 @@ def formatted_texts() -> set[str]:
     """Return every formatted string of the sources, also those of functions that build messages."""
     trees = (ast.parse(path.read_text(encoding="utf-8")) for path in source_files())
     nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.JoinedStr))
-    return {text for node in nodes if len(text := text_of(node) or "") > len("There is no value.")}
+    return {text for node in nodes if len((text := text_of(node) or "").replace(VALUE, "")) > 25}
 
 
 def text_of(node: ast.expr) -> str | None:
