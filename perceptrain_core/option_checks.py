@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from math import inf, isfinite
 from numbers import Integral, Real
+from typing import Any
 
 from perceptrain_core.errors import CallbackError, ConfigError, PerceptrainError
 from perceptrain_core.suggestions import did_you_mean
@@ -135,14 +136,21 @@ def check_callable(function: object, role: str, arguments: tuple[str, ...]) -> N
         raise CallbackError(
             f"Expected a function called as {expected}, got {type(function).__name__}."
         )
+    if not fits(function, *arguments):
+        name = getattr(function, "__name__", type(function).__name__)
+        raise CallbackError(
+            f"{name}{inspect.signature(function)} does not fit: it will be called as {expected}."
+        )
+
+
+def fits(function: Callable[..., Any], *arguments: object) -> bool:
+    """Whether a function accepts positional arguments; true if it has no signature."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return  # some built-in functions have no signature
+        return True  # some built-in functions have none
     try:
         signature.bind(*arguments)
     except TypeError:
-        name = getattr(function, "__name__", type(function).__name__)
-        raise CallbackError(
-            f"{name}{signature} does not fit: it will be called as {expected}."
-        ) from None
+        return False
+    return True

@@ -45,8 +45,9 @@ def numpy_to_tensor(
         source = _native(x) if isinstance(x, np.ndarray | np.generic) else x
         tensor = torch.tensor(source, dtype=dtype, device=device)
     except (TypeError, ValueError) as error:
+        reason = str(error).rstrip(".")
         raise DataError(
-            f"{describe(x)} cannot become a tensor: {error}. Expected numbers in rows of one "
+            f"{describe(x)} cannot become a tensor: {reason}. Expected numbers in rows of one "
             "length; convert the values first, for example with x.astype(numpy.float32)."
         ) from error
     return tensor.requires_grad_(requires_grad)

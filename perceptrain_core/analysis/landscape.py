@@ -42,7 +42,7 @@ class Landscape:
         if not len(self.theta):
             raise TrainingError(
                 f"{type(model).__name__} has no parameter with requires_grad, so its loss has no "
-                "landscape."
+                "landscape. Call requires_grad_() on those to vary."
             )
         self.batched, self._compared = True, False
         self._loss = _Loss(model, loss_fn)

@@ -128,8 +128,8 @@ def _checked(arrange: Any) -> dict[str, list[str]]:
         for name in names:
             if not (isinstance(name, str) and name.startswith(("train_", "val_"))):
                 raise CallbackError(
-                    f"arrange names {name!r} under {title!r}, which is not a metric: metrics are "
-                    "named train_loss, train_NAME, val_loss, val_NAME."
+                    f"arrange names {name!r} under {title!r}, which is not a metric: use "
+                    "train_loss, train_NAME, val_loss, val_NAME."
                 )
     return {str(title): list(names) for title, names in arrange.items()}
 

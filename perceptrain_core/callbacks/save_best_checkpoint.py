@@ -106,7 +106,8 @@ class SaveBestCheckpoint(Callback):
         """
         if self._seen and isinf(self.best_loss):
             warn_user(
-                f"{type(self).__name__} has saved nothing: no value of {self.monitor!r} was finite."
+                f"{type(self).__name__} has saved nothing: no value of {self.monitor!r} was "
+                "finite. Check the data, or lower the learning rate."
             )
 
     def state_dict(self) -> dict[str, Any]:

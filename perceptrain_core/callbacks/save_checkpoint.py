@@ -86,5 +86,6 @@ def require_finite(trainer: TrainerContext) -> None:
         raise NonFiniteLossError(
             f"The parameter {name!r} is not finite in epoch {trainer.current_epoch}, although the "
             "loss is: its gradient was NaN or infinite, as happens with a root or a norm at 0. No "
-            "checkpoint of it was written; earlier ones are intact."
+            "checkpoint of it was written; earlier ones are intact. Add a small "
+            "number under the root."
         )

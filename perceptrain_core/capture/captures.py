@@ -202,7 +202,11 @@ class Captures:
             return None
         self._attempts[name] += 1
         if self._attempts[name] > _MOST_ATTEMPTS:
-            raise NotCapturable(f"{self._changed(key)} keeps changing between steps")
+            raise NotCapturable(
+                f"{self._changed(key)} keeps changing between steps: keep it in a tensor, which "
+                "the graph follows; or name it in its class, uncaptured = (...,), if no call of "
+                "the loss reads it"
+            )
         try:
             captured = self._captured[key] = self._compiled(batch, leaves, update)
             return captured
@@ -237,8 +241,10 @@ class Captures:
         captured = self._captured.get(key)
         if captured is None:
             return "an option of the optimizer"
-        found = captured.reach.difference_from(self._subject.look())
-        return found or captured.program.misfit or "an option of the optimizer"
+        now = self._subject.look()
+        found = captured.reach.difference_from(now)
+        shown = now.shown(found) if found else captured.program.misfit
+        return shown or "an option of the optimizer"
 
     def state_dict(self) -> dict[str, Any]:
         """Return what decides which steps are captured."""

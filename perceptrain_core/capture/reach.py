@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from perceptrain_core.capture.changed_line import changed_line
 from perceptrain_core.capture.guard import Guard
 from perceptrain_core.capture.parts import has_attributes, is_followed, parts_of
 from perceptrain_core.capture.place import Place, read, state_of
@@ -44,6 +45,7 @@ class Reach:
     """
 
     def __init__(self, roots: Mapping[str, Any]) -> None:
+        self._roots = roots
         self.places: dict[str, Place] = {}
         self.hooks: list[Mapping[Any, Any]] = [*_GLOBAL_HOOKS]
         self._whole: list[tuple[Any, Any]] = []
@@ -110,6 +112,13 @@ class Reach:
             elif not self._is_same(ours[path], after, theirs[path]):
                 changed.append(path)
         return moved, replaced, changed
+
+    def shown(self, path: str) -> str:
+        """Return the path of a value that changed, with the line of the code that changes it."""
+        parent = path.partition("[")[0].rpartition(".")[0]
+        place = self.places.get(parent)
+        owners = [place.value] if place else [*self._roots.values()]
+        return path + next(filter(None, (changed_line(path, each) for each in owners)), "")
 
     def difference_from(self, now: Reach) -> str:
         """Return the path of a value that a graph takes as given and that is another now, or ""."""

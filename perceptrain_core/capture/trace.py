@@ -163,7 +163,11 @@ def _replaced(before: Reach, after: Reach) -> dict[str, Tensor]:
     """
     moved, replaced, changed = before.changes_to(after)
     if other := [*changed, *moved]:
-        raise NotCapturable(f"calling the loss changes {', '.join(other[:3])}")
+        shown = ", ".join(map(before.shown, other[:3]))
+        raise NotCapturable(
+            f"calling the loss changes {shown}, which a graph of tensors cannot repeat: keep such "
+            "a value in a tensor"
+        )
     return {path: after.places[path].value for path in replaced}
 
 

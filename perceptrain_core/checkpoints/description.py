@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -45,7 +45,7 @@ class Description:
     Attributes:
         path: The checkpoint.
         kind: ``"file"``, ``"sharded"``, or ``"weights"`` for a ``state_dict`` alone.
-        files: The number of files with tensors.
+        files: The number of files.
         bytes: The size of all files.
         epoch: The number of complete epochs, if known; likewise the next two.
         batch: The number of batches since then.
@@ -93,7 +93,7 @@ def describe(path: Path) -> Description:
     kind = "weights" if is_weights(content) else "file"
     state = {"model": content} if kind == "weights" else as_checkpoint(path, content)
     tensors = [_tensor(place, leaf) for place, leaf in leaves(state) if isinstance(leaf, Tensor)]
-    return _described(path, kind, [path], 1, state, tensors)
+    return _described(path, kind, [path], state, tensors)
 
 
 def _checkpoint(path: Path) -> Path:
@@ -113,16 +113,14 @@ def _described_folder(path: Path) -> Description:
         for place, leaf in leaves(index.state)
         if isinstance(leaf, Tensor)
     ]
-    files = {shard.file for shards in index.shards.values() for shard in shards}
     state = as_checkpoint(path, {"format": FORMAT, **index.state})
-    return _described(path, "sharded", path.iterdir(), len(files), state, tensors)
+    return _described(path, "sharded", [*path.iterdir()], state, tensors)
 
 
 def _described(
     path: Path,
     kind: str,
-    all_files: Iterable[Path],
-    files: int,
+    files: Sequence[Path],
     state: Mapping[str, Any],
     tensors: list[SavedTensor],
 ) -> Description:
@@ -130,8 +128,8 @@ def _described(
     return Description(
         path=str(path),
         kind=kind,
-        files=files,
-        bytes=sum(file.stat().st_size for file in all_files),
+        files=len(files),
+        bytes=sum(file.stat().st_size for file in files),
         epoch=state.get("epoch"),
         batch=state.get("batch"),
         step=state.get("global_step"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -67,7 +68,7 @@ def not_written(path: Path, error: BaseException) -> CheckpointError:
     """Return the error for a checkpoint that could not be written."""
     return CheckpointError(
         f"The checkpoint {path} could not be written: {first_cause(error)}. "
-        "Earlier checkpoints are unchanged."
+        "Earlier checkpoints are unchanged. Check the folder and the space on its disk."
     )
 
 
@@ -93,13 +94,19 @@ def as_checkpoint(path: Path, content: Any) -> dict[str, Any]:
             "load_model(path, model)."
         )
     if not isinstance(content, dict) or "format" not in content:
-        raise CheckpointError(f"{path} is not a checkpoint of Perceptrain.")
+        raise CheckpointError(
+            f"{path} is not a checkpoint of Perceptrain: name one that a run or "
+            "write_checkpoint wrote."
+        )
     if content["format"] != FORMAT:
         raise CheckpointError(
-            f"{path} has the format {content['format']!r:.60}; this version reads format {FORMAT}."
+            f"{path} has the format {content['format']!r:.60}; this version reads format {FORMAT}. "
+            "Use the version of Perceptrain that wrote it."
         )
     if not isinstance(content.get("epoch", 0), int):
-        raise CheckpointError(f"{path} is damaged: its epoch is {content['epoch']!r:.60}.")
+        raise CheckpointError(
+            f"{path} is damaged: its epoch is {content['epoch']!r:.60}. Use another checkpoint."
+        )
     for part in ("model", "averaged_model", "evaluated_model"):
         weights = content.get(part, {})
         if not isinstance(weights, dict) or not all(isinstance(key, str) for key in weights):
@@ -123,11 +130,15 @@ def read_any(path: Path, map_location: Any = "cpu") -> Any:
         CheckpointError: The file does not exist, cannot be read, or is damaged.
     """
     if is_special(path):
-        raise CheckpointError(f"{path} is not a regular file, so it is not a checkpoint.")
+        raise CheckpointError(
+            f"{path} is not a regular file, so it is not a checkpoint: name a file."
+        )
     try:
         path.open("rb").close()
     except FileNotFoundError:
-        raise CheckpointError(f"There is no checkpoint at {str(path)!r}.") from None
+        raise CheckpointError(
+            f"There is no checkpoint at {str(path)!r}: correct the path."
+        ) from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
     try:
@@ -150,7 +161,9 @@ def load_stream(file: BinaryIO, size: int, map_location: Any = "cpu") -> Any:
     """
     _refuse_compressed(file, size)
     file.seek(0)
-    state = torch.load(file, map_location=map_location, weights_only=True)
+    with warnings.catch_warnings():  # the error that follows says more
+        warnings.filterwarnings("ignore", "Detected pickle protocol")
+        state = torch.load(file, map_location=map_location, weights_only=True)
     _check_sums(file)
     return state
 
@@ -209,6 +222,8 @@ def first_cause(error: BaseException) -> BaseException:
 def _reason(error: Exception) -> str:
     if isinstance(error, EOFError):
         return "it is empty"
+    if isinstance(error, LookupError):  # of the reader of pickles
+        return "it was not written by torch.save"
     lines = str(error).splitlines() or [type(error).__name__]
     if not lines[0].startswith("Weights only load failed"):
         return lines[0]

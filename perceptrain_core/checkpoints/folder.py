@@ -120,7 +120,10 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         except CheckpointError as error:
             warn_user(f"{error} Trying the one before it.")
     if candidates:
-        raise CheckpointError(f"None of the {len(candidates)} checkpoints in {folder} can be read.")
+        raise CheckpointError(
+            f"None of the {len(candidates)} checkpoints in {folder} can be read: "
+            "restore one from a copy, or start a new run in another folder."
+        )
     refuse_older(folder)
     return None
 

@@ -80,10 +80,11 @@ def read_index(folder: Path) -> ShardIndex:
         raise CheckpointError(f"{folder} is not a checkpoint of Perceptrain: it has no {FILE}.")
     content = read_any(path)
     if not isinstance(content, dict) or "sharded" not in content:
-        raise CheckpointError(f"{path} is not the index of a sharded checkpoint.")
+        raise CheckpointError(f"{path} is not the index of a sharded checkpoint: use another one.")
     if content["sharded"] != FORMAT:
         raise CheckpointError(
-            f"{folder} has the format {content['sharded']!r:.60}; this version reads {FORMAT}."
+            f"{folder} has the format {content['sharded']!r:.60}; this version reads {FORMAT}. "
+            "Use the version of Perceptrain that wrote it."
         )
     try:
         index = _parsed(content)

@@ -58,7 +58,7 @@ def _lines(found: Description) -> list[tuple[str, str]]:
 
     kinds = {
         "file": "one file",
-        "sharded": f"{counted(found.files, 'file')} with shards",
+        "sharded": f"a folder of {counted(found.files, 'file')}",
         "weights": "the weights of a model alone",
     }
     lines = [("path", found.path), ("kind", f"{kinds[found.kind]}, {size_text(found.bytes)}")]

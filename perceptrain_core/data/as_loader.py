@@ -20,6 +20,10 @@ from perceptrain_core.user_warnings import warn_user
 Created = TypeVar("Created", bound=DataLoader[Any])
 
 
+#: How messages name the data of each role.
+_ROLE = {"train": "training", "val": "validation", "test": "test"}
+
+
 class Order(TypedDict):
     """How a loader that is created cuts its batches."""
 
@@ -63,8 +67,9 @@ def as_loader(
         return _not_empty(DataLoader(data, **order), role)
     if not _may_give_batches(data):
         raise DataError(
-            f"The {role} data are of type {type(data).__name__}; expected a DataLoader or another "
-            "iterable of batches, a tensor or NumPy array, a tuple or dict of them, or a Dataset."
+            f"The {_ROLE[role]} data are of type {type(data).__name__}; expected a DataLoader or "
+            "another iterable of batches, a tensor or NumPy array, a tuple or dict of them, or a "
+            "Dataset."
             f"{_advice(data)}"
         )
     _check_not_empty(data, role)
@@ -142,9 +147,10 @@ def _warn_of_whole_tables(data: Any, batch_size: int, role: str) -> None:
         first, second = (len(table[0]) for table in tables)
         if first > second > batch_size:
             warn_user(
-                f"The {role} data are two pairs of tensors, so each pair is one batch, of {first} "
-                f"and {second} rows, although batch_size={batch_size}. If they are for training "
-                "and validation, pass fit(train, val); if they are batches, leave batch_size at 1."
+                f"The {_ROLE[role]} data are two pairs of tensors, so each pair is one batch, of "
+                f"{first} and {second} rows, although batch_size={batch_size}. If they are for "
+                "training and validation, pass fit(train, val); if they are batches, leave "
+                "batch_size at 1."
             )
 
 
@@ -155,8 +161,8 @@ def _has_rows(tensor: Tensor | np.ndarray) -> bool:
 def _check_data_set(data: Any, role: str) -> None:
     if not isinstance(data, IterableDataset) and length_of(data) is None:
         raise DataError(
-            f"The {role} data set {type(data).__name__} has no __len__, so its rows cannot be "
-            "counted. Implement __len__, or make it an IterableDataset with __iter__."
+            f"The {_ROLE[role]} data set {type(data).__name__} has no __len__, so its rows cannot "
+            "be counted. Implement __len__, or make it an IterableDataset with __iter__."
         )
     _check_not_empty(data, role)
 
@@ -169,8 +175,8 @@ def _check_not_empty(data: Any, role: str) -> None:
     name, rows = type(data).__name__, length_of(getattr(data, "dataset", None))
     if rows and getattr(data, "drop_last", False):
         raise DataError(
-            f"The {role} data are empty: the {name} has {rows} rows, fewer than "
+            f"The {_ROLE[role]} data are empty: the {name} has {rows} rows, fewer than "
             f"batch_size={data.batch_size}, and drop_last=True drops a batch that is not full. Use "
             "a smaller batch_size, or drop_last=False."
         )
-    raise DataError(f"The {role} data are empty: the {name} has length 0.")
+    raise DataError(f"The {_ROLE[role]} data are empty: the {name} has length 0: pass some.")

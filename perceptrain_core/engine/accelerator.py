@@ -156,7 +156,9 @@ class Accelerator:
         gathered = self.engine.gather((own, count))
         if any(each.keys() != own.keys() for each, _ in gathered):
             names = "; ".join(", ".join(each) or "none" for each, _ in gathered)
-            raise TrainingError(f"The processes have values with different names: {names}.")
+            raise TrainingError(
+                f"The processes have values with different names; expected the same: {names}."
+            )
         device = "cpu" if self.log_setup == "cpu" else self.device
         total = sum(count for _, count in gathered)
         if not total:

@@ -147,7 +147,7 @@ class PerceptrainClassifier(ClassifierMixin, PerceptrainEstimator):  # type: ign
         check_classification_targets(y)
         self.classes_, indices = np.unique(column_or_1d(y, warn=True), return_inverse=True)
         if len(self.classes_) < 2:
-            raise DataError(f"y has only one class, {self.classes_[0]!r}; expected two or more.")
+            raise DataError(f"y has only one class, {self.classes_[0]}; expected two or more.")
         loss_fn = build_loss(self.loss)
         self._activation = output_activation(loss_fn)
         self._train(X, weights, self._task(loss_fn, indices, X.dtype))

@@ -11,6 +11,7 @@ from torch import nn
 from perceptrain_core.callbacks import EarlyStopping
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import ConfigError
+from perceptrain_core.option_checks import fits
 from perceptrain_core.registry import get_loss, get_model, registry
 
 #: Settings of a trainer that are parameters of an estimator.
@@ -53,7 +54,7 @@ def build_model(model: Any, hidden: Sequence[int], inputs: int, outputs: int) ->
             options.setdefault("layers", [inputs, *map(int, hidden), outputs])
         return get_model(options)
     built = deepcopy(model)
-    if not isinstance(model, nn.Module) and callable(model):
+    if not isinstance(model, nn.Module) and callable(model) and fits(model, inputs, outputs):
         built = model(inputs, outputs)
     if isinstance(built, nn.Module):
         return built

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from perceptrain_core.errors import DataError, LossContractError
 from perceptrain_core.losses.support.batches import RESIDUAL_LOSSES, predict, split_batch
+from perceptrain_core.losses.support.classes import out_of_range
 from perceptrain_core.losses.support.criterion_arguments import (
     Fit,
     check_domain,
@@ -98,6 +99,10 @@ class SupervisedLoss(nn.Module):
     def _evaluate(self, arguments: tuple[Any, ...], outputs: Any) -> Any:
         try:
             return self.criterion(*arguments)
+        except IndexError as error:
+            if "out of bounds" not in str(error) or len(arguments) != 2:
+                raise
+            raise out_of_range(error, *arguments) from error
         except TypeError as error:
             signature = _signature(self.criterion)
             if signature is None or _binds(signature, arguments):

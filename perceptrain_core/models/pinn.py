@@ -11,6 +11,7 @@ from torch.nn import Module, ModuleList
 
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.models.base import Model
+from perceptrain_core.option_checks import fits
 from perceptrain_core.tensors import describe, only_tensor
 from perceptrain_core.user_warnings import warn_user
 
@@ -94,7 +95,11 @@ class PINN(Model):
         residuals = {}
         for name, equation in self.equations.items():
             points = _points(name, x[name])
-            residual = equation(points, self.nn)
+            try:
+                residual = equation(points, self.nn)
+            except Exception as error:
+                error.add_note(f"This was the equation {name!r}.")
+                raise
             if not isinstance(residual, Tensor):
                 raise DataError(
                     f"The equation {name!r} returned {describe(residual)}; expected its residual, "
@@ -173,12 +178,17 @@ def _equations(equations: Mapping[str, Equation | str]) -> dict[str, Equation]:
 
 def _equation(name: str, equation: Equation | str) -> Equation:
     loaded: Any = _load(name, equation) if isinstance(equation, str) else equation
-    if callable(loaded):
-        return loaded  # type: ignore[no-any-return]
-    raise ConfigError(
-        f"The equation {name!r} is {loaded!r}; expected a function "
-        "equation(points, network) -> residual."
-    )
+    if not callable(loaded):
+        raise ConfigError(
+            f"The equation {name!r} is {loaded!r}; expected a function "
+            "equation(points, network) -> residual."
+        )
+    if not fits(loaded, "points", "network"):
+        raise ConfigError(
+            f"The equation {name!r} is {loaded!r:.80}, which cannot be called with two arguments; "
+            "expected a function equation(points, network) -> residual."
+        )
+    return loaded  # type: ignore[no-any-return]
 
 
 def _load(name: str, reference: str) -> Any:

@@ -311,7 +311,7 @@ def _built(optimizer: Any, params: list[Any]) -> Optimizer:
     if not isinstance(optimizer, Optimizer) or hasattr(optimizer, "stages"):
         raise TrainingError(
             f"A sequence consists of optimizers of torch, and {type(optimizer).__name__} is none: "
-            "a search, or another sequence, cannot be part of it."
+            "a search, or another sequence, cannot be part of it. Leave it out."
         )
     return optimizer
 

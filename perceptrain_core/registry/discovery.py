@@ -50,10 +50,10 @@ def find_sources(
     same_folder_name = _by_folder_name(installed)
     if _OTHER_PACKAGE in same_folder_name:
         warn_user(
-            "Another package, 'perceptrain', is installed beside 'perceptrain-core'. Both install a "
-            "module 'perceptrain', so the later one has replaced files of the earlier. Run 'pip "
-            "uninstall perceptrain perceptrain-core', then 'pip install perceptrain-core', which "
-            "runs scripts written for the other."
+            "Another package, 'perceptrain', is installed beside 'perceptrain-core'. Both have a "
+            "module 'perceptrain', so the later one has replaced files of the earlier. Run "
+            "'pip uninstall perceptrain perceptrain-core', then 'pip install perceptrain-core', "
+            "which runs scripts written for the other."
         )
     position = {distribution: number for number, distribution in enumerate(installed)}
     sources: dict[str, list[Source]] = {}

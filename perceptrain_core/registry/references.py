@@ -104,7 +104,7 @@ def _load_module(reference: str, name: str, attribute: str, folder: Path) -> Mod
 def _load_file(reference: str, path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
-        raise TargetError(f"{reference!r}: the file {path} does not exist.")
+        raise TargetError(f"{reference!r}: the file {path} does not exist: correct the path.")
     stat = path.stat()
     stamp = (stat.st_mtime_ns, stat.st_size)
     name = f"{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"

@@ -54,7 +54,8 @@ def _check_target(name: str, target: object) -> None:
     if isinstance(target, str):
         if not _TARGET.fullmatch(target):
             raise InvalidSpecError(
-                f"{name!r}: the target {target!r} is not of the form 'package.module:attribute'."
+                f"{name!r}: the target {target!r} is not a reference; expected "
+                "'package.module:attribute'."
             )
     elif not callable(target):
         raise InvalidSpecError(

@@ -157,7 +157,10 @@ class Run:
         """
         rows = self.trainer.test()
         if not rows:
-            raise DataError("The test data have no batch: they are empty or exhausted.")
+            raise DataError(
+                "The test data have no batch: they are empty, or an iterator that can be "
+                "used only once: return a list or a loader."
+            )
         if self.writes:
             write_results(self.trainer.log_folder / TEST, rows.means)
         return rows.means

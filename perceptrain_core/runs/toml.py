@@ -72,6 +72,8 @@ def advice_for_value(value: str) -> str:
 
 def advice_for_line(text: str, error: tomllib.TOMLDecodeError) -> str:
     """Return advice on the value in the line that an error names, or an empty string."""
+    if "overwrite" in str(error):
+        return " The key is there twice: leave one out."
     place = re.search(r"at line (\d+)", str(error))
     if place is None:
         return ""

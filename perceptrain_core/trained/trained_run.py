@@ -329,7 +329,10 @@ class TrainedRun:
                 "(perceptrain test RUN DATA, or perceptrain export RUN --data DATA)."
             )
         if Fingerprint.of(file, self.folder) != known:
-            warn_user(f"{file} has changed since the training, and so may its division.")
+            warn_user(
+                f"{file} has changed since the training, and so may its division into "
+                "training and test rows: pass the data to test on."
+            )
 
     def _settings(self) -> TrainConfig:
         config = train_config(self.run_file.model_copy(update={"callbacks": []}), self._path)

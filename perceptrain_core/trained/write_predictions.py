@@ -36,7 +36,7 @@ def write_predictions(
         return write_csv(sys.stdout, tables)
     writers = {".csv": write_csv_file, ".parquet": _write_parquet}
     if path.suffix.lower() not in writers:
-        raise DataError(f"{path}: predictions are written as .csv or .parquet.")
+        raise DataError(f"{path}: predictions are tables: name a file .csv or .parquet.")
     partial = path.with_name(f".{path.name}.partial")
     try:
         rows = writers[path.suffix.lower()](partial, tables)

@@ -12,7 +12,7 @@ from perceptrain_core.data.files.folds import fold_rows
 from perceptrain_core.data.files.splits import Splits
 from perceptrain_core.data.files.splits import standardize as standardized
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.tensors import promote_to_tensor
+from perceptrain_core.tensors import describe, promote_to_tensor
 from perceptrain_core.training.averages import Row
 from perceptrain_core.training.trainer import Trainer
 
@@ -74,8 +74,14 @@ def cross_validate(
 
     Raises:
         DataError: The data cannot be divided into folds.
-        TrainingError: ``make_trainer`` returns something else, or a model that it returned before.
+        TrainingError: ``make_trainer`` is not a function, returns something else, or a model that
+            it returned before.
     """
+    if not callable(make_trainer):
+        raise TrainingError(
+            f"make_trainer is {describe(make_trainer)}; expected a function without arguments that "
+            "returns a new Trainer, such as lambda: Trainer(FFNN([2, 16, 1]), 'adam', config)."
+        )
     parts = data if isinstance(data, tuple | list) else (data,)
     whole = Splits(tuple(promote_to_tensor(part) for part in parts))
     scores = FoldScores([])

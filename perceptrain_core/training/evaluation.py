@@ -165,7 +165,7 @@ class Evaluation:
         if not self._engine.any(batches > 0):
             raise DataError(
                 f"The validation{which} returned no batch: it is empty, an iterator that is used "
-                "up, or the loss skipped all of its batches."
+                "up, or the loss skipped all of its batches. Pass a list or a loader."
             )
         return True
 
@@ -191,9 +191,8 @@ class Evaluation:
         means = whole.means()
         self._report(means["test_loss"], nonfinite, "The test")
         state = self._trainer.run_state
-        state.test_metrics = metrics.compute() if rows else {}
+        state.test_metrics = rows.means = means | (metrics.compute() if rows else {})
         state.opt_result.extra |= metrics.large
-        rows.means = means | state.test_metrics
         return rows
 
     def _report(self, mean: float, nonfinite: FirstNonFinite, what: str) -> None:
@@ -251,6 +250,7 @@ class Evaluation:
             raise
         except Exception as error:
             add_hints(error, batch, self._model)
+            error.add_note(f"This happened on {where}.")
             raise
 
 

@@ -13,6 +13,7 @@ from perceptrain_core.inference.predictions import Predictions
 from perceptrain_core.optimizer_modes import evaluated_weights
 from perceptrain_core.training.averages import Row
 from perceptrain_core.training.context import TrainingContext
+from perceptrain_core.training.contract.torch_errors import explained_errors
 from perceptrain_core.training.evaluation import Evaluation, TestRows
 from perceptrain_core.training.prediction import predict
 from perceptrain_core.training.run_data import evaluation_epochs, validation_sets
@@ -109,7 +110,7 @@ class Evaluations:
         self.engine.prepare(self.model, self.optimizer, self.loss_fn)
         model = self.model if self._fit is None else self._fit.evaluated_model
         dtype = self.config.float_dtype
-        with evaluated_weights(self.optimizer):
+        with evaluated_weights(self.optimizer), explained_errors(model):
             return predict(model, self.loss_fn, data, batch_size, self.engine.device, dtype)
 
     @contextmanager
@@ -130,5 +131,5 @@ class Evaluations:
         self._renew_engine()
         self.engine.prepare(self.model, self.optimizer, self.loss_fn)
         model = self.model if self._fit is None else self._fit.evaluated_model
-        with self._open_session() as session:
+        with self._open_session() as session, explained_errors(model):
             yield Evaluation(self, session.events, model)

@@ -22,9 +22,11 @@ from perceptrain_core.training.contract.choice import make_guard, require_optimi
 from perceptrain_core.training.contract.count_checks import warn_of_uncounted
 from perceptrain_core.training.contract.split_batches import warn_of_split_batches
 from perceptrain_core.training.contract.standstill import StandstillWatch
+from perceptrain_core.training.contract.torch_errors import explained_errors
 from perceptrain_core.training.determinism import seed_run
 from perceptrain_core.training.hooks import losses_of
 from perceptrain_core.training.limits import Limits, planned_epochs
+from perceptrain_core.training.metrics.dataset_metrics import check_names
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.processes import check_supports_processes
 from perceptrain_core.training.progress_bar import make_bar
@@ -155,6 +157,7 @@ class Fit:
             self.engine.sharded = shard_parts(self.config, self.parts, self.engine)
 
     def _after_first_batch(self, metrics: Metrics, batch: Any, made: list[Counted]) -> None:
+        check_names(self.trainer.metrics, metrics)
         processes = self.engine.world_size
         warn_of_split_batches(self.parts.loss_fn, self.config.accumulate, processes)
         if processes > 1 or self.position.epochs.count() != 1:
@@ -183,7 +186,8 @@ class Fit:
         self._evaluates_average, resumable = True, True
         whole = False
         try:
-            self._train()
+            with explained_errors(self.parts.model):
+                self._train()
             whole = True
         except KeyboardInterrupt:  # inside a step, so there is no state to resume from
             resumable = False

@@ -41,6 +41,11 @@ def resolve_model(model: Any) -> nn.Module:
         TrainingError: It is a class, or something else, or its parameters have no values.
     """
     if isinstance(model, nn.Module):
+        if "_parameters" not in vars(model):
+            raise TrainingError(
+                f"{type(model).__name__} is not a complete nn.Module: call super().__init__() "
+                "first in its __init__."
+            )
         if any(parameter.is_meta for parameter in model.parameters()):
             raise TrainingError(
                 f"{type(model).__name__} has parameters on the device 'meta', which have no "
@@ -48,7 +53,18 @@ def resolve_model(model: Any) -> nn.Module:
                 "and the trainer afterwards."
             )
         return model
-    raise TrainingError(f"model must be a torch.nn.Module object, got {describe_argument(model)}.")
+    raise TrainingError(
+        f"model must be a torch.nn.Module object, got {describe_argument(model)}."
+        f"{_advice_on_model(model)}"
+    )
+
+
+def _advice_on_model(model: Any) -> str:
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        return f" Pass {model.__name__}(...)."
+    if _names_something(model):
+        return " Build a model by name with perceptrain.get_model(name, **options)."
+    return " Derive the model from nn.Module, and compute its output in forward(self, x)."
 
 
 def resolve_loss(loss_fn: Any, weighting: Any = None) -> LossFunction:
@@ -79,6 +95,12 @@ def resolve_optimizer(optimizer: Any, model: nn.Module, loss_fn: LossFunction) -
     if optimizer is None:
         return None
     if _names_something(optimizer):
+        if next(model.parameters(), None) is None:
+            raise TrainingError(
+                f"{type(model).__name__} has no parameters, so nothing can be trained. Make "
+                "trained tensors nn.Parameter, and keep submodules in attributes or "
+                "nn.ModuleList, not in a plain list."
+            )
         optimizer = build_optimizer(optimizer, model)
     if is_of_nevergrad(optimizer):
         optimizer = NevergradOptimizer(model.parameters(), optimizer)
@@ -251,7 +273,7 @@ def check_config(config: Any) -> TrainConfig:
         return config
     raise TrainingError(
         f"config must be a TrainConfig, got {describe_argument(config)}; the order is "
-        "Trainer(model, optimizer, config, loss_fn)."
+        "Trainer(model, optimizer, config, loss_fn). Create it with TrainConfig(max_iter=..., ...)."
     )
 
 

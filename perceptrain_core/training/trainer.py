@@ -101,7 +101,8 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
         schedule: With ``config.lr_scheduler``, the schedule; its ``scheduler`` is torch's.
         grad_scaler: With ``precision="fp16"``, the gradient scaler; otherwise ``None``.
         metrics: The metrics by label, before any batch.
-        test_metrics: ``test_NAME`` for each of them, over all data of the latest `test`.
+        test_metrics: ``test_loss`` and ``test_NAME`` for each metric of the loss and each of
+            ``metrics``, over all data of the latest `test`.
         provenance: The distribution and version that supplied each part found by name.
 
     Raises:

@@ -164,6 +164,13 @@ def test_something_else(tmp_path: Path, state: Any, message: str) -> None:
         read_file(tmp_path / "a.pt")
 
 
+@pytest.mark.parametrize("text", [b"hello", b"a,b\n1,2\n"])
+def test_a_file_of_another_kind(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "a.pt").write_bytes(text)
+    with pytest.raises(CheckpointError, match=r"it was not written by torch\.save"):
+        read_file(tmp_path / "a.pt")
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         read_file(tmp_path / "a.pt")

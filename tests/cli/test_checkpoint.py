@@ -44,7 +44,7 @@ def test_info_for_people(checkpoint: Callable[..., Path], kind: str) -> None:
     assert result.exit_code == 0
     lines = dict(line.split(maxsplit=1) for line in result.stdout.splitlines() if line)
     assert lines["path"] == str(path)
-    assert lines["kind"].startswith("1 file with shards, " if kind == "sharded" else "one file, ")
+    assert lines["kind"].startswith("a folder of 3 files, " if kind == "sharded" else "one file, ")
     assert lines["after"] == "epoch 2, batch 0, step 8"
     assert lines["metrics"].startswith("train_loss 0.")
     assert lines["run"] == "model FFNN, optimizer Adam, loss mse_loss"
@@ -66,6 +66,8 @@ def test_info_as_json_is_the_same_for_both_kinds(checkpoint: Callable[..., Path]
         state = read_checkpoint(path)
         assert found[kind].pop("path").endswith(str(path))
         assert found[kind].pop("kind") == kind
+        files = [*path.iterdir()] if path.is_dir() else [path]
+        assert found[kind].pop("files") == len(files)
         assert found[kind].pop("bytes") >= sum(each["bytes"] for each in found[kind]["tensors"])
         del found[kind]["config"]["log_folder"], found[kind]["config"]["checkpoint_format"]
     assert found["file"] == found["sharded"]

@@ -183,6 +183,7 @@ def test_an_equation_that_forgets_to_unpack_the_gradient(batch):
         (FFNN([1, 1]), {}, "expected a dict with a function"),
         (FFNN([1, 1]), [start], "expected a dict with a function"),
         (FFNN([1, 1]), {"a": 3}, "The equation 'a' is 3; expected a function"),
+        (FFNN([1, 1]), {"a": lambda x: x}, "which cannot be called with two arguments; expected"),
     ],
 )
 def test_what_cannot_be_a_pinn(network, equations, message):

@@ -219,6 +219,11 @@ def test_what_to_write_instead_of_what_is_no_toml(read, value, advice):
         read(SMALL, f"optimizer.lr={value}")
 
 
+def test_a_key_that_is_there_twice(read):
+    with pytest.raises(ConfigError, match="The key is there twice: leave one out"):
+        read(f"{SMALL}\n[optimizer]\nlr = 1\nlr = 2\n")
+
+
 @pytest.mark.parametrize("text", ["fast", ".", "./a.py", "1.2.3", "run-3", "1e", "_"])
 def test_other_values_are_text(read, text):
     assert read(SMALL, f"loss.x={text}").loss.options["x"] == text

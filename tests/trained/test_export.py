@@ -239,7 +239,7 @@ def test_a_format_or_a_path_that_cannot_be(train, here):
         run.export(here / "x", "tflite")
     with pytest.raises(ConfigError, match=r"There is no folder .*nowhere"):
         run.export(here / "nowhere" / "x.pt2")
-    with pytest.raises(ConfigError, match=r"torchscript' are named model\.ts"):
+    with pytest.raises(ConfigError, match=r"torchscript', name the file model\.ts"):
         run.export(run.folder / "model.pt", "torchscript")
     with pytest.raises(ConfigError, match="is a folder"):
         run.export(here)

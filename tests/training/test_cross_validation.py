@@ -84,5 +84,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         cross_validate(lambda: same, (X, Y), folds=3)
     with pytest.raises(TrainingError, match="returned a Linear; expected a new Trainer"):
         cross_validate(lambda: nn.Linear(2, 1), (X, Y))  # type: ignore[arg-type,return-value]
+    with pytest.raises(TrainingError, match=r"make_trainer is .*; expected a function without"):
+        cross_validate(same, (X, Y))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="23 rows cannot have fold 1 of 24"):
         cross_validate(make, (X, Y), folds=24)

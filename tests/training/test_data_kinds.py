@@ -160,7 +160,7 @@ def test_impossible_max_batches(make_trainer: MakeTrainer, limit: Any) -> None:
 def test_no_data_for_a_loss_that_needs_them(make_trainer: MakeTrainer) -> None:
     with pytest.raises(DataError, match="None"):
         make_trainer(data=None).fit()
-    with pytest.raises(DataError, match="train data are of type int"):
+    with pytest.raises(DataError, match="training data are of type int"):
         make_trainer(data=3).fit()
 
 

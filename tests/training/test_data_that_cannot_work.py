@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDataset
 
 from perceptrain import FFNN, Trainer, to_dataloader
-from perceptrain.errors import DataError
+from perceptrain.errors import DataError, NonFiniteLossError
 
 MakeTrainer = Callable[..., Trainer]
 X = torch.arange(20.0).reshape(20, 1) / 20
@@ -183,9 +183,10 @@ def test_a_last_batch_of_one_row_and_a_batch_norm(make_trainer: MakeTrainer) -> 
     trainer = make_trainer(data=(X[:17], Y[:17]), model=model, batch_size=8)
     with pytest.raises(ValueError, match="more than 1 value per channel") as caught:
         trainer.fit()
-    (note,) = caught.value.__notes__
+    note, place = caught.value.__notes__
     assert "in epoch 1, batch 3, on a batch of 1 row." in note
     assert "drop_last=True" in note
+    assert "the layer '0', BatchNorm1d(" in place
     data = to_dataloader(X[:17], Y[:17], batch_size=8, drop_last=True)
     make_trainer(data=data, model=model).fit()
 
@@ -205,15 +206,29 @@ def test_complex_outputs(make_trainer: MakeTrainer, loss: str) -> None:
         make_trainer(loss, data=(X, Y), model=Wave()).fit()
     with pytest.raises(RuntimeError) as caught:
         make_trainer(loss, data=(X, torch.complex(X, Y)), model=Wave()).fit()
-    assert "e.g. torch.view_as_real of both, or use l1" in caught.value.__notes__[0]
+    assert "e.g. torch.view_as_real of both, or use l1" in " ".join(caught.value.__notes__)
     make_trainer("l1", data=(X, torch.complex(X, Y)), model=Wave()).fit()
 
 
-def test_an_error_that_has_another_cause_gets_no_advice(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer(data=(X[:, 0], Y[:, 0]), model=linear())
-    with pytest.raises(RuntimeError) as caught:
-        trainer.fit()
-    assert not hasattr(caught.value, "__notes__")
+def test_an_error_of_the_loss_shows_the_batch(make_trainer: MakeTrainer) -> None:
+    def loss_fn(batch: Any, model: nn.Module) -> Any:
+        inputs, _, weights = batch
+        return weights * model(inputs).mean(), {}
+
+    with pytest.raises(ValueError, match="not enough values to unpack") as caught:
+        make_trainer(loss_fn, data=[(X[:4], Y[:4])], model=linear()).fit()
+    shape = "a tensor of shape (4, 1) and dtype torch.float32"
+    assert caught.value.__notes__ == [f"The batch is a tuple of {shape}, {shape}."]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_values_that_are_not_finite_are_counted(make_trainer: MakeTrainer, value: float) -> None:
+    x = X.clone()
+    x[3] = value
+    with pytest.raises(NonFiniteLossError) as caught:
+        make_trainer(data=[(x, Y)], model=linear()).fit()
+    (note,) = caught.value.__notes__
+    assert note.startswith("The batch itself has 1 value that is NaN or infinite, in its tensor 1")
 
 
 @pytest.mark.parametrize("inputs", ["x", "input", "input_ids"])

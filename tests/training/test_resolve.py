@@ -185,11 +185,30 @@ def test_optimizer_by_name(make_trainer: MakeTrainer, optimizer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "message"), [(nn.Linear, "got the class Linear"), ("ffnn", "got str"), (3, "got int")]
+    ("model", "message"),
+    [
+        (nn.Linear, r"got the class Linear. Pass Linear\("),
+        ("ffnn", r"got str. Build a model by name with perceptrain.get_model\("),
+        (3, "got int. Derive the model from nn.Module"),
+    ],
 )
 def test_no_model(make_net: Net, model: Any, message: str) -> None:
     with pytest.raises(TrainingError, match=f"model must be a torch.nn.Module object, {message}"):
         Trainer(model, None, TrainConfig())
+
+
+class Incomplete(nn.Module):
+    def __init__(self) -> None:
+        self.size = 3
+
+
+def test_a_model_without_parameters() -> None:
+    with pytest.raises(
+        TrainingError, match="Identity has no parameters, so nothing can be trained"
+    ):
+        Trainer(nn.Identity(), "adam", TrainConfig())
+    with pytest.raises(TrainingError, match=r"Incomplete is not .* call super\(\).__init__\(\)"):
+        Trainer(Incomplete(), "adam", TrainConfig())
 
 
 def test_no_config(make_net: Net) -> None:

@@ -102,7 +102,7 @@ def test_names_that_clash(make_trainer: MakeTrainer) -> None:
 
 def test_only_for_validation(make_trainer: MakeTrainer) -> None:
     sets = ValidationSets(clean=CLEAN)
-    with pytest.raises(DataError, match="train data are of type ValidationSets"):
+    with pytest.raises(DataError, match="training data are of type ValidationSets"):
         make_trainer(data=sets).fit()
     with pytest.raises(DataError, match="test data are of type ValidationSets"):
         make_trainer().test(sets)

@@ -82,7 +82,10 @@ class Epochs:
         """
         for batch in self.batches():
             return batch
-        raise DataError("The data yielded no batch: they are empty or used up.")
+        raise DataError(
+            "The data yielded no batch: they are empty, or an iterator "
+            "that can be used only once: pass a list or a loader."
+        )
 
     def count(self) -> int | None:
         """Return the number of batches in an epoch, or ``None`` if it is unknown."""

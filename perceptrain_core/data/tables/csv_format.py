@@ -87,9 +87,14 @@ def _first_lines(path: Path) -> list[str]:
             except UnicodeDecodeError:
                 raise not_utf8() from None
             if "\0" in text:
-                raise DataError("the file has zero bytes, so it is not a text file.")
+                raise DataError(
+                    "the file has zero bytes, so it is not text: save the table as CSV in UTF-8."
+                )
             if len(text) > _LONGEST and "\n" not in text:
-                raise DataError(f"the first line has more than {_LONGEST} characters.")
+                raise DataError(
+                    f"the first line has more than {_LONGEST} characters; expected the names of "
+                    "columns."
+                )
             if not block:
                 return list(StringIO(text, newline=""))[:_LINES]
     return list(StringIO(text, newline=""))[:-1][:_LINES]

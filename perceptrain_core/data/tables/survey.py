@@ -92,7 +92,7 @@ def survey_table(
     check_names(labels, columns)
     gap = np.logical_or.reduce([is_gap(columns[name]) for name in labels])
     if gap.all():
-        raise DataError(f"no row has a value of {', '.join(labels)}.")
+        raise DataError(f"no row has a value of {', '.join(labels)}: name another label.")
     known = {name: column[~gap] for name, column in columns.items()}
     if classes is None:
         classes = len(labels) == 1 and _are_classes(known[labels[0]])
@@ -177,7 +177,7 @@ def _class_counts(columns: Columns, labels: Sequence[str]) -> dict[str, int]:
         check_categories(column, labels[0], "label")
     values, counts = np.unique(column, return_counts=True)
     if len(values) < 2:
-        raise DataError(f"the label {labels[0]!r} is always {values[0]}: nothing can be learned.")
+        raise DataError(f"the label {labels[0]!r} is always {values[0]}: name another one.")
     return dict(zip(as_text(values).tolist(), counts.tolist(), strict=True))
 
 
@@ -191,7 +191,7 @@ def _check_numbers(columns: Columns, labels: Sequence[str]) -> None:
             raise DataError(f"the label {name!r} has infinite values: correct them.")
         if column.min() == column.max():
             value = f"{column[0]:g}"
-            raise DataError(f"the label {name!r} is always {value}: nothing can be learned.")
+            raise DataError(f"the label {name!r} is always {value}: name another one.")
 
 
 def _compared(

@@ -106,7 +106,7 @@ def read_table(path: Path, options: TableOptions) -> Table:
     others = [name for name in (options.weights, options.group) if name is not None]
     inputs = choose_columns(known, options.inputs, [*labels, *others])
     if both := [name for name in inputs if name in labels]:
-        raise DataError(f"column {both[0]!r} is both an input and a label.")
+        raise DataError(f"column {both[0]!r} is both an input and a label: leave one out.")
     declared = _categorical(known, inputs, options.categorical)
     columns = read_columns(path, [*inputs, *labels, *others], options.separator, declared)
     return _table(columns, inputs, labels, declared, options)
@@ -119,7 +119,9 @@ def _categorical(known: list[str], inputs: list[str], patterns: Sequence[str] | 
     chosen = choose_columns(known, patterns, [name for name in known if name not in inputs])
     for name in chosen:
         if name not in inputs:
-            raise DataError(f"categorical names the column {name!r}, which is not an input.")
+            raise DataError(
+                f"categorical names the column {name!r}, which is not an input: leave it out."
+            )
     return chosen
 
 
@@ -163,7 +165,10 @@ def _drop_rows(columns: Columns, inputs: list[str], missing: str | None) -> list
     if dropping:
         dropped = np.logical_or.reduce(list(dropping.values()))
         if dropped.all():
-            raise DataError(f"no row is complete: {_counts(dropping)} are missing.")
+            raise DataError(
+                f"no row is complete: {_counts(dropping)} are missing. Set missing = 'fill', or "
+                "leave such columns out."
+            )
         for name in columns:
             columns[name] = columns[name][~dropped]
         notes.append(

@@ -77,13 +77,16 @@ def class_loss(criterion: Callable[..., Result], *args: Tensor, **options: Any) 
     except (IndexError, RuntimeError) as error:
         if "out of" not in str(error):
             raise
-        outputs, labels = args
-        raise DataError(
-            f"A class label is out of range: {str(error).rstrip('.')}. The model's output has "
-            f"shape {tuple(outputs.shape)}, and the labels go from {int(labels.min())} to "
-            f"{int(labels.max())}. Number the classes from 0, and use one output of the model "
-            "for each."
-        ) from error
+        raise out_of_range(error, *args) from error
+
+
+def out_of_range(error: Exception, outputs: Tensor, labels: Tensor) -> DataError:
+    """Return the error for class labels that torch refused."""
+    return DataError(
+        f"A class label is out of range: {str(error).rstrip('.')}. The model's output has shape "
+        f"{tuple(outputs.shape)}, and the labels go from {int(labels.min())} to "
+        f"{int(labels.max())}. Number the classes from 0, and use one output of the model for each."
+    )
 
 
 def mean_nll(

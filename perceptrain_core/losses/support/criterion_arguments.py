@@ -120,7 +120,7 @@ def _checked(check: Fit, outputs: Any, labels: Any) -> tuple[Any, ...]:
     if isinstance(outputs, Mapping):
         raise DataError(
             f"The model returned {describe(outputs)}, as a PINN does; this criterion compares "
-            f"tensors with labels. The losses that work on residuals are {RESIDUAL_LOSSES}."
+            f"tensors with labels. For residuals use one of {RESIDUAL_LOSSES}."
         )
     return _in_order(outputs, labels)
 

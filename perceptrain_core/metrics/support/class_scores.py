@@ -151,6 +151,11 @@ def _check_labels(rows: Rows, ignored: int | None) -> None:
         known |= labels == ignored
     if not known.all():
         wrong = labels[~known][0].item()
+        if wrong != round(wrong):
+            raise DataError(
+                f"A label is {wrong:g}, and classes are whole numbers from 0. For labels that are "
+                "numbers, use metrics of regression, such as rmse, mae or r2."
+            )
         last = rows.classes - 1
         raise DataError(
             f"A label is {wrong:g}, and expected are the classes 0 to {last}: the task is "

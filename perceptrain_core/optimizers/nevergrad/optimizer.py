@@ -318,7 +318,10 @@ def _trainable(params: Iterable[Tensor]) -> list[Tensor]:
         )
     trainable = [p for p in given if p.requires_grad]
     if not trainable:
-        raise TrainingError("There is no parameter with requires_grad, so nothing can be trained.")
+        raise TrainingError(
+            "There is no parameter with requires_grad, so nothing can be trained: call "
+            "requires_grad_() on some."
+        )
     return trainable
 
 

@@ -45,7 +45,7 @@ def target_path(path: str | Path | None, folder: Path, into: FileFormat) -> Path
         path = path.with_name(path.name + into.suffix)
     if path.suffix != into.suffix:
         raise ConfigError(
-            f"{path}: files of the format {into.name!r} are named {path.stem}{into.suffix}."
+            f"{path}: for the format {into.name!r}, name the file {path.stem}{into.suffix}."
         )
     if not path.parent.is_dir():
         raise ConfigError(f"There is no folder {path.parent}: create it first.")

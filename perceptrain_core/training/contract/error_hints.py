@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.errors import ConfigError, PerceptrainError
+from perceptrain_core.plurals import counted
 from perceptrain_core.tensors import describe, only_tensor, parts_of, refuse_masked
+from perceptrain_core.training.contract.torch_errors import raised_in_model
 
 _PLAIN = (Number, str, bytes, np.ndarray, type(None))
 
@@ -60,12 +62,58 @@ def add_hints(error: Exception, batch: Any, model: nn.Module) -> None:
         )
 
 
-def add_value_hints(error: Exception, batch: Any, where: str) -> None:
+def add_call_hint(error: Exception, batch: Any, model: nn.Module) -> None:
+    """Add a note on how a loss is called, if its own code failed in the first call.
+
+    Args:
+        error: The error that the loss raised.
+        batch: The batch.
+        model: The model; errors inside of it have other causes.
+    """
+    if isinstance(error, PerceptrainError) or raised_in_model(error, model):
+        return
+    if isinstance(error, TypeError | AttributeError):
+        error.add_note(
+            "This was the first call of the loss, as loss_fn(batch, model). If it is a "
+            "criterion(outputs, labels), pass perceptrain.supervised(criterion)."
+        )
+    if isinstance(error, TypeError | ValueError | LookupError | RuntimeError):
+        error.add_note(f"The batch is {_outline(batch)}.")
+
+
+def _outline(batch: Any) -> str:
+    """Describe a batch, and the elements of a short tuple or list."""
+    if not isinstance(batch, tuple | list) or len(batch) > 4:
+        return describe(batch)
+    return f"a {type(batch).__name__} of {', '.join(map(describe, batch)) or 'nothing'}"
+
+
+def add_nan_hint(error: Exception, batch: Any) -> None:
+    """Add a note to an error about a loss that is NaN, if the batch itself has such values.
+
+    Args:
+        error: The error.
+        batch: The batch.
+    """
+    for number, leaf in enumerate(_leaves(batch), start=1):
+        if not isinstance(leaf, Tensor) or not (leaf.is_floating_point() or leaf.is_complex()):
+            continue
+        bad = int((~leaf.isfinite()).sum())
+        if bad:
+            error.add_note(
+                f"The batch itself has {counted(bad, 'value')} that {'is' if bad == 1 else 'are'} "
+                f"NaN or infinite, in its tensor {number} of shape {tuple(leaf.shape)}: fill such "
+                "values, or leave out their rows, keep = x.isfinite().all(-1)."
+            )
+
+
+def add_value_hints(error: Exception, batch: Any, model: nn.Module, where: str) -> None:
     """Add a note to an error of torch about values that it cannot compute with.
 
     Args:
         error: The error that the loss raised, on any batch.
         batch: The batch.
+        model: The model.
         where: The position in the run.
     """
     text = str(error)
@@ -78,7 +126,8 @@ def add_value_hints(error: Exception, batch: Any, where: str) -> None:
             "loader with drop_last=True, such as to_dataloader(x, y, batch_size=..., "
             "drop_last=True), or another batch_size."
         )
-    if "complex" in text.lower() and isinstance(error, RuntimeError):
+    is_complex = "complex" in text.lower() and isinstance(error, RuntimeError)
+    if is_complex and not raised_in_model(error, model):
         error.add_note(
             "Outputs or labels are complex, and this loss has no such form: compare real numbers, "
             "e.g. torch.view_as_real of both, or use l1 or relative_l2, which take absolute values."

@@ -90,12 +90,14 @@ def check_gradient(loss: Tensor, model: nn.Module) -> None:
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise LossContractError(
-            f"{type(model).__name__} has no parameter with requires_grad: nothing can be trained."
+            f"{type(model).__name__} has no parameter with requires_grad: nothing can be trained. "
+            "Call requires_grad_() on those to train, before creating the optimizer."
         )
     if not set(parameters).intersection(_leaves(loss)):
         raise LossContractError(
             f"The loss does not depend on the parameters of {type(model).__name__}. "
-            "Compute it from model(...), and do not detach, convert or wrap it in torch.no_grad."
+            "Compute it from model(...), and do not detach, convert or wrap it in torch.no_grad. "
+            "A derivative by torch.autograd.grad needs create_graph=True."
         )
 
 

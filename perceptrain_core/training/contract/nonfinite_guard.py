@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from perceptrain_core.errors import LossContractError, NonFiniteLossError
 from perceptrain_core.training.contract.count_checks import made_counts, refuse_empty
 from perceptrain_core.training.contract.error_hints import (
+    add_call_hint,
     add_hints,
+    add_nan_hint,
     add_value_hints,
     refuse_masked_parts,
 )
@@ -96,15 +98,16 @@ class LossGuard:
         """
         try:
             self._check_finite(loss, metrics, model)
-        except NonFiniteLossError:
+        except NonFiniteLossError as error:
             refuse_empty(batch, self._where())
+            add_nan_hint(error, batch)
             raise
 
     def _evaluate(self, batch: Any, model: nn.Module) -> Any:
         try:
             return self._call_first(batch, model) if self.is_first else self.loss_fn(batch, model)
         except (RuntimeError, ValueError) as error:
-            add_value_hints(error, batch, self._where())
+            add_value_hints(error, batch, model, self._where())
             raise
 
     def _call_first(self, batch: Any, model: nn.Module) -> Any:
@@ -114,11 +117,7 @@ class LossGuard:
                 result = self.loss_fn(batch, model)
         except Exception as error:
             add_hints(error, batch, model)
-            if isinstance(error, TypeError | AttributeError):
-                error.add_note(
-                    "This was the first call of the loss, as loss_fn(batch, model). If it is a "
-                    "criterion(outputs, labels), pass perceptrain.supervised(criterion)."
-                )
+            add_call_hint(error, batch, model)
             raise
         self._check_first(result, model)
         self.is_first = False

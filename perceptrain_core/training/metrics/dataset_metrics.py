@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from itertools import chain, zip_longest
 from typing import Any
@@ -70,7 +70,8 @@ class DatasetMetrics:
 
         def watched(batch: Any, model: nn.Module) -> StepResult:
             result, *seen = call_and_watch(loss_fn, batch, model)
-            self._check_names(result)
+            if isinstance(result, tuple) and len(result) == 2:
+                check_names(self._metrics, result[1])
             self._update(tuple(seen))
             return result
 
@@ -105,17 +106,6 @@ class DatasetMetrics:
         if self._replayed:
             self._batches.append(data_to_device(batch, "cpu"))
 
-    def _check_names(self, result: StepResult) -> None:
-        names = result[1] if isinstance(result, tuple) and len(result) == 2 else {}
-        for label in self._metrics:
-            if label in names:
-                raise ConfigError(
-                    f"The loss returns a metric {label!r}, and so does metrics: the mean over "
-                    "batches and the value over the data set would have one name. Leave the "
-                    "former out if an option of the loss adds it, such as accuracy=True; or give "
-                    f'the latter another label: metrics={{"{label}_of_all": ...}}.'
-                )
-
     def _gather(self) -> None:
         if not self._gathers:
             return
@@ -132,6 +122,26 @@ class DatasetMetrics:
                 placed = data_to_device(batch, self._engine.device)
                 for label, metric in self._replayed.items():
                     _add(label, metric, placed)
+
+
+def check_names(labels: Iterable[str], of_loss: Collection[str]) -> None:
+    """Check that no metric over the data set has the name of a metric of the loss.
+
+    Args:
+        labels: The labels of the metrics over the data set.
+        of_loss: The names of the metrics that the loss returned.
+
+    Raises:
+        ConfigError: One has.
+    """
+    for label in labels:
+        if label in of_loss:
+            raise ConfigError(
+                f"The loss returns a metric {label!r}, and metrics has one of this name too: the "
+                "mean over batches and the value over the data set need different names. Leave "
+                "the former out if an option of the loss adds it, such as accuracy=True; or give "
+                f'the latter another label: metrics={{"{label}_of_all": ...}}.'
+            )
 
 
 def _fresh(metric: Metric, engine: Engine) -> Metric:

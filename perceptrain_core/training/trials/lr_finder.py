@@ -119,7 +119,7 @@ def find_lr(
         if curve.add(rate, loss):
             return curve.result(diverged=True)
     if not curve.lrs:
-        raise DataError("The training data yielded no batch: they are empty or used up.")
+        raise DataError("The training data yielded no batch: they are empty or used up: pass more.")
     return curve.result(diverged=False)
 
 
@@ -156,7 +156,10 @@ class _Curve:
 def _shares(optimizer: Any) -> list[float]:
     """Return the rate of each group as a share of the largest; the test keeps the ratios."""
     if any("lr" not in group for group in optimizer.param_groups):
-        raise TrainingError(f"{type(optimizer).__name__} has no learning rate to find.")
+        raise TrainingError(
+            f"{type(optimizer).__name__} has no learning rate to find: use an optimizer of "
+            "torch.optim."
+        )
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     largest = max(rates)
     return [rate / largest if largest else 1.0 for rate in rates]

@@ -119,7 +119,9 @@ def _take_step(
     with watch.section("data"):
         batches = next(steps, None)
         if batches is None:
-            raise DataError("The training data yielded no batch: they are empty or used up.")
+            raise DataError(
+                "The training data yielded no batch: they are empty or used up: pass more."
+            )
         placed = [place(batch) for batch in batches]
     with watch.section("callbacks"):
         callbacks.start(batches)

@@ -22,6 +22,7 @@ from perceptrain_core.parameters import buffers_of, parameters_of
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.choice import require_optimizer
 from perceptrain_core.training.contract.nonfinite_guard import LossGuard
+from perceptrain_core.training.contract.torch_errors import explained_errors
 from perceptrain_core.training.precision import in_precision
 from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.training.run_data import make_epochs
@@ -91,6 +92,7 @@ def sandbox(trainer: TrainingContext, data: Any) -> Iterator[tuple[Step, DataPos
     epochs = make_epochs(trainer, data, "train", config.shuffle, config.accumulate)
     position = DataPosition(epochs, config.accumulate)
     with (
+        explained_errors(trainer.model),
         ExitStack() as undo,
         training(trainer.model, trainer.loss_fn),
         activation_checkpointing(trainer.model, config.activation_checkpointing),

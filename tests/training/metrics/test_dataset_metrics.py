@@ -85,8 +85,9 @@ def test_whatever_the_batches_the_value_is_that_of_the_data_set(
     rows = trainer.test()
     assert len(rows) == -(-31 // size)
     assert {name for row in rows for name in row} == {"test_loss"}
-    expected = {"test_accuracy": row["val_accuracy"], "test_f1": row["val_f1"]}
-    assert trainer.test_metrics == expected
+    expected = {name.replace("val", "test"): value for name, value in row.items()}
+    assert trainer.test_metrics == pytest.approx(expected, rel=1e-6)
+    assert trainer.test_metrics == rows.means
 
 
 def test_in_history_files_and_trackers(classify: MakeTrainer, classes: Data, here: Path) -> None:
@@ -178,7 +179,7 @@ def test_without_metrics_no_hook_is_registered(
     trainer.fit()
     assert trainer.test_metrics == {}
     trainer.test()
-    assert trainer.test_metrics == {}
+    assert list(trainer.test_metrics) == ["test_loss"]
 
 
 def test_any_object_with_the_three_methods(classify: MakeTrainer, classes: Data) -> None:
@@ -305,8 +306,12 @@ def test_a_metric_of_the_loss_with_the_same_name(classify: MakeTrainer) -> None:
         loss = F.cross_entropy(model(batch[0]), batch[1])
         return loss, {"f1": loss}
 
-    with pytest.raises(ConfigError, match="The loss returns a metric 'f1', and so does metrics"):
+    with pytest.raises(ConfigError, match="The loss returns a metric 'f1', and metrics has one"):
         classify(["f1"], loss_fn).validate()
+    trainer = classify(["f1"], loss_fn, val_every=0)
+    with pytest.raises(ConfigError, match="The loss returns a metric 'f1', and metrics has one"):
+        trainer.fit()
+    assert trainer.global_step == 0
     row = classify({"f1_of_all": "f1"}, loss_fn).validate()
     assert list(row) == ["val_loss", "val_f1", "val_f1_of_all"]
 

@@ -16,7 +16,10 @@ def outputs_and_labels(batch: Any, model: nn.Module) -> tuple[Tensor, Tensor]:
         DataError: The batch has another form or no rows, or the model did not return a tensor.
     """
     if not isinstance(batch, tuple | list) or len(batch) != 2 or not isinstance(batch[1], Tensor):
-        raise DataError("Expected a batch (inputs, labels), with a tensor of labels.")
+        raise DataError(
+            f"The batch is of type {type(batch).__name__}; expected (inputs, labels), with a "
+            "tensor of labels."
+        )
     outputs = model(batch[0])
     if not isinstance(outputs, Tensor) or not outputs.numel():
         raise DataError(f"The model returned {outputs!r:.80}; expected a tensor of scores.")

@@ -298,7 +298,7 @@ class SegmentationLoss(nn.Module):
     def _check_dimensions(self, logits: Tensor) -> None:
         if self.dimensions and logits.ndim - 2 not in self.dimensions:
             raise ShapeError(
-                f"The model returned {tuple(logits.shape)}; {self._name} takes images in 2 or 3 "
+                f"The model returned {tuple(logits.shape)}; {self._name} needs images in 2 or 3 "
                 "dimensions, (N, K, H, W) or (N, K, H, W, D)."
             )
 
