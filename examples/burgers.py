@@ -8,7 +8,7 @@ from perceptrain import TrainConfig, Trainer
 from perceptrain_physics import AdaptiveSampler, FreshPoints, PeriodicBurgers
 
 
-def main(epochs: int = 40, picture: str = "burgers.png") -> None:
+def main(epochs: int = 40, number: int = 2500, picture: str = "burgers.png") -> None:
     """Train by Gauss-Newton steps. Draw the solution and its error."""
     plt.style.use("perceptrain_core.pictures")
     torch.manual_seed(0)
@@ -17,9 +17,9 @@ def main(epochs: int = 40, picture: str = "burgers.png") -> None:
     problem = PeriodicBurgers(hard=True)
     model = problem.pinn(hidden=[20, 20, 20])
 
-    # Every 10 steps there are 2,500 new points, most of them where the residual is large.
+    # Every 10 steps there are new points, most of them where the residual is large.
     sampler = AdaptiveSampler(problem.samplers["pde"], model, "pde")
-    points = FreshPoints({"pde": sampler}, points=2500, steps=10, every=10)
+    points = FreshPoints({"pde": sampler}, points=number, steps=10, every=10)
 
     # A second-order optimizer needs numbers of double precision.
     config = TrainConfig(max_iter=epochs, dtype=torch.float64, verbose=False)

@@ -31,7 +31,7 @@ def two_tasks(batch, model):
     return tasks["first"] + tasks["second"], tasks
 
 
-def main(steps: int = 200, picture: str = "conflicting_tasks.png") -> None:
+def main(steps: int = 100, picture: str = "conflicting_tasks.png") -> None:
     """Train from some starts with each weighting, and draw the losses of both tasks."""
     plt.style.use("perceptrain_core.pictures")
     torch.manual_seed(0)
@@ -43,7 +43,7 @@ def main(steps: int = 200, picture: str = "conflicting_tasks.png") -> None:
     for marker, (name, weighting) in zip("osD", WEIGHTINGS.items(), strict=True):
         ends = []
         for start in starts:
-            config, sgd = TrainConfig(max_iter=steps, verbose=False), {"name": "sgd", "lr": 0.1}
+            config, sgd = TrainConfig(max_iter=steps, verbose=False), {"name": "sgd", "lr": 0.2}
             trainer = Trainer(Point(start), sgd, config, two_tasks, weighting=weighting)
             trainer.fit([torch.zeros(1)])
             ends.append([trainer.history[-1][f"train_{task}"] for task in ("first", "second")])

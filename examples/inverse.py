@@ -12,7 +12,7 @@ FRICTION = 0.5
 def equation(t, network):
     """u'' + friction u' + 9 u = 0: the network returns u, and the friction in a second column."""
     u, u_t, u_tt = partials(lambda t: network(t)[:, :1], t, "", "t", "tt", names="t")
-    return (u_tt + network(t)[:, 1:] * u_t + 9 * u) / 9  # of about size 1, like u
+    return (u_tt + network(t)[:, 1:] * u_t + 9 * u) / 9  # of about the size of u
 
 
 def measured(rows, network):
@@ -32,12 +32,11 @@ def fit(rows, steps):
     path = []
     look = Callback(callback=lambda *_: path.append(network.values()["friction"]))
     config = TrainConfig(max_iter=steps, dtype=torch.float64, callbacks=[look], verbose=False)
-    points = {"equation": rows[:, :1], "measured": rows}
-    Trainer(model, "gauss_newton", config).fit([points])
+    Trainer(model, "gauss_newton", config).fit([{"equation": rows[:, :1], "measured": rows}])
     return network, path
 
 
-def main(steps: int = 60, picture: str = "inverse.png") -> None:
+def main(steps: int = 40, picture: str = "inverse.png") -> None:
     """Repeat the measurement with new noise: the values that are found spread by their error."""
     plt.style.use("perceptrain_core.pictures")
     torch.manual_seed(0)
@@ -48,8 +47,7 @@ def main(steps: int = 60, picture: str = "inverse.png") -> None:
     print(f"friction: {found.mean():.2f} ± {found.std():.2f} (true: {FRICTION})")
 
     figure, (left, right) = plt.subplots(1, 2)
-    left.plot(*draws[0].T, ".", color="C6")
-    left.plot(t, networks[0](t)[:, 0].detach())
+    left.plot(*draws[0].T, ".", t, networks[0](t)[:, 0].detach())
     left.set(xlabel="time in s", ylabel="angle in rad", title="one measurement, and its fit")
     right.plot(torch.tensor(paths).T, color="C0", alpha=0.6)
     right.axhline(FRICTION, color="C1", linestyle="--")

@@ -29,8 +29,9 @@ def main(epochs: int = 10, number: int = 300, picture: str = "segmentation.png")
     torch.manual_seed(0)
     train, (images, classes) = shapes(number), shapes(64)
     model = get_model("unet", in_channels=1, out_channels=3, features=(8, 16, 32))
-    config = TrainConfig(max_iter=epochs, batch_size=20, verbose=False)
-    Trainer(model, {"name": "adam", "lr": 1e-2}, config, loss_fn="dice_ce").fit(train)
+    schedule = {"name": "one_cycle", "max_lr": 2e-2}
+    config = TrainConfig(max_iter=epochs, batch_size=20, lr_scheduler=schedule, verbose=False)
+    Trainer(model, "adam", config, loss_fn="dice_ce").fit(train)
 
     model.eval()
     with torch.no_grad():
