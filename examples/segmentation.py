@@ -1,4 +1,4 @@
-"""Tell discs from squares in noisy images, pixel by pixel."""
+"""Tell rings from squares in noisy images, pixel by pixel."""
 
 import matplotlib.pyplot as plt
 import torch
@@ -10,15 +10,15 @@ SIZE = 32
 
 
 def shapes(number):
-    """Draw images (N, 1, 32, 32) and their classes: 0 ground, 1 disc, 2 square."""
+    """Draw images (N, 1, 32, 32) and their classes: 0 ground, 1 ring, 2 square."""
     y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
     images, classes = torch.zeros(number, 1, SIZE, SIZE), torch.zeros(number, 1, SIZE, SIZE).long()
     for image, labels in zip(images, classes, strict=True):
         for kind in (1, 2):
             across, down = torch.randint(6, SIZE - 6, (2,))
-            radius, light = torch.randint(4, 8, ()), 0.6 + 0.8 * torch.rand(())
-            dx, dy = (x - across).abs(), (y - down).abs()
-            inside = dx**2 + dy**2 < radius**2 if kind == 1 else dx.maximum(dy) < radius
+            radius, light = torch.randint(5, 9, ()), 0.8 + 0.6 * torch.rand(())
+            dx, dy = (x - across).abs() / radius, (y - down).abs() / radius
+            inside = (dx**2 + dy**2 - 0.65).abs() < 0.35 if kind == 1 else dx.maximum(dy) < 0.8
             image[0, inside], labels[0, inside] = light, kind
     return images + 0.4 * torch.randn(images.shape), classes
 
