@@ -31,7 +31,7 @@ def two_tasks(batch, model):
     return tasks["first"] + tasks["second"], tasks
 
 
-def main(steps: int = 100, picture: str = "conflicting_tasks.png") -> None:
+def main(steps: int = 60, picture: str = "conflicting_tasks.png") -> None:
     """Train from some starts with each weighting, and draw the losses of both tasks."""
     plt.style.use("perceptrain_core.pictures")
     torch.manual_seed(0)

@@ -32,7 +32,7 @@ def exact(t):
     return (-DAMPING * t).exp() * ((w * t).cos() + DAMPING / w * (w * t).sin())
 
 
-def main(epochs: int = 3000, picture: str = "oscillator.png") -> None:
+def main(epochs: int = 2000, picture: str = "oscillator.png") -> None:
     """Train, and compare with the exact solution."""
     plt.style.use("perceptrain_core.pictures")
     torch.manual_seed(0)
@@ -40,7 +40,7 @@ def main(epochs: int = 3000, picture: str = "oscillator.png") -> None:
     points = {"equation": torch.linspace(0, 4, 100)[:, None], "start": torch.zeros(1, 1)}
     # The weighting balances the start with the equation, which is much larger.
     loss_fn = {"name": "grad_weighted", "fixed_metric": "equation", "every": 10}
-    config = TrainConfig(max_iter=epochs, verbose=False, lr_scheduler="cosine")
+    config = TrainConfig(max_iter=epochs, verbose=False, lr_scheduler="cosine_annealing")
     Trainer(model, {"name": "adam", "lr": 5e-3}, config, loss_fn).fit([points])
 
     t = torch.linspace(0, 4, 201)[:, None]

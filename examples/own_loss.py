@@ -42,7 +42,7 @@ def main(epochs: int = 200, picture: str = "own_loss.png") -> None:
         Trainer(model, {"name": "adam", "lr": 1e-2}, config, loss_fn).fit((x, y))
         with torch.no_grad():
             error = (model(x) - truth).square().mean().sqrt()
-            axes.plot(x, model(x), label=name)
+            axes.plot(x, model(x), linestyle="--" if name == "plugin" else "-", label=name)
         print(f"{name}: error {error:.2f}")
     axes.set(xlabel="x", ylabel="y")
     axes.legend()

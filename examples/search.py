@@ -42,7 +42,8 @@ def main(trials: int = 30, picture: str = "search.png") -> None:
     axes.plot(best["lr"], best["width"], "o", markersize=14, fillstyle="none", color="C1")
     axes.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="width of the network")
     axes.set(xlim=(8e-5, 0.12), ylim=(3.5, 300))
-    figure.colorbar(shown, label="wrong images in %", ticks=[5, 10, 20, 50, 90], format="%d")
+    bar = figure.colorbar(shown, label="wrong images in %", ticks=[5, 10, 20, 50], format="%d")
+    bar.minorticks_off()
     figure.savefig(picture)
 
 
