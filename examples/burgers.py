@@ -32,9 +32,10 @@ def main(epochs: int = 40, number: int = 2500, picture: str = "burgers.png") -> 
     error = (u - problem.exact(grid)).abs().clamp(1e-8)
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
     extent = {"extent": (0, 1, -1, 1), "aspect": "auto", "origin": "lower"}
-    shown = left.imshow(u.reshape(200, 200).T, cmap="RdBu_r", **extent)
+    shown = left.imshow(u.reshape(200, 200).T.numpy(), cmap="RdBu_r", **extent)
     figure.colorbar(shown, ax=left)
-    shown = right.imshow(error.reshape(200, 200).T, norm=LogNorm(1e-7, 1e-3), **extent)
+    colours = LogNorm(1e-7, 1e-3)
+    shown = right.imshow(error.reshape(200, 200).T.numpy(), norm=colours, **extent)
     figure.colorbar(shown, ax=right)
     left.set(title="solution u", xlabel="time t", ylabel="position x")
     right.set(title="error |u - exact|", xlabel="time t")

@@ -12,7 +12,7 @@ def draw(images, labels, guesses, picture):
     for axes in panels.flat:
         axes.set_axis_off()
     for axes, image, label, guess in zip(panels.flat, images, labels, guesses, strict=False):
-        axes.imshow(image.reshape(8, 8), cmap="gray_r")
+        axes.imshow(image.reshape(8, 8).numpy(), cmap="gray_r")
         axes.set_title(f"{label}, taken for {guess}", loc="center")
     figure.savefig(picture)
 

@@ -43,7 +43,7 @@ def main(epochs: int = 10, number: int = 300, picture: str = "segmentation.png")
     for row, (name, pictures) in zip(panels, rows.items(), strict=True):
         colours = "gray" if name == "image" else "viridis"
         for axes, each in zip(row, pictures, strict=False):
-            axes.imshow(each[0], cmap=colours)
+            axes.imshow(each[0].numpy(), cmap=colours)
             axes.set(xticks=[], yticks=[])
         row[0].set_ylabel(name)
     figure.savefig(picture)
