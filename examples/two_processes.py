@@ -7,7 +7,7 @@ from perceptrain import FFNN, TrainConfig, Trainer, get_dataset
 
 
 def train(nprocs, epochs):
-    """Train on two measurements of real patients. A step has 50 rows, of all processes together."""
+    """Train on ten measurements of each patient. A step has 50 rows, of all processes together."""
     torch.manual_seed(0)
     inputs, labels = get_dataset("diabetes")
     model = FFNN([10, 32, 1], "tanh")
