@@ -23,14 +23,14 @@ def score(points, labels):
     return metric.compute()
 
 
-def main(epochs: int = 6, picture: str = "embedding.png") -> None:
+def main(epochs: int = 6, copies: int = 4, picture: str = "embedding.png") -> None:
     """Train on the digits 0 to 6. Draw the digits 7, 8 and 9 by pixels and by the embedding."""
     plt.style.use("perceptrain_core.pictures")
     torch.manual_seed(0)
     images, labels = get_dataset("digits")
     seen, new = labels < 7, labels >= 7
     unseen, digits = shifted(images[new]), labels[new]
-    rows = torch.cat([shifted(images[seen]) for _ in range(4)]), labels[seen].repeat(4)
+    rows = torch.cat([shifted(images[seen]) for _ in range(copies)]), labels[seen].repeat(copies)
 
     convolutions = [nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU()]
     model = nn.Sequential(*convolutions, nn.AdaptiveMaxPool2d(2), nn.Flatten(), nn.Linear(256, 32))

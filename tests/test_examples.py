@@ -26,7 +26,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "burgers": {"epochs": 1, "number": 200},
     "conflicting_tasks": {"steps": 2},
     "digits": {"epochs": 1},
-    "embedding": {"epochs": 1},
+    "embedding": {"epochs": 1, "copies": 1},
     "gradient_free": {"steps": 20},
     "imbalanced": {"epochs": 1},
     "inverse": {"steps": 2},
