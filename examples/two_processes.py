@@ -30,7 +30,7 @@ def main(epochs: int = 30, nprocs: int = 2, picture: str = "two_processes.png") 
     figure, axes = plt.subplots()
     axes.plot(one, linewidth=5, alpha=0.4, label="one process, 50 rows in a step")
     axes.plot(several, ".", color="C1", label=f"{nprocs} processes, {50 // nprocs} rows each")
-    axes.set(xlabel="epoch", ylabel="mean squared error", yscale="log")
+    axes.set(xlabel="epoch", ylabel="mean squared error")
     axes.legend()
     figure.savefig(picture)
 
