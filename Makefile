@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 DEMO_READY := $(VENV)/.demo
 READY := $(VENV)/.ready
+EXAMPLE_PLUGIN := $(VENV)/example_plugin
 # pip compiles every file of a package; Python compiles the ones that are used, and keeps them.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 # Installed once, for else pip would install them for each project by itself.
@@ -15,7 +16,8 @@ CHECKS := lint types layers
 # Two jobs: pytest, which shows its progress, and the checks one by one, each with its output whole.
 SIDE_BY_SIDE := $(MAKE) --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: demo test test-all setup $(CHECKS) tests tests-all checks docs serve pictures bench clean
+.DELETE_ON_ERROR:
+.PHONY: demo test test-all setup $(CHECKS) tests tests-all checks docs serve gallery bench clean
 
 demo: $(DEMO_READY)
 	$(BIN)/perceptrain demo
@@ -67,9 +69,17 @@ docs: $(READY)
 serve: $(READY)
 	$(BIN)/zensical serve
 
-# The pictures of the tutorial, made by its own code.
-pictures: $(READY)
+# The pictures of the examples and what they print, and the pictures of the tutorial. An example runs
+# again if it has changed; `make --always-make gallery` runs all.
+gallery: $(READY) $(patsubst examples/%.py,docs/gallery/%.txt,$(wildcard examples/*.py))
 	cd docs && sed -n '/^```python$$/,/^```$$/p' tutorial.md | grep -v '^```' | ../$(BIN)/python -
+
+docs/gallery/%.txt: examples/%.py perceptrain_core/pictures.mplstyle | $(EXAMPLE_PLUGIN)
+	cd docs/pictures/gallery && OMP_NUM_THREADS=1 PYTHONPATH=../../../$(EXAMPLE_PLUGIN) \
+		../../../$(BIN)/python ../../../$< > ../../gallery/$*.txt
+
+$(EXAMPLE_PLUGIN): examples/perceptrain-cauchy/pyproject.toml | $(READY)
+	$(PIP_INSTALL) --no-deps --no-build-isolation --target $@ ./examples/perceptrain-cauchy
 
 # Measures beside other frameworks those that are installed: pip install ".[bench]".
 bench: $(READY)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 COLUMNS = 3
-OWN, OTHER = "#0b6e4f", "#8a8f98"
+OWN, OTHER = "C0", "C6"
 
 
 def draw(works: dict[str, Any], path: Path) -> None:
@@ -16,14 +16,19 @@ def draw(works: dict[str, Any], path: Path) -> None:
         works: The figures by work.
         path: Where to write the picture, as SVG.
     """
-    import matplotlib as mpl
+    from matplotlib import style
+
+    with style.context("perceptrain_core.pictures"):
+        _draw(works, path)
+
+
+def _draw(works: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    mpl.rcParams["svg.hashsalt"] = "perceptrain"  # the same figures, the same file
     names = list(dict.fromkeys(name for work in works.values() for name in work["rows"]))[::-1]
     columns, rows = min(len(works), COLUMNS), -(-len(works) // COLUMNS)
     size = 2 + 2.3 * columns, rows * (1 + 0.22 * len(names))
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
     for panel in panels[len(works) :]:
         panel.set_axis_off()
@@ -37,9 +42,8 @@ def draw(works: dict[str, Any], path: Path) -> None:
         panel.set_xlim(0, _limit(work))
         panel.set_title(_title(letter, work["title"]), fontsize=8, loc="left")
         panel.tick_params(labelsize=8, length=0)
-        panel.spines[["top", "right", "left"]].set_visible(False)
-        panel.grid(axis="x", color="#dddddd", linewidth=0.6)
-        panel.set_axisbelow(True)
+        panel.spines["left"].set_visible(False)
+        panel.grid(visible=False, axis="y")
     figure.supxlabel("time per step, by hand = 1", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=100)

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 COLUMNS = 3
-COLORS = ["#0b6e4f", "#c1432e", "#2b5fa8", "#8a6d00", "#7a3e9d", "#222222", "#5b8c5a", "#b06a8c"]
+COLORS = 8  # of the style
 
 Row = dict[str, Any]
 
@@ -91,18 +91,21 @@ def draw(rows: Iterable[Row], path: Path) -> None:
         rows: The rows of all runs.
         path: Where to write the picture, as SVG.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    from matplotlib import style
 
-    mpl.rcParams["svg.hashsalt"] = "perceptrain"  # the same figures, the same file
-    groups = grouped(rows)
+    with style.context("perceptrain_core.pictures"):
+        _draw(grouped(rows), path)
+
+
+def _draw(groups: dict[tuple[str, str], list[Row]], path: Path) -> None:
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
     problems = list(dict.fromkeys(problem for problem, _ in groups))
     methods = list(dict.fromkeys(method for _, method in groups))
-    colors = {method: COLORS[n % len(COLORS)] for n, method in enumerate(methods)}
+    colors = {method: f"C{n % COLORS}" for n, method in enumerate(methods)}
     columns, lines = min(len(problems), COLUMNS), -(-len(problems) // COLUMNS)
-    figure = Figure(
-        figsize=(1 + 3 * columns, 0.8 + 2.4 * lines), layout="constrained", facecolor="white"
-    )
+    figure = Figure(figsize=(1 + 3 * columns, 0.8 + 2.4 * lines), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).flat
     for panel in panels[len(problems) :]:
         panel.set_axis_off()
@@ -111,14 +114,12 @@ def draw(rows: Iterable[Row], path: Path) -> None:
         panel.set_xscale("log")
         panel.set_yscale("log")
         panel.tick_params(labelsize=8)
-        panel.grid(color="#dddddd", linewidth=0.6)
-        panel.spines[["top", "right"]].set_visible(False)
         for (name, method), own in groups.items():
             for row in own if name == problem else []:
                 looks = list(zip(*row["curve"], strict=True)) or [(), ()]
                 marker = "." if len(looks[0]) == 1 else None  # a line needs two points
                 panel.plot(*looks, color=colors[method], linewidth=1.2, marker=marker)
-    handles = [mpl.lines.Line2D([], [], color=colors[method], label=method) for method in methods]
+    handles = [Line2D([], [], color=colors[method], label=method) for method in methods]
     figure.legend(
         handles=handles, loc="outside upper center", ncols=min(4, len(methods)), fontsize=8
     )

@@ -106,6 +106,15 @@ def draw(
     solutions: dict[str, Tensor], histories: dict[str, list[dict[str, float]]], path: Path
 ) -> None:
     """Plot the solutions beside the exact one, their errors, and the terms over the steps."""
+    from matplotlib import style
+
+    with style.context("perceptrain_core.pictures"):
+        _draw(solutions, histories, path)
+
+
+def _draw(
+    solutions: dict[str, Tensor], histories: dict[str, list[dict[str, float]]], path: Path
+) -> None:
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
@@ -125,7 +134,7 @@ def draw(
             values = [row[f"train_{term}"] for row in histories[name]]
             axes[2, column].semilogy(values, linewidth=0.6, label=term)
         axes[2, column].set(title=f"terms with {name}", xlabel="step")
-        axes[2, column].legend(frameon=False)
+        axes[2, column].legend()
     weights = [row["train_weight_boundary"] for row in histories["grad_weighted"]]
     axes[2, 0].plot(weights, linewidth=1)
     axes[2, 0].set(title="boundary weight of grad_weighted", xlabel="step")
@@ -140,12 +149,13 @@ def _draw_cut(axes: Any, truth: Tensor, solutions: dict[str, Tensor]) -> None:
     for name, u in solutions.items():
         axes.plot(x, u[:, row].numpy(), linewidth=1, label=name)
     axes.set(title="solutions at y = 0.25", xlabel="x", ylabel="u")
-    axes.legend(frameon=False)
+    axes.legend()
 
 
 def _image(figure: Any, axes: Any, values: Tensor, title: str, **colors: Any) -> None:
     image = axes.imshow(values.T.numpy(), extent=(-1, 1, -1, 1), origin="lower", **colors)
     axes.set(title=title, xlabel="x", ylabel="y")
+    axes.grid(visible=False)
     figure.colorbar(image, ax=axes, shrink=0.8)
 
 
