@@ -51,6 +51,7 @@ class EarlyStopping(MetricCallback):
     """
 
     stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.VAL_EPOCH_END})
+    uses_model = False  # of a sharded one, each process keeps its share of the weights
     stopped_epoch: int | None
     _best_weights: Weights | None
     _first_weights: Weights | None  # from before the first step of the epoch

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from perceptrain import FFNN, Callback, SkipBatch, TrainConfig, Trainer, load_checkpoint
 from perceptrain.errors import ConfigError, NonFiniteLossError, TrainingError
-from perceptrain_core.engine.fully_sharded import sharder
+from perceptrain_core.engine.scattering import sharder
 from perceptrain_core.engine.launch import run_in_processes
 from perceptrain_core.engine.shard_choice import choose_units
 from perceptrain_core.engine.sharded_optimizer import require_steps_on_shards
@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 ROWS = 24
+CPU = torch.device("cpu")
 
 
 def data(rows: int = ROWS) -> tuple[Tensor, Tensor]:
@@ -185,7 +186,7 @@ def work(folder: Path) -> dict[str, Any]:
     found["left"] = additions(trainer.model)
     for name in ("AdamW", "Muon", "LBFGS"):
         made = getattr(torch.optim, name)([nn.Parameter(torch.ones(3, 2))])
-        check = partial(require_steps_on_shards, made, sharder(torch.device("cpu")))
+        check = partial(require_steps_on_shards, made, sharder(CPU), CPU)
         found[name] = message(check)
     held = Held()
     train(folder / "held", callbacks=[held], **fsdp)
