@@ -2,9 +2,9 @@
 
     python -m benchmarks.sharded_memory
 
-Each way trains a network of 100 million parameters with AdamW. First only steps: what a process holds
-in memory between two steps, its peak during a step, and the time of a step. Then a run with an
-average of the weights, validations and checkpoints, which another run resumes: the peak of each
+Each way trains a network of 100 million parameters with AdamW. First only steps: what a process
+holds in memory between two steps, its peak during a step, and the time of a step. Then a run with
+an average of the weights, validations and checkpoints, which another run resumes: the peak of each
 phase. All without what Python and torch need before there is a model; the larger of both processes.
 """
 

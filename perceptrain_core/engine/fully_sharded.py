@@ -117,17 +117,19 @@ class FullySharded:
         No process has a parameter twice: its values are sent from the one that the model was
         created with into the shards, one after the other.
         """
-        twins = {p: without_values(p, self._scatter.dtype) for _, _, p in self._slots}
-        whole = {p for p in self.model.parameters() if p not in twins}
+        twins: dict[Tensor, nn.Parameter] = {
+            p: without_values(p, self._scatter.dtype) for _, _, p in self._slots
+        }
+        whole: set[nn.Parameter] = {p for p in self.model.parameters() if p not in twins}
         for module, name, parameter in self._slots:
             setattr(module, name, twins[parameter])
         self._split(whole)
         self._root._apply(self._scatter.with_memory)
         shards: dict[Tensor, Any] = {p: getattr(m, name) for m, name, p in self._slots}
-        for parameter, shard in shards.items():
-            local(shard.detach()).copy_(local(self._scatter(parameter.detach())))
+        for original, shard in shards.items():
+            local(shard.detach()).copy_(local(self._scatter(original.detach())))
             # It may have other owners, such as a list of the user.
-            parameter.data, parameter.grad = parameter.data.new_empty(0), None
+            original.data, original.grad = original.data.new_empty(0), None
         return shards
 
     def _split(self, whole: set[nn.Parameter]) -> None:
@@ -168,6 +170,17 @@ class FullySharded:
         if shard is None or not isinstance(value, Tensor) or value.shape != shard.shape:
             return value
         return self._scatter(value, value.dtype)
+
+    def divide_state(self) -> None:
+        """Divide the state of the optimizer as its parameters, after it was loaded."""
+
+        def divided(parameter: Tensor, value: Any) -> Any:
+            whole = isinstance(value, Tensor) and not is_sharded(value)
+            if parameter in self._wholes and whole and value.shape == parameter.shape:
+                return self._shard(value)
+            return value.full_tensor() if is_sharded(value) and not is_sharded(parameter) else value
+
+        replace_parameters(self._optimizer, {}, divided)
 
     def keep_whole(self) -> None:
         """From now on keep all parameters during a step, so that the loss may do anything."""

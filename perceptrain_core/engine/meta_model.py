@@ -7,6 +7,7 @@ from collections.abc import Container
 import torch
 from torch import Tensor, nn
 
+from perceptrain_core.engine.scattering import exchange
 from perceptrain_core.errors import TrainingError
 
 
@@ -40,7 +41,7 @@ def give_memory(model: nn.Module, device: torch.device, left: Container[Tensor])
     found = [p for p in model.parameters() if p.is_meta and p not in left]
     for parameter in found:
         real = torch.empty_like(parameter, device=device)
-        torch.utils.swap_tensors(parameter, nn.Parameter(real, parameter.requires_grad))
+        exchange(parameter, nn.Parameter(real, parameter.requires_grad))
     buffers = {b: torch.empty_like(b, device=device) for b in model.buffers() if b.is_meta}
     for module in model.modules():
         for name, buffer in module.named_buffers(recurse=False, remove_duplicate=False):
@@ -60,4 +61,4 @@ def move(
         return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
     if isinstance(module, nn.Module):
-        module._apply(moved)
+        module._apply(moved)  # type: ignore[no-untyped-call]

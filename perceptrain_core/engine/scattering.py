@@ -9,6 +9,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.utils import swap_tensors
+
+exchange: Callable[[Tensor, Tensor], None] = swap_tensors
 
 
 class Scatter:
@@ -43,6 +46,23 @@ class Scatter:
         return torch.empty_like(tensor, device=self._device) if tensor.is_meta else tensor
 
 
+def empty_share(like: Any, outline: Tensor) -> Any:
+    """Return a ``DTensor`` without values for a tensor that is divided as another; else ``None``.
+
+    Args:
+        like: A ``DTensor``.
+        outline: A tensor; ``None`` is returned if it has another shape.
+    """
+    if like.shape != outline.shape:
+        return None
+    from torch.distributed.tensor import DTensor
+
+    own = torch.empty_like(like.detach().to_local(), dtype=outline.dtype)
+    place = like.device_mesh, like.placements
+    shape = {"shape": like.shape, "stride": like.stride()}
+    return DTensor.from_local(own, *place, run_check=False, **shape)
+
+
 def without_values(parameter: Tensor, dtype: torch.dtype | None = None) -> nn.Parameter:
     """Return a parameter of the same shape on the device "meta"."""
     outline = torch.empty_like(parameter, device="meta", dtype=dtype or parameter.dtype)
@@ -75,9 +95,7 @@ def _emptied(parameter: Tensor, like: Tensor) -> bool:
     """Move a parameter to "meta"; return whether that was possible."""
     outline = torch.empty_like(like, device="meta")
     try:
-        torch.utils.swap_tensors(
-            parameter, nn.Parameter(outline, requires_grad=parameter.requires_grad)
-        )
+        exchange(parameter, nn.Parameter(outline, requires_grad=parameter.requires_grad))
     except RuntimeError:  # something refers to it weakly, as an LSTM does
         return False
     return True

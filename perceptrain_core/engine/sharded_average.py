@@ -44,7 +44,7 @@ class ShardedAverage:
             if original not in made:
                 value = getattr(source, name).detach().clone()
                 made[original] = nn.Parameter(value, requires_grad=original.requires_grad)
-        self._shards = [made[original] for original in self._originals]
+        self._shards: list[Any] = [made[original] for original in self._originals]
         self._set(self._shards)
 
     def exchange(self) -> None:

@@ -164,9 +164,7 @@ class ShardedLoss:
         return totals.tolist()
 
 
-def evaluate(
-    sharded: FullySharded, loss_fn: LossFunction, batch: Any, model: nn.Module
-) -> Result:
+def evaluate(sharded: FullySharded, loss_fn: LossFunction, batch: Any, model: nn.Module) -> Result:
     """Call a loss inside the root of a sharded model; after an error the model is sharded again."""
     found: list[Result] = []
     failed: list[Exception] = []

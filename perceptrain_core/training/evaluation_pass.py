@@ -12,8 +12,8 @@ from perceptrain_core.engine import Engine
 from perceptrain_core.engine.fully_sharded import FullySharded
 from perceptrain_core.engine.sharded_loss import evaluate, needs_whole
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.random_state import get_random_state, set_random_state
+from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.types import LossFunction, SkipBatch, StepResult
 
 _END = object()

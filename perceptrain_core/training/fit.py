@@ -134,7 +134,7 @@ class Fit:
             raise
 
     def _start(self, resume: bool | str | Path) -> None:
-        found = find_run(self.engine, self.config, resume)
+        found = find_run(self.engine, self.config, self.parts, resume)
         restored = []
         if found is not None:
             path, saved = found

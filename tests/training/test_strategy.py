@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from perceptrain import FFNN, Callback, SkipBatch, TrainConfig, Trainer, load_checkpoint
 from perceptrain.errors import ConfigError, NonFiniteLossError, TrainingError
-from perceptrain_core.engine.scattering import sharder
 from perceptrain_core.engine.launch import run_in_processes
+from perceptrain_core.engine.scattering import sharder
 from perceptrain_core.engine.shard_choice import choose_units
 from perceptrain_core.engine.sharded_optimizer import require_steps_on_shards
 from perceptrain_core.training import strategy as strategies
