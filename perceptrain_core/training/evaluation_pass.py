@@ -13,7 +13,6 @@ from perceptrain_core.engine.fully_sharded import FullySharded
 from perceptrain_core.engine.sharded_loss import evaluate, needs_whole
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.random_state import get_random_state, set_random_state
-from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.types import LossFunction, SkipBatch, StepResult
 
 _END = object()
@@ -153,7 +152,7 @@ class ShardedPass:
         first, self._first = self._first, False
         restore = _restorer() if first else None
         try:
-            return evaluate(self._sharded, _checked(loss_fn), batch, self.model)
+            return evaluate(self._sharded, loss_fn, batch, self.model)
         except SkipBatch:
             raise TrainingError(
                 "The loss raised SkipBatch in an evaluation, while other processes need the share "
@@ -177,17 +176,6 @@ class ShardedPass:
         self._weights.enter_context(self._sharded.whole(writes=False))
         self._sharded.evaluates_whole = True
         self.model = self._given.train(training)
-
-
-def _checked(loss_fn: LossFunction) -> LossFunction:
-    """Return a loss whose result is checked while the other processes still work with this one."""
-
-    def checked(batch: Any, model: nn.Module) -> StepResult:
-        result = loss_fn(batch, model)
-        check_result(result)
-        return result
-
-    return checked
 
 
 def _restorer() -> Callable[[], None]:
