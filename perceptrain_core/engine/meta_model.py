@@ -22,8 +22,8 @@ def require_values(model: nn.Module) -> None:
     if missing:
         raise TrainingError(
             f"{missing[0]!r} of {type(model).__name__} has no values: it is on the device 'meta'. "
-            "Create the model on a real device; of several processes, only the first needs its "
-            "values, and sends them to the others."
+            "Call model.to_empty(device='cpu'), set them, and create the optimizer and the trainer "
+            "afterwards. Of several processes, only the first needs values."
         )
 
 
