@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from perceptrain_core.engine.scattering import (
@@ -23,9 +22,11 @@ from perceptrain_core.engine.shard_release import forget_state_hooks, release
 from perceptrain_core.engine.sharded_average import ShardedAverage
 from perceptrain_core.engine.sharded_optimizer import (
     replace_parameters,
+    require_one_kind,
     require_steps_on_shards,
     share_states,
 )
+from perceptrain_core.engine.sharded_sums import nonfinite_parameter, total_norm
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.tensors import is_sharded, local
@@ -87,7 +88,7 @@ class FullySharded:
         sharded: set[Tensor] = {parameter for _, _, parameter in self._slots}
         trained = [p for p in parameters_of(model, loss_fn, optimizer) if p.requires_grad]
         self.others = [parameter for parameter in trained if parameter not in sharded]
-        _require_one_kind(optimizer, sharded)
+        require_one_kind(optimizer, sharded)
         share_states(optimizer, sharded)
         average = None if averaged is None else ShardedAverage(averaged, model, can_be_sharded)
         self._root: Any = _Root(model)
@@ -318,19 +319,11 @@ class FullySharded:
 
     def nonfinite_parameter(self, model: nn.Module) -> str | None:
         """Return the name of a parameter that is NaN or infinite; all processes call it."""
-        named = [*model.named_parameters()]
-        found = torch.stack([local(p).detach().isfinite().all().logical_not() for _, p in named])
-        found = found.int()
-        dist.all_reduce(found, op=dist.ReduceOp.MAX)
-        return next((name for (name, _), bad in zip(named, found, strict=True) if bad), None)
+        return nonfinite_parameter(model)
 
     def total_norm(self) -> Tensor:
         """Return the 2-norm of all gradients together; all processes call it."""
-        every = [p for p in parameters_of(self._optimizer) if p.grad is not None]
-        squares = torch.zeros((), dtype=torch.float64, device=self.device)
-        squares = squares + _squares([p for p in every if p in self._wholes])
-        dist.all_reduce(squares)
-        return (squares + _squares([p for p in every if p not in self._wholes])).sqrt()
+        return total_norm(parameters_of(self._optimizer), self.device)
 
     def dissolve(self, whole: bool = True) -> None:
         """End sharding: in the first process everything has whole, plain tensors again.
@@ -375,25 +368,3 @@ class _Root(nn.Module):
 
 def _joined(_: Tensor, value: Any) -> Any:
     return gathered_first(value) if is_sharded(value) else value
-
-
-def _squares(parameters: list[Tensor]) -> Tensor | float:
-    if not parameters:
-        return 0.0
-    gradients = [local(p.grad).detach() for p in parameters]
-    norms = [torch.linalg.vector_norm(g, dtype=torch.float64) for g in gradients]
-    return torch.stack(norms).square().sum()
-
-
-def _require_one_kind(optimizer: Any, sharded: set[Tensor]) -> None:
-    """Refuse kernels that would get tensors and ``DTensor`` objects together."""
-    for group in optimizer.param_groups:
-        kinds = {parameter in sharded for parameter in group["params"]}
-        device = next((p.device.type for p in group["params"]), "cpu")
-        together = group.get("fused") or group.get("foreach", device != "cpu" or None)
-        if len(kinds) == 2 and together is not False and together is not None:
-            raise TrainingError(
-                "A group of the optimizer has parameters that are sharded and others that stay "
-                "whole, such as scalars or those of the loss, and steps them together. Put the "
-                "others into a group of their own, or create the optimizer with foreach=False."
-            )

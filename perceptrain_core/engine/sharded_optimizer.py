@@ -189,3 +189,17 @@ def _twin(optimizer: Any, group: dict[str, Any], parameters: list[nn.Parameter])
     for name in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
         twin.__dict__[name] = OrderedDict()
     return twin
+
+
+def require_one_kind(optimizer: Any, sharded: Container[Tensor]) -> None:
+    """Refuse kernels that would get tensors and ``DTensor`` objects together."""
+    for group in optimizer.param_groups:
+        kinds = {parameter in sharded for parameter in group["params"]}
+        device = next((p.device.type for p in group["params"]), "cpu")
+        together = group.get("fused") or group.get("foreach", device != "cpu" or None)
+        if len(kinds) == 2 and together is not False and together is not None:
+            raise TrainingError(
+                "A group of the optimizer has parameters that are sharded and others that stay "
+                "whole, such as scalars or those of the loss, and steps them together. Put the "
+                "others into a group of their own, or create the optimizer with foreach=False."
+            )
