@@ -300,8 +300,6 @@ class FullySharded:
                         self._shards[original].to_local().copy_(local)
             self.reshard()
             self._stay(not self.reshards)
-            if writes:  # a callback may have loaded a checkpoint
-                self.divide_state()
 
     @property
     def is_whole(self) -> bool:
