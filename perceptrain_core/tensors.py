@@ -230,3 +230,8 @@ def is_sharded(value: Any) -> bool:
     """Whether a value is a ``DTensor``, of which each process has a part."""
     module = sys.modules.get("torch.distributed.tensor")  # slow to import, and seldom needed
     return module is not None and isinstance(value, module.DTensor)
+
+
+def local(tensor: Any) -> Any:
+    """Return the share of this process of a ``DTensor``, and any other tensor as it is."""
+    return tensor.to_local() if is_sharded(tensor) else tensor

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.callbacks.support.metric_callback import MetricCallback
+from perceptrain_core.checkpoints.state_tree import divided_as, gathered, replaced
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
 from perceptrain_core.optimizer_modes import evaluated_weights
@@ -51,6 +52,7 @@ class EarlyStopping(MetricCallback):
     """
 
     stages = frozenset({TrainingStage.TRAIN_EPOCH_END, TrainingStage.VAL_EPOCH_END})
+    uses_model = False  # of a sharded one, each process keeps its share of the weights
     stopped_epoch: int | None
     _best_weights: Weights | None
     _first_weights: Weights | None  # from before the first step of the epoch
@@ -130,7 +132,8 @@ class EarlyStopping(MetricCallback):
             )
         if self._best_weights is not None:
             for name, module in _modules(trainer):
-                module.load_state_dict(self._best_weights[name])
+                module.load_state_dict(divided_as(module.state_dict(), self._best_weights[name]))
+            self._best_weights = gathered(self._best_weights, trainer.engine.rank)
             if trainer.config.verbose:
                 where = " from before its step" if self._best_before_step else ""
                 print(f"Restored the weights of epoch {self.best_epoch}{where}.")
@@ -160,7 +163,13 @@ class EarlyStopping(MetricCallback):
 def _weights(trainer: TrainerContext) -> Weights:
     """Return a copy of the weights that are evaluated."""
     with evaluated_weights(trainer.optimizer):
-        return {name: deepcopy(module.state_dict()) for name, module in _modules(trainer)}
+        own = {name: module.state_dict() for name, module in _modules(trainer)}
+        copies: Weights = replaced(own, lambda _, leaf: _copied(leaf))
+        return copies
+
+
+def _copied(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else deepcopy(value)
 
 
 def _modules(trainer: TrainerContext) -> list[tuple[str, nn.Module]]:

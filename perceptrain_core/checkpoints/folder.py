@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perceptrain_core.checkpoints.folder_swap import own_name
-from perceptrain_core.checkpoints.kinds import exists, read_checkpoint, remove, twin
+from perceptrain_core.checkpoints.kinds import Read, exists, read_checkpoint, remove, twin
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import RunFolder, named_folder
 from perceptrain_core.errors import CheckpointError
@@ -98,8 +98,12 @@ def refuse_older(path: Path) -> None:
         )
 
 
-def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+def read_newest(folder: Path, read: Read = read_checkpoint) -> tuple[Path, dict[str, Any]] | None:
     """Read the newest checkpoint that can be read.
+
+    Args:
+        folder: The folder.
+        read: Reads a checkpoint.
 
     Returns:
         Its path and state, or ``None`` if the folder has no checkpoints.
@@ -112,11 +116,11 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         UserWarning: For each damaged checkpoint that is skipped.
     """
     candidates = list_checkpoints(folder)
-    if (best := _later_best(candidates)) is not None:
+    if (best := _later_best(candidates, read)) is not None:
         return best
     for path in candidates:
         try:
-            return path, read_checkpoint(path)
+            return path, read(path)
         except CheckpointError as error:
             warn_user(f"{error} Trying the one before it.")
     if candidates:
@@ -128,13 +132,13 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def _later_best(newest_first: list[Path]) -> tuple[Path, dict[str, Any]] | None:
+def _later_best(newest_first: list[Path], read: Read) -> tuple[Path, dict[str, Any]] | None:
     """Read the best checkpoint, if its epoch is later than that of every other checkpoint."""
     if len(newest_first) < 2 or not is_best(newest_first[-1]):
         return None
     match = _NUMBERED.fullmatch(own_name(newest_first[0]))
     with suppress(CheckpointError):  # reported later, with the others
-        state = read_checkpoint(newest_first[-1])
+        state = read(newest_first[-1])
         if match and state.get("epoch", 0) > int(match[1]):
             return newest_first[-1], state
     return None

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from perceptrain_core.checkpoints.file import read_file
 from perceptrain_core.checkpoints.folder_swap import aside, own_name, standing
 from perceptrain_core.checkpoints.shard_index import FILE as INDEX
+from perceptrain_core.checkpoints.shard_index import read_index
+from perceptrain_core.checkpoints.state_tree import Place, is_outline, replaced
 from perceptrain_core.checkpoints.temporary import begin_writing, delete, end_of_writing
 
 ONE_FILE, SHARDED = ".pt", ".dcp"
+
+Read = Callable[[Path], dict[str, Any]]
+#: For the place and the outline of a saved tensor, an empty ``DTensor`` into which each process
+#: reads its part; ``None`` for a tensor that all processes read whole.
+Shares = Callable[[Place, Tensor], Any]
 
 
 def is_folder_of_shards(path: Path) -> bool:
@@ -24,8 +34,12 @@ def exists(path: Path) -> bool:
     return standing(path).exists()
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of either kind, with whole tensors; nothing in it is executed.
+def read_checkpoint(path: Path, shares: Shares | None = None) -> dict[str, Any]:
+    """Read a checkpoint of either kind; nothing in it is executed.
+
+    Args:
+        path: The checkpoint.
+        shares: What to read of a folder of shards; by default all tensors, whole.
 
     Raises:
         CheckpointError: It does not exist, cannot be read, is damaged, or is not a checkpoint.
@@ -34,8 +48,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         # DCP takes long to import, and few runs need it.
         from perceptrain_core.checkpoints.sharded import read_sharded
 
-        return read_sharded(path)
+        return read_sharded(path, None if shares is None else _shares_in(path, shares))
     return read_file(path)
+
+
+def _shares_in(path: Path, shares: Shares) -> Any:
+    """Return the state of a folder of shards, with a ``DTensor`` for each tensor to be divided."""
+    state = read_index(standing(path)).state
+    return replaced(state, lambda place, leaf: shares(place, leaf) if is_outline(leaf) else None)
 
 
 def remove(path: Path) -> None:

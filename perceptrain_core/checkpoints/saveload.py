@@ -25,11 +25,13 @@ from perceptrain_core.checkpoints.folder import checkpoint_path, read_newest, re
 from perceptrain_core.checkpoints.kinds import (
     ONE_FILE,
     SHARDED,
+    Read,
     exists,
     is_folder_of_shards,
     read_checkpoint,
 )
 from perceptrain_core.checkpoints.names import names_of_module
+from perceptrain_core.checkpoints.state_tree import divided_as
 from perceptrain_core.errors import CheckpointError
 from perceptrain_core.optimizer_modes import mark_evaluated
 from perceptrain_core.user_warnings import warn_user
@@ -168,13 +170,19 @@ def _find_weights(path: Path) -> tuple[Path, dict[str, Any]] | None:
     return path, state
 
 
-def find_checkpoint(source: Path | str) -> tuple[Path, dict[str, Any]]:
+def find_checkpoint(
+    source: Path | str, read: Read = read_checkpoint
+) -> tuple[Path, dict[str, Any]]:
     """Read a checkpoint, or the newest readable one in a folder.
+
+    Args:
+        source: The checkpoint, or the folder.
+        read: Reads a checkpoint.
 
     Raises:
         CheckpointError: No readable checkpoint was found.
     """
-    found = _read(Path(source))
+    found = _read(Path(source), read)
     if found is None:
         raise CheckpointError(_none_in(Path(source)))
     return found
@@ -191,14 +199,14 @@ def training_parts(model: nn.Module, optimizer: Any) -> dict[str, Any]:
     return {"model": model} if optimizer is None else {"model": model, "optimizer": optimizer}
 
 
-def _read(path: Path) -> tuple[Path, dict[str, Any]] | None:
+def _read(path: Path, read: Read = read_checkpoint) -> tuple[Path, dict[str, Any]] | None:
     """Read a checkpoint, or the newest one in a folder; ``None`` if the path does not exist."""
     if path.is_dir() and not is_folder_of_shards(path):
-        return read_newest(path)
+        return read_newest(path, read)
     if not exists(path) and path.suffix not in (ONE_FILE, SHARDED):
         return None
     refuse_older(path)
-    return path, read_checkpoint(path)
+    return path, read(path)
 
 
 def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
@@ -224,9 +232,13 @@ def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
         for line in find_conversions(target, state[part]):
             warn_user(f"{path.name}, {part}: {line}.")
         try:
-            target.load_state_dict(state[part])
+            target.load_state_dict(_divided(target, state[part]))
         except Exception as error:
             raise CheckpointError(f"{path} does not fit the {part}: {error}") from error
+
+
+def _divided(target: Any, saved: Any) -> Any:
+    return divided_as(target.state_dict(), saved) if isinstance(target, nn.Module) else saved
 
 
 def _by_own_names(state: dict[str, Any], targets: dict[str, Any]) -> dict[str, Any]:

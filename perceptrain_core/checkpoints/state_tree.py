@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from typing import Any
 
@@ -39,6 +39,37 @@ def gathered(state: Any, rank: int) -> Any:
         return full.cpu() if rank == 0 else None
 
     return replaced(state, whole)
+
+
+def divided_as(own: Mapping[str, Any], saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return saved tensors that are divided between the processes as those of a state dict are.
+
+    All processes call this.
+
+    Args:
+        own: A state dict.
+        saved: Whole tensors and ``DTensor`` objects by the same names.
+    """
+    if not has_shards([*own.values(), *saved.values()]):
+        return saved
+    same = copy(saved)  # with the versions that torch saves beside the tensors
+    for name, value in saved.items():
+        same[name] = _divided_as(own.get(name), value)  # type: ignore[index]
+    return same
+
+
+def _divided_as(own: Any, value: Any) -> Any:
+    if is_sharded(own) and not is_sharded(value) and own.shape == value.shape:
+        return part_of(value, own)
+    return value.full_tensor() if is_sharded(value) and not is_sharded(own) else value
+
+
+def part_of(whole: Tensor, like: Any) -> Any:
+    """Return the part of this process of a whole tensor, as a ``DTensor`` like another."""
+    from torch.distributed.tensor import distribute_tensor
+
+    whole = whole.to(like.device)
+    return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:

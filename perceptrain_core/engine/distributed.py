@@ -8,15 +8,19 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.engine.environment import has_gpus_of_its_own, launched_processes
 from perceptrain_core.engine.exchange import broadcast_tensors
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.engine.local import LocalEngine, use_gpu
+from perceptrain_core.engine.meta_model import give_memory, move, require_values
 from perceptrain_core.engine.process_group import PROCESS_TIMEOUT, join_group
+from perceptrain_core.engine.shard_choice import can_be_sharded
 from perceptrain_core.engine.sharded_loss import ShardedLoss
+from perceptrain_core.engine.sharded_optimizer import share_states
 from perceptrain_core.engine.sharding import shard_loader
 from perceptrain_core.engine.trained_parameters import TrainedParameters
 from perceptrain_core.engine.uncaught import report_uncaught
@@ -62,14 +66,28 @@ class DistributedEngine(LocalEngine):
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
 
-    def prepare(self, model: nn.Module, optimizer: object, loss_fn: object) -> None:
+    def prepare(
+        self, model: nn.Module, optimizer: object, loss_fn: object, shards: bool = False
+    ) -> None:
         """Move the parts to the device, and copy the values of the first process to all."""
         if self.sharded is not None:  # all is in place, and equal
             return
-        super().prepare(model, optimizer, loss_fn)
         parts = (model, loss_fn, optimizer)
-        parameters = [p.detach() for p in parameters_of(*parts)]  # some may be unfrozen later
-        broadcast_tensors([*parameters, *buffers_of(*parts)])
+        if self.rank == 0:
+            require_values(model)
+        left = {p for p in model.parameters() if can_be_sharded(p)} if shards else set[Tensor]()
+        missing = self.any(give_memory(model, self.device, left))
+        if left:
+            move(model, self.device, self.dtype, left)
+            move(loss_fn, self.device, self.dtype)
+        else:
+            super().prepare(model, optimizer, loss_fn)
+            if missing:  # after a sharded fit, only the first process has the optimizer's state
+                share_states(optimizer, ())
+                if isinstance(optimizer, Optimizer):  # which casts its own state to this device
+                    optimizer.load_state_dict(optimizer.state_dict())
+        every = [p for p in parameters_of(*parts) if p not in left]  # some may be unfrozen later
+        broadcast_tensors([*(p.detach() for p in every), *buffers_of(*parts)])
 
     def shard(self, loader: Loader, even: bool) -> Loader:
         """Return this process's share of a loader, as `shard_loader` does."""

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import nan
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
+from perceptrain_core.engine.scattering import (
+    Scatter,
+    end_shard,
+    gathered_first,
+    mesh_of,
+    sharder,
+    without_values,
+)
 from perceptrain_core.engine.shard_choice import ShardModules, can_be_sharded, choose_units
 from perceptrain_core.engine.shard_release import forget_state_hooks, release
-from perceptrain_core.engine.sharded_optimizer import replace_parameters, require_steps_on_shards
+from perceptrain_core.engine.sharded_average import ShardedAverage
+from perceptrain_core.engine.sharded_optimizer import (
+    replace_parameters,
+    require_one_kind,
+    require_steps_on_shards,
+    share_states,
+)
+from perceptrain_core.engine.sharded_sums import nonfinite_parameter, total_norm
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.parameters import parameters_of
-from perceptrain_core.tensors import is_sharded
+from perceptrain_core.tensors import is_sharded, local
 
 
 class FullySharded:
@@ -26,16 +39,24 @@ class FullySharded:
     a loss may call any part of the model.
 
     Args:
-        model: The model, with equal values in all processes.
+        model: The model. The first process sends its values to the others, whose parameters need
+            none: they may be on the device "meta".
         optimizer: The optimizer; its parameters are replaced by shards, in the same order and with
-            their state.
+            the state that they have in the first process.
         loss_fn: The loss; its own parameters stay whole.
         shard_modules: What is gathered together, see `choose_units`.
         reshards: Whether parameters are dropped between forward and backward pass; otherwise they
             are whole during a step.
+        device: The device of the shards.
+        dtype: Their dtype; ``None`` keeps that of the parameters.
+        averaged: A copy of the model for the average of its weights, whose parameters have no
+            values yet; it becomes sharded, too, with the values of the model.
 
     Attributes:
-        reshards: The same; see `keep_whole`.
+        model: The model.
+        averaged: The average, if there is one.
+        reshards: As given; see `keep_whole`.
+        evaluates_whole: Whether evaluations need whole parameters, although steps do not.
         others: The trained parameters that stay whole.
 
     Raises:
@@ -50,10 +71,13 @@ class FullySharded:
         loss_fn: object,
         shard_modules: ShardModules,
         reshards: bool,
+        device: torch.device,
+        dtype: torch.dtype | None = None,
+        averaged: nn.Module | None = None,
     ) -> None:
-        self.device = next(model.parameters()).device
-        self._shard = sharder(self.device)
-        require_steps_on_shards(optimizer, self._shard)
+        self.model, self.averaged, self.device = model, averaged, device
+        self._shard, self._scatter = sharder(device), Scatter(device, dtype)
+        require_steps_on_shards(optimizer, self._shard, device)
         units = choose_units(model, shard_modules)
         self._slots = [
             (module, name, parameter)
@@ -64,19 +88,20 @@ class FullySharded:
         sharded: set[Tensor] = {parameter for _, _, parameter in self._slots}
         trained = [p for p in parameters_of(model, loss_fn, optimizer) if p.requires_grad]
         self.others = [parameter for parameter in trained if parameter not in sharded]
-        _require_one_kind(optimizer, sharded)
+        require_one_kind(optimizer, sharded)
+        share_states(optimizer, sharded)
+        average = None if averaged is None else ShardedAverage(averaged, model, can_be_sharded)
         self._root: Any = _Root(model)
         self._units: list[Any] = [*units, self._root]
-        self._split({p for p in model.parameters() if p not in sharded})
-        self._shards: dict[Tensor, Any] = {p: getattr(m, name) for m, name, p in self._slots}
+        self._shards = self._divide()
         self._wholes: dict[Tensor, Tensor] = {s: whole for whole, s in self._shards.items()}
         replace_parameters(optimizer, self._shards, self._cut)
-        for parameter in self._shards:  # it may have other owners, such as a list of the user
-            parameter.data, parameter.grad = parameter.data.new_empty(0), None
-        self._optimizer = optimizer
+        self._optimizer, self._average = optimizer, average
+        if average is not None:
+            average.fill()
         self._whole, self._evaluates = False, False
         self._watches: list[Any] = []
-        self.reshards = True
+        self.reshards, self.evaluates_whole = True, False
         with torch.no_grad():  # submodules may be called from now on
             self._root(list)
         self.reshard()
@@ -87,6 +112,27 @@ class FullySharded:
         else:
             self.keep_whole()
 
+    def _divide(self) -> dict[Tensor, Any]:
+        """Shard the model; return the share of this process of each of its parameters.
+
+        No process has a parameter twice: its values are sent from the one that the model was
+        created with into the shards, one after the other.
+        """
+        twins: dict[Tensor, nn.Parameter] = {
+            p: without_values(p, self._scatter.dtype) for _, _, p in self._slots
+        }
+        whole: set[nn.Parameter] = {p for p in self.model.parameters() if p not in twins}
+        for module, name, parameter in self._slots:
+            setattr(module, name, twins[parameter])
+        self._split(whole)
+        self._root._apply(self._scatter.with_memory)
+        shards: dict[Tensor, Any] = {p: getattr(m, name) for m, name, p in self._slots}
+        for original, shard in shards.items():
+            local(shard.detach()).copy_(local(self._scatter(original.detach())))
+            # It may have other owners, such as a list of the user.
+            original.data, original.grad = original.data.new_empty(0), None
+        return shards
+
     def _split(self, whole: set[nn.Parameter]) -> None:
         # It takes long to import, and few runs need it.
         from torch.distributed.fsdp import FSDPModule, fully_shard
@@ -96,7 +142,7 @@ class FullySharded:
                 f'strategy="fsdp" needs a later version of torch than {torch.__version__}. '
                 'Update it, or use strategy="ddp".'
             )
-        mesh = _mesh(self.device)
+        mesh = mesh_of(self.device)
         for unit in self._units:
             fully_shard(unit, mesh=mesh, ignored_params=whole)
             unit.set_gradient_divide_factor(1.0)
@@ -120,11 +166,22 @@ class FullySharded:
             self._watches.append(unit.register_forward_hook(watch, prepend=True))
 
     def _cut(self, whole: Tensor, value: Any) -> Any:
-        """Return the share of this process of a state of the optimizer."""
+        """Return the share of this process of a state of the optimizer in the first process."""
         shard = self._shards.get(whole)
         if shard is None or not isinstance(value, Tensor) or value.shape != shard.shape:
             return value
-        return self._shard(value)
+        return self._scatter(value, value.dtype)
+
+    def divide_state(self) -> None:
+        """Divide the state of the optimizer as its parameters, after it was loaded."""
+
+        def divided(parameter: Tensor, value: Any) -> Any:
+            whole = isinstance(value, Tensor) and not is_sharded(value)
+            if parameter in self._wholes and whole and value.shape == parameter.shape:
+                return self._shard(value)
+            return value.full_tensor() if is_sharded(value) and not is_sharded(parameter) else value
+
+        replace_parameters(self._optimizer, {}, divided)
 
     def keep_whole(self) -> None:
         """From now on keep all parameters during a step, so that the loss may do anything."""
@@ -226,10 +283,14 @@ class FullySharded:
         self._whole = True
         self._stay(True)
         self.gather()
+        if self._average is not None:
+            self._average.gather()
         try:
             yield
         finally:
             self._whole = False
+            if self._average is not None:
+                self._average.reshard(self._shard if writes else None)
             plain = [(getattr(module, name), p) for module, name, p in self._slots]
             with torch.no_grad():
                 for parameter, original in plain:
@@ -240,35 +301,45 @@ class FullySharded:
             self.reshard()
             self._stay(not self.reshards)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is a ``with`` block of `whole`."""
+        return self._whole
+
+    @contextmanager
+    def average_in_use(self) -> Iterator[None]:
+        """Exchange the values of the model and of its average inside a ``with`` block."""
+        assert self._average is not None
+        self._average.exchange()
+        try:
+            yield
+        finally:
+            self.reshard()  # the model may have been gathered, with the values of the average
+            self._average.exchange()
+
     def nonfinite_parameter(self, model: nn.Module) -> str | None:
         """Return the name of a parameter that is NaN or infinite; all processes call it."""
-        named = [*model.named_parameters()]
-        found = torch.stack([local(p).detach().isfinite().all().logical_not() for _, p in named])
-        found = found.int()
-        dist.all_reduce(found, op=dist.ReduceOp.MAX)
-        return next((name for (name, _), bad in zip(named, found, strict=True) if bad), None)
+        return nonfinite_parameter(model)
 
     def total_norm(self) -> Tensor:
         """Return the 2-norm of all gradients together; all processes call it."""
-        every = [p for p in parameters_of(self._optimizer) if p.grad is not None]
-        squares = torch.zeros((), dtype=torch.float64, device=self.device)
-        squares = squares + _squares([p for p in every if p in self._wholes])
-        dist.all_reduce(squares)
-        return (squares + _squares([p for p in every if p not in self._wholes])).sqrt()
+        return total_norm(parameters_of(self._optimizer), self.device)
 
     def dissolve(self, whole: bool = True) -> None:
-        """End sharding; the model and the optimizer have whole, plain tensors again.
+        """End sharding: in the first process everything has whole, plain tensors again.
+
+        In the others the parameters, the state of the optimizer and the average are on the device
+        "meta", without values, until the engine prepares them for something else.
 
         Args:
-            whole: Whether the other processes call this, too; otherwise the parameters are NaN, and
-                the state of the optimizer is lost.
+            whole: Whether the other processes call this, too; otherwise the parameters are NaN in
+                all of them, and the state of the optimizer is lost.
         """
         self.recover()
+        if self._average is not None:
+            self._average.dissolve(whole)
         for original, shard in self._shards.items():
-            value = shard.detach().full_tensor() if whole else None
-            original.data = (
-                original.data.new_full(tuple(shard.shape), nan) if value is None else value
-            )
+            end_shard(original, shard, whole)
         for unit in self._units:
             release(unit)
         for handle in self._watches:
@@ -295,47 +366,5 @@ class _Root(nn.Module):
         return compute()
 
 
-def local(tensor: Any) -> Any:
-    """Return the share of this process of a ``DTensor``, and any other tensor as it is."""
-    return tensor.to_local() if is_sharded(tensor) else tensor
-
-
-def sharder(device: torch.device) -> Callable[[Tensor], Any]:
-    """Return a function that divides the rows of a tensor, which all processes have."""
-    from torch.distributed.tensor import Shard, distribute_tensor
-
-    mesh = _mesh(device)
-    return lambda whole: distribute_tensor(whole, mesh, [Shard(0)], src_data_rank=None)
-
-
-def _mesh(device: torch.device) -> Any:
-    # It takes long to import, and few runs need it.
-    from torch.distributed.device_mesh import init_device_mesh
-
-    return init_device_mesh(device.type, (dist.get_world_size(),))
-
-
 def _joined(_: Tensor, value: Any) -> Any:
-    return value.full_tensor() if is_sharded(value) else value
-
-
-def _squares(parameters: list[Tensor]) -> Tensor | float:
-    if not parameters:
-        return 0.0
-    gradients = [local(p.grad).detach() for p in parameters]
-    norms = [torch.linalg.vector_norm(g, dtype=torch.float64) for g in gradients]
-    return torch.stack(norms).square().sum()
-
-
-def _require_one_kind(optimizer: Any, sharded: set[Tensor]) -> None:
-    """Refuse kernels that would get tensors and ``DTensor`` objects together."""
-    for group in optimizer.param_groups:
-        kinds = {parameter in sharded for parameter in group["params"]}
-        device = next((p.device.type for p in group["params"]), "cpu")
-        together = group.get("fused") or group.get("foreach", device != "cpu" or None)
-        if len(kinds) == 2 and together is not False and together is not None:
-            raise TrainingError(
-                "A group of the optimizer has parameters that are sharded and others that stay "
-                "whole, such as scalars or those of the loss, and steps them together. Put the "
-                "others into a group of their own, or create the optimizer with foreach=False."
-            )
+    return gathered_first(value) if is_sharded(value) else value

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.engine.fully_sharded import FullySharded
+from perceptrain_core.engine.meta_model import require_values
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.types import Count, Loader, LossFunction
 
@@ -37,8 +38,15 @@ class LocalEngine:
         self.device = torch.device("cuda" if use_gpu(compute_setup) else "cpu")
         self.dtype = dtype
 
-    def prepare(self, model: nn.Module, optimizer: object, loss_fn: object) -> None:
-        """Move the model, the optimizer state, and the loss if it is a module."""
+    def prepare(
+        self, model: nn.Module, optimizer: object, loss_fn: object, shards: bool = False
+    ) -> None:
+        """Move the model, the optimizer state, and the loss if it is a module.
+
+        Raises:
+            TrainingError: The model has no values.
+        """
+        require_values(model)
         before = [(p.device, p.dtype) for p in model.parameters()]
         model.to(device=self.device, dtype=self.dtype)
         if isinstance(loss_fn, nn.Module):

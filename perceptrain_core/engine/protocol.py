@@ -30,13 +30,20 @@ class Engine(Protocol):
     world_size: int
     sharded: FullySharded | None
 
-    def prepare(self, model: nn.Module, optimizer: object, loss_fn: object) -> None:
+    def prepare(
+        self, model: nn.Module, optimizer: object, loss_fn: object, shards: bool = False
+    ) -> None:
         """Move the parts to the device, in place, with equal values in all processes.
 
         Args:
-            model: The model.
+            model: The model; in all processes but the first it may be on the device "meta".
             optimizer: Any optimizer, or ``None``; only the state of torch's is moved.
             loss_fn: The loss; it is moved if it is a module.
+            shards: Whether the model will be sharded: parameters that will be are left as they
+                are.
+
+        Raises:
+            TrainingError: In the first process, the model has no values.
         """
         ...
 

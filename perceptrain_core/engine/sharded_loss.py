@@ -87,7 +87,7 @@ class ShardedLoss:
         try:
             return self._evaluated(batch, model)
         except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-            if not _needs_whole(error):
+            if not needs_whole(error):
                 raise
             if not first:
                 raise TrainingError(
@@ -116,33 +116,7 @@ class ShardedLoss:
         return restore
 
     def _evaluated(self, batch: Any, model: nn.Module) -> Result:
-        found: list[Result] = []
-        failed: list[Exception] = []
-
-        def compute() -> list[Tensor]:
-            try:
-                loss, metrics = self.step_loss(batch, model)
-            except Exception as error:  # the hooks of the root have to run in any case
-                failed.append(error)
-                return []
-            if loss._is_view():  # which fully_shard warns of
-                loss = loss.clone()
-            found.append((loss, metrics))
-            return [each for each in (loss, *metrics.values()) if _is_result(each)]
-
-        try:
-            self._sharded.evaluate(compute)
-            if failed:
-                raise failed[0]
-            if any(map(is_sharded, (found[0][0], *found[0][1].values()))):
-                raise InnerBackward("the loss uses parameters without their module: DTensor")
-        except SkipBatch:
-            self._sharded.reshard()
-            raise
-        except Exception:
-            self._sharded.recover()
-            raise
-        return found[0]
+        return evaluate(self._sharded, self.step_loss, batch, model)
 
     def start_sum(self) -> None:
         """Exchange gradients while the coming backward pass computes them, until `sum_gradients`.
@@ -190,12 +164,43 @@ class ShardedLoss:
         return totals.tolist()
 
 
+def evaluate(sharded: FullySharded, loss_fn: LossFunction, batch: Any, model: nn.Module) -> Result:
+    """Call a loss inside the root of a sharded model; after an error the model is sharded again."""
+    found: list[Result] = []
+    failed: list[Exception] = []
+
+    def compute() -> list[Tensor]:
+        try:
+            loss, metrics = loss_fn(batch, model)
+        except Exception as error:  # the hooks of the root have to run in any case
+            failed.append(error)
+            return []
+        if loss._is_view():  # which fully_shard warns of
+            loss = loss.clone()
+        found.append((loss, metrics))
+        return [each for each in (loss, *metrics.values()) if _is_result(each)]
+
+    try:
+        sharded.evaluate(compute)
+        if failed:
+            raise failed[0]
+        if any(map(is_sharded, (found[0][0], *found[0][1].values()))):
+            raise InnerBackward("the loss uses parameters without their module: DTensor")
+    except SkipBatch:
+        sharded.reshard()
+        raise
+    except Exception:
+        sharded.recover()
+        raise
+    return found[0]
+
+
 def _is_result(value: Any) -> bool:
     """Whether a value is computed, and may be differentiated."""
     return isinstance(value, Tensor) and value.grad_fn is not None and not value._is_view()
 
 
-def _needs_whole(error: Exception) -> bool:
+def needs_whole(error: Exception) -> bool:
     """Whether an error says that a parameter was not whole when it was used."""
     text = str(error)
     return isinstance(error, InnerBackward) or any(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -39,6 +40,50 @@ def replace_parameters(optimizer: Any, new: Mapping[Tensor, Tensor], convert: Co
                 each.state[new.get(parameter, parameter)] = _converted(parameter, state, convert)
 
 
+def share_states(optimizer: Any, outlined: Container[Tensor]) -> None:
+    """Let the optimizers of all processes have the state of the first, without its large tensors.
+
+    Args:
+        optimizer: The optimizer, with equal parameters in all processes.
+        outlined: Tensors of the shape of one of these parameters are on the device "meta" in the
+            other processes.
+    """
+    parts = list(_with_nested(optimizer))
+    own = [_outlines(each, outlined) for each in parts] if dist.get_rank() == 0 else []
+    holder = [own]
+    dist.broadcast_object_list(holder, src=0)
+    if dist.get_rank() == 0:
+        return
+    for each, outlines in zip(parts, holder[0], strict=True):
+        parameters = [p for group in each.param_groups for p in group["params"]]
+        for parameter in parameters:
+            each.state.pop(parameter, None)
+        for number, state in outlines:
+            each.state[parameters[number]] = state
+
+
+def _outlines(
+    optimizer: Optimizer, outlined: Container[Tensor]
+) -> list[tuple[int, dict[str, Any]]]:
+    """Describe the state of each parameter, in the order in which the optimizer has them."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    numbers = {parameter: number for number, parameter in enumerate(parameters)}
+    return [
+        (numbers[p], _outline(state, p.shape) if p in outlined else state)
+        for p, state in optimizer.state.items()
+        if p in numbers
+    ]
+
+
+def _outline(state: dict[str, Any], shape: torch.Size) -> dict[str, Any]:
+    return {
+        name: torch.empty_like(value, device="meta")
+        if isinstance(value, Tensor) and value.shape == shape
+        else value
+        for name, value in state.items()
+    }
+
+
 def _converted(parameter: Any, state: Any, convert: Convert) -> Any:
     if not isinstance(parameter, Tensor) or not isinstance(state, dict):
         return state
@@ -61,7 +106,9 @@ def _with_nested(optimizer: Any) -> Iterator[Optimizer]:
     yield from found.values()
 
 
-def require_steps_on_shards(optimizer: Any, shard: Callable[[Tensor], Any]) -> float:
+def require_steps_on_shards(
+    optimizer: Any, shard: Callable[[Tensor], Any], device: torch.device
+) -> float:
     """Check that an optimizer takes the same steps on sharded parameters as on whole ones.
 
     Copies of it take a few steps on a small matrix, whole and sharded.
@@ -69,6 +116,7 @@ def require_steps_on_shards(optimizer: Any, shard: Callable[[Tensor], Any]) -> f
     Args:
         optimizer: The optimizer.
         shard: Returns a tensor as a ``DTensor`` over all processes, which all call this.
+        device: The device to try it on.
 
     Returns:
         How many numbers the optimizer keeps for each parameter, such as 2 for Adam.
@@ -79,7 +127,7 @@ def require_steps_on_shards(optimizer: Any, shard: Callable[[Tensor], Any]) -> f
     numbers = 0.0
     for each in _parts(optimizer):
         for group in each.param_groups:
-            numbers = max(numbers, _tried(each, group, shard))
+            numbers = max(numbers, _tried(each, group, shard, device))
     return numbers
 
 
@@ -90,13 +138,15 @@ def _parts(optimizer: Any) -> list[Any]:
     return found
 
 
-def _tried(optimizer: Any, group: dict[str, Any], shard: Callable[[Tensor], Any]) -> float:
+def _tried(
+    optimizer: Any, group: dict[str, Any], shard: Callable[[Tensor], Any], device: torch.device
+) -> float:
     """Take steps with copies; return the size of the state for each element."""
     first = next(iter(group["params"]), None)
     if first is None:
         return 0.0
     generator = torch.Generator().manual_seed(0)
-    like = {"dtype": first.dtype, "device": first.device}
+    like: dict[str, Any] = {"dtype": first.dtype, "device": device}
     start, *gradients = (torch.randn(6, 4, generator=generator).to(**like) for _ in range(4))
     try:
         with torch.random.fork_rng(devices=[]):
@@ -139,3 +189,17 @@ def _twin(optimizer: Any, group: dict[str, Any], parameters: list[nn.Parameter])
     for name in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
         twin.__dict__[name] = OrderedDict()
     return twin
+
+
+def require_one_kind(optimizer: Any, sharded: Container[Tensor]) -> None:
+    """Refuse kernels that would get tensors and ``DTensor`` objects together."""
+    for group in optimizer.param_groups:
+        kinds = {parameter in sharded for parameter in group["params"]}
+        device = next((p.device.type for p in group["params"]), "cpu")
+        together = group.get("fused") or group.get("foreach", device != "cpu" or None)
+        if len(kinds) == 2 and together is not False and together is not None:
+            raise TrainingError(
+                "A group of the optimizer has parameters that are sharded and others that stay "
+                "whole, such as scalars or those of the loss, and steps them together. Put the "
+                "others into a group of their own, or create the optimizer with foreach=False."
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -24,6 +25,7 @@ from perceptrain_core.training.contract.count_checks import made_counts, warn_of
 from perceptrain_core.training.contract.error_hints import add_hints, refuse_masked_parts
 from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.training.contract.nonfinite_errors import FirstNonFinite
+from perceptrain_core.training.evaluation_pass import EvaluationPass, make_pass
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.metrics.dataset_metrics import DatasetMetrics
 from perceptrain_core.training.precision import in_precision
@@ -107,7 +109,7 @@ class Evaluation:
         Warns:
             UserWarning: The loss of a batch is NaN or infinite.
         """
-        with evaluated_weights(self._trainer.optimizer), self._engine.whole():
+        with evaluated_weights(self._trainer.optimizer):
             return self._validate(val, epoch, trained)
 
     def _validate(self, val: Mapping[str, Epochs], epoch: int, trained: Row | None) -> Row:
@@ -174,7 +176,7 @@ class Evaluation:
 
     def test(self, test: Epochs) -> TestRows:
         """Return one row per batch that is not skipped, and compute the metrics over all."""
-        with evaluated_weights(self._trainer.optimizer), self._engine.whole():
+        with evaluated_weights(self._trainer.optimizer):
             return self._test(test)
 
     def _test(self, test: Epochs) -> TestRows:
@@ -213,16 +215,15 @@ class Evaluation:
     ) -> Iterator[tuple[Tensor, Metrics, Any]]:
         """Yield the loss and the metrics of each batch that is not skipped, and the batch."""
         trainer = self._trainer
-        first = True
-        with evaluating(self._model, trainer.loss_fn), torch.no_grad():
-            for number, batch in enumerate(epochs.batches(), start=1):
+        first, seen = True, not self._events.stages.isdisjoint((start, end))
+        models = self._model, trainer.model, trainer.loss_fn
+        work = make_pass(self._engine, self._model, self._loss_fn, seen)
+        with evaluating(*models), torch.no_grad(), work:
+            for number, batch in enumerate(work.batches(epochs.batches()), start=1):
                 self._events.notify(start, number, batch)
-                placed = self._engine.place(batch)
+                call = partial(self._call_loss, work, loss_fn, self._engine.place(batch), where)
                 try:
-                    if first:
-                        result = self._call_first(loss_fn, placed, epochs, where)
-                    else:
-                        result = self._call_loss(loss_fn, placed, where)
+                    result = self._first(call, batch, epochs) if first else call()
                 except SkipBatch:
                     continue
                 first = False
@@ -231,25 +232,25 @@ class Evaluation:
                 loss, metrics = result
                 yield loss.detach(), without_repeated(detached(metrics), batch), batch
 
-    def _call_first(
-        self, loss_fn: LossFunction, batch: Any, epochs: Epochs, where: str
-    ) -> StepResult:
+    def _first(self, call: Callable[[], StepResult], batch: Any, epochs: Epochs) -> StepResult:
         refuse_masked_parts(batch)
         with checking_values(), made_counts() as made:
-            result = self._call_loss(loss_fn, batch, where)
+            result = call()
         check_result(result)
         if self._engine.world_size > 1 or epochs.count() != 1:
             warn_of_uncounted(result[1], batch, made)
         return result
 
-    def _call_loss(self, loss_fn: LossFunction, batch: Any, where: str) -> StepResult:
+    def _call_loss(
+        self, work: EvaluationPass, loss_fn: LossFunction, batch: Any, where: str
+    ) -> StepResult:
         try:
-            return loss_fn(batch, self._model)
+            return work.call(loss_fn, batch)
         except (DataError, ShapeError) as error:
             error.args = (f"On {where}: {error}", *error.args[1:])
             raise
         except Exception as error:
-            add_hints(error, batch, self._model)
+            add_hints(error, batch, work.model)
             error.add_note(f"This happened on {where}.")
             raise
 

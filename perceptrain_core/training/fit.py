@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -38,7 +39,7 @@ from perceptrain_core.training.step_loop import StepLoop
 from perceptrain_core.training.steppers.base import begin_epoch, end_epoch
 from perceptrain_core.training.steppers.choice import make_stepper
 from perceptrain_core.training.stop_signals import SIGNALS, StopSignals
-from perceptrain_core.training.strategy import choose_strategy, shard_parts
+from perceptrain_core.training.strategy import shard_parts
 from perceptrain_core.training.validations import Validations
 from perceptrain_core.types import Counted, Metrics
 from perceptrain_core.types import TrainingStage as Stage
@@ -55,6 +56,7 @@ class Fit:
         val: The validation data by name, if the run validates.
         batches: Batches per epoch, if known.
         saved_mid_epoch: Whether a checkpoint may be saved inside an epoch.
+        sharded: Whether the model is divided between the processes.
 
     Attributes:
         parts: The parts with a state, which checkpoints save.
@@ -76,6 +78,7 @@ class Fit:
         val: Mapping[str, Epochs] | None = None,
         batches: int | None = None,
         saved_mid_epoch: bool = False,
+        sharded: bool = False,
     ) -> None:
         require_optimizer(trainer.optimizer)
         self.trainer = trainer
@@ -91,8 +94,9 @@ class Fit:
             trainer.resolved_callbacks,
             engine.device,
             batches,
+            sharded,
         )
-        self._strategy = choose_strategy(config, engine, parts.model, parts.optimizer)
+        self._is_sharded = sharded
         self.validations = Validations(trainer, val, self._stop_requested)
         self.position = DataPosition(train, config.accumulate, anchored=saved_mid_epoch)
         self.averages = Averages("train")
@@ -123,7 +127,16 @@ class Fit:
     def start(self, resume: bool | str | Path) -> None:
         """Seed the random generators, and restore the run if it is resumed."""
         seed_run(self.engine, self.config.seed)
-        found = find_run(self.engine, self.config, resume)
+        if self._is_sharded:
+            self.engine.sharded = shard_parts(self.config, self.parts, self.engine)
+        try:
+            self._start(resume)
+        except Exception:  # all processes raise it
+            self._unshard(True)
+            raise
+
+    def _start(self, resume: bool | str | Path) -> None:
+        found = find_run(self.engine, self.config, self.parts, resume)
         restored = []
         if found is not None:
             path, saved = found
@@ -138,7 +151,6 @@ class Fit:
             if self.config.verbose:
                 print(resuming(path, self.state, self.position.batch, self.config))
         begin_training(self.parts.optimizer)
-        self._shard()
         watched = None if self.engine.rank else self.parts.optimizer
         self.watch = StandstillWatch(watched, self.state.global_step)
         for callback in self.parts.callbacks:
@@ -150,11 +162,6 @@ class Fit:
             check_supports_processes(self.parts.optimizer)
         parts = [self.parts.model, loss_fn, self.parts.optimizer]
         self.stepper.loss_fn = self.engine.join(self.guard, parts)
-
-    def _shard(self) -> None:
-        """Divide the model between the processes, if the settings ask for it."""
-        if self._strategy == "fsdp":
-            self.engine.sharded = shard_parts(self.config, self.parts, self.engine)
 
     def _after_first_batch(self, metrics: Metrics, batch: Any, made: list[Counted]) -> None:
         check_names(self.trainer.metrics, metrics)
@@ -183,24 +190,33 @@ class Fit:
         self._events = session.events
         if self.config.hyperparams:
             session.tracker.log_hyperparams(self.config.hyperparams)
-        self._evaluates_average, resumable = True, True
         whole = False
+        try:
+            if resumable := self._train_or_stop():
+                self._finish(True)
+            whole = resumable
+        finally:
+            self._unshard(whole)
+        if not resumable:
+            self._finish(False)
+
+    def _train_or_stop(self) -> bool:
+        """Train; return whether the run can be resumed from its end."""
+        self._evaluates_average = True
         try:
             with explained_errors(self.parts.model):
                 self._train()
-            whole = True
         except KeyboardInterrupt:  # inside a step, so there is no state to resume from
-            resumable = False
             self.position.end_epoch()
             self._announce_stop("SIGINT")
+            return False
         finally:
             self._evaluates_average = False
             self.guard.release()
             # Wrappers of several processes must not outlive the process group.
             self.stepper.loss_fn = self.guard
             self.stepper.settle()
-            self._unshard(whole)
-        self._finish(resumable)
+        return True
 
     def _unshard(self, whole: bool) -> None:
         """Make the model and the optimizer whole again; after an error, they have lost values."""
@@ -299,7 +315,8 @@ class Fit:
         self.checkpoint_writer.wait()  # callbacks may read the checkpoints
         end_training(self.parts.optimizer)
         for callback in self.parts.callbacks:
-            callback.end_run(self.trainer)
+            with self.engine.whole() if callback.uses_model else nullcontext():
+                callback.end_run(self.trainer)
         if self.parts.averaged_model is not None:
             self.parts.model.load_state_dict(self.parts.averaged_model.module.state_dict())
         if resumable:  # after an interrupted step the processes are not at the same place
@@ -311,7 +328,8 @@ class Fit:
         if self.config.log_model:
             trainer = self.trainer
             loaders = trainer.train_dataloader, trainer.val_dataloader, trainer.test_dataloader
-            self._session.tracker.log_model(self.parts.model, *loaders)
+            with self.engine.whole(writes=False):
+                self._session.tracker.log_model(self.parts.model, *loaders)
 
     def state_dict(self) -> dict[str, object]:
         """Return everything that a checkpoint saves, between two steps."""

@@ -102,7 +102,7 @@ def engine_for(config: TrainConfig) -> Engine:
 
 
 def launch_fit(
-    config: TrainConfig, engine: Engine, optimizer: Any, fit: Callable[[], FitOutcome]
+    config: TrainConfig, engine: Engine, optimizer: Any, fit: Callable[[], FitOutcome | None]
 ) -> FitOutcome:
     """Run a fit in ``config.nprocs`` new processes.
 
@@ -129,10 +129,12 @@ def launch_fit(
     if engine.device.type == "cuda":
         require_gpus(nprocs)
     check_supports_processes(optimizer)
-    return run_in_processes(_seeded, nprocs, fit, get_random_state())
+    outcome = run_in_processes(_seeded, nprocs, fit, get_random_state())
+    assert outcome is not None  # that of the first process
+    return outcome
 
 
-def _seeded(fit: Callable[[], FitOutcome], random: dict[str, Any]) -> FitOutcome:
+def _seeded(fit: Callable[[], FitOutcome | None], random: dict[str, Any]) -> FitOutcome | None:
     set_random_state(random)
     return fit()
 

@@ -19,6 +19,8 @@ from perceptrain_core.callbacks import (
     WritePlots,
 )
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.engine.distributed import several_processes
+from perceptrain_core.engine.meta_model import require_values
 from perceptrain_core.errors import CallbackError, DataError, LossContractError, TrainingError
 from perceptrain_core.losses import WeightedLoss
 from perceptrain_core.losses.supervised import as_loss
@@ -46,12 +48,8 @@ def resolve_model(model: Any) -> nn.Module:
                 f"{type(model).__name__} is not a complete nn.Module: call super().__init__() "
                 "first in its __init__."
             )
-        if any(parameter.is_meta for parameter in model.parameters()):
-            raise TrainingError(
-                f"{type(model).__name__} has parameters on the device 'meta', which have no "
-                "values: call model.to_empty(device='cpu'), set them, and create the optimizer "
-                "and the trainer afterwards."
-            )
+        if not several_processes():  # of which only the first needs its values
+            require_values(model)
         return model
     raise TrainingError(
         f"model must be a torch.nn.Module object, got {describe_argument(model)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -16,11 +17,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from perceptrain_core.callbacks import Callback
 from perceptrain_core.config import TrainConfig
+from perceptrain_core.engine.scattering import without_values
+from perceptrain_core.engine.shard_choice import can_be_sharded
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.optimizer_modes import has_modes
 from perceptrain_core.optimizer_steps import stages_of
 from perceptrain_core.parameters import parameters_of
 from perceptrain_core.schedules.schedule import Schedule, make_schedule
+from perceptrain_core.tensors import local
 from perceptrain_core.training.limits import planned_epochs
 from perceptrain_core.training.steppers.base import begin_epoch
 from perceptrain_core.training.steppers.choice import make_scaler
@@ -85,6 +89,7 @@ def make_parts(
     callbacks: list[Callback],
     device: torch.device,
     batches: int | None,
+    sharded: bool = False,
 ) -> RunParts:
     """Create what a fit needs beside the parts that the user passed.
 
@@ -96,6 +101,7 @@ def make_parts(
         callbacks: The callbacks.
         device: The device of the model.
         batches: Batches per epoch, if known; the length of a learning-rate schedule.
+        sharded: Whether the model will be sharded; its average then has no values before.
 
     Raises:
         TrainingError: The optimizer does not support a setting.
@@ -107,7 +113,7 @@ def make_parts(
         loss_fn,
         callbacks,
         optimizer_options=_plain_options(optimizer),
-        averaged_model=_averaged(model, optimizer, config.ema),
+        averaged_model=_averaged(model, optimizer, config.ema, sharded),
         grad_scaler=make_scaler(config, optimizer, device),
         schedule=make_run_schedule(config, optimizer, batches),
     )
@@ -142,7 +148,9 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, int | float | str | bool)
 
 
-def _averaged(model: nn.Module, optimizer: Any, decay: float | None) -> AveragedModel | None:
+def _averaged(
+    model: nn.Module, optimizer: Any, decay: float | None, sharded: bool
+) -> AveragedModel | None:
     """Create the moving average of a model's weights; buffers are copied from the model."""
     if decay is None:
         return None
@@ -152,7 +160,12 @@ def _averaged(model: nn.Module, optimizer: Any, decay: float | None) -> Averaged
             f"ema={decay}: {type(averaging[0]).__name__} averages the weights itself, and "
             "evaluates its average. Leave out ema, or use another optimizer."
         )
-    return AveragedModel(model, multi_avg_fn=_with_warm_up(decay))
+    if not sharded:
+        return AveragedModel(model, multi_avg_fn=_with_warm_up(decay))
+    averaged = AveragedModel(nn.Identity(), multi_avg_fn=_with_warm_up(decay))
+    outlines = {id(p): without_values(p) for p in model.parameters() if can_be_sharded(p)}
+    averaged.module = deepcopy(model, outlines)
+    return averaged
 
 
 def _with_warm_up(decay: float) -> Callable[[Any, Any, Any], None]:
@@ -164,7 +177,8 @@ def _with_warm_up(decay: float) -> Callable[[Any, Any, Any], None]:
     def update(averaged: list[Tensor], current: list[Tensor], number: Tensor) -> None:
         steps = int(number)
         average = get_ema_multi_avg_fn(min(decay, (1 + steps) / (10 + steps)))  # type: ignore[no-untyped-call]
-        average(averaged, current, number)
+        # Each process averages its own shares.
+        average([*map(local, averaged)], [*map(local, current)], number)
 
     return update
 

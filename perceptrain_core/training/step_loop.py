@@ -136,8 +136,7 @@ class StepLoop:
         if parts.schedule is not None:
             parts.schedule.step_batch()
         if parts.averaged_model is not None:
-            with self._engine.whole(writes=False):
-                parts.averaged_model.update_parameters(parts.model)
+            parts.averaged_model.update_parameters(parts.model)
 
     def _end_step(
         self, first: int, batches: list[Any], results: list[StepResult | None]

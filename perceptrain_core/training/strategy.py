@@ -10,7 +10,8 @@ from torch import nn
 
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.engine import Engine
-from perceptrain_core.engine.fully_sharded import FullySharded, sharder
+from perceptrain_core.engine.fully_sharded import FullySharded
+from perceptrain_core.engine.scattering import sharder
 from perceptrain_core.engine.sharded_optimizer import require_steps_on_shards
 from perceptrain_core.errors import TrainingError
 from perceptrain_core.training.processes import check_supports_processes
@@ -39,7 +40,7 @@ def choose_strategy(config: TrainConfig, engine: Engine, model: nn.Module, optim
         _refuse_settings(config)
         return "fsdp"
     try:
-        kept = require_steps_on_shards(optimizer, sharder(engine.device))
+        kept = require_steps_on_shards(optimizer, sharder(engine.device), engine.device)
         _refuse_settings(config)
     except TrainingError:  # it can only be trained whole
         return "ddp"
@@ -54,7 +55,7 @@ def choose_strategy(config: TrainConfig, engine: Engine, model: nn.Module, optim
 
 
 def shard_parts(config: TrainConfig, parts: RunParts, engine: Engine) -> FullySharded:
-    """Divide a model and its optimizer between the processes.
+    """Divide a model, its average and its optimizer between the processes.
 
     Raises:
         TrainingError: The optimizer cannot step shards, or ``shard_modules`` does not fit.
@@ -65,6 +66,9 @@ def shard_parts(config: TrainConfig, parts: RunParts, engine: Engine) -> FullySh
         parts.loss_fn,
         config.shard_modules,
         config.reshard_after_forward,
+        engine.device,
+        engine.dtype,
+        None if parts.averaged_model is None else parts.averaged_model.module,
     )
 
 

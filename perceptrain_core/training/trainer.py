@@ -47,6 +47,7 @@ from perceptrain_core.training.run_state import PartAttribute, RunState, StateAt
 from perceptrain_core.training.session import Session
 from perceptrain_core.training.steppers.custom import check_step_function
 from perceptrain_core.training.steppers.optimize_step import optimize_step as default_optimize_step
+from perceptrain_core.training.strategy import choose_strategy
 from perceptrain_core.training.trials.methods import Trials
 from perceptrain_core.training.use_grad import GradientSwitch, check_use_grad
 from perceptrain_core.types import LossFunction, OptimizeResult, OptimizeStep
@@ -335,10 +336,12 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
         self._fit = None  # until the new one is complete
         self.run_state = self._new_state()
         self.resolved_callbacks = resolve.resolve_callbacks(self.config, self._named_callbacks)
-        self.engine.prepare(self.model, self.optimizer, self.loss_fn)
+        strategy = choose_strategy(self.config, self.engine, self.model, self.optimizer)
+        sharded = strategy == "fsdp"
+        self.engine.prepare(self.model, self.optimizer, self.loss_fn, sharded)
         # Hooks of a subclass may save the run, too.
         saved = any(c.saves_run for c in self.resolved_callbacks) or type(self) is not Trainer
-        self._fit = Fit(self, train, val, batches, saved_mid_epoch=saved)
+        self._fit = Fit(self, train, val, batches, saved_mid_epoch=saved, sharded=sharded)
         return self._fit
 
     def _renew_engine(self) -> None:
@@ -358,11 +361,12 @@ def _engine_settings(config: TrainConfig) -> tuple[object, ...]:
     return config.compute_setup, config.float_dtype, config.backend
 
 
-def _fit_in_process(trainer: Trainer, resume: bool | str | Path) -> FitOutcome:
+def _fit_in_process(trainer: Trainer, resume: bool | str | Path) -> FitOutcome | None:
     trainer.engine = engine_for(trainer.config)
     # Not the fit of a subclass, which is already running in the process that started this one.
     Trainer.fit(trainer, resume=resume)
     fit = trainer._fit
-    assert fit is not None
+    if fit is None or trainer.engine.rank > 0:  # only the first has all of a sharded model
+        return None
     batches = fit.position.epochs.count()
     return FitOutcome.of(fit.parts, trainer.run_state, trainer.train_dataloader, batches)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from perceptrain import FFNN, Callback, SkipBatch, TrainConfig, Trainer, load_checkpoint
 from perceptrain.errors import ConfigError, NonFiniteLossError, TrainingError
-from perceptrain_core.engine.fully_sharded import sharder
 from perceptrain_core.engine.launch import run_in_processes
+from perceptrain_core.engine.scattering import sharder
 from perceptrain_core.engine.shard_choice import choose_units
 from perceptrain_core.engine.sharded_optimizer import require_steps_on_shards
 from perceptrain_core.training import strategy as strategies
@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 ROWS = 24
+CPU = torch.device("cpu")
 
 
 def data(rows: int = ROWS) -> tuple[Tensor, Tensor]:
@@ -145,6 +146,33 @@ def message(function: Callable[[], Any]) -> str:
     return "no error"
 
 
+def on_meta() -> nn.Module:
+    """Return a model that has values in the first process only."""
+    if torch.distributed.get_rank() == 0:
+        return net()
+    with torch.device("meta"):
+        return net()
+
+
+def places(trainer: Trainer) -> list[set[str]]:
+    """Return where each process has the model and the state of the optimizer."""
+    states = [state["exp_avg"] for state in trainer.optimizer.state.values()]
+    own = {tensor.device.type for tensor in (*trainer.model.parameters(), *states)}
+    return trainer.engine.gather(own)
+
+
+def ends(folder: Path) -> dict[str, Any]:
+    """Return what processes have before and after evaluations and another fit."""
+    trainer = train(folder, make=on_meta, strategy="fsdp", ema=0.5)
+    found: dict[str, Any] = {"weights": weights(trainer), "after": places(trainer)}
+    found["losses"] = trainer.engine.gather(trainer.validate(data())["val_loss"])
+    found["evaluated"] = places(trainer)
+    trainer.config.strategy = "ddp"
+    trainer.fit()
+    found["again"] = trainer.engine.gather(weights(trainer))
+    return found
+
+
 def overflows(batch: Any, model: nn.Module) -> Any:
     x, y = batch
     return (model(x) - y).square().mean() * 1e3, {}
@@ -185,8 +213,13 @@ def work(folder: Path) -> dict[str, Any]:
     found["left"] = additions(trainer.model)
     for name in ("AdamW", "Muon", "LBFGS"):
         made = getattr(torch.optim, name)([nn.Parameter(torch.ones(3, 2))])
-        check = partial(require_steps_on_shards, made, sharder(torch.device("cpu")))
+        check = partial(require_steps_on_shards, made, sharder(CPU), CPU)
         found[name] = message(check)
+    found["ends"] = ends(folder)
+    plain = train(folder, ema=0.5)
+    found["plain"] = {"weights": weights(plain), "loss": plain.validate(data())["val_loss"]}
+    plain.fit()
+    found["plain"]["again"] = weights(plain)
     held = Held()
     train(folder / "held", callbacks=[held], **fsdp)
     found["held"] = held.found
@@ -260,6 +293,17 @@ def test_units() -> None:
 def test_one_process_trains_plainly(tmp_path: Path) -> None:
     one, other = train(tmp_path, strategy="fsdp"), train(tmp_path)
     assert all(torch.equal(weights(one)[name], value) for name, value in weights(other).items())
+
+
+def test_the_first_process_has_the_result(found: dict[str, Any]) -> None:
+    """The others get the model when they need it; they could start without its values, too."""
+    ends, plain = found["ends"], found["plain"]
+    assert ends["after"] == [{"cpu"}, {"meta"}]
+    assert ends["evaluated"] == [{"cpu"}] * 2
+    close = {"rtol": 1e-9, "atol": 1e-11}
+    torch.testing.assert_close(ends["weights"], plain["weights"], **close)
+    torch.testing.assert_close(ends["losses"], [plain["loss"]] * 2, **close)
+    torch.testing.assert_close(ends["again"], [plain["again"]] * 2, **close)
 
 
 def test_auto_shards_what_does_not_fit(found: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from perceptrain_core.engine.fully_sharded import local
 from perceptrain_core.parameters import parameters_of
+from perceptrain_core.tensors import local
 from perceptrain_core.user_warnings import warn_user
 
 _ENOUGH = 9  # checks in a row: ten looks

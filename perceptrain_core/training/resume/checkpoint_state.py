@@ -17,6 +17,7 @@ from perceptrain_core.checkpoints.folder import (
     newest_run_folder,
     read_newest,
 )
+from perceptrain_core.checkpoints.kinds import Read, read_checkpoint
 from perceptrain_core.checkpoints.saveload import find_checkpoint, require_fit, restore
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.config.run_folder import named_folder
@@ -34,6 +35,7 @@ from perceptrain_core.training.resume.compatibility import (
     warn_of_versions,
 )
 from perceptrain_core.training.resume.data_position import DataPosition
+from perceptrain_core.training.resume.shared_reading import SharesOf, find_together
 from perceptrain_core.training.run_parts import OPTIONAL_PARTS, RunParts
 from perceptrain_core.training.run_state import RunState
 from perceptrain_core.training.steppers.base import Stepper
@@ -136,6 +138,8 @@ def restore_run(run: SavedRun, path: Path, saved: dict[str, Any]) -> list[Callba
         settings.pop("batch_size", None)
     warn_of_changes(path, saved | {"config": settings}, description, run.parts.callbacks)
     restore_trained(run.parts, run.state, path, saved)
+    if run.engine.sharded is not None:
+        run.engine.sharded.divide_state()
     if saved["classes"] == description["classes"]:
         run.parts.optimizer_options = saved["optimizer_options"]
     run.position.begin_epoch(saved["epoch"] + 1)
@@ -220,13 +224,14 @@ def restore_callbacks(
 
 
 def find_run(
-    engine: Engine, config: TrainConfig, resume: bool | str | Path
+    engine: Engine, config: TrainConfig, parts: RunParts, resume: bool | str | Path
 ) -> tuple[Path, dict[str, Any]] | None:
-    """Find the checkpoint to resume from; the first process reads it for all.
+    """Find the checkpoint to resume from; of a sharded model each process has its share.
 
     Args:
         engine: Connects the processes.
         config: The settings, which name the log folder.
+        parts: The parts of the run.
         resume: ``True`` for the newest good checkpoint of the log folder; a path for that file or
             folder; ``False`` for none.
 
@@ -239,19 +244,27 @@ def find_run(
     Warns:
         UserWarning: ``resume=True``, and there is no checkpoint.
     """
-    return engine.broadcast(_read_run(config, resume) if engine.rank == 0 else None)
-
-
-def _read_run(config: TrainConfig, resume: bool | str | Path) -> tuple[Path, dict[str, Any]] | None:
     if resume is False:
         return None
-    if resume is not True:
-        named = find_checkpoint(resume)
+    source = None if resume is True else Path(resume)
+    search = partial(_read_run, config, source)
+    if engine.world_size == 1:
+        return search(read_checkpoint)
+    modules = [each for each in (parts.model, parts.averaged_model) if each is not None]
+    shares = None if engine.sharded is None else SharesOf(modules, parts.optimizer)
+    return find_together(engine, search, shares)
+
+
+def _read_run(
+    config: TrainConfig, source: Path | None, read: Read
+) -> tuple[Path, dict[str, Any]] | None:
+    if source is not None:
+        named = find_checkpoint(source, read)
         if config.verbose:
             _mention_later_ones(named[0])
         return named
     folder = newest_run_folder(config)
-    found = read_newest(folder)
+    found = read_newest(folder, read)
     if found is None:
         warn_user(f"Nothing to resume: no checkpoint in {folder}. Starting.")
     return found

@@ -18,11 +18,11 @@ from perceptrain_core.backward import backward
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.data.support.graphs import as_leaves
 from perceptrain_core.engine import Engine
-from perceptrain_core.engine.fully_sharded import FullySharded, local
+from perceptrain_core.engine.fully_sharded import FullySharded
 from perceptrain_core.engine.joint_loss import JointLoss
 from perceptrain_core.errors import NonFiniteLossError
 from perceptrain_core.optimizer_steps import handles_trials, needs_closure
-from perceptrain_core.tensors import detached
+from perceptrain_core.tensors import detached, local
 from perceptrain_core.training.steppers.base import StepOutcome, Stepper, begin_step
 from perceptrain_core.training.steppers.closures import step_or_undo
 from perceptrain_core.training.steppers.pooling import (
