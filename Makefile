@@ -15,7 +15,7 @@ CHECKS := lint types layers
 # Two jobs: pytest, which shows its progress, and the checks one by one, each with its output whole.
 SIDE_BY_SIDE := $(MAKE) --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: demo test test-all setup $(CHECKS) tests tests-all checks docs serve pictures bench clean
+.PHONY: demo test test-all setup $(CHECKS) tests tests-all checks docs serve pictures pages bench clean
 
 demo: $(DEMO_READY)
 	$(BIN)/perceptrain demo
@@ -70,6 +70,10 @@ serve: $(READY)
 # The pictures of the tutorial, made by its own code.
 pictures: $(READY)
 	cd docs && sed -n '/^```python$$/,/^```$$/p' tutorial.md | grep -v '^```' | ../$(BIN)/python -
+
+# The pages and pictures that are generated from the code.
+pages: $(READY)
+	$(BIN)/python -m pages
 
 # Measures beside other frameworks those that are installed: pip install ".[bench]".
 bench: $(READY)

@@ -19,15 +19,16 @@ _BATCH = re.compile(r"Batch: (?!see )(.+?)\.$")
 INTRO = """
 # Which loss for which task
 
-Find your task in the first table, begin with the loss it names, and [compare](compare.md) it with its neighbours by a
-metric that matters to you: `perceptrain compare RUN.toml --loss NAME --loss NAME`. Every loss is used by its name,
-`Trainer(..., loss_fn="huber")`. `perceptrain show loss NAME` prints its options.
+Find your task in the first table, begin with the loss it names, and [compare](compare.md) it with
+its neighbours by a metric that matters to you: `perceptrain compare RUN.toml --loss NAME --loss
+NAME`. Every loss is used by its name, `Trainer(..., loss_fn="huber")`. `perceptrain show loss
+NAME` prints its options.
 """
 WEIGHTINGS = """
 ## Weightings of several terms
 
-If a loss is a sum of terms, a weighting balances them: `Trainer(..., weighting="relobralo")`. [Weighting the terms of
-a loss](weightings.md) compares the built-in ones.
+If a loss is a sum of terms, a weighting balances them: `Trainer(..., weighting="relobralo")`.
+[Weighting the terms of a loss](weightings.md) compares the built-in ones.
 """
 
 
@@ -75,7 +76,12 @@ def _parts() -> Iterator[str]:
     losses = {entry.name: entry for entry in _own("losses")}
     yield INTRO.strip()
     rows = [
-        (task.predict, f"[{task.title}](#{task.anchor})", code(task.first), _plugin(losses[task.first]))
+        (
+            task.predict,
+            f"[{task.title}](#{task.anchor})",
+            code(task.first),
+            _plugin(losses[task.first]),
+        )
         for task in tasks()
     ]
     yield table(("To predict", "Read", "Begin with", "From"), rows)

@@ -13,14 +13,14 @@ perceptrain --help
 perceptrain train --help
 ```
 
-Every name in a listing works in `get_loss`, `get_model` and so on, and in run files. Results go to stdout and
-diagnostics to stderr. In a pipe, each row of a table is one line.
+Every name in a listing works in `get_loss`, `get_model` and so on, and in run files. Results go to
+stdout and diagnostics to stderr. In a pipe, each row of a table is one line.
 
-`perceptrain --install-completion` sets up completion in bash, zsh and fish: commands, options, and the kinds and names
-of `perceptrain show`.
+`perceptrain --install-completion` sets up completion in bash, zsh and fish: commands, options, and
+the kinds and names of `perceptrain show`.
 
-Exit codes: 0 success, 1 failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 stopped by SIGTERM. An error is reported in
-one or two lines; `perceptrain --debug ...` shows the traceback.
+Exit codes: 0 success, 1 failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 stopped by SIGTERM. An
+error is reported in one or two lines; `perceptrain --debug ...` shows the traceback.
 
 The examples below run one after the other, with this table of flats:
 

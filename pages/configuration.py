@@ -67,9 +67,9 @@ NAMED = {
 INTRO = """
 # Configuration
 
-A [`TrainConfig`][perceptrain.TrainConfig] has all settings of a training run. In Python, pass them by name; in a
-[run file](run_files.md), write them under `[train]`; on the command line, change them with
-`--set train.NAME=VALUE`. The names are the same everywhere.
+A [`TrainConfig`][perceptrain.TrainConfig] has all settings of a training run. In Python, pass them
+by name; in a [run file](run_files.md), write them under `[train]`; on the command line, change
+them with `--set train.NAME=VALUE`. The names are the same everywhere.
 
 ```python
 from perceptrain import TrainConfig
@@ -86,9 +86,10 @@ val_every = 10
 seed = 0
 ```
 
-Intervals are in epochs unless they say steps; 0 disables the action. An epoch is one pass over the training data. A
-wrong value is an error that lists all faults at once. TOML has no `None`: leave out the key instead. For what a run
-file says besides, see [the tables of a run file](#tables-of-a-run-file).
+Intervals are in epochs unless they say steps; 0 disables the action. An epoch is one pass over the
+training data. A wrong value is an error that lists all faults at once. TOML has no `None`: leave
+out the key instead. For what a run file says besides, see [the tables of a run
+file](#tables-of-a-run-file).
 """
 
 
@@ -117,15 +118,15 @@ def _tables(schema: Mapping[str, Any]) -> Iterator[str]:
     texts = attribute_texts(RunFile)
     yield "## Tables of a run file"
     yield (
-        "Beside `[train]`, a [run file](run_files.md) has these tables. Only `[model]` and `[data]` "
-        "are needed."
+        "Beside `[train]`, a [run file](run_files.md) has these tables. Only `[model]` and "
+        "`[data]` are needed."
     )
     for table, (kind, example) in NAMED.items():
         header = f"[[{table}]]" if example.startswith("[[") else f"[{table}]"
         yield f"### `{header}`"
         yield (
-            f"{from_docstring(texts[table])} `perceptrain list-{kind_of(kind).plural}` lists the names, and "
-            f"`perceptrain show {kind} NAME` the options, which are further keys."
+            f"{from_docstring(texts[table])} `perceptrain list-{kind_of(kind).plural}` lists the "
+            f"names, and `perceptrain show {kind} NAME` the options, which are further keys."
         )
         yield f"```toml\n# {table}.toml\n{example}\n```"
     yield "## Data of a run file"

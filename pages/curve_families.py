@@ -49,9 +49,7 @@ def _quantile() -> Curves:
 def _gaussian() -> Curves:
     variances = (0.25, 1.0, 4.0)
     lines: dict[str, Loss] = {f"variance {v:g}": ("gaussian_nll", {}) for v in variances}
-    batches = {
-        f"variance {v:g}": lambda x, v=v: ((row(x), row(v)), row(0)) for v in variances
-    }
+    batches = {f"variance {v:g}": lambda x, v=v: ((row(x), row(v)), row(0)) for v in variances}
     return Curves(lines, batches, -4, 4, "mean minus label")
 
 
@@ -68,13 +66,14 @@ def _classification() -> Curves:
     label = torch.tensor([0])
     return Curves(
         _plain("cross_entropy", "class_focal", "multi_margin", "bi_tempered"),
-        lambda x: (torch.tensor([[x, 0.0]]), label), -5, 5, "logit of the right class minus the other",
+        lambda x: (torch.tensor([[x, 0.0]]), label),
+        *(-5, 5, "logit of the right class minus the other"),
     )  # fmt: skip
 
 
 def _binary() -> Curves:
     return Curves(
-        _plain("bce_with_logits", "binary_focal", "soft_margin", "soft_f1"),
+        _plain("bce_with_logits", "binary_focal", "soft_f1"),
         lambda x: (row(x), row(1)), -4, 4, "logit of a positive row",
     )  # fmt: skip
 
@@ -93,7 +92,7 @@ def _embeddings() -> Curves:
         return torch.tensor([[cos(a), sin(a)] for a in angles]), torch.tensor([0, 0, 1, 1])
 
     lines = _plain("triplet", "contrastive", "supcon", "multi_similarity", "circle")
-    return Curves(lines, batch, 0, 179, "angle between vectors of one class, degrees", True)
+    return Curves(lines, batch, 0, 150, "angle between vectors of one class, degrees", True)
 
 
 def _segmentation() -> Curves:
@@ -101,7 +100,7 @@ def _segmentation() -> Curves:
         return 8 * (2 * _disc(12 + shift) - 1), (_disc(12) > 0.5).long()
 
     return Curves(
-        _plain("dice", "focal", "tversky", "hausdorff_dt"),
+        _plain("dice", "focal", "boundary", "hausdorff_dt"),
         batch, 0, 24, "distance of the predicted disc, pixels", True, points=25,
     )  # fmt: skip
 

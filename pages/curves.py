@@ -79,7 +79,11 @@ def _panel(axes: Axes, panel: Curves) -> None:
 
 def description(panels: list[Curves]) -> str:
     """Return what a picture shows, for readers that cannot see it and for the check."""
-    lines = [f"{label} = {name} {dict(options)}" for p in panels for label, (name, options) in p.lines.items()]
+    lines = [
+        f"{label} = {name} {dict(options)}"
+        for p in panels
+        for label, (name, options) in p.lines.items()
+    ]
     return f"Losses as curves: {'; '.join(lines)}".replace("'", "")
 
 

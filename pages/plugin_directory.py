@@ -12,8 +12,9 @@ from pages.plugin_pages import picture_name
 INTRO = """
 # Directory of plugins
 
-The plugins of this project. Each is a distribution of its own: install it, and its names work everywhere, in Python, in
-run files and on the command line. `perceptrain plugins --available` lists those that are not installed.
+The plugins of this project. Each is a distribution of its own: install it, and its names work
+everywhere, in Python, in run files and on the command line. `perceptrain plugins --available`
+lists those that are not installed.
 """
 
 

@@ -20,7 +20,9 @@ def build() -> Files:
             lambda link, plugin=plugin: _moved(plugin, link), plugin.readme
         )
         for path in _pictures(plugin):
-            found[f"docs/plugins/{picture_name(plugin, path)}"] = (plugin.folder / path).read_bytes()
+            found[f"docs/plugins/{picture_name(plugin, path)}"] = (
+                plugin.folder / path
+            ).read_bytes()
     return found
 
 
@@ -36,7 +38,7 @@ def _pictures(plugin: FirstParty) -> Iterator[str]:
 
 
 def _moved(plugin: FirstParty, link: re.Match[str]) -> str:
-    """Return a link of the README as the page needs it; a file that the site lacks is only named."""
+    """Return a link of the README as the page needs it, or its text if the site lacks the file."""
     bang, text, target = link.groups()
     if ":" in target or target.startswith("#"):
         return link[0]

@@ -41,6 +41,7 @@ OF_THE_PROJECT = (
     "make ",
     "pip install perceptrain-core",
     "pip install perceptrain-physics",
+    "perceptrain demo",  # see cli/test_demo.py
     "python benchmarks/",
     "git ",
     # Launchers of several processes, see engine/test_torchrun.py and test_environment.py.

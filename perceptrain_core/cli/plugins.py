@@ -64,8 +64,11 @@ def _write_available(installed: set[str], distribution: str | None, json: bool) 
             output.write_text(f"    {plural}: {', '.join(names)}")
         print(f"    pip install {each.distribution}\n")
     if not found:
-        output.note("All known plugins are installed." if distribution is None else
-                    f"No known plugin {distribution!r} is missing.")
+        output.note(
+            "All known plugins are installed."
+            if distribution is None
+            else f"No known plugin {distribution!r} is missing."
+        )
 
 
 def _write_names(plugins: list[Plugin]) -> None:
