@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pages.files import ROOT, Files
-from perceptrain_core.registry import Entry, registry
+from perceptrain_core.registry import KINDS, Entry, registry
 
 _PICTURE = re.compile(r"!\[([^]]*)\]\((examples/[^)]+)\)")
 
@@ -84,6 +84,6 @@ def _read(file: Path) -> FirstParty:
         description=project["description"],
         requirements=needs,
         extras=[extra for extra in project.get("optional-dependencies", {}) if extra != "test"],
-        provides=provides,
+        provides={k.plural: provides[k.plural] for k in KINDS if k.plural in provides},
         readme=(file.parent / "README.md").read_text(),
     )

@@ -8,6 +8,7 @@ from pages.files import Files
 from pages.first_party import FirstParty, first_party
 from pages.markdown import code, sentence, table
 from pages.plugin_pages import picture_name
+from perceptrain_core.registry import kind_of
 
 INTRO = """
 # Directory of plugins
@@ -20,17 +21,22 @@ lists those that are not installed.
 
 def build() -> Files:
     """Return the page."""
-    kinds = list(dict.fromkeys(kind for plugin in first_party() for kind in plugin.provides))
     rows = [
-        (f"[{plugin.name.removeprefix('perceptrain-')}](#{plugin.name})",
-         *(str(len(plugin.provides.get(kind, ())) or "") for kind in kinds))
+        (f"[{plugin.name.removeprefix('perceptrain-')}](#{plugin.name})", _counts(plugin))
         for plugin in first_party()
-    ]  # fmt: skip
-    titles = ["Plugin", *(title(kind) for kind in kinds)]
-    parts = [INTRO.strip(), table(titles, rows)]
+    ]
+    parts = [INTRO.strip(), table(("Plugin", "Offers"), rows)]
     for plugin in first_party():
         parts += _section(plugin)
     return {"docs/plugin_directory.md": "\n\n".join(parts)}
+
+
+def _counts(plugin: FirstParty) -> str:
+    counts = {kind: len(entries) for kind, entries in plugin.provides.items()}
+    return ", ".join(
+        f"{number} {kind_of(kind).singular if number == 1 else kind}"
+        for kind, number in counts.items()
+    ).replace("dataset", "data set")
 
 
 def title(kind: str) -> str:
