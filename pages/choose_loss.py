@@ -91,7 +91,7 @@ def _parts() -> Iterator[str]:
         if task.picture:
             yield f"![{task.caption}](pictures/losses/{task.picture}.svg)\n\n*{task.caption}*"
         rows = [
-            (code(name), when, code(_batch(losses[name], task)), _plugin(losses[name]))
+            (code(name), when, _batch(losses[name], task), _plugin(losses[name]))
             for name, when in task.names.items()
         ]
         yield table(("Name", "Choose it for", "Batch", "From"), rows)
@@ -108,9 +108,9 @@ def _batch(entry: Entry, task: Task) -> str:
 
 
 def _plugin(entry: Entry) -> str:
-    if entry.distribution == BUILTIN_DISTRIBUTION:
+    name = str(entry.distribution)
+    if name == BUILTIN_DISTRIBUTION:
         return "built-in"
-    name = entry.distribution
     return f"[{name.removeprefix('perceptrain-')}](plugins/{name}.md)"
 
 

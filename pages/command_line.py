@@ -41,12 +41,12 @@ def _section(path: str, command: object, names: list[str]) -> Iterator[str]:
             yield from _section(f"{path} {name}", inner, [f"{path} {name}"])
         return
     assert isinstance(command, TyperCommand)
-    yield f"### {', '.join(map(code, names))}"
+    yield f"### {code(path)}{' and other lists' if len(names) > 1 else ''}"
     text = (command.help or "").replace("\\[", "[")
     if len(names) > 1:
         text = (
-            "List the names of one kind, built-in and from plugins. "
-            f"All {len(names)} commands have the same options."
+            "List the names of one kind, built-in and from plugins. These commands have the same "
+            f"options: {', '.join(map(code, names))}."
         )
     see = SEE.get(path)
     paragraphs = "\n\n".join(map(from_docstring, text.split("\n\n")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from pages.files import ROOT, Files
@@ -16,9 +17,7 @@ def build() -> Files:
     """Return the page of each plugin, and copies of its pictures, which the site can reach."""
     found: Files = {}
     for plugin in first_party():
-        found[f"docs/plugins/{plugin.name}.md"] = _LINK.sub(
-            lambda link, plugin=plugin: _moved(plugin, link), plugin.readme
-        )
+        found[f"docs/plugins/{plugin.name}.md"] = _LINK.sub(partial(_moved, plugin), plugin.readme)
         for path in _pictures(plugin):
             found[f"docs/plugins/{picture_name(plugin, path)}"] = (
                 plugin.folder / path

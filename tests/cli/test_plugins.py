@@ -103,4 +103,6 @@ def test_known_plugins_that_are_not_installed(tmp_path, monkeypatch):
         0, ["far", "    Far things.", "    losses: a", "    pip install far", "", ""]
     )  # fmt: skip
     assert json.loads(invoke("plugins", "Far", "--available", "--json").stdout) == [plugin]
-    assert "No known plugin 'nearby' is missing." in invoke("plugins", "nearby", "--available").stderr
+    assert (
+        "No known plugin 'nearby' is missing." in invoke("plugins", "nearby", "--available").stderr
+    )
