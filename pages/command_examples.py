@@ -59,7 +59,7 @@ perceptrain init flats.csv --label rent -o flats.toml
 perceptrain train flats.toml --dry-run
 perceptrain train flats.toml --set train.max_iter=4 --set train.checkpoint_every=2
 """,
-    "compare": "perceptrain compare flats.toml --loss mse --loss huber --set train.max_iter=2",
+    "compare": "perceptrain compare flats.toml --loss mse --loss huber --seeds 3 --dry-run",
     "runs": "perceptrain runs\nperceptrain runs --sort val_loss --json",
     "summary": "perceptrain summary flats.toml",
     "profile": "perceptrain profile flats.toml --steps 5",
