@@ -17,7 +17,7 @@ CHECKS := lint types layers
 SIDE_BY_SIDE := $(MAKE) --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all setup $(CHECKS) tests tests-all checks docs serve gallery bench clean
+.PHONY: demo test test-all setup $(CHECKS) tests tests-all checks docs serve gallery pages bench clean
 
 demo: $(DEMO_READY)
 	$(BIN)/perceptrain demo
@@ -80,6 +80,10 @@ docs/gallery/%.txt: examples/%.py perceptrain_core/pictures.mplstyle | $(EXAMPLE
 
 $(EXAMPLE_PLUGIN): examples/perceptrain-cauchy/pyproject.toml | $(READY)
 	$(PIP_INSTALL) --no-deps --no-build-isolation --target $@ ./examples/perceptrain-cauchy
+
+# The pages and pictures that are generated from the code.
+pages: $(READY)
+	$(BIN)/python -m pages
 
 # Measures beside other frameworks those that are installed: pip install ".[bench]".
 bench: $(READY)

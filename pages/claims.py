@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pages.files import ROOT, Files
 from perceptrain import registry
 
 START, END = "<!-- figures: written by make pages -->", "<!-- end of the figures -->"
@@ -35,11 +36,17 @@ def claims(docs: Path) -> str:
     return _TEMPLATE.read_text().format_map(figures | counts)
 
 
-def with_claims(page: Path, docs: Path) -> str:
-    """Return the text of a page with its claims written anew; links are relative to the page."""
+def build() -> Files:
+    """Return the README and the home page with their claims written anew."""
+    docs = ROOT / "docs"
     text = claims(docs)
-    if page.parent == docs:
-        text = text.replace("](docs/", "](")
+    return {
+        "README.md": _with(ROOT / "README.md", text),
+        "docs/index.md": _with(docs / "index.md", text.replace("](docs/", "](")),
+    }
+
+
+def _with(page: Path, text: str) -> str:
     before, start, rest = page.read_text().partition(START)
     _, end, after = rest.partition(END)
     if not start or not end:

@@ -42,9 +42,9 @@ EXIT_CODE = re.compile(r"# exit code (\d)$")
 # These commands are this very test run, or work on the whole machine; that they exist is checked.
 OF_THE_PROJECT = (
     "make ",
-    "pip install perceptrain-core",
+    "pip install perceptrain-",
     'pip install "perceptrain-core',
-    "pip install perceptrain-physics",
+    "perceptrain demo",  # see cli/test_demo.py
     "python benchmarks/",
     "git ",
     "python -m venv",

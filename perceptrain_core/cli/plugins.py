@@ -19,12 +19,19 @@ def plugins(
         typer.Argument(help="Show only this plugin, with all its names.", show_default=False),
     ] = None,
     json: Json = False,
+    not_installed: Annotated[
+        bool,
+        typer.Option("--available", help="List the known plugins that are not installed instead."),
+    ] = False,
 ) -> None:
     """List the installed plugins. The exit code is 1 if one failed to load."""
     from perceptrain_core.registry import registry
 
     with output.foreign_code():
         shown = list(registry().plugins)
+    if not_installed:
+        _write_available({plugin.distribution for plugin in shown}, distribution, json)
+        return
     if distribution is not None:
         wanted = installed(distribution)
         shown = [plugin for plugin in shown if plugin.distribution == wanted]
@@ -37,6 +44,31 @@ def plugins(
             _write_names(shown)
     if any(plugin.status == "failed" for plugin in shown):
         raise typer.Exit(output.FAILED)
+
+
+def _write_available(installed: set[str], distribution: str | None, json: bool) -> None:
+    """Write the known plugins that are not installed, or only one of them."""
+    from perceptrain_core.registry.available import available
+    from perceptrain_core.registry.selection import normalised
+
+    found = available(installed)
+    if distribution is not None:
+        found = [each for each in found if each.distribution == normalised(distribution)]
+    if json:
+        output.write_json([each._asdict() for each in found])
+        return
+    for each in found:
+        print(each.distribution)
+        output.write_text(f"    {each.description}")
+        for plural, names in each.provides.items():
+            output.write_text(f"    {plural}: {', '.join(names)}")
+        print(f"    pip install {each.distribution}\n")
+    if not found:
+        output.note(
+            "All known plugins are installed."
+            if distribution is None
+            else f"No known plugin {distribution!r} is missing."
+        )
 
 
 def _write_names(plugins: list[Plugin]) -> None:

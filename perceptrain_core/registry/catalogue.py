@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from perceptrain_core.errors import AmbiguousNameError, UnknownNameError
+from perceptrain_core.registry.available import where_to_get
 from perceptrain_core.registry.messages import listed
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
 from perceptrain_core.suggestions import did_you_mean
@@ -84,9 +85,11 @@ class Catalogue(Mapping[str, "Entry"]):
 
     def _unknown_message(self, name: str) -> str:
         known = self._qualified if "/" in name else {**self._shown, **self._ambiguous}
+        installed = {plugin.distribution for plugin in self._plugins}
+        hint = where_to_get(self._kind.plural, name, installed)
         lines = [
             f"There is no {self._kind.singular} {name!r}."
-            f"{did_you_mean(name, known)}{_reference_hint(name)}",
+            f"{hint or did_you_mean(name, known) + _reference_hint(name)}",
             f"Known {self._kind.plural}: {listed(self._shown)}.",
         ]
         troubles = [plugin.trouble for plugin in self._plugins if plugin.status != "ok"]

@@ -44,7 +44,7 @@ def run_file_schema() -> dict[str, Any]:
 
     A value may also be another text, such as a reference ``./code.py:name``.
     """
-    texts = _attributes(RunFile)
+    texts = attribute_texts(RunFile)
     tables = {
         "model": _named("model"),
         "loss": _named("loss", required=False),
@@ -86,7 +86,7 @@ def _named(kind: str, required: bool = True) -> dict[str, Any]:
 
 def _data() -> dict[str, Any]:
     table = DataTable.model_json_schema()
-    texts = _attributes(DataTable)
+    texts = attribute_texts(DataTable)
     properties = {
         name: {"description": texts.get(name, ""), **_without_null(schema)}
         for name, schema in table["properties"].items()
@@ -113,7 +113,7 @@ def _metrics() -> dict[str, Any]:
 
 
 def _train() -> dict[str, Any]:
-    texts = _attributes(TrainConfig)
+    texts = attribute_texts(TrainConfig)
     types = get_type_hints(TrainConfig, include_extras=True)
     properties = {}
     for field in fields(TrainConfig):
@@ -146,12 +146,12 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _attributes(described: type) -> dict[str, str]:
+def attribute_texts(described: type) -> dict[str, str]:
     """Return the texts of a class's docstring for its attributes or arguments."""
     found: dict[str, str] = {}
     name = ""
     for line in (inspect.getdoc(described) or "").splitlines():
-        if match := re.fullmatch(r" {4}([\w, ]+): (.*)", line):
+        if match := re.fullmatch(r" {4}(\w[\w, ]*): (.*)", line):
             for name in match[1].split(", "):
                 found[name] = match[2]
         elif name and line.startswith(" " * 8):

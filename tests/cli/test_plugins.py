@@ -90,3 +90,19 @@ def test_one_that_makes_every_listing_wait_is_flagged(site):
     assert lines["eager"].endswith("1 loss; imports numpy")
     assert lines["late"].endswith("1 loss; imports torch")
     assert lines["light"].endswith("1 loss")
+
+
+def test_known_plugins_that_are_not_installed(tmp_path, monkeypatch):
+    known = tmp_path / "available.json"
+    plugin = {"distribution": "far", "description": "Far things.", "provides": {"losses": ["a"]}}
+    core = {**plugin, "distribution": "perceptrain-core"}
+    known.write_text(json.dumps([plugin, core]))
+    monkeypatch.setattr("perceptrain_core.registry.available._FILE", known)
+    result = invoke("plugins", "--available")
+    assert (result.exit_code, result.stdout.split("\n")) == (
+        0, ["far", "    Far things.", "    losses: a", "    pip install far", "", ""]
+    )  # fmt: skip
+    assert json.loads(invoke("plugins", "Far", "--available", "--json").stdout) == [plugin]
+    assert (
+        "No known plugin 'nearby' is missing." in invoke("plugins", "nearby", "--available").stderr
+    )

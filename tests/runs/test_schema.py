@@ -94,3 +94,9 @@ def test_every_key_of_data_and_train_is_described():
     tables = run_file_schema()["properties"]
     for table in (tables["train"], tables["data"]["anyOf"][1]):
         assert [name for name, each in table["properties"].items() if not each["description"]] == []
+
+
+def test_a_description_is_whole():
+    """A line of it that ends in a colon is not the name of another key."""
+    train = run_file_schema()["properties"]["train"]["properties"]
+    assert train["max_time"]["description"].endswith("A resumed run has the whole time again.")

@@ -31,14 +31,20 @@ def perceptrain_losses() -> list[Spec]:
     """Offer the losses."""
     return [
         Spec(
-            "cox", CoxLoss, "Cox partial likelihood, ties by Efron or Breslow. Batch: see README."
+            "cox",
+            CoxLoss,
+            "Cox partial likelihood. Batch: (inputs, events with times).",
         ),
         Spec(
             "hazard",
             HazardLoss,
-            "Likelihood of a hazard that the model returns at given times. Batch: see README.",
+            "Likelihood of a hazard of any shape. Batch: (inputs, events with times).",
         ),
-        Spec("weibull", WeibullLoss, "Weibull likelihood of censored times. Batch: see README."),
+        Spec(
+            "weibull",
+            WeibullLoss,
+            "Weibull likelihood. Batch: (inputs, events with times).",
+        ),
     ]
 
 
