@@ -48,7 +48,7 @@ class BreslowBaseline:
             )
         if not bool(known.event.any()):
             raise DataError("There is no event, so Cox's model has no baseline: add rows.")
-        if known.strata is not None and len(known.strata.unique()) > 1:
+        if known.strata is not None and len(torch.unique(known.strata)) > 1:
             raise DataError(
                 "The labels have several strata, and each has a baseline of its own: fit one to "
                 "the rows of each stratum, BreslowBaseline.fit(outputs[rows], labels[rows, :2])."

@@ -46,7 +46,7 @@ class IntegratedBrierScore(SurvivalMetric):
             DataError: Nothing is known at one of the times, or at any.
         """
         chosen = _default(labels) if self.times is None else outputs.new_tensor(self.times)
-        times = round_times(chosen, labels).unique()
+        times = round_times(chosen, labels)
         require_observed(times, labels)
         scores = brier_scores(self.loss, outputs, labels, times)
         if len(times) == 1:

@@ -56,7 +56,7 @@ class TimeAUC(SurvivalMetric):
             DataError: Nothing is known at one of the times, or at any.
         """
         chosen = _deciles(labels) if self.times is None else outputs.new_tensor(self.times)
-        times = round_times(chosen, labels).unique()
+        times = round_times(chosen, labels)
         require_observed(times, labels)
         weights = censoring_weights(labels) * labels.event
         areas = torch.stack(

@@ -31,8 +31,9 @@ def check_times(name: str, times: Any, fewest: int = 1) -> tuple[float, ...] | N
 
 
 def round_times(times: Tensor, labels: SurvivalLabels) -> Tensor:
-    """Return times as float64, rounded as the labels are, so that an equal time is equal."""
-    return times.to(labels.time.dtype).double()
+    """Return increasing times as float64, rounded as the labels are, so that equal ones are equal."""
+    rounded: Tensor = torch.unique(times.to(labels.time.dtype))
+    return rounded.double()
 
 
 def require_observed(times: Tensor, labels: SurvivalLabels) -> None:
