@@ -62,7 +62,7 @@ class TimeAUC(SurvivalMetric):
         areas = torch.stack(
             [
                 _area(self._risk(outputs, time), labels.time, weights, time)
-                for time in times.split(1)
+                for time in torch.split(times, 1)
             ]
         )
         if len(times) == 1:

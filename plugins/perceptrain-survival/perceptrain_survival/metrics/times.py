@@ -31,7 +31,7 @@ def check_times(name: str, times: Any, fewest: int = 1) -> tuple[float, ...] | N
 
 
 def round_times(times: Tensor, labels: SurvivalLabels) -> Tensor:
-    """Return increasing times as float64, rounded as the labels are, so that equal ones are equal."""
+    """Return increasing times as float64, rounded as the labels are, to find those equal to one."""
     rounded: Tensor = torch.unique(times.to(labels.time.dtype))
     return rounded.double()
 
