@@ -31,7 +31,7 @@ GUIDES = re.compile(
     r"|\b(pass|use|set|leave|call|choose|create|write|name|save|load|check|correct|convert|rename"
     r"|reduce|return|add|train|delete|number|compute|copy|draw|decrease|update|resume|split|make"
     r"|move|put|give|show|select|install|start|keep|cut|lower|raise|close|wrap|group|turn|end"
-    r"|define|implement|override|restore|reshape|detach|differentiate|press|try|starting|known"
+    r"|define|evaluate|implement|override|restore|reshape|detach|differentiate|press|try|starting|known"
     r"|allowed|it has|known are|has only|at most|at least|the columns are|there are)\b",
     re.IGNORECASE,
 )

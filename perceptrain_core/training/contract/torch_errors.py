@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -78,6 +78,9 @@ _ADVICE = {
     ),
 }
 
+#: The arguments of torch's criteria that are outputs of a model.
+_OUTPUTS = ("input", "input1", "input2")
+
 
 @contextmanager
 def explained_errors(model: nn.Module) -> Iterator[None]:
@@ -102,7 +105,11 @@ def raised_in_model(error: Exception, model: nn.Module) -> bool:
 
 def _explain(error: Exception, model: nn.Module) -> None:
     known = getattr(error, "__notes__", ())
-    for note in (_place(error, model), _advice(str(error))):
+    notes = [_advice(str(error))]
+    # The error matters more than its place, whose description runs code of the user's modules.
+    with suppress(Exception):
+        notes.insert(0, _place(error, model))
+    for note in notes:
         if note and note not in known:
             error.add_note(note)
 
@@ -117,7 +124,8 @@ def _place(error: Exception, model: nn.Module) -> str | None:
     for frame in reversed(_frames(error)):
         values = frame.f_locals
         if frame.f_code.co_filename == F.__file__ and isinstance(values.get("target"), Tensor):
-            return _of_criterion(frame.f_code.co_name, values["input"], values["target"])
+            outputs = [values[name] for name in _OUTPUTS if name in values]
+            return _of_criterion(frame.f_code.co_name, outputs, values["target"])
         module = _called(frame)
         if module is not None and module in names:
             return _of_layer(names[module], module, values["args"])
@@ -137,17 +145,20 @@ def _frames(error: Exception) -> list[FrameType]:
     return frames
 
 
-def _of_criterion(name: str, outputs: Any, labels: Tensor) -> str:
-    text = f"{name} was called with outputs, {describe(outputs)}, and labels, {describe(labels)}"
-    if labels.dtype in (torch.int64, torch.uint8) and labels.numel():
+def _of_criterion(name: str, outputs: list[Any], labels: Tensor) -> str:
+    given = " and ".join(map(describe, outputs))
+    text = f"{name} was called with outputs, {given}, and labels, {describe(labels)}"
+    if labels.dtype in (torch.int64, torch.uint8) and _may_read(labels):
         text += f", from {int(labels.min())} to {int(labels.max())}"
-        if (
-            isinstance(outputs, Tensor)
-            and outputs.ndim > 1
-            and int(labels.max()) >= outputs.size(1)
-        ):
-            return f"{text}; expected labels from 0 to {outputs.size(1) - 1}."
+        first = outputs[0]
+        if isinstance(first, Tensor) and first.ndim > 1 and int(labels.max()) >= first.size(1):
+            return f"{text}; expected labels from 0 to {first.size(1) - 1}."
     return f"{text}."
+
+
+def _may_read(values: Tensor) -> bool:
+    """Whether a tensor has values that can be read: after an error, a GPU may have none."""
+    return values.device.type == "cpu" and values.numel() > 0
 
 
 def _of_layer(name: str, module: nn.Module, inputs: tuple[Any, ...]) -> str:
@@ -186,8 +197,8 @@ def _cure(module: nn.Module, inputs: tuple[Any, ...]) -> str:
 def _cure_of_embedding(module: nn.Embedding, x: Tensor) -> str:
     if x.is_floating_point() or x.is_complex():
         return " It needs row numbers as inputs, integers: x.long()."
-    if not x.numel():
-        return ""
+    if not _may_read(x):
+        return f" It expects row numbers from 0 to {module.num_embeddings - 1}."
     return (
         f" Its inputs go from {int(x.min())} to {int(x.max())}; expected 0 to "
         f"{module.num_embeddings - 1}: set a larger num_embeddings, or number the categories from "

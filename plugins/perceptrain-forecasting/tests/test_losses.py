@@ -163,7 +163,20 @@ def test_one_tensor_of_parameters_is_a_tuple_of_them() -> None:
     shares, locations, scales = (part.reshape(N, D, 2) for part in raw.chunk(3, dim=1))
     mixed = shares.softmax(-1), locations, nn.functional.softplus(scales) + 1e-6
     options = {"distribution": "normal_mixture"}
-    assert value("crps", raw, labels, **options) == value("crps", mixed, labels, **options)
+    for name in ("crps", "log_score"):
+        found = value(name, raw, labels, **options)
+        torch.testing.assert_close(found, value(name, mixed, labels, **options))
+
+
+def test_a_share_that_float32_rounds_to_zero_has_a_gradient() -> None:
+    labels = torch.tensor([3.0])
+    gradients = []
+    for dtype in (torch.float32, torch.float64):
+        raw = torch.tensor([[200, 0, -9, 3, -6, -5]], dtype=dtype, requires_grad=True)
+        loss = value("log_score", raw, labels.to(dtype), distribution="normal_mixture")
+        gradients.append(torch.autograd.grad(loss, raw)[0].double())
+    assert gradients[1][0, 1] < -0.9  # the share of the second component should grow
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
 
 
 def test_half_precision_is_scored_in_float32() -> None:

@@ -105,15 +105,26 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"line 3: the value is ''; expected a number. Fill gaps"):
         read()
-    with pytest.raises(DataError, match="has no column 'lod', but hour, load"):
+    with pytest.raises(DataError, match="has no column 'lod'; it has hour, load"):
         read(column="lod")
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read(tmp_path / "none.csv")
+    (tmp_path / "latin.csv").write_bytes("load,größe\n1,2\n".encode("latin-1"))
+    with pytest.raises(DataError, match="is not encoded in UTF-8"):
+        read(tmp_path / "latin.csv")
     short = write(file, range(3))
     with pytest.raises(DataError, match="0 values after the first 24 are too few"):
         read(short, past=24)
     with pytest.raises(DataError, match="has 3 values; expected at least past=24"):
         next(SeriesWindows().read_inputs(short, "load"))
+
+
+def test_a_file_of_a_spreadsheet_starts_with_a_mark(tmp_path: Path) -> None:
+    file = tmp_path / "series.csv"
+    file.write_text("load\n1\n2\n3\n", encoding="utf-8-sig")
+    ((inputs, labels),) = get_dataset("series_windows", series=file, column="load", past=1)
+    assert inputs.tolist() == [[1], [2]]
+    assert labels.tolist() == [[2], [3]]
 
 
 def test_a_run_on_a_file_predicts_quantiles(

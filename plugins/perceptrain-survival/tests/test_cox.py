@@ -17,6 +17,7 @@ from sksurv.util import Surv
 from torch import Tensor, nn
 
 from perceptrain import TrainConfig, Trainer, get_loss
+from perceptrain.errors import DataError
 from perceptrain_survival import BreslowBaseline, CoxLoss, gbsg2, survival_labels
 
 TIES = ["efron", "breslow"]
@@ -192,6 +193,21 @@ def test_strata_are_compared_by_themselves(ties: str) -> None:
     torch.testing.assert_close(CoxLoss(**options)(batch, nn.Identity())[0], truth)
     labels = torch.stack([event.double(), time, number.double()], 1)
     torch.testing.assert_close(CoxLoss(**options)((x[:, 0], labels), nn.Identity())[0], truth)
+
+
+def test_strata_have_no_common_baseline() -> None:
+    x, event, time = rows(6)
+    labels = torch.stack([event.double(), time, torch.arange(6.0) % 2], 1)
+    with pytest.raises(DataError, match=r"several strata.*labels\[rows, :2\]"):
+        BreslowBaseline.fit(x[:, 0], labels)
+    one = BreslowBaseline.fit(x[:, 0], labels * torch.tensor([1, 1, 0]))
+    truth = BreslowBaseline.fit(x[:, 0], labels[:, :2])
+    torch.testing.assert_close(one(time), truth(time))
+
+
+def test_a_batch_without_rows_has_the_loss_zero() -> None:
+    loss, metrics = CoxLoss()((torch.ones(0, 1), torch.ones(0, 3)), nn.Identity())
+    assert (loss.item(), metrics.count) == (0, 0)
 
 
 def test_half_precision_is_computed_in_float32() -> None:

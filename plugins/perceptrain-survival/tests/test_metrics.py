@@ -268,6 +268,52 @@ def test_times_without_data(name: str, options: dict[str, Any], message: str) ->
         value(name, *data(), **options)
 
 
+@pytest.mark.parametrize("name", ["time_auc", "integrated_brier_score"])
+def test_events_at_the_last_time_alone(name: str) -> None:
+    labels = survival_labels(torch.tensor([0, 1, 1]), torch.tensor([1.0, 2.0, 2.0]))
+    with pytest.raises(DataError, match=r"no row is observed after the events of the 3 .* to 2"):
+        value(name, torch.zeros(3, 1), labels)
+
+
+def test_a_time_is_that_of_the_labels_in_their_dtype() -> None:
+    """0.1 is larger in float32 than in float64."""
+    event, time = torch.tensor([1, 1, 0, 1]), [0.1, 0.3, 0.7, 0.9]
+    outputs = torch.tensor([[0.3], [0.9], [0.1], [0.0]])
+    at = torch.tensor(0.1, dtype=torch.float64)
+    names: list[tuple[str, dict[str, Any]]] = [
+        ("brier_score", {"at": 0.1}),
+        ("brier_score", {"at": 0.7}),
+        ("time_auc", {"times": [0.1, 0.3, 0.7]}),
+        ("integrated_brier_score", {"times": [0.1, 0.7]}),
+        ("integrated_brier_score", {}),
+        ("concordance_index", {"until": 0.3}),
+    ]
+    both = [
+        survival_labels(event, torch.tensor(time, dtype=dtype))
+        for dtype in (torch.float32, torch.float64)
+    ]
+    for labels in both:
+        assert kaplan_meier(labels)(at).item() == 0.75
+        assert BreslowBaseline.fit(outputs, labels)(at).isfinite()
+    for name, options in names:
+        found, truth = (value(name, outputs, labels, **options) for labels in both)
+        assert found == pytest.approx(truth, rel=1e-6), name
+
+
+def test_times_of_numpy_and_torch() -> None:
+    outputs, labels = data()
+    truth = value("time_auc", outputs, labels, times=TIMES)
+    given = np.array(TIMES), torch.tensor(TIMES, dtype=torch.float64), list(np.array(TIMES))
+    assert [value("time_auc", outputs, labels, times=times) for times in given] == [truth] * 3
+    at = [value("brier_score", outputs, labels, at=t) for t in (0.5, np.float32(0.5))]
+    assert at[0] == at[1]
+    grids = [0, 1, 2], np.arange(3), torch.arange(3.0), [np.int64(0), np.float32(1), 2]
+    assert {HazardLoss(grid=grid).grid for grid in grids} == {(0.0, 1.0, 2.0)}
+    for wrong in (np.zeros((3, 2)), np.array([False, True]), np.array([0, np.nan, 2]), "012"):
+        with pytest.raises(ConfigError, match="expected at least three increasing times"):
+            HazardLoss(grid=wrong)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain import FFNN, PINN, Trainer
+from perceptrain_core.training.contract.torch_errors import explained_errors
 
 MakeTrainer = Callable[..., Trainer]
 X = torch.linspace(0, 1, 12).reshape(4, 3)
@@ -88,6 +89,45 @@ def test_labels_of_a_criterion_are_shown(make_trainer: MakeTrainer) -> None:
     assert "cross_entropy was called with outputs, a tensor of shape (4, 2)" in notes
     assert "dtype torch.int64, from 0 to 4; expected labels from 0 to 1." in notes
     assert "convert them with labels.long()" in notes_of(fit(Y[:, 0]), "Long")
+
+
+def test_a_criterion_of_two_outputs(make_trainer: MakeTrainer) -> None:
+    def loss_fn(batch: Any, model: nn.Module) -> Any:
+        return F.margin_ranking_loss(model(batch[0]), batch[1], torch.ones(3, 1)), {}
+
+    notes = notes_of(make_trainer(loss_fn, data=[(X, Y)], model=nn.Linear(3, 1)).fit, "size")
+    outputs = "a tensor of shape (4, 1) and dtype torch.float32"
+    assert f"margin_ranking_loss was called with outputs, {outputs} and {outputs}, and" in notes
+
+
+def test_values_outside_the_cpu_are_not_read() -> None:
+    """Reading them after an assertion on a GPU would raise that again; "meta" has none."""
+    labels = torch.ones(5, dtype=torch.int64, device="meta")
+    model = nn.Embedding(5, 1, device="meta")
+
+    def criterion() -> None:
+        with explained_errors(model):
+            F.cross_entropy(torch.ones(4, 2, device="meta"), labels)
+
+    assert notes_of(criterion, "batch_size").endswith("(5,) and dtype torch.int64.")
+    model.register_forward_hook(fails)
+    with pytest.raises(RuntimeError, match="a hook") as caught, explained_errors(model):
+        model(labels)
+    assert caught.value.__notes__[0].endswith("It expects row numbers from 0 to 4.")
+
+
+def test_the_error_passes_if_its_place_cannot_be_described() -> None:
+    class Unprintable(nn.Linear):
+        def extra_repr(self) -> str:
+            raise KeyError("unknown")
+
+    model = Unprintable(5, 2)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"), explained_errors(model):
+        model(X)
+
+
+def fails(*call: Any) -> None:
+    raise RuntimeError("a hook fails")
 
 
 def keeps_graph() -> nn.Module:

@@ -118,14 +118,18 @@ def _check(past: int, horizon: int, val_share: float, test_share: float) -> None
 
 def _read(path: Path, column: str) -> Tensor:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             names = reader.fieldnames or []
             if column not in names:
-                raise DataError(f"{path} has no column {column!r}, but {', '.join(names)}.")
+                raise DataError(f"{path} has no column {column!r}; it has {', '.join(names)}.")
             values = [_number(row[column], path, reader.line_num) for row in reader]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeError as error:
+        raise DataError(
+            f"{path} is not encoded in UTF-8: save it in UTF-8, in Excel as CSV UTF-8."
+        ) from error
     return torch.tensor(values, dtype=torch.float32)
 
 

@@ -36,7 +36,8 @@ class Family:
 
     Attributes:
         name: Its name in the options.
-        parameters: Its parameters in the order of a model's outputs, and what they may be.
+        parameters: Its parameters in the order of a model's outputs, and what they may be. The
+            functions below take shares as logarithms.
         crps: ``crps(labels, *parameters)``, the CRPS of each label, differentiable in all.
         log_density: ``log_density(labels, *parameters)``, likewise.
         frozen: ``frozen(*parameters)`` as arrays returns a distribution of SciPy.

@@ -18,8 +18,9 @@ from perceptrain_forecasting.families.constraints import POSITIVE, REAL, SHARES
 from perceptrain_forecasting.families.density import log_density
 
 
-def _crps(labels: Tensor, shares: Tensor, locations: Tensor, scales: Tensor) -> Tensor:
+def _crps(labels: Tensor, log_shares: Tensor, locations: Tensor, scales: Tensor) -> Tensor:
     """Grimit et al. (2006): ``E |X - y| - E |X - X'| / 2``, each term that of a normal variable."""
+    shares = log_shares.exp()
     errors = _mean_absolute(labels.unsqueeze(-1) - locations, scales)
     differences = locations.unsqueeze(-1) - locations.unsqueeze(-2)
     widths = torch.hypot(scales.unsqueeze(-1), scales.unsqueeze(-2))
@@ -28,10 +29,10 @@ def _crps(labels: Tensor, shares: Tensor, locations: Tensor, scales: Tensor) -> 
     return (shares * errors).sum(-1) - spread / 2
 
 
-def _log_density(labels: Tensor, shares: Tensor, locations: Tensor, scales: Tensor) -> Tensor:
+def _log_density(labels: Tensor, log_shares: Tensor, locations: Tensor, scales: Tensor) -> Tensor:
     normal = Normal(locations, scales, validate_args=False)
     each = log_density(normal, labels.unsqueeze(-1))
-    return torch.logsumexp(shares.log() + each, dim=-1)
+    return torch.logsumexp(log_shares + each, dim=-1)
 
 
 def _mean_absolute(mean: Tensor, scale: Tensor) -> Tensor:
@@ -97,8 +98,8 @@ def _probability(values: Array, shares: Array, locations: Array, scales: Array) 
     return found
 
 
-def _frozen(shares: Array, locations: Array, scales: Array) -> Frozen:
-    return _Mixture(shares, locations, scales)
+def _frozen(log_shares: Array, locations: Array, scales: Array) -> Frozen:
+    return _Mixture(np.exp(log_shares), locations, scales)
 
 
 NORMAL_MIXTURE = Family(

@@ -25,7 +25,7 @@ def parameters_of(family: Family, outputs: Any, shape: torch.Size) -> tuple[Tens
 
     Returns:
         The parameters, in float32 or better, of the shape of the labels, for a mixture with a last
-        dimension of K.
+        dimension of K. Shares are logarithms.
 
     Raises:
         ShapeError: The outputs have another shape.
@@ -68,7 +68,8 @@ def _given(family: Family, outputs: tuple[Any, ...], shape: torch.Size) -> tuple
                 f"{values.detach().min().item():g}; expected numbers above {constraint.lower:g}. "
                 f"{constraint.advice}"
             )
-    return parameters
+    given = zip(family.parameters.values(), parameters, strict=True)
+    return tuple(constraint.given(values) for constraint, values in given)
 
 
 def _misfit(family: Family, outputs: Any, shape: torch.Size, size: int) -> str:

@@ -36,7 +36,7 @@ class BreslowBaseline:
             labels: Of shape ``(N, 2)``, the columns event and time.
 
         Raises:
-            DataError: There is no event, or the labels are invalid.
+            DataError: There is no event, the labels are invalid, or they have several strata.
             ShapeError: The shapes do not match.
         """
         known = labels if isinstance(labels, SurvivalLabels) else SurvivalLabels.of_columns(labels)
@@ -48,11 +48,17 @@ class BreslowBaseline:
             )
         if not bool(known.event.any()):
             raise DataError("There is no event, so Cox's model has no baseline: add rows.")
-        times, number = torch.unique(known.time.double(), return_inverse=True)
-        events = torch.zeros_like(times).index_add(0, number, known.event.double())
-        order = torch.argsort(-known.time.double(), stable=True)
+        if known.strata is not None and len(torch.unique(known.strata)) > 1:
+            raise DataError(
+                "The labels have several strata, and each has a baseline of its own: fit one to "
+                "the rows of each stratum, BreslowBaseline.fit(outputs[rows], labels[rows, :2])."
+            )
+        times, number = torch.unique(known.time, return_inverse=True)
+        leaving = number.bincount(minlength=len(times))
+        events = log_risk.new_zeros(len(times)).index_add(0, number, known.event.double())
+        order = torch.argsort(known.time, descending=True, stable=True)
         sums = log_risk[order, 0].logcumsumexp(0)
-        at_risk = sums[number.bincount(minlength=len(times)).flip(0).cumsum(0) - 1].flip(0)
+        at_risk = sums[leaving.flip(0).cumsum(0) - 1].flip(0)
         return cls(StepFunction(times, (events.log() - at_risk).logcumsumexp(0), -torch.inf))
 
     def __call__(self, times: Tensor) -> Tensor:

@@ -27,9 +27,9 @@ def kaplan_meier(labels: Tensor | SurvivalLabels, censoring: bool = False) -> St
         ShapeError: They have another shape.
     """
     known = labels if isinstance(labels, SurvivalLabels) else SurvivalLabels.of_columns(labels)
-    times, number = torch.unique(known.time.double(), return_inverse=True)
-    events = torch.zeros_like(times).index_add(0, number, known.event.double())
+    times, number = torch.unique(known.time, return_inverse=True)
     leaving = number.bincount(minlength=len(times)).double()
+    events = torch.zeros_like(leaving).index_add(0, number, known.event.double())
     at_risk = leaving.flip(0).cumsum(0).flip(0)
     if censoring:
         at_risk, events = (at_risk - events).clamp(min=1), leaving - events

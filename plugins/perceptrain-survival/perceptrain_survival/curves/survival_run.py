@@ -58,7 +58,7 @@ def survival_run(run: TrainedRun, times: Sequence[float]) -> TrainedRun:
 
     Raises:
         ConfigError: The run has another loss, or the times are invalid.
-        DataError: The training rows cannot be read, or are not tensors of rows.
+        DataError: The training rows cannot be read, are not tensors of rows, or have strata.
     """
     chosen = check_times("times", times)
     loss = run.loss_fn

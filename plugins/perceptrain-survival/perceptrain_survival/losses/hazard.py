@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from perceptrain.errors import ConfigError
 from perceptrain_survival.curves.breslow import BreslowBaseline
 from perceptrain_survival.labels import SurvivalLabels
 from perceptrain_survival.losses.base import SurvivalLoss
+from perceptrain_survival.time_lists import numbers_of
 
 
 class HazardLoss(SurvivalLoss):
@@ -24,7 +24,7 @@ class HazardLoss(SurvivalLoss):
     happened. Batches without an event have a loss like any other.
 
     Args:
-        grid: At least three increasing times, from 0.
+        grid: At least three increasing times, from 0: a list or an array.
         reduction: "mean" over the rows, or "sum".
 
     Raises:
@@ -37,9 +37,8 @@ class HazardLoss(SurvivalLoss):
 
     def __init__(self, *, grid: Sequence[float], reduction: str = "mean") -> None:
         super().__init__(reduction)
-        _check_grid(grid)
-        self.grid = tuple(map(float, grid))
-        self.widths = (len(grid),)
+        self.grid = _check_grid(grid)
+        self.widths = (len(self.grid),)
 
     @staticmethod
     def output_size(size: int, *, grid: Sequence[float], **options: Any) -> int:
@@ -95,11 +94,11 @@ def _least(outputs: Tensor) -> float:
     return torch.finfo(outputs.dtype).min / 4
 
 
-def _check_grid(grid: object) -> None:
-    numbers = list(grid) if isinstance(grid, Sequence) and not isinstance(grid, str) else []
-    real = all(type(t) in (int, float) and isfinite(t) for t in numbers)
-    if len(numbers) < 3 or not real or numbers[0] != 0 or sorted(set(numbers)) != numbers:
+def _check_grid(grid: Any) -> tuple[float, ...]:
+    numbers = numbers_of(grid)
+    if len(numbers) < 3 or numbers[0] != 0 or sorted(set(numbers)) != numbers:
         raise ConfigError(
             f"grid={grid!r:.80}: expected at least three increasing times from 0, such as "
             "[0, 1, 2, 5], up to about the longest time of the data."
         )
+    return tuple(numbers)

@@ -24,7 +24,7 @@ def negative_terms(log_risk: Tensor, labels: SurvivalLabels, ties: str) -> Tenso
         A tensor of shape ``(N,)``, 0 for censored rows, in another order than the rows. It has a
         graph, and finite gradients, without any event too.
     """
-    if labels.strata is None:
+    if labels.strata is None or not len(labels):
         return _terms(log_risk, labels.event, labels.time, ties)
     rows = [labels.strata == number for number in torch.unique(labels.strata)]
     return torch.cat([_terms(log_risk[r], labels.event[r], labels.time[r], ties) for r in rows])

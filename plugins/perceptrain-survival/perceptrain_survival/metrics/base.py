@@ -58,7 +58,9 @@ class SurvivalMetric(ABC):
                 "as many."
             )
         self._outputs.append(outputs.detach().double())
-        self._labels.append(target[:, :2].double())
+        # In their dtype, to which times are rounded that are compared with them.
+        wide = target.dtype if target.is_floating_point() else torch.float64
+        self._labels.append(target[:, :2].to(wide, copy=True))
 
     def merge_state(self, other: SurvivalMetric) -> None:
         """Add the rows that another metric of the same class has seen."""
@@ -72,10 +74,10 @@ class SurvivalMetric(ABC):
         return self
 
     def compute(self) -> Any:
-        """Return the metric over all rows.
+        """Return the metric over all rows; NaN if an output is NaN.
 
         Raises:
-            DataError: There is no row or no event, the outputs are NaN, or nothing can be compared.
+            DataError: There is no row or no event, or nothing can be compared.
         """
         name = type(self).__name__
         if not self._labels:
@@ -97,7 +99,7 @@ class SurvivalMetric(ABC):
 
         Args:
             outputs: The outputs of the model, shape ``(N, width)``, float64.
-            labels: Events, at least one, and times.
+            labels: Events, at least one, and times, float32 or float64.
         """
 
 

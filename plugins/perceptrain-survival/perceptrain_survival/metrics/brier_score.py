@@ -17,6 +17,7 @@ from perceptrain_survival.metrics.times import (
     censoring_weights_at,
     check_times,
     require_observed,
+    round_times,
 )
 
 
@@ -49,7 +50,7 @@ class BrierScore(SurvivalMetric):
         Raises:
             DataError: Nothing is known at the time.
         """
-        times = outputs.new_tensor([self.at])
+        times = round_times(outputs.new_tensor([self.at]), labels)
         require_observed(times, labels)
         return brier_scores(self.loss, outputs, labels, times)[0]
 
@@ -63,7 +64,7 @@ def brier_scores(
         loss: Turns outputs into probabilities.
         outputs: Shape ``(N, width)``, float64.
         labels: Events, at least one, and times.
-        times: Shape ``(T,)``, before the last time of the labels.
+        times: Shape ``(T,)``, before the last time of the labels, and rounded as these.
     """
     baseline = BreslowBaseline.fit(outputs, labels) if isinstance(loss, CoxLoss) else None
     survival = loss.survival(outputs, times, baseline)

@@ -59,7 +59,7 @@ class ConcordanceIndex(SurvivalMetric):
         Raises:
             DataError: No event comes before another row.
         """
-        weights = torch.ones_like(labels.time)
+        weights = torch.ones_like(labels.time, dtype=torch.float64)
         if self.method == "uno":
             weights = censoring_weights(labels).square()
         rows = labels.event if self.until is None else labels.event & (labels.time < self.until)

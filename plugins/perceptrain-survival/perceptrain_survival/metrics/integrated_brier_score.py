@@ -10,7 +10,7 @@ from torch import Tensor
 from perceptrain_survival.labels import SurvivalLabels
 from perceptrain_survival.metrics.base import SurvivalMetric
 from perceptrain_survival.metrics.brier_score import brier_scores
-from perceptrain_survival.metrics.times import check_times, require_observed
+from perceptrain_survival.metrics.times import check_times, require_observed, round_times
 
 _NUMBER = 100
 
@@ -43,9 +43,10 @@ class IntegratedBrierScore(SurvivalMetric):
         """Return the mean over time.
 
         Raises:
-            DataError: Nothing is known at one of the times.
+            DataError: Nothing is known at one of the times, or at any.
         """
-        times = _default(labels) if self.times is None else outputs.new_tensor(self.times)
+        chosen = _default(labels) if self.times is None else outputs.new_tensor(self.times)
+        times = round_times(chosen, labels)
         require_observed(times, labels)
         scores = brier_scores(self.loss, outputs, labels, times)
         if len(times) == 1:
@@ -54,8 +55,8 @@ class IntegratedBrierScore(SurvivalMetric):
 
 
 def _default(labels: SurvivalLabels) -> Tensor:
-    times = labels.time[labels.event]
+    times = labels.time[labels.event].double()
     first, last = times.min().item(), times.quantile(0.9, interpolation="lower").item()
     steps = torch.linspace(first, last, _NUMBER, dtype=times.dtype, device=times.device)
-    known: Tensor = torch.unique(steps[steps < labels.time.max()])
-    return known
+    steps = round_times(steps, labels)
+    return steps[steps < labels.time.max()]

@@ -11,7 +11,12 @@ from perceptrain_survival.curves.kaplan_meier import kaplan_meier
 from perceptrain_survival.labels import SurvivalLabels
 from perceptrain_survival.losses.cox import CoxLoss
 from perceptrain_survival.metrics.base import SurvivalMetric
-from perceptrain_survival.metrics.times import censoring_weights, check_times, require_observed
+from perceptrain_survival.metrics.times import (
+    censoring_weights,
+    check_times,
+    require_observed,
+    round_times,
+)
 
 
 class TimeAUC(SurvivalMetric):
@@ -48,15 +53,16 @@ class TimeAUC(SurvivalMetric):
         """Return the mean over the times.
 
         Raises:
-            DataError: Nothing is known at one of the times.
+            DataError: Nothing is known at one of the times, or at any.
         """
-        times = _deciles(labels) if self.times is None else outputs.new_tensor(self.times)
+        chosen = _deciles(labels) if self.times is None else outputs.new_tensor(self.times)
+        times = round_times(chosen, labels)
         require_observed(times, labels)
         weights = censoring_weights(labels) * labels.event
         areas = torch.stack(
             [
-                _area(self._risk(outputs, times[k : k + 1]), labels.time, weights, times[k])
-                for k in range(len(times))
+                _area(self._risk(outputs, time), labels.time, weights, time)
+                for time in torch.split(times, 1)
             ]
         )
         if len(times) == 1:
@@ -80,7 +86,6 @@ def _area(risk: Tensor, time: Tensor, weights: Tensor, at: Tensor) -> Tensor:
 
 
 def _deciles(labels: SurvivalLabels) -> Tensor:
-    times = labels.time[labels.event]
+    times = labels.time[labels.event].double()
     found = times.quantile(times.new_tensor([k / 10 for k in range(1, 10)]), interpolation="lower")
-    known: Tensor = torch.unique(found[found < labels.time.max()])
-    return known
+    return found[found < labels.time.max()]

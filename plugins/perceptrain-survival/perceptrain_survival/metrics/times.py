@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isfinite
 from typing import Any
 
 import torch
@@ -12,33 +10,44 @@ from torch import Tensor
 from perceptrain.errors import ConfigError, DataError
 from perceptrain_survival.curves.kaplan_meier import kaplan_meier
 from perceptrain_survival.labels import SurvivalLabels
+from perceptrain_survival.time_lists import numbers_of
 
 
 def check_times(name: str, times: Any, fewest: int = 1) -> tuple[float, ...] | None:
-    """Check an option that is a list of increasing times, or ``None``.
+    """Check an option that is a list or an array of increasing times, or ``None``.
 
     Raises:
         ConfigError: It is something else.
     """
     if times is None:
         return None
-    given = list(times) if isinstance(times, Sequence) and not isinstance(times, str) else []
-    fits = all(type(t) in (int, float) and isfinite(t) and t > 0 for t in given)
-    if len(given) < fewest or not fits or sorted(set(given)) != given:
+    given = numbers_of(times)
+    if len(given) < fewest or given[0] <= 0 or sorted(set(given)) != given:
         raise ConfigError(
             f"{name}={times!r:.80}: expected {fewest} or more increasing times above 0, such as "
             "[1, 2, 5]."
         )
-    return tuple(map(float, given))
+    return tuple(given)
+
+
+def round_times(times: Tensor, labels: SurvivalLabels) -> Tensor:
+    """Return increasing times as float64, rounded as the labels are, to find those equal to one."""
+    rounded: Tensor = torch.unique(times.to(labels.time.dtype))
+    return rounded.double()
 
 
 def require_observed(times: Tensor, labels: SurvivalLabels) -> None:
     """Raise unless there are events up to each time, and rows that are observed after it.
 
     Raises:
-        DataError: There are none.
+        DataError: There are none, or there is no time.
     """
     first, last = labels.time[labels.event].min().item(), labels.time.max().item()
+    if not len(times):
+        raise DataError(
+            f"No time can be evaluated: no row is observed after the events of the {len(labels)} "
+            f"evaluated rows, from the time {first:g} to {last:g}. Evaluate more rows."
+        )
     wrong = times[(times < first) | (times >= last)]
     if len(wrong):
         raise DataError(
