@@ -17,6 +17,7 @@ from perceptrain_core.processes import connected_processes
 # Of the Mersenne Twister, NumPy's global generator: words of 4 bytes, and three numbers of 8.
 _NUMPY_KEYS = 624
 _NUMPY_BYTES = 4 * _NUMPY_KEYS + 3 * 8
+_CUDA_BYTES = 16  # a seed and an offset
 
 
 def get_random_state() -> dict[str, Any]:
@@ -81,14 +82,19 @@ def same_random_numbers(numpy: bool = False) -> Iterator[None]:
 
 
 def _packed_state(numpy: bool) -> Tensor:
-    """Return the generators as bytes, which travel ten times as fast as objects."""
+    """Return the generators as bytes, which travel ten times as fast as objects.
+
+    There are as many in all processes, whether or not they have used their GPU: a flag says so.
+    """
     parts = [torch.get_rng_state()]
     if numpy:
         state: Any = np.random.get_state()
         packed = state[1].tobytes() + np.array(state[2:], dtype=np.float64).tobytes()
         parts.append(torch.frombuffer(bytearray(packed), dtype=torch.uint8))
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        parts.append(torch.cuda.get_rng_state())
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    parts.append(torch.tensor([used], dtype=torch.uint8))
+    unused = torch.zeros(_CUDA_BYTES, dtype=torch.uint8)
+    parts.append(torch.cuda.get_rng_state() if used else unused)
     return torch.cat(parts)
 
 
@@ -101,8 +107,8 @@ def _set_packed_state(state: Tensor, numpy: bool) -> None:
         keys = np.frombuffer(packed, np.uint32, _NUMPY_KEYS)
         position, has_gauss, gauss = np.frombuffer(packed[keys.nbytes :])
         np.random.set_state(("MT19937", keys, int(position), int(has_gauss), gauss))
-    if len(state) > end:
-        torch.cuda.set_rng_state(state[end:].clone())
+    if state[end] and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.set_rng_state(state[end + 1 :].clone())
 
 
 def seed_everything(seed: int) -> None:

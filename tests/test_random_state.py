@@ -4,12 +4,16 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from perceptrain_core.checkpoints.file import read_file, write_file
 from perceptrain_core.random_state import (
+    _packed_state,
+    _set_packed_state,
     get_random_state,
     seed_everything,
     set_random_state,
@@ -43,3 +47,20 @@ def test_state_survives_a_file(tmp_path: Path) -> None:
     seed_everything(4)
     set_random_state(read_file(path)["random"])
     assert [draw(), draw()] == first
+
+
+@pytest.mark.parametrize("numpy", [False, True])
+def test_processes_that_use_their_gpu_send_as_much_as_others(
+    numpy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = _packed_state(numpy)
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_rng_state", lambda: torch.arange(16, dtype=torch.uint8))
+    other = _packed_state(numpy)
+    assert len(other) == len(own)
+    taken: list[Tensor] = []
+    monkeypatch.setattr("torch.cuda.set_rng_state", taken.append)
+    _set_packed_state(own, numpy)  # of a process that has not used its GPU
+    assert not taken
+    _set_packed_state(other, numpy)
+    assert taken[0].tolist() == [*range(16)]

@@ -159,7 +159,8 @@ def require_gpus(processes: int) -> None:
     if processes > gpus:
         raise TrainingError(
             f"{processes} processes, but this machine has {gpus} GPU{'s' * (gpus != 1)}: each "
-            f'needs one of its own. Use nprocs={gpus}, or compute_setup="cpu".'
+            f'needs one of its own. Use nprocs={gpus}, or compute_setup="cpu"; under Slurm, give '
+            "each task its own with --gpus-per-task=1."
         )
 
 

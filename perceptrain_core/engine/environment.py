@@ -107,16 +107,21 @@ def _tasks_of(node: int, per_node: str) -> int:
 def has_gpus_of_its_own(environment: Mapping[str, str]) -> bool:
     """Whether this process sees GPUs that the other processes of its machine do not see.
 
-    This is so after ``srun --gpus-per-task=1``. The processes of ``torchrun`` and ``nprocs`` all
-    see the GPUs of the machine.
+    This is so after ``srun --gpus-per-task=1``, and if Slurm binds GPUs to single tasks. The
+    processes of ``torchrun``, ``nprocs`` and ``srun --gres=gpu:1`` all see the same GPUs: a single
+    visible one says nothing.
 
     Args:
         environment: The environment of the process.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
         return False
-    visible = environment.get("CUDA_VISIBLE_DEVICES", "")
-    return "SLURM_GPUS_PER_TASK" in environment or (visible != "" and "," not in visible)
+    # Slurm says "none" if it does not bind them, and "closest" may be the same for several tasks.
+    binding = environment.get("SLURM_GPU_BIND", "").split(",")
+    if "none" in binding:
+        return False
+    own = any(each == "single:1" or each.startswith("per_task:") for each in binding)
+    return own or "SLURM_GPUS_PER_TASK" in environment
 
 
 def first_host(nodes: str) -> str:

@@ -39,6 +39,9 @@ def give_memory(model: nn.Module, device: torch.device, left: Container[Tensor])
         Whether there were any.
     """
     found = [p for p in model.parameters() if p.is_meta and p not in left]
+    recurrent = [each for each in model.modules() if found and isinstance(each, nn.RNNBase)]
+    for each in recurrent:  # weak references forbid the exchange
+        each._flat_weight_refs = []
     for parameter in found:
         real = torch.empty_like(parameter, device=device)
         exchange(parameter, nn.Parameter(real, parameter.requires_grad))
@@ -47,6 +50,8 @@ def give_memory(model: nn.Module, device: torch.device, left: Container[Tensor])
         for name, buffer in module.named_buffers(recurse=False, remove_duplicate=False):
             if buffer in buffers:
                 setattr(module, name, buffers[buffer])
+    for each in recurrent:
+        each._init_flat_weights()
     return bool(found or buffers)
 
 

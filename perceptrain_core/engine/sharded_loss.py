@@ -20,6 +20,8 @@ from perceptrain_core.types import LossFunction, Metrics, SkipBatch
 
 Result = tuple[Tensor, Metrics]
 
+_OF_SHARDS = ("DTensor", "DeviceMesh", "storage of size 0", "torch.func", "functorch", "vmap")
+
 _OPTION = "reshard_after_forward=False"
 
 
@@ -172,20 +174,19 @@ def evaluate(sharded: FullySharded, loss_fn: LossFunction, batch: Any, model: nn
     def compute() -> list[Tensor]:
         try:
             loss, metrics = loss_fn(batch, model)
+            require_whole(loss, metrics)
+            if loss._is_view():  # which fully_shard warns of
+                loss = loss.clone()
+            found.append((loss, metrics))
+            return [each for each in (loss, *metrics.values()) if _is_result(each)]
         except Exception as error:  # the hooks of the root have to run in any case
             failed.append(error)
             return []
-        if loss._is_view():  # which fully_shard warns of
-            loss = loss.clone()
-        found.append((loss, metrics))
-        return [each for each in (loss, *metrics.values()) if _is_result(each)]
 
     try:
         sharded.evaluate(compute)
         if failed:
             raise failed[0]
-        if any(map(is_sharded, (found[0][0], *found[0][1].values()))):
-            raise InnerBackward("the loss uses parameters without their module: DTensor")
     except SkipBatch:
         sharded.reshard()
         raise
@@ -193,6 +194,16 @@ def evaluate(sharded: FullySharded, loss_fn: LossFunction, batch: Any, model: nn
         sharded.recover()
         raise
     return found[0]
+
+
+def require_whole(loss: Tensor, metrics: Metrics) -> None:
+    """Check that no result of a loss is a ``DTensor``.
+
+    Raises:
+        InnerBackward: One is: the loss needs whole parameters.
+    """
+    if any(map(is_sharded, (loss, *metrics.values()))):
+        raise InnerBackward("the loss uses parameters without their module: DTensor")
 
 
 def _is_result(value: Any) -> bool:
@@ -203,6 +214,4 @@ def _is_result(value: Any) -> bool:
 def needs_whole(error: Exception) -> bool:
     """Whether an error says that a parameter was not whole when it was used."""
     text = str(error)
-    return isinstance(error, InnerBackward) or any(
-        word in text for word in ("DTensor", "storage of size 0", "torch.func", "functorch", "vmap")
-    )
+    return isinstance(error, InnerBackward) or any(word in text for word in _OF_SHARDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -47,25 +47,32 @@ def write_run_file(
 
 
 @contextmanager
-def discarded_if_empty(base: Path, folder: Callable[[], Path]) -> Iterator[None]:
+def discarded_if_empty(base: Path, folder: Callable[[], Path | None]) -> Iterator[None]:
     """Remove a run folder again if an error leaves nothing in it but the run file.
 
     Args:
         base: The folder that the settings name; if it existed before, it is kept.
-        folder: Returns the run folder, which may be chosen only in the block.
+        folder: Returns the run folder, which may be chosen only in the block; ``None`` if it is
+            not chosen yet, or only in other processes.
     """
     existed = {place for place in (base, *base.parents) if place.exists()}
     try:
         yield
     except BaseException:
         made = folder()
-        if [path.name for path in made.glob("*")] == [RUN_FILE]:
-            (made / RUN_FILE).unlink()
+        if made is None:
+            made = base
+        elif [path.name for path in made.glob("*")] == [RUN_FILE]:
+            (made / RUN_FILE).unlink(missing_ok=True)
         for place in (made, *made.parents):
-            if place in existed or (place.is_dir() and any(place.iterdir())):
+            if place in existed:
                 break
-            with suppress(FileNotFoundError):
+            try:
                 place.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:  # something is in it
+                break
         raise
 
 

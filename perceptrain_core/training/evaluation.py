@@ -217,11 +217,12 @@ class Evaluation:
         trainer = self._trainer
         first, seen = True, not self._events.stages.isdisjoint((start, end))
         models = self._model, trainer.model, trainer.loss_fn
-        work = make_pass(self._engine, self._model, self._loss_fn, seen)
+        work = make_pass(self._engine, self._model, _checked(self._loss_fn), seen)
         with evaluating(*models), torch.no_grad(), work:
             for number, batch in enumerate(work.batches(epochs.batches()), start=1):
                 self._events.notify(start, number, batch)
-                call = partial(self._call_loss, work, loss_fn, self._engine.place(batch), where)
+                own = _checked(loss_fn) if first else loss_fn
+                call = partial(self._call_loss, work, own, self._engine.place(batch), where)
                 try:
                     result = self._first(call, batch, epochs) if first else call()
                 except SkipBatch:
@@ -236,7 +237,6 @@ class Evaluation:
         refuse_masked_parts(batch)
         with checking_values(), made_counts() as made:
             result = call()
-        check_result(result)
         if self._engine.world_size > 1 or epochs.count() != 1:
             warn_of_uncounted(result[1], batch, made)
         return result
@@ -253,6 +253,15 @@ class Evaluation:
             add_hints(error, batch, work.model)
             error.add_note(f"This happened on {where}.")
             raise
+
+
+def _checked(loss_fn: LossFunction) -> LossFunction:
+    def checked(batch: Any, model: nn.Module) -> StepResult:
+        result = loss_fn(batch, model)
+        check_result(result)
+        return result
+
+    return checked
 
 
 def _logged(before: Metrics, after: Metrics) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -42,7 +42,12 @@ class Events:
         self.stages = self._overridden | set(self._listeners) | set(self._savers)
 
     def notify(
-        self, stage: TrainingStage, count: int, *arguments: Any, savers: bool = True
+        self,
+        stage: TrainingStage,
+        count: int,
+        *arguments: Any,
+        savers: bool = True,
+        between: Callable[[], None] | None = None,
     ) -> None:
         """Call the hook of a stage, then the callbacks that are due.
 
@@ -52,30 +57,43 @@ class Events:
                 counted over the whole run, validation and test batches over one pass.
             arguments: Arguments of the hook.
             savers: Whether to call the callbacks that save the run, too.
+            between: Called after the hook and after each callback.
         """
         if stage not in self.stages:
             return
         if stage in self._overridden:
             with self._trainer.engine.whole():
                 getattr(self._trainer, f"on_{stage.value}")(*arguments)
-        self._run(self._listeners.get(stage, ()), stage, count)
+            if between is not None:
+                between()
+        self._run(self._listeners.get(stage, ()), stage, count, between)
         if savers:
-            self.notify_savers(stage, count)
+            self.notify_savers(stage, count, between)
 
-    def notify_savers(self, stage: TrainingStage, count: int) -> None:
-        """Call the callbacks that save the run, if they are due."""
-        self._run(self._savers.get(stage, ()), stage, count)
+    def notify_savers(
+        self, stage: TrainingStage, count: int, between: Callable[[], None] | None = None
+    ) -> None:
+        """Call the callbacks that save the run, if they are due, and ``between`` after each."""
+        self._run(self._savers.get(stage, ()), stage, count, between)
 
     def notify_batch_savers(self, stage: TrainingStage, batches: Sequence[tuple[int, Any]]) -> None:
         """Call the callbacks that save the run, for each batch of a step."""
         for count, _ in batches:
             self.notify_savers(stage, count)
 
-    def _run(self, callbacks: Iterable[Callback], stage: TrainingStage, count: int) -> None:
+    def _run(
+        self,
+        callbacks: Iterable[Callback],
+        stage: TrainingStage,
+        count: int,
+        between: Callable[[], None] | None,
+    ) -> None:
         for callback in callbacks:
             if stage in _UNCOUNTED or callback.is_due(count, self._trainer):
                 with self._trainer.engine.whole() if callback.uses_model else nullcontext():
                     callback(self._trainer, self._config, self._tracker)
+                if between is not None:
+                    between()
 
 
 def _is_overridden(trainer: TrainingContext, stage: TrainingStage) -> bool:

@@ -35,6 +35,7 @@ from perceptrain_core.training.resume.checkpoint_state import find_run, restore_
 from perceptrain_core.training.resume.data_position import DataPosition
 from perceptrain_core.training.run_parts import make_parts
 from perceptrain_core.training.session import Session
+from perceptrain_core.training.sharded_time import ShardedTime
 from perceptrain_core.training.step_loop import StepLoop
 from perceptrain_core.training.steppers.base import begin_epoch, end_epoch
 from perceptrain_core.training.steppers.choice import make_stepper
@@ -48,7 +49,7 @@ from perceptrain_core.types import TrainingStage as Stage
 class Fit:
     """One fit: everything that it creates for itself, and the loop over its epochs.
 
-    Created at the start of each fit. Call `start`, then `run`.
+    Created at the start of each fit. Call `start`, then `run`, inside of ``sharding``.
 
     Args:
         trainer: The trainer; its model, optimizer, loss and callbacks are used.
@@ -69,6 +70,7 @@ class Fit:
         validations: The validations.
         signals: Signals that stop the run.
         limits: The limits of the steps and the time.
+        sharding: The time for which the model is sharded.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Fit:
             sharded,
         )
         self._is_sharded = sharded
+        self.sharding = ShardedTime(engine)
         self.validations = Validations(trainer, val, self._stop_requested)
         self.position = DataPosition(train, config.accumulate, anchored=saved_mid_epoch)
         self.averages = Averages("train")
@@ -129,14 +132,8 @@ class Fit:
         seed_run(self.engine, self.config.seed)
         if self._is_sharded:
             self.engine.sharded = shard_parts(self.config, self.parts, self.engine)
-        try:
-            self._start(resume)
-        except Exception:  # all processes raise it
-            self._unshard(True)
-            raise
-
-    def _start(self, resume: bool | str | Path) -> None:
         found = find_run(self.engine, self.config, self.parts, resume)
+        self.sharding.meet()
         restored = []
         if found is not None:
             path, saved = found
@@ -145,6 +142,7 @@ class Fit:
                 if self.engine.rank:  # the first process issues them
                     simplefilter("ignore", UserWarning)
                 restored = restore_run(self, path, saved)
+            self.sharding.meet()
             self.state.opt_result.iteration = self.state.current_epoch
             if self.state.history:
                 self._show_epoch(self.state.history[-1])
@@ -155,6 +153,7 @@ class Fit:
         self.watch = StandstillWatch(watched, self.state.global_step)
         for callback in self.parts.callbacks:
             callback.begin_run(self.trainer, resumed=callback in restored)
+            self.sharding.meet()
         processes = self.engine.world_size
         loss_fn = self.parts.loss_fn
         self.guard.after_first = self._after_first_batch
@@ -190,13 +189,13 @@ class Fit:
         self._events = session.events
         if self.config.hyperparams:
             session.tracker.log_hyperparams(self.config.hyperparams)
-        whole = False
-        try:
-            if resumable := self._train_or_stop():
-                self._finish(True)
-            whole = resumable
-        finally:
-            self._unshard(whole)
+        self.sharding.meet()
+        self.sharding.meets = False
+        resumable = self._train_or_stop()
+        self.sharding.meets = True
+        if resumable:
+            self._finish(True)
+        self.sharding.end(resumable)
         if not resumable:
             self._finish(False)
 
@@ -217,12 +216,6 @@ class Fit:
             self.stepper.loss_fn = self.guard
             self.stepper.settle()
         return True
-
-    def _unshard(self, whole: bool) -> None:
-        """Make the model and the optimizer whole again; after an error, they have lost values."""
-        sharded, self.engine.sharded = self.engine.sharded, None
-        if sharded is not None:
-            sharded.dissolve(whole)
 
     def _train(self) -> None:
         config, done = self.config, self.state.current_epoch
@@ -311,12 +304,14 @@ class Fit:
         epoch, history = self.state.current_epoch, self.state.history
         if resumable:  # before callbacks change the model, e.g. load the best weights
             require_finite(self.trainer)  # no loss follows that would show what the last step did
-            self._events.notify_savers(Stage.TRAIN_END, epoch)
+            self._events.notify_savers(Stage.TRAIN_END, epoch, self.sharding.meet)
         self.checkpoint_writer.wait()  # callbacks may read the checkpoints
+        self.sharding.meet()
         end_training(self.parts.optimizer)
         for callback in self.parts.callbacks:
             with self.engine.whole() if callback.uses_model else nullcontext():
                 callback.end_run(self.trainer)
+            self.sharding.meet()
         if self.parts.averaged_model is not None:
             self.parts.model.load_state_dict(self.parts.averaged_model.module.state_dict())
         if resumable:  # after an interrupted step the processes are not at the same place
@@ -324,12 +319,14 @@ class Fit:
         if self.config.verbose and (summary := self.stepper.summary()):
             print(summary)
         losses = losses_of(history, "train"), losses_of(history, "val")
-        self._events.notify(Stage.TRAIN_END, epoch, *losses, savers=False)
+        meet = self.sharding.meet
+        self._events.notify(Stage.TRAIN_END, epoch, *losses, savers=False, between=meet)
         if self.config.log_model:
             trainer = self.trainer
             loaders = trainer.train_dataloader, trainer.val_dataloader, trainer.test_dataloader
             with self.engine.whole(writes=False):
                 self._session.tracker.log_model(self.parts.model, *loaders)
+        self.sharding.meet()
 
     def state_dict(self) -> dict[str, object]:
         """Return everything that a checkpoint saves, between two steps."""

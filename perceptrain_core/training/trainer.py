@@ -314,14 +314,15 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
         check_same_run(self.engine, self.model, self.loss_fn, self.optimizer, train)
         with deterministic_algorithms(config.deterministic):
             fit = self._new_fit(train, val, train.count())
-            fit.start(resume)
-            show_run_folder(config, self.log_folder)
-            with (
-                self._open_session() as session,
-                training(self.model, self.loss_fn),
-                activation_checkpointing(self.model, config.activation_checkpointing),
-            ):
-                fit.run(session)
+            with fit.sharding:
+                fit.start(resume)
+                show_run_folder(config, self.log_folder)
+                with (
+                    self._open_session() as session,
+                    training(self.model, self.loss_fn),
+                    activation_checkpointing(self.model, config.activation_checkpointing),
+                ):
+                    fit.run(session)
 
     def _fit_in_processes(self, resume: bool | str | Path) -> None:
         sent = copy(self)

@@ -90,7 +90,11 @@ STEP = {
 @pytest.mark.parametrize(
     ("given", "gpus", "chosen"),
     [
-        ({"CUDA_VISIBLE_DEVICES": "0"}, 1, 0),  # srun --gpus-per-task=1
+        ({"CUDA_VISIBLE_DEVICES": "0"}, 1, None),  # srun --gres=gpu:1
+        ({"CUDA_VISIBLE_DEVICES": "0", "SLURM_GPU_BIND": "verbose,per_task:1"}, 1, 0),
+        ({"CUDA_VISIBLE_DEVICES": "0", "SLURM_GPU_BIND": "single:1"}, 1, 0),
+        ({"CUDA_VISIBLE_DEVICES": "0", "SLURM_GPU_BIND": "single:2"}, 1, None),
+        ({"SLURM_GPUS_PER_TASK": "1", "SLURM_GPU_BIND": "none"}, 2, 1),
         ({"CUDA_VISIBLE_DEVICES": "3", "SLURM_GPUS_PER_TASK": "1"}, 1, 0),
         ({"CUDA_VISIBLE_DEVICES": "2,3", "SLURM_GPUS_PER_TASK": "2"}, 2, 0),
         ({"CUDA_VISIBLE_DEVICES": "2,3"}, 2, 1),  # srun --gpus-per-node=2
@@ -103,7 +107,8 @@ STEP = {
 def test_the_gpu_of_the_second_task(
     given: dict[str, str], gpus: int, chosen: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_GPUS_PER_TASK", "TORCHELASTIC_RUN_ID"):
+    slurm = ("SLURM_GPUS_PER_TASK", "SLURM_GPU_BIND")
+    for name in ("CUDA_VISIBLE_DEVICES", *slurm, "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", **given}.items():
         monkeypatch.setenv(name, value)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import Callback, SkipBatch, TrainConfig, Trainer
-from perceptrain.errors import TrainingError
+from perceptrain.errors import LossContractError, TrainingError
 from perceptrain_core.engine.launch import run_in_processes
 
 # Processes have the filters of warnings of the one that starts them.
@@ -79,6 +79,39 @@ def weights_at_once(batch: Any, model: nn.Module) -> Any:
     return loss, {}
 
 
+def penalty_alone(batch: Any, model: nn.Module) -> Any:
+    """A loss that shows only by its result, a ``DTensor``, that it needs whole parameters."""
+    x, y = batch
+    loss = (model(x) - y).square().mean()
+    if not model.training:
+        loss = sum(p.square().sum() for p in model.parameters())
+    return loss, {}
+
+
+class Rows:
+    """A metric that counts rows."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.rows = 0
+
+    def update(self, outputs: Tensor, labels: Tensor) -> None:
+        self.rows += len(labels)
+
+    def compute(self) -> float:
+        return self.rows
+
+    def merge_state(self, other: Rows) -> None:
+        self.rows += other.rows
+
+
+def number_in_evaluation(batch: Any, model: nn.Module) -> Any:
+    loss = (model(batch[0]) - batch[1]).square().mean()
+    return (loss, {}) if model.training else (loss.item(), {})
+
+
 def skips(batch: Any, model: nn.Module) -> Any:
     x, y = batch
     if not model.training and bool((x == data(1)[0]).all(1).any()):
@@ -96,9 +129,10 @@ def train(folder: Path, rows: int = 1, **settings: Any) -> Trainer:
     plain = {"max_iter": 2, "shuffle": False, "verbose": False, "tracking_tool": "none"}
     plain |= {"root_folder": folder, "batch_size": 2, "strategy": "fsdp", "shard_modules": 10}
     plain |= {"ema": 0.5, "val_every": 1}
+    metrics = settings.pop("metrics", [])
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     config = TrainConfig(**(plain | settings))
-    trainer = Trainer(model, optimizer, config, loss_fn, data(ROWS), data(rows))
+    trainer = Trainer(model, optimizer, config, loss_fn, data(ROWS), data(rows), metrics=metrics)
     trainer.fit()
     return trainer
 
@@ -117,9 +151,14 @@ def work(folder: Path) -> dict[str, Any]:
             found[f"{rows} rows {strategy}"] = outcome(train(folder, rows, strategy=strategy))
         own = train(folder, 7, loss_fn=weights_at_once, strategy=strategy)
         found[f"whole {strategy}"] = outcome(own)
+        own = train(folder, 7, loss_fn=penalty_alone, strategy=strategy, metrics={"rows": Rows()})
+        found[f"counted {strategy}"] = outcome(own)
         seen = Evaluated()
         found[f"seen {strategy}"] = outcome(train(folder, 8, callbacks=[seen], strategy=strategy))
         found[f"seen {strategy}"]["sums"] = seen.sums
+    with pytest.raises(LossContractError) as error:
+        train(folder, loss_fn=number_in_evaluation)
+    found["refused"] = str(error.value)
     return found
 
 
@@ -134,7 +173,15 @@ def test_no_process_holds_the_whole_model(found: dict[str, Any]) -> None:
     assert layer <= found["bytes"] < LAYERS * layer / 2
 
 
-@pytest.mark.parametrize("name", ["1 rows", "7 rows", "whole", "seen"])
+def test_a_batch_that_is_evaluated_again_counts_once(found: dict[str, Any]) -> None:
+    assert [row["val_rows"] for row in found["counted fsdp"]["history"]] == [7, 7]
+
+
+def test_the_contract_of_the_loss_is_checked(found: dict[str, Any]) -> None:
+    assert "it must be a 0-dim tensor" in found["refused"]
+
+
+@pytest.mark.parametrize("name", ["1 rows", "7 rows", "whole", "counted", "seen"])
 def test_both_strategies_agree(name: str, found: dict[str, Any]) -> None:
     ddp, fsdp = found[f"{name} ddp"], found[f"{name} fsdp"]
     torch.testing.assert_close(fsdp, ddp, rtol=1e-9, atol=1e-11)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from perceptrain import FFNN, PINN, Counted, TrainConfig, Trainer, WeightedLoss, Weighting
 from perceptrain.errors import LossContractError
+from perceptrain_core.engine.distributed import DistributedEngine
 from perceptrain_core.engine.launch import run_in_processes
 
 STEPS, BATCHES = 2, 4
@@ -201,6 +202,17 @@ def all_cases() -> dict[str, Any]:
         with pytest.raises(LossContractError) as error:
             trained("other", accumulate=1)
         errors.append(str(error.value))
+    with pytest.MonkeyPatch.context() as patched:
+        totals = DistributedEngine.totals
+
+        def as_on_gpu(engine: Any, counts: Any) -> list[Any]:
+            return [*torch.tensor(totals(engine, counts), dtype=torch.float64)]
+
+        patched.setattr(DistributedEngine, "totals", as_on_gpu)
+        CASES["other"] = other_heads, lambda: labelled()[:2], net
+        with pytest.raises(LossContractError) as error:
+            trained("other", accumulate=1)
+        errors.append(str(error.value))
     own = {"accumulated": results, "single": single, "errors": errors}
     return {"both": make_engine().gather(own)}
 
@@ -224,8 +236,9 @@ def test_accumulated_batches_are_one_large_batch(
 
 def test_other_terms_in_another_process_are_refused(two_processes: list[dict[str, Any]]) -> None:
     for process in two_processes:
-        one, all_of_them = process["errors"]
+        one, all_of_them, on_gpu = process["errors"]
         assert "'few', 'rows' in process 0, but 'rows' in process 1" in one
+        assert on_gpu == one
         assert "in some processes, but none in others" in all_of_them
 
 

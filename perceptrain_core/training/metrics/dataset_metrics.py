@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.engine import Engine
+from perceptrain_core.engine.sharded_loss import require_whole
 from perceptrain_core.errors import ConfigError, TrainingError
 from perceptrain_core.metrics import Metric
 from perceptrain_core.tensors import describe
@@ -72,6 +73,8 @@ class DatasetMetrics:
             result, *seen = call_and_watch(loss_fn, batch, model)
             if isinstance(result, tuple) and len(result) == 2:
                 check_names(self._metrics, result[1])
+                if self._engine.sharded is not None:  # such a batch is evaluated again
+                    require_whole(*result)
             self._update(tuple(seen))
             return result
 

@@ -37,6 +37,7 @@ def find_together(engine: Engine, search: Search, shares: Shares | None) -> Foun
 
     Raises:
         CheckpointError: There are checkpoints, but none can be read; in all processes.
+        Exception: As raised by ``search``, in the first process; in the others a `CheckpointError`.
     """
     if engine.rank > 0:
         return _follow(engine, shares)
@@ -47,8 +48,11 @@ def find_together(engine: Engine, search: Search, shares: Shares | None) -> Foun
 
     try:
         found = search(read)
-    except CheckpointError as error:
-        engine.broadcast(error)
+    except Exception as error:
+        known = isinstance(error, CheckpointError)
+        # Errors of other classes may not survive the journey.
+        text = str(error) if known else f"process 0 failed: {type(error).__name__}: {error}"
+        engine.broadcast(CheckpointError(text))
         raise
     engine.broadcast(None if found is None else (found[0],))
     return found
@@ -65,7 +69,7 @@ def _follow(engine: Engine, shares: Shares | None) -> Found | None:
             return None if told is None else (told[0], state)
         try:
             state = _read_together(engine, told, shares)
-        except CheckpointError:  # the first process warns of it, and tries another
+        except (CheckpointError, OSError):  # the first process warns of it, and tries another
             state = {}
 
 
@@ -114,7 +118,8 @@ def _sent(
             return scatter(own)
         whole = torch.empty_like(leaf, device=engine.device) if own.is_meta else own
         whole = whole.to(engine.device).contiguous()
-        dist.broadcast(whole, src=0)
+        # Gloo does not know all dtypes.
+        dist.broadcast(whole.view(-1).view(torch.uint8), src=0)
         return whole.cpu()
 
     state: dict[str, Any] = replaced(outline, send)

@@ -112,13 +112,16 @@ class BatchWeights:
             torch._foreach_div_(gradients, _nonzero(divisor))
 
 
-def pooled_loss(results: Sequence[tuple[Any, Any]], engine: Engine | None = None) -> Tensor:
+def pooled_loss(
+    results: Sequence[tuple[Any, Any]], engine: Engine | None = None, first: bool = False
+) -> Tensor:
     """Return the loss of one batch that has the rows of all.
 
     Args:
         results: The loss and the metrics of each batch, and the batch.
         engine: Connects several processes, which have other batches: the sum of what each returns
             is the loss.
+        first: Whether to check on a GPU, too, that all have the same terms.
     """
     if len(results) == 1 and engine is None:
         return results[0][0][0]  # type: ignore[no-any-return]
@@ -133,12 +136,14 @@ def pooled_loss(results: Sequence[tuple[Any, Any]], engine: Engine | None = None
             if count is not None:
                 totals[name] = totals.get(name, 0.0) + count
     if engine is not None:
-        totals = _everywhere(totals, engine)
+        totals = _everywhere(totals, engine, first)
     pooled: Any = sum(value / _nonzero(totals.get(name, 1.0)) for name, value in sums.items())
     return pooled  # type: ignore[no-any-return]
 
 
-def shared_loss(loss: Tensor, metrics: Metrics, batch: Any, engine: Engine) -> Tensor:
+def shared_loss(
+    loss: Tensor, metrics: Metrics, batch: Any, engine: Engine, first: bool = False
+) -> Tensor:
     """Return a loss whose sum over processes is that of one batch with the rows of all.
 
     Args:
@@ -146,12 +151,13 @@ def shared_loss(loss: Tensor, metrics: Metrics, batch: Any, engine: Engine) -> T
         metrics: Its metrics.
         batch: The batch.
         engine: Connects the processes.
+        first: Whether to check on a GPU, too, that all have the same terms.
     """
     metrics = with_counts(metrics)
     parts, counts = loss_parts(loss, metrics), counts_of(metrics, batch)
     own = {name: count_of(name, counts) for name in parts}
     means = {name: count for name, count in own.items() if count is not None}
-    totals = _everywhere(means, engine)
+    totals = _everywhere(means, engine, first)
     shares = {name: count / _nonzero(totals[name]) for name, count in means.items()}
     shared: Any = sum(shares.get(name, 1.0) * part for name, part in parts.items())
     return shared  # type: ignore[no-any-return]
@@ -243,18 +249,20 @@ def _is_by_rows(count: Count | None, rows: int) -> bool:
     return not count or (rows > 0 and count % rows == 0)
 
 
-def _everywhere(counts: Mapping[Any, Count], engine: Engine) -> dict[Any, Count]:
+def _everywhere(counts: Mapping[Any, Count], engine: Engine, first: bool) -> dict[Any, Count]:
     """Return the sums of counts over all processes, whatever their order in each.
 
     Raises:
-        LossContractError: Another process has other terms. Not on a GPU, which would have to wait.
+        LossContractError: Another process has other terms. On a GPU, which has to wait for that,
+            only if ``first``.
     """
     names = tuple(sorted(counts, key=str))
     number = hash_of_names(tuple(map(str, names)))
     # As many numbers in all processes, also where one has fewer terms.
     filling = [0.0] * (-(1 + len(names)) % _TOGETHER)
     total, *sums = engine.totals([number, *(counts[name] for name in names), *filling])
-    if not isinstance(total, Tensor) and total != number * engine.world_size:
+    is_read = first or not isinstance(total, Tensor)
+    if is_read and float(total) != number * engine.world_size:
         raise LossContractError(_other_terms(names, engine))
     return dict(zip(names, sums, strict=False))
 

@@ -54,6 +54,7 @@ class SharedGradients:
             is a sum.
         has_terms: Whether the terms of the loss have means of their own; ``None`` before the first
             batch.
+        has_compared: Whether the processes have compared the names of their terms.
     """
 
     engine: Engine
@@ -63,6 +64,7 @@ class SharedGradients:
     clear: Callable[[], None]
     unit: float | None = None
     has_terms: bool | None = None
+    has_compared: bool = False
 
     def compute(
         self,
@@ -104,7 +106,8 @@ class SharedGradients:
         except SkipBatch:
             return None
         self._look_at_first(metrics, batch)
-        shared = shared_loss(loss, metrics, batch, self.engine)
+        shared = shared_loss(loss, metrics, batch, self.engine, not self.has_compared)
+        self.has_compared = True
         joint.start_sum()
         self.backward(shared)
         joint.sum_gradients()
@@ -132,7 +135,9 @@ class SharedGradients:
                     raise TrainingError(_MIXED)
                 return None
             if weights.waiting:
-                self.backward(pooled_loss(weights.waiting, self.engine))
+                pooled = pooled_loss(weights.waiting, self.engine, not self.has_compared)
+                self.has_compared = True
+                self.backward(pooled)
             # Only now is it known which batches count.
             if joint.carries:
                 weights.divide(self.gradients())

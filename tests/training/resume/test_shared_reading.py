@@ -13,6 +13,7 @@ from perceptrain import FFNN, TrainConfig, Trainer
 from perceptrain.callbacks import KeepBest
 from perceptrain_core.checkpoints.folder import list_checkpoints
 from perceptrain_core.checkpoints.kinds import read_checkpoint
+from perceptrain_core.engine import make_engine
 from perceptrain_core.engine.launch import run_in_processes
 from perceptrain_core.training.resume import shared_reading
 
@@ -22,6 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*batch_size", "ignore:.*processes"),
 ]
 
+DTYPES = (torch.int16, torch.uint16, torch.float8_e4m3fn, torch.bfloat16, torch.bool)
 ROWS, CHECKED = 24, 27  # of training; of validation, which no number of processes divides evenly
 
 
@@ -69,7 +71,19 @@ def train(epochs: int, folder: Path, processes: int = 1, resume: Any = False) ->
 
 def continued(epochs: int, folder: Path, processes: int, resume: Path) -> dict[str, Any]:
     shared_reading._LARGE = 64  # bytes, so that the tensors of this small model travel alone
-    return train(epochs, folder, processes, resume)
+    return train(epochs, folder, processes, resume) | {"sent": sent()}
+
+
+def sent() -> list[bool]:
+    """Return for each process whether it gets tensors of all dtypes from the first."""
+    engine, tensors = make_engine(), list[Tensor]()
+    state = {"all": [torch.arange(64).to(dtype) for dtype in DTYPES]}
+    outline = shared_reading._taken_out(state, tensors)
+    assert len(tensors) == len(DTYPES)
+    received = shared_reading._sent(engine, outline, tensors, None)
+    pairs = zip(received["all"], state["all"], strict=True)
+    same = [a.dtype == b.dtype and torch.equal(a.float(), b.float()) for a, b in pairs]
+    return engine.gather(all(same))
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +105,11 @@ def chain(forked_workers: None, tmp_path_factory: Any) -> list[dict[str, Any]]:
 def test_other_numbers_of_processes_continue_a_run(what: str, chain: list[dict[str, Any]]) -> None:
     whole, *_, last = chain
     torch.testing.assert_close(last[what], whole[what], rtol=1e-9, atol=1e-11)
+
+
+def test_tensors_of_all_dtypes_are_sent(chain: list[dict[str, Any]]) -> None:
+    assert chain[2]["sent"] == [True] * 2
+    assert chain[3]["sent"] == [True] * 3
 
 
 def test_the_best_weights_come_from_another_number_of_processes(
