@@ -59,7 +59,8 @@ class Callback:
         if self.on not in self.stages:
             allowed = ", ".join(sorted(self.stages))
             raise CallbackError(
-                f"{type(self).__name__} cannot run on {self.on.value!r}; choose on from: {allowed}."
+                f"{type(self).__name__} cannot run on {self.on.value!r}; it runs on {allowed}: "
+                "set on to one of them."
             )
         faults = number_faults({"called_every": called_every}, whole=True, at_least=1)
         refuse(type(self).__name__, faults, CallbackError)

@@ -122,7 +122,7 @@ for command in (init, schema, train, compare, runs, summary, profile, plot, repo
 _add("Trained runs", predict)
 _add("Trained runs", evaluate, "test")
 _add("Trained runs", export)
-checkpoint = typer.Typer(help="Look into checkpoints, and convert them.", no_args_is_help=True)
+checkpoint = typer.Typer(help="Look into checkpoints, and convert them.")
 app.add_typer(checkpoint, name="checkpoint", rich_help_panel="Trained runs")
 _add("Commands", info, group=checkpoint)
 _add("Commands", convert, group=checkpoint)

@@ -154,7 +154,7 @@ def _code(error: Exception) -> int:
 
 def report_usage(error: Any) -> int:
     """Report a usage error found by typer, and return the exit code."""
-    note(f"Error: {error.format_message() or 'A command is missing.'}")
+    note(f"Error: {error.format_message()}")
     if "extra argument" in error.format_message() and "=" in error.format_message():
         note("To override a value of the run file, write --set TABLE.KEY=VALUE.")
     if error.ctx is not None:

@@ -54,7 +54,7 @@ def test_help_names_the_commands(args):
         (["list-loses"], "No such command 'list-loses'. Did you mean 'list-losses'"),
         (["list-losses", "--jsn"], "No such option"),
         (["show"], "Missing argument"),
-        (["checkpoint"], "A command is missing."),
+        (["checkpoint"], "Missing command"),
         (["--nope"], "No such option"),
     ],
 )

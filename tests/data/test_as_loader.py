@@ -85,7 +85,9 @@ def test_empty_data(empty: Any, shuffle: bool) -> None:
 
 @pytest.mark.parametrize("nothing", [3, "text", b"bytes", object(), None])
 def test_no_data(nothing: Any) -> None:
-    with pytest.raises(DataError, match=f"The val data are of type {type(nothing).__name__}"):
+    with pytest.raises(
+        DataError, match=f"The validation data are of type {type(nothing).__name__}"
+    ):
         as_loader(nothing, 4, False, "val")
 
 

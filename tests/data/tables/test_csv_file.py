@@ -74,7 +74,7 @@ def test_names_separator_and_text(csv):
             "5.1,3.5,setosa\n4.9,3.0,setosa\n",
             "first line has numbers, such as 5.1, where the names",
         ),
-        ("a,b\n1,\0\n", "the file has zero bytes, so it is not a text file"),
+        ("a,b\n1,\0\n", "the file has zero bytes, so it is not text: save"),
         (",\n1,2\n", "the file has no columns"),
     ],
 )
