@@ -59,3 +59,4 @@ def _of_rates(log_input: bool = True, **others: Any) -> str | None:
 
 
 poisson_nll_loss.output_activation = _of_rates  # type: ignore[attr-defined]
+poisson_nll_loss.unscaled_labels = True  # type: ignore[attr-defined]  # scaled counts are no counts

@@ -16,6 +16,9 @@ class Metric(Protocol):
     ``merge_state(other)`` adds what another copy has seen; with several processes, a metric
     without it sees the outputs of all processes in the order of the batches.
 
+    With ``takes_predictions = True``, a metric gets predictions instead of outputs, where the loss
+    says what they are: rates for ``poisson_nll``, whose outputs are logarithms of rates.
+
     If ``update`` has a parameter ``sample_weight`` or ``weights``, it gets the third part of
     batches ``(inputs, labels, weights)``.
     """
@@ -24,7 +27,7 @@ class Metric(Protocol):
         """Add a batch.
 
         Args:
-            preds: What the model returned, detached, on the device of the run.
+            preds: What the model returned, or predictions, detached, on the device of the run.
             target: The labels of the batch, on the same device.
         """
         ...

@@ -28,6 +28,7 @@ class RegressionMetric:
     """
 
     higher_is_better: ClassVar[bool] = False
+    takes_predictions: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.reset()

@@ -195,7 +195,8 @@ class TrainedRun:
             TrustError: The run file names code to import, and is not trusted.
 
         Warns:
-            UserWarning: The data file has changed since the training.
+            UserWarning: The data file has changed since the training; or the validation data are
+                used, because there are no test data.
         """
         rows = self._held_out() if data is None else self._labelled(data)
         with self._trusting():
@@ -301,13 +302,18 @@ class TrainedRun:
 
     def _held_out(self) -> Any:
         splits = self.rows().splits
-        held_out = next((part for part in (splits.test, splits.val) if part is not None), None)
-        if held_out is None:
+        if splits.test is not None:
+            return splits.test
+        if splits.val is None:
             raise DataError(
                 "This run has neither test nor validation data: pass data with labels, or train "
                 "with test_fraction in [data]."
             )
-        return held_out
+        warn_user(
+            "This run has no test data, so these are the figures of its validation data, which "
+            "chose the settings: pass data with labels, or train with test_fraction in [data]."
+        )
+        return splits.val
 
     def _labelled(self, data: Any) -> Any:
         if isinstance(data, str | Path):

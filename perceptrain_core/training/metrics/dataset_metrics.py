@@ -17,6 +17,7 @@ from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.engine import Engine
 from perceptrain_core.engine.sharded_loss import require_whole
 from perceptrain_core.errors import ConfigError, TrainingError
+from perceptrain_core.losses.support.outputs import OutputActivation, activate, output_activation
 from perceptrain_core.metrics import Metric
 from perceptrain_core.tensors import describe
 from perceptrain_core.training.averages import Row
@@ -58,6 +59,7 @@ class DatasetMetrics:
             if self._gathers and not _merges(metric)
         }
         self._batches: list[_Batch] = []
+        self._activation: OutputActivation | None = None
 
     def watch(self, loss_fn: LossFunction) -> LossFunction:
         """Return a loss that updates the metrics at each call; the loss itself if there are none.
@@ -68,6 +70,7 @@ class DatasetMetrics:
         """
         if not self._metrics:
             return loss_fn
+        self._activation = output_activation(loss_fn)
 
         def watched(batch: Any, model: nn.Module) -> StepResult:
             result, *seen = call_and_watch(loss_fn, batch, model)
@@ -105,7 +108,7 @@ class DatasetMetrics:
     def _update(self, batch: _Batch) -> None:
         for label, metric in self._metrics.items():
             if label not in self._replayed:
-                _add(label, metric, batch)
+                _add(label, metric, batch, self._activation)
         if self._replayed:
             self._batches.append(data_to_device(batch, "cpu"))
 
@@ -124,7 +127,7 @@ class DatasetMetrics:
             for batch in _in_order(self._engine.gather(self._batches)):
                 placed = data_to_device(batch, self._engine.device)
                 for label, metric in self._replayed.items():
-                    _add(label, metric, placed)
+                    _add(label, metric, placed, self._activation)
 
 
 def check_names(labels: Iterable[str], of_loss: Collection[str]) -> None:
@@ -179,8 +182,10 @@ def _compute(label: str, metric: Metric) -> Any:
         return _call(label, metric.compute)
 
 
-def _add(label: str, metric: Metric, batch: _Batch) -> None:
+def _add(label: str, metric: Metric, batch: _Batch, activation: OutputActivation | None) -> None:
     outputs, labels, weights = batch
+    if isinstance(outputs, Tensor) and getattr(metric, "takes_predictions", False):
+        outputs = activate(outputs, activation)
     options = {} if weights is None else dict.fromkeys(_weight_name(metric), weights)
     _call(label, metric.update, outputs, labels, **options)
 

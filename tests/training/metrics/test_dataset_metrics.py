@@ -459,3 +459,18 @@ def test_metrics_can_be_named_at_all(classify: MakeTrainer) -> None:
     trainer = classify([metric])
     assert trainer.metrics == {"f1": metric}
     assert trainer.provenance["metric_f1"]["distribution"] == "perceptrain-core"
+
+
+def test_metrics_of_regression_see_rates_not_their_logarithms(
+    make_trainer: MakeTrainer, make_net: Callable[..., nn.Module], classes: Data
+) -> None:
+    x, counts = classes[0], classes[1].float().unsqueeze(1)
+    model = make_net(2, 8, 1)
+    options = {"metrics": ["rmse", "r2"]}
+    trainer = make_trainer("poisson_nll", model=model, options=options, test=(x, counts))
+    trainer.test()
+    rates = trainer.predict(x).values
+    assert torch.equal(rates, model(x).detach().exp())
+    expected = sklearn.root_mean_squared_error(counts, rates), sklearn.r2_score(counts, rates)
+    found = trainer.test_metrics["test_rmse"], trainer.test_metrics["test_r2"]
+    assert found == pytest.approx(expected, rel=1e-5)
