@@ -100,7 +100,7 @@ def test_a_short_run_prints_the_words_of_the_page(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "burgers"])  # takes two minutes
 def test_a_whole_run_prints_the_numbers_of_the_page(
     name: str, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
