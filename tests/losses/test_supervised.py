@@ -141,7 +141,7 @@ def test_repr_pickle_and_copy(criterion, text):
         (nn.MSELoss(), (X, Y.double()), DataError, "float32 and the labels are torch.float64"),
         (nn.CrossEntropyLoss(), (X, INDEX.float()), DataError, "probably cast"),
         (nn.BCELoss(), {"pde": X}, DataError, "dict batch is for a PINN"),
-        (nn.BCELoss(), ({"pde": X}, Y), DataError, "losses that work on residuals are mse"),
+        (nn.BCELoss(), ({"pde": X}, Y), DataError, "For residuals use one of mse"),
         (nn.MSELoss(), ({"pde": X}, Y), DataError, "Residuals need no labels"),
         (Scaled(), ({"pde": X}, Y), TypeError, "unsupported operand"),
         (nn.GaussianNLLLoss(), (X, Y), DataError, r"expects a tuple \(mean, variance\)"),
