@@ -90,7 +90,7 @@ def test_what_is_wrong_with_a_plugin_is_said_in_one_line(site, source, reason):
         ("return Spec('dice', 'm:f')", "it returned Spec("),
         ("return ['dice']", "it returned a list with 'dice', which is not a Spec"),
         ("return [Spec('Dice', 'm:f')]", "'Dice' cannot be a name"),
-        ("return [Spec('dice', 'm.f')]", "'dice': the target 'm.f' is not of the form"),
+        ("return [Spec('dice', 'm.f')]", "'dice': the target 'm.f' is not a reference"),
         ("return [Spec('dice', 'm:f'), Spec('dice', 'm:g')]", "the name 'dice' is offered twice"),
         ("yield Spec('dice', 'm:f'); raise RuntimeError('late')", "RuntimeError: late"),
     ],
