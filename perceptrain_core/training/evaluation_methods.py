@@ -85,7 +85,7 @@ class Evaluations:
         test = evaluation_epochs(self, data, "test")
         with self._evaluation() as evaluation:
             rows = evaluation.test(test)
-            if self.config.write_every and self.test_metrics:
+            if self.config.write_every and self.metrics:
                 assert self._session is not None
                 write_metrics(self, self._session.tracker, "test", self.test_metrics)
             return rows
