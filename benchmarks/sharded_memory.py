@@ -96,7 +96,7 @@ class Phase(Callback):
         self.name, self.before, self.peaks = name, before, peaks
 
     def run_callback(self, trainer: Any, config: Any, writer: Any) -> None:
-        """Note it; what comes before the first epoch is no checkpoint."""
+        """Note the time of a save, except before the first epoch, when nothing is saved."""
         if self.name != "checkpoint" or trainer.history:
             note_peak(self.name, self.before, self.peaks)
 

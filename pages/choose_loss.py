@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pages.files import Files
-from pages.first_party import first_party
+from pages.first_party import own_entries
 from pages.markdown import code, table
-from perceptrain_core.registry import Entry, registry
+from perceptrain_core.registry import Entry
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION
 
 _HERE = Path(__file__).parent
@@ -63,7 +63,10 @@ def weightings() -> dict[str, str]:
 def unlisted() -> list[str]:
     """Return the names of this repository that are not in the tables, and those in vain there."""
     losses = {name for task in tasks() for name in task.names}
-    known = {entry.name for entry in _own("losses")}, {entry.name for entry in _own("weightings")}
+    known = (
+        {entry.name for entry in own_entries("losses")},
+        {entry.name for entry in own_entries("weightings")},
+    )
     return sorted(losses ^ known[0]) + sorted(set(weightings()) ^ known[1])
 
 
@@ -73,7 +76,7 @@ def build() -> Files:
 
 
 def _parts() -> Iterator[str]:
-    losses = {entry.name: entry for entry in _own("losses")}
+    losses = {entry.name: entry for entry in own_entries("losses")}
     yield INTRO.strip()
     rows = [
         (
@@ -95,7 +98,7 @@ def _parts() -> Iterator[str]:
             for name, when in task.names.items()
         ]
         yield table(("Name", "Choose it for", "Batch", "From"), rows)
-    schemes = {entry.name: entry for entry in _own("weightings")}
+    schemes = {entry.name: entry for entry in own_entries("weightings")}
     yield WEIGHTINGS.strip()
     chosen = [(code(n), when, _plugin(schemes[n])) for n, when in weightings().items()]
     yield table(("Name", "Choose it for", "From"), chosen)
@@ -112,12 +115,6 @@ def _plugin(entry: Entry) -> str:
     if name == BUILTIN_DISTRIBUTION:
         return "built-in"
     return f"[{name.removeprefix('perceptrain-')}](plugins/{name}.md)"
-
-
-def _own(kind: str) -> Iterable[Entry]:
-    """Return the entries of the built-ins and the plugins of this repository."""
-    own = {BUILTIN_DISTRIBUTION, *(plugin.name for plugin in first_party())}
-    return [e for e in registry().catalogue(kind).values() if e.distribution in own]
 
 
 def _toml(name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pages.files import ROOT, Files
-from perceptrain import registry
+from pages.first_party import own_entries
 
 START, END = "<!-- figures: written by make pages -->", "<!-- end of the figures -->"
 _TEMPLATE = Path(__file__).with_name("claims.md")
@@ -30,9 +30,8 @@ def claims(docs: Path) -> str:
     processes = _section(benchmarks, "Two processes, by hand with")
     figures["processes"] = _range([cells[-1] for cells in _rows(processes)[1:]])
     figures |= _errors((docs / "second_order.md").read_text(), "helmholtz30")
-    names = registry()
     kinds = ("losses", "weightings", "optimizers")
-    counts = {kind: str(len(getattr(names, kind))) for kind in kinds}
+    counts = {kind: str(len(own_entries(kind))) for kind in kinds}
     return _TEMPLATE.read_text().format_map(figures | counts)
 
 

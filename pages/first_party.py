@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pages.files import ROOT, Files
 from perceptrain_core.registry import KINDS, Entry, registry
+from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION
 
 _PICTURE = re.compile(r"!\[([^]]*)\]\((examples/[^)]+)\)")
 
@@ -49,6 +50,12 @@ def first_party() -> tuple[FirstParty, ...]:
     """Return all plugins of this repository, sorted by name; each must be installed."""
     files = sorted((ROOT / "plugins").glob("*/pyproject.toml"))
     return tuple(_read(file) for file in files)
+
+
+def own_entries(kind: str) -> list[Entry]:
+    """Return the entries of the built-ins and the plugins of this repository."""
+    own = {BUILTIN_DISTRIBUTION, *(plugin.name for plugin in first_party())}
+    return [e for e in registry().catalogue(kind).values() if e.distribution in own]
 
 
 def data_file() -> Files:

@@ -27,7 +27,7 @@ def available(installed: Collection[str]) -> list[Available]:
     """Return the known plugins that are not installed.
 
     Args:
-        installed: The distributions of the installed plugins, also of those that did not load.
+        installed: The distributions of installed plugins, including those that failed to load.
     """
     import json  # only needed for an error or a listing
 
@@ -41,7 +41,7 @@ def where_to_get(plural: str, name: str, installed: Collection[str]) -> str:
     Args:
         plural: The plural of the kind.
         name: A short or qualified name.
-        installed: The distributions of the installed plugins, also of those that did not load.
+        installed: The distributions of installed plugins, including those that failed to load.
     """
     distribution, _, short = name.rpartition("/")
     owners = [

@@ -87,8 +87,8 @@ class Run:
         record = Callback("train_start", callback=self._write_run_file)
         self.trainer.config = replace(config, callbacks=[*config.callbacks, record])
         base = base_folder(config).absolute()
-        chosen = lambda: self.trainer.run_state.log_folder  # noqa: E731
-        with discarded_if_empty(base, chosen) if self.writes else nullcontext():
+        cleanup = discarded_if_empty(base, lambda: self.trainer.run_state.log_folder)
+        with cleanup if self.writes else nullcontext():
             self.trainer.fit(resume=resume)
         folder = self.trainer.log_folder
         if self.writes:

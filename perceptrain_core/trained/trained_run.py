@@ -310,8 +310,8 @@ class TrainedRun:
                 "with test_fraction in [data]."
             )
         warn_user(
-            "This run has no test data, so these are the figures of its validation data, which "
-            "chose the settings: pass data with labels, or train with test_fraction in [data]."
+            "This run has no test data, so it is tested on its validation data, which may have "
+            "chosen its settings: pass data with labels, or train with test_fraction in [data]."
         )
         return splits.val
 

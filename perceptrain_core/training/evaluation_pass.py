@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from perceptrain_core.engine import Engine
 from perceptrain_core.engine.fully_sharded import FullySharded
 from perceptrain_core.engine.sharded_loss import evaluate, needs_whole
 from perceptrain_core.errors import TrainingError
-from perceptrain_core.random_state import get_random_state, set_random_state
+from perceptrain_core.random_state import get_random_state, kept_random_state, set_random_state
 from perceptrain_core.types import LossFunction, SkipBatch, StepResult
 
 _END = object()
@@ -137,9 +137,8 @@ class ShardedPass:
         lent = self._engine.broadcast(batch, holders.index(True))
         if batch is not _END:
             return
-        random = get_random_state()
-        self.call(self._loss_fn, self._engine.place(lent))
-        set_random_state(random)
+        with kept_random_state():
+            self.call(self._loss_fn, self._engine.place(lent))
 
     def call(self, loss_fn: LossFunction, batch: Any) -> StepResult:
         """Call the loss.
@@ -150,7 +149,7 @@ class ShardedPass:
         if self._sharded.evaluates_whole:
             return loss_fn(batch, self.model)
         first, self._first = self._first, False
-        restore = _restorer() if first else None
+        random = get_random_state() if first else None
         try:
             return evaluate(self._sharded, loss_fn, batch, self.model)
         except SkipBatch:
@@ -161,12 +160,12 @@ class ShardedPass:
         except (RuntimeError, TypeError, ValueError, AttributeError) as error:
             if not needs_whole(error):
                 raise
-            if restore is None:
+            if random is None:
                 raise TrainingError(
                     "In an evaluation, the loss uses parameters without their module, but not in "
                     "its first batch. Set reshard_after_forward=False."
                 ) from error
-        restore()
+        set_random_state(random)
         self._use_whole()
         return loss_fn(batch, self.model)
 
@@ -176,8 +175,3 @@ class ShardedPass:
         self._weights.enter_context(self._sharded.whole(writes=False))
         self._sharded.evaluates_whole = True
         self.model = self._given.train(training)
-
-
-def _restorer() -> Callable[[], None]:
-    random = get_random_state()
-    return lambda: set_random_state(random)

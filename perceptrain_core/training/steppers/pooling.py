@@ -21,8 +21,8 @@ from perceptrain_core.counts import (
 )
 from perceptrain_core.engine import Engine
 from perceptrain_core.errors import LossContractError
+from perceptrain_core.processes import describe_difference, hash_of_names
 from perceptrain_core.types import Count, Counted, Metrics
-from perceptrain_core.weightings.support.all_processes import hash_of_names
 
 # How many counts travel at least: a process may have fewer terms than the others.
 _TOGETHER = 8
@@ -270,13 +270,10 @@ def _everywhere(counts: Mapping[Any, Count], engine: Engine, first: bool) -> dic
 def _other_terms(names: Sequence[Any], engine: Engine) -> str:
     """Describe the terms of all processes, all of which call this."""
     terms = [name[1] for name in names if isinstance(name, tuple) and name[1]]
-    everywhere = engine.gather(terms)
-    rank = next(n for n, found in enumerate(everywhere) if found != everywhere[0])
-    first, other = (", ".join(map(repr, everywhere[n])) or "none" for n in (0, rank))
     return (
-        f"The loss has terms with counts of their own, {first} in process 0, but {other} in "
-        f"process {rank}. Return Counted with the same terms in all processes; a term to which no "
-        "row of a batch belongs has the count 0."
+        "The loss has terms with counts of their own, "
+        f"{describe_difference(engine.gather(terms))}. Return Counted with the same terms in all "
+        "processes; a term to which no row of a batch belongs has the count 0."
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -12,7 +10,7 @@ from torch import Tensor, distributed
 
 from perceptrain_core.counts import counted_sum
 from perceptrain_core.errors import LossContractError
-from perceptrain_core.processes import connected_processes
+from perceptrain_core.processes import connected_processes, describe_difference, hash_of_names
 from perceptrain_core.types import Count, SkipBatch
 
 # How many numbers travel with the flag of a skipped batch and the hash of the names. It is fixed,
@@ -79,20 +77,12 @@ def _summed(values: Tensor, names: tuple[str, ...]) -> Tensor:
     return torch.cat([first[2 : 2 + len(values)], rest])
 
 
-@lru_cache
-def hash_of_names(names: tuple[str, ...]) -> int:
-    """Return a number of 40 bits: the sum over thousands of processes is exact in a float64."""
-    return int.from_bytes(blake2b(repr(names).encode(), digest_size=5).digest())
-
-
 def _other_terms(names: tuple[str, ...]) -> str:
     """Describe the terms of all processes, all of which call this."""
     everywhere: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(everywhere, names)
-    rank = next(n for n, found in enumerate(everywhere) if found != everywhere[0])
-    first, other = (", ".join(map(repr, everywhere[n])) for n in (0, rank))
     return (
-        f"The terms of the loss are {first} in process 0, but {other} in process {rank}. A "
+        f"The terms of the loss are {describe_difference(everywhere)}. A "
         "weighting needs the same terms in the same order in all processes: return every term for "
         "every batch, with the count 0 (see Counted) if no row of the batch belongs to it."
     )

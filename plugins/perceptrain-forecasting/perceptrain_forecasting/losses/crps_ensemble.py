@@ -5,13 +5,10 @@ from __future__ import annotations
 import scoringrules
 from torch import Tensor
 
-from perceptrain import check_choice
-from perceptrain_forecasting.losses.of_members import MembersLoss
-
-_ESTIMATORS = ("fair", "nrg")
+from perceptrain_forecasting.losses.of_members import MemberPairsLoss
 
 
-class CRPSEnsembleLoss(MembersLoss):
+class CRPSEnsembleLoss(MemberPairsLoss):
     """Continuous ranked probability score (CRPS) of an ensemble, in the units of the labels.
 
     For members x it is ``mean |x - y| - spread / 2``, where the spread is the mean of
@@ -26,11 +23,6 @@ class CRPSEnsembleLoss(MembersLoss):
             and is the CRPS of the members as a distribution.
         members: The members for which a run file sizes the model.
     """
-
-    def __init__(self, estimator: str = "fair", members: int = 16) -> None:
-        super().__init__(members)
-        check_choice("estimator", estimator, _ESTIMATORS)
-        self.estimator = estimator
 
     def score(self, labels: Tensor, members: Tensor) -> Tensor:
         """Return the CRPS of each label."""

@@ -5,13 +5,10 @@ from __future__ import annotations
 import scoringrules
 from torch import Tensor
 
-from perceptrain import check_choice
-from perceptrain_forecasting.losses.of_members import MembersLoss
-
-_ESTIMATORS = ("fair", "nrg")
+from perceptrain_forecasting.losses.of_members import MemberPairsLoss
 
 
-class EnergyScoreLoss(MembersLoss):
+class EnergyScoreLoss(MemberPairsLoss):
     """Energy score of an ensemble: the CRPS of all columns together, such as those of a path.
 
     For members x it is ``mean |x - y| - spread / 2`` with Euclidean norms, where the spread is the
@@ -24,11 +21,6 @@ class EnergyScoreLoss(MembersLoss):
             ``crps_ensemble``.
         members: The members for which a run file sizes the model.
     """
-
-    def __init__(self, estimator: str = "fair", members: int = 16) -> None:
-        super().__init__(members)
-        check_choice("estimator", estimator, _ESTIMATORS)
-        self.estimator = estimator
 
     def score(self, labels: Tensor, members: Tensor) -> Tensor:
         """Return the energy score of each row."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from perceptrain import check_choice
 from perceptrain_forecasting.checks import members_of
 from perceptrain_forecasting.losses.base import ForecastLoss
 from perceptrain_forecasting.options import check_whole
@@ -45,3 +46,12 @@ class MembersLoss(ForecastLoss):
             members: Shape ``(N, M, D)``.
         """
         raise NotImplementedError
+
+
+class MemberPairsLoss(MembersLoss):
+    """A score of an ensemble that subtracts half the spread of pairs of members."""
+
+    def __init__(self, estimator: str = "fair", members: int = 16) -> None:
+        super().__init__(members)
+        check_choice("estimator", estimator, ("fair", "nrg"))
+        self.estimator = estimator
