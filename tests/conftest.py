@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +27,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def pytest_configure(config: pytest.Config) -> None:
     """Arrange a run of all tests; hooks of this file itself would not see those of plugins."""
     config.pluginmanager.register(whole_run)
+
+
+@pytest.fixture
+def own_pictures() -> Iterator[None]:
+    """Forget the style and the figures of a program that is run here."""
+    import matplotlib
+    from matplotlib import pyplot
+
+    with matplotlib.rc_context():
+        pyplot.switch_backend("agg")
+        yield
+    pyplot.close("all")
 
 
 @pytest.fixture

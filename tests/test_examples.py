@@ -45,16 +45,9 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 @pytest.fixture(autouse=True)
-def own_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let an example write into a folder of its own, and forget its style and figures."""
-    import matplotlib
-    from matplotlib import pyplot
-
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_pictures: None) -> None:
+    """Let an example write into a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    with matplotlib.rc_context():
-        pyplot.switch_backend("agg")
-        yield
-    pyplot.close("all")
 
 
 @pytest.fixture

@@ -44,7 +44,8 @@ def test_the_text_of_numbered_rows_alone(file: Path) -> None:
         ("epoch,a\n1,two\n", "line 2, column 'a': expected a number, got 'two'"),
         ("epoch,a\nnan,1\n", "line 2: expected a finite epoch"),
         ("epoch,a\n1,\udcff\n", "invalid start byte"),
-        (f'epoch,a\n1,"{"x" * 200_000}"\n', "field larger than field limit"),
+        # scipy.io, once imported, lifts Python's limit.
+        (f'epoch,a\n1,"{"x" * 200_000}"\n', "field larger than field limit|got 'x{40}'"),
     ],
 )
 def test_what_are_no_metrics(file: Path, text: str, message: str) -> None:

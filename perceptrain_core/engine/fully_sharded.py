@@ -275,7 +275,8 @@ class FullySharded:
         """Make the parameters whole inside a ``with`` block; all processes enter it together.
 
         Args:
-            writes: Whether changes to the parameters are kept.
+            writes: Whether changes to the parameters are kept; and a state of the optimizer that
+                was loaded.
         """
         if self._whole:
             yield
@@ -300,6 +301,8 @@ class FullySharded:
                         self._shards[original].to_local().copy_(local)
             self.reshard()
             self._stay(not self.reshards)
+            if writes:
+                self.divide_state()
 
     @property
     def is_whole(self) -> bool:

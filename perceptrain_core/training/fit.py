@@ -190,7 +190,6 @@ class Fit:
         if self.config.hyperparams:
             session.tracker.log_hyperparams(self.config.hyperparams)
         self.sharding.meet()
-        self.sharding.meets = False
         resumable = self._train_or_stop()
         self.sharding.meets = True
         if resumable:
@@ -223,7 +222,8 @@ class Fit:
         epochs = planned_epochs(config, self.position.epochs.count())
         with make_bar(shown, epochs, done) as bar, self.signals:
             loop = StepLoop(self, self._events, bar)
-            self._events.notify(Stage.TRAIN_START, done)
+            self._events.notify(Stage.TRAIN_START, done, between=self.sharding.meet)
+            self.sharding.meets = False
             for epoch in range(done + 1, config.max_iter + 1):
                 if epoch == done + 1 and self._was_finished():
                     break

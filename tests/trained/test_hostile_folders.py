@@ -36,6 +36,7 @@ name = "cross_entropy"
 file = "rows.csv"
 labels = "c"
 val_fraction = 0.25
+test_fraction = 0.25
 standardize = true
 [train]
 max_iter = 1

@@ -16,9 +16,13 @@ from perceptrain_core.training.resume import checkpoint_state
 # Processes have the filters of warnings of the one that starts them.
 pytestmark = pytest.mark.filterwarnings("ignore:FSDP2-wrapped module")
 
-BEFORE = [("begin_run", 1), ("open", 0), ("search", 0)]
+BEFORE = [("begin_run", 1), ("open", 0), ("search", 0), ("train_start", 1)]
 AFTER = [("end_run", 1), ("train_end", 0)]
 Weights = dict[str, Tensor]
+
+
+def stage(when: str) -> str:
+    return when if when == "train_start" else "train_end"
 
 
 class Fails(Callback):
@@ -27,7 +31,7 @@ class Fails(Callback):
     uses_model: ClassVar[bool] = False
 
     def __init__(self, when: str, rank: int) -> None:
-        super().__init__("train_end")
+        super().__init__(stage(when))
         self.fails = when, rank
 
     def _reach(self, when: str, trainer: Any) -> None:
@@ -41,14 +45,14 @@ class Fails(Callback):
         self._reach("end_run", trainer)
 
     def run_callback(self, trainer: Any, config: Any, writer: Any) -> None:
-        self._reach("train_end", trainer)
+        self._reach(self.on.value, trainer)
 
 
 class UsesModel(Callback):
     """Comes after the one that fails, and needs the shares of all processes."""
 
-    def __init__(self) -> None:
-        super().__init__("train_end")
+    def __init__(self, when: str) -> None:
+        super().__init__(stage(when))
 
     def run_callback(self, trainer: Any, config: Any, writer: Any) -> None:
         assert next(trainer.model.parameters()).isfinite().all()
@@ -94,7 +98,7 @@ def weights(trainer: Trainer) -> Weights:
 def fail(folder: Path, when: str, rank: int) -> dict[str, Any]:
     """Return the error of each process, the weights that are left, and those after another fit."""
     kind = FailsToOpen if when == "open" else Trainer
-    trainer = make(folder, kind, [Fails(when, rank), UsesModel()])
+    trainer = make(folder, kind, [Fails(when, rank), UsesModel(when)])
     read = checkpoint_state.read_newest
     if when == "search":
         checkpoint_state.read_newest = unreadable

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import FFNN, Callback, SkipBatch, TrainConfig, Trainer, load_checkpoint
+from perceptrain.callbacks import LoadCheckpoint
 from perceptrain.errors import ConfigError, NonFiniteLossError, TrainingError
 from perceptrain_core.engine.launch import run_in_processes
 from perceptrain_core.engine.scattering import sharder
@@ -196,6 +197,8 @@ def work(folder: Path) -> dict[str, Any]:
         seen = [Seen(), Seen("train_batch_end")]
         trainer = train(folder / "seen", callbacks=seen, strategy=strategy)
         found[f"seen {strategy}"] = [weights(trainer), *(each.seen for each in seen)]
+        load = LoadCheckpoint(path=folder / "file")
+        found[f"loaded {strategy}"] = weights(train(folder, callbacks=[load], strategy=strategy))
         found[f"normed {strategy}"] = weights(train(folder, make=normed, strategy=strategy))
         own = skips_nonfinite(folder, strategy=strategy)
         found[f"nonfinite {strategy}"] = weights(own)
@@ -254,7 +257,9 @@ def test_a_sharded_run_resumes_in_one_process(
     assert load_checkpoint(found["folder"] / format, model)[2] == 2
 
 
-@pytest.mark.parametrize("name", ["seen", "normed", "nonfinite", "skips", "again", "bf16", "fp16"])
+@pytest.mark.parametrize(
+    "name", ["seen", "loaded", "normed", "nonfinite", "skips", "again", "bf16", "fp16"]
+)
 def test_both_strategies_agree(name: str, found: dict[str, Any]) -> None:
     bounds = (1e-2, 1e-2) if "16" in name else (1e-9, 1e-11)
     ddp, fsdp = found[f"{name} ddp"], found[f"{name} fsdp"]

@@ -96,6 +96,9 @@ class CsvTable:
     def _numbers(self, values: Any) -> Column | None:
         """Return float64, or ``None`` if a value is not a number that it holds exactly."""
         if self._format.decimal_comma:
+            values = self._without_thousands(values)
+            if self._compute.any(self._compute.match_substring(values, ".")).as_py():
+                return None
             values = self._compute.replace_substring(values, ",", ".")
         try:
             numbers: Column = values.cast(self._arrow.float64()).to_numpy(zero_copy_only=False)
@@ -107,6 +110,12 @@ class CsvTable:
             if self._compute.any(self._compute.match_substring_regex(texts, r"^-?\d+$")).as_py():
                 return None
         return numbers.copy()
+
+    def _without_thousands(self, values: Any) -> Any:
+        """Return 1546,80 for 1.546,80, where the comma is the decimal sign."""
+        grouped = self._compute.match_substring_regex(values, r"^[+-]?\d{1,3}(\.\d{3})+(,|$)")
+        whole = self._compute.replace_substring(values, ".", "")
+        return self._compute.if_else(grouped, whole, values)
 
     def _trimmed(self, values: Any) -> Any:
         trimmed = self._compute.utf8_trim_whitespace(values)

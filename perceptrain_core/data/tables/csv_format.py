@@ -16,7 +16,7 @@ _SAMPLE = 1 << 16
 _LONGEST = 1 << 24
 _LINES = 50
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?")
 #: What pandas calls a column without a name.
 _UNNAMED = re.compile(r"Unnamed: \d+")
 
@@ -28,7 +28,7 @@ class CsvFormat:
     Attributes:
         names: The names in the header; empty for a column without a name.
         separator: What separates the values.
-        decimal_comma: Whether decimals are written with a comma.
+        decimal_comma: Whether decimals are written with a comma; points then part thousands.
         header_lines: The number of lines up to the first row.
         longest: The number of characters of the longest row of the sample.
     """
