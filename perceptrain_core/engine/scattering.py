@@ -80,13 +80,14 @@ def end_shard(parameter: Tensor, shard: Any, whole: bool) -> None:
 
     Args:
         parameter: The parameter, in place.
-        shard: What stood in its place.
+        shard: What stood in its place; it has no values afterwards.
         whole: Whether all processes call this; otherwise its value is NaN.
     """
     if not whole:
         parameter.data = parameter.data.new_full(tuple(shard.shape), nan)
         return
     full = shard.detach().full_tensor()
+    shard.detach().to_local().untyped_storage().resize_(0)  # or all would be there twice at the end
     if dist.get_rank() == 0 or not _emptied(parameter, full):
         parameter.data = full
 

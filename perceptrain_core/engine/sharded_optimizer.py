@@ -36,8 +36,10 @@ def replace_parameters(optimizer: Any, new: Mapping[Tensor, Tensor], convert: Co
             seen.add(id(each.state))
             old = dict(each.state)
             each.state.clear()
-            for parameter, state in old.items():
-                each.state[new.get(parameter, parameter)] = _converted(parameter, state, convert)
+            while old:  # what is converted is not kept: there may be no room for both
+                parameter = next(iter(old))
+                converted = _converted(parameter, old.pop(parameter), convert)
+                each.state[new.get(parameter, parameter)] = converted
 
 
 def share_states(optimizer: Any, outlined: Container[Tensor]) -> None:
