@@ -73,9 +73,13 @@ class ForkServer:
         return ForkedProcess(*ours)
 
     def start_worker(self, code: str, *args: str, env: Mapping[str, str]) -> ForkedProcess:
-        """Start a process of ``run_in_processes``, which prints where this process does."""
+        """Start a process of ``run_in_processes``."""
+        return self.start_beside("-c", WORKER + code, *args, env=env)
+
+    def start_beside(self, *args: str, env: Mapping[str, str]) -> ForkedProcess:
+        """Start a process with a session of its own, which prints where this process does."""
         status, theirs = os.pipe()
-        self._wish(("-c", WORKER + code, *args), None, env, (1, 2, theirs), session=True)
+        self._wish(args, None, env, (1, 2, theirs), session=True)
         os.close(theirs)
         nothing = [os.open(os.devnull, os.O_RDONLY) for _ in range(2)]
         process = ForkedProcess(*nothing, status)
@@ -169,7 +173,7 @@ class ForkedProcess:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        if self.returncode is None:
+        if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
