@@ -269,11 +269,11 @@ def _choose(by: str | None, checked: list[Checked]) -> tuple[str, bool]:
         )
         raise ConfigError(f"--by {by}: {why}.{did_you_mean(by, names)} Known: {listed(names)}.")
     if not names:
-        faults = [one.fault for one in checked if one.fault]
-        why = f" One batch failed: {faults[0]}" if faults else ""
+        if faults := [one.fault for one in checked if one.fault]:
+            raise ConfigError(f"Nothing can be compared, because a batch failed: {faults[0]}")
         raise ConfigError(
             "No figure is comparable between these variants: add a metric over the data set, for "
-            f"example rmse = {{}} in [metrics].{why}"
+            "example rmse = {} in [metrics]."
         )
     chosen = by.removeprefix("val_") if by is not None else names[0]
     return chosen, any(one.higher.get(chosen, False) for one in checked)

@@ -28,6 +28,9 @@ RUN = Path("run.toml")
 COMPARE = ["-m", "perceptrain_core.cli.main", "compare", "run.toml"]
 
 
+CLASSES = ("data.name=wine", "model.layers=[13, 4, 3]", "data.scale_labels=false")
+
+
 def plan(*losses: str, values: str = "", base: tuple[str, ...] = (), **options: object) -> Plan:
     choices = [read_parts("loss", losses)] if losses else []
     if values:
@@ -120,7 +123,7 @@ def test_a_second_call_trains_what_is_new_and_a_changed_file_goes_elsewhere() ->
     "ending", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
 def test_a_stopped_comparison_goes_on(ending: signal.Signals, forks: ForkServer) -> None:
-    arguments = ["--loss", "mse", "--loss", "l1", "--jobs", "1", "--set", "train.max_iter=150"]
+    arguments = ["--loss", "mse", "--loss", "l1", "--jobs", "1", "--set", "train.max_iter=80"]
     arguments += ["--set", "train.checkpoint_every=2"]
     process = forks.start(*COMPARE, *arguments)
     folder = Path("runs/run-compare")
@@ -136,7 +139,7 @@ def test_a_stopped_comparison_goes_on(ending: signal.Signals, forks: ForkServer)
     saved = json.loads((folder / "table.json").read_text())
     assert sorted(variant["runs"] for variant in saved["variants"]) == [1, 1]
     # As if it had never stopped.
-    alone = ["loss=mse", "train.max_iter=150", "train.seed=0", "metrics.rmse={}"]
+    alone = ["loss=mse", "train.max_iter=80", "train.seed=0", "metrics.rmse={}"]
     run = build_run(read_run_file(RUN, [*alone, "train.log_folder=alone"]), RUN)
     run.train()
     found = next(v for v in saved["variants"] if v["variant"] == "mse")
@@ -171,8 +174,7 @@ def test_figures_are_compared_that_mean_the_same_in_all_variants() -> None:
 
 
 def test_classes_are_compared_by_accuracy_even_if_a_loss_returns_its_own() -> None:
-    base = ["data.name=wine", "model.layers=[13, 4, 3]", "data.scale_labels=false"]
-    made = plan("cross_entropy:accuracy=true", "multi_margin", base=tuple(base))
+    made = plan("cross_entropy:accuracy=true", "multi_margin", base=CLASSES)
     assert (made.by, made.higher) == ("accuracy", True)
     assert all("accuracy" in checked.figures for checked in made.checked.values())
 
@@ -189,6 +191,7 @@ def test_outputs_that_are_more_than_the_labels_have_figures_too() -> None:
     [
         (["huber:delt=1"], (), "--loss huber:delt=1: .*delta"),
         (["mse"], ("data.val_fraction=0.0",), "needs validation data"),
+        (["mse", "l1"], CLASSES, "Nothing can be compared, because a batch failed: .*shape"),
     ],
 )
 def test_wrong_options_are_reported_before_anything_is_trained(
