@@ -104,6 +104,13 @@ def test_every_fault_is_listed(readme):
     assert len(str(caught.value).splitlines()) == 4
 
 
+def test_code_may_run_shorter(readme):
+    found = check_readme(readme, "acme", shorter={"found += 1": "found += 2"})
+    assert found.namespace["found"] == 4
+    with pytest.raises(ConformanceError, match="it has no code 'found -= 1', which is to run"):
+        check_readme(readme, "acme", shorter={"found -= 1": "found -= 2"})
+
+
 def test_options_may_be_left_out(readme):
     readme.write_text(README.replace(", `power=2`", ""))
     check_readme(readme, "acme")
