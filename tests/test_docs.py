@@ -4,8 +4,8 @@ Sybil finds the blocks. A page has a folder and a namespace of its own. A block 
 a comment with a file's name is written there; other Python is run; commands run in a shell, with
 packages that the page installs going to a folder of the page's own.
 
-Each call of ``perceptrain`` or ``python`` is a forked process, which has imported torch; the demo,
-the wheel and the commands have tests in fresh ones. Where training is long, there is less of it.
+Each call of ``perceptrain`` or ``python`` is a forked process, which has imported torch; the wheel
+and the commands have tests in fresh ones. Where training is long, there is less of it.
 """
 
 from __future__ import annotations

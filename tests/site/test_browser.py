@@ -1,4 +1,4 @@
-"""Every page in a real browser, on a wide screen and on a phone."""
+"""Every page in a real browser on a phone, and one of each kind on a wide screen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 
-WIDTHS = (1280, 390)
+PHONE, SCREEN = ({"width": width, "height": 900} for width in (390, 1280))
+# One page of each kind: all have the same scripts and the same frame.
+KINDS = ("", "tutorial/", "configuration/", "gallery/", "gallery/burgers/", "reference/losses/")
 # What a reader would see at once: text outside of the window, and pictures that did not load.
 FAULTS = """
 () => {
@@ -30,24 +32,31 @@ FAULTS = """
 """
 
 
-def test_every_page_is_sound_at_both_widths(browser: Any, site: Path, address: str) -> None:
-    page = browser.new_page()
-    noise: list[str] = []
-    page.on("console", lambda message: noise.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: noise.append(f"error: {error}"))
-    page.on("request", lambda request: _note_request(request.url, address, noise))
-    page.on("response", lambda got: got.status < 400 or noise.append(f"{got.status}: {got.url}"))
+def test_every_page_fits_a_phone(browser: Any, site: Path, address: str) -> None:
+    """What is too wide for a screen is so here, too; without scripts it takes half as long."""
+    page, noise = _listened_to(browser, address, viewport=PHONE, java_script_enabled=False)
     found = {}
     for path in sorted(site.rglob("index.html")):
         place = path.parent.relative_to(site).as_posix()
         page.goto(f"{address}{'' if place == '.' else place + '/'}", wait_until="load")
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            if faults := page.evaluate(FAULTS) + noise:
-                found[place, width] = faults
-            noise.clear()
+        if faults := page.evaluate(FAULTS) + noise:
+            found[place] = faults
+        noise.clear()
     page.close()
     assert found == {}
+
+
+@pytest.mark.parametrize("place", KINDS)
+def test_a_page_of_each_kind_is_sound_with_its_scripts(
+    browser: Any, address: str, place: str
+) -> None:
+    page, noise = _listened_to(browser, address, viewport=SCREEN)
+    page.goto(address + place, wait_until="load")
+    assert page.evaluate(FAULTS) == []
+    page.set_viewport_size(PHONE)
+    assert page.evaluate(FAULTS) == []
+    page.close()
+    assert noise == []
 
 
 def test_the_search_finds_a_loss(browser: Any, address: str) -> None:
@@ -66,6 +75,17 @@ def test_the_dark_scheme_is_dark(browser: Any, address: str) -> None:
     background = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
     assert max(page.evaluate(background)[:3]) < 60
     page.close()
+
+
+def _listened_to(browser: Any, address: str, **options: Any) -> tuple[Any, list[str]]:
+    """Open a page, and list what it prints, what fails, and what it asks others for."""
+    page = browser.new_page(**options)
+    noise: list[str] = []
+    page.on("console", lambda message: noise.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: noise.append(f"error: {error}"))
+    page.on("request", lambda request: _note_request(request.url, address, noise))
+    page.on("response", lambda got: got.status < 400 or noise.append(f"{got.status}: {got.url}"))
+    return page, noise
 
 
 def _note_request(url: str, address: str, noise: list[str]) -> None:

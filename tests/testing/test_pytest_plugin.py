@@ -9,6 +9,9 @@ import sys
 
 import pytest
 
+from ..forked import ForkServer
+
+PYTEST = ["-m", "pytest", "-p", "no:cacheprovider"]
 PARTS = """
 import torch
 from perceptrain import Callback
@@ -42,16 +45,13 @@ def offer(kind: str, **targets: str) -> str:
 
 
 @pytest.fixture
-def run(site, tmp_path_factory):
+def run(site, tmp_path_factory, forks: ForkServer):
     site.module("acme_parts", PARTS)
     folder = tmp_path_factory.mktemp("author")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
         env = {**os.environ, "PYTHONPATH": str(site.root), "COLUMNS": "200"}
-        return subprocess.run(
-            command, cwd=folder, env=env, capture_output=True, text=True, check=False
-        )
+        return forks.run(*PYTEST, *arguments, cwd=folder, env=env)
 
     run.folder = folder
     return run
@@ -91,18 +91,24 @@ def test_a_plugin_that_passes(site, run):
     assert "The model 'line' requires 'in_features', 'out_features': return" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "processes", [pytest.param("0", id="one"), pytest.param("2", id="two", marks=pytest.mark.slow)]
-)
-def test_a_plugin_that_fails(site, run, processes):
+@pytest.fixture
+def bad(site) -> str:
+    """The name of a plugin that does not keep the contract."""
     parts = offer("losses", mse="good", bare="bare", picture="images") + offer(
         "models", no="nothing"
     )
     site.plugin("acme-bad", parts)
-    done = run("-n", processes, "--perceptrain-plugin", "acme-bad", "-k", "not is_loaded")
+    return "acme-bad"
+
+
+def failed_tests(output: str) -> set[str]:
+    return set(re.findall(r"^FAILED acme-bad::(\S+)", output, re.MULTILINE))
+
+
+def test_a_plugin_that_fails(bad, run):
+    done = run("--perceptrain-plugin", bad, "-k", "not is_loaded")
     assert done.returncode == 1
-    failed = set(re.findall(r"^FAILED acme-bad::(\S+)", done.stdout, re.MULTILINE))
-    assert failed == {
+    assert failed_tests(done.stdout) == {
         "has_names_of_its_own",
         "losses/bare::check_loss",
         "losses/picture::check_loss",
@@ -120,6 +126,14 @@ def test_a_plugin_that_fails(site, run, processes):
     assert "4 failed, 5 passed" in done.stdout
 
 
+@pytest.mark.slow  # each of the two imports torch
+def test_the_tests_of_a_plugin_share_two_processes(bad, run):
+    done = run("-n", "2", "--perceptrain-plugin", bad, "-k", "names or bare")
+    assert done.returncode == 1
+    assert failed_tests(done.stdout) == {"has_names_of_its_own", "losses/bare::check_loss"}
+    assert "The loss 'bare' does not keep the contract.\n- returns (loss, metrics): " in done.stdout
+
+
 def test_an_unknown_plugin(run):
     done = run("--perceptrain-plugin", "perceptrain-cor")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
@@ -127,13 +141,14 @@ def test_an_unknown_plugin(run):
     assert message in done.stderr
 
 
-def test_without_the_option_it_costs_nothing(run):
-    (run.folder / "test_nothing.py").write_text(
+def test_without_the_option_it_costs_nothing(tmp_path):
+    (tmp_path / "test_nothing.py").write_text(
         "import sys\n"
         "def test_imports():\n"
         "    own = {name for name in sys.modules if name.startswith('perceptrain')}\n"
         "    assert own == {'perceptrain_core', 'perceptrain_core.pytest_plugin'}\n"
         "    assert 'torch' not in sys.modules\n"
     )
-    done = run("-q")
+    command = [sys.executable, *PYTEST, "-q"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
