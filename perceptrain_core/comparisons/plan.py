@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from perceptrain_core.comparisons.jobs import Job, make_job
-from perceptrain_core.comparisons.settings import Variant, inline
+from perceptrain_core.comparisons.settings import Variant
 from perceptrain_core.data.files.folds import are_classes
 from perceptrain_core.data.files.splits import rows_of_tensors
 from perceptrain_core.errors import ConfigError, OptionError, RegistryError
-from perceptrain_core.losses.support.outputs import output_activation, outputs_per_label
+from perceptrain_core.losses.support.outputs import output_activation
 from perceptrain_core.registry import registry
 from perceptrain_core.registry.messages import listed, one_line
 from perceptrain_core.runs.build import build_run, complete_config
@@ -22,7 +22,6 @@ from perceptrain_core.runs.run import Run
 from perceptrain_core.suggestions import did_you_mean
 
 _REGRESSION, _CLASSES = ("rmse", "mae", "r2"), ("accuracy", "f1")
-_POINT = "perceptrain_core.comparisons.point_metric:PointMetric"
 
 
 @dataclass
@@ -209,8 +208,7 @@ def _metrics(run: Run, row: dict[str, float], by: str | None) -> list[str]:
     wanted = [] if run.trainer.metrics else [*_defaults(run)]
     if by is not None and by in registry().catalogue("metric"):
         wanted.append(by)
-    wrap = _wrapping(run)
-    return [f"metrics.{name}={wrap(name)}" for name in dict.fromkeys(wanted) if name not in have]
+    return [f"metrics.{name}={{}}" for name in dict.fromkeys(wanted) if name not in have]
 
 
 def _defaults(run: Run) -> Sequence[str]:
@@ -220,22 +218,6 @@ def _defaults(run: Run) -> Sequence[str]:
     if are_classes(tensors[1]) or output_activation(run.trainer.loss_fn) == "sigmoid":
         return _CLASSES
     return _REGRESSION
-
-
-def _wrapping(run: Run) -> Callable[[str], str]:
-    """Return how to write a metric for the outputs that the loss expects."""
-    loss_fn, levels = run.trainer.loss_fn, run.run_file.loss.options.get("quantiles")
-    levels = levels if isinstance(levels, list) else [0.5]
-    column = min(range(len(levels)), key=lambda i: abs(levels[i] - 0.5))
-    exp = output_activation(loss_fn) == "exp"
-    chooses = len(levels) > 1 or outputs_per_label(loss_fn) > 1
-
-    def write(name: str) -> str:
-        if name in _REGRESSION and (chooses or exp):
-            return inline({"name": _POINT, "metric": name, "column": column, "exp": exp})
-        return "{}"
-
-    return write
 
 
 def _label(name: str, metrics: Mapping[str, Any]) -> str:

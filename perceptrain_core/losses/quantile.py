@@ -56,6 +56,15 @@ def quantile_loss(
     return reduced_values(costs, weights, reduction)
 
 
+def _median(*, quantiles: Any = 0.5, **_: Any) -> int:
+    """Return the column of the level next to the median."""
+    levels = _checked(quantiles) if isinstance(quantiles, Sequence) else [0.5]
+    return min(range(len(levels)), key=lambda column: abs(levels[column] - 0.5))
+
+
+quantile_loss.prediction_column = _median  # type: ignore[attr-defined]
+
+
 def _checked(given: Any) -> Sequence[float]:
     quantiles: list[float] = given.tolist() if isinstance(given, Tensor) else list(given)
     if quantiles and all(0 < quantile < 1 for quantile in quantiles):

@@ -16,8 +16,9 @@ class Metric(Protocol):
     ``merge_state(other)`` adds what another copy has seen; with several processes, a metric
     without it sees the outputs of all processes in the order of the batches.
 
-    With ``takes_predictions = True``, a metric gets predictions instead of outputs, where the loss
-    says what they are: rates for ``poisson_nll``, whose outputs are logarithms of rates.
+    With ``takes_predictions = True``, a metric gets one prediction for each label instead of the
+    outputs, where the loss says what they are: rates for ``poisson_nll``, whose outputs are
+    logarithms of rates; means for ``gaussian_nll``; medians for ``quantile``.
 
     If ``update`` has a parameter ``sample_weight`` or ``weights``, it gets the third part of
     batches ``(inputs, labels, weights)``.

@@ -163,8 +163,8 @@ def _columns(outputs: Any, labels: Any) -> tuple[Tensor, Tensor]:
     if _without_last_one(outputs) != _without_last_one(labels):
         raise ShapeError(
             f"The model's output has shape {tuple(outputs.shape)} and the labels have shape "
-            f"{tuple(labels.shape)}; expected the same. If the model has several outputs for a label, "
-            "such as quantiles, or a mean and a variance, leave this metric out."
+            f"{tuple(labels.shape)}; expected the same. If your loss needs several outputs for a "
+            "label, the prediction first, give it an attribute outputs_per_label."
         )
     return _as_columns(outputs), _as_columns(labels)
 

@@ -28,6 +28,11 @@ class UnscaledMetric(nn.Module):
         """Whether a higher value is better, if the metric says so."""
         return getattr(self.metric, "higher_is_better", None)
 
+    @property
+    def takes_predictions(self) -> bool:
+        """Whether the metric gets one prediction for each label, instead of the outputs."""
+        return getattr(self.metric, "takes_predictions", False)
+
     def update(self, preds: Any, target: Any, sample_weight: Any = None) -> None:
         """Add a batch; a metric that accepts no sample weights does not see them."""
         if isinstance(preds, Tensor) and isinstance(target, Tensor):

@@ -76,6 +76,43 @@ def output_size(loss_fn: Any, size: int, **options: Any) -> int:
     return size * outputs_per_label(loss_fn)
 
 
+def point_predictor(loss_fn: Any) -> Callable[[Any, Any], Any]:
+    """Return a function of outputs and labels that returns one prediction for each label.
+
+    Where there are several outputs for a label, that is the first, such as the mean of
+    ``gaussian_nll``. A loss for which it is another has an attribute ``prediction_column``, a
+    function of its options: for ``quantile``, the column of the level next to the median.
+
+    Args:
+        loss_fn: A loss, or another one around it, as for `output_activation`.
+    """
+    activation, column = output_activation(loss_fn), _prediction_column(loss_fn)
+
+    def predict(outputs: Any, labels: Any) -> Any:
+        if column is not None:
+            outputs = _one_for_each(outputs, labels, column)
+        return activate(outputs, activation) if isinstance(outputs, Tensor) else outputs
+
+    return predict
+
+
+def _prediction_column(loss_fn: Any) -> int | None:
+    for loss, bound in unwrapped(loss_fn):
+        rule = getattr(loss, "prediction_column", None)
+        if rule is not None:
+            return int(rule(**bound))
+    return 0 if outputs_per_label(loss_fn) > 1 else None
+
+
+def _one_for_each(outputs: Any, labels: Any, column: int) -> Any:
+    if isinstance(outputs, tuple | list):
+        return outputs[0]
+    if not isinstance(outputs, Tensor) or not isinstance(labels, Tensor) or outputs.ndim != 2:
+        return outputs
+    width = labels.shape[1] if labels.ndim == 2 else 1
+    return outputs[:, column : column + width] if outputs.shape[1] > width else outputs
+
+
 def activate(outputs: Tensor, activation: OutputActivation | None) -> Tensor:
     """Turn the outputs of a model into predictions.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from itertools import chain, zip_longest
 from typing import Any
@@ -17,7 +17,7 @@ from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.engine import Engine
 from perceptrain_core.engine.sharded_loss import require_whole
 from perceptrain_core.errors import ConfigError, TrainingError
-from perceptrain_core.losses.support.outputs import OutputActivation, activate, output_activation
+from perceptrain_core.losses.support.outputs import point_predictor
 from perceptrain_core.metrics import Metric
 from perceptrain_core.tensors import describe
 from perceptrain_core.training.averages import Row
@@ -26,6 +26,8 @@ from perceptrain_core.types import LossFunction, StepResult
 
 # One batch as metrics see it: what the model returned, the labels, and the sample weights or None.
 _Batch = tuple[Any, Any, Any]
+# What outputs and labels become for metrics of predictions.
+_Predictor = Callable[[Any, Any], Any]
 
 #: What ``update`` may call the sample weights; scikit-learn has the first.
 _WEIGHTS = ("sample_weight", "weights")
@@ -59,7 +61,7 @@ class DatasetMetrics:
             if self._gathers and not _merges(metric)
         }
         self._batches: list[_Batch] = []
-        self._activation: OutputActivation | None = None
+        self._predict: _Predictor | None = None
 
     def watch(self, loss_fn: LossFunction) -> LossFunction:
         """Return a loss that updates the metrics at each call; the loss itself if there are none.
@@ -70,7 +72,7 @@ class DatasetMetrics:
         """
         if not self._metrics:
             return loss_fn
-        self._activation = output_activation(loss_fn)
+        self._predict = point_predictor(loss_fn)
 
         def watched(batch: Any, model: nn.Module) -> StepResult:
             result, *seen = call_and_watch(loss_fn, batch, model)
@@ -108,7 +110,7 @@ class DatasetMetrics:
     def _update(self, batch: _Batch) -> None:
         for label, metric in self._metrics.items():
             if label not in self._replayed:
-                _add(label, metric, batch, self._activation)
+                _add(label, metric, batch, self._predict)
         if self._replayed:
             self._batches.append(data_to_device(batch, "cpu"))
 
@@ -127,7 +129,7 @@ class DatasetMetrics:
             for batch in _in_order(self._engine.gather(self._batches)):
                 placed = data_to_device(batch, self._engine.device)
                 for label, metric in self._replayed.items():
-                    _add(label, metric, placed, self._activation)
+                    _add(label, metric, placed, self._predict)
 
 
 def check_names(labels: Iterable[str], of_loss: Collection[str]) -> None:
@@ -182,10 +184,10 @@ def _compute(label: str, metric: Metric) -> Any:
         return _call(label, metric.compute)
 
 
-def _add(label: str, metric: Metric, batch: _Batch, activation: OutputActivation | None) -> None:
+def _add(label: str, metric: Metric, batch: _Batch, predict: _Predictor | None) -> None:
     outputs, labels, weights = batch
-    if isinstance(outputs, Tensor) and getattr(metric, "takes_predictions", False):
-        outputs = activate(outputs, activation)
+    if predict is not None and getattr(metric, "takes_predictions", False):
+        outputs = predict(outputs, labels)
     options = {} if weights is None else dict.fromkeys(_weight_name(metric), weights)
     _call(label, metric.update, outputs, labels, **options)
 

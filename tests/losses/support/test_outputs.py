@@ -13,7 +13,12 @@ from torch.nn import functional as F
 from perceptrain import WeightedLoss, get_loss, output_activation, registry, supervised
 from perceptrain.errors import ConfigError, ConformanceError
 from perceptrain.testing import check_loss
-from perceptrain_core.losses.support.outputs import activate, output_size, outputs_per_label
+from perceptrain_core.losses.support.outputs import (
+    activate,
+    output_size,
+    outputs_per_label,
+    point_predictor,
+)
 
 BUILT_IN = {
     "cross_entropy": "softmax",
@@ -123,3 +128,11 @@ def test_predictions() -> None:
 def test_one_class_has_a_channel_by_itself(shape: tuple[int, ...]) -> None:
     outputs = torch.randn(shape)
     assert torch.equal(activate(outputs, "softmax"), outputs.sigmoid())
+
+
+def test_a_model_that_returns_mean_and_variance_predicts_the_mean() -> None:
+    mean, variance, labels = torch.rand(4, 2), torch.rand(4, 2), torch.rand(4, 2)
+    predict = point_predictor(partial(get_loss("gaussian_nll"), full=True))
+    assert torch.equal(predict((mean, variance), labels), mean)
+    assert torch.equal(predict(torch.cat([mean, variance], 1), labels), mean)
+    assert torch.equal(predict(mean, labels), mean)

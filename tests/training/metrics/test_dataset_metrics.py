@@ -474,3 +474,29 @@ def test_metrics_of_regression_see_rates_not_their_logarithms(
     expected = sklearn.root_mean_squared_error(counts, rates), sklearn.r2_score(counts, rates)
     found = trainer.test_metrics["test_rmse"], trainer.test_metrics["test_r2"]
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "outputs", "column"),
+    [
+        ("gaussian_nll", 2, 0),
+        ({"name": "quantile", "quantiles": [0.1, 0.4, 0.9]}, 3, 1),
+        ({"name": "quantile", "quantiles": 0.9}, 1, 0),
+    ],
+)
+def test_metrics_of_regression_see_one_prediction_for_each_label(
+    make_trainer: MakeTrainer,
+    make_net: Callable[..., nn.Module],
+    classes: Data,
+    loss_fn: Any,
+    outputs: int,
+    column: int,
+) -> None:
+    x, labels = classes[0], classes[1].float().unsqueeze(1)
+    model = make_net(2, 8, outputs)
+    trainer = make_trainer(
+        loss_fn, model=model, options={"metrics": ["rmse"]}, test=(x, labels), batch_size=7
+    )
+    trainer.test()
+    expected = sklearn.root_mean_squared_error(labels, model(x).detach()[:, column])
+    assert trainer.test_metrics["test_rmse"] == pytest.approx(expected, rel=1e-5)
