@@ -219,6 +219,8 @@ def serve(line: socket) -> None:
         __import__(name)
     # As in the tests themselves: which kernels of an optimizer pay depends on the threads.
     sys.modules["torch"].set_num_threads(1)
+    # As there, too: only a loss of power would show the difference.
+    os.fsync = lambda _: None
     jobs = SimpleNamespace(Popen=ForkedJobs, PIPE=subprocess.PIPE)
     vars(sys.modules["perceptrain_core.comparisons.pool"])["subprocess"] = jobs
     while True:
@@ -271,7 +273,7 @@ def _live(args: Sequence[str], cwd: str, env: dict[str, str], session: bool) -> 
     sys.path[:0] = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]
     code = 1
     try:
-        _run(*args)
+        interpret(*args)
         code = 0
     except SystemExit as end:
         code = _exit_code(end.code)
@@ -281,7 +283,7 @@ def _live(args: Sequence[str], cwd: str, env: dict[str, str], session: bool) -> 
         _flush_and_exit(code)
 
 
-def _run(how: str, *args: str) -> None:
+def interpret(how: str, *args: str) -> None:
     main = sys.modules["__main__"] = ModuleType("__main__")
     if how == "-c":
         sys.argv, sys.path[:0] = ["-c", *args[1:]], [""]

@@ -56,12 +56,14 @@ def newest(folder: Path) -> tuple[int, int]:
     return state["epoch"], state["size"]
 
 
-def wait_to_kill(processes: list[ForkedProcess], folder: Path, chance: random.Random) -> None:
+def wait_to_kill(
+    processes: list[ForkedProcess], folder: Path, chance: random.Random, writing: bool
+) -> None:
     """Wait for some epochs, and then until something is being written, or for a while."""
     for _ in range(chance.randrange(2, 6)):
         line = processes[0].stdout.readline()
         assert line, processes[0].stderr.read()
-    if chance.random() < 0.5:
+    if not writing:
         time.sleep(chance.uniform(0, 0.05))
         return
     deadline = time.monotonic() + 10
@@ -69,20 +71,20 @@ def wait_to_kill(processes: list[ForkedProcess], folder: Path, chance: random.Ra
         pass
 
 
-def killed_lives(start: Start, folder: Path, sizes: list[int], background: bool) -> int:
-    """Kill processes in each life, and return how often all were killed inside a save."""
+def killed_lives(start: Start, folder: Path, sizes: list[int], background: bool) -> None:
+    """Kill one of the processes in a life, and in the next one all, while they save."""
     seed = int.from_bytes(os.urandom(4))
     chance = random.Random(seed)
-    epoch = inside = 0
+    epoch = 0
     for life, size in enumerate(sizes):
         processes = start(size, background)
-        wait_to_kill(processes, folder, chance)
-        victims = processes if life % 2 else [chance.choice(processes)]
+        everyone = life % 2 == 1
+        wait_to_kill(processes, folder, chance, writing=everyone)
+        victims = processes if everyone else [chance.choice(processes)]
         for process in victims:
             process.kill()
         for process in processes:
             assert process.wait(60) != 0, seed
-        inside += victims == processes and bool([*folder.glob(".checkpoint*")])
         before, epoch = epoch, newest(folder)[0]
         assert epoch > before, seed
     # The last life is left alone, and clears what the others left.
@@ -91,23 +93,16 @@ def killed_lives(start: Start, folder: Path, sizes: list[int], background: bool)
     assert newest(folder) == (epoch + 2, 2)
     assert len(list_checkpoints(folder)) == 2
     assert len([*folder.iterdir()]) == 2, seed
-    return inside
 
 
-@pytest.mark.parametrize("background", [False, True])
-def test_killed_processes(start: Start, tmp_path: Path, background: bool) -> None:
+@pytest.mark.parametrize(("background", "sizes"), [(False, [2, 3, 1, 2]), (True, [1, 2, 3, 2])])
+def test_killed_processes(start: Start, tmp_path: Path, background: bool, sizes: list[int]) -> None:
     """A process or all, in lives with other numbers of processes."""
-    killed_lives(start, tmp_path / "run", [2, 3, 1, 2], background)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("background", [False, True])
-def test_killed_many_times(start: Start, tmp_path: Path, background: bool) -> None:
-    assert killed_lives(start, tmp_path / "run", [2, 3, 4, 2, 1, 3] * 5, background) > 1
+    killed_lives(start, tmp_path / "run", sizes, background)
 
 
 def test_parts_of_a_resumed_run_are_those_that_were_saved(start: Start, tmp_path: Path) -> None:
-    for size, last in ((3, 2), (1, 3), (2, 4), (4, 5)):
+    for size, last in ((3, 2), (1, 3), (2, 4)):
         for process in start(size, background=size == 2, last=last):
             assert process.wait(60) == 0, process.stderr.read()
         state = read_sharded(list_checkpoints(tmp_path / "run")[0])

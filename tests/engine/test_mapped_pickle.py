@@ -121,6 +121,7 @@ def test_tensors_of_a_file(file: Path, tmp_path: Path) -> None:
     assert torch.equal(pickle.loads(pickled(private)), private)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_fit_in_processes_maps_the_file(file: Path, tmp_path: Path) -> None:
     rows = np.load(file, mmap_mode="r")
     config = TrainConfig(

@@ -105,6 +105,8 @@ def trainer_of(
     watch: tuple[Callback, ...] = (),
     **more: Any,
 ) -> Any:
+    """A trainer that saves after each step; one that only resumes, in "again", saves little."""
+    every = 100 if folder == "again" else 1
     cosine = LRSchedulerCosineAnnealing("train_batch_end", 1, t_max=12)
     settings: dict[str, Any] = {
         "model": noisy_net(),
@@ -117,7 +119,7 @@ def trainer_of(
         "max_iter": 4,
         "seed": 5,
         "log_folder": folder,
-        "callbacks": [cosine, SaveCheckpoint("train_batch_end", 1), *watch],
+        "callbacks": [cosine, SaveCheckpoint("train_batch_end", every), *watch],
         "keep_checkpoints": 0,
     }
     return make_trainer(**settings | more)
@@ -145,7 +147,7 @@ def test_from_every_step_it_ends_as_the_run_that_was_never_stopped(
     whole.fit()
     places = sorted(whole.log_folder.glob("*.pt"))
     assert len(places) == whole.global_step
-    for place in {*places[:4], *places[4::3]}:
+    for place in {*places[:4], *places[5::4]}:
         torch.rand(7), random.random(), np.random.rand()
         again = trainer_of(make_trainer, rows, kind, "again", **SETTINGS[settings])
         again.fit(resume=place)
@@ -171,7 +173,7 @@ def test_workers_that_stay_are_started_once(
     whole = trainer("whole")
     whole.fit()
     places = sorted(whole.log_folder.glob("*.pt"))
-    for number in (0, 3, 4, 6):  # in the first epoch, at its end, and in the second
+    for number in (0, 3, 6):  # in the first epoch, at its end, and in the second
         again = trainer("again")
         if same:  # as in a notebook: its workers are there already
             next(iter(again.train_dataloader))
@@ -214,7 +216,8 @@ def test_points_of_several_loaders(
 
     whole = trainer("whole")
     whole.fit()
-    for place in sorted(whole.log_folder.glob("*.pt")):
+    places = sorted(whole.log_folder.glob("*.pt"))
+    for place in (*places[:3], *places[3::3]):
         again = trainer("again")
         again.fit(resume=place)
         assert_same(whole, again)
@@ -246,8 +249,10 @@ PLACELESS: dict[str, Callable[[Tensor], Any]] = {
 }
 
 
-@pytest.mark.parametrize("beside", ["finite", "endless", "several"])
-@pytest.mark.parametrize("kind", PLACELESS)
+@pytest.mark.parametrize(
+    ("kind", "beside"),
+    [*zip(PLACELESS, cycle(["finite", "endless", "several"])), ("cycle", "several")],
+)
 def test_an_endless_loader_that_keeps_no_place_goes_on(
     make_trainer: MakeTrainer, rows: Any, kind: str, beside: str
 ) -> None:
@@ -269,7 +274,7 @@ def test_an_endless_loader_that_keeps_no_place_goes_on(
     whole = trainer("whole")
     whole.fit()
     places = sorted(whole.log_folder.glob("*.pt"))
-    for place in (places[0], *places[1::4], places[-2]):
+    for place in {*places[:2], *places[5:6], places[-2]}:
         again = trainer("again")
         again.fit(resume=place)
         assert_same(whole, again)

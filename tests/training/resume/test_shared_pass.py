@@ -31,6 +31,8 @@ from perceptrain_core.data import Epochs, as_loader
 from perceptrain_core.engine.sharding import shard_loader
 from perceptrain_core.training.resume.data_position import DataPosition
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 #: Creates a loader of rows; with a batch size, and whether the last batch is left out.
 Make = Callable[[Tensor, int, bool], Any]
 

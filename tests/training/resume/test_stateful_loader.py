@@ -16,7 +16,10 @@ from perceptrain import FFNN, TrainConfig, Trainer
 from perceptrain.callbacks import SaveCheckpoint
 
 stateful_dataloader = pytest.importorskip("torchdata.stateful_dataloader")
-pytestmark = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:'set_vital' is deprecated"),
+    pytest.mark.usefixtures("forked_workers"),
+]
 
 
 class Recorded(Dataset[Tensor]):
