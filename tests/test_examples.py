@@ -85,7 +85,10 @@ def numbers(text: str) -> list[float]:
     return [float(number) for number in NUMBER.findall(text)]
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize(
+    "name",
+    [name if name in LONG else pytest.param(name, marks=pytest.mark.short) for name in NAMES],
+)
 def test_a_short_run_prints_the_words_of_the_page(
     name: str, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
@@ -95,14 +98,17 @@ def test_a_short_run_prints_the_words_of_the_page(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("name", sorted(set(NAMES) - LONG))
-def test_a_whole_run_prints_the_numbers_of_the_page(
+def test_a_whole_run_prints_the_words_and_numbers_of_the_page(
     name: str, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     """Up to what another processor rounds: a third, and a factor of ten for tiny errors."""
     if name == "own_loss":
         request.getfixturevalue("plugin")
-    for found, said in zip(numbers(run(name, capsys)), numbers(on_the_page(name)), strict=True):
+    text, page = run(name, capsys), on_the_page(name)
+    assert words(text) == words(page)
+    for found, said in zip(numbers(text), numbers(page), strict=True):
         if 0 < said < 1e-3:
             assert said / 10 < found < said * 10
         else:
