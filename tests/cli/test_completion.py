@@ -15,20 +15,19 @@ finally:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("shell", "words", "expected"),
     [
-        ("perceptrain show los", {"loss"}),
-        ("perceptrain show loss hub", {"huber"}),
-        ("perceptrain show optimizers adamw", {"adamw"}),
-        ("perceptrain show nothing hub", set()),
-        ("perceptrain checkp", {"checkpoint"}),
-        ("perceptrain checkpoint con", {"convert"}),
-        ("perceptrain checkpoint convert --w", {"--weights"}),
-        ("perceptrain train run.toml --set train.max_it", {"train.max_iter="}),
-        ("perceptrain train run.toml --set data.strat", {"data.stratify="}),
+        ("bash", "perceptrain show los", {"loss"}),
+        ("fish", "perceptrain show loss hub", {"huber"}),
+        ("bash", "perceptrain show optimizers adamw", {"adamw"}),
+        ("zsh", "perceptrain show nothing hub", set()),
+        ("bash", "perceptrain checkp", {"checkpoint"}),
+        ("fish", "perceptrain checkpoint con", {"convert"}),
+        ("zsh", "perceptrain checkpoint convert --w", {"--weights"}),
+        ("zsh", "perceptrain train run.toml --set train.max_it", {"train.max_iter="}),
+        ("fish", "perceptrain train run.toml --set data.strat", {"data.stratify="}),
     ],
 )
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_kinds_and_names_are_completed_without_torch(site, monkeypatch, shell, words, expected):
     monkeypatch.setenv("_PERCEPTRAIN_COMPLETE", f"complete_{shell}")
     monkeypatch.setenv("_TYPER_COMPLETE_ARGS", words)

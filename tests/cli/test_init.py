@@ -259,7 +259,6 @@ def test_few_rows_have_no_ids():
     ("name", "metric", "least"),
     [
         ("breast_cancer", "test_accuracy", 0.93),
-        ("wine", "test_accuracy", 0.9),
         ("digits", "test_accuracy", 0.95),
         ("diabetes", "test_r2", 0.4),
     ],

@@ -151,11 +151,10 @@ def test_silent_runs_print_the_folder_alone(here):
     assert (result.exit_code, result.output) == (0, "")
 
 
-def test_without_matplotlib_a_note_says_so(site, here):
-    (here / "matplotlib").mkdir()
-    (here / "matplotlib" / "__init__.py").write_text("raise ImportError('no')")
-    done = site.run_fresh("train", "run.toml", "--set", "train.max_iter=1")
-    assert done.returncode == 0
+def test_without_matplotlib_a_note_says_so(here, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = invoke("train", "run.toml", "--set", "train.max_iter=1")
+    assert done.exit_code == 0
     line, *_ = done.stderr.splitlines()
     assert line.startswith("The curves were not plotted. ")
     assert line.endswith('pip install "perceptrain-core[plot]".')
