@@ -156,6 +156,7 @@ def test_an_error_of_a_process_names_the_file_and_line_of_the_user(
     assert places == [f" (losses.py, line {line})"] * 2
 
 
+FORKING = str(Path(__file__).parents[1] / "forking.py")
 SCRIPT = """
 import sys, time, torch
 from torch import nn
@@ -179,14 +180,12 @@ print("ended", trainer.interrupted, len(trainer.history) > 2, changed)
 """
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_all_and_keeps_what_was_reached(
     tmp_path: Path, forks: ForkServer, number: signal.Signals
 ) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    with forks.start("script.py", cwd=tmp_path) as process:
+    with forks.start(FORKING, "script.py", cwd=tmp_path) as process:
         while process.stdout.readline() != "epoch 5\n":
             assert process.poll() is None
         process.send_signal(number)
