@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
@@ -28,15 +27,6 @@ def test_accuracy_is_that_of_scikit_learn(cancer: Any, wine: Any) -> None:
         ours = PerceptrainClassifier(max_iter=100, random_state=0)
         scores = [cross_val_score(each, *data, cv=2).mean() for each in (theirs, ours)]
         assert scores[1] > scores[0] - 0.015
-
-
-@pytest.mark.slow
-def test_accuracy_on_digits() -> None:
-    data = load_digits(return_X_y=True)
-    theirs = make_pipeline(StandardScaler(), MLPClassifier((64, 64), random_state=0))
-    ours = PerceptrainClassifier(random_state=0)
-    scores = [cross_val_score(each, *data, cv=3).mean() for each in (theirs, ours)]
-    assert scores[1] > scores[0] - 0.01
 
 
 def test_probabilities_of_logistic_regression(wine: Any, linear: Any) -> None:

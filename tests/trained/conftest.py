@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -136,9 +138,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def trained() -> dict[Any, tuple[Path, Path]]:
+    """Copies of the run folders so far, and their names."""
+    return {}
+
+
 @pytest.fixture
-def train(here: Path, cancer: pd.DataFrame, diabetes: pd.DataFrame) -> Train:
-    """Train from the text of a run file, and return the run folder."""
+def train(
+    here: Path,
+    cancer: pd.DataFrame,
+    diabetes: pd.DataFrame,
+    trained: dict[Any, tuple[Path, Path]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Train:
+    """Train from the text of a run file, or copy such a run; return the run folder."""
     cancer.to_csv(here / "cancer.csv", index=False)
     diabetes.to_csv(here / "diabetes.csv", index=False)
     (here / "code.py").write_text(CODE)
@@ -146,10 +160,15 @@ def train(here: Path, cancer: pd.DataFrame, diabetes: pd.DataFrame) -> Train:
     def train(text: str, *overrides: str, name: str = "run.toml") -> Path:
         path = here / name
         path.write_text(text)
+        if (text, overrides, name) in trained:
+            copy, folder = trained[text, overrides, name]
+            return Path(shutil.copytree(copy, here / folder))
         run = build_run(read_run_file(path, overrides), path)
         folder = run.train()
         if run.splits.test is not None:
             run.test()
+        copy = shutil.copytree(folder, tmp_path_factory.mktemp("trained") / "run")
+        trained[text, overrides, name] = copy, folder.relative_to(here)
         return folder
 
     return train

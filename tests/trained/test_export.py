@@ -90,17 +90,15 @@ def predicted_elsewhere(elsewhere):
     return predict
 
 
-def each_format(*fast: str) -> pytest.MarkDecorator:
-    """All formats, those that are not named in the slow tests only."""
-    return pytest.mark.parametrize(
-        "format", [f if f in fast else pytest.param(f, marks=pytest.mark.slow) for f in SUFFIXES]
-    )
+def formats(fast: str, slow: str) -> pytest.MarkDecorator:
+    """One format, and another in the slow tests: each occurs with several networks."""
+    return pytest.mark.parametrize("format", [fast, pytest.param(slow, marks=pytest.mark.slow)])
 
 
 # What an exported file predicts
 
 
-@each_format("torch-export", "torchscript", "onnx")
+@pytest.mark.parametrize("format", SUFFIXES)
 def test_text_and_gaps_are_prepared_in_the_file(train, here, predicted_elsewhere, diabetes, format):
     run = load_run(train(DIABETES))
     path = run.export(here / "out", format)
@@ -124,8 +122,10 @@ def test_text_and_gaps_are_prepared_in_the_file(train, here, predicted_elsewhere
     assert described["versions"]["torch"] == torch.__version__
 
 
-@each_format("torch-export")
-@pytest.mark.parametrize(("loss", "outputs"), [("cross_entropy", 2), ("bce_with_logits", 1)])
+@pytest.mark.parametrize(
+    ("format", "loss", "outputs"),
+    [("torch-export", "cross_entropy", 2), ("torchscript", "bce_with_logits", 1)],
+)
 def test_classes_are_probabilities(train, here, predicted_elsewhere, cancer, format, loss, outputs):
     run = load_run(train(CANCER, f"loss={loss}", f"model.layers=[30, 8, {outputs}]"))
     path = run.export(format=format)
@@ -153,7 +153,7 @@ verbose = false
 """
 
 
-@each_format("torchscript")
+@formats("torchscript", slow="onnx")
 def test_images_batch_norm_and_dropout(train, here, predicted_elsewhere, format):
     run = load_run(train(IMAGES), trust=True)
     path = run.export(here / "images", format)
@@ -168,7 +168,7 @@ WIDE = (
 )
 
 
-@each_format("torch-export")
+@formats("torch-export", slow="onnx")
 def test_double_precision_and_several_outputs(train, here, predicted_elsewhere, format):
     run = load_run(train(WIDE, "train.dtype=float64"), trust=True)
     path = run.export(here / "wide", format)
@@ -180,7 +180,7 @@ def test_double_precision_and_several_outputs(train, here, predicted_elsewhere, 
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-@each_format("torch-export")
+@formats("torch-export", slow="onnx")
 def test_codes_of_an_embedding(train, here, predicted_elsewhere, diabetes, format):
     model = '{name="embedding_ffnn", cardinalities=[0,2,0,0,0,0,0,0,0,0], hidden=[8]}'
     run = load_run(train(DIABETES, f"model={model}", "data.categories=codes"))
@@ -205,7 +205,7 @@ verbose = false
 """
 
 
-@each_format("torch-export")
+@formats("torch-export", slow="torchscript")
 def test_the_network_of_a_pinn_with_rows_from_a_file(train, here, predicted_elsewhere, format):
     run = load_run(train(PINN), trust=True)
     with pytest.raises(DataError, match="--data FILE"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 import zipfile
 from collections.abc import Callable, Iterator
@@ -62,14 +63,26 @@ def within(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder, with its data two folders above."""
+    here = tmp_path_factory.mktemp("good")
     rows = [f"{i % 3},{i % 5},{'ab'[i % 2]}" for i in range(16)]
-    Path("rows.csv").write_text("\n".join(["a,b,c", *rows]) + "\n")
-    path = tmp_path / "run.toml"
+    (here / "rows.csv").write_text("\n".join(["a,b,c", *rows]) + "\n")
+    path = here / "run.toml"
     path.write_text(RUN)
-    return build_run(read_run_file(path), path).train()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        return build_run(read_run_file(path), path).train()
+
+
+@pytest.fixture
+def folder(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy, to do harm to."""
+    above = good.parents[1]
+    shutil.copytree(above, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / good.relative_to(above)
 
 
 def use(folder: Path) -> TrainedRun:
