@@ -54,8 +54,13 @@ OF_THE_PROJECT = (
     "#SBATCH ",
     "srun ",
 )
-# What is trained less than in a page.
+# What is trained or checked less than in a page.
 SHORTER = {
+    # The tests of a written plugin run in cli/test_new_plugin.py, the checks of all names below.
+    "authors.md": {
+        "pytest -q perceptrain-tail\n": "pytest -q perceptrain-tail --collect-only\n",
+        "pytest -q --perceptrain-plugin": "pytest -q -k welsch --perceptrain-plugin",
+    },
     "README.md": {"max_iter=100": "max_iter=10", "max_iter=300": "max_iter=30"},
     "run_files.md": {"train tumors.toml": "train tumors.toml --set train.max_iter=5"},
     "second_order.md": {"1000)": "100)", "[200]": "[20]", "240)": "25)"},
