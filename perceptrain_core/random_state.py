@@ -21,11 +21,15 @@ _CUDA_BYTES = 16  # a seed and an offset
 
 
 def get_random_state() -> dict[str, Any]:
-    """Return the state of the generators of Python, NumPy and torch."""
+    """Return the state of the generators of Python, NumPy and torch.
+
+    Python's hundreds of words are a tensor, too: in a checkpoint, each number takes its time.
+    """
+    version, words, gauss = random.getstate()
     numpy = np.random.get_state(legacy=False)
     keys = torch.from_numpy(numpy["state"]["key"].astype(np.int64))
     state: dict[str, Any] = {
-        "python": random.getstate(),
+        "python": (version, torch.tensor(words), gauss),
         "numpy": numpy | {"state": numpy["state"] | {"key": keys}},
         "torch": torch.get_rng_state(),
     }
@@ -36,7 +40,9 @@ def get_random_state() -> dict[str, Any]:
 
 def set_random_state(state: dict[str, Any]) -> None:
     """Restore the state of the generators."""
-    random.setstate(state["python"])
+    version, words, gauss = state["python"]
+    # Checkpoints of earlier versions hold the numbers themselves.
+    random.setstate((version, tuple(words.tolist() if torch.is_tensor(words) else words), gauss))
     numpy = state["numpy"]
     keys = numpy["state"]["key"].numpy().astype(np.uint32)
     np.random.set_state(numpy | {"state": numpy["state"] | {"key": keys}})
