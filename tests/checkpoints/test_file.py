@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -31,6 +31,7 @@ states = st.dictionaries(
 )
 
 
+@settings(max_examples=30)
 @given(state=states)
 def test_plain_values_come_back_as_they_went(
     state: dict[str, Any], tmp_path_factory: pytest.TempPathFactory

@@ -13,7 +13,7 @@ import cloudpickle
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
-from hypothesis import given
+from hypothesis import given, settings
 from torch import Tensor, nn
 
 from perceptrain_core.checkpoints.file import read_file, write_file
@@ -51,6 +51,7 @@ def differences(a: Any, b: Any, where: str = "") -> list[str]:
     return [] if a == b else [where]
 
 
+@settings(max_examples=30)
 @given(state=states)
 def test_plain_values_come_back_as_they_went(
     state: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
@@ -114,9 +115,9 @@ def in_processes(function: Callable[..., Any], processes: int, *args: Any) -> An
 
 @pytest.fixture(scope="module")
 def written(forked_workers: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same state, written by two and by three processes, and by four in a grid."""
+    """The same state, written by two processes, and by four in a grid."""
     folder = tmp_path_factory.mktemp("written")
-    for name, processes, divide in (("2", 2, over_all), ("3", 3, over_all), ("4", 4, over_a_grid)):
+    for name, processes, divide in (("2", 2, over_all), ("4", 4, over_a_grid)):
         in_processes(write, processes, folder / f"{name}.dcp", divide)
     write_sharded(folder / "1.dcp", whole_state())
     return {path.stem: path for path in folder.iterdir()}
@@ -151,7 +152,7 @@ def test_each_value_is_written_once(written: dict[str, Path]) -> None:
     assert max(sizes.values()) < 3 * sizes["1"]
 
 
-@pytest.mark.parametrize("processes", [2, 3, 4])
+@pytest.mark.parametrize("processes", [3, 4])
 def test_other_numbers_of_processes_read_their_parts(
     written: dict[str, Path], processes: int
 ) -> None:

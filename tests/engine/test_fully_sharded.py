@@ -271,7 +271,7 @@ def run_all(names: list[tuple[str, bool]], batch_size: int, folder: Path) -> dic
     return found
 
 
-KEPT = ("mse", "uneven_accumulated", "penalty", "weighted", "transformer", "accumulated")
+KEPT = ("uneven_accumulated", "penalty", "weighted", "transformer")
 RUNS = [*((name, True) for name in CASES), *((name, False) for name in KEPT)]
 IN_THREE = [("uneven", True), ("pinn", True)]
 

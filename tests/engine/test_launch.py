@@ -119,7 +119,8 @@ asyncio.run(run_cells())
 
 
 def test_a_notebook_trains_in_several_processes(forks: ForkServer, tmp_path: Path) -> None:
-    ended = forks.run("-c", NOTEBOOK, cwd=tmp_path)
+    forking = str(Path(__file__).parents[1] / "forking.py")
+    ended = forks.run(forking, "-c", NOTEBOOK, cwd=tmp_path)
     assert ended.stdout == "Net 3 2 False\n", ended.stderr
 
 

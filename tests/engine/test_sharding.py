@@ -187,7 +187,7 @@ def test_together_they_are_the_doubled_batch(name: str, even: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tensors", "in order", "list", "subset", "batch sampler"])
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     rows=st.integers(1, 20),
     batch_size=st.integers(1, 6),

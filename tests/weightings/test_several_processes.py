@@ -169,12 +169,12 @@ def run_cases(folder: Path) -> Any:
     return engine.gather(found)
 
 
-@pytest.fixture(scope="module", params=[2, 3])
-def found(request: Any, tmp_path_factory: Any, forked_workers: None) -> Any:
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: Any, forked_workers: None) -> Any:
     """What each case gave in each process, and the number of processes."""
     with pickled_by_value(__name__):
         folder = tmp_path_factory.mktemp("weightings")
-        return run_in_processes(run_cases, request.param, folder), request.param
+        return run_in_processes(run_cases, 3, folder), 3
 
 
 def close(one: Any, other: Any) -> None:
