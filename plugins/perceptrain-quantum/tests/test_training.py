@@ -62,19 +62,16 @@ def slope(points: Tensor, net: nn.Module) -> Tensor:  # u'(0) = 0
     return second(net, points)[1]
 
 
-@pytest.mark.slow  # the test of the README solves one too
-def test_it_solves_an_equation_inside_a_pinn() -> None:
+def test_it_is_the_network_of_a_pinn() -> None:
+    """The test of the README solves an equation."""
     network = get_model("qnn", n_qubits=2, depth=2)
     model = PINN(network, {"ode": oscillation, "start": start, "slope": slope})
     zero = torch.zeros(1, 1, dtype=torch.float64)
-    config = TrainConfig(max_iter=300, verbose=False)
+    config = TrainConfig(max_iter=10, verbose=False)
     trainer = Trainer(model, {"name": "adam", "lr": 0.1}, config, loss_fn="mse")
     points = {"ode": X, "start": zero, "slope": zero}
     trainer.fit([points])
-    assert trainer.validate([points])
-    with torch.no_grad():
-        error = (network(X) - (2 * X).cos()).abs().max()
-    assert error < 0.02
+    assert trainer.validate([points])["val_loss"] < trainer.history[0]["train_loss"] / 2
 
 
 def test_it_is_trained_by_name_from_a_run_file(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-import pytest
 import torch
 from torch import nn
 
@@ -32,17 +31,7 @@ def test_the_example_leaves_a_picture(tmp_path: Path) -> None:
     assert picture.stat().st_size > 10_000
 
 
-@pytest.mark.parametrize(
-    ("size", "score"),
-    [
-        pytest.param({"number": 48, "epochs": 2}, 0.1, marks=pytest.mark.short),
-        pytest.param({}, 0.8, marks=pytest.mark.slow),
-    ],
-    ids=["short", "whole"],
-)
-def test_the_folder_of_images_is_learned(
-    tmp_path: Path, size: dict[str, int], score: float
-) -> None:
+def test_the_folder_of_images_is_learned(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "folder.py"))["main"]
-    assert main(tmp_path / "shapes", **size) > score
+    assert main(tmp_path / "shapes", number=48, epochs=2) > 0.1
     assert len(list((tmp_path / "shapes" / "new" / "predicted").glob("*.png"))) == 8
