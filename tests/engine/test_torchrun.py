@@ -100,11 +100,13 @@ from torch import nn
 from perceptrain import Callback, TrainConfig, Trainer
 
 def note(trainer, config, writer):
-    Path(f"pid-{os.environ['RANK']}").write_text(f"{os.getpid()} {os.environ.get('MACHINE')}")
+    epoch, machine = trainer.current_epoch, os.environ.get("MACHINE")
+    Path(f"pid-{os.environ['RANK']}").write_text(f"{os.getpid()} {machine} {epoch}")
     alone = trainer.engine.world_size == 1 and not Path("fault").exists()
     time.sleep(0.5 if alone and "MACHINE" in os.environ else 0.02)
     until = time.monotonic() + 30
-    while trainer.current_epoch > 4 and not Path("fault").exists() and time.monotonic() < until:
+    last = epoch > int(sys.argv[1]) - 4
+    while last and not Path("fault").exists() and time.monotonic() < until:
         time.sleep(0.02)
 
 torch.manual_seed(0)
@@ -163,7 +165,7 @@ def test_a_machine_joins_a_run_and_leaves_it(start: Start, tmp_path: Path) -> No
     waits = "last_call_timeout=2,keep_alive_interval=1,keep_alive_max_attempt=5"
     options = ["--nnodes", "1:2", "--nproc-per-node", "1", "--max-restarts", "5"]
     options += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:29517"]
-    options += ["--rdzv-conf", waits, "--local-addr", "localhost", "train.py", "8"]
+    options += ["--rdzv-conf", waits, "--local-addr", "localhost", "train.py", "14"]
     # Without it, torch does not tell who joins later where the first machine listens.
     each = {"cwd": tmp_path, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     first = start(*options, **each, MACHINE="first")
@@ -171,6 +173,8 @@ def test_a_machine_joins_a_run_and_leaves_it(start: Start, tmp_path: Path) -> No
     second = start(*options, **each, MACHINE="second")
     pids = [tmp_path / f"pid-{rank}" for rank in range(2)]
     _wait_for(first, lambda: pids[1].exists())
+    joined = epoch_of(pids[1])
+    _wait_for(first, lambda: epoch_of(pids[1]) > joined)  # both have saved the run together
     (child,) = (pid.read_text().split()[0] for pid in pids if "second" in pid.read_text())
     for number in (second.pid, int(child)):
         os.kill(number, signal.SIGKILL)
@@ -180,7 +184,13 @@ def test_a_machine_joins_a_run_and_leaves_it(start: Start, tmp_path: Path) -> No
     assert err.index("1 then, 2 now") < err.index("2 then, 1 now")
     result = torch.load(tmp_path / "result.pt", weights_only=True)
     assert result["size"] == 1
-    assert len(result["losses"]) == 8
+    assert len(result["losses"]) == 14
+
+
+def epoch_of(pid: Path) -> int:
+    """Return the epoch in which a process wrote its number; 0 while it writes."""
+    text = pid.read_text()
+    return int(text.split()[2]) if text else 0
 
 
 def _wait_for(process: ForkedProcess, condition: Callable[[], bool]) -> None:
