@@ -41,8 +41,7 @@ def get_random_state() -> dict[str, Any]:
 def set_random_state(state: dict[str, Any]) -> None:
     """Restore the state of the generators."""
     version, words, gauss = state["python"]
-    # Checkpoints of earlier versions hold the numbers themselves.
-    random.setstate((version, tuple(words.tolist() if torch.is_tensor(words) else words), gauss))
+    random.setstate((version, tuple(words.tolist()), gauss))
     numpy = state["numpy"]
     keys = numpy["state"]["key"].numpy().astype(np.uint32)
     np.random.set_state(numpy | {"state": numpy["state"] | {"key": keys}})
