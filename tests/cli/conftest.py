@@ -17,9 +17,6 @@ from ..shared import install_plugin
 
 MAIN = ["-m", "perceptrain_core.cli.main"]
 COMMAND = [sys.executable, *MAIN]
-NEED_TORCH = {
-    *("check-plugin", "compare", "init", "profile", "schema", "show", "summary", "train"),
-}
 HEAD = "from perceptrain import Spec, hookimpl\n"
 
 
@@ -52,15 +49,12 @@ class Site:
         return done.stdout
 
     def forked(self, code: str, *args: str) -> str:
-        """Run code that needs torch."""
         done = self.forks.run("-c", code, *args, env=self.environ())
         done.check_returncode()
         return done.stdout
 
     def run(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        if NEED_TORCH.intersection(args):
-            return self.forks.run(*MAIN, *args, cwd=self.root, env=self.environ(**environ))
-        return self.run_fresh(*args, **environ)
+        return self.forks.run(*MAIN, *args, cwd=self.root, env=self.environ(**environ))
 
     def run_fresh(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a command in an interpreter that has imported nothing."""

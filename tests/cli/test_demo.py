@@ -18,13 +18,13 @@ from perceptrain_core.runs.read import read_run_file
 from ..forked import ForkServer
 from .conftest import invoke
 
-#: The demo with a third of the epochs of the digits, and a tenth of the steps of the equation.
+#: The demo with a fifth of the epochs of the digits, and a fifteenth of the steps of the equation.
 SHORT = """
 from perceptrain_core.cli import demo_digits, demo_helmholtz
 from perceptrain_core.cli.main import main
 assert "max_iter = 30" in demo_digits.RUN
-demo_digits.RUN = demo_digits.RUN.replace("max_iter = 30", "max_iter = 10")
-demo_helmholtz.STEPS = 300
+demo_digits.RUN = demo_digits.RUN.replace("max_iter = 30", "max_iter = 6")
+demo_helmholtz.STEPS = 200
 main()
 """
 

@@ -86,7 +86,7 @@ def test_one_that_makes_every_listing_wait_is_flagged(site):
     late = losses("Spec('b', 'x:y')").replace("    return", "    import torch\n    return")
     site.plugin("late", late)
     site.plugin("light", losses("Spec('c', 'x:y')"))
-    lines = {line.split()[0]: line for line in site.run("plugins").stdout.splitlines()}
+    lines = {line.split()[0]: line for line in site.run_fresh("plugins").stdout.splitlines()}
     assert lines["eager"].endswith("1 loss; imports numpy")
     assert lines["late"].endswith("1 loss; imports torch")
     assert lines["light"].endswith("1 loss")
