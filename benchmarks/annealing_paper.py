@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -114,7 +114,9 @@ def train_all(
     """Train the runs without a saved result, and save each result when it is there."""
     rows = known(path, steps)
     there = {(row["run"], row["seed"]) for row in rows}
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    # One job trains in this process, which has imported what it needs.
+    alone: Executor = ThreadPoolExecutor(1)
+    with alone if jobs == 1 else ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         work = [pool.submit(train, *run, steps) for run in runs if run not in there]
         for done in as_completed(work):
             row = done.result()

@@ -30,12 +30,10 @@ def _threads() -> Any:
     torch.set_num_threads(threads)
 
 
-@pytest.mark.slow
 def test_annealing_beats_the_plain_sum(script: dict[str, Any]) -> None:
-    plain, annealed = (script["train"](run, seed=0, steps=700, waves=2) for run in ("M1", "M2"))
-    assert plain["error"] / annealed["error"] > 3
-    assert annealed["error"] < 0.2
-    assert annealed["seconds"] < 1.5 * plain["seconds"]
+    plain, annealed = (script["train"](run, seed=0, steps=200, waves=1) for run in ("M1", "M2"))
+    assert plain["error"] / annealed["error"] > 2
+    assert annealed["error"] < 0.4
     assert annealed["weights"].keys() == {"pde", "boundary"}
     assert annealed["weights"]["pde"] == 1
     assert 10 < annealed["weights"]["boundary"] < 1000
