@@ -126,14 +126,6 @@ def test_a_plugin_that_fails(bad, run):
     assert "4 failed, 5 passed" in done.stdout
 
 
-@pytest.mark.slow  # each of the two imports torch
-def test_the_tests_of_a_plugin_share_two_processes(bad, run):
-    done = run("-n", "2", "--perceptrain-plugin", bad, "-k", "names or bare")
-    assert done.returncode == 1
-    assert failed_tests(done.stdout) == {"has_names_of_its_own", "losses/bare::check_loss"}
-    assert "The loss 'bare' does not keep the contract.\n- returns (loss, metrics): " in done.stdout
-
-
 def test_an_unknown_plugin(run):
     done = run("--perceptrain-plugin", "perceptrain-cor")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
