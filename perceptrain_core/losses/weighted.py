@@ -148,12 +148,14 @@ class WeightedLoss(nn.Module):
         elif trains:
             self._count.is_due(self.weighting.every)
         weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
+        own = getattr(self.weighting, "factors", None)
+        if own and not trains:  # an optimizer has changed them since the last update
+            weights = dict(detached(own(terms, weights)))
         loss = self._combine(terms, weights, gradients)
         metrics.update((f"weight_{name}", weight) for name, weight in weights.items())
         # A step that accumulates several batches differentiates the terms itself.
         kept = terms if self._count.stepwise and torch.is_grad_enabled() else {}
-        own = getattr(self.weighting, "factors", None) if kept else None
-        factors = own(terms, weights) if own else weights
+        factors = own(terms, weights) if own and kept else weights
         return loss, Detached(metrics, like=_counted(terms, factors, kept))
 
     def residuals(self, batch: TBatch, model: nn.Module) -> Residuals:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from perceptrain import TrainConfig, Trainer, WeightedLoss
+from perceptrain import Counted, TrainConfig, Trainer, WeightedLoss
 from perceptrain.errors import ConfigError
 from perceptrain_core.weightings.uncertainty import Uncertainty
 
@@ -63,6 +63,31 @@ def test_the_trainer_trains_them(tmp_path, monkeypatch):
     assert trainer.history[-1]["train_weight_a"] == pytest.approx(
         exp(-weighting.log_variances["a"].item()) / 2, rel=0.2
     )
+
+
+@pytest.mark.parametrize("batch_size", [7, 3, 2])
+def test_a_validation_has_the_weights_that_the_parameters_give(tmp_path, monkeypatch, batch_size):
+    """Also where terms are means over different numbers of rows, whatever the batches."""
+    monkeypatch.chdir(tmp_path)
+    x = torch.linspace(-1, 1, 7, dtype=torch.float64).view(7, 1)
+
+    def own_counts(batch, model):
+        (rows,) = batch
+        errors, few = (model(rows) - 1).square(), rows[:, 0] > 0
+        terms = {"all": errors.mean(), "few": errors[few].sum() / max(1, few.sum())}
+        return sum(terms.values()), Counted(terms, {"few": few.sum()}, dict.fromkeys(terms, 1.0))
+
+    weighting, model = Uncertainty(["all", "few"]), nn.Linear(1, 1).double()
+    config = TrainConfig(max_iter=3, batch_size=7, verbose=False)
+    adam = {"name": "adam", "lr": 0.1}
+    trainer = Trainer(model, adam, config, WeightedLoss(own_counts, weighting))
+    trainer.fit(x)
+    config.batch_size = batch_size
+    row = trainer.validate(x)
+    variances = {name: s.item() for name, s in weighting.log_variances.items()}
+    expected = sum((exp(-s) * row[f"val_{n}"] + s) / 2 for n, s in variances.items())
+    assert row["val_loss"] == pytest.approx(expected, rel=1e-6)
+    assert row["val_weight_few"] == pytest.approx(exp(-variances["few"]) / 2, rel=1e-6)
 
 
 def test_a_weight_that_runs_away_is_held(step):
