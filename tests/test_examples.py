@@ -23,7 +23,7 @@ PICTURES = ROOT / "docs" / "pictures" / "gallery"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 #: Arguments of `main` for a short run.
 SHORT: dict[str, dict[str, Any]] = {
-    "burgers": {"epochs": 1, "number": 200},
+    "burgers": {"epochs": 1, "number": 50},
     "conflicting_tasks": {"steps": 2},
     "digits": {"epochs": 1},
     "embedding": {"epochs": 1, "copies": 1},
@@ -39,8 +39,11 @@ SHORT: dict[str, dict[str, Any]] = {
     "two_processes": {"epochs": 2, "nprocs": 1},
     "uncertainty": {"epochs": 1},
 }
-#: Their whole runs take half a minute and more; `make gallery` does them.
-LONG = {"burgers", "gradient_free", "inverse", "point_clouds", "quantum", "segmentation"}
+#: Their whole runs take more than a few seconds; `make gallery` does them.
+LONG = {
+    *("burgers", "conflicting_tasks", "embedding", "gradient_free", "inverse", "oscillator"),
+    *("point_clouds", "quantum", "search", "segmentation"),
+}
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 

@@ -33,13 +33,13 @@ data = DictDataLoader(
 )
 optimizer = AdamLBFGS(
     model.parameters(),
-    switch_epoch=100,
+    switch_epoch=50,
     adam_kwargs={"lr": 5e-3},
-    lbfgs_kwargs={"lr": 0.5, "max_iter": 10, "line_search_fn": "strong_wolfe"},
+    lbfgs_kwargs={"lr": 0.5, "max_iter": 5, "line_search_fn": "strong_wolfe"},
 )
 weights = {"start": 1.0, "slope": 1.0}
 loss_fn = GradWeightedLoss(next(iter(data)), mse_loss, optimizer, weights, "ode", 0.5)
-config = TrainConfig(max_iter=130, val_every=65, verbose=False)
+config = TrainConfig(max_iter=70, val_every=35, verbose=False)
 trainer = Trainer(model, optimizer, config, loss_fn, data, data, data)
 trainer.fit()
 rows = trainer.test()
@@ -47,5 +47,5 @@ rows = trainer.test()
 t = torch.linspace(0, 2, 50).reshape(-1, 1)
 assert (model.nn(t) - t.sin()).abs().max() < 0.03
 assert weights == {"start": 1.0, "slope": 1.0}
-assert "val_ode" in trainer.history[64]
+assert "val_ode" in trainer.history[34]
 assert {"test_loss", "test_ode", "test_weight_slope"} <= set(rows[0])
