@@ -170,7 +170,7 @@ class GradientSum:
         last = self._parameters[buckets[-1][0]] if buckets else None
         if last is None or last.dtype not in (torch.float32, torch.float64):
             buckets.append([])
-            last = torch.empty(0, device=device)
+            last = torch.empty(0, device=device, dtype=torch.float64)  # holds any number of rows
         self._buckets, self._last = buckets, last
         self._listen()
 
