@@ -13,7 +13,7 @@ from perceptrain.testing import check_readme
 FOLDER = Path(__file__).parent.parent
 # A minute of training, of which half is that of L-BFGS.
 SHORTER = {
-    "max_iter=20, print_every=5": "max_iter=8, print_every=4",
+    "max_iter=20, print_every=5": "max_iter=4, print_every=2",
     "max_iter=3000, verbose": "max_iter=800, verbose",
     "max_iter=10, callbacks": "max_iter=1, callbacks",
     "n=50, called_every=5)": "n=50)",
@@ -35,9 +35,8 @@ def test_the_readme_is_true() -> None:
     assert callback.problem.relative_l2(parts["model"], 5) > 0
 
 
-@pytest.mark.slow
 def test_the_example_leaves_a_picture(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "helmholtz.py"))["main"]
     picture = tmp_path / "helmholtz.png"
-    assert main(steps=400, picture=picture) < 0.2
+    assert 0 < main(steps=20, picture=picture) < 1.5
     assert picture.stat().st_size > 10_000
