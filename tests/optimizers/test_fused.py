@@ -54,18 +54,23 @@ def fused(optimizer: torch.optim.Optimizer) -> list[Any]:
     return [group["fused"] for group in optimizer.param_groups]
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("name", TORCH)
 @pytest.mark.parametrize(
-    ("dtype", "bound"), [(torch.float64, 1e-14), (torch.float32, 4e-6)], ids=["double", "single"]
+    ("name", "options", "dtype", "bound"),
+    [
+        ("adam", OPTIONS[0], torch.float32, 4e-6),
+        ("adam", OPTIONS[1], torch.float64, 1e-14),
+        ("adam", OPTIONS[2], torch.float64, 1e-14),
+        ("adamw", OPTIONS[0], torch.float64, 1e-14),
+        ("adamw", OPTIONS[1], torch.float32, 4e-6),
+    ],
 )
-def test_a_thousand_steps_agree_with_torch(
+def test_hundreds_of_steps_agree_with_torch(
     name: str, options: dict[str, Any], dtype: torch.dtype, bound: float
 ) -> None:
     ours = get_optimizer(name, parameters(dtype), lr=1e-3, **options)
     theirs = TORCH[name](parameters(dtype), lr=1e-3, **options)
     assert (fused(ours), fused(theirs)) == ([True], [None])
-    for own, other in zip(train(ours, 1000), train(theirs, 1000), strict=True):
+    for own, other in zip(train(ours, 300), train(theirs, 300), strict=True):
         torch.testing.assert_close(own, other, rtol=0, atol=bound)
     assert fused(ours) == [True]
     assert isinstance(ours, TORCH[name])
