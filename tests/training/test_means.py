@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from itertools import cycle
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,10 @@ CASES: dict[str, tuple[Any, Any, Callable[[], nn.Module]]] = {
 }
 
 
+#: The rows of a batch, and how many batches are accumulated.
+SIZES = [(4, 3), (5, 2), (3, 9)]
+
+
 def trainer_for(case: str, batch_size: int, optimizer: str = "sgd", **settings: Any) -> Trainer:
     loss, labels, make = CASES[case]
     quiet = {"max_iter": 1, "shuffle": False, "verbose": False, "tracking_tool": "none"}
@@ -144,8 +149,7 @@ def trainer_for(case: str, batch_size: int, optimizer: str = "sgd", **settings: 
     return Trainer(make(), options, config, loss, data, data, data)
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("batch_size", [3, 4, 9])
+@pytest.mark.parametrize(("case", "batch_size"), list(zip(CASES, cycle([3, 4, 9]), strict=False)))
 def test_evaluations_are_those_of_one_batch(case: str, batch_size: int) -> None:
     truth = trainer_for(case, ROWS).validate()
     trainer = trainer_for(case, batch_size)
@@ -154,8 +158,7 @@ def test_evaluations_are_those_of_one_batch(case: str, batch_size: int) -> None:
     assert means == pytest.approx(truth, rel=1e-9)
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("batch_size", [4, 3])
+@pytest.mark.parametrize(("case", "batch_size"), list(zip(CASES, cycle([4, 3]), strict=False)))
 def test_an_epoch_has_the_means_of_one_batch(case: str, batch_size: int) -> None:
     def row(size: int) -> dict[str, float]:
         trainer = trainer_for(case, size)
@@ -167,10 +170,13 @@ def test_an_epoch_has_the_means_of_one_batch(case: str, batch_size: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("case", "optimizer"),
-    [*((case, "sgd") for case in CASES), ("class_weights", "lbfgs"), ("sum", "lbfgs")],
+    ("case", "optimizer", "batch_size", "accumulate"),
+    [
+        *((case, "sgd", *sizes) for case, sizes in zip(CASES, cycle(SIZES), strict=False)),
+        ("class_weights", "lbfgs", 4, 3),
+        ("sum", "lbfgs", 5, 2),
+    ],
 )
-@pytest.mark.parametrize(("batch_size", "accumulate"), [(4, 3), (5, 2), (3, 9)])
 def test_accumulated_batches_are_one_large_batch(
     case: str, optimizer: str, batch_size: int, accumulate: int
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -43,8 +44,9 @@ def repeated(case: str) -> tuple[Tensor, Tensor]:
 # A row with weight n is n rows
 
 
-@pytest.mark.parametrize("case", WEIGHTED)
-@pytest.mark.parametrize("batch_size", [2, 4, ROWS])
+@pytest.mark.parametrize(
+    ("case", "batch_size"), list(zip(WEIGHTED, cycle([2, 4, ROWS]), strict=False))
+)
 def test_evaluations_are_those_of_repeated_rows(case: str, batch_size: int) -> None:
     truth = trainer_for(case, 100).validate(repeated(case))
     found = trainer_for(case, batch_size).validate((X, CASES[case][1], TIMES.double()))
