@@ -158,8 +158,15 @@ class Clamps:
         return square(*batch, model), {}
 
 
-@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
-@pytest.mark.parametrize("loss", [likelihood, drawn_actions, one_hot, Clamps()])
+@pytest.mark.parametrize(
+    ("loss", "optimizer"),
+    [
+        (likelihood, torch.optim.Adam),
+        (drawn_actions, torch.optim.SGD),
+        (one_hot, torch.optim.SGD),
+        (Clamps(), torch.optim.Adam),
+    ],
+)
 def test_what_can_be_captured(loss: Any, optimizer: type, made: Made) -> None:
     assert_same(lambda: loss, optimizer=optimizer)
     assert made[0].costs.count >= 18
@@ -324,9 +331,10 @@ REASONS: dict[str, tuple[Callable[[], Any], str]] = {
 
 @pytest.mark.parametrize(
     ("name", "optimizer"),
+    # Adam has a state, which a step that is given up must not change.
     [
-        *((name, torch.optim.Adam) for name in REASONS),
-        *((name, torch.optim.SGD) for name in ("old gradient", "retained", "data")),
+        *((name, torch.optim.Adam) for name in ("grows", "data", "old gradient")),
+        *((name, torch.optim.SGD) for name in REASONS if name != "grows"),
     ],
 )
 def test_what_is_tried_and_given_up_leaves_no_trace(name: str, optimizer: type) -> None:
