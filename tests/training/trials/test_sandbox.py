@@ -88,14 +88,16 @@ OPTIMIZERS: dict[str, Callable[[nn.Module], Optimizer]] = {
         [{"params": [p], "lr": 0.1 / n} for n, p in enumerate(model.parameters(), 1)]
     ),
     "a tensor": lambda model: Adam(model.parameters(), lr=torch.tensor(0.01), foreach=False),
-    "lbfgs": lambda model: LBFGS(model.parameters(), lr=0.01),
-    "adam_lbfgs": lambda model: AdamLBFGS(model.parameters(), 1, {}, {"lr": 0.01}),
+    "lbfgs": lambda model: LBFGS(model.parameters(), lr=0.01, max_iter=4),
+    "adam_lbfgs": lambda model: AdamLBFGS(model.parameters(), 1, {}, {"lr": 0.01, "max_iter": 4}),
 }
+# Each optimizer after a fit, and each trial of a trainer that is new.
+CASES = [*zip([*TRIALS] * 2, OPTIMIZERS, [True] * 6, strict=True)]
+CASES += [(name, "a tensor", False) for name in TRIALS]
+CASES += [("find_lr", "lbfgs", True), ("profile", "lbfgs", False)]
 
 
-@pytest.mark.parametrize("warm", [False, True])
-@pytest.mark.parametrize("kind", OPTIMIZERS)
-@pytest.mark.parametrize("name", TRIALS)
+@pytest.mark.parametrize(("name", "kind", "warm"), CASES)
 def test_everything_is_as_it_was(
     make_trainer: MakeTrainer, rows: Rows, here: Path, name: str, kind: str, warm: bool
 ) -> None:
