@@ -49,7 +49,8 @@ def rows() -> tuple[Tensor, Tensor]:
 
 def own_generator() -> dict[str, Any]:
     data = TensorDataset(*rows())
-    return {"data": DataLoader(data, batch_size=6, shuffle=True, generator=generator(11))}
+    loader = DataLoader(data, batch_size=6, shuffle=True, generator=generator(11))
+    return {"data": loader, "accumulate": 2, "grad_clip": 0.1}
 
 
 def two_terms(batch: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
@@ -114,6 +115,7 @@ VARIANTS: dict[str, Callable[[], dict[str, Any]]] = {
     "infinite": lambda: {
         "data": to_dataloader(*rows(), batch_size=6, infinite=True),
         "max_iter": 24,
+        "ema": 0.9,
     },
     "several loaders": lambda: {
         "data": DictDataLoader(
@@ -125,8 +127,6 @@ VARIANTS: dict[str, Callable[[], dict[str, Any]]] = {
         "val": None,
         "loss_fn": lambda batch, model: of_points(torch.cat([batch["a"], batch["b"]]), model),
     },
-    "accumulated": lambda: {"accumulate": 2, "grad_clip": 0.1},
-    "averaged": lambda: {"ema": 0.9},
     "background": lambda: {"async_checkpoints": True},
     "r3": r3,
     "generative": generative,
