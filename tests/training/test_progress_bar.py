@@ -6,7 +6,6 @@ import io
 import os
 import pty
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -155,6 +154,11 @@ model = FFNN([1, 4, 1])
 config = TrainConfig(max_iter=3, callbacks=[Callback(callback=note)], batch_size=5)
 Trainer(model, "adam", config).fit((torch.rand(10, 1), torch.rand(10, 1)))
 """
+IN_TERMINAL = """
+import os, sys
+os.dup2(os.open({!r}, os.O_RDWR | os.O_NOCTTY), 1)
+sys.stdout = open(1, "w", 1, closefd=False)
+"""
 
 
 def test_a_fit_in_a_terminal_and_in_a_pipe(tmp_path: Path, forks: ForkServer) -> None:
@@ -165,14 +169,14 @@ def test_a_fit_in_a_terminal_and_in_a_pipe(tmp_path: Path, forks: ForkServer) ->
 
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    command = [sys.executable, "-c", FIT]
-    started = subprocess.run(
-        command, cwd=tmp_path, env=environment, stdout=theirs, stderr=subprocess.PIPE, check=True
+    started = forks.run(
+        "-c", IN_TERMINAL.format(os.ttyname(theirs)) + FIT, cwd=tmp_path, env=environment
     )
+    started.check_returncode()
     os.close(theirs)
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
-    assert started.stderr == b"aside\n" * 3  # what goes to a file is not diverted
+    assert started.stderr == "aside\n" * 3  # what goes to a file is not diverted
     for epoch in (1, 2, 3):  # the line is cleared, the note is written, the bar comes below
         assert f"\x1b[2Knote {epoch}\r\n" in shown
     assert re.search(r"epoch 3/3\S* .*in 0:0\d  loss \d", shown)
