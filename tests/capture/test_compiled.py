@@ -14,7 +14,6 @@ from torch import nn
 from perceptrain import TrainConfig, Trainer, get_optimizer, to_dataloader
 
 from ..forked import ForkServer
-from ..oscillation import pinn, points
 
 SCRIPT = """
 from torch import randn
@@ -81,17 +80,6 @@ def test_a_noisy_model_agrees_with_eager_training(capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     assert shown.startswith("compiling the step ...\n")
     assert "Compiled steps: 96 of " in shown
-
-
-@pytest.mark.slow
-def test_an_equation_agrees_with_eager_training() -> None:
-    case = {
-        "model": pinn,
-        "data": points(),
-        "loss": {"name": "grad_weighted", "fixed_metric": "ode"},
-        "optimizer": {"name": "adam"},
-    }
-    assert_agree(case | {"steps": 100}, 1e-2)
 
 
 def test_without_a_compiler_the_steps_are_eager(tmp_path: Path, forks: ForkServer) -> None:
