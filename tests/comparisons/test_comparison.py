@@ -119,11 +119,9 @@ def test_a_second_call_trains_what_is_new_and_a_changed_file_goes_elsewhere() ->
     assert train(plan("mse", base=base))[0].folder == Path("runs/run-compare-2")
 
 
-@pytest.mark.parametrize(
-    "ending", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_comparison_goes_on(ending: signal.Signals, forks: ForkServer) -> None:
-    arguments = ["--loss", "mse", "--loss", "l1", "--jobs", "1", "--set", "train.max_iter=80"]
+    arguments = ["--loss", "mse", "--loss", "l1", "--jobs", "1", "--set", "train.max_iter=40"]
     arguments += ["--set", "train.checkpoint_every=2"]
     process = forks.start(*COMPARE, *arguments)
     folder = Path("runs/run-compare")
@@ -139,7 +137,7 @@ def test_a_stopped_comparison_goes_on(ending: signal.Signals, forks: ForkServer)
     saved = json.loads((folder / "table.json").read_text())
     assert sorted(variant["runs"] for variant in saved["variants"]) == [1, 1]
     # As if it had never stopped.
-    alone = ["loss=mse", "train.max_iter=80", "train.seed=0", "metrics.rmse={}"]
+    alone = ["loss=mse", "train.max_iter=40", "train.seed=0", "metrics.rmse={}"]
     run = build_run(read_run_file(RUN, [*alone, "train.log_folder=alone"]), RUN)
     run.train()
     found = next(v for v in saved["variants"] if v["variant"] == "mse")
