@@ -62,7 +62,7 @@ def all_equal(some: list[Tensor], others: list[Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
 
 
-@pytest.mark.parametrize("algorithm", ["CMA", "NGOpt", "OnePlusOne"])
+@pytest.mark.parametrize("algorithm", ["NGOpt", "OnePlusOne"])
 def test_finds_the_centre_of_a_sphere(algorithm: str) -> None:
     search = NevergradOptimizer(parameters(), algorithm, budget=600, seed=0)
     run(search, 600)
@@ -86,7 +86,7 @@ def test_starts_at_the_values_that_the_parameters_have_then() -> None:
     assert torch.allclose(search.ask(), torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64))
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.lists(st.floats() | st.sampled_from([0.0, 1.0]), min_size=1, max_size=12))
 def test_keeps_the_first_of_the_best(losses: list[float]) -> None:
     search = NevergradOptimizer(parameters(), "OnePlusOne", seed=0)
