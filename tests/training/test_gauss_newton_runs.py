@@ -58,17 +58,17 @@ def error(model: PINN) -> float:
 @pytest.mark.parametrize(
     ("options", "reached"),
     [
-        ({}, 1e-3),
-        ({"method": "engd"}, 1e-6),
-        ({"method": "spring"}, 1e-4),
-        ({"solver": "cg"}, 1e-3),
+        ({}, 5e-3),
+        ({"method": "engd"}, 1e-4),
+        ({"method": "spring"}, 1e-3),
+        ({"solver": "cg"}, 5e-3),
     ],
     ids=["lm", "engd", "spring", "cg"],
 )
 def test_solves_an_equation(options: dict[str, Any], reached: float) -> None:
     model = pinn()
     optimizer = {"name": "gauss_newton", **options}
-    trainer = Trainer(model, optimizer, config(max_iter=60), loss_fn="mse")
+    trainer = Trainer(model, optimizer, config(max_iter=20), loss_fn="mse")
     trainer.fit([points()])
     losses = [row["train_loss"] for row in trainer.history]
     assert losses == sorted(losses, reverse=True)
@@ -189,10 +189,10 @@ def test_accepts_new_points(method: str) -> None:
                 yield from [points() | {"pde": inside}] * 3
 
     model = pinn()
-    settings = config(max_iter=1, max_steps=100)
+    settings = config(max_iter=1, max_steps=40)
     trainer = Trainer(model, {"name": "gauss_newton", "method": method}, settings, loss_fn="mse")
     trainer.fit(Loader())
-    assert error(model) < 2e-3
+    assert error(model) < 1e-2
 
 
 @pytest.mark.parametrize("options", [{}, {"method": "spring"}, {"solver": "cg"}])
