@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from perceptrain import TrainConfig, Trainer, WeightedLoss
+from perceptrain import Callback, TrainConfig, Trainer, WeightedLoss
 
 PICTURE = Path("two_minima.png")
 RULES = (None, "mgda", "pcgrad", "imtl_g", "aligned_mtl", "config")
@@ -50,14 +50,13 @@ def two_functions(batch: Tensor, model: nn.Module) -> tuple[Tensor, dict[str, Te
 
 def descend(rule: str | None, start: tuple[float, float], steps: int) -> list[list[float]]:
     """Return the path from a start."""
-    model, path, parts = Point(start), [], 20
+    model, path, parts = Point(start), [[*start]], 20
     loss_fn = two_functions if rule is None else WeightedLoss(two_functions, rule)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.03)
-    trainer = Trainer(model, optimizer, TrainConfig(max_iter=1, verbose=False), loss_fn)
-    for _ in range(parts):
-        path.append(model.position.tolist())
-        trainer.fit([torch.zeros(1)] * (steps // parts))
-    return [*path, model.position.tolist()]
+    record = Callback(callback=lambda *_: path.append(model.position.tolist()))
+    config = TrainConfig(max_iter=parts, verbose=False, callbacks=[record])
+    Trainer(model, optimizer, config, loss_fn).fit([torch.zeros(1)] * (steps // parts))
+    return path
 
 
 def draw(paths: dict[str, list[list[list[float]]]], path: Path) -> None:
