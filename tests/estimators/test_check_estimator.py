@@ -13,7 +13,6 @@ QUICK: dict[str, Any] = {"max_iter": 15, "lr": 0.04, "hidden": (16,)}
 ESTIMATORS = [
     PerceptrainClassifier(**QUICK),
     PerceptrainClassifier(loss="bce_with_logits", **QUICK),  # one output for two classes
-    PerceptrainClassifier(loss="multi_margin", **QUICK),  # no probabilities
     PerceptrainRegressor(**QUICK),
     PerceptrainRegressor(loss="gaussian_nll", **QUICK),  # two outputs for one label
 ]
