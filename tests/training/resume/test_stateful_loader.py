@@ -73,8 +73,7 @@ def train(folder: Path, make: Callable[[], Any], resume: Any = False, **changes:
     return trainer
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("steps", [3, 6, 8])
+@pytest.mark.parametrize(("workers", "steps"), [(0, 3), (0, 6), (0, 8), (2, 3)])
 def test_it_ends_as_the_run_that_was_never_stopped(
     tmp_path: Path, workers: int, steps: int
 ) -> None:
