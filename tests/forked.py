@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from select import select
-from socket import AF_UNIX, SOCK_SEQPACKET, recv_fds, send_fds, socket, socketpair
+from socket import AF_UNIX, SHUT_RDWR, SOCK_SEQPACKET, recv_fds, send_fds, socket, socketpair
 from types import ModuleType, SimpleNamespace, TracebackType
 from typing import Any, BinaryIO, NoReturn
 
@@ -59,6 +59,7 @@ class ForkServer:
         theirs.close()
 
     def close(self) -> None:
+        self._socket.shutdown(SHUT_RDWR)  # forks of this process may have it open, too
         self._socket.close()
         self._server.wait()
 
