@@ -17,7 +17,12 @@ from perceptrain_core.engine.scattering import (
     sharder,
     without_values,
 )
-from perceptrain_core.engine.shard_choice import ShardModules, can_be_sharded, choose_units
+from perceptrain_core.engine.shard_choice import (
+    ShardModules,
+    can_be_sharded,
+    choose_units,
+    refuse_sparse,
+)
 from perceptrain_core.engine.shard_release import forget_state_hooks, release
 from perceptrain_core.engine.sharded_average import ShardedAverage
 from perceptrain_core.engine.sharded_optimizer import (
@@ -60,8 +65,8 @@ class FullySharded:
         others: The trained parameters that stay whole.
 
     Raises:
-        TrainingError: The optimizer cannot step shards, or ``shard_modules`` names what the model
-            does not have.
+        TrainingError: The optimizer cannot step shards, the model has sparse gradients, or
+            ``shard_modules`` names what the model does not have.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class FullySharded:
     ) -> None:
         self.model, self.averaged, self.device = model, averaged, device
         self._shard, self._scatter = sharder(device), Scatter(device, dtype)
+        refuse_sparse(model)
         require_steps_on_shards(optimizer, self._shard, device)
         units = choose_units(model, shard_modules)
         self._slots = [

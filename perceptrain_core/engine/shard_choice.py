@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from perceptrain_core.errors import TrainingError
 from perceptrain_core.module_choice import Choice, condition_of
 
 #: A number of parameters, classes and names of modules, or a function of name and module.
@@ -65,6 +66,20 @@ def can_be_sharded(parameter: Tensor) -> bool:
     """Whether a parameter has rows to divide; others stay whole in all processes."""
     divisible = parameter.ndim > 0 and parameter.numel() > 0 and parameter.is_contiguous()
     return divisible and parameter.is_floating_point()
+
+
+def refuse_sparse(model: nn.Module) -> None:
+    """Refuse modules whose gradients have only some of the rows.
+
+    Raises:
+        TrainingError: The model has one.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse:
+            raise TrainingError(
+                f"The gradients of {name or 'the model'}, {module}, are sparse, and PyTorch cannot "
+                'divide them between processes. Use sparse=False, or strategy="ddp".'
+            )
 
 
 def _condition(

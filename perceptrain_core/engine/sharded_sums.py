@@ -33,5 +33,6 @@ def _squares(parameters: list[Tensor]) -> Tensor | float:
     if not parameters:
         return 0.0
     gradients = [local(p.grad).detach() for p in parameters]
-    norms = [torch.linalg.vector_norm(g, dtype=torch.float64) for g in gradients]
+    real = [torch.view_as_real(g) if g.is_complex() else g for g in gradients]
+    norms = [torch.linalg.vector_norm(g, dtype=torch.float64) for g in real]
     return torch.stack(norms).square().sum()

@@ -33,6 +33,7 @@ test_fraction = 0.2
 accuracy = {}
 [train]
 max_iter = 4
+batch_size = 16
 seed = 1
 verbose = false
 """
@@ -52,6 +53,7 @@ scale_labels = true
 val_fraction = 0.2
 [train]
 max_iter = 4
+batch_size = 16
 seed = 1
 verbose = false
 """

@@ -16,7 +16,7 @@ from perceptrain.callbacks import LoadCheckpoint
 from perceptrain.errors import ConfigError, NonFiniteLossError, TrainingError
 from perceptrain_core.engine.launch import run_in_processes
 from perceptrain_core.engine.scattering import sharder
-from perceptrain_core.engine.shard_choice import choose_units
+from perceptrain_core.engine.shard_choice import choose_units, refuse_sparse
 from perceptrain_core.engine.sharded_optimizer import require_steps_on_shards
 from perceptrain_core.training import strategy as strategies
 from perceptrain_core.training.strategy import choose_strategy
@@ -48,6 +48,18 @@ def normed() -> nn.Module:
         return nn.Sequential(
             nn.Linear(2, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 1)
         ).double()
+
+
+class Turned(nn.Module):
+    """A network with a complex parameter, which is not sharded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = net()
+        self.turn = nn.Parameter(torch.tensor([1 + 0.5j], dtype=torch.complex128))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.network(x) * self.turn).real
 
 
 def train(
@@ -197,6 +209,8 @@ def work(folder: Path) -> dict[str, Any]:
         seen = [Seen(), Seen("train_batch_end")]
         trainer = train(folder / "seen", callbacks=seen, strategy=strategy)
         found[f"seen {strategy}"] = [weights(trainer), *(each.seen for each in seen)]
+        clipped = train(folder, make=Turned, grad_clip=0.1, strategy=strategy)
+        found[f"complex {strategy}"] = weights(clipped)
         load = LoadCheckpoint(path=folder / "file")
         found[f"loaded {strategy}"] = weights(train(folder, callbacks=[load], strategy=strategy))
         found[f"normed {strategy}"] = weights(train(folder, make=normed, strategy=strategy))
@@ -258,7 +272,7 @@ def test_a_sharded_run_resumes_in_one_process(
 
 
 @pytest.mark.parametrize(
-    "name", ["seen", "loaded", "normed", "nonfinite", "skips", "again", "bf16", "fp16"]
+    "name", ["seen", "loaded", "complex", "normed", "nonfinite", "skips", "again", "bf16", "fp16"]
 )
 def test_both_strategies_agree(name: str, found: dict[str, Any]) -> None:
     bounds = (1e-2, 1e-2) if "16" in name else (1e-9, 1e-11)
@@ -293,6 +307,12 @@ def test_units() -> None:
     model[1][1].weight = nn.Parameter(torch.ones(4, 4))
     model[0].weight = model[1][1].weight
     assert names(0) == ["1.0"]  # the others share a weight
+
+
+def test_sparse_gradients_are_refused() -> None:
+    model = nn.Sequential(nn.Embedding(5, 3, sparse=True), nn.Linear(3, 1))
+    with pytest.raises(TrainingError, match=r"of 0, Embedding.* are sparse.*strategy=\"ddp\""):
+        refuse_sparse(model)
 
 
 def test_one_process_trains_plainly(tmp_path: Path) -> None:
