@@ -153,7 +153,7 @@ def test_a_restart_ends_as_a_run_that_was_never_stopped(start: Start, tmp_path: 
 
 def test_a_machine_joins_a_run_and_leaves_it(start: Start, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(RESTARTED)
-    waits = "last_call_timeout=2,keep_alive_interval=1,keep_alive_max_attempt=8"
+    waits = "last_call_timeout=2,keep_alive_interval=3,keep_alive_max_attempt=5"
     options = ["--nnodes", "1:2", "--nproc-per-node", "1", "--max-restarts", "5"]
     options += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:29517"]
     options += ["--rdzv-conf", waits, "--local-addr", "localhost", "train.py", "14"]
@@ -185,8 +185,10 @@ def epoch_of(pid: Path) -> int:
 
 
 def _wait_for(process: ForkedProcess, condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
     while not condition():
         assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until, "waited too long"
         time.sleep(0.05)
 
 
