@@ -128,6 +128,13 @@ def promote_to(x: Any, dtype: type[_Kind]) -> _Kind:
     return cast(_Kind, float(tensor.item()))
 
 
+def dense_real(gradient: Tensor) -> Tensor:
+    """Return a gradient as a dense tensor of real numbers; complex ones get another dimension."""
+    if gradient.is_sparse:
+        gradient = gradient.to_dense()
+    return torch.view_as_real(gradient) if gradient.is_complex() else gradient
+
+
 class Detached(dict[str, Any]):
     """Named values without a graph that do not change, so that `detached` need not copy them.
 

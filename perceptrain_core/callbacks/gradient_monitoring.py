@@ -9,6 +9,7 @@ from perceptrain_core.callbacks.base import Callback
 from perceptrain_core.callbacks.context import TrainerContext
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import CallbackError
+from perceptrain_core.tensors import dense_real
 from perceptrain_core.trackers.base import Tracker
 from perceptrain_core.trackers.none import NoTracker
 from perceptrain_core.types import TrainingStage
@@ -72,18 +73,12 @@ def gradient_statistics(model: nn.Module) -> dict[str, Tensor]:
     for name, parameter in model.named_parameters():
         if parameter.grad is None or not parameter.grad.numel():
             continue
-        values = _values(parameter.grad)
+        values = dense_real(parameter.grad)
         std, mean = torch.std_mean(values, correction=0)
         low, high = torch.aminmax(values)
         for kind, value in {"mean": mean, "std": std, "max": high, "min": low}.items():
             statistics[f"grad_{name}_{kind}"] = value
     return statistics
-
-
-def _values(gradient: Tensor) -> Tensor:
-    if gradient.is_sparse:
-        gradient = gradient.to_dense()
-    return torch.view_as_real(gradient) if gradient.is_complex() else gradient
 
 
 def _as_floats(statistics: dict[str, Tensor]) -> dict[str, float]:

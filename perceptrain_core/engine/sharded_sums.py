@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from perceptrain_core.tensors import is_sharded, local
+from perceptrain_core.tensors import dense_real, is_sharded, local
 
 
 def nonfinite_parameter(model: nn.Module) -> str | None:
@@ -32,7 +32,6 @@ def total_norm(parameters: Iterable[Tensor], device: torch.device) -> Tensor:
 def _squares(parameters: list[Tensor]) -> Tensor | float:
     if not parameters:
         return 0.0
-    gradients = [local(p.grad).detach() for p in parameters]
-    real = [torch.view_as_real(g) if g.is_complex() else g for g in gradients]
-    norms = [torch.linalg.vector_norm(g, dtype=torch.float64) for g in real]
+    gradients = [dense_real(local(p.grad).detach()) for p in parameters]
+    norms = [torch.linalg.vector_norm(g, dtype=torch.float64) for g in gradients]
     return torch.stack(norms).square().sum()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain_core.random_state import seed_everything
-from perceptrain_core.tensors import graph_nodes
+from perceptrain_core.tensors import dense_real, graph_nodes
 from perceptrain_core.testing.settings import kept_settings, settings
 from perceptrain_core.testing.trial_case import Case
 
@@ -80,9 +80,7 @@ def _gradient(value: Tensor, model: nn.Module) -> Tensor:
     """Return the gradient with respect to all parameters, as one float64 vector on the CPU."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(value, parameters, retain_graph=True, materialize_grads=True)
-    dense = [g.detach().to_dense() if g.is_sparse else g.detach() for g in gradients]
-    real = [torch.view_as_real(g) if g.is_complex() else g for g in dense]
-    return torch.cat([g.flatten().cpu().double() for g in real])
+    return torch.cat([dense_real(g.detach()).flatten().cpu().double() for g in gradients])
 
 
 def _evaluated(case: Case, batch: Any) -> dict[str, weakref.ref[Tensor]]:
