@@ -115,8 +115,10 @@ def train_all(
     rows = known(path, steps)
     there = {(row["run"], row["seed"]) for row in rows}
     # One job trains in this process, which has imported what it needs.
-    alone: Executor = ThreadPoolExecutor(1)
-    with alone if jobs == 1 else ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    pool: Executor = (
+        ThreadPoolExecutor(1) if jobs == 1 else ProcessPoolExecutor(jobs, get_context("spawn"))
+    )
+    with pool:
         work = [pool.submit(train, *run, steps) for run in runs if run not in there]
         for done in as_completed(work):
             row = done.result()
