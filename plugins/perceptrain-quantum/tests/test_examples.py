@@ -33,7 +33,7 @@ def test_the_example_leaves_a_picture(tmp_path: Path) -> None:
     picture = tmp_path / "oscillator.png"
     found = main(epochs=12, picture=picture)
     assert found.fitted < 0.4
-    assert found.solved > 0
+    assert 0 < found.solved < 1.5
     assert picture.stat().st_size > 10_000
 
 
