@@ -8,6 +8,7 @@ from perceptrain_core.data import (
     ValidationSets,
     data_to_device,
     map_arrays,
+    read_columns,
     to_dataloader,
 )
 from perceptrain_core.types import OptimizeResult
@@ -20,6 +21,7 @@ __all__ = [
     "ValidationSets",
     "data_to_device",
     "map_arrays",
+    "read_columns",
     "to_dataloader",
     "OptimizeResult",
 ]

@@ -9,6 +9,7 @@ from perceptrain_core.data.r3 import R3Dataset
 from perceptrain_core.data.support.device import data_to_device
 from perceptrain_core.data.support.epochs import Epochs
 from perceptrain_core.data.support.loader_length import is_infinite
+from perceptrain_core.data.tables.read import read_columns
 from perceptrain_core.data.tensor_loader import TensorLoader
 from perceptrain_core.data.to_dataloader import to_dataloader
 from perceptrain_core.data.validation_sets import ValidationSets
@@ -25,5 +26,6 @@ __all__ = [
     "data_to_device",
     "is_infinite",
     "map_arrays",
+    "read_columns",
     "to_dataloader",
 ]

@@ -29,10 +29,10 @@ def describe_data(data: RunData, unscaled: bool = False) -> list[str]:
     if len(tensors) < 2:
         return data.notes
     scales = [] if unscaled else _scales(data)
-    return [f"{_task(data)}{_inputs(data)}.", *data.notes, *scales]
+    return [f"{_task(data, unscaled)}{_inputs(data)}.", *data.notes, *scales]
 
 
-def _task(data: RunData) -> str:
+def _task(data: RunData, unscaled: bool) -> str:
     names = data.preparation.labels if isinstance(data.preparation, Preparation) else None
     inputs, labels = (rows_of_tensors(data.splits.train) or ())[:2]
     if names is not None and names.classes is not None:
@@ -42,7 +42,9 @@ def _task(data: RunData) -> str:
     if are_class_maps(inputs, labels):
         shape = " x ".join(map(str, inputs.shape[1:]))
         return f"Segmentation into {data.classes} classes, of images of shape {shape}"
-    return "Regression" if names is None else f"Regression of {', '.join(names.names)}"
+    if names is None:
+        return "Regression"
+    return f"{'Prediction' if unscaled else 'Regression'} of {', '.join(names.names)}"
 
 
 def _inputs(data: RunData) -> str:

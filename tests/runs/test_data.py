@@ -272,7 +272,8 @@ def test_a_loss_that_needs_labels_in_their_units(build, houses, here):
         "error.unscaled_labels = True\n"
     )
     own = 'loss="./units.py:error"'
-    assert "scale_labels" not in build(HOUSES, own).notes[-1]
+    (said,) = build(HOUSES, own).notes
+    assert said.startswith("Prediction of price, from")
     with pytest.raises(ConfigError, match="needs the labels in their units"):
         build(HOUSES, own, "data.scale_labels=true")
     options = "data.labels=town", 'data.inputs=["area"]', "loss=cross_entropy"

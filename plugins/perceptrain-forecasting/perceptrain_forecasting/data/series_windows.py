@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from perceptrain.data import read_columns
 from perceptrain.errors import ConfigError, DataError
 from perceptrain_forecasting.options import check_whole
 
@@ -35,7 +37,8 @@ class SeriesWindows:
         parts is left out. The past of a window may be in an earlier part.
 
         Args:
-            series: A CSV file with a header, a row for each time in their order.
+            series: A file with a row for each time, in their order: CSV, Parquet or another format
+                of `perceptrain.data.read_columns`.
             column: The column with the values.
             past: The values before a time that are inputs.
             horizon: The values from this time on that are labels.
@@ -49,6 +52,7 @@ class SeriesWindows:
         Raises:
             ConfigError: An option has a wrong value.
             DataError: The file cannot be read, or a part is too short for a window.
+            MissingDependencyError: The format needs a package that is not installed.
         """
         _check(past, horizon, val_share, test_share)
         values = _read(Path(series), column)
@@ -66,7 +70,7 @@ class SeriesWindows:
         the file.
 
         Args:
-            path: A CSV file like that of the training.
+            path: A file like that of the training.
             column: As for the training.
             past: As for the training.
             others: Not used.
@@ -85,7 +89,7 @@ class SeriesWindows:
         """Return all windows of a file with their labels.
 
         Args:
-            path: A CSV file like that of the training.
+            path: A file like that of the training.
             column: As for the training.
             past: As for the training.
             horizon: As for the training.
@@ -117,33 +121,23 @@ def _check(past: int, horizon: int, val_share: float, test_share: float) -> None
 
 
 def _read(path: Path, column: str) -> Tensor:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            names = reader.fieldnames or []
-            if column not in names:
-                raise DataError(f"{path} has no column {column!r}; it has {', '.join(names)}.")
-            values = [_number(row[column], path, reader.line_num) for row in reader]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeError as error:
+    values = read_columns(path, [column])[column]
+    bad = [row for row, value in enumerate(values, 1) if not _is_number(value)]
+    if bad:
+        shown = values[bad[0] - 1]
         raise DataError(
-            f"{path} is not encoded in UTF-8: save it in UTF-8, in Excel as CSV UTF-8."
-        ) from error
-    return torch.tensor(values, dtype=torch.float32)
-
-
-def _number(text: str | None, path: Path, line: int) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = float("nan")
-    if value - value != 0:  # NaN or infinite
-        raise DataError(
-            f"{path}, line {line}: the value is {text!r}; expected a number. Fill gaps before, as "
-            "a window needs all its values."
+            f"{path}: column {column!r} has no number in {len(bad)} of {len(values)} rows, first "
+            f"{'a gap' if shown is None or shown != shown else repr(shown)} in row {bad[0]}. Fill "
+            "gaps before, as a window needs all its values."
         )
-    return value
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return isfinite(float(value))
+    except (TypeError, ValueError):
+        return False
 
 
 def _windows(values: Tensor, past: int, horizon: int, start: int, end: int) -> Pair:
