@@ -13,6 +13,8 @@ from pathlib import Path
 from time import process_time
 
 import torch
+from matplotlib import style
+from matplotlib.figure import Figure
 from sklearn.datasets import make_moons
 from torch import Tensor
 
@@ -76,18 +78,18 @@ def distance(model: Callable[[Tensor], Tensor] | None = None) -> float:
     return SinkhornLoss(scaling=0.8).distance(cloud, target).item()
 
 
+@style.context("perceptrain_core.pictures")
 def draw(clouds: dict[str, Tensor], target: Tensor, path: Path) -> None:
     """Plot each cloud over the target."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 3), layout="constrained")
+    figure = Figure(figsize=(10, 3.3))
     panels = figure.subplots(1, len(clouds), sharex=True, sharey=True)
     for axes, (title, cloud) in zip(panels, clouds.items(), strict=True):
-        axes.scatter(*target.T.numpy(), s=4, color="0.75", label="two moons")
-        axes.scatter(*cloud.T.numpy(), s=4, color="tab:red", label="network")
-        axes.set(title=title, aspect="equal")
-    panels[0].legend(loc="upper right")
-    figure.savefig(path, dpi=110)
+        axes.scatter(*target.T.numpy(), s=4, color="C6", alpha=0.5, label="two moons")
+        axes.scatter(*cloud.T.numpy(), s=4, color="C1", label="network")
+        axes.set(title=title, aspect="equal", xlabel="first number")
+    panels[0].set_ylabel("second number")
+    panels[0].legend(loc="upper right", markerscale=3)
+    figure.savefig(path)
 
 
 def main(steps: int = 1000, picture: Path = PICTURE) -> Distances:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from matplotlib import style
 from torch import Tensor
 
 from perceptrain import FFNN, TrainConfig, Trainer, get_dataset, get_metric
@@ -89,10 +90,11 @@ def main(folder: Path = Path("."), length: int = 6000, epochs: int = 20) -> Scor
         mean_crps(outputs, labels), mean_crps((location, scale), labels), float(coverage.compute())
     )
     forecast = read_forecast(outputs[:150], "normal")
-    figure = fan_chart(forecast, labels[:150, 0], levels=LEVELS)
-    figure.axes[0].set_title("One step ahead: the spread depends on the value before")
-    figure.savefig(folder / "fan_chart.png", dpi=110)
-    calibration_plot(outputs, labels).savefig(folder / "calibration.png", dpi=110)
+    with style.context("perceptrain_core.pictures"):
+        figure = fan_chart(forecast, labels[:150, 0], levels=LEVELS)
+        figure.axes[0].set_title("one step ahead: the spread depends on the value before")
+        figure.savefig(folder / "fan_chart.png")
+        calibration_plot(outputs, labels).savefig(folder / "calibration.png")
     print(
         f"CRPS on the test part: {scores.crps:.4f}, of the true distribution "
         f"{scores.true_crps:.4f}; {scores.coverage:.1%} of labels in the 90% interval"

@@ -11,6 +11,8 @@ from pathlib import Path
 from time import process_time
 
 import torch
+from matplotlib import style
+from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -34,25 +36,24 @@ def embed(model: nn.Module, images: Tensor) -> Tensor:
         return nn.functional.normalize(model(images), dim=1)
 
 
+@style.context("perceptrain_core.pictures")
 def draw(before: Tensor, after: Tensor, labels: Tensor, titles: list[str], path: Path) -> None:
     """Plot the held-out images on the sphere, before and after training."""
-    from matplotlib.figure import Figure
-
     circle = torch.linspace(0, 2 * torch.pi, 25)
     east, north = torch.meshgrid(circle, circle[:13] - torch.pi / 2, indexing="ij")
     grid = (east.cos() * north.cos(), east.sin() * north.cos(), north.sin())
 
-    figure = Figure(figsize=(11, 5), layout="constrained")
+    figure = Figure(figsize=(11, 5.2))
     for panel, (points, title) in enumerate(zip((before, after), titles, strict=True), 1):
         axes = figure.add_subplot(1, 2, panel, projection="3d")
         axes.plot_wireframe(*(part.numpy() for part in grid), color="0.85", linewidth=0.4, zorder=0)
-        dots = axes.scatter(*points.T.numpy(), c=labels.numpy(), cmap="tab10", s=10, alpha=0.8)
+        for place, digit in zip(points.tolist(), labels.tolist(), strict=True):
+            axes.text(*place, str(digit), color=f"C{digit}", fontsize=7, ha="center", va="center")
         axes.set_title(title)
         axes.set_axis_off()
         axes.set_box_aspect((1, 1, 1), zoom=1.65)
         axes.view_init(elev=-10, azim=-50)
-    figure.legend(*dots.legend_elements(num=10), title="digit", loc="outside right center")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path)
 
 
 def main(epochs: int = 40, picture: Path = PICTURE) -> tuple[float, float]:

@@ -15,6 +15,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from matplotlib import style
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from perceptrain import Callback, TrainConfig, Trainer, WeightedLoss
@@ -59,11 +61,10 @@ def descend(rule: str | None, start: tuple[float, float], steps: int) -> list[li
     return path
 
 
+@style.context("perceptrain_core.pictures")
 def draw(paths: dict[str, list[list[list[float]]]], path: Path) -> None:
     """Plot the paths of each rule in a separate panel."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure = Figure(figsize=(9, 6))
     for axes, (rule, own) in zip(figure.subplots(2, 3).flat, paths.items(), strict=True):
         axes.plot([-1, 1], [0, 0], color="black", linewidth=4, alpha=0.3, label="Pareto set")
         for each in own:
@@ -74,7 +75,7 @@ def draw(paths: dict[str, list[list[list[float]]]], path: Path) -> None:
         axes.set(title=rule, xlim=(-2, 2), ylim=(-3, 3), xlabel="first number")
         axes.set(ylabel="second number")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    figure.savefig(path, dpi=90)
+    figure.savefig(path)
 
 
 def main(steps: int = 300, picture: Path = PICTURE) -> dict[str, list[list[float]]]:

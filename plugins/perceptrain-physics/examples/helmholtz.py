@@ -10,6 +10,8 @@ from pathlib import Path
 from time import process_time
 
 import torch
+from matplotlib import style
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from perceptrain import PINN, TrainConfig, Trainer
@@ -35,16 +37,15 @@ def solve(steps: int) -> tuple[Helmholtz, PINN, list[dict[str, float]]]:
     return problem, model, trainer.history
 
 
+@style.context("perceptrain_core.pictures")
 def draw(problem: Helmholtz, model: PINN, path: Path) -> None:
     """Plot the exact solution, the network's solution and the error."""
-    from matplotlib.figure import Figure
-
     n = 101
     grid = problem.box.grid(n)
     with torch.no_grad():
         predicted = model.nn(grid.float()).double().reshape(n, n)
     exact = problem.exact(grid).reshape(n, n)
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    figure = Figure(figsize=(11, 3.3))
     panels: list[tuple[str, Tensor, str]] = [
         ("exact solution", exact, "RdBu_r"),
         ("network", predicted, "RdBu_r"),
@@ -53,8 +54,9 @@ def draw(problem: Helmholtz, model: PINN, path: Path) -> None:
     for axes, (title, values, cmap) in zip(figure.subplots(1, 3), panels, strict=True):
         image = axes.imshow(values.T.numpy(), extent=(-1, 1, -1, 1), origin="lower", cmap=cmap)
         axes.set(title=title, xlabel="x", ylabel="y")
+        axes.grid(False)
         figure.colorbar(image, ax=axes, fraction=0.046, pad=0.04)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path)
 
 
 def main(steps: int = 3000, picture: Path = PICTURE) -> float:

@@ -7,6 +7,8 @@ from time import process_time
 from typing import Any
 
 import torch
+from matplotlib import style
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from perceptrain import Callback, TrainConfig, Trainer, get_model
@@ -48,11 +50,10 @@ def train(optimizer: Any, seconds: float) -> list[tuple[float, float]]:
     return curve.points
 
 
+@style.context("perceptrain_core.pictures")
 def main(seconds: float = 8.0, picture: Path = PICTURE) -> dict[str, float]:
     """Train by both, plot the errors over time, and return the last errors."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    figure = Figure(figsize=(6, 3.6))
     axes = figure.subplots()
     errors = {}
     for name, optimizer in OPTIMIZERS.items():
@@ -62,7 +63,7 @@ def main(seconds: float = 8.0, picture: Path = PICTURE) -> dict[str, float]:
         print(f"{name}: relative L2 error {errors[name]:.1e} after {len(points)} steps")
     axes.set(xlabel="processor time in seconds", ylabel="relative L2 error")
     axes.legend()
-    figure.savefig(picture, dpi=110)
+    figure.savefig(picture)
     return errors
 
 

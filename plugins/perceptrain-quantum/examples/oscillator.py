@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from matplotlib import style
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from perceptrain import PINN, TrainConfig, Trainer, get_model
@@ -79,14 +81,13 @@ def error(network: nn.Module) -> float:
         return ((network(DENSE) - exact).norm() / exact.norm()).item()
 
 
+@style.context("perceptrain_core.pictures")
 def draw(networks: dict[str, nn.Module], x: Tensor, y: Tensor, path: Path) -> None:
     """Plot the outputs of the circuits and their error."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4.3), layout="constrained")
+    figure = Figure(figsize=(9, 3.9))
     left, right = figure.subplots(1, 2)
-    left.plot(DENSE, solution(DENSE), color="black", linewidth=4, alpha=0.25, label="exact")
-    left.plot(x, y, ".", color="gray", label="noisy labels")
+    left.plot(DENSE, solution(DENSE), color="C6", linewidth=4, alpha=0.4, label="exact")
+    left.plot(x, y, ".", color="C6", label="noisy labels")
     for name, network in networks.items():
         values = network(DENSE).detach()
         left.plot(DENSE, values, label=name)
@@ -94,7 +95,7 @@ def draw(networks: dict[str, nn.Module], x: Tensor, y: Tensor, path: Path) -> No
     left.set(xlabel="x", ylabel="u", title="u'' + 2 d u' + w² u = 0")
     right.set(xlabel="x", title="distance from the exact solution")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path)
 
 
 def main(epochs: int = 250, picture: Path = PICTURE) -> Errors:

@@ -10,6 +10,8 @@ from pathlib import Path
 from time import process_time
 
 import torch
+from matplotlib import style
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from perceptrain import TrainConfig, Trainer
@@ -73,23 +75,24 @@ def score(model: nn.Module, images: Tensor, labels: Tensor) -> float:
         return dice_score(model.eval()(images), labels).item()
 
 
+@style.context("perceptrain_core.pictures")
 def draw(model: nn.Module, images: Tensor, labels: Tensor, path: Path) -> None:
     """Plot images, true masks and predicted masks in rows, with one column per image."""
-    from matplotlib.figure import Figure
-
     with torch.no_grad():
         predictions = model.eval()(images).argmax(1)
-    figure = Figure(figsize=(1.9 * len(images), 6), layout="constrained")
+    figure = Figure(figsize=(1.9 * len(images), 6))
     rows = figure.subplots(3, len(images), squeeze=False)
     for column, image, truth, guess in zip(rows.T, images, labels, predictions, strict=True):
         column[0].imshow(image[0].numpy(), cmap="gray")
-        column[1].imshow(truth[0].numpy(), vmin=0, vmax=2, cmap="viridis", interpolation="nearest")
-        column[2].imshow(guess.numpy(), vmin=0, vmax=2, cmap="viridis", interpolation="nearest")
+        column[1].imshow(truth[0].numpy(), vmin=0, vmax=2)
+        column[2].imshow(guess.numpy(), vmin=0, vmax=2)
         for axes in column:
             axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            axes.grid(False)
     for axes, title in zip(rows[:, 0], ("image", "truth", "prediction"), strict=True):
         axes.set_ylabel(title)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path)
 
 
 def main(epochs: int = 12, images: int = 400, picture: Path = PICTURE) -> tuple[float, float]:

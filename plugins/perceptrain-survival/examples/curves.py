@@ -11,6 +11,8 @@ from pathlib import Path
 from time import process_time
 
 import torch
+from matplotlib import style
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from perceptrain import FFNN, TrainConfig, Trainer, get_metric
@@ -67,15 +69,14 @@ def curves_of_groups(
     return float(concordance.compute()), groups
 
 
+@style.context("perceptrain_core.pictures")
 def draw(panels: dict[str, list[tuple[Tensor, Tensor]]], times: list[Tensor], path: Path) -> None:
     """Plot the curves of the groups of each data set."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    figure = Figure(figsize=(9, 3.6))
     both = zip(figure.subplots(1, 2, sharey=True), panels.items(), times, strict=True)
     for axes, (title, groups), at in both:
         for (predicted, observed), color, risk in zip(
-            groups, ("tab:blue", "tab:orange", "tab:red"), ("low", "middle", "high"), strict=True
+            groups, ("C0", "C4", "C1"), ("low", "middle", "high"), strict=True
         ):
             axes.step(at, observed, where="post", color=color, linewidth=1, alpha=0.7)
             axes.plot(at, predicted, color=color, linewidth=2.2, label=f"{risk} risk")
@@ -83,7 +84,7 @@ def draw(panels: dict[str, list[tuple[Tensor, Tensor]]], times: list[Tensor], pa
     figure.axes[0].set_ylabel("share without an event")
     figure.axes[0].plot([], [], color="0.4", linewidth=1, label="Kaplan-Meier")
     figure.axes[0].legend(loc="lower left")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path)
 
 
 def main(epochs: int = 40, picture: Path = PICTURE) -> tuple[float, float, float]:

@@ -61,11 +61,11 @@ def fan_chart(
         shade = 0.75 * (1 - number / len(levels)) + 0.1
         label = f"{levels[number]:.0%} interval"
         axes.fill_between(places, lower, upper, color="C0", alpha=shade, lw=0, label=label)
-    axes.plot(places, median, color="C3", linewidth=1, label="median")
+    axes.plot(places, median, color="C1", linewidth=1, label="median")
     if labels is not None:
         observed = labels.detach().cpu().numpy().reshape(-1)
         axes.plot(places, observed, "k.", markersize=4, label="observation")
     axes.set(xlabel="time", ylabel="value")
     axes.margins(x=0.01)
-    axes.legend(loc="upper left", ncols=3, fontsize="small")
+    figure.legend(loc="outside lower center", ncols=len(levels) + 2, fontsize="small")
     return figure  # type: ignore[no-any-return]
