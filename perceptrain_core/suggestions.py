@@ -33,6 +33,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     for spelling in spellings:
         longer = [each for each in known if spelling and _has_part(each, spelling)]
         close += longer or _similar(spelling, known) or _longest_parts(spelling, known)
+        close = close or [each for each in known if len(spelling) > 2 and each.startswith(spelling)]
         if close:
             return f"did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?"
     return ""

@@ -113,7 +113,8 @@ def promote_to(x: Any, dtype: type[_Kind]) -> _Kind:
     """
     if dtype not in (Tensor, np.ndarray, float):
         raise DataError(
-            f"promote_to cannot give {dtype!r}; it gives torch.Tensor, numpy.ndarray or float."
+            f"promote_to cannot convert to {dtype!r}; expected torch.Tensor, numpy.ndarray or "
+            "float."
         )
     tensor = promote_to_tensor(x)
     if dtype is Tensor:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import perceptrain.errors
 
 ROOT = Path(__file__).parents[1]
@@ -25,14 +27,17 @@ BANNED = re.compile(
 JUDGED = re.compile(r"(Invalid|Bad|Wrong|Illegal|Error)\b")
 #: What was expected, what to do, what happens now, or the option that decides.
 GUIDES = re.compile(
-    r"expect(s|ed)|called as|needs?\b|must\b|only\b|instead|to be\b|requires?\b|supports?\b"
-    r"|accepts?\b"
-    r"|\w ?=|\w\(|--\w|\.\.\.|: [a-z]+ (it|them|the|a|an|one|another|this|each|all)\b"
-    r"|\b(pass|use|set|leave|call|choose|create|write|name|save|load|check|correct|convert|rename"
+    r"expect(s|ed)\b|called as|needs? |must |instead|requires? |supports? |accepts? "
+    r"|\b(it|them|they|\{\}) (only )?(takes?|has|have|gives?)\b"
+    r"|\w ?=|\w\(\{?[^)]|--\w|\.\.\.|: [a-z]+ (it|them|the|a|an|one|another|this|each|all)\b"
+    # An imperative, where a clause starts.
+    r"|(^|[.:;,?] |\bor |\band |\bto |\bthen |\bnot )"
+    r"(pass|use|set|leave|call|choose|create|write|name|save|load|check|correct|convert|rename"
     r"|reduce|return|add|train|delete|number|compute|copy|draw|decrease|update|resume|split|make"
     r"|move|put|give|show|select|install|start|keep|cut|lower|raise|close|wrap|group|turn|end"
-    r"|define|evaluate|implement|override|restore|reshape|detach|differentiate|press|try|starting|known"
-    r"|allowed|it has|known are|has only|at most|at least|the columns are|there are)\b",
+    r"|define|evaluate|implement|override|restore|reshape|detach|differentiate|press|try|include|run"
+    r"|change|import|pip install|read|remove|see|compare|fill)\b"
+    r"|\b(allowed|known are|has only|at most|at least|the columns are|there are|one of)\b",
     re.IGNORECASE,
 )
 
@@ -136,6 +141,20 @@ def test_a_message_is_a_full_sentence() -> None:
 def test_the_english_is_plain() -> None:
     wrong = [e for e in messages() if BANNED.search(e.text) or JUDGED.match(e.text)]
     assert not wrong, listed(wrong)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The end of the file came.",
+        "Something broke in the name.",
+        "Model() failed.",
+        "The number of rows differs.",
+        "{} is not a known name.",
+    ],
+)
+def test_a_message_without_advice_is_found(text: str) -> None:
+    assert not GUIDES.search(text)
 
 
 def test_a_message_says_what_to_do() -> None:

@@ -14,6 +14,7 @@ from torch.nn.functional import normalize
 from perceptrain_core.analysis.entropy import entropy_of_changes, smallest_share
 from perceptrain_core.analysis.landscape import Landscape
 from perceptrain_core.errors import ConfigError, NonFiniteLossError
+from perceptrain_core.option_checks import number_faults, refuse
 from perceptrain_core.types import LossFunction
 from perceptrain_core.user_warnings import warn_user
 
@@ -93,8 +94,7 @@ class InformationContent:
         step_size: float = 0.1,
     ) -> None:
         self.epsilons = _thresholds(epsilons)
-        if not 0 < step_size < inf:
-            raise ConfigError(f"step_size={step_size!r}: expected a positive number.")
+        refuse("", number_faults({"step_size": step_size}, above=0))
         landscape = Landscape(model, loss_fn, xs)
         self._parameters = len(landscape.theta)
         steps = _steps(variation_multiple, self._parameters)
@@ -159,7 +159,10 @@ class InformationContent:
 
 
 def _thresholds(epsilons: Tensor | Sequence[float]) -> Tensor:
-    values = torch.as_tensor(epsilons, dtype=torch.float64).detach().cpu()
+    try:
+        values = torch.as_tensor(epsilons, dtype=torch.float64).detach().cpu()
+    except (TypeError, ValueError):
+        values = torch.empty(0)
     if values.dim() != 1 or not len(values) or not ((values > 0) & values.isfinite()).all():
         raise ConfigError(
             f"epsilons={epsilons!r}: expected a list of positive numbers, "

@@ -110,7 +110,10 @@ def as_checkpoint(path: Path, content: Any) -> dict[str, Any]:
     for part in ("model", "averaged_model", "evaluated_model"):
         weights = content.get(part, {})
         if not isinstance(weights, dict) or not all(isinstance(key, str) for key in weights):
-            raise CheckpointError(f"{path} is damaged: its {part} does not hold weights by name.")
+            raise CheckpointError(
+                f"{path} is damaged: its {part} does not hold weights by name. "
+                "Load another checkpoint."
+            )
     return content
 
 

@@ -32,8 +32,9 @@ from perceptrain_core.checkpoints.kinds import (
 )
 from perceptrain_core.checkpoints.names import names_of_module
 from perceptrain_core.checkpoints.state_tree import divided_as
-from perceptrain_core.errors import CheckpointError
+from perceptrain_core.errors import CheckpointError, TrainingError
 from perceptrain_core.optimizer_modes import mark_evaluated
+from perceptrain_core.tensors import describe
 from perceptrain_core.user_warnings import warn_user
 
 
@@ -53,7 +54,13 @@ def write_checkpoint(
 
     Raises:
         CheckpointError: The file cannot be written.
+        TrainingError: ``model`` is not a module.
     """
+    if not isinstance(model, nn.Module):
+        raise TrainingError(
+            f"Expected write_checkpoint(folder, model, optimizer, iteration), with a "
+            f"torch.nn.Module as the model, not {describe(model)}."
+        )
     state: dict[str, Any] = {"epoch": int(iteration), "model": model.state_dict()}
     if optimizer is not None:
         state["optimizer"] = optimizer.state_dict()

@@ -69,7 +69,9 @@ def _kind_with(name: str) -> str:
         raise AmbiguousNameError(f"{name!r} is the name of several kinds: use {calls}.")
     if name in singulars or ":" in name:
         missing = "a name" if name in singulars else "the kind"
-        raise UnknownNameError(f"'show {name}' lacks {missing}: perceptrain show KIND NAME.")
+        raise UnknownNameError(
+            f"'show {name}' lacks {missing}; expected perceptrain show KIND NAME."
+        )
     names = [each for catalogue in known.values() for each in catalogue]
     raise UnknownNameError(
         f"No kind has the name {name!r}.{did_you_mean(name, names)} The kinds are: "

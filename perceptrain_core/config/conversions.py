@@ -50,7 +50,7 @@ def as_compile(value: Any) -> Any:
 
 def as_precision(value: Any) -> Any:
     """Accept the names that other libraries have for autocast."""
-    return {"bf16-mixed": "bf16", "fp16-mixed": "fp16"}.get(str(value), value)
+    return {"bf16-mixed": "bf16", "fp16-mixed": "fp16", "16-mixed": "fp16"}.get(str(value), value)
 
 
 def as_checkpointing(value: Any) -> Any:

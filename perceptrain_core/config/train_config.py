@@ -164,9 +164,10 @@ class TrainConfig:
             and test use the averaged weights, and the trained model has them at the end.
         precision: ``"full"``, or ``"bf16"`` or ``"fp16"`` to evaluate the loss under
             ``torch.autocast``; with ``"fp16"`` the gradients are scaled (``torch.amp.GradScaler``).
-            The parameters keep their dtype. ``"bf16-mixed"`` and ``"fp16-mixed"`` are other names
-            of these two. ``"bf16-true"`` computes and stores everything in bfloat16: the model, the
-            floating point data, the gradients and the state of the optimizer.
+            The parameters keep their dtype. ``"bf16-mixed"``, ``"fp16-mixed"`` and ``"16-mixed"``
+            are other names of these two. ``"bf16-true"`` computes and stores everything in
+            bfloat16: the model, the floating point data, the gradients and the state of the
+            optimizer.
         activation_checkpointing: Save memory: compute the activations of modules again in the
             backward pass instead of keeping them. ``True`` for each block of a ``Sequential`` or
             ``ModuleList`` that has submodules, or the whole model if there is none; a list of

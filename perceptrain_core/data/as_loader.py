@@ -119,9 +119,15 @@ def _may_give_batches(data: Any) -> bool:
     if isinstance(data, tuple | list) and any(map(_is_loader_or_data_set, data)):
         return False
     parts = data if isinstance(data, tuple) else (data,)
+    if len(parts) > 1 and any(map(_is_list_of_values, parts)):
+        return False
     if any(hasattr(part, "to_numpy") for part in parts):  # a data frame yields its column names
         return False
     return isinstance(data, Iterable) and not isinstance(data, str | bytes | type)
+
+
+def _is_list_of_values(part: Any) -> bool:
+    return isinstance(part, list) and bool(part) and isinstance(part[0], str | int | float)
 
 
 def _advice(data: Any) -> str:
@@ -131,6 +137,9 @@ def _advice(data: Any) -> str:
         parts = " and ".join(dict.fromkeys(type(part).__name__ for part in data))
         if any(hasattr(part, "to_numpy") for part in data):
             return f" It holds {parts}: convert them, x.to_numpy()."
+        if any(map(_is_list_of_values, data)):
+            return f" It holds {parts}: convert lists, torch.tensor(values), and text to numbers "
+                "before."
         return (
             f" It holds {parts}: pass one for training and one for validation, fit(train, val); "
             "a dict of loaders yields batches of several at once."

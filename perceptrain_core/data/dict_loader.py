@@ -198,7 +198,10 @@ def _first(name: str, iterator: Iterator[Any]) -> Any:
     try:
         return next(iterator)
     except StopIteration:
-        raise DataError(f"The loader {name!r} is empty, or can be iterated only once.") from None
+        raise DataError(
+            f"The loader {name!r} is empty, or can be iterated only once. Pass one that starts "
+            "again, such as a DataLoader or a list of batches."
+        ) from None
 
 
 def _unwrap(part: Any) -> Any:

@@ -203,4 +203,4 @@ def _check(tensors: tuple[Any, ...], batch_size: int) -> None:
     if len(tensors[0]) == 0:
         raise DataError(f"The data are empty: shapes {shapes}. Pass at least one row.")
     faults = number_faults({"batch_size": batch_size}, whole=True, at_least=1)
-    refuse("TensorLoader", faults, DataError)
+    refuse("", faults, DataError)

@@ -37,7 +37,7 @@ def launched_processes() -> int:
 def _number(given: Mapping[str, str], name: str) -> int:
     _require(given, name)
     if not given[name].isdecimal():
-        raise TrainingError(f"The environment variable {name}={given[name]!r} is not a number.")
+        raise TrainingError(f"The environment variable {name}={given[name]!r}: expected a number.")
     return int(given[name])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ def quantile_loss(
     """
     check_reduction(reduction)
     several = isinstance(quantiles, Sequence)
-    levels = _checked(quantiles if isinstance(quantiles, Sequence) else (quantiles,))
+    levels = _checked(quantiles if several else (quantiles,))
     outputs, labels, weights = labelled(batch, model)
     if several:
         labels = _one_for_each(outputs, labels, len(levels))
@@ -67,10 +68,11 @@ quantile_loss.prediction_column = _median  # type: ignore[attr-defined]
 
 def _checked(given: Any) -> Sequence[float]:
     quantiles: list[float] = given.tolist() if isinstance(given, Tensor) else list(given)
-    if quantiles and all(0 < quantile < 1 for quantile in quantiles):
+    numbers = all(isinstance(quantile, Real) for quantile in quantiles)
+    if quantiles and numbers and all(0 < quantile < 1 for quantile in quantiles):
         return quantiles
     raise ConfigError(
-        f"quantiles={quantiles}: expected numbers between 0 and 1, such as [0.1, 0.5, 0.9]."
+        f"quantiles={given!r}: expected numbers between 0 and 1, such as [0.1, 0.5, 0.9]."
     )
 
 

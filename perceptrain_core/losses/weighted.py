@@ -283,8 +283,8 @@ class WeightedLoss(nn.Module):
                 )
             if self._count.steps == 1 and name not in terms:
                 raise ConfigError(
-                    f"{kind}.update returned a weight for {name!r}; the terms of the loss are "
-                    f"{', '.join(map(repr, terms))}."
+                    f"{kind}.update returned a weight for {name!r}; expected a weight for "
+                    f"each term of the loss: {', '.join(map(repr, terms))}."
                 )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -129,8 +129,8 @@ def _chosen(model: nn.Module, which: Checkpointed) -> list[nn.Module]:
     if not chosen:
         raise TrainingError(
             "activation_checkpointing is a function that is true for no module of "
-            f"{type(model).__name__}. It is called with the names and modules of "
-            "model.named_modules()."
+            f"{type(model).__name__}. Choose at least one: it is called with the names and "
+            "modules of model.named_modules()."
         )
     if any(isinstance(module, torch.jit.ScriptModule) for module in chosen):
         raise TrainingError(

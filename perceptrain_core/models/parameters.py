@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from perceptrain_core.errors import ShapeError
+from perceptrain_core.errors import ShapeError, TrainingError
 from perceptrain_core.tensors import describe, promote_to_tensor
 
 
@@ -21,6 +21,9 @@ def get_parameters(model: nn.Module) -> Tensor:
 
     Returns:
         A tensor of shape ``(P,)``, in the order of ``model.parameters()``, without a graph.
+
+    Raises:
+        TrainingError: ``model`` is not a module.
     """
     values = [parameter.detach().reshape(-1) for parameter in _trainable(model)]
     return torch.cat(values) if values else torch.empty(0)
@@ -35,6 +38,7 @@ def set_parameters(model: nn.Module, theta: Any) -> None:
 
     Raises:
         ShapeError: ``theta`` has another shape; then nothing is changed.
+        TrainingError: ``model`` is not a module.
     """
     values = promote_to_tensor(theta).detach()
     parameters = _trainable(model)
@@ -50,11 +54,17 @@ def set_parameters(model: nn.Module, theta: Any) -> None:
 
 
 def num_parameters(model: nn.Module) -> int:
-    """Count the trainable parameters of a model."""
+    """Count the trainable parameters of a model.
+
+    Raises:
+        TrainingError: ``model`` is not a module.
+    """
     return sum(parameter.numel() for parameter in _trainable(model))
 
 
 def _trainable(model: nn.Module) -> list[nn.Parameter]:
+    if not isinstance(model, nn.Module):
+        raise TrainingError(f"Expected a model, a torch.nn.Module, not {describe(model)}.")
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 

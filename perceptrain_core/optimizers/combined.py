@@ -103,8 +103,8 @@ class CombinedOptimizer(Optimizer):
 def _check(name: str, optimizer: Any) -> None:
     if not isinstance(optimizer, Optimizer):
         raise TrainingError(
-            f"{name!r} is of type {type(optimizer).__name__}; only optimizers of torch can have "
-            "some of the parameters each."
+            f"{name!r} is of type {type(optimizer).__name__}; expected a torch.optim.Optimizer, as "
+            "each part has some of the parameters."
         )
     if not can_be_part(optimizer):
         raise TrainingError(

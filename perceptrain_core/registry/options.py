@@ -11,6 +11,7 @@ from typing import Any
 from perceptrain_core.errors import OptionError, PerceptrainError, TargetError
 from perceptrain_core.registry.kinds import Kind
 from perceptrain_core.registry.messages import one_line, raised_in
+from perceptrain_core.registry.option_values import check_values
 from perceptrain_core.suggestions import did_you_mean
 
 _BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -94,7 +95,7 @@ def split_mapping(
     """
     if "name" not in mapping:
         raise OptionError(
-            f"A mapping for a {kind.singular} needs the key 'name' beside the options; "
+            f"The mapping of the {kind.singular} needs the key 'name' beside the options; "
             f"it has: {', '.join(map(str, mapping)) or 'nothing'}."
         )
     rest = {key: value for key, value in mapping.items() if key != "name"}
@@ -154,7 +155,7 @@ def check(label: str, target: Any, leading: Sequence[str], options: Options) -> 
 
 
 def check_call(label: str, signature: Signature, leading: Sequence[str], options: Options) -> None:
-    """Raise unless a signature allows the call ``(*leading, **options)``."""
+    """Raise unless a signature and its annotations allow the call ``(*leading, **options)``."""
     if not _accepts(signature, len(leading)):
         raise TargetError(
             f"{label} has the signature {signature}, which cannot be called as "
@@ -169,6 +170,7 @@ def check_call(label: str, signature: Signature, leading: Sequence[str], options
     ]
     if missing:
         raise OptionError(f"{label} requires {_options(missing)}.")
+    check_values(label, known, options)
 
 
 def _check_unknown(

@@ -80,7 +80,9 @@ def loaded_files() -> list[ModuleType]:
 
 def _load_module(reference: str, name: str, attribute: str, folder: Path) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
-        raise TargetError(f"{reference!r}: {name!r} is not the name of a module.")
+        raise TargetError(
+            f"{reference!r}: expected the name of a module before the colon, not {name!r}."
+        )
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

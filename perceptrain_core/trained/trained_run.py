@@ -168,7 +168,9 @@ class TrainedRun:
         parts = self.predict_in_batches(data)
         write = getattr(self._data_set, "write_predictions", None)
         if keep and not isinstance(self.preparation, Preparation):
-            raise DataError("Only columns of a table can be kept, and this run has no table.")
+            raise DataError(
+                "This run was not trained on a table, so no column can be kept: leave out keep."
+            )
         if write is not None:
             rows: int = write(parts, Path(data), out)
             return rows

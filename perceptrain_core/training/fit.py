@@ -266,7 +266,8 @@ class Fit:
         if batches == 0:
             raise DataError(
                 f"The training data yielded no batch in epoch {epoch}: they are empty, or an "
-                "iterator that can be used only once."
+                "iterator that can be used only once. Pass data that start again in each epoch, "
+                "such as a DataLoader or a list of batches."
             )
         if skipped := batches - self.averages.batches:
             with self.engine.whole(writes=False):

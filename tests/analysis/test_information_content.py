@@ -206,10 +206,11 @@ def test_one_seed_one_result() -> None:
     [
         ({"epsilons": []}, "expected a list of positive numbers"),
         ({"epsilons": [0.1, -1.0]}, "expected a list of positive numbers"),
+        ({"epsilons": "a"}, "expected a list of positive numbers"),
         ({"epsilons": 0.1}, "expected a list of positive numbers"),
         ({"variation_multiple": 0}, "variation_multiple=0: expected a whole number"),
         ({"variation_multiple": 2.5}, "variation_multiple=2.5"),
-        ({"step_size": 0.0}, "step_size=0.0: expected a positive number"),
+        ({"step_size": 0.0}, "step_size=0.0: expected a number above 0"),
     ],
 )
 def test_what_cannot_be(options: dict[str, Any], message: str) -> None:

@@ -18,7 +18,7 @@ from perceptrain import (
     mse_loss,
     write_checkpoint,
 )
-from perceptrain.errors import CheckpointError
+from perceptrain.errors import CheckpointError, TrainingError
 from perceptrain_core.checkpoints.file import write_file
 
 from ..shared import same
@@ -48,6 +48,11 @@ def test_round_trip(
     assert back == (model, optimizer, 7)
     assert same(model.state_dict(), trained[0].state_dict())
     assert same(optimizer.state_dict(), trained[1].state_dict())
+
+
+def test_arguments_in_another_order(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"Expected write_checkpoint\(folder, model, optimizer"):
+        write_checkpoint(tmp_path, 3, None, 1)  # type: ignore[arg-type]
 
 
 def test_model_alone(tmp_path: Path, trained: tuple[nn.Module, Adam], make_net: Net) -> None:

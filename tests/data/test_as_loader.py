@@ -91,6 +91,12 @@ def test_no_data(nothing: Any) -> None:
         as_loader(nothing, 4, False, "val")
 
 
+@pytest.mark.parametrize("labels", [["a"] * 10, [0.5] * 10, list(range(10))])
+def test_labels_in_a_list(labels: list[Any]) -> None:
+    with pytest.raises(DataError, match=r"It holds Tensor and list: convert lists, torch.tensor\("):
+        as_loader((X, labels), 4, True)
+
+
 def test_infinite_data_set_as_data() -> None:
     loader = as_loader(InfiniteTensorDataset(X), 4, True)
     assert [len(batch[0]) for batch in islice(loader, 5)] == [4] * 5

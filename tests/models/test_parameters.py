@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from perceptrain_core.errors import ShapeError
+from perceptrain_core.errors import ShapeError, TrainingError
 from perceptrain_core.models import FFNN, get_parameters, num_parameters, set_parameters
 
 
@@ -54,3 +54,10 @@ def test_a_wrong_length_changes_nothing(theta):
     with pytest.raises(ShapeError, match=r"expected shape \(6,\), one number for each"):
         set_parameters(model, theta)
     assert torch.equal(get_parameters(model), before)
+
+
+@pytest.mark.parametrize("call", [get_parameters, num_parameters])
+@pytest.mark.parametrize("wrong", [None, "model", nn.Tanh])
+def test_something_else_than_a_model(call, wrong):
+    with pytest.raises(TrainingError, match=r"Expected a model, a torch\.nn\.Module, not"):
+        call(wrong)

@@ -102,7 +102,10 @@ def _whole_groups(order: Tensor, groups: Tensor, val: int, test: int) -> list[Te
                 "chooses no whole group. Use a larger fraction."
             )
     if not len(train_rows):
-        raise DataError(f"{len(sizes)} groups cannot be split: none is left for training.")
+        raise DataError(
+            f"{len(sizes)} groups cannot be split: none is left for training. "
+            "Use smaller fractions."
+        )
     return [train_rows, val_rows, test_rows]
 
 

@@ -191,7 +191,7 @@ def as_numbers(column: Column, name: str, first_row: int = 0) -> NDArray[np.floa
             numbers[row] = np.nan if value is None else float(value)
         except ValueError:
             raise DataError(
-                f"column {name!r}: {value!r} in row {first_row + row + 1} is not a number."
+                f"column {name!r}: {value!r} in row {first_row + row + 1}; expected a number."
             ) from None
     return numbers
 

@@ -58,7 +58,9 @@ class InputColumn:
         if len(set(self.categories)) < len(self.categories):
             raise DataError(f"column {self.name!r} has a category twice.")
         if (self.kind == "category") != bool(self.categories):
-            raise DataError(f"column {self.name!r}: only text columns have categories, 1 or more.")
+            raise DataError(
+                f"column {self.name!r}: expected categories for text, and only for text."
+            )
         if self.fill is None:
             return
         known = isinstance(self.fill, str) and self.fill in self.categories
@@ -292,8 +294,8 @@ def _check_range(name: str, values: NDArray[np.float64], first_row: int = 0) -> 
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
-            f"column {name!r}: {values[row]:g} in row {first_row + row + 1} is not a finite number "
-            "in float32."
+            f"column {name!r}: {values[row]:g} in row {first_row + row + 1}; expected a number "
+            "that float32 can hold."
         )
 
 

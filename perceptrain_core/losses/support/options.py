@@ -8,6 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from perceptrain_core.errors import ConfigError
 from perceptrain_core.option_checks import check_choice
 from perceptrain_core.types import Count, Counted
 
@@ -36,7 +37,16 @@ def weight_like(weight: Weight, outputs: Tensor) -> Tensor | None:
     """Return a weight with the device and dtype of the outputs.
 
     A tensor that has them already is returned as it is; a sequence is converted at each call.
+
+    Raises:
+        ConfigError: It is neither a tensor nor numbers.
     """
     if weight is None or isinstance(weight, Tensor):
         return weight if weight is None else weight.to(outputs)
-    return torch.tensor(weight, dtype=outputs.dtype, device=outputs.device)
+    try:
+        return torch.tensor(weight, dtype=outputs.dtype, device=outputs.device)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"A weight of the loss is {weight!r:.60}: expected a tensor or a list of numbers, such "
+            "as [1.0, 3.0]."
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from numbers import Number
 from typing import Any
@@ -72,7 +73,10 @@ def add_call_hint(error: Exception, batch: Any, model: nn.Module) -> None:
     """
     if isinstance(error, PerceptrainError) or raised_in_model(error, model):
         return
-    if isinstance(error, TypeError | AttributeError):
+    taken_for_labels = {type(batch).__name__, type(model).__name__} & {
+        *re.findall(r"\w+", str(error))
+    }
+    if isinstance(error, TypeError | AttributeError) and taken_for_labels:
         error.add_note(
             "This was the first call of the loss, as loss_fn(batch, model). If it is a "
             "criterion(outputs, labels), pass perceptrain.supervised(criterion)."

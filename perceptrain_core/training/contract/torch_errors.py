@@ -55,6 +55,11 @@ _ADVICE = {
         "This loss expects probabilities. For logits use bce_with_logits, or "
         "nn.BCEWithLogitsLoss(); otherwise end the model with nn.Sigmoid()."
     ),
+    "required positional argument": (
+        "Losses call model(inputs) with one argument, the inputs of the batch. For a model with "
+        "several, let forward take a tuple and unpack it, or write a loss of your own: a function "
+        "of the batch and the model."
+    ),
     "expected target dtype to be Long": "Class labels are int64: convert them with labels.long().",
     "out of memory": (
         "Use a smaller batch_size, with accumulate for the same step; or "

@@ -132,6 +132,7 @@ class RefinedPoints(Dataset[Tensor]):
         if saved.shape[1:] != self.features.shape[1:]:
             raise ShapeError(
                 f"The saved points have shape {tuple(saved.shape)}, but this data set has points "
-                f"of shape {tuple(self.features.shape)}: the state belongs to another problem."
+                f"of shape {tuple(self.features.shape)}: load a state of "
+                "this problem."
             )
         self.features = saved.to(self.features).clone()

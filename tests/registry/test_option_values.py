@@ -1,0 +1,69 @@
+"""Options whose values cannot be of the annotated type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from perceptrain import get_loss
+from perceptrain.errors import OptionError
+from perceptrain_core.registry.kinds import KINDS
+from perceptrain_core.registry.options import build
+
+
+def loss(
+    batch: Any,
+    model: Any,
+    *,
+    share: float = 0.5,
+    steps: int = 3,
+    most: int | None = None,
+    full: bool = False,
+    either: float | str = 1.0,
+    unset: float = None,  # type: ignore[assignment]  # noqa: RUF013
+) -> Any:
+    """A loss with an option of each type."""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"share": "a"}, "share='a': expected a number, not text"),
+        ({"share": [0.5]}, r"share=\[0.5\]: expected a number"),
+        ({"share": None}, "share=None: expected a number"),
+        ({"share": float}, "share=<class 'float'>: expected a number"),
+        ({"steps": "3"}, "steps='3': expected a whole number, not text"),
+        ({"most": {}}, "most={}: expected a whole number"),
+        ({"full": "no"}, "full='no': expected true or false, not text"),
+        ({"share": "a", "steps": "b"}, "share='a'.*; steps='b'"),
+    ],
+)
+def test_values_of_another_type(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=f"^The loss 'own': .*{message}"):
+        build(KINDS[0], "The loss 'own'", loss, (), options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"share": 1},
+        {"share": np.float32(0.5)},
+        {"share": torch.tensor(0.5)},
+        {"steps": np.int64(3)},
+        {"most": None},
+        {"full": True},
+        {"full": 1},
+        {"either": "a"},
+        {"unset": None},
+    ],
+)
+def test_what_may_be_right_is_left_to_the_target(options: dict[str, Any]) -> None:
+    assert build(KINDS[0], "The loss 'own'", loss, (), options).keywords == options
+
+
+def test_built_in_losses_are_checked_before_the_first_batch() -> None:
+    with pytest.raises(OptionError, match="The loss 'huber': delta='a': expected a number, not"):
+        get_loss("huber", delta="a")
