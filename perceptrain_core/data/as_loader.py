@@ -138,8 +138,10 @@ def _advice(data: Any) -> str:
         if any(hasattr(part, "to_numpy") for part in data):
             return f" It holds {parts}: convert them, x.to_numpy()."
         if any(map(_is_list_of_values, data)):
-            return f" It holds {parts}: convert lists, torch.tensor(values), and text to numbers "
+            return (
+                f" It holds {parts}: convert lists, torch.tensor(values), and text to numbers "
                 "before."
+            )
         return (
             f" It holds {parts}: pass one for training and one for validation, fit(train, val); "
             "a dict of loaders yields batches of several at once."
