@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from torch import Tensor
 
+from perceptrain_core.metrics.support.averaged import Average, DecidedMetric, RankedMetric
 from perceptrain_core.metrics.support.class_scores import Task
 from perceptrain_core.metrics.support.classification_metric import ClassificationMetric, Outputs
 from perceptrain_core.metrics.support.matrix_picture import draw_matrices
@@ -16,61 +15,13 @@ from perceptrain_core.option_checks import number_faults, refuse
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Average = Literal["micro", "macro", "weighted", "none"]
-_AVERAGES = ("micro", "macro", "weighted", "none")
 
-
-class _Averaged(ClassificationMetric):
-    """A metric that is computed for each class, and averaged."""
-
-    _averages: ClassVar[tuple[str, ...]] = _AVERAGES
-
-    def __init__(
-        self,
-        average: Average = "macro",
-        task: Task | None = None,
-        outputs: Outputs = "logits",
-        ignore_index: int | None = None,
-    ) -> None:
-        super().__init__(task, outputs, ignore_index)
-        self._check("average", average, self._averages)
-        self.average = average
-
-    def _options(self, task: Task) -> dict[str, Any]:
-        return {} if task == "binary" else {"average": self.average}
-
-
-class _Decided(_Averaged):
-    """A metric of decisions: scores above a threshold, or the class with the highest score."""
-
-    def __init__(
-        self,
-        average: Average = "macro",
-        threshold: float = 0.5,
-        task: Task | None = None,
-        outputs: Outputs = "logits",
-        ignore_index: int | None = None,
-    ) -> None:
-        super().__init__(average, task, outputs, ignore_index)
-        refuse(self.name, number_faults({"threshold": threshold}, at_least=0, at_most=1))
-        self.threshold = threshold
-
-    def _options(self, task: Task) -> dict[str, Any]:
-        threshold = {} if task == "multiclass" else {"threshold": self.threshold}
-        return {**super()._options(task), **threshold}
-
-    def _value(self) -> Tensor:
-        for name in ("tp", "fp", "tn", "fn"):  # torchmetrics divides integers in single precision
-            setattr(self._inner, name, getattr(self._inner, name).double())
-        return super()._value()
-
-
-class Accuracy(_Decided):
+class Accuracy(DecidedMetric):
     """Share of rows that are classified correctly; of labels, if the task is multilabel.
 
     Args:
-        average: ``"micro"`` counts all rows alike, ``"macro"`` all classes, ``"weighted"`` weights
-            classes by their rows, ``"none"`` returns each class. Not for binary tasks.
+        average: ``"micro"``, the default, counts all rows alike, ``"macro"`` all classes,
+            ``"weighted"`` weights classes by their rows, ``"none"`` returns each class.
         threshold: The probability above which a binary or multilabel score counts as 1.
         task: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; by default, the shapes of the
             first batch decide.
@@ -84,10 +35,11 @@ class Accuracy(_Decided):
     """
 
     _kind = "Accuracy"
+    _usual = "micro"
 
     def __init__(
         self,
-        average: Average = "micro",
+        average: Average | None = None,
         threshold: float = 0.5,
         task: Task | None = None,
         outputs: Outputs = "logits",
@@ -99,17 +51,17 @@ class Accuracy(_Decided):
         self.top_k = top_k
 
     def _options(self, task: Task) -> dict[str, Any]:
-        top_k = {"top_k": self.top_k} if task == "multiclass" else {}
+        top_k = {"top_k": self.top_k} if self._seen == "multiclass" else {}
         return {**super()._options(task), **top_k}
 
 
-class Precision(_Decided):
+class Precision(DecidedMetric):
     """Share of the rows classified as a class that belong to it.
 
     Args:
         average: ``"macro"`` is the mean over the classes, ``"weighted"`` weights them by their
-            rows, ``"micro"`` counts all rows alike, ``"none"`` returns each class. Not for binary
-            tasks, whose value is that of class 1.
+            rows, ``"micro"`` counts all rows alike, ``"none"`` returns each class. The default is
+            ``"macro"``; for binary tasks, the value of class 1.
         threshold: The probability above which a binary or multilabel score counts as 1.
         task: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; by default, the shapes of the
             first batch decide.
@@ -124,13 +76,13 @@ class Precision(_Decided):
     _kind = "Precision"
 
 
-class Recall(_Decided):
+class Recall(DecidedMetric):
     """Share of the rows of a class that are classified as it.
 
     Args:
         average: ``"macro"`` is the mean over the classes, ``"weighted"`` weights them by their
-            rows, ``"micro"`` counts all rows alike, ``"none"`` returns each class. Not for binary
-            tasks, whose value is that of class 1.
+            rows, ``"micro"`` counts all rows alike, ``"none"`` returns each class. The default is
+            ``"macro"``; for binary tasks, the value of class 1.
         threshold: The probability above which a binary or multilabel score counts as 1.
         task: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; by default, the shapes of the
             first batch decide.
@@ -145,13 +97,13 @@ class Recall(_Decided):
     _kind = "Recall"
 
 
-class F1(_Decided):
+class F1(DecidedMetric):
     """Harmonic mean of precision and recall of a class.
 
     Args:
         average: ``"macro"`` is the mean over the classes, ``"weighted"`` weights them by their
-            rows, ``"micro"`` counts all rows alike, ``"none"`` returns each class. Not for binary
-            tasks, whose value is that of class 1.
+            rows, ``"micro"`` counts all rows alike, ``"none"`` returns each class. The default is
+            ``"macro"``; for binary tasks, the value of class 1.
         threshold: The probability above which a binary or multilabel score counts as 1.
         task: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; by default, the shapes of the
             first batch decide.
@@ -166,47 +118,15 @@ class F1(_Decided):
     _kind = "F1Score"
 
 
-class _Ranked(_Averaged):
-    """A metric of the order of all scores, which are kept in memory."""
-
-    _averages = ("macro", "weighted", "none")
-    _needs_negatives: ClassVar[bool]
-
-    def _options(self, task: Task) -> dict[str, Any]:
-        # Averaged below: torchmetrics counts a class without rows as 0.
-        return {} if task == "binary" else {"average": "none"}
-
-    def _value(self) -> Tensor:
-        positives, negatives = self._counts()
-        defined = positives > 0
-        if self._needs_negatives:
-            defined = defined & (negatives > 0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of classes that are left out here
-            values = self._inner.compute().double()
-        values = torch.where(defined, values, torch.nan)
-        if self._seen == "binary" or self.average == "none":
-            return values
-        weights = positives if self.average == "weighted" else torch.ones_like(positives)
-        return (values * weights)[defined].sum() / weights[defined].sum()
-
-    def _counts(self) -> tuple[Tensor, Tensor]:
-        """Return the number of rows inside and outside of each class."""
-        labels = torch.cat(self._inner.target)
-        if self._seen != "multiclass":
-            return (labels == 1).sum(dim=0), (labels == 0).sum(dim=0)
-        counts = torch.bincount(labels, minlength=self._inner.num_classes)
-        return counts, len(labels) - counts
-
-
-class AUROC(_Ranked):
+class AUROC(RankedMetric):
     """Area under the ROC curve, exact: all scores of the data set are kept in memory.
 
     A class without rows, or with all, has no curve: its value is NaN, and means leave it out.
 
     Args:
         average: ``"macro"`` is the mean over the classes, each against the rest, ``"weighted"``
-            weights them by their rows, ``"none"`` returns each class. Not for binary tasks.
+            weights them by their rows, ``"none"`` returns each class. The default is ``"macro"``;
+            for binary tasks, the value of class 1.
         task: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; by default, the shapes of the
             first batch decide.
         outputs: ``"logits"`` or ``"probabilities"``: what the model returns.
@@ -221,14 +141,15 @@ class AUROC(_Ranked):
     _needs_negatives = True
 
 
-class AveragePrecision(_Ranked):
+class AveragePrecision(RankedMetric):
     """Area under the precision-recall curve, by steps: all scores are kept in memory.
 
     A class without rows has no curve: its value is NaN, and means leave it out.
 
     Args:
         average: ``"macro"`` is the mean over the classes, each against the rest, ``"weighted"``
-            weights them by their rows, ``"none"`` returns each class. Not for binary tasks.
+            weights them by their rows, ``"none"`` returns each class. The default is ``"macro"``;
+            for binary tasks, the value of class 1.
         task: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; by default, the shapes of the
             first batch decide.
         outputs: ``"logits"`` or ``"probabilities"``: what the model returns.

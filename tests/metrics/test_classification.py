@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,11 @@ def multilabel() -> tuple[Tensor, Tensor]:
     return torch.randn(N, C, generator=random) + labels - 0.5, labels
 
 
+def two_scores(scores: Tensor) -> Tensor:
+    """Return the logits of two classes whose probabilities are those of one logit."""
+    return torch.stack([-scores / 2, scores / 2], dim=1)
+
+
 Truth = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 AVERAGED: dict[str, Callable[..., float]] = {
     "precision": sklearn.precision_score,
@@ -67,6 +73,85 @@ def test_binary(over: Over, name: str, size: int) -> None:
     outputs, labels = binary()
     truth = AVERAGED[name](labels.numpy(), (outputs > 0).numpy())
     assert float(over(name, outputs, labels, size)) == pytest.approx(truth, rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(N,), (N, 1)])
+@pytest.mark.parametrize("threshold", [0.5, 0.3])
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted", "none"])
+@pytest.mark.parametrize("name", AVERAGED)
+def test_an_average_of_a_binary_task_counts_both_classes(
+    over: Over, name: str, average: str, threshold: float, shape: tuple[int, ...]
+) -> None:
+    scores, labels = binary()
+    decided = (scores.sigmoid() > threshold).numpy()
+    options = {"average": average, "threshold": threshold}
+    truth = AVERAGED[name](labels.numpy(), decided, average=None if average == "none" else average)
+    for outputs, size in itertools.product((scores.reshape(shape), two_scores(scores)), SIZES):
+        task = "binary" if outputs.shape == (N, 2) else None
+        found = over(name, outputs, labels, size, task=task, **options)
+        assert found.tolist() == pytest.approx(truth, rel=1e-12)
+    soft = over(name, scores.sigmoid(), labels, outputs="probabilities", **options)
+    assert soft.tolist() == pytest.approx(truth, rel=1e-12)
+    marked = labels.clone()
+    marked[::3] = -100
+    kept = (marked >= 0).numpy()
+    truth = AVERAGED[name](
+        labels[kept], decided[kept], average=None if average == "none" else average
+    )
+    found = over(name, scores.reshape(shape), marked.reshape(shape), ignore_index=-100, **options)
+    assert found.tolist() == pytest.approx(truth, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "average"),
+    [
+        *itertools.product(
+            ["accuracy", "precision", "recall", "f1", "auroc", "average_precision"],
+            ["macro", "weighted", "none"],
+        ),
+        *itertools.product(["accuracy", "precision", "recall", "f1"], ["micro"]),
+    ],
+)
+def test_one_score_and_two_have_the_same_average(over: Over, name: str, average: str) -> None:
+    scores, labels = binary()
+    labels[:6] = -1
+    options = {"average": average, "ignore_index": -1}
+    found = over(name, scores, labels, **options)
+    assert torch.allclose(found, over(name, two_scores(scores), labels, **options), rtol=1e-6)
+    shares: list[Any] = [get_metric(name, **options) for _ in range(2)]
+    shares[0].update(scores[:20, None], labels[:20])
+    shares[1].update(scores[20:, None], labels[20:])
+    shares[0].merge_state(shares[1])
+    assert torch.allclose(shares[0].compute(), found)
+
+
+def test_averages_of_scores_of_a_binary_task(over: Over) -> None:
+    scores, labels = binary()
+    decided = scores > 0
+    found = over("accuracy", scores, labels, average="macro")
+    assert float(found) == pytest.approx(sklearn.balanced_accuracy_score(labels, decided))
+    each = [
+        sklearn.average_precision_score(1 - labels, -scores),
+        sklearn.average_precision_score(labels, scores),
+    ]
+    found = over("average_precision", scores, labels, average="none")
+    assert found.tolist() == pytest.approx(each, rel=1e-6)
+    found = over("average_precision", scores, labels, average="weighted")
+    weights = torch.bincount(labels)
+    assert float(found) == pytest.approx(np.average(each, weights=weights), rel=1e-6)
+    area = sklearn.roc_auc_score(labels, scores)
+    assert over("auroc", scores, labels, average="none").tolist() == pytest.approx([area] * 2)
+    # Of class 0, these differ only if the logits are very negative.
+    low, truths = -60 + torch.arange(20.0), torch.arange(20) // 10
+    assert over("average_precision", low, truths, average="none").tolist() == [1, 1]
+
+
+def test_an_average_of_one_class_alone(over: Over) -> None:
+    outputs, labels = torch.randn(9), torch.zeros(9).long()
+    for average in ("macro", "weighted"):
+        truth = sklearn.f1_score(labels, outputs > 0, average=average)
+        assert float(over("f1", outputs, labels, average=average)) == pytest.approx(truth)
+    assert over("average_precision", outputs, labels, average="macro") == pytest.approx(1)
 
 
 @pytest.mark.parametrize("size", SIZES)

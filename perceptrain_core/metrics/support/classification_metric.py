@@ -96,7 +96,8 @@ class ClassificationMetric:
         if not len(rows.labels):
             return
         if self._inner is None:
-            self._seen, self._inner = rows.task, self._make(rows)
+            self._seen = rows.task
+            self._inner = self._make(rows)
         self._rows += len(rows.labels)
         self._inner.update(self._scores(rows), rows.labels)
 
@@ -139,11 +140,16 @@ class ClassificationMetric:
 
     def _make(self, rows: Rows) -> Any:
         self._check("task", rows.task, self._tasks)
+        task = self._counted(rows)
         sizes = {"multiclass": "num_classes", "multilabel": "num_labels"}
-        size = {sizes[rows.task]: rows.classes} if rows.task in sizes else {}
-        options = {"ignore_index": self.ignore_index, **size, **self._options(rows.task)}
-        metric = classification_metric(rows.task.capitalize() + self._kind, **options)
+        size = {sizes[task]: rows.classes} if task in sizes else {}
+        options = {"ignore_index": self.ignore_index, **size, **self._options(task)}
+        metric = classification_metric(task.capitalize() + self._kind, **options)
         return metric.to(rows.scores.device)
+
+    def _counted(self, rows: Rows) -> Task:
+        """Return the task whose class of torchmetrics sees the rows."""
+        return rows.task
 
     def _options(self, task: Task) -> dict[str, Any]:
         """Return the options of the class of torchmetrics for a task; subclasses extend this."""
