@@ -81,6 +81,7 @@ from perceptrain_core.types import TBatch as TBatch
 from perceptrain_core.types import TData as TData
 from perceptrain_core.types import TrainingStage as TrainingStage
 from perceptrain_core.user_warnings import warn_user as warn_user
+from perceptrain_core.value_checks import check_range as check_range
 from perceptrain_core.value_checks import values_are_checked as values_are_checked
 from perceptrain_core.version import __version__ as __version__
 from perceptrain_core.weightings import Weighting as Weighting

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
+from perceptrain_core.capturing import is_capturing
 from perceptrain_core.errors import DataError
 
 
@@ -24,13 +25,20 @@ def checking_values() -> Iterator[None]:
         _Switch.on = before
 
 
-def values_are_checked() -> bool:
+def values_are_checked(values: Tensor | None = None) -> bool:
     """Whether to check values now.
 
     Reading values takes longer than many a step, and makes a GPU wait. So the trainer asks for
     checks on the first batch of a training, a validation and a test only.
+
+    Args:
+        values: The tensor to check. If it is on the CPU, where reading it takes microseconds, it is
+            checked in every call, also without a trainer; but never while a step is recorded as a
+            graph (`is_capturing`).
     """
-    return _Switch.on
+    if values is None:
+        return _Switch.on
+    return not is_capturing() and (_Switch.on or values.device.type == "cpu")
 
 
 def check_range(

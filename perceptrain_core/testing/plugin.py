@@ -202,7 +202,8 @@ def _call_fault(entry: Entry) -> str | None:
         return f"{_label(entry)} is {type(target).__name__}: a class or a function was expected"
     if fault := _kind_fault(entry, target):
         return fault
-    required = {n: None for n, p in entry.options().items() if p.default is p.empty}
+    # Their values are unknown here, and an object of no type passes the check of values.
+    required = {n: object() for n, p in entry.options().items() if p.default is p.empty}
     leading = kind_of(entry.kind).leading
     label = f"The {entry.kind} {entry.name!r}"
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -196,3 +197,56 @@ def test_labels_are_checked() -> None:
         value("soft_f1", BINARY[:, 0], 1)
     with pytest.raises(DataError, match=r"\(inputs, labels\)"):
         get_loss("soft_f1")((X, BINARY, BINARY), Fixed(1))
+
+
+@pytest.mark.parametrize("name", ["binary_focal", "soft_f1"])
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (5, 6), (0, 255)])
+def test_binary_labels_are_from_0_to_1(name: str, low: int, high: int) -> None:
+    labels = low + (high - low) * BINARY
+    with pytest.raises(DataError, match=f"labels go from {low} to {high}; expected 0 and 1"):
+        value(name, labels, 1)
+    with pytest.raises(DataError, match=f"labels go from {low} to {high}; expected 0 and 1"):
+        value(name, labels.long(), 1)
+    config = TrainConfig(max_iter=1, verbose=False, dtype=torch.float64)
+    with pytest.raises(DataError, match="expected 0 and 1"):
+        Trainer(Fixed(1), "sgd", config, name).fit([(X, labels)])
+
+
+@pytest.mark.parametrize("name", ["binary_focal", "soft_f1"])
+def test_binary_labels_may_be_probabilities(name: str) -> None:
+    assert value(name, 0.1 + 0.8 * BINARY, 1).isfinite()
+
+
+@pytest.mark.parametrize("name", ["bi_tempered", "class_focal", "ldam"])
+@pytest.mark.parametrize("shift", [-1, 1])
+def test_classes_are_those_of_the_model(name: str, shift: int) -> None:
+    options = {"counts": [1, 2, 3]} if name == "ldam" else {}
+    message = rf"go from {shift} to {2 + shift}; expected classes from 0 to 2.*3 outputs"
+    with pytest.raises(DataError, match=message):
+        value(name, CLASSES + shift, 3, **options)
+
+
+@pytest.mark.parametrize("name", ["bi_tempered", "class_focal", "binary_focal", "soft_f1"])
+def test_batches_without_rows_and_labels_without_tensors_are_named(name: str) -> None:
+    loss_fn, labels = get_loss(name), BINARY if "binary" in name or "f1" in name else CLASSES
+    model = Fixed(1 if labels is BINARY else 3)
+    with pytest.raises(DataError, match=r"the batch has no rows.*Leave empty batches out"):
+        loss_fn((X[:0], labels[:0]), model)
+    with pytest.raises(DataError, match=r"The labels are a list of 40; .*torch\.as_tensor"):
+        loss_fn((X, labels.tolist()), model)
+    with pytest.raises(DataError, match=r"The batch is a dict with the keys 'x', 'y'; expected"):
+        loss_fn({"x": X, "y": labels}, model)
+    with pytest.raises(DataError, match="The model returned a tuple of 2; expected a tensor"):
+        loss_fn((X, labels), lambda x: (x, x))
+
+
+@pytest.mark.parametrize("name", ["bi_tempered", "class_focal", "binary_focal", "soft_f1"])
+def test_labels_are_not_read_while_a_step_is_recorded(name: str) -> None:
+    binary = name in ("binary_focal", "soft_f1")
+    batch = (X, BINARY if binary else CLASSES)
+    config = TrainConfig(max_iter=2, verbose=False, dtype=torch.float64, compile=True)
+    trainer = Trainer(Fixed(1 if binary else 3), "sgd", config, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer.fit([batch, batch])
+    assert trainer.history[-1]["train_loss"] < trainer.history[0]["train_loss"]

@@ -205,11 +205,6 @@ def test_strata_have_no_common_baseline() -> None:
     torch.testing.assert_close(one(time), truth(time))
 
 
-def test_a_batch_without_rows_has_the_loss_zero() -> None:
-    loss, metrics = CoxLoss()((torch.ones(0, 1), torch.ones(0, 3)), nn.Identity())
-    assert (loss.item(), metrics.count) == (0, 0)
-
-
 def test_half_precision_is_computed_in_float32() -> None:
     x, event, time = rows(8)
     low = x[:, 0].bfloat16()

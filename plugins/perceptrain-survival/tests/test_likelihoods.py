@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from perceptrain import TrainConfig, Trainer, get_loss
 from perceptrain.errors import ConfigError, DataError
-from perceptrain_survival import HazardLoss, WeibullLoss, survival_labels, weibull_times
+from perceptrain_survival import CoxLoss, HazardLoss, WeibullLoss, survival_labels, weibull_times
 
 GRID = [0, 0.5, 1, 2.5]
 LOSSES: dict[str, tuple[Any, int]] = {
@@ -170,3 +170,16 @@ def test_an_event_at_time_zero_has_no_weibull_likelihood() -> None:
 def test_a_wrong_grid(grid: Any) -> None:
     with pytest.raises(ConfigError, match="three increasing times from 0"):
         get_loss("hazard", grid=grid)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_batch_without_rows_is_refused(reduction: str) -> None:
+    losses = {
+        CoxLoss(reduction=reduction): 1,
+        WeibullLoss(reduction=reduction): 2,
+        HazardLoss(grid=GRID, reduction=reduction): 4,
+    }
+    for loss, width in losses.items():
+        outputs, labels = case(width)
+        with pytest.raises(DataError, match=r"The batch has no rows.*Leave empty batches out"):
+            loss((outputs[:0], labels[:0]), nn.Identity())

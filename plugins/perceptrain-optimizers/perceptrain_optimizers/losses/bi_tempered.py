@@ -40,7 +40,7 @@ def bi_tempered_loss(
 
     Raises:
         ShapeError: The shapes of logits and labels do not match.
-        DataError: The labels are not class indices, or the batch has another form.
+        DataError: The labels are not classes of the model, or the batch has another form.
         ConfigError: An option is not valid.
     """
     check(is_number(t1, 0, 1), "a number in [0, 1]", t1=t1)

@@ -30,7 +30,7 @@ def binary_focal_loss(
 
     Raises:
         ShapeError: Logits and labels differ in shape.
-        DataError: The batch has another form.
+        DataError: A label is not in [0, 1], or the batch has another form.
         ConfigError: An option is not valid.
     """
     check(is_number(gamma, 0), "a number of at least 0", gamma=gamma)
@@ -61,7 +61,7 @@ def class_focal_loss(
 
     Raises:
         ShapeError: The shapes of logits and labels do not match.
-        DataError: The labels are not class indices, or the batch has another form.
+        DataError: The labels are not classes of the model, or the batch has another form.
         ConfigError: An option is not valid.
     """
     check(is_number(gamma, 0), "a number of at least 0", gamma=gamma)

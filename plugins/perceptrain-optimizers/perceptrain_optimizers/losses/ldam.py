@@ -37,7 +37,7 @@ def ldam_loss(
 
     Raises:
         ShapeError: The shapes of logits and labels do not match.
-        DataError: The labels are not class indices, or the batch has another form.
+        DataError: The labels are not classes of the model, or the batch has another form.
         ConfigError: An option is not valid.
     """
     check(is_number(max_margin, 0), "a number of at least 0", max_margin=max_margin)

@@ -28,7 +28,7 @@ def soft_f1_loss(
 
     Raises:
         ShapeError: Logits and labels differ in shape.
-        DataError: The batch has another form.
+        DataError: A label is not in [0, 1], or the batch has another form.
         ConfigError: An option is not valid.
     """
     check(is_number(beta, 0) and beta > 0, "a number above 0", beta=beta)

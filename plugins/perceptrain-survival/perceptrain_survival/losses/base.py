@@ -53,7 +53,7 @@ class SurvivalLoss(nn.Module, ABC):
             The loss, 0-dim, and no metrics.
 
         Raises:
-            DataError: The batch, the outputs, an event or a time is invalid.
+            DataError: The batch has no rows; or it, the outputs, an event or a time is invalid.
             ShapeError: The shapes of outputs and labels do not match.
         """
         inputs, labels = split_batch(batch)
@@ -62,6 +62,10 @@ class SurvivalLoss(nn.Module, ABC):
             raise ShapeError(
                 f"The model returned {len(outputs)} rows for {len(labels)} rows of labels; "
                 "expected as many."
+            )
+        if not len(labels):
+            raise DataError(
+                "The batch has no rows, and their mean is undefined. Leave empty batches out."
             )
         terms, count = self.terms(outputs, labels)
         if self.reduction == "sum":
