@@ -21,6 +21,7 @@ from perceptrain_core.runs.file_names import FOLDS, PREPARATION, RUN_FILE, WEIGH
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.record import RunRecord, read_record
 from perceptrain_core.runs.tables import RunFile
+from perceptrain_core.tensors import describe
 from perceptrain_core.trained.rows import AnyPreparation
 from perceptrain_core.trained.trained_run import TrainedRun
 from perceptrain_core.trained.trust import trusting
@@ -63,6 +64,11 @@ def load_run(
     Warns:
         UserWarning: Other versions of the plugins or of this library trained the run.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise ConfigError(
+            f"load_run was called with {describe(folder)}; expected the path of a run folder, such "
+            'as "runs/NAME".'
+        )
     folder = Path(folder)
     path = folder / RUN_FILE
     _check_folder(folder)

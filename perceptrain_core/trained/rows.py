@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from perceptrain_core.data.tables.arrays import array_of
 from perceptrain_core.data.tables.columns import Columns, columns_of, is_gap
 from perceptrain_core.data.tables.preparation import Preparation
 from perceptrain_core.data.tables.read import iterate_columns, read_columns
@@ -147,7 +148,7 @@ def table_columns(data: Any, preparation: Preparation) -> Columns:
     """
     if not isinstance(data, np.ndarray | Tensor | list):
         return columns_of(data)
-    array = data.detach().cpu().numpy() if isinstance(data, Tensor) else np.asarray(data)
+    array = data.detach().cpu().numpy() if isinstance(data, Tensor) else array_of(data, "rows")
     names = [column.name for column in preparation.inputs]
     if array.ndim != 2 or array.shape[1] != len(names):
         raise ShapeError(
@@ -161,8 +162,10 @@ def table_columns(data: Any, preparation: Preparation) -> Columns:
 def _label_columns(labels: Any, preparation: Preparation) -> Columns:
     if hasattr(labels, "columns"):
         return columns_of(labels)
-    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
     names = preparation.labels.names
+    if isinstance(labels, Tensor):
+        labels = labels.detach().cpu()
+    array = array_of(labels, names[0])
     array = array.reshape(len(array), -1)
     if array.shape[1] != len(names):
         raise ShapeError(

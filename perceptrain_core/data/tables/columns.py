@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -10,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from perceptrain_core.data.tables.arrays import array_of, is_missing
 from perceptrain_core.errors import DataError, MissingDependencyError
 from perceptrain_core.suggestions import nearest
 
@@ -40,11 +42,15 @@ def columns_of(data: Any) -> Columns:
         return columns_of_arrays(data)
     if hasattr(data, "iloc") and hasattr(data, "columns"):
         return _columns_of_frame(data)
+    table = None
     if hasattr(data, "__arrow_c_stream__"):
-        return columns_of_arrow(pyarrow_module("pyarrow").table(data))
+        with suppress(TypeError, ValueError):  # a stream of values, as of a series
+            table = pyarrow_module("pyarrow").table(data)
+    if table is not None:
+        return columns_of_arrow(table)
     raise DataError(
         "Expected a table (a DataFrame, a mapping of names to arrays, an Arrow or polars table), "
-        f"not {type(data).__name__}."
+        f"not {type(data).__name__}.{_series_advice(data)}"
     )
 
 
@@ -58,7 +64,7 @@ def columns_of_arrays(arrays: Mapping[str, Any]) -> Columns:
     """
     columns: Columns = {}
     for name, values in arrays.items():
-        array = np.atleast_1d(np.asarray(values))
+        array = np.atleast_1d(array_of(values, str(name)))
         if array.ndim == 1:
             columns[str(name)] = column_of(array, str(name))
             continue
@@ -139,7 +145,7 @@ def column_of(array: NDArray[Any], name: str) -> Column:
         return dates
     if kind not in "OU":
         raise DataError(f"Column {name!r} holds {array.dtype}; expected numbers or text.")
-    values = [None if _is_missing(value) else value for value in array.tolist()]
+    values = [None if is_missing(value) else value for value in array.tolist()]
     present = [value for value in values if value is not None]
     if all(isinstance(value, _NUMBERS) and not isinstance(value, bool) for value in present):
         return np.array([np.nan if value is None else float(value) for value in values])
@@ -203,6 +209,15 @@ def is_gap(column: Column) -> NDArray[np.bool_]:
     return np.isnan(column)
 
 
+def _series_advice(data: Any) -> str:
+    if type(data).__name__ != "Series":
+        return ""
+    name = data.name if isinstance(data.name, str) else "NAME"
+    if hasattr(data, "iloc"):
+        return f" Keep it a table: df[[{name!r}]] for a column, df.iloc[[0]] for a row."
+    return f" Keep it a table: df.select({name!r})."
+
+
 def check_names(wanted: Iterable[str], known: Iterable[str], unique: bool = False) -> None:
     """Check that the columns that are wanted exist, once each.
 
@@ -233,13 +248,11 @@ def _suggestion(name: str, known: list[str]) -> str:
     return f"the columns are {', '.join(known[:_LISTED]) or 'none'}{more}."
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float | Decimal) and value != value)
-
-
 def _text(value: Any, name: str) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return str(value).lower()
+    if isinstance(value, np.floating):
+        value = value.item()
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, bytes | list | tuple | dict | set | np.ndarray | complex):

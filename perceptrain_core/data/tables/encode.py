@@ -20,6 +20,8 @@ ClassName: TypeAlias = str | int | float
 _LISTED = 10
 #: A program may write whole numbers with a point if a column has gaps, and without if it has none.
 _POINT = re.compile(r"(-?\d+)\.0+")
+#: How programs write booleans, which a file of the training may have written in another way.
+_BOOLEANS = {"true": ("True", "TRUE", "1"), "false": ("False", "FALSE", "0")}
 
 
 def encode(
@@ -49,6 +51,8 @@ def encode(
     names = list(map(str, categories))
     numbers: dict[str | None, float] = {_plain(text): i for i, text in enumerate(names)}
     numbers |= {text: i for i, text in enumerate(names)}
+    if set(names) <= _BOOLEANS.keys():
+        numbers |= {text: i for i, truth in enumerate(names) for text in _BOOLEANS[truth]}
     numbers[None] = nan
     texts = as_text(column)
     codes = np.fromiter((numbers.get(text, -1.0) for text in texts), float, len(texts))

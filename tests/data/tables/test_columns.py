@@ -99,6 +99,12 @@ def test_dates_are_text():
     ("data", "message"),
     [
         ([1, 2], "Expected a table .* not list"),
+        (
+            FRAME["text"],
+            r"not Series. Keep it a table: df\[\['text'\]\] for a column, df.iloc\[\[0",
+        ),
+        (FRAME.iloc[0], r"not Series. Keep it a table: df\[\['NAME'\]\] for a column"),
+        (pyarrow.chunked_array([[1]]), "Expected a table .* not ChunkedArray"),
         ({"a": [1], "b": [1, 2]}, "differ in length: {'a': 1, 'b': 2}"),
         ({"a": [1j]}, "Column 'a' holds complex128; expected numbers or text"),
         ({"a": np.array([b"x", None], dtype=object)}, "Column 'a' holds bytes"),
@@ -129,7 +135,7 @@ def test_text_and_numbers():
     texts = np.array(["1e3", None, " 2 "], dtype=object)
     np.testing.assert_array_equal(as_numbers(texts, "x"), [1000, np.nan, 2])
     assert is_gap(texts).tolist() == [False, True, False]
-    with pytest.raises(DataError, match=r"column 'x': 'b' in row 12 is not a number"):
+    with pytest.raises(DataError, match=r"column 'x': 'b' in row 12; expected a number"):
         as_numbers(np.array(["1", "b"], dtype=object), "x", first_row=10)
 
 

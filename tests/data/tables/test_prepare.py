@@ -64,7 +64,7 @@ def test_constants(csv):
 def test_faults_name_the_row_in_the_table(csv):
     rows = "1,1\n" * 10_000
     made = read_table(csv(f"a,y\n{rows}inf,1\n"), TableOptions(["y"]))
-    with pytest.raises(DataError, match="'a': inf in row 10001 is not a finite number"):
+    with pytest.raises(DataError, match="'a': inf in row 10001; expected a number that float32"):
         make_tensors(made, prepare_table(made, torch.tensor([0])))
     with pytest.raises(DataError, match="'a' has values that are infinite"):
         prepare_table(made, torch.arange(10_001), standardize=True)

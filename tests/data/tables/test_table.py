@@ -113,7 +113,11 @@ def test_inputs_are_filled_and_labels_are_not(csv):
             "weight in row 2 is -1; ex",
         ),
         ("a,y,w\n1,2,1e39\n", TableOptions(["y"], weights="w"), "the weight in row 1 is inf"),
-        ("a,y,w\n1,2,x\n", TableOptions(["y"], weights="w"), "column 'w': 'x' in row 1 is not a n"),
+        (
+            "a,y,w\n1,2,x\n",
+            TableOptions(["y"], weights="w"),
+            "column 'w': 'x' in row 1; expected a n",
+        ),
         ("a,y\n2020-01-01,2\n", TableOptions(["y"]), "column 'a' holds dates"),
         ("a,y\n1,2020-01-01\n", TableOptions(["y"]), "column 'y' holds dates.*another label"),
     ],
