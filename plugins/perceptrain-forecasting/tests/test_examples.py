@@ -61,6 +61,15 @@ def test_a_calibration_plot_of_quantiles_has_a_bar_between_two_levels() -> None:
     assert bars(figure) == pytest.approx([1.0, 1.0, 1.0])
 
 
+def test_a_calibration_plot_has_each_quantile_where_the_model_returned_it() -> None:
+    """Of crossed quantiles, half of the labels are below the first, and all below the second."""
+    quantiles = torch.tensor([[0.0, 9.0, 1.0]]).expand(4, 3)
+    labels = torch.tensor([-1.0, -0.5, 0.6, 3.0])
+    figure = calibration_plot(quantiles, labels, "quantiles", quantiles=[0.25, 0.5, 0.75])
+    assert list(figure.axes[1].lines[1].get_ydata()) == [0, 0.5, 1, 0.75, 1]
+    assert bars(figure) == pytest.approx([2, 1, 1, 0])  # none, one and two quantiles below
+
+
 def test_a_fan_chart_draws_medians_and_observations() -> None:
     outputs, labels = torch.randn(5, 2), torch.randn(5)
     forecast = read_forecast(outputs, "normal")

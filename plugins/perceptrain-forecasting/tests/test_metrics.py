@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
-from perceptrain import TrainConfig, Trainer, get_loss, get_metric
+from perceptrain import TrainConfig, Trainer, get_loss, get_metric, load_run
+from perceptrain_core.cli.main import app
 from perceptrain_forecasting import read_forecast
 from perceptrain_forecasting.forecasts.of_family import FamilyForecast
 
@@ -120,6 +123,67 @@ def test_metrics_of_quantiles_by_hand() -> None:
         (quantiles[:, [1, 3]], labels), nn.Identity()
     )
     assert found == pytest.approx(loss.item())
+
+
+def test_crossed_quantiles_count_as_they_are() -> None:
+    labels, quantiles = torch.randn(40).double(), torch.randn(40, 5).double()
+    options: dict[str, Any] = {"forecast": "quantiles", "quantiles": LEVELS}
+    y, columns = labels.numpy(), dict(zip(LEVELS, quantiles.numpy().T, strict=True))
+    for level in (0.5, 0.9):
+        lower, upper = (columns[round(end, 2)] for end in ((1 - level) / 2, (1 + level) / 2))
+        inside = np.mean((lower <= y) & (y <= upper))
+        assert over("coverage", quantiles, labels, level=level, **options) == inside
+        found = over("interval_width", quantiles, labels, level=level, **options)
+        assert found == pytest.approx(np.mean(upper - lower))
+    losses = {q: np.mean(np.maximum(q * (y - z), (q - 1) * (y - z))) for q, z in columns.items()}
+    found = over("mean_crps", quantiles, labels, **options)
+    assert found == pytest.approx(2 * np.mean(list(losses.values())))
+    found = over("quantile_score", quantiles, labels, levels=[0.25, 0.75], **options)
+    assert found == pytest.approx((losses[0.25] + losses[0.75]) / 2)
+    distances = [abs(np.mean(y < z) - q) for q, z in columns.items()]
+    found = over("pit_calibration_error", quantiles, labels, **options)
+    assert found == pytest.approx(np.mean(distances))
+
+
+RUN = """
+model = {name = "ffnn", hidden = [4]}
+loss = {name = "weighted_interval_score", levels = [0.5, 0.8]}
+[data]
+file = "table.csv"
+labels = "y"
+scale_labels = true
+[metrics]
+coverage = {level = 0.5, forecast = "quantiles", quantiles = [0.1, 0.25, 0.5, 0.75, 0.9]}
+mean_crps = {forecast = "quantiles", quantiles = [0.1, 0.25, 0.5, 0.75, 0.9]}
+pit_calibration_error = {forecast = "quantiles", quantiles = [0.1, 0.25, 0.5, 0.75, 0.9]}
+[train]
+max_iter = 1
+seed = 0
+"""
+
+
+def test_metrics_of_a_run_are_those_of_the_columns_that_it_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(120, 2))
+    y = 20 + x[:, 0] + random.normal(size=120)
+    np.savetxt("table.csv", np.column_stack([x, y]), delimiter=",", header="a,b,y", comments="")
+    Path("run.toml").write_text(RUN)
+    for call in (["train", "run.toml"], ["predict", "runs/run", "table.csv", "-o", "found.csv"]):
+        assert CliRunner().invoke(app, call, catch_exceptions=False).exit_code == 0
+    columns = np.loadtxt("found.csv", delimiter=",", skiprows=1).T
+    _, lower, _, upper, _ = columns
+    assert np.mean(lower > upper) > 0.1, "a model after one epoch should cross its quantiles"
+    figures = load_run("runs/run").test("table.csv")
+    inside = np.mean((lower <= y) & (y <= upper))
+    assert figures["test_coverage"] == pytest.approx(inside)
+    each = list(zip((0.1, 0.25, 0.5, 0.75, 0.9), columns, strict=True))
+    losses = [np.maximum(q * (y - z), (q - 1) * (y - z)).mean() for q, z in each]
+    assert figures["test_mean_crps"] == pytest.approx(2 * np.mean(losses), rel=1e-4)
+    distances = [abs(np.mean(y < z) - q) for q, z in each]
+    assert figures["test_pit_calibration_error"] == pytest.approx(np.mean(distances))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from perceptrain_forecasting.forecasts.uniform import share_below
+
 
 class Forecast(ABC):
     """A predictive distribution for each label, without gradients, in float64.
@@ -25,6 +27,13 @@ class Forecast(ABC):
         Both are the same for a distribution with a density. An ensemble and a few quantiles only
         say between which probabilities a label is (Czado, Gneiting and Held, 2009).
         """
+
+    def share_below(self, labels: Tensor, levels: Sequence[float]) -> Tensor:
+        """Return how much of each label is below the quantiles of some levels, in a last dimension.
+
+        That is 0 or 1, or a number between where a label is only known to be between two levels.
+        """
+        return share_below(*self.pit(labels), labels.new_tensor(list(levels)))
 
     @abstractmethod
     def quantiles(self, levels: Sequence[float]) -> Tensor:

@@ -15,7 +15,10 @@ from perceptrain_forecasting.forecasts.pinball import pinball
 
 
 class QuantilesForecast(Forecast):
-    """A few quantiles for each label. They are sorted, in case a model returns crossed ones.
+    """A few quantiles for each label, as the model returned them.
+
+    Crossed quantiles are not put in order: they are scored as the loss and the predictions have
+    them.
 
     Args:
         outputs: What a model returned, see `quantiles_of`.
@@ -24,19 +27,25 @@ class QuantilesForecast(Forecast):
     """
 
     def __init__(self, outputs: Any, shape: torch.Size, levels: Sequence[float]) -> None:
-        values = quantiles_of(outputs, shape, len(levels)).detach().double()
-        self.values, self.levels = values.sort(-1).values, tuple(levels)
+        self.values = quantiles_of(outputs, shape, len(levels)).detach().double()
+        self.levels = tuple(levels)
 
     def crps(self, labels: Tensor) -> Tensor:
         """Return twice the mean pinball loss: the CRPS as a sum over the levels."""
         return 2 * pinball(labels, self.values, self.levels).mean(-1)
 
     def pit(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the levels between which each label is."""
+        """Return the levels between which each label is, by the number of quantiles below it."""
         values = labels.unsqueeze(-1)
         ends = self.values.new_tensor([0.0, *self.levels, 1.0])
         below, upto = (self.values < values).sum(-1), (self.values <= values).sum(-1)
         return ends[below], ends[upto + 1]
+
+    def share_below(self, labels: Tensor, levels: Sequence[float]) -> Tensor:
+        """Return for some of the levels whether each label is below their quantile."""
+        quantiles, values = self.quantiles(levels), labels.unsqueeze(-1)
+        below = (values < quantiles).double()
+        return torch.where(values == quantiles, super().share_below(labels, levels), below)
 
     def quantiles(self, levels: Sequence[float]) -> Tensor:
         """Return the quantiles of some of the levels."""

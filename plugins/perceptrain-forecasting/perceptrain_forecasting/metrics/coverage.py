@@ -11,6 +11,8 @@ from perceptrain_forecasting.metrics.of_interval import IntervalMetric
 class Coverage(IntervalMetric):
     """Share of labels inside the central interval, ends included; ideal is the level.
 
+    No label is between ends that are crossed.
+
     Args:
         level: The level of the interval; 0.9 is from the quantile 0.05 to the quantile 0.95.
         forecast: The name of a distribution, "members" or "quantiles".

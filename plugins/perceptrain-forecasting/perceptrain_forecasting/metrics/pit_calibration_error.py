@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from perceptrain_forecasting.forecasts.base import Forecast
-from perceptrain_forecasting.forecasts.uniform import share_below
 from perceptrain_forecasting.metrics.base import ForecastMetric
 from perceptrain_forecasting.options import check_whole
 
@@ -39,7 +38,7 @@ class PITCalibrationError(ForecastMetric):
 
     def sums(self, forecast: Forecast, labels: Tensor) -> Tensor:
         """Return for each level the labels below its quantile."""
-        shares = share_below(*forecast.pit(labels), labels.new_tensor(self.compared))
+        shares = forecast.share_below(labels, self.compared)
         return shares.reshape(-1, len(self.compared)).sum(0)
 
     def value(self, means: Tensor) -> Tensor:
