@@ -7,13 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain import is_capturing, values_are_checked
+from perceptrain import values_are_checked
 from perceptrain.errors import DataError, ShapeError
-
-
-def may_read(values: Tensor) -> bool:
-    """Whether values may be read: on a GPU only on the first batch, and never in a capture."""
-    return not is_capturing() and (values.device.type == "cpu" or values_are_checked())
 
 
 def precise(values: Tensor) -> Tensor:
@@ -41,7 +36,7 @@ def check_labels(labels: Any, positive: bool = False) -> Tensor:
             "one row."
         )
     found = precise(labels)
-    if not may_read(found):
+    if not values_are_checked(found):
         return found
     missing = int(found.isnan().sum())
     if missing:

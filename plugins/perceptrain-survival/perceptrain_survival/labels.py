@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain import is_capturing, values_are_checked
+from perceptrain import values_are_checked
 from perceptrain.errors import DataError, ShapeError
 
 _EXPECTED = (
@@ -52,7 +52,7 @@ class SurvivalLabels:
         if len({len(column) for column in columns.values()}) > 1:
             given = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
             raise ShapeError(f"The numbers of rows differ: {given}; expected a value for each row.")
-        if not is_capturing() and (event.device.type == "cpu" or values_are_checked()):
+        if values_are_checked(event):
             _check_events(event)
             _check_times(time)
         time = time if time.dtype in (torch.float32, torch.float64) else time.float()

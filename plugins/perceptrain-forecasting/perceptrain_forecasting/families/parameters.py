@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from perceptrain import values_are_checked
 from perceptrain.errors import DataError, ShapeError
-from perceptrain_forecasting.checks import may_read, precise
+from perceptrain_forecasting.checks import precise
 from perceptrain_forecasting.families.base import Family
 
 
@@ -60,7 +61,7 @@ def _given(family: Family, outputs: tuple[Any, ...], shape: torch.Size) -> tuple
         )
     parameters = tuple(precise(part) for part in outputs)
     for (name, constraint), values in zip(family.parameters.items(), parameters, strict=True):
-        if constraint.lower is None or not may_read(values):
+        if constraint.lower is None or not values_are_checked(values):
             continue
         if not bool((values > constraint.lower).all()):
             raise DataError(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from perceptrain import values_are_checked
 from perceptrain.errors import DataError
-from perceptrain_forecasting.checks import may_read
 from perceptrain_forecasting.losses.of_members import MembersLoss
 
 
@@ -42,7 +42,7 @@ class DawidSebastianiLoss(MembersLoss):
         centred = members - mean.unsqueeze(1)
         covariance = centred.mT @ centred / (members.shape[1] - 1)
         factor, failed = torch.linalg.cholesky_ex(covariance)
-        if may_read(failed) and bool(failed.any()):
+        if values_are_checked(failed) and bool(failed.any()):
             raise DataError(
                 f"The covariance of the members has no inverse in {int((failed > 0).sum())} of "
                 f"{len(failed)} rows; expected members that differ in all directions. Use more "

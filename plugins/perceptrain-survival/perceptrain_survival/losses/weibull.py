@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain import is_capturing
+from perceptrain import values_are_checked
 from perceptrain.errors import DataError
 from perceptrain_survival.curves.breslow import BreslowBaseline
 from perceptrain_survival.labels import SurvivalLabels
@@ -55,7 +55,7 @@ class WeibullLoss(SurvivalLoss):
             DataError: An event has the time 0, where the density is 0 or infinite.
         """
         event, time = labels.event, labels.time.to(outputs)
-        if not is_capturing() and time.device.type == "cpu" and bool((event & (time == 0)).any()):
+        if values_are_checked(time) and bool((event & (time == 0)).any()):
             raise DataError(
                 "An event has the time 0, where a Weibull distribution has no finite likelihood; "
                 "expected positive times. Add half a unit of time to it, or leave the row out."
