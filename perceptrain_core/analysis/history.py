@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex, overload
 
 from perceptrain_core.analysis.curves import draw_curves
 from perceptrain_core.analysis.html_table import html_table
-from perceptrain_core.errors import MissingDependencyError
+from perceptrain_core.errors import DataError, MissingDependencyError
 from perceptrain_core.metrics_file import Row
 
 if TYPE_CHECKING:
@@ -58,13 +58,34 @@ class History(list[Row]):
             A matplotlib figure, independent of pyplot; notebooks display it.
 
         Raises:
-            DataError: The history is empty.
+            DataError: The history is empty, or the file cannot be written.
             MissingDependencyError: matplotlib is not installed.
         """
         figure = draw_curves(self)
         if path is not None:
-            figure.savefig(path, dpi=120)
+            try:
+                figure.savefig(path, dpi=120)
+            except (OSError, ValueError) as error:
+                raise DataError(
+                    f"The picture cannot be written to {path}: {error}. Expected a file such as "
+                    "curves.png or curves.svg, in a folder that exists."
+                ) from error
         return figure
+
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice, /) -> list[Row]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice, /) -> Row | list[Row]:
+        """Return the row of an epoch, counted from 0, or a plain list of rows."""
+        if isinstance(index, str):
+            raise DataError(
+                f"The history is a list with a row for each epoch: write history[-1][{index!r}], "
+                f"or history.to_dataframe()[{index!r}] for all epochs."
+            )
+        return super().__getitem__(index)
 
     def __repr__(self) -> str:
         """Return the history in a line, with the last figures."""

@@ -124,7 +124,13 @@ def load_model(
 
     Raises:
         CheckpointError: No checkpoint was found, or it cannot be read or does not fit the model.
+        TrainingError: ``model`` is not a module.
     """
+    if not isinstance(model, nn.Module):
+        raise TrainingError(
+            f"Expected load_model(folder, model), with a torch.nn.Module object to load the "
+            f"weights into, not {describe(model)}."
+        )
     load_found(folder, model, None)
     return model if device is None else model.to(device)
 

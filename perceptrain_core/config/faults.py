@@ -37,6 +37,9 @@ _ELSEWHERE = {
         ("lr", "learning_rate", "weight_decay", "momentum"), "it is an option of the optimizer"
     ),
     **dict.fromkeys(("patience", "early_stopping"), "use the callback early_stopping"),
+    **dict.fromkeys(
+        ("optimizer", "model", "loss", "loss_fn", "metrics"), "it is an argument of the Trainer"
+    ),
     **dict.fromkeys(("num_workers", "drop_last"), "it is an option of the DataLoader"),
 }
 

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.dataclasses import dataclass
 
 from perceptrain_core.config.conversions import (
@@ -233,7 +240,7 @@ class TrainConfig:
     activation_checkpointing: Annotated[Any, BeforeValidator(as_checkpointing)] = False
     compile: Annotated[bool | Literal["strict"], BeforeValidator(as_compile)] = False
     deterministic: bool = False
-    resume: bool | Path = False
+    resume: StrictBool | Path = False
     nprocs: Count = 1
     compute_setup: Literal["cpu", "gpu", "auto"] = "cpu"
     backend: str = "auto"

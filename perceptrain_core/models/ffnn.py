@@ -179,7 +179,7 @@ def _advice(x: object) -> str:
 
 
 def _reshape(x: Tensor, size: int) -> str:
-    if size == 1:
+    if size == 1 and x.ndim < 2:
         return "Use x.unsqueeze(-1)."
     return f"Change the first size to {x.shape[-1]}, or the data." if x.ndim else "Change the data."
 

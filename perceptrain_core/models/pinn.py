@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, TypeAlias
 
 import torch
@@ -11,15 +12,19 @@ from torch.nn import Module, ModuleList
 
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.models.base import Model
+from perceptrain_core.models.equation_checks import (
+    ConstantDerivatives,
+    check_broadcast,
+    check_residual,
+    check_rows,
+    explain,
+)
 from perceptrain_core.option_checks import fits
 from perceptrain_core.tensors import describe, only_tensor
-from perceptrain_core.user_warnings import warn_user
+from perceptrain_core.value_checks import values_are_checked
 
 #: ``equation(points, network) -> residual``.
 Equation: TypeAlias = Callable[[Tensor, Module], Tensor]
-
-#: With fewer points than this, a residual of shape (N, N) may well be meant: one per equation.
-_FEW = 5
 
 
 class PINN(Model):
@@ -73,40 +78,41 @@ class PINN(Model):
 
         Raises:
             DataError: The batch is not a dict, its keys are not those of the equations, its values
-                are not float tensors, or an equation did not return a tensor.
+                are not float tensors, or an equation did not return a tensor of floats.
 
         Warns:
             UserWarning: The residual at N points has the shape ``(N, N)``, as if two terms were
-                broadcast.
+                broadcast. In the first batch of a training also: it has fewer rows than points, or an
+                equation differentiates without ``create_graph=True``.
         """
         if not isinstance(x, Mapping) or x.keys() != self.equations.keys():
             raise DataError(self._misfit(x))
         if torch.is_grad_enabled():
-            return self._residuals(x)
+            return self._residuals(x, trained=True)
         with torch.inference_mode(False), torch.enable_grad():
-            residuals = self._residuals(x)
+            residuals = self._residuals(x, trained=False)
         return {name: residual.detach() for name, residual in residuals.items()}
 
     def extra_repr(self) -> str:
         """Name the equations."""
         return f"equations: {', '.join(self.equations)}"
 
-    def _residuals(self, x: Mapping[str, Any]) -> dict[str, Tensor]:
+    def _residuals(self, x: Mapping[str, Any], trained: bool) -> dict[str, Tensor]:
         residuals = {}
         for name, equation in self.equations.items():
             points = _points(name, x[name])
+            check = values_are_checked()
+            watch = ConstantDerivatives(name) if check and trained else nullcontext()
             try:
-                residual = equation(points, self.nn)
+                with watch:
+                    returned = equation(points, self.nn)
             except Exception as error:
-                error.add_note(f"This was the equation {name!r}.")
+                explain(error, name)
                 raise
-            if not isinstance(residual, Tensor):
-                raise DataError(
-                    f"The equation {name!r} returned {describe(residual)}; expected its residual, "
-                    "a tensor. torch.autograd.grad returns a tuple: take its first element."
-                )
-            if residual.dim() == 2 and residual.size(1) >= _FEW:
-                _check_broadcast(name, residual, points)
+            residual = check_residual(name, returned)
+            if check:
+                check_rows(name, residual, points)
+            check_broadcast(name, residual, points)
             residuals[name] = residual
         return residuals
 
@@ -116,8 +122,9 @@ class PINN(Model):
             missing = [repr(key) for key in self.equations if key not in x]
             extra = [repr(key) for key in x if key not in self.equations]
             return (
-                f"PINN got {describe(x)}; {wanted}. Missing: {', '.join(missing) or 'none'}; "
-                f"not known: {', '.join(extra) or 'none'}."
+                f"PINN got {describe(x)}; {wanted}."
+                + (f" Missing: {', '.join(missing)}." if missing else "")
+                + (f" Not known: {', '.join(extra)}." if extra else "")
             )
         advice = (
             "To evaluate the network itself, call model.nn(x)."
@@ -125,18 +132,6 @@ class PINN(Model):
             else "DictDataLoader yields such batches."
         )
         return f"PINN got {describe(x)}; {wanted}, one for each equation. {advice}"
-
-
-def _check_broadcast(name: str, residual: Tensor, points: Tensor) -> None:
-    n = residual.size(1)
-    if not points.dim() or residual.shape != (len(points), len(points)):
-        return
-    warn_user(
-        f"The equation {name!r} returned a residual of shape ({n}, {n}) for {n} points. Torch "
-        f"broadcasts a term of shape ({n}, 1) and one of shape ({n},) to that: give all terms the "
-        f"shape ({n}, 1), with term.unsqueeze(-1) or by keeping a column as x[:, :1]. Ignore this "
-        f"if each point has {n} residuals.",
-    )
 
 
 def _points(name: str, value: Any) -> Tensor:
@@ -173,6 +168,9 @@ def _equations(equations: Mapping[str, Equation | str]) -> dict[str, Equation]:
             f"equations={equations!r}: expected a dict with a function "
             "equation(points, network) -> residual for each name."
         )
+    wrong = [name for name in equations if not isinstance(name, str) or not name]
+    if wrong:
+        raise ConfigError(f"An equation is named {wrong[0]!r}; expected a text, such as 'ode'.")
     return {name: _equation(name, equation) for name, equation in equations.items()}
 
 

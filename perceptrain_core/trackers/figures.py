@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from perceptrain_core.errors import TrainingError
+from perceptrain_core.option_checks import fits
 
 PlottingFunctions: TypeAlias = tuple[Callable[[nn.Module, int], tuple[str, Any]], ...]
 
@@ -26,6 +27,11 @@ def figures(
         TrainingError: A plotting function did not return a name and a figure.
     """
     for function in plotting_functions:
+        if not fits(function, model, iteration):
+            raise TrainingError(
+                f"The plotting function {getattr(function, '__name__', function)!s} cannot be "
+                "called with two arguments; expected plot(model, epoch) -> (name, figure)."
+            )
         match function(model, iteration):
             case str(name), figure if hasattr(figure, "savefig"):
                 try:

@@ -79,6 +79,8 @@ def predict(batch: TBatch, model: nn.Module) -> tuple[Any, Any, Any]:
     try:
         return model(batch), None, None
     except TypeError as error:
+        if hasattr(model, "equations"):  # a PINN takes a dict; its equation failed
+            raise
         error.add_note(
             f"The batch is {describe(batch)}, and a dict batch is for a PINN or another model "
             "that takes a dict. Any other model needs batches of (inputs, labels). "
@@ -108,6 +110,8 @@ def labelled(batch: TBatch, model: nn.Module) -> tuple[Tensor, Any, Any]:
 
 
 def _misfit(batch: object) -> str:
+    if batch is None:
+        return "There are no data: pass them, fit((inputs, labels)), or fit([points]) for a PINN."
     expected = f"The batch is {describe(batch)}; expected (inputs, labels), a tuple of two. "
     if isinstance(batch, Mapping):
         return expected + (

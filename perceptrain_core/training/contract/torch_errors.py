@@ -21,9 +21,10 @@ _ADVICE = {
         "loss had used its value. Write x = x + 1, or change a copy, x.clone()."
     ),
     "backward through the graph a second time": (
-        "Something was kept from an earlier step or call with its graph: detach what the model or "
-        "the loss stores, self.state = state.detach(). The trainer calls loss.backward(); a loss "
-        "must not call it itself."
+        "Does the loss or an equation call torch.autograd.grad? Then pass create_graph=True there. "
+        "Otherwise something was kept from an earlier step or call with its graph: detach what the "
+        "model or the loss stores, self.state = state.detach(). The trainer calls "
+        "loss.backward(); a loss must not call it itself."
     ),
     "leaf Variable that requires grad": (
         "The optimizer changes the parameters. To change one yourself, do it inside "

@@ -158,7 +158,7 @@ def test_errors_of_the_backward_pass(make_trainer: MakeTrainer) -> None:
 
 def test_an_equation_is_named(make_trainer: MakeTrainer) -> None:
     def equation(t: Tensor, net: nn.Module) -> Tensor:
-        return torch.autograd.grad(net(t), t)[0]
+        return torch.autograd.grad(net(t), t, create_graph=True)[0]
 
     trainer = make_trainer(
         data=[{"ode": torch.rand(4, 1)}], model=PINN(FFNN([1, 4, 1]), {"ode": equation})
