@@ -82,7 +82,7 @@ class PINN(Model):
 
         Warns:
             UserWarning: The residual at N points has the shape ``(N, N)``, as if two terms were
-                broadcast. In the first batch of a training also: it has fewer rows than points, or an
+                broadcast. In the first batch of a training also: it has fewer than N rows, or an
                 equation differentiates without ``create_graph=True``.
         """
         if not isinstance(x, Mapping) or x.keys() != self.equations.keys():
