@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from inspect import Parameter, Signature
+from types import MappingProxyType
 from typing import Any
 
 from perceptrain_core.errors import OptionError, PerceptrainError, TargetError
@@ -151,11 +153,20 @@ def check(label: str, target: Any, leading: Sequence[str], options: Options) -> 
     if signature is not None:
         renamed = getattr(target, "old_spellings", {})
         current = {renamed.get(name, name): value for name, value in options.items()}
-        check_call(label, signature, leading, current)
+        check_call(label, signature, leading, current, _names_of(target))
 
 
-def check_call(label: str, signature: Signature, leading: Sequence[str], options: Options) -> None:
-    """Raise unless a signature and its annotations allow the call ``(*leading, **options)``."""
+def check_call(
+    label: str,
+    signature: Signature,
+    leading: Sequence[str],
+    options: Options,
+    names: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Raise unless a signature and its annotations allow the call ``(*leading, **options)``.
+
+    ``names`` are those of its module, which its annotations may use.
+    """
     if not _accepts(signature, len(leading)):
         raise TargetError(
             f"{label} has the signature {signature}, which cannot be called as "
@@ -170,7 +181,7 @@ def check_call(label: str, signature: Signature, leading: Sequence[str], options
     ]
     if missing:
         raise OptionError(f"{label} requires {_options(missing)}.")
-    check_values(label, known, options)
+    check_values(label, known, options, names)
 
 
 def _check_unknown(
@@ -187,6 +198,11 @@ def _check_unknown(
         f"{label} does not accept {_options(unknown)}.{did_you_mean(unknown[0], known)} "
         f"It accepts{': ' + ', '.join(known) if known else ' none'}."
     )
+
+
+def _names_of(target: Any) -> Mapping[str, Any]:
+    module = getattr(target, "__module__", None) or type(target).__module__
+    return vars(sys.modules[module]) if module in sys.modules else {}
 
 
 def signature_of(target: Any) -> Signature | None:
