@@ -48,7 +48,7 @@ def plugins(
 
 def _write_available(installed: set[str], distribution: str | None, json: bool) -> None:
     """Write the known plugins that are not installed, or only one of them."""
-    from perceptrain_core.registry.available import available
+    from perceptrain_core.registry.available import available, how_to_install
     from perceptrain_core.registry.selection import normalised
 
     found = available(installed)
@@ -62,7 +62,7 @@ def _write_available(installed: set[str], distribution: str | None, json: bool) 
         output.write_text(f"    {each.description}")
         for plural, names in each.provides.items():
             output.write_text(f"    {plural}: {', '.join(names)}")
-        print(f"    pip install {each.distribution}\n")
+        print(f"    {how_to_install(each.distribution)}\n")
     if not found:
         output.note(
             "All known plugins are installed."

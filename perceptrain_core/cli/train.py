@@ -51,9 +51,12 @@ def train(
     """
     from perceptrain_core.runs.build import build_run
     from perceptrain_core.runs.read import read_run_file
+    from perceptrain_core.runs.versions import with_recorded_versions
 
     with output.one_line_warnings(), _naming(run_file):
         tables = read_run_file(run_file, overrides or [])
+        if resume and not tables.provenance:
+            tables = with_recorded_versions(tables, run_file)
         if tables.data.cross_validated and not dry_run:
             _cross_validate(tables, run_file, resume)
             return

@@ -51,5 +51,17 @@ def where_to_get(plural: str, name: str, installed: Collection[str]) -> str:
     ]
     if not owners:
         return ""
-    commands = " or ".join(f"pip install {owner}" for owner in owners)
-    return f" {short!r} is in {' and '.join(owners)}: {commands}"
+    commands = "; or ".join(how_to_install(owner) for owner in owners)
+    return f" {short!r} is in {' and '.join(owners)}: {commands}."
+
+
+def how_to_install(distribution: str, version: str | None = None) -> str:
+    """Return the command that installs a plugin.
+
+    Args:
+        distribution: Its name. The known plugins are also in a clone of this project.
+        version: The version to install of a plugin that is not known.
+    """
+    if distribution in (plugin.distribution for plugin in available(())):
+        return f"pip install {distribution}, or from a clone: pip install ./plugins/{distribution}"
+    return f"pip install {distribution}{f'=={version}' if version else ''}"

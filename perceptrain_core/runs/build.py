@@ -38,6 +38,7 @@ from perceptrain_core.runs.run import Run
 from perceptrain_core.runs.sizes import check_fit, needs_sizes, with_sizes
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.runs.unscaled_metric import UnscaledMetric
+from perceptrain_core.runs.versions import explaining_versions
 from perceptrain_core.training.metrics.resolve import resolve_metrics
 from perceptrain_core.training.provenance import Provenance
 from perceptrain_core.training.resolve import as_callback, resolve_model
@@ -47,6 +48,7 @@ from perceptrain_core.training.trainer import Trainer
 from perceptrain_core.types import LossFunction
 
 
+@explaining_versions
 def build_run(run_file: RunFile, path: Path) -> Run:
     """Build a run.
 
@@ -100,6 +102,7 @@ def complete_config(run_file: RunFile, path: Path) -> TrainConfig:
     return replace(config, callbacks=callbacks)
 
 
+@explaining_versions
 def build_model(run_file: RunFile, path: Path) -> nn.Module:
     """Build the model alone; the data are read only if its sizes follow from them.
 
@@ -248,6 +251,7 @@ def _loss_target(run_file: RunFile, path: Path) -> Any:
         return registry().entry("loss", run_file.loss.name).load()
 
 
+@explaining_versions
 def build_metrics(
     run_file: RunFile,
     path: Path,
@@ -287,6 +291,7 @@ def _in_label_units(
     return {label: UnscaledMetric(metric, unscale) for label, metric in metrics.items()}
 
 
+@explaining_versions
 def build_loss(run_file: RunFile, path: Path) -> LossFunction | nn.Module:
     """Build the loss, with its weighting.
 

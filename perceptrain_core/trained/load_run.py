@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,12 +14,12 @@ from perceptrain_core.config import TrainConfig
 from perceptrain_core.data.tables.preparation_file import read_preparation
 from perceptrain_core.errors import CheckpointError, ConfigError, DataError
 from perceptrain_core.option_checks import check_choice
-from perceptrain_core.registry import registry
 from perceptrain_core.runs.build import build_model
 from perceptrain_core.runs.file_names import FOLDS, PREPARATION, RUN_FILE, WEIGHTS
 from perceptrain_core.runs.read import read_run_file
 from perceptrain_core.runs.record import RunRecord, read_record
 from perceptrain_core.runs.tables import RunFile
+from perceptrain_core.runs.versions import changed_versions
 from perceptrain_core.tensors import describe
 from perceptrain_core.trained.rows import AnyPreparation
 from perceptrain_core.trained.trained_run import TrainedRun
@@ -81,7 +80,8 @@ def load_run(
     if weights == "last":
         load_found(file, model, None)
     preparation = _preparation(folder, run_file)
-    _compare_versions(run_file.provenance)
+    if changed := changed_versions(run_file.provenance):
+        warn_user(changed)
     named = f"{_described(weights, record)}, epoch {epoch}"
     return TrainedRun(folder, model.to(device).eval(), named, run_file, preparation, record, trust)
 
@@ -135,20 +135,3 @@ def _described(weights: str, record: RunRecord) -> str:
     if weights == "best":
         return weights
     return "average of the epochs" if record.weights == "average" else record.weights
-
-
-def _compare_versions(provenance: dict[str, Any]) -> None:
-    """Warn if this library or a plugin has another version than in the training."""
-    recorded = provenance.get("versions")
-    if not isinstance(recorded, dict):
-        return
-    now = {plugin.distribution: plugin.version for plugin in registry().plugins}
-    entries = [entry for part, entry in provenance.items() if part != "versions"]
-    names = {str(entry.get("distribution")) for entry in entries if isinstance(entry, dict)}
-    changed = [
-        f"{name} {recorded[name]}, now {now.get(name, 'not installed')}"
-        for name in sorted({"perceptrain-core", *names} & recorded.keys())
-        if recorded[name] != now.get(name)
-    ]
-    if changed:
-        warn_user(f"This run was trained with other versions: {'; '.join(changed)}.")

@@ -99,9 +99,9 @@ def test_known_plugins_that_are_not_installed(tmp_path, monkeypatch):
     known.write_text(json.dumps([plugin, core]))
     monkeypatch.setattr("perceptrain_core.registry.available._FILE", known)
     result = invoke("plugins", "--available")
-    assert (result.exit_code, result.stdout.split("\n")) == (
-        0, ["far", "    Far things.", "    losses: a", "    pip install far", "", ""]
-    )  # fmt: skip
+    command = "    pip install far, or from a clone: pip install ./plugins/far"
+    lines = ["far", "    Far things.", "    losses: a", command, "", ""]
+    assert (result.exit_code, result.stdout.split("\n")) == (0, lines)
     assert json.loads(invoke("plugins", "Far", "--available", "--json").stdout) == [plugin]
     assert (
         "No known plugin 'nearby' is missing." in invoke("plugins", "nearby", "--available").stderr

@@ -79,3 +79,57 @@ def test_versions_are_recorded_and_changes_told_on_resume(site: Site) -> None:
     assert "was saved with different versions" in other.stderr
     assert "acme-engine: 5.0 then, 6.0 now; acme-losses: 1.0 then, 1.1 now" in other.stderr
     assert tomllib.loads(record.read_text())["provenance"]["versions"]["acme-losses"] == "1.1"
+
+
+MODEL = """
+from torch import nn
+def net(width: int = 2):
+    return nn.Sequential(nn.Linear(4, width), nn.Linear(width, 1))
+"""
+MODELS = """
+from perceptrain import Spec, hookimpl
+@hookimpl
+def perceptrain_models():
+    return [Spec("net", "acme_code:net", "A network.")]
+"""
+
+
+def test_an_uninstalled_plugin_and_one_of_another_version_are_named(site: Site) -> None:
+    (site.root / "acme_code.py").write_text(MODEL)
+    (site.root / "table_of_three.py").write_text(DATA)
+    run_file = RUN.replace("ffnn", "net").replace("layers = [4, 1]", "width = 3")
+    run_file = run_file.replace("shrunk", "mse").replace('log_folder = "."', "")
+    (site.root / "own.toml").write_text(run_file)
+    site.plugin("acme-kit", MODELS)
+    first = site.run("train", "own.toml")
+    assert first.returncode == 0, first.stderr
+    folder = next(site.root.glob("runs/own*"))
+    run = str(folder.relative_to(site.root))
+
+    (site.root / "acme_code.py").write_text(MODEL.replace("width", "size"))
+    (metadata,) = site.root.glob("acme_kit*.dist-info")
+    metadata = metadata.rename(site.root / "acme_kit-2.0.dist-info")
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-kit\nVersion: 2.0\n")
+    changed = "This run was trained with other versions: acme-kit 1.0, now 2.0."
+    for command in (
+        ["train", "own.toml", "--resume"],
+        ["train", f"{run}/run.toml"],
+        ["test", run, "--trust"],
+    ):
+        other = site.run(*command)
+        assert other.returncode == 2, command
+        assert "does not accept the option 'width'" in other.stderr
+        assert changed in other.stderr, command
+        assert other.stderr.count("trained with") == 1
+    assert "trained with" not in site.run("train", "own.toml").stderr
+
+    for file in metadata.iterdir():
+        file.unlink()
+    metadata.rmdir()
+    missing = "'net' came from acme-kit 1.0, which is not installed: pip install acme-kit==1.0."
+    for command in (["train", "own.toml", "--resume"], ["test", run, "--trust"]):
+        other = site.run(*command, PERCEPTRAIN_PLUGINS="")
+        assert other.returncode == 2, command
+        assert f"[model]: {missing}\n" in other.stderr, command
+        assert "Did you mean" not in other.stderr
+    assert "There is no model 'net'" in site.run("train", "own.toml", PERCEPTRAIN_PLUGINS="").stderr

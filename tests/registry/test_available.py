@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from perceptrain_core.errors import UnknownNameError
-from perceptrain_core.registry.available import available, where_to_get
+from perceptrain_core.registry.available import available, how_to_install, where_to_get
 from perceptrain_core.registry.catalogue import Catalogue
 from perceptrain_core.registry.kinds import kind_of
 from perceptrain_core.registry.plugins import Plugin
@@ -27,7 +29,10 @@ def test_those_that_are_installed_are_left_out():
 def test_the_error_says_which_plugin_has_the_name(name):
     with pytest.raises(UnknownNameError, match=f"There is no loss '{name}'") as raised:
         Catalogue(kind_of("loss"), (), ())[name]
-    hint = "'dice' is in perceptrain-segmentation: pip install perceptrain-segmentation"
+    hint = (
+        "'dice' is in perceptrain-segmentation: pip install perceptrain-segmentation, or from a "
+        "clone: pip install ./plugins/perceptrain-segmentation."
+    )
     assert str(raised.value).splitlines()[0].endswith(hint)
 
 
@@ -42,3 +47,13 @@ def test_a_plugin_that_did_not_load_is_not_offered_again():
 def test_only_names_of_the_kind_count():
     assert where_to_get("models", "dice", ()) == ""
     assert where_to_get("losses", "other-plugin/dice", ()) == ""
+
+
+def test_only_the_plugins_of_this_project_are_in_a_clone():
+    plugins = Path(__file__).parents[2] / "plugins"
+    for plugin in available(()):
+        command = how_to_install(plugin.distribution, "1.0")
+        folder = command.rpartition(" ./plugins/")[2]
+        assert (plugins / folder / "pyproject.toml").is_file()
+    assert how_to_install("acme-losses", "1.0") == "pip install acme-losses==1.0"
+    assert how_to_install("acme-losses") == "pip install acme-losses"
