@@ -11,16 +11,15 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from perceptrain_core.callbacks import EarlyStopping
 from perceptrain_core.errors import ConfigError, DataError, ShapeError
+from perceptrain_core.estimators.checks import check_parameters, seed_of
 from perceptrain_core.estimators.parts import build_config, build_model, named
 from perceptrain_core.estimators.scaling import Scaling
 from perceptrain_core.inference.outputs import evaluate, row_parts
-from perceptrain_core.option_checks import check_choice
 from perceptrain_core.random_state import kept_random_state, seed_everything
 from perceptrain_core.tensors import describe, numpy_to_tensor
 from perceptrain_core.training.trainer import Trainer
@@ -127,6 +126,7 @@ class PerceptrainEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _read(self, X: Any, y: Any, sample_weight: Any, **checks: Any) -> tuple[Any, Any, Any]:
         """Return rows, labels and weights as arrays, checked."""
+        check_parameters(type(self).__name__, self.get_params(deep=False))
         X, y = validate_data(self, X, y, dtype=_DTYPES, **checks)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
@@ -134,7 +134,7 @@ class PerceptrainEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _train(self, X: Any, weights: Any, task: Task) -> None:
         """Train a new network on rows of shape ``(N, D)`` with weights ``(N,)`` or ``None``."""
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        seed = seed_of(self.random_state)
         self._scaling = Scaling.of(X, weights) if self._scales("inputs") else Scaling()
         arrays = [self._scaling.scaled(X), task.labels, *([] if weights is None else [weights])]
         rows, held_out = self._split(arrays, task.classes, seed)
@@ -155,7 +155,6 @@ class PerceptrainEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = len(self.history_)
 
     def _scales(self, what: str) -> bool:
-        check_choice("standardize", self.standardize, (True, False, "inputs"))
         return self.standardize in (True, what)
 
     def _split(self, arrays: list[Any], classes: Any, seed: int) -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ from torch import nn
 from perceptrain_core.callbacks import EarlyStopping
 from perceptrain_core.config import TrainConfig
 from perceptrain_core.errors import ConfigError
+from perceptrain_core.losses.support.outputs import output_size
 from perceptrain_core.option_checks import fits
 from perceptrain_core.registry import get_loss, get_model, registry
 
@@ -34,6 +35,19 @@ def build_loss(loss: Any) -> Any:
     return deepcopy(get_loss(loss))
 
 
+def outputs_for(loss: Any, loss_fn: Any, targets: int) -> int:
+    """Return the number of outputs that a loss needs for a number of targets.
+
+    Args:
+        loss: The parameter of the estimator.
+        loss_fn: The loss that was built from it.
+        targets: The number of targets.
+    """
+    options = named(loss) if isinstance(loss, Mapping) else {}
+    options.pop("name", None)
+    return output_size(loss_fn, targets, **options)
+
+
 def build_model(model: Any, hidden: Sequence[int], inputs: int, outputs: int) -> nn.Module:
     """Build the model of one fit.
 
@@ -48,7 +62,7 @@ def build_model(model: Any, hidden: Sequence[int], inputs: int, outputs: int) ->
         ConfigError: The model is none of these.
         RegistryError: A name is unknown, or an option does not fit.
     """
-    if isinstance(model, str | Mapping):
+    if isinstance(model, str) or (isinstance(model, Mapping) and "name" in model):
         options = named(model)
         if _has_layers(options["name"]):
             options.setdefault("layers", [inputs, *map(int, hidden), outputs])

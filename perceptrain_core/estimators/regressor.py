@@ -7,21 +7,29 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from perceptrain_core.errors import ShapeError
+from perceptrain_core.errors import ConfigError, ShapeError
 from perceptrain_core.estimators.base import PerceptrainEstimator, Task
-from perceptrain_core.estimators.parts import build_loss
+from perceptrain_core.estimators.parts import build_loss, outputs_for
 from perceptrain_core.estimators.scaling import Scaling
-from perceptrain_core.losses.support.outputs import activate, output_activation, outputs_per_label
+from perceptrain_core.losses.support.outputs import (
+    activate,
+    output_activation,
+    outputs_per_label,
+    prediction_column,
+    unwrapped,
+)
+from perceptrain_core.plurals import counted
 
 
 class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignore[misc]
     """A neural network for regression, trained with any loss, as an estimator of scikit-learn.
 
     The loss gets the labels as floats of shape ``(N, 1)``, or ``(N, K)`` for several targets, and
-    the network has as many outputs. They are predictions, or the loss says what they are
-    (`output_activation`): with ``poisson_nll``, logarithms of rates, so the predictions are their
-    exponentials. With ``gaussian_nll``, the network has two outputs for each target, and the means
-    are the predictions.
+    the network has as many outputs, unless the loss needs another number. They are predictions, or
+    the loss says what they are (`output_activation`): with ``poisson_nll``, logarithms of rates, so
+    the predictions are their exponentials. Of several outputs for each target, the loss says which
+    `predict` returns: with ``gaussian_nll``, the means; with ``quantile``, the quantile next to the
+    median. `predict_all` returns all quantiles.
 
     Training computes in the dtype of ``X``, float32 or float64, and in float64 for any other. It
     prints nothing, and writes no files unless ``train`` says so. It leaves the random generators
@@ -45,7 +53,8 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
             different scales, so this is on by default. The loss, its options and its figures are
             then in units of the standard deviation. ``"inputs"`` scales the features alone, for a
             loss that needs the labels as they are, such as ``relative_l2``. Labels are also left as
-            they are if the outputs are not predictions, as with ``poisson_nll``.
+            they are if the outputs are not predictions, as with ``poisson_nll``, or if the loss
+            says that they must be, with ``unscaled_labels``.
         early_stopping: Whether to hold out ``validation_fraction`` of the rows, stop when the loss
             over them has not improved for ``n_iter_no_change`` epochs, and restore the weights of
             the best epoch.
@@ -85,13 +94,24 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
         labels = y.reshape(len(y), -1).astype(np.float64)
         loss_fn = build_loss(self.loss)
         self._activation = output_activation(loss_fn)
-        scales = self._scales("targets") and self._activation is None
+        own_units = any(getattr(loss, "unscaled_labels", False) for loss, _ in unwrapped(loss_fn))
+        scales = self._scales("targets") and self._activation is None and not own_units
         self._target_scaling = Scaling.of(labels, weights) if scales else Scaling()
         labels = self._target_scaling.scaled(labels).astype(X.dtype)
         self._targets = labels.shape[1]
-        outputs = self._targets * outputs_per_label(loss_fn)
-        meaning = f"floats of shape (N, {self._targets}) as labels"
-        self._train(X, weights, Task(loss_fn, labels, outputs, meaning))
+        self._outputs_per_target = outputs_per_label(loss_fn)
+        self._column = prediction_column(loss_fn)
+        self._expected = outputs_for(self.loss, loss_fn, self._targets)
+        if scales and self._targets > 1 and self._returns_all:
+            raise ConfigError(
+                f"loss={self.loss!r:.60} has {counted(self._expected, 'output')} for "
+                f"{self._targets} columns of y, so predictions cannot be scaled back: set "
+                'standardize="inputs", which leaves y as it is.'
+            )
+        meaning = f"the columns of y as labels, floats of shape (N, {self._targets}),"
+        if scales:
+            meaning += ' scaled (standardize="inputs" leaves them as they are),'
+        self._train(X, weights, Task(loss_fn, labels, self._expected, meaning))
         return self
 
     def predict(self, X: Any) -> Any:
@@ -101,16 +121,62 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
             X: The rows, shape ``(N, D)``.
 
         Returns:
-            Shape ``(N,)``, or ``(N, K)``, as the ``y`` of the fit.
+            Shape ``(N,)``, or ``(N, K)``, as the ``y`` of the fit. If the loss needs another number
+            of outputs and does not say which is the prediction, such as ``interval_score``, all
+            outputs, as `predict_all` returns them.
+
+        Raises:
+            ShapeError: The model returned fewer outputs.
         """
+        if self._returns_all:
+            return self._restored(self._activated(X, self._expected))
+        first, several = self._column or 0, self._outputs_per_target > 1
+        number = self._expected // self._outputs_per_target if several else self._targets
+        return self._restored(self._activated(X, first + number)[:, first:])
+
+    def predict_all(self, X: Any) -> Any:
+        """Predict with all outputs of the network, such as the quantiles of ``quantile``.
+
+        Args:
+            X: The rows, shape ``(N, D)``.
+
+        Returns:
+            Shape ``(N, outputs)``, in the unit of the target.
+
+        Raises:
+            ConfigError: The outputs are not all predictions, such as the variances of
+                ``gaussian_nll``.
+            ShapeError: The model returned fewer outputs.
+        """
+        if self._outputs_per_target > 1:
+            raise ConfigError(
+                f"loss={self.loss!r:.60} has other parameters than predictions among its outputs, "
+                "which have no unit of the target: use predict, or evaluate model_ yourself."
+            )
+        outputs = self._activated(X, self._expected)
+        return self._restored(outputs).reshape(len(outputs), -1)
+
+    @property
+    def _returns_all(self) -> bool:
+        """Whether there are more or fewer outputs than targets, and the loss does not say which."""
+        return self._column is None and self._expected != self._targets
+
+    def _activated(self, X: Any, number: int) -> Any:
+        """Return the first outputs of the network, after the activation that the loss names."""
         outputs = activate(self._outputs(X), self._activation).numpy()
-        if outputs.ndim != 2 or outputs.shape[1] < self._targets:
+        if outputs.ndim != 2 or outputs.shape[1] < number:
             raise ShapeError(
                 f"The model returned outputs of shape {outputs.shape} for {len(outputs)} rows; "
-                f"expected ({len(outputs)}, {self._targets}), one for each target."
+                f"expected ({len(outputs)}, {self._expected}), as the loss needs for "
+                f"{counted(self._targets, 'target')}."
             )
-        predictions = self._target_scaling.unscaled(outputs[:, : self._targets])
-        return np.ravel(predictions) if self._one_target else predictions
+        return outputs[:, :number]
+
+    def _restored(self, outputs: Any) -> Any:
+        """Scale back, and leave out the second dimension if it is 1 and ``y`` had none."""
+        predictions = self._target_scaling.unscaled(outputs)
+        one = predictions.shape[1] == 1 and (self._one_target or self._targets > 1)
+        return np.ravel(predictions) if one else predictions
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 from torch import nn
 
-from perceptrain import PerceptrainRegressor
-from perceptrain.errors import DataError, ShapeError
+from perceptrain import PerceptrainRegressor, get_loss
+from perceptrain.errors import ConfigError, DataError, ShapeError
 
 LOSSES = ["mse", "l1", "smooth_l1", "huber", "quantile", "relative_l2", "gaussian_nll"]
 
@@ -53,6 +54,72 @@ def test_a_quantile(diabetes: Any) -> None:
     theirs = QuantileRegressor(quantile=0.9, alpha=0).fit(X, y)
     assert np.mean(y < ours.predict(X)) == pytest.approx(0.9, abs=0.02)
     assert np.corrcoef(ours.predict(X), theirs.predict(X))[0, 1] > 0.95
+
+
+def test_several_quantiles(diabetes: Any) -> None:
+    X, y = diabetes
+    levels = [0.9, 0.5, 0.1]
+    loss = {"name": "quantile", "quantiles": levels}
+    ours = PerceptrainRegressor(
+        hidden=(), loss=loss, lr=0.05, max_iter=60, batch_size=100, random_state=0
+    ).fit(X, y)
+    quantiles = ours.predict_all(X)
+    assert (y[:, None] < quantiles).mean(0) == pytest.approx(levels, abs=0.04)
+    np.testing.assert_array_equal(ours.predict(X), quantiles[:, 1])
+    assert ours.score(X, y) > 0.4
+    assert cross_val_score(ours.set_params(max_iter=2), X, y, cv=2).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs"),
+    [
+        ({"name": "crps_ensemble", "members": 4}, 4),
+        (partial(get_loss, "crps_ensemble", members=3), 3),
+        ("interval_score", 2),
+        ({"name": "weighted_interval_score", "levels": [0.5, 0.9]}, 5),
+    ],
+)
+def test_losses_of_plugins_with_several_outputs(
+    diabetes: Any, quick: Any, loss: Any, outputs: int
+) -> None:
+    X, y = diabetes
+    loss = loss() if callable(loss) else loss
+    fitted = PerceptrainRegressor(**quick, loss=loss).fit(X, y)
+    predictions = fitted.predict(X)
+    assert predictions.shape == (442, outputs)
+    assert np.corrcoef(predictions.mean(1), y)[0, 1] > 0.4
+    assert y.min() < predictions.mean() < y.max()
+    np.testing.assert_array_equal(fitted.predict_all(X), predictions)
+
+
+def test_all_outputs_need_the_unit_of_one_target(diabetes: Any, quick: Any) -> None:
+    X, y = diabetes
+    fitted = PerceptrainRegressor(**quick).fit(X, y)
+    np.testing.assert_array_equal(fitted.predict_all(X)[:, 0], fitted.predict(X))
+    with pytest.raises(ConfigError, match="has other parameters than predictions among"):
+        PerceptrainRegressor(**{**quick, "max_iter": 1}, loss="gaussian_nll").fit(X, y).predict_all(
+            X
+        )
+    both = np.stack([y, y], 1)
+    with pytest.raises(ConfigError, match=r"has 4 outputs for 2 columns of y, .*standardize="):
+        PerceptrainRegressor(**quick, loss="interval_score").fit(X, both)
+    raw = PerceptrainRegressor(**quick, loss="interval_score", standardize="inputs").fit(X, both)
+    assert raw.predict(X).shape == (442, 4)
+
+
+@pytest.mark.parametrize("loss", ["cox", "weibull"])
+def test_survival(diabetes: Any, quick: Any, loss: str) -> None:
+    X, y = diabetes
+    labels = np.stack([y > 100, y], 1)
+    fitted = PerceptrainRegressor(**quick, loss=loss).fit(X, labels)
+    predictions = fitted.predict(X)
+    assert predictions.shape == (442,)
+    assert abs(np.corrcoef(predictions, y)[0, 1]) > 0.4
+    with pytest.raises(ShapeError, match="the columns event and time") as caught:
+        PerceptrainRegressor(**quick, loss=loss).fit(X, y)
+    assert "passes the columns of y as labels, floats of shape (N, 1)," in str(
+        caught.value.__notes__
+    )
 
 
 @pytest.mark.parametrize("loss", [*LOSSES, nn.MSELoss()], ids=str)
@@ -120,11 +187,16 @@ def test_weights_count_as_repeated_rows(diabetes: Any, quick: Any) -> None:
 
 
 def test_losses_that_do_not_fit_are_refused(diabetes: Any, quick: Any) -> None:
+    X, y = diabetes
     with pytest.raises(ShapeError, match="one class") as caught:
         PerceptrainRegressor(**quick, loss="cross_entropy").fit(*diabetes)
-    assert "passes floats of shape (N, 1) as labels" in caught.value.__notes__[-1]
+    passed = "passes the columns of y as labels, floats of shape (N, 1), to the loss."
+    assert passed in caught.value.__notes__[-1]
+    with pytest.raises(DataError, match="expected class indices") as refused:
+        PerceptrainRegressor(**quick, loss="multi_margin").fit(*diabetes)
+    assert 'scaled (standardize="inputs" leaves them as they are)' in refused.value.__notes__[-1]
     several = {"name": "quantile", "quantiles": [0.1, 0.9]}
     with pytest.raises(ShapeError, match="for 2 quantiles expected outputs"):
-        PerceptrainRegressor(**quick, loss=several).fit(*diabetes)
+        PerceptrainRegressor(**quick, loss=several).fit(X, np.stack([y, y], 1))
     with pytest.raises(DataError, match="expected class indices"):
         PerceptrainRegressor(**quick, loss="nll").fit(*diabetes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from inspect import Parameter, signature
 from typing import Any, Literal, TypeAlias, get_args
 
 from torch import Tensor, nn
@@ -67,13 +68,23 @@ def output_size(loss_fn: Any, size: int, **options: Any) -> int:
     Args:
         loss_fn: A loss, or another one around it, as for `output_activation`.
         size: The number of classes, or of columns of the labels.
-        **options: Options of a loss that is not built yet.
+        **options: Options of a loss that is not built yet. Those of a built one are read from its
+            attributes of the same names.
     """
     for loss, bound in unwrapped(loss_fn):
         rule = getattr(loss, "output_size", None)
         if rule is not None:
-            return int(rule(size, **{**options, **bound}))
+            return int(rule(size, **{**_attributes(loss, rule), **options, **bound}))
     return size * outputs_per_label(loss_fn)
+
+
+def _attributes(loss: Any, rule: Callable[..., int]) -> dict[str, Any]:
+    """Return the options of a loss that is built already, as it stores them."""
+    if isinstance(loss, type):
+        return {}
+    _, *others = signature(rule).parameters.values()
+    names = [other.name for other in others if other.kind is not Parameter.VAR_KEYWORD]
+    return {name: getattr(loss, name) for name in names if hasattr(loss, name)}
 
 
 def point_predictor(loss_fn: Any) -> Callable[[Any, Any], Any]:
@@ -86,7 +97,7 @@ def point_predictor(loss_fn: Any) -> Callable[[Any, Any], Any]:
     Args:
         loss_fn: A loss, or another one around it, as for `output_activation`.
     """
-    activation, column = output_activation(loss_fn), _prediction_column(loss_fn)
+    activation, column = output_activation(loss_fn), prediction_column(loss_fn)
 
     def predict(outputs: Any, labels: Any) -> Any:
         if column is not None:
@@ -96,7 +107,12 @@ def point_predictor(loss_fn: Any) -> Callable[[Any, Any], Any]:
     return predict
 
 
-def _prediction_column(loss_fn: Any) -> int | None:
+def prediction_column(loss_fn: Any) -> int | None:
+    """Return where the outputs that are predictions begin, see `point_predictor`.
+
+    Returns:
+        The column; ``None`` if the loss does not say which outputs are predictions.
+    """
     for loss, bound in unwrapped(loss_fn):
         rule = getattr(loss, "prediction_column", None)
         if rule is not None:

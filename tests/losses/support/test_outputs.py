@@ -107,10 +107,22 @@ def test_another_value_is_an_error() -> None:
         check_loss(Wrong(), (torch.randn(4, 2), torch.randn(4, 1)), nn.Linear(2, 1))
 
 
+class _Members:
+    def __init__(self, members: int) -> None:
+        self.members = members
+
+    @staticmethod
+    def output_size(size: int, members: int = 2, **others: Any) -> int:
+        return size * members
+
+
 def test_outputs_per_label() -> None:
     assert output_size(get_loss("gaussian_nll"), 3) == 6
     assert output_size(get_loss("quantile", quantiles=[0.1, 0.5]), 1) == 2
     assert output_size(get_loss("mse"), 3) == 3
+    assert output_size(_Members(4), 3) == 12
+    assert output_size(_Members, 3) == 6
+    assert output_size(_Members, 3, members=5) == 15
     assert outputs_per_label(get_loss("gaussian_nll")) == 2
     assert outputs_per_label(get_loss("gaussian_nll", full=True)) == 2
     assert outputs_per_label(get_loss("mse")) == 1

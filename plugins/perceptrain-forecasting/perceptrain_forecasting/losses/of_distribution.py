@@ -25,6 +25,7 @@ class DistributionLoss(ForecastLoss):
         super().__init__()
         check_whole("components", components, 1)
         self.family = family_of(distribution)
+        self.distribution, self.components = distribution, components
 
     @staticmethod
     def output_size(

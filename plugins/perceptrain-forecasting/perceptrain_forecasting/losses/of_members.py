@@ -23,6 +23,7 @@ class MembersLoss(ForecastLoss):
     def __init__(self, members: int = 16) -> None:
         super().__init__()
         check_whole("members", members, 2)
+        self.members = members
 
     @staticmethod
     def output_size(size: int, members: int = 16, **others: Any) -> int:
