@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pages.files import ROOT, Files
 from pages.first_party import own_entries
+from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION
 
 START, END = "<!-- figures: written by make pages -->", "<!-- end of the figures -->"
 _TEMPLATE = Path(__file__).with_name("claims.md")
@@ -32,6 +33,8 @@ def claims(docs: Path) -> str:
     figures |= _errors((docs / "second_order.md").read_text(), "helmholtz30")
     kinds = ("losses", "weightings", "optimizers")
     counts = {kind: str(len(own_entries(kind))) for kind in kinds}
+    built_in = [e for e in own_entries("losses") if e.distribution == BUILTIN_DISTRIBUTION]
+    counts["built_in"] = str(len(built_in))
     return _TEMPLATE.read_text().format_map(figures | counts)
 
 

@@ -50,7 +50,7 @@ def perceptrain_losses() -> list[Spec]:
         _loss("poisson_nll", "Poisson negative log likelihood.", "Batch: (inputs, counts)."),
         _loss(
             "gaussian_nll",
-            "Gaussian negative log likelihood; the model predicts mean and variance.",
+            "Gaussian negative log likelihood; the model predicts mean and log variance.",
         ),
         _loss(
             "cosine_embedding",

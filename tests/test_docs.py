@@ -76,7 +76,7 @@ SHORTER = {
         "max_iter=300": "max_iter=20",
     },
     "run_files.md": {
-        "train tumors.toml": "train tumors.toml --set train.max_iter=2",
+        "train tumours.toml": "train tumours.toml --set train.max_iter=2",
         "max_iter = 20": "max_iter = 2",
         "max_iter=25": "max_iter=3",
         "folds = 3": "folds = 2",
@@ -227,8 +227,8 @@ def test_every_block_of_a_page_runs(
 def test_the_tutorial_comes_to_what_it_says(folder: Path, forks: ForkServer) -> None:
     """The plain sum fails, and weighted terms succeed, after a few of the steps as well."""
     runs = run_page(TUTORIAL, Page(folder, forks))["runs"]
-    assert runs["plain"].history[-1]["relative_l2"] > 1
-    assert runs["balance, modified_mlp"].history[-1]["relative_l2"] < 0.9
+    assert runs["plain sum"].history[-1]["relative_l2"] > 1
+    assert runs["balanced, modified_mlp"].history[-1]["relative_l2"] < 0.9
 
 
 def size(picture: Path) -> tuple[int, ...]:

@@ -189,7 +189,7 @@ class TrainConfig:
         dtype: Floating point dtype of the model and the floating point data, e.g.
             ``torch.float64`` or ``"float64"``; ``None`` converts nothing.
         all_reduce_metrics: Show callbacks the loss and metrics of each training batch as the mean
-            over the rows of all processes; by default those of the first process. The figures of
+            over the rows of all processes; by default, of the first process only. The figures of
             an epoch always cover all.
 
     Raises:

@@ -59,7 +59,7 @@ def cross_validate(
 
     Args:
         make_trainer: Returns a new trainer with a new model. ``config.seed`` seeds only the fit:
-            seed the initial weights here, if they shall be the same in each fold.
+            seed the initial weights here, if they are to be the same in each fold.
         data: A tensor or NumPy array of shape ``(N, ...)``, or a tuple of them: the inputs, the
             labels, and sample weights if there are any. If the labels are classes, integers of
             shape ``(N,)``, the folds are stratified.

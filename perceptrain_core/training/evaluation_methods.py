@@ -104,7 +104,7 @@ class Evaluations:
             if the loss takes its logit or logarithm. Of a PINN, the network is evaluated.
 
         Raises:
-            DataError: The data have no rows, or the model returned something else than a tensor.
+            DataError: The data have no rows, or the model returned something other than a tensor.
         """
         self._renew_engine()
         self.engine.prepare(self.model, self.optimizer, self.loss_fn)

@@ -38,7 +38,7 @@ def prepare_table(
         standardize: Scale numbers to mean 0 and standard deviation 1.
         scale_labels: Scale labels in the same way; they must be numbers.
         fill: Fill missing numbers with the median, and missing categories with the most frequent.
-        unseen: What becomes of new categories in predictions, see `Preparation`.
+        unseen: How to encode new categories in predictions, see `Preparation`.
 
     Raises:
         DataError: Labels that are classes should be scaled, or a column has no value in the

@@ -96,7 +96,7 @@ def row_weights(weights: Any, values: Tensor) -> Tensor:
         )
     if values_are_checked():
         advice = (
-            "Leave out rows that shall not count, or give them the weight 0. A batch of three is "
+            "Leave out rows that should not count, or give them the weight 0. A batch of three is "
             "(inputs, labels, weights); group several inputs, ((input_1, input_2), labels)."
         )
         check_range("The sample weights", weights, 0, inf, "numbers of at least 0", advice)

@@ -90,7 +90,7 @@ class DatasetMetrics:
 
         Raises:
             DataError: A metric has no value.
-            ConfigError: A metric returned something else than numbers.
+            ConfigError: A metric returned something other than numbers.
         """
         self._gather()
         row: Row = {}

@@ -32,7 +32,7 @@ class CustomStepper(Stepper):
         """Call the function, and check and detach what it returns.
 
         Raises:
-            LossContractError: It returned something else than a loss and metrics.
+            LossContractError: It returned something other than a loss and metrics.
         """
         begin_step(self.loss_fn)
         parts = self.model, self.optimizer, self.loss_fn

@@ -1,7 +1,7 @@
 """Embed handwritten digits on a sphere, and retrieve held-out images by these three numbers.
 
 The multi-similarity loss with its miner (arXiv 1904.06627) trains a small network. The score is the
-precision at 1 of held-out images: the fraction whose nearest neighbor is the same digit. The
+precision at 1 of held-out images: the fraction whose nearest neighbour is the same digit. The
 example takes a few seconds on one core, and needs matplotlib for its picture.
 """
 

@@ -23,7 +23,7 @@ class IntervalScoreLoss(ForecastLoss):
     ``(N, 2 D)``, in the units of the labels; no softplus is needed, as crossed ends cost more.
 
     Args:
-        level: The share of labels that shall be inside.
+        level: The share of labels that should lie inside.
 
     Raises:
         ConfigError: The level is not between 0 and 1.

@@ -22,7 +22,7 @@ class ContrastiveLoss(EmbeddingLoss):
     Args:
         pos_margin: The largest distance between samples of one class without a penalty.
         neg_margin: The smallest distance between samples of two classes without a penalty.
-        distance: Between embeddings. Default: Euclidean, of normalised embeddings.
+        distance: Between embeddings. Default: Euclidean, of normalized embeddings.
         reducer: Reduces the terms to one number. Default: the mean of the terms above 0.
 
     Raises:

@@ -20,7 +20,7 @@ class NormalizedSoftmaxLoss(ProxyLoss):
     Args:
         temperature: Divides the cosines.
         distance: Between embeddings and proxies. Default: the dot product of
-            normalised vectors.
+            normalized vectors.
         reducer: Reduces the terms to one number. Default: the mean.
         weight_init_func: Initializes the proxies in place. Default: standard normal.
 

@@ -1,4 +1,4 @@
-"""The normalised, temperature-scaled cross entropy."""
+"""The normalized, temperature-scaled cross entropy."""
 
 from __future__ import annotations
 

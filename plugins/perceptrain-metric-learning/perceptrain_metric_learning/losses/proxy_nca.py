@@ -20,7 +20,7 @@ class ProxyNCALoss(DistanceProxyLoss):
     Args:
         softmax_scale: Multiplies the distances.
         distance: Between embeddings and proxies. Default: Euclidean, of
-            normalised vectors.
+            normalized vectors.
         reducer: Reduces the terms to one number. Default: the mean.
         weight_init_func: Initializes the proxies in place. Default: standard normal.
 

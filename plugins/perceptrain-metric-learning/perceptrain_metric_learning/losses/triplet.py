@@ -25,7 +25,7 @@ class TripletLoss(EmbeddingLoss):
             margin more.
         smooth_loss: Whether to use softplus instead of the hinge.
         triplets_per_anchor: Triplets drawn at random for each sample if there is no miner.
-        distance: Between embeddings. Default: Euclidean, of normalised embeddings.
+        distance: Between embeddings. Default: Euclidean, of normalized embeddings.
         reducer: Reduces the terms to one number. Default: the mean of the terms above 0.
 
     Raises:
