@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
-from perceptrain_core.losses.support.domains import check_binary, check_weights
-from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.support.domains import check_binary
+from perceptrain_core.losses.support.option_weights import element_weights
+from perceptrain_core.losses.support.options import Weight, check_reduction
 from perceptrain_core.losses.support.sample_weights import reduced
 from perceptrain_core.losses.support.shapes import same_shape
 from perceptrain_core.types import Metrics, TBatch
@@ -39,14 +40,14 @@ def bce_with_logits_loss(
     Raises:
         ShapeError: Logits and labels differ in shape.
         DataError: The batch has another form, the dtypes differ, or the batch is empty.
-        ConfigError: The reduction does not return a scalar.
+        ConfigError: The reduction does not return a scalar, or a weight has another shape or is
+            negative.
     """
     check_reduction(reduction)
     outputs, labels, sample_weights = labelled(batch, model)
     outputs, labels = same_shape(outputs, labels)
     check_binary(outputs, labels)
-    weights = weight_like(weight, outputs), weight_like(pos_weight, outputs)
-    check_weights(weight=weights[0], pos_weight=weights[1])
+    weights = element_weights(outputs, weight=weight, pos_weight=pos_weight)
     criterion = partial(
         F.binary_cross_entropy_with_logits,
         outputs,

@@ -17,8 +17,9 @@ from perceptrain_core.losses.support.classes import (
     label_weights,
     mean_nll,
 )
-from perceptrain_core.losses.support.domains import check_classes, check_smoothing, check_weights
-from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
+from perceptrain_core.losses.support.domains import check_classes, check_smoothing
+from perceptrain_core.losses.support.option_weights import class_weight
+from perceptrain_core.losses.support.options import Weight, check_reduction, over
 from perceptrain_core.losses.support.sample_weights import weighted
 from perceptrain_core.types import Count, Counted, Metrics, TBatch
 
@@ -57,15 +58,15 @@ def cross_entropy_loss(
     Raises:
         ShapeError: The shapes of logits and labels do not match.
         DataError: The labels are not classes, or the batch has another form or is empty.
-        ConfigError: The reduction does not return a scalar.
+        ConfigError: The reduction does not return a scalar, or there is not a weight of at least 0
+            for each class.
     """
     check_reduction(reduction)
     check_smoothing(label_smoothing)
     outputs, labels, sample_weights = labelled(batch, model)
     outputs, labels = class_targets(outputs, labels)
     check_classes(outputs, labels)
-    weights = weight_like(weight, outputs)
-    check_weights(weight=weights)
+    weights = class_weight(weight, outputs)
     loss, count = class_loss(
         _cross_entropy,
         outputs,

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from perceptrain_core.losses.support.batches import labelled
 from perceptrain_core.losses.support.classes import class_indices, class_loss
-from perceptrain_core.losses.support.domains import check_weights
-from perceptrain_core.losses.support.options import Weight, check_reduction, weight_like
+from perceptrain_core.losses.support.option_weights import class_weight
+from perceptrain_core.losses.support.options import Weight, check_reduction
 from perceptrain_core.losses.support.sample_weights import reduced
 from perceptrain_core.types import Metrics, TBatch
 
@@ -43,13 +43,13 @@ def multi_margin_loss(
     Raises:
         ShapeError: The shapes of scores and labels do not match.
         DataError: The labels are not classes, or the batch has another form or is empty.
-        ConfigError: The reduction does not return a scalar.
+        ConfigError: The reduction does not return a scalar, or there is not a weight of at least 0
+            for each class.
     """
     check_reduction(reduction)
     outputs, labels, sample_weights = labelled(batch, model)
     outputs, labels = class_indices(outputs, labels)
-    weights = weight_like(weight, outputs)
-    check_weights(weight=weights)
+    weights = class_weight(weight, outputs)
     margins = partial(F.multi_margin_loss, p=p, margin=margin, weight=weights)
     criterion = partial(class_loss, margins, outputs, labels)
     return reduced(criterion, sample_weights, labels.numel(), reduction)

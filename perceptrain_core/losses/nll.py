@@ -16,8 +16,9 @@ from perceptrain_core.losses.support.classes import (
     label_weights,
     mean_nll,
 )
-from perceptrain_core.losses.support.domains import check_log_probabilities, check_weights
-from perceptrain_core.losses.support.options import Weight, check_reduction, over, weight_like
+from perceptrain_core.losses.support.domains import check_log_probabilities
+from perceptrain_core.losses.support.option_weights import class_weight
+from perceptrain_core.losses.support.options import Weight, check_reduction, over
 from perceptrain_core.losses.support.sample_weights import weighted
 from perceptrain_core.types import Metrics, TBatch
 
@@ -46,14 +47,14 @@ def nll_loss(
     Raises:
         ShapeError: The shapes of outputs and labels do not match.
         DataError: The labels are not classes, or the batch has another form or is empty.
-        ConfigError: The reduction does not return a scalar.
+        ConfigError: The reduction does not return a scalar, or there is not a weight of at least 0
+            for each class.
     """
     check_reduction(reduction)
     outputs, labels, sample_weights = labelled(batch, model)
     outputs, labels = class_indices(outputs, labels)
     check_log_probabilities(outputs, labels)
-    weights = weight_like(weight, outputs)
-    check_weights(weight=weights)
+    weights = class_weight(weight, outputs)
     loss, count = class_loss(
         _nll,
         outputs,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
+from inspect import isclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from perceptrain_core.parameters import parameters_of
 from perceptrain_core.random_state import seed_everything
 from perceptrain_core.registry import registry
 from perceptrain_core.registry.messages import one_line, raised_in
+from perceptrain_core.registry.options import check
 from perceptrain_core.runs.data import RunData, load_data
 from perceptrain_core.runs.data_options import (
     ignored_label,
@@ -247,8 +249,17 @@ def _load(run_file: RunFile, path: Path) -> RunData:
 
 
 def _loss_target(run_file: RunFile, path: Path) -> Any:
+    """Return the loss, not yet built, and check its options, from which sizes of the model follow.
+
+    It is built after the model, because it may draw random numbers for parameters of its own.
+    """
     with in_table(path, "loss"):
-        return registry().entry("loss", run_file.loss.name).load()
+        entry = registry().entry("loss", run_file.loss.name)
+        target = entry.load()
+        if callable(target):
+            leading = () if isclass(target) else ("batch", "model")
+            check(f"The loss {entry.name!r}", target, leading, run_file.loss.options)
+        return target
 
 
 @explaining_versions

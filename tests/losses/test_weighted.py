@@ -340,7 +340,10 @@ class Gives(nn.Module):
         (None, "Gives.update returned None; expected a dict"),
         ({"values": 2.0}, r"returned 2.0 as the weight of 'values'; expected a 0-dim tensor"),
         ({"values": torch.ones(1)}, r"returned a tensor of shape \(1,\).* expected a 0-dim tensor"),
-        ({"valeus": torch.ones(())}, "returned a weight for 'valeus'; expected a weight for each term"),
+        (
+            {"valeus": torch.ones(())},
+            "returned a weight for 'valeus'; expected a weight for each term",
+        ),
     ],
 )
 def test_what_a_weighting_must_not_give(what: Any, message: str) -> None:

@@ -290,6 +290,8 @@ def test_text_labels_train_a_classifier(build, here):
     [
         ("loss=msee", r"\[loss\]: .*'msee'.*[Dd]id you mean 'mse'"),
         ("loss={name = 'huber', dleta = 2}", r"\[loss\]: .*dleta.*[Dd]id you mean 'delta'"),
+        ("loss=hazard", r"\[loss\]: The loss 'hazard' requires the option 'grid'"),
+        ("loss={name='hazard',grid='0'}", r"\[loss\]: .*grid"),
         ("model.layer=[2, 1]", r"\[model\]: .*'layer'.*[Dd]id you mean 'layers'"),
         ("model.layers=[2, 'x']", r"\[model\]: "),
         ("model='./none.py:Net'", r"\[model\]: .*the file .* does not exist"),
