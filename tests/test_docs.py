@@ -39,12 +39,14 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *_DOCS]
 LANGUAGES = ("python", "toml", "csv", "bash")
 
 FILE = re.compile(r"# (?P<path>[\w./-]+\.(?:py|toml|csv))\n")
+OF_A_CLONE = re.compile(r"pip install \.( +#.*)?$")
 EXIT_CODE = re.compile(r"# exit code (\d)$")
 # These commands are this very test run, or work on the whole machine; that they exist is checked.
 OF_THE_PROJECT = (
     "make ",
     "pip install perceptrain-",
     'pip install "perceptrain-core',
+    'pip install ".[',
     "perceptrain demo",  # see cli/test_demo.py
     "python benchmarks/",
     "git ",
@@ -131,7 +133,7 @@ class Page:
         if line.startswith("make "):
             assert f"\n{line.split()[1]}:" in (ROOT / "Makefile").read_text()
             return
-        if not line.strip() or line.startswith(OF_THE_PROJECT):
+        if not line.strip() or line.startswith(OF_THE_PROJECT) or OF_A_CLONE.match(line):
             return
         installs = line.startswith("pip install ")
         done = self._install(line) if installs else self._fork(line)
