@@ -303,8 +303,8 @@ class FullySharded:
                 for parameter, original in plain:
                     parameter.grad = None
                     if writes:
-                        local = self._shard(parameter.detach()).to_local()
-                        self._shards[original].to_local().copy_(local)
+                        mine = self._shard(parameter.detach()).to_local()
+                        self._shards[original].to_local().copy_(mine)
             self.reshard()
             self._stay(not self.reshards)
             if writes:

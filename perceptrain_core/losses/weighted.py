@@ -97,15 +97,16 @@ class WeightedLoss(nn.Module):
     def next_call(self) -> Hashable:
         """Say which kind of call the next one in training is: each is captured as its own graph."""
         inner = getattr(self.loss_fn, "next_call", None)
-        due = self._count.next_is_due(self.weighting.every)
-        update = getattr(self.weighting, "next_update", None)
-        kind = due and update and update()
-        return due, kind, self._count.stepwise, inner and inner()
+        due = self._count.is_due(self.weighting.every)
+        update = getattr(self.weighting, "next_update", None) if due else None
+        kind = update() if update is not None else None
+        return due, kind, self._count.stepwise, inner() if inner is not None else None
 
     def count_call(self) -> None:
         """Count a call in training that a captured step has made in place of `forward`."""
         if self._count.is_due(self.weighting.every) and hasattr(self.weighting, "count_update"):
             self.weighting.count_update()
+        self._count.count()
         self._forward_to_loss("count_call")
 
     def begin_step(self) -> None:
@@ -143,10 +144,10 @@ class WeightedLoss(nn.Module):
         terms = self._terms(batch, model, trains)
         metrics = dict(detached(terms))
         gradients = None
-        if trains and self._count.next_is_due(self.weighting.every):
+        if trains and self._count.is_due(self.weighting.every):
             gradients = self._update(terms, metrics, batch, model)
         elif trains:
-            self._count.is_due(self.weighting.every)
+            self._count.count()
         weights = {name: w.to(terms[name]) for name, w in self._weights.items() if name in terms}
         own = getattr(self.weighting, "factors", None)
         if own and not trains:  # an optimizer has changed them since the last update
@@ -202,10 +203,10 @@ class WeightedLoss(nn.Module):
             return named_terms(self.loss_fn(batch, model))
         except SkipBatch:
             if trains and connected_processes() > 1:
-                if self._count.next_is_due(self.weighting.every):
+                if self._count.is_due(self.weighting.every):
                     skip_everywhere(_device_of(model))
                 else:  # the other processes count this step
-                    self._count.is_due(self.weighting.every)
+                    self._count.count()
             raise
 
     def _update(
@@ -218,7 +219,7 @@ class WeightedLoss(nn.Module):
         if connected_processes() > 1:
             counts = counts_of(terms, batch)
             values, shares = pooled_terms(values, [count_of(name, counts) for name in terms])
-        self._count.is_due(self.weighting.every)
+        self._count.count()
         if self._count.steps == 1:
             self._check_names(terms)
             require_graphs(terms)

@@ -23,14 +23,12 @@ class StepCount:
         """Start an optimizer step."""
         self.stepwise = self.open = True
 
-    def next_is_due(self, every: int) -> bool:
+    def is_due(self, every: int) -> bool:
         """Whether the next call updates the weights."""
         return (self.open or not self.stepwise) and self.steps % every == 0
 
-    def is_due(self, every: int) -> bool:
-        """Count a step, if it is not counted yet; return whether it updates the weights."""
-        due = self.next_is_due(every)
+    def count(self) -> None:
+        """Count a step, if it is not counted yet."""
         if self.open or not self.stepwise:
             self.open = False
             self.steps += 1
-        return due
