@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from perceptrain_core.config.faults import describe_faults
+from perceptrain_core.data.tables.suffixes import TABLE_SUFFIXES
 from perceptrain_core.errors import ConfigError
 from perceptrain_core.regular_file import reason_to_refuse
+from perceptrain_core.runs.file_names import RUN_FILE
 from perceptrain_core.runs.paths import absolute_references
 from perceptrain_core.runs.tables import RunFile
 from perceptrain_core.runs.toml import advice_for_line, advice_for_value, parse_toml
@@ -33,14 +35,18 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
         ConfigError: The file cannot be read or is invalid; the message lists every fault with its
             path in the file.
     """
+    _refuse_others(path)
     if reason := reason_to_refuse(path, _LARGEST):
         raise ConfigError(f"The run file {path} cannot be read: it {reason}.")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"The run file {path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"{path} is not valid TOML, which is encoded in UTF-8: save it as UTF-8, or name "
+            "another file."
+        ) from None
     try:
         tables = parse_toml(text, str(path))
     except tomllib.TOMLDecodeError as error:
@@ -56,6 +62,19 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
         raise ConfigError(f"{path} is not a valid run file:{faults}") from None
     run_file.data.place(folder)
     return run_file
+
+
+def _refuse_others(path: Path) -> None:
+    """Refuse a table of data and a run folder, which are easily named instead of a run file."""
+    if path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
+        raise ConfigError(
+            f"{path} is a table of data; expected a run file. perceptrain init {path} writes one."
+        )
+    if (path / RUN_FILE).is_file():
+        raise ConfigError(
+            f"{path} is a run folder; expected a run file, such as the one in it, "
+            f"{path / RUN_FILE}."
+        )
 
 
 def _apply_override(tables: dict[str, Any], override: str) -> None:

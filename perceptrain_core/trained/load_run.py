@@ -100,6 +100,10 @@ def _check_folder(folder: Path) -> None:
         advice = f"It has a run for each fold: name one of them, such as {folder / 'fold_1'}."
     elif folder.name == RUN_FILE:
         advice = f"Name its folder, {folder.parent}."
+    elif folder.suffix == ".toml" and folder.is_file():
+        advice = f"It is a run file: perceptrain train {folder} trains it, and names the folder."
+    elif folder.is_file():
+        advice = f"It is a file. {advice}"
     elif not folder.exists():
         advice = f"It does not exist. {advice}"
     raise ConfigError(f"{folder} is not the folder of a run. {advice}")

@@ -241,20 +241,6 @@ def test_toml_beyond_its_limits(read, value):
         read(SMALL, f"loss.x={value}")
 
 
-def test_what_is_no_text(tmp_path):
-    path = tmp_path / "run.toml"
-    path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="is not valid TOML"):
-        read_run_file(path)
-
-
-def test_no_file_and_a_folder(tmp_path):
-    with pytest.raises(ConfigError, match=r"none\.toml cannot be read: No such file"):
-        read_run_file(tmp_path / "none.toml")
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
-        read_run_file(tmp_path)
-
-
 def test_faults_of_train_name_the_table_and_the_file(read):
     run = read(SMALL, "train.max_itr=3", "train.batch_size=0", "train.tracking_tool=csw")
     with pytest.raises(ConfigError) as caught:

@@ -12,7 +12,7 @@ import torch
 
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.trained.load_run import load_run
-from tests.trained.conftest import DIABETES
+from tests.trained.conftest import CANCER, DIABETES
 
 FORMS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "lists with NaN": lambda frame: {name: frame[name].tolist() for name in frame},
@@ -66,6 +66,16 @@ def test_a_series_is_not_a_table(train, here, diabetes):
     with pytest.raises(DataError, match=r"not Series. Keep it a table: .*df.iloc\[\[0\]\]"):
         run.predict(diabetes.iloc[0])
     assert len(run.predict(diabetes.iloc[[0]]).values) == 1
+
+
+def test_a_file_is_no_folder(train, here):
+    train(CANCER, name="cancer.toml")
+    with pytest.raises(ConfigError, match=r"cancer\.csv is not .*It is a file\. Name a folder"):
+        load_run("cancer.csv")
+    with pytest.raises(
+        ConfigError, match=r"It is a run file: perceptrain train cancer\.toml trains"
+    ):
+        load_run("cancer.toml")
 
 
 @pytest.mark.parametrize("folder", [3, None, ["runs/a"]])

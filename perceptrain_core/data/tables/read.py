@@ -14,6 +14,7 @@ from perceptrain_core.data.tables.array_file import Hdf5Table, NpzTable
 from perceptrain_core.data.tables.arrow_file import FeatherTable, ParquetTable
 from perceptrain_core.data.tables.columns import Column, Columns, check_names
 from perceptrain_core.data.tables.csv_file import CsvTable
+from perceptrain_core.data.tables.suffixes import TABLE_SUFFIXES, TEXT_SUFFIXES
 from perceptrain_core.errors import DataError, PerceptrainError
 
 ROWS = 65536
@@ -36,7 +37,6 @@ _FORMATS: dict[str, Callable[[Path], Table]] = {
     ".h5": Hdf5Table,
     ".hdf5": Hdf5Table,
 }
-_TEXT_FORMATS = (".csv", ".tsv", ".txt")
 
 
 def read_columns(
@@ -122,18 +122,18 @@ def column_names(path: Path, separator: str | None = None) -> list[str]:
 
 def _open(path: Path, separator: str | None) -> Table:
     suffix = path.suffix.lower()
-    if suffix not in _FORMATS and suffix not in _TEXT_FORMATS:
-        known = [*_TEXT_FORMATS, *_FORMATS]
-        raise DataError(f"expected a file named {', '.join(known[:-1])} or {known[-1]}.")
+    if suffix not in TABLE_SUFFIXES:
+        *others, last = TABLE_SUFFIXES
+        raise DataError(f"expected a file named {', '.join(others)} or {last}.")
     # Before it is opened: a pipe would wait for a writer, and a device may never end.
     if not stat.S_ISREG(path.stat().st_mode):
         raise DataError("this is not a file: expected a regular file.")
     if not path.stat().st_size:
         raise DataError("the file is empty.")
-    if suffix in _TEXT_FORMATS:
+    if suffix in TEXT_SUFFIXES:
         return CsvTable(path, separator)
     if separator is not None:
-        raise DataError(f"separator is for {', '.join(_TEXT_FORMATS)}; leave it out.")
+        raise DataError(f"separator is for {', '.join(TEXT_SUFFIXES)}; leave it out.")
     return _FORMATS[suffix](path)
 
 
