@@ -25,6 +25,7 @@ from perceptrain_core.training.contract.loss_contract import (
     warn_of_untrained,
 )
 from perceptrain_core.training.contract.nonfinite_errors import find_nonfinite, nonfinite_error
+from perceptrain_core.training.contract.unused_weights import refuse_weights
 from perceptrain_core.types import Counted, LossFunction, Metrics, SkipBatch
 from perceptrain_core.value_checks import checking_values
 
@@ -116,6 +117,7 @@ class LossGuard:
             with checking_values(), made_counts() as made:
                 result = self.loss_fn(batch, model)
         except Exception as error:
+            refuse_weights(error, batch, self.loss_fn, model)
             add_hints(error, batch, model)
             add_call_hint(error, batch, model)
             raise
