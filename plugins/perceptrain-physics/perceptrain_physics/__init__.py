@@ -42,11 +42,11 @@ with lazy_exports(__name__):
     from perceptrain_physics.named_derivatives import partials as partials
     from perceptrain_physics.problems.advection import Advection as Advection
     from perceptrain_physics.problems.allen_cahn import AllenCahn as AllenCahn
-    from perceptrain_physics.problems.base import Condition as Condition
     from perceptrain_physics.problems.base import Problem as Problem
     from perceptrain_physics.problems.burgers import Burgers as Burgers
     from perceptrain_physics.problems.by_name import get_problem as get_problem
     from perceptrain_physics.problems.by_name import problem_model as problem_model
+    from perceptrain_physics.problems.condition import Condition as Condition
     from perceptrain_physics.problems.heat import Heat as Heat
     from perceptrain_physics.problems.helmholtz import Helmholtz as Helmholtz
     from perceptrain_physics.problems.inverse_burgers import InverseBurgers as InverseBurgers

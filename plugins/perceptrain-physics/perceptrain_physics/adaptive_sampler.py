@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import check_choice
-from perceptrain.errors import DataError
+from perceptrain.errors import DataError, ShapeError
 from perceptrain_physics.box import Sampler
+from perceptrain_physics.checks import check_numbers, described, is_function
 from perceptrain_physics.fitness import Fitness, choose_by_density, residual_size, sizes
-from perceptrain_physics.wrapped import evaluating
+from perceptrain_physics.inputs import coordinates, other_inputs
+from perceptrain_physics.wrapped import evaluating, pinn_in
 
 
 class AdaptiveSampler:
@@ -42,7 +44,8 @@ class AdaptiveSampler:
         c: Weight of the uniform part for "rad"; a larger value spreads the points more.
 
     Raises:
-        DataError: The strategy is unknown, or a number is out of range.
+        DataError: The strategy or the equation is unknown, an argument is of the wrong kind, or a
+            number is out of range.
     """
 
     def __init__(
@@ -57,11 +60,18 @@ class AdaptiveSampler:
         c: float = 1.0,
     ) -> None:
         check_choice("strategy", strategy, ("rad", "r3"), error=DataError)
-        if not isinstance(candidates, int) or candidates < 1 or not k >= 0 or not c >= 0:
+        if not is_function(sample, 1):
             raise DataError(
-                f"candidates={candidates!r}, k={k!r}, c={c!r}: expected candidates to be a whole "
-                "number of at least 1, and k and c at least 0."
+                f"sample is {described(sample)}; expected a function of n that draws n points, "
+                "such as box.inside."
             )
+        if not isinstance(model, nn.Module):
+            raise DataError(
+                f"model is {described(model)}; expected the model itself, the one that is trained."
+            )
+        _check_fitness(fitness, model)
+        check_numbers("", candidates=candidates, whole=True, at_least=1, error=DataError)
+        check_numbers("", k=k, c=c, at_least=0, error=DataError)
         self.sample = sample
         self.model = model
         self.fitness: Fitness = residual_size(fitness) if isinstance(fitness, str) else fitness
@@ -71,7 +81,11 @@ class AdaptiveSampler:
         self._last: Tensor | None = None
 
     def __call__(self, n: int) -> Tensor:
-        """Draw ``n`` points, of shape ``(n, d)``."""
+        """Draw ``n`` points, of shape ``(n, d)``.
+
+        Raises:
+            ShapeError: The network is a function of another number of coordinates.
+        """
         if self.strategy == "rad":
             candidates = self.sample(max(n, self.candidates))
             chosen = choose_by_density(self._fitness(candidates), n, self.k, self.c)
@@ -88,7 +102,22 @@ class AdaptiveSampler:
         parameter = next(self.model.parameters(), points)
         moved = points.detach().to(parameter, copy=True).requires_grad_()
         with evaluating(self.model), torch.inference_mode(False), torch.enable_grad():
-            return self.fitness(moved, self.model).detach()
+            try:
+                return self.fitness(moved, self.model).detach()
+            except (ShapeError, RuntimeError) as error:
+                self._explain(error, moved)
+                raise
+
+    def _explain(self, error: Exception, points: Tensor) -> None:
+        """Raise an error that says so if the points and the network differ in coordinates."""
+        pinn, d = pinn_in(self.model), points.shape[-1]
+        found = other_inputs(self.model if pinn is None else pinn.nn, d)
+        if found is not None:
+            raise ShapeError(
+                f"The sampler draws points with {coordinates(d)}, and the network is a function of "
+                f"{coordinates(found)}; expected the same. Pass the sampler of the problem that "
+                "the model solves, such as its box.inside."
+            ) from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return the points of the last draw, which "r3" retains in part."""
@@ -97,3 +126,21 @@ class AdaptiveSampler:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self._last = state["last"]
+
+
+def _check_fitness(fitness: Any, model: nn.Module) -> None:
+    if not isinstance(fitness, str):
+        if not is_function(fitness, None, model):
+            raise DataError(
+                f"fitness is {described(fitness)}; expected the name of an equation, or a function "
+                "fitness(points, model)."
+            )
+        return
+    pinn = pinn_in(model)
+    if pinn is None:
+        raise DataError(
+            f"fitness={fitness!r} names an equation, and the model is {described(model)}; "
+            "expected a PINN, which has equations. Pass the PINN, or a function "
+            "fitness(points, model)."
+        )
+    check_choice("fitness", fitness, list(pinn.equations), error=DataError)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from perceptrain.errors import DataError, ShapeError
+from perceptrain_physics.checks import is_number
+from perceptrain_physics.kinks import warn_of_kinks
 
 
 def grad(u: Tensor, x: Tensor) -> Tensor:
@@ -41,6 +43,7 @@ def grad(u: Tensor, x: Tensor) -> Tensor:
     if u.requires_grad and x.requires_grad:
         (gradient,) = torch.autograd.grad(u.sum(), x, create_graph=True, allow_unused=True)
         if gradient is not None:
+            warn_of_kinks(u, gradient)
             return gradient
     raise DataError(
         f"u does not depend on x{_reason(u, x)}. Compute u from this very tensor, with "
@@ -99,13 +102,16 @@ def derivative(u: Tensor, x: Tensor) -> Tensor:
 
 def _divergence(v: Tensor, x: Tensor, axes: Sequence[int]) -> Tensor:
     parts = [derivative(v[:, axis], x)[:, axis : axis + 1] for axis in axes]
-    return torch.stack(parts).sum(0)
+    divergence = torch.stack(parts).sum(0)
+    warn_of_kinks(v, divergence)
+    return divergence
 
 
 def _normalized(axes: Sequence[int] | None, dimensions: int) -> Sequence[int]:
     if axes is None:
         return range(dimensions)
-    if isinstance(axes, Sequence) and axes and all(-dimensions <= a < dimensions for a in axes):
+    listed = isinstance(axes, Sequence) and axes and all(is_number(a, whole=True) for a in axes)
+    if listed and all(-dimensions <= axis < dimensions for axis in axes):
         return [axis % dimensions for axis in axes]
     raise ShapeError(
         f"axes={axes!r}: expected one or more coordinates to sum over, numbers from 0 to "

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from perceptrain.errors import DataError
 from perceptrain_physics.box import Sampler
+from perceptrain_physics.checks import described, is_function
 
 
 class FreshPoints:
@@ -46,11 +47,7 @@ class FreshPoints:
         steps: int | None = None,
         every: int = 1,
     ) -> None:
-        if not samplers or not all(callable(sampler) for sampler in samplers.values()):
-            raise DataError(
-                f"samplers={samplers!r}: expected a function n -> points for each condition, such "
-                'as {"pde": lambda n: torch.rand(n, 2)}.'
-            )
+        _check_samplers(samplers)
         self.samplers = dict(samplers)
         numbers = points if isinstance(points, Mapping) else dict.fromkeys(samplers, points)
         if numbers.keys() != samplers.keys() or not all(map(_is_count, numbers.values())):
@@ -115,6 +112,21 @@ class FreshPoints:
 
     def _stateful(self) -> dict[str, Any]:
         return {name: each for name, each in self.samplers.items() if hasattr(each, "state_dict")}
+
+
+def _check_samplers(samplers: Any) -> None:
+    example = 'such as {"pde": lambda n: torch.rand(n, 2)}'
+    if not isinstance(samplers, Mapping) or not samplers:
+        raise DataError(
+            f"samplers={samplers!r:.200}: expected a dict with a function n -> points for each "
+            f"condition, {example}."
+        )
+    for name, sampler in samplers.items():
+        if not is_function(sampler, 1):
+            raise DataError(
+                f"The sampler of {name!r} is {described(sampler)}; expected a function "
+                f"n -> points of one argument, {example}: pass box.inside, not box.inside(n)."
+            )
 
 
 def _is_count(number: Any) -> bool:

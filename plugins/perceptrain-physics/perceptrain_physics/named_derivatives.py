@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from perceptrain.errors import ConfigError, DataError, ShapeError
 from perceptrain_physics.derivatives import derivative
+from perceptrain_physics.kinks import warn_of_kinks
 
 #: The axes of a derivative, sorted; ``()`` is the value itself.
 _Index: TypeAlias = tuple[int, ...]
 
+_NAMES = "xyz"
+
 
 def partials(
-    net: Callable[[Tensor], Tensor], x: Tensor, *orders: str, names: Sequence[str] = "xyz"
+    net: Callable[[Tensor], Tensor], x: Tensor, *orders: str, names: Sequence[str] | None = None
 ) -> tuple[Tensor, ...]:
     """Compute only the requested partial derivatives of a network.
 
@@ -33,12 +36,17 @@ def partials(
         x: The points, of shape ``(N, d)``. They need not require gradients, and are not changed.
         orders: The derivatives, such as "t", "xx" or "xy", in letters of ``names``; "" is the
             value itself.
-        names: A letter for each coordinate, in order. Extra letters are ignored.
+        names: A letter for each coordinate, in order. By default "x", "y" and "z", as many as
+            there are coordinates.
 
     Returns:
         One tensor of shape ``(N, 1)`` per order. If gradients are enabled, the tensors have a
         graph to the parameters of the network, and to ``x`` if it requires gradients. Under
         ``torch.no_grad`` the values are the same, without a graph.
+
+    Warns:
+        UserWarning: On the first batch of a training, a derivative of second or higher order is
+            zero because the network has an activation such as ReLU.
 
     Raises:
         ConfigError: An order has an unknown letter, or ``names`` is not one letter per coordinate.
@@ -84,6 +92,9 @@ def _evaluate(
     # Pure derivatives first: a mixed one can then reuse the gradients they needed.
     for index in sorted(indices, key=lambda index: len(set(index))):
         compute(index)
+    for index in indices:
+        if len(index) > 1:
+            warn_of_kinks(_lower(index, computed), computed[index])
     return tuple(computed[index] for index in indices)
 
 
@@ -93,17 +104,37 @@ def _last_step(index: _Index, gradients: dict[_Index, Tensor]) -> tuple[int, _In
     return next((step for step in steps if step[1] in gradients), steps[-1])
 
 
-def _axes(x: Tensor, names: Sequence[str]) -> dict[str, int]:
+def _lower(index: _Index, computed: dict[_Index, Tensor]) -> Tensor:
+    """Return a computed derivative that is one order lower."""
+    lower = (index[:at] + index[at + 1 :] for at in range(len(index)))
+    return next(computed[each] for each in lower if each in computed)
+
+
+def _axes(x: Tensor, names: Sequence[str] | None) -> dict[str, int]:
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim != 2:
         actual = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x)
         raise DataError(f"x is {actual}; expected a tensor of floats of shape (N, d).")
-    single = all(isinstance(name, str) and len(name) == 1 for name in names)
-    if not single or len(set(names)) < len(names) or len(names) < x.shape[1]:
+    dimensions = x.shape[1]
+    if names is None and dimensions <= len(_NAMES):
+        names = _NAMES[:dimensions]
+    check_letters("names", names, dimensions)
+    return {name: axis for axis, name in enumerate(names or ())}
+
+
+def check_letters(option: str, letters: Any, dimensions: int) -> None:
+    """Check that there is one letter for each coordinate, all different.
+
+    Raises:
+        ConfigError: It is not so.
+    """
+    listed = isinstance(letters, Sequence)
+    single = listed and all(isinstance(letter, str) and len(letter) == 1 for letter in letters)
+    if not single or len(set(letters)) < len(letters) or len(letters) != dimensions:
+        example = (*"txyz", *"abcdefghijklmnopqrsuvw")[:dimensions]
         raise ConfigError(
-            f"names={names!r}: expected a letter for each of the {x.shape[1]} coordinates, such as "
-            'names=("t", "x").'
+            f"{option}={letters!r}: expected a letter for each of the {dimensions} coordinates of "
+            f"the points, such as {option}={example!r}."
         )
-    return {name: axis for axis, name in enumerate(names[: x.shape[1]])}
 
 
 def _index(order: str, axes: dict[str, int]) -> _Index:

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from perceptrain import check_choice
 from perceptrain.errors import DataError, ShapeError
 from perceptrain_physics.box import Sampler
+from perceptrain_physics.checks import check_numbers, described, is_function
 from perceptrain_physics.fitness import choose_by_density, sizes
 
 
@@ -61,12 +62,13 @@ class RefinedPoints(Dataset[Tensor]):
         check_choice("strategy", strategy, ("rar", "rad", "rar_d"), error=DataError)
         k = (2.0 if strategy == "rar_d" else 1.0) if k is None else k
         c = (0.0 if strategy == "rar_d" else 1.0) if c is None else c
-        whole = all(isinstance(number, int) and number > 0 for number in (n_samples, add))
-        if not whole or not k >= 0 or not c >= 0:
+        if not is_function(sample, 1):
             raise DataError(
-                f"n_samples={n_samples!r}, add={add!r}, k={k!r}, c={c!r}: expected n_samples and "
-                "add to be whole numbers of at least 1, and k and c at least 0."
+                f"sample is {described(sample)}; expected a function of n that draws n points, "
+                "such as box.inside."
             )
+        check_numbers("", n_samples=n_samples, add=add, whole=True, at_least=1, error=DataError)
+        check_numbers("", k=k, c=c, at_least=0, error=DataError)
         self.sample = sample
         self.strategy = strategy
         self.add = add

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from perceptrain.errors import ConfigError
 from perceptrain.models import Model
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_numbers, described, is_function
 from perceptrain_physics.problems.periodic_problem import PeriodicProblem
 from perceptrain_physics.wrapped import evaluating, pinn_in
 
@@ -52,11 +53,15 @@ def march(
         The solution at all times.
 
     Raises:
-        ConfigError: A number is not above 0.
+        ConfigError: The problem is not periodic, a number is not above 0, or ``train`` does not
+            return a model.
     """
-    if not all(isinstance(number, int) and number >= 1 for number in (windows, modes)):
+    _check_periodic(problem)
+    check_numbers("march", windows=windows, modes=modes, whole=True, at_least=1)
+    if isinstance(train, nn.Module) or not is_function(train, None):
         raise ConfigError(
-            f"windows={windows!r}, modes={modes!r}: expected whole numbers of at least 1."
+            f"train is {described(train)}; expected a function train(window) that returns the "
+            "trained model."
         )
     first, last = problem.box.low[0], problem.box.high[0]
     times = [first + (last - first) * n / windows for n in range(windows)] + [last]
@@ -65,10 +70,28 @@ def march(
     for begin, end in pairwise(times):
         window = TimeWindow(problem, begin, end, start)
         model = train(window)
+        if not isinstance(model, nn.Module):
+            raise ConfigError(
+                f"train(window) returned {described(model)}; expected the trained model, a PINN or "
+                "its network. End the function with return model."
+            )
         pinn = pinn_in(model)
         networks.append(model if pinn is None else pinn.nn)
         start = FourierProfile.of(networks[-1], end, problem, modes)
     return TimeWindows(networks, times[1:-1])
+
+
+def _check_periodic(problem: Any) -> None:
+    if isinstance(problem, PeriodicProblem):
+        return
+    periodic = isinstance(problem, type) and issubclass(problem, PeriodicProblem)
+    advice = (
+        f"Create it: {problem.__name__}()."
+        if periodic
+        else "Time windows need one, such as Advection() or a subclass of PeriodicProblem of your "
+        "own, because each starts from a Fourier series of the end of the one before."
+    )
+    raise ConfigError(f"The problem is {described(problem)}; expected a PeriodicProblem. {advice}")
 
 
 class TimeWindow(PeriodicProblem):
@@ -79,6 +102,9 @@ class TimeWindow(PeriodicProblem):
         begin: The first time.
         end: The last time.
         start: The initial value as a function of ``x``; None for that of the problem.
+
+    Raises:
+        ConfigError: The problem is not periodic, or the times are not in order.
     """
 
     def __init__(
@@ -88,6 +114,7 @@ class TimeWindow(PeriodicProblem):
         end: float,
         start: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
+        _check_periodic(whole)
         box = Box([begin, whole.box.low[1]], [end, whole.box.high[1]])
         super().__init__(box, whole.order, whole.hard)
         self.whole = whole

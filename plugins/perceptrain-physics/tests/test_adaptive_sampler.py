@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from perceptrain import PINN, PerceptrainError, TrainConfig, Trainer
+from perceptrain import FFNN, PINN, PerceptrainError, TrainConfig, Trainer
+from perceptrain.errors import DataError, ShapeError
 from perceptrain_physics import AdaptiveSampler, FreshPoints, Heat
 
 
@@ -97,9 +99,49 @@ def test_a_resumed_run_goes_on_with_the_points(
     [
         ({"strategy": "rar"}, "'rad' or 'r3'"),
         ({"candidates": 0}, "at least 1"),
+        ({"candidates": "9"}, "candidates='9': expected a whole number"),
         ({"k": -1.0}, "at least 0"),
+        ({"k": "1"}, "k='1': expected a number"),
+        ({"c": None}, "c=None: expected a number"),
     ],
 )
 def test_what_cannot_be_is_told(options: dict[str, object], message: str) -> None:
     with pytest.raises(PerceptrainError, match=message):
         AdaptiveSampler(line, model(), "pde", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((line, PINN, "pde"), "the class PINN; expected the model itself"),
+        ((line, None, "pde"), "model is None; expected the model itself"),
+        ((line, model(), "pd"), "fitness='pd': expected 'pde'. Did you mean 'pde'"),
+        ((line, Peak(), "pde"), "an object of type Peak; expected a PINN"),
+        ((line, model(), None), "expected the name of an equation"),
+        ((line, model(), lambda points: points), "expected the name of an equation"),
+        ((torch.rand(3, 1), model(), "pde"), "sample is a tensor of shape"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_the_first_draw(
+    arguments: tuple[Any, ...], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        AdaptiveSampler(*arguments)
+
+
+def test_points_of_another_problem_are_refused() -> None:
+    problem = Heat()
+    for network in (FFNN([1, 4, 1]), nn.Sequential(nn.Linear(1, 1))):
+        pinn = PINN(network, {"pde": lambda x, network: network(x)})
+        sampler = AdaptiveSampler(problem.box.inside, pinn, "pde", candidates=20)
+        with pytest.raises(ShapeError, match="is a function of 1 coordinate;") as e:
+            sampler(5)
+        assert "unsqueeze" not in str(e.value)
+
+
+def test_an_error_of_the_fitness_itself_is_kept() -> None:
+    def fitness(points: Tensor, model: nn.Module) -> Tensor:
+        raise ShapeError("mine")
+
+    with pytest.raises(ShapeError, match="mine"):
+        AdaptiveSampler(line, model(), fitness, candidates=20)(5)

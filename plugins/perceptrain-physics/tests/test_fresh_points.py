@@ -101,6 +101,9 @@ def test_lengths_and_numbers() -> None:
     [
         {"samplers": {}},
         {"samplers": {"pde": 3}},
+        {"samplers": [torch.rand]},
+        {"samplers": {"pde": torch.rand(3, 2)}},
+        {"samplers": {"pde": lambda: torch.rand(3, 2)}},
         {"points": 0},
         {"points": {"side": 3}},
         {"steps": 0},

@@ -287,38 +287,6 @@ def test_a_run_file_names_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "relative_l2" in (tmp_path / "runs" / "run" / "metrics.csv").read_text()
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: get_problem("helmholz"), "expected 'advection'"),
-        (lambda: get_problem({"name": "heat", "b": 2}), "'b'"),
-        (lambda: Burgers(nu=1e-3), "at least 0.003"),
-        (lambda: Oscillator(damping=4.0), "less than the frequency"),
-        (lambda: Poisson(d=0), "above 0"),
-        (lambda: Poisson(k=0.5), r"k=0\.5; expected whole numbers above 0"),
-        (lambda: Heat(k=1.5), r"k=1\.5; expected whole numbers above 0"),
-        (lambda: Helmholtz(a=1.5, b=0), r"a=1\.5, b=0; expected whole numbers above 0"),
-        (lambda: get_problem(["heat"]), "expected 'advection'"),
-        (lambda: KortewegDeVries(mu=0.01), "at least 0.022"),
-        (lambda: Kovasznay(re=0), "above 0"),
-        (lambda: LidDrivenCavity(re=-1), "above 0"),
-        (lambda: VanDerPol(mu=0.5), "from 1 to 100"),
-        (lambda: Custom(hard=True).pinn(), "Custom has no hard model"),
-        (lambda: Box([0, 0], [1]), "each coordinate"),
-        (lambda: Box([0, 1], [1, 1]), "below the upper"),
-    ],
-)
-def test_what_cannot_be_is_told(make: object, message: str) -> None:
-    with pytest.raises(PerceptrainError, match=message):
-        make()  # type: ignore[operator]
-
-
-class Custom(Heat):
-    """A problem without a hard model."""
-
-    distance = Problem.distance
-
-
 def test_a_wrapped_model_is_measured_as_it_is() -> None:
     problem = Heat()
     pinn = problem.pinn(hidden=[4])

@@ -139,9 +139,16 @@ def test_what_cannot_be_is_told() -> None:
     for make, message in [
         (lambda: RefinedPoints(line, 5, "best"), "'rar', 'rad' or 'rar_d'"),
         (lambda: RefinedPoints(line, 0), "at least 1"),
+        (lambda: RefinedPoints(line, "5"), "n_samples='5': expected a whole number"),
+        (lambda: RefinedPoints(line, 5, k="1"), "k='1': expected a number"),
+        (lambda: RefinedPoints(line(5), 5), "sample is a tensor of shape"),
+        (lambda: ResidualRefinement(points, "pde", "9"), "candidates='9': expected a whole"),
         (lambda: points.update(line(9), torch.rand(())), r"expected \(9,\)"),
         (lambda: points.update(line(3), torch.rand(3)), "among 3 candidates"),
-        (lambda: points.load_state_dict({"features": torch.rand(5, 2)}), "another problem"),
+        (
+            lambda: points.load_state_dict({"features": torch.rand(5, 2)}),
+            "load a state of this problem",
+        ),
         (lambda: ResidualRefinement(line, "pde"), "RefinedPoints"),  # type: ignore[arg-type]
         (lambda: ResidualRefinement(points, 3), "name of an equation"),  # type: ignore[arg-type]
         (lambda: ResidualRefinement(points, "x").fitness(line(2), nn.Linear(1, 1)), "'x' in Lin"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import pi
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 from perceptrain import PINN, TrainConfig, Trainer
 from perceptrain.errors import ConfigError
-from perceptrain_physics import Advection, AllenCahn, TimeWindow, march
+from perceptrain_physics import Advection, AllenCahn, Heat, TimeWindow, march
 from perceptrain_physics.problems.periodic_problem import PeriodicProblem
 
 
@@ -95,6 +97,24 @@ def test_windows_train() -> None:
     assert error < 0.1
 
 
-def test_no_windows_are_refused() -> None:
-    with pytest.raises(ConfigError, match="windows=0, modes=32: expected whole numbers"):
-        march(Advection(), 0, lambda window: window.pinn())
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: march(Advection(), 0, _pinn), "windows=0: expected a whole number of at least 1"),
+        (lambda: march(Advection(), 2.0, _pinn), "windows=2.0: expected a whole number"),
+        (lambda: march(Advection(), 2, _pinn, modes="32"), "modes='32': expected a whole number"),
+        (lambda: march(Heat(), 2, _pinn), "an object of type Heat; expected a PeriodicProblem"),
+        (lambda: march(Advection, 2, _pinn), r"the class Advection; .* Create it: Advection\(\)"),
+        (lambda: march("advection", 2, _pinn), "'advection'; expected a PeriodicProblem"),
+        (lambda: TimeWindow(Heat(), 0.0, 1.0), "expected a PeriodicProblem"),
+        (lambda: march(Advection(), 2, lambda window: None), "returned None; expected the trained"),
+        (lambda: march(Advection(), 2, _pinn(Advection())), "expected a function train"),
+    ],
+)
+def test_what_cannot_be_is_refused(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        call()
+
+
+def _pinn(window: PeriodicProblem) -> PINN:
+    return window.pinn(hidden=[4])

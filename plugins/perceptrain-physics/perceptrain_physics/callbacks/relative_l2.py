@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from perceptrain import Callback
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.problems.base import Problem
 from perceptrain_physics.problems.by_name import get_problem
 
@@ -30,7 +31,8 @@ class RelativeL2(Callback):
         problem: The problem.
 
     Raises:
-        ConfigError: The problem is unknown, or does not accept the options.
+        ConfigError: The problem is unknown, does not accept the options, or has no known solution;
+            or ``n`` is not a whole number of at least 2.
     """
 
     def __init__(
@@ -38,6 +40,10 @@ class RelativeL2(Callback):
     ) -> None:
         super().__init__("train_epoch_end", called_every)
         self.problem = get_problem(problem)
+        advice = "It is the points per axis."
+        check_numbers("RelativeL2", n=n, whole=True, at_least=2, advice=advice)
+        if not self.problem.has_solution:
+            self.problem.exact(self.problem.box.grid(2))  # raises an error that says what to do
         self.n = n
 
     def run_callback(self, trainer: TrainerContext, config: TrainConfig, writer: Tracker) -> None:

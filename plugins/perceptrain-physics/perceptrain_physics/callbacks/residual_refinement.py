@@ -10,6 +10,7 @@ import torch
 from perceptrain import Callback
 from perceptrain.data import data_to_device
 from perceptrain.errors import CallbackError
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.fitness import Fitness, residual_size
 from perceptrain_physics.refined_points import RefinedPoints
 from perceptrain_physics.wrapped import evaluating
@@ -40,8 +41,8 @@ class ResidualRefinement(Callback):
         dataset: The data set.
 
     Raises:
-        CallbackError: ``dataset`` is not a ``RefinedPoints``, or ``fitness`` is neither a name nor
-            a function.
+        CallbackError: ``dataset`` is not a ``RefinedPoints``, ``fitness`` is neither a name nor a
+            function, or ``candidates`` is not a whole number above 0.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class ResidualRefinement(Callback):
                 f"fitness={fitness!r}: expected the name of an equation, or a function "
                 "fitness(points, model)."
             )
+        check_numbers("", candidates=candidates, whole=True, at_least=1, error=CallbackError)
         self.dataset = dataset
         self.fitness: Fitness = residual_size(fitness) if isinstance(fitness, str) else fitness
         self.candidates = candidates

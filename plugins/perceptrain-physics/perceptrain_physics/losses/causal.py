@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from perceptrain.errors import ConfigError
+from perceptrain_physics.checks import check_numbers, is_list, is_number
 from perceptrain_physics.losses.point_weighted import PointWeightedLoss
 
 
@@ -49,15 +50,18 @@ class CausalLoss(PointWeightedLoss):
         delta: float = 0.99,
     ) -> None:
         super().__init__(names)
-        steps = [epsilon] if isinstance(epsilon, int | float) else list(epsilon)
-        if not steps or sorted(steps) != steps or not steps[0] >= 0:
+        steps = list(epsilon) if isinstance(epsilon, Sequence) else [epsilon]
+        if not steps or not all(map(is_number, steps)) or sorted(steps) != steps or steps[0] < 0:
             raise ConfigError(
                 f"epsilon={epsilon!r}: expected a number of at least 0, or an increasing list."
             )
-        if slabs < 1 or len(span) != 2 or not span[0] < span[1]:
+        check_numbers("CausalLoss", slabs=slabs, whole=True, at_least=1)
+        check_numbers("CausalLoss", time=time, whole=True)
+        check_numbers("CausalLoss", delta=delta)
+        ends = list(span) if is_list(span) else []
+        if len(ends) != 2 or not all(map(is_number, ends)) or not ends[0] < ends[1]:
             raise ConfigError(
-                f"slabs={slabs!r}, span={span!r}: expected a whole number of slabs above 0, and a "
-                "span (start, end) with start below end."
+                f"span={span!r}: expected two times (start, end), with start below end."
             )
         self.epsilons = tuple(map(float, steps))
         self.slabs = slabs

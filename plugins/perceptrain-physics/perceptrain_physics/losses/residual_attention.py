@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain.errors import ConfigError
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.losses.point_weighted import PointWeightedLoss, check_length
 
 
@@ -44,11 +44,10 @@ class ResidualAttentionLoss(PointWeightedLoss):
         start: float = 0.0,
     ) -> None:
         super().__init__(names)
-        if not 0 <= decay < 1 or not rate > 0 or not start >= 0:
-            raise ConfigError(
-                f"decay={decay!r}, rate={rate!r}, start={start!r}: expected a decay of at least 0 "
-                "and below 1, a rate above 0, and a start of at least 0."
-            )
+        name = "ResidualAttentionLoss"
+        check_numbers(name, decay=decay, at_least=0, below=1)
+        check_numbers(name, rate=rate, above=0)
+        check_numbers(name, start=start, at_least=0)
         self.decay, self.rate, self.start = decay, rate, start
         self.weights: dict[str, Tensor] = {}
 

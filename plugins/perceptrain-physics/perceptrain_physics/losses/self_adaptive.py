@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from perceptrain.errors import ConfigError, LossContractError
 from perceptrain.types import Residuals
+from perceptrain_physics.checks import check_numbers, is_number
 from perceptrain_physics.losses.point_weighted import PointWeightedLoss, check_length
 
 
@@ -36,17 +37,15 @@ class SelfAdaptiveLoss(PointWeightedLoss):
     """
 
     def __init__(self, sizes: Mapping[str, int], *, power: float = 2.0, start: float = 1.0) -> None:
-        super().__init__(list(sizes))
-        if not sizes or any(size < 1 for size in sizes.values()):
+        numbers = list(sizes.values()) if isinstance(sizes, Mapping) else []
+        if not numbers or not all(is_number(size, whole=True) and size > 0 for size in numbers):
             raise ConfigError(
                 f"sizes={sizes!r}: expected the number of points of each condition to weight, "
                 'such as {"pde": 1000}.'
             )
-        if not power >= 1 or not start > 0:
-            raise ConfigError(
-                f"power={power!r}, start={start!r}: expected a power of 1 or more, and a start "
-                "above 0."
-            )
+        check_numbers("SelfAdaptiveLoss", power=power, at_least=1)
+        check_numbers("SelfAdaptiveLoss", start=start, above=0)
+        super().__init__(list(sizes))
         self.power = power
         # Not a ParameterDict: a condition name may contain a dot, but a parameter name may not.
         self._weights = nn.ParameterList(torch.full((size,), start) for size in sizes.values())

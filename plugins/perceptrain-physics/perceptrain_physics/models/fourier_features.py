@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from perceptrain.errors import ConfigError
 from perceptrain.models import FFNN, Model
+from perceptrain_physics.checks import check_numbers, is_number
+from perceptrain_physics.models.layer_sizes import sizes_in_one_list
 from perceptrain_physics.models.mlp import init_xavier
 from perceptrain_physics.models.standardize import Numbers, Standardize
 
@@ -41,6 +43,7 @@ class FourierFeatures(Model):
 
     frequencies: Tensor
 
+    @sizes_in_one_list
     def __init__(
         self,
         layers: Sequence[int],
@@ -53,12 +56,11 @@ class FourierFeatures(Model):
         xavier: bool = True,
     ) -> None:
         super().__init__()
-        even = isinstance(features, int) and features >= 2 and features % 2 == 0
-        if not even or not scale > 0:
+        if not is_number(features, whole=True) or features < 2 or features % 2:
             raise ConfigError(
-                f"features={features!r}, scale={scale!r}: expected an even number of features, at "
-                "least 2, and a scale above 0."
+                f"features={features!r}: expected an even number of features, at least 2."
             )
+        check_numbers("FourierFeatures", scale=scale, above=0)
         inputs = FFNN(layers).input_size  # FFNN checks the sizes
         self.network = FFNN([features, *layers[1:]], activation_function)
         self.standardize = Standardize(inputs, mean, deviation)

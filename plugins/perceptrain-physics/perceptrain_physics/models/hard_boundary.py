@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from perceptrain import get_model
 from perceptrain.errors import ConfigError, ShapeError
 from perceptrain.models import Model
-from perceptrain_physics.box import check_ends
+from perceptrain_physics.box import checked_ends
 
 #: A function from points of shape ``(N, d)`` to values of shape ``(N, 1)``.
 Field: TypeAlias = Callable[[Tensor], Tensor]
@@ -89,8 +89,7 @@ class BoxDistance:
     """
 
     def __init__(self, low: Sequence[float], high: Sequence[float]) -> None:
-        check_ends(low, high)
-        self.low, self.high = tuple(low), tuple(high)
+        self.low, self.high = checked_ends(low, high)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the distance, of shape ``(N, 1)``, at points of shape ``(N, d)``.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from perceptrain.models import FFNN, Model
+from perceptrain_physics.models.layer_sizes import sizes_in_one_list
 from perceptrain_physics.models.standardize import Numbers, Standardize
 
 
@@ -25,6 +26,7 @@ class MLP(Model):
         ConfigError: A layer size, the activation or another option is invalid.
     """
 
+    @sizes_in_one_list
     def __init__(
         self,
         layers: Sequence[int],

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from perceptrain.errors import ConfigError
 from perceptrain.models import FFNN, Model
+from perceptrain_physics.models.layer_sizes import sizes_in_one_list
 from perceptrain_physics.models.mlp import init_xavier
 from perceptrain_physics.models.standardize import Numbers, Standardize
 
@@ -31,6 +32,7 @@ class ModifiedMLP(Model):
         ConfigError: A layer size, the activation or another option is invalid.
     """
 
+    @sizes_in_one_list
     def __init__(
         self,
         layers: Sequence[int],

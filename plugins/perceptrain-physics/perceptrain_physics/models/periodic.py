@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, pi
+from math import pi
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from perceptrain import get_model
 from perceptrain.errors import ConfigError, ShapeError
 from perceptrain.models import Model
+from perceptrain_physics.checks import is_list, is_number
 
 
 class Periodic(Model):
@@ -36,8 +37,9 @@ class Periodic(Model):
 
     def __init__(self, nn: nn.Module | Mapping[str, Any], periods: Sequence[float | None]) -> None:
         super().__init__()
-        lengths = [period or 0.0 for period in periods]
-        if not any(lengths) or not all(map(_is_length, lengths)):
+        given = periods if is_list(periods) else []
+        lengths = [0.0 if period is None else period for period in given]
+        if not all(map(_is_length, lengths)) or not any(lengths):
             raise ConfigError(
                 f"periods={periods!r}: expected a period above 0 for each input, or None if the "
                 "input is not periodic, and at least one period."
@@ -69,5 +71,5 @@ class Periodic(Model):
         return f"periods={self.periods}"
 
 
-def _is_length(value: object) -> bool:
-    return isinstance(value, int | float) and 0 <= value < inf
+def _is_length(value: Any) -> bool:
+    return is_number(value) and value >= 0

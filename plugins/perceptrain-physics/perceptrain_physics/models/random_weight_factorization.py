@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from perceptrain.errors import ConfigError
+from perceptrain_physics.checks import check_numbers
+from perceptrain_physics.models.layer_sizes import sizes_in_one_list
 from perceptrain_physics.models.mlp import MLP
 from perceptrain_physics.models.standardize import Numbers
 
@@ -34,6 +35,7 @@ class RandomWeightFactorization(MLP):
         ConfigError: A layer size, the activation or another option is invalid.
     """
 
+    @sizes_in_one_list
     def __init__(
         self,
         layers: Sequence[int],
@@ -45,8 +47,9 @@ class RandomWeightFactorization(MLP):
         deviation: Numbers = 1.0,
         xavier: bool = True,
     ) -> None:
-        if not scale_deviation >= 0:
-            raise ConfigError(f"scale_deviation={scale_deviation!r}: expected at least 0.")
+        name = "RandomWeightFactorization"
+        check_numbers(name, scale_mean=scale_mean)
+        check_numbers(name, scale_deviation=scale_deviation, at_least=0)
         super().__init__(layers, activation_function, mean=mean, deviation=deviation, xavier=xavier)
         for module in [layer for layer in self.modules() if isinstance(layer, nn.Linear)]:
             scale = scale_mean + scale_deviation * torch.randn(module.out_features, 1)

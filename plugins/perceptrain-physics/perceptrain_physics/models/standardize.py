@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -54,8 +54,16 @@ class Standardize(nn.Module):
         return f"mean={self.mean.tolist()}, deviation={self.deviation.tolist()}"
 
 
+def _tensor(values: Any) -> Tensor:
+    """Return a copy as a tensor, or NaN if it is not numbers."""
+    try:
+        return torch.as_tensor(values, dtype=torch.get_default_dtype()).detach().clone()
+    except (TypeError, ValueError, RuntimeError):
+        return torch.tensor(torch.nan)
+
+
 def _one_each(name: str, values: Numbers, size: int) -> Tensor:
-    numbers = torch.as_tensor(values, dtype=torch.get_default_dtype()).detach().clone()
+    numbers = _tensor(values)
     if numbers.ndim == 0:
         numbers = numbers.repeat(size)
     if numbers.shape == (size,) and bool(numbers.isfinite().all()):

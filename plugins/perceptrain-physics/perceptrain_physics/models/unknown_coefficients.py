@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from perceptrain import get_model
 from perceptrain.errors import ConfigError
 from perceptrain.models import Model
+from perceptrain_physics.checks import is_number
 
 
 class UnknownCoefficients(Model):
@@ -39,10 +40,11 @@ class UnknownCoefficients(Model):
         self, nn: nn.Module | Mapping[str, Any], coefficients: Mapping[str, float]
     ) -> None:
         super().__init__()
-        if not coefficients or not all(value > 0 for value in coefficients.values()):
+        values = list(coefficients.values()) if isinstance(coefficients, Mapping) else []
+        if not values or not all(is_number(value) and value > 0 for value in values):
             raise ConfigError(
-                f"coefficients={dict(coefficients)!r}: expected an initial value above 0 for each "
-                'name, such as {"k": 1.0}.'
+                f"coefficients={coefficients!r}: expected a dict with an initial value above 0 for "
+                'each name, such as {"k": 1.0}.'
             )
         self.nn = get_model(nn)
         self.names = tuple(coefficients)
@@ -64,4 +66,4 @@ class UnknownCoefficients(Model):
 
 
 def _parameter(values: list[float]) -> nn.Parameter:
-    return nn.Parameter(torch.tensor(values).log())
+    return nn.Parameter(torch.tensor([float(value) for value in values]).log())

@@ -8,8 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.named_derivatives import partials
 from perceptrain_physics.problems.periodic_problem import PeriodicProblem
+from perceptrain_physics.problems.points import at_points
 
 
 class Advection(PeriodicProblem):
@@ -22,10 +24,14 @@ class Advection(PeriodicProblem):
     Args:
         c: The speed.
         hard: Whether the model has the initial value and the period by construction.
+
+    Raises:
+        ConfigError: ``c`` is not a number.
     """
 
     def __init__(self, c: float = 30.0, *, hard: bool = False) -> None:
         super().__init__(Box([0, 0], [1, 2 * pi]), order=1, hard=hard)
+        check_numbers(type(self).__name__, c=c)
         self.c = c
 
     def start(self, x: Tensor) -> Tensor:
@@ -37,6 +43,7 @@ class Advection(PeriodicProblem):
         u_t, u_x = partials(network, points, "t", "x", names=self.inputs)
         return u_t + self.c * u_x
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""
         return (points[:, 1:] - self.c * points[:, :1]).sin()

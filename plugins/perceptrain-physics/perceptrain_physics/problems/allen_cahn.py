@@ -13,6 +13,7 @@ from torch import Tensor
 from perceptrain_physics.box import Box
 from perceptrain_physics.named_derivatives import partials
 from perceptrain_physics.problems.periodic_problem import PeriodicProblem
+from perceptrain_physics.problems.points import at_points
 from perceptrain_physics.problems.spectral import Resolution, Semilinear, SpectralSolution
 
 DIFFUSION = 1e-4
@@ -59,6 +60,7 @@ class AllenCahn(PeriodicProblem):
         u, u_t, u_xx = partials(network, points, "", "t", "xx", names=self.inputs)
         return u_t - DIFFUSION * u_xx + 5 * u**3 - 5 * u
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the reference, of shape ``(N, 1)``; it is differentiable where ``t > 0``."""
         u = reference()(points).to(points.dtype)

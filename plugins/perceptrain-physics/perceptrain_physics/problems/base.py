@@ -1,49 +1,40 @@
-"""The base class of problems: conditions, points, exact solution, and the error of a model."""
+"""The base class of problems: conditions, points, known solution, and the error of a model."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from math import sqrt
-from typing import Any, NamedTuple
+from math import inf, sqrt
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from perceptrain import PINN, get_model
-from perceptrain.errors import ConfigError, ShapeError
+from perceptrain.errors import ConfigError, DataError, ShapeError
 from perceptrain_physics.box import Box, Sampler
+from perceptrain_physics.checks import check_flags, check_numbers, described, is_list
 from perceptrain_physics.fresh_points import FreshPoints
+from perceptrain_physics.inputs import coordinates, other_inputs, values_at
 from perceptrain_physics.models.hard_boundary import HardBoundary
 from perceptrain_physics.models.periodic import Periodic
-from perceptrain_physics.wrapped import evaluating, pinn_in
-
-
-class Condition(NamedTuple):
-    """One condition of a problem.
-
-    Attributes:
-        residual: ``residual(points, network)``, zero for the solution; a tensor with one row per
-            point.
-        sample: ``sample(n)`` draws ``n`` points, or ``n`` on each of several faces.
-        terms: The number of mean squares that papers sum for this condition, such as one per face
-            or per column of the residual. The residual is multiplied by the square root of
-            ``terms``, so that its mean square equals that sum.
-    """
-
-    residual: Callable[[Tensor, Any], Tensor]
-    sample: Sampler
-    terms: int = 1
+from perceptrain_physics.problems.condition import Condition, checked_conditions, scaled
+from perceptrain_physics.problems.network_check import check_network
+from perceptrain_physics.problems.options import with_options
+from perceptrain_physics.wrapped import pinn_in
 
 
 class Problem(ABC):
-    """A differential equation with its conditions and its exact solution. ::
+    """A differential equation with its conditions and, if it is known, its solution. ::
 
         problem = Helmholtz()
         model = problem.pinn("modified_mlp")
         Trainer(model, "adam", TrainConfig(max_iter=10_000)).fit(problem.loader())
         print(problem.relative_l2(model))
+
+    A problem of your own has a box, ``inputs`` and `conditions`. If you know the solution, define
+    `exact`; only the errors need it.
 
     With ``hard=True`` the model satisfies the initial and boundary conditions exactly, by
     `HardBoundary` and `Periodic`, and is trained on the equation only.
@@ -59,6 +50,10 @@ class Problem(ABC):
         built_in: The names of the conditions that a hard model satisfies.
         box: The domain, with ``mean`` and ``deviation`` for networks that standardize their inputs.
         hard: Whether models are hard.
+
+    Raises:
+        ConfigError: ``box`` is not a `Box`, ``inputs`` does not have a letter for each of its
+            coordinates, or ``hard`` is not a bool.
     """
 
     inputs: Sequence[str]
@@ -67,17 +62,48 @@ class Problem(ABC):
     built_in: Sequence[str] = ("initial", "boundary")
 
     def __init__(self, box: Box, hard: bool = False) -> None:
+        name = type(self).__name__
+        if not isinstance(box, Box):
+            raise ConfigError(
+                f"{name}: the box is {described(box)}; expected a Box, such as "
+                "Box(low=[0, 0], high=[1, 1])."
+            )
+        check_flags(name, hard=hard)
         self.box = box
-        self.hard = hard
+        self.hard = bool(hard)
         self._truths: dict[int, tuple[Tensor, Tensor]] = {}
+        self._check_inputs()
 
     @abstractmethod
     def conditions(self) -> dict[str, Condition]:
         """Return the conditions of the problem by name, the equation itself first."""
 
-    @abstractmethod
     def exact(self, points: Tensor) -> Tensor:
-        """Return the solution, ``(N, outputs)``, at points ``(N, d)``, in the same dtype."""
+        """Return the solution, ``(N, outputs)``, at points ``(N, d)``, in the same dtype.
+
+        The problems of this plugin accept NumPy arrays, too.
+
+        Raises:
+            ConfigError: The solution is not known.
+            DataError: The points are not numbers.
+            ShapeError: The points have another shape.
+        """
+        name = type(self).__name__
+        raise ConfigError(
+            f"{name} has no known solution to compare with: define exact(self, points) in the "
+            "class, which returns it. Without a solution, validate on other points, and monitor "
+            '"val_loss".'
+        )
+
+    @property
+    def coordinates(self) -> str:
+        """The number and the letters of the coordinates, for messages."""
+        return coordinates(len(self.box.low), getattr(self, "inputs", ()))
+
+    @property
+    def has_solution(self) -> bool:
+        """Whether the solution is known: the class defines `exact`."""
+        return type(self).exact is not Problem.exact
 
     def distance(self, points: Tensor) -> Tensor:
         """Return ``d`` of the hard model ``g + d * network``: zero where the solution is given.
@@ -92,13 +118,24 @@ class Problem(ABC):
         return torch.zeros_like(points[..., :1])
 
     def _trained(self) -> dict[str, Condition]:
+        self._check_inputs()
+        conditions = checked_conditions(type(self).__name__, self.conditions())
         built_in = self.built_in if self.hard else ()
-        return {name: each for name, each in self.conditions().items() if name not in built_in}
+        return {name: each for name, each in conditions.items() if name not in built_in}
+
+    def _check_inputs(self) -> None:
+        inputs, d = getattr(self, "inputs", None), len(self.box.low)
+        if inputs is not None and len(inputs) != d:
+            letters = "1 letter" if len(inputs) == 1 else f"{len(inputs)} letters"
+            raise ConfigError(
+                f"{type(self).__name__}: inputs={inputs!r} has {letters}, and the box "
+                f"has {coordinates(d)}; expected a letter for each, in order."
+            )
 
     @property
     def equations(self) -> dict[str, Callable[[Tensor, nn.Module], Tensor]]:
         """The residuals by name, the argument of a PINN: ``PINN(network, problem.equations)``."""
-        return {name: _scaled(condition) for name, condition in self._trained().items()}
+        return {name: scaled(condition) for name, condition in self._trained().items()}
 
     @property
     def samplers(self) -> dict[str, Sampler]:
@@ -131,9 +168,19 @@ class Problem(ABC):
 
         Returns:
             The model.
+
+        Raises:
+            ConfigError: ``hidden`` is not a list of sizes, or there are options for a network that
+                exists already.
+            ShapeError: The network has another number of inputs or outputs than the problem.
         """
+        mean, deviation = self._standardization()
         if isinstance(network, str):
-            mean, deviation = self._standardization()
+            if not is_list(hidden):
+                raise ConfigError(
+                    f"hidden={hidden!r:.100}: expected a list with the sizes of the hidden layers, "
+                    "such as hidden=[50, 50]."
+                )
             network = {
                 "name": network,
                 "layers": [len(mean), *hidden, self.outputs],
@@ -141,7 +188,15 @@ class Problem(ABC):
                 "deviation": deviation,
                 **options,
             }
-        return PINN(self.complete(get_model(network)), self.equations)
+        elif options:
+            raise ConfigError(
+                f"{', '.join(options)}: expected no options, because the network is given as "
+                f"{described(network)}. Set them in the network itself, or pass its name."
+            )
+        inner = get_model(network)
+        model = PINN(self.complete(inner), self.equations)
+        check_network(self, inner, model.nn, len(mean))
+        return model
 
     def _standardization(self) -> tuple[list[float], list[float]]:
         """Return mean and standard deviation of the inputs of the network."""
@@ -170,7 +225,7 @@ class Problem(ABC):
             every: Draw new points every so many batches; see `FreshPoints`.
             **options: Options of the problem.
         """
-        return cls(**options).loader(points, steps, every)
+        return with_options(cls, cls.__name__, options).loader(points, steps, every)
 
     def relative_l2(self, model: Callable[[Tensor], Tensor], n: int = 100) -> float:
         """Compute the relative L2 error of a model on a grid.
@@ -185,15 +240,31 @@ class Problem(ABC):
             float64.
 
         Raises:
+            ConfigError: The solution is not known, or is zero on the whole grid, or ``n`` is not a
+                whole number of at least 2.
+            DataError: ``model`` cannot be called.
             ShapeError: The model does not return values of shape ``(N, outputs)``.
         """
+        name = type(self).__name__
+        if not callable(model) or isinstance(model, type):
+            raise DataError(
+                f"model is {described(model)}; expected the model itself, such as "
+                "problem.pinn(), or a function of points of shape (N, d)."
+            )
+        grid, truth = self._truth(n)
         pinn = pinn_in(model)
         network: Any = model if pinn is None else pinn.nn
-        is_module = isinstance(network, nn.Module)
-        parameter = next(network.parameters(), None) if is_module else None
-        grid, truth = self._truth(n)
-        with torch.no_grad(), evaluating(network) if is_module else nullcontext():
-            u = self.solution(network(grid if parameter is None else grid.to(parameter))).double()
+        try:
+            u = self.solution(values_at(network, grid)).double()
+        except (ShapeError, RuntimeError) as error:
+            found = other_inputs(network, grid.shape[1])
+            if found is None:
+                raise
+            raise ShapeError(
+                f"The model is a function of {coordinates(found)}, and {name} has "
+                f"{self.coordinates}; expected a model of this problem, such as "
+                "problem.pinn(). Compare the model with the problem that it was built for."
+            ) from error
         truth = truth.to(u)
         if u.shape != truth.shape:
             raise ShapeError(
@@ -211,10 +282,24 @@ class Problem(ABC):
         return {"relative_l2": self.relative_l2(model, n)}
 
     def _truth(self, n: int) -> tuple[Tensor, Tensor]:
+        name = type(self).__name__
+        check_numbers(name, n=n, whole=True, at_least=2, advice="It is the points per axis.")
         if n not in self._truths:
             grid = self.box.grid(n)
             with torch.no_grad():
-                self._truths[n] = grid, self.exact(grid)
+                truth = self.exact(grid)
+            if not isinstance(truth, Tensor) or truth.shape != (len(grid), self.outputs):
+                raise ShapeError(
+                    f"{name}.exact returned {described(truth)} for {len(grid)} points; expected a "
+                    f"tensor of shape ({len(grid)}, {self.outputs}). Keep columns as points[:, :1]."
+                )
+            if not truth.any():
+                raise ConfigError(
+                    f"The solution of {name} is 0 at all points of the grid, n={n}, so that no "
+                    "error is relative to it. Use more points per axis; if the solution is 0 "
+                    "everywhere, compute the absolute error yourself."
+                )
+            self._truths[n] = grid, truth
         return self._truths[n]
 
 
@@ -224,7 +309,7 @@ def require_whole(problem: Problem, **numbers: float) -> None:
     Raises:
         ConfigError: An option is not a whole number above 0.
     """
-    wrong = [f"{name}={value!r}" for name, value in numbers.items() if not _is_whole(value)]
+    wrong = [f"{name}={value!r:.100}" for name, value in numbers.items() if not _is_whole(value)]
     if wrong:
         raise ConfigError(
             f"{type(problem).__name__}: {', '.join(wrong)}; expected whole numbers above 0, "
@@ -233,16 +318,10 @@ def require_whole(problem: Problem, **numbers: float) -> None:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | float) and value > 0 and value == int(value)
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and 0 < value < inf and value == int(value)
 
 
 def side_by_side(*residuals: Tensor) -> Tensor:
     """Concatenate residuals of shape ``(N, 1)`` as columns."""
     return torch.cat(residuals, dim=1)
-
-
-def _scaled(condition: Condition) -> Callable[[Tensor, nn.Module], Tensor]:
-    if condition.terms == 1:
-        return condition.residual
-    factor = sqrt(condition.terms)
-    return lambda points, network: factor * condition.residual(points, network)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from math import pi
+from math import inf, pi
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from perceptrain.errors import ConfigError
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem
+from perceptrain_physics.problems.base import Problem
+from perceptrain_physics.problems.condition import Condition
+from perceptrain_physics.problems.points import at_points, check_times
 
 # Beyond _REACH, exp(-z^2) is negligible even where the other factor is exp(100) times larger.
 _REACH, _NODES, _AT_ONCE = 12.0, 1200, 1000
+
+#: For a viscosity that is too small.
+ADVICE = "With a smaller viscosity the reference solution is inaccurate."
 
 
 class Burgers(Problem):
@@ -36,8 +41,7 @@ class Burgers(Problem):
     inputs = "tx"
 
     def __init__(self, nu: float = 0.01 / pi, *, hard: bool = False) -> None:
-        if not nu >= 0.003:
-            raise ConfigError(f"nu={nu!r}: expected a viscosity of at least 0.003.")
+        check_numbers(type(self).__name__, nu=nu, at_least=0.003, advice=ADVICE)
         super().__init__(Box([0, -1], [1, 1]), hard)
         self.nu = nu
 
@@ -57,8 +61,10 @@ class Burgers(Problem):
         """Return the given values of the hard model."""
         return -(pi * points[..., 1:]).sin()
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the reference, of shape ``(N, 1)``; it is differentiable where ``t > 0``."""
+        check_times(points[:, 0], 0.0, inf)
         parts = [self._cole_hopf(part) for part in torch.split(points.double(), _AT_ONCE)]
         return torch.cat(parts).to(points.dtype)
 

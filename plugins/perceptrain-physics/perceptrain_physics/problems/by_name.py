@@ -19,6 +19,7 @@ from perceptrain_physics.problems.korteweg_de_vries import KortewegDeVries
 from perceptrain_physics.problems.kovasznay import Kovasznay
 from perceptrain_physics.problems.kuramoto_sivashinsky import KuramotoSivashinsky
 from perceptrain_physics.problems.lid_driven_cavity import LidDrivenCavity
+from perceptrain_physics.problems.options import with_options
 from perceptrain_physics.problems.oscillator import Oscillator
 from perceptrain_physics.problems.periodic_burgers import PeriodicBurgers
 from perceptrain_physics.problems.poisson import Poisson
@@ -45,25 +46,33 @@ PROBLEMS: dict[str, type[Problem]] = {
 }
 
 
-def get_problem(problem: Problem | str | Mapping[str, Any]) -> Problem:
-    """Create a problem by name.
+def get_problem(problem: Problem | str | Mapping[str, Any], **options: Any) -> Problem:
+    """Create a problem by name. ::
+
+        problem = get_problem("helmholtz", b=2)
 
     Args:
         problem: A name, or a mapping with the name and options, ``{"name": "helmholtz", "b": 2}``.
             A `Problem` is returned unchanged.
+        **options: Options of the problem; they override those of a mapping.
 
     Raises:
-        ConfigError: The name is unknown, or the problem does not accept the options.
+        ConfigError: The name is unknown, the problem does not accept the options, or there are
+            options for a `Problem` that exists already.
     """
     if isinstance(problem, Problem):
+        if options:
+            raise ConfigError(
+                f"{', '.join(options)}: expected no options, because the problem, "
+                f"{type(problem).__name__}, exists already. Set them where it is created."
+            )
         return problem
-    options = dict(problem) if isinstance(problem, Mapping) else {"name": problem}
-    name = options.pop("name", None)
+    if isinstance(problem, type) and issubclass(problem, Problem):
+        return with_options(problem, problem.__name__, options)
+    given = dict(problem) if isinstance(problem, Mapping) else {"name": problem}
+    name = given.pop("name", None)
     check_choice("problem", name, list(PROBLEMS))
-    try:
-        return PROBLEMS[str(name)](**options)
-    except TypeError as error:
-        raise ConfigError(f"The problem {name!r}: {error}.") from None
+    return with_options(PROBLEMS[str(name)], str(name), given | options)
 
 
 def problem_model(

@@ -8,8 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem, require_whole
+from perceptrain_physics.problems.base import Problem, require_whole
+from perceptrain_physics.problems.condition import Condition
+from perceptrain_physics.problems.points import at_points
 
 
 class Heat(Problem):
@@ -24,7 +27,7 @@ class Heat(Problem):
         hard: Whether the model satisfies the initial and the boundary condition by construction.
 
     Raises:
-        ConfigError: ``k`` is not a whole number above 0.
+        ConfigError: ``a`` is not a number, or ``k`` is not a whole number above 0.
     """
 
     inputs = "tx"
@@ -32,6 +35,7 @@ class Heat(Problem):
     def __init__(self, a: float = 0.1, k: int = 1, *, hard: bool = False) -> None:
         super().__init__(Box([0, 0], [1, 1]), hard)
         require_whole(self, k=k)
+        check_numbers(type(self).__name__, a=a)
         self.a, self.k = a, k
 
     def conditions(self) -> dict[str, Condition]:
@@ -51,6 +55,7 @@ class Heat(Problem):
         """Return the given values of the hard model."""
         return (self.k * pi * points[..., 1:]).sin()
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""
         t, x = points[:, :1], points[:, 1:]

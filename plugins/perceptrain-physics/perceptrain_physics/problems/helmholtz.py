@@ -8,8 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem, require_whole
+from perceptrain_physics.problems.base import Problem, require_whole
+from perceptrain_physics.problems.condition import Condition
+from perceptrain_physics.problems.points import at_points
 
 
 class Helmholtz(Problem):
@@ -26,7 +29,7 @@ class Helmholtz(Problem):
         hard: Whether the model satisfies the boundary condition by construction.
 
     Raises:
-        ConfigError: ``a`` or ``b`` is not a whole number above 0.
+        ConfigError: ``a`` or ``b`` is not a whole number above 0, or ``k`` is not a number.
     """
 
     inputs = "xy"
@@ -34,6 +37,7 @@ class Helmholtz(Problem):
     def __init__(self, a: int = 1, b: int = 4, k: float = 1.0, *, hard: bool = False) -> None:
         super().__init__(Box([-1, -1], [1, 1]), hard)
         require_whole(self, a=a, b=b)
+        check_numbers(type(self).__name__, k=k)
         self.a, self.b, self.k = a, b, k
 
     def conditions(self) -> dict[str, Condition]:
@@ -47,6 +51,7 @@ class Helmholtz(Problem):
         """Return the distance of the hard model."""
         return (1 - points**2).prod(-1, keepdim=True)
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""
         x, y = points[:, :1], points[:, 1:]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from perceptrain_physics.box import Box
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem, side_by_side
+from perceptrain_physics.problems.base import Problem, side_by_side
+from perceptrain_physics.problems.condition import Condition
 
 
 class InitialValueProblem(Problem):

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import PINN
-from perceptrain.errors import ConfigError
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.models.unknown_coefficients import UnknownCoefficients
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem
-from perceptrain_physics.problems.burgers import Burgers
+from perceptrain_physics.problems.base import Problem
+from perceptrain_physics.problems.burgers import ADVICE, Burgers
+from perceptrain_physics.problems.condition import Condition
 from perceptrain_physics.wrapped import pinn_in
 
 
@@ -53,11 +54,11 @@ class InverseBurgers(Problem):
         noise: float = 0.01,
         seed: int = 0,
     ) -> None:
-        if not isinstance(observations, int) or observations < 2 or not noise >= 0:
-            raise ConfigError(
-                f"observations={observations!r}, noise={noise!r}: expected a whole number of at "
-                "least 2, and a noise of at least 0."
-            )
+        name = type(self).__name__
+        check_numbers(name, nu=nu, at_least=0.003, advice=ADVICE)
+        check_numbers(name, observations=observations, whole=True, at_least=2)
+        check_numbers(name, noise=noise, at_least=0)
+        check_numbers(name, seed=seed, whole=True)
         super().__init__(Box([0, -1], [1, 1]))
         self._burgers = Burgers(nu)
         self.coefficients = {"convection": 1.0, "viscosity": nu}

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from perceptrain_physics.box import Box
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem, side_by_side
+from perceptrain_physics.problems.base import Problem, side_by_side
+from perceptrain_physics.problems.condition import Condition
+from perceptrain_physics.problems.points import at_points
 
 
 class KleinGordon(Problem):
@@ -46,6 +48,7 @@ class KleinGordon(Problem):
         t, x = points[..., :1], points[..., 1:]
         return x * ((5 * pi * t).cos() + t**3)
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""
         t, x = points[:, :1], points[:, 1:]

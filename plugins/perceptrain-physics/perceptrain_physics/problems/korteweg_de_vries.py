@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from perceptrain.errors import ConfigError
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.named_derivatives import partials
 from perceptrain_physics.problems.periodic_problem import PeriodicProblem
+from perceptrain_physics.problems.points import at_points
 from perceptrain_physics.problems.spectral import Resolution, Semilinear, SpectralSolution
 
 RESOLUTION = Resolution(modes=192, intervals=2000, steps=4)
@@ -34,8 +35,8 @@ class KortewegDeVries(PeriodicProblem):
 
     def __init__(self, mu: float = 0.022, *, hard: bool = False) -> None:
         super().__init__(Box([0, -1], [1, 1]), order=3, hard=hard)
-        if not mu >= 0.022:
-            raise ConfigError(f"mu={mu!r}: expected a dispersion of at least 0.022.")
+        advice = "With a smaller dispersion the reference solution is inaccurate."
+        check_numbers(type(self).__name__, mu=mu, at_least=0.022, advice=advice)
         self.mu = mu
 
     def start(self, x: Tensor) -> Tensor:
@@ -47,6 +48,7 @@ class KortewegDeVries(PeriodicProblem):
         u, u_t, u_x, u_xxx = partials(network, points, "", "t", "x", "xxx", names=self.inputs)
         return u_t + u * u_x + self.mu**2 * u_xxx
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the reference, of shape ``(N, 1)``; it is differentiable once in ``t``."""
         return reference(self.mu)(points).to(points.dtype)

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain.errors import ConfigError
 from perceptrain_physics.box import Box
-from perceptrain_physics.problems.base import Condition, Problem
+from perceptrain_physics.checks import check_numbers
+from perceptrain_physics.problems.base import Problem
+from perceptrain_physics.problems.condition import Condition
+from perceptrain_physics.problems.points import at_points
 from perceptrain_physics.problems.steady_flow import navier_stokes
 
 
@@ -39,8 +41,7 @@ class Kovasznay(Problem):
     built_in = ("boundary", "pressure")
 
     def __init__(self, re: float = 40.0, *, hard: bool = False) -> None:
-        if not re > 0:
-            raise ConfigError(f"re={re!r}: expected a Reynolds number above 0.")
+        check_numbers(type(self).__name__, re=re, above=0, advice="It is the Reynolds number.")
         super().__init__(Box([-0.5, -0.5], [1, 1.5]), hard)
         self.re = re
 
@@ -52,8 +53,12 @@ class Kovasznay(Problem):
             "pressure": Condition(self._pressure, self.box.face(0, self.box.high[0])),
         }
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return velocity and pressure, of shape ``(N, 3)``."""
+        return self._solution(points)
+
+    def _solution(self, points: Tensor) -> Tensor:
         x, y = points[..., :1], 2 * pi * points[..., 1:]
         rate = self.re / 2 - sqrt(self.re**2 / 4 + 4 * pi**2)
         decay = (rate * x).exp()
@@ -73,7 +78,7 @@ class Kovasznay(Problem):
         low, high = self.box.low, self.box.high
 
         def given(x: Tensor, y: Tensor) -> Tensor:
-            return self.exact(torch.cat([x, y], dim=-1))
+            return self._solution(torch.cat([x, y], dim=-1))
 
         left, right = (torch.full_like(x, end) for end in (low[0], high[0]))
         below, above = (torch.full_like(y, end) for end in (low[1], high[1]))

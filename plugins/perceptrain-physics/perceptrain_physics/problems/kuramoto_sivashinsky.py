@@ -10,8 +10,10 @@ import numpy as np
 from torch import Tensor
 
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_flags
 from perceptrain_physics.named_derivatives import partials
 from perceptrain_physics.problems.periodic_problem import PeriodicProblem
+from perceptrain_physics.problems.points import at_points
 from perceptrain_physics.problems.spectral import Resolution, Semilinear, SpectralSolution
 
 
@@ -46,9 +48,13 @@ class KuramotoSivashinsky(PeriodicProblem):
     Args:
         chaotic: Which of the two settings.
         hard: Whether the model has the initial value and the period by construction.
+
+    Raises:
+        ConfigError: ``chaotic`` is not a bool.
     """
 
     def __init__(self, chaotic: bool = False, *, hard: bool = False) -> None:
+        check_flags(type(self).__name__, chaotic=chaotic)
         self.setting = CHAOTIC if chaotic else REGULAR
         left, right = self.setting.ends
         super().__init__(Box([0, left], [1, right]), order=4, hard=hard)
@@ -65,6 +71,7 @@ class KuramotoSivashinsky(PeriodicProblem):
         alpha, beta, gamma = self.setting[:3]
         return u_t + alpha * u * u_x + beta * u_xx + gamma * u_xxxx
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the reference, of shape ``(N, 1)``; it is differentiable once in ``t``."""
         return reference(self.setting, self.setting.resolution)(points).to(points.dtype)

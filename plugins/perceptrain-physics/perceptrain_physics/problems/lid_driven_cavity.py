@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain.errors import ConfigError
 from perceptrain_physics.box import Box
-from perceptrain_physics.problems.base import Condition, Problem
+from perceptrain_physics.checks import check_numbers
+from perceptrain_physics.problems.base import Problem
+from perceptrain_physics.problems.condition import Condition
+from perceptrain_physics.problems.points import at_points
 from perceptrain_physics.problems.steady_flow import navier_stokes
 
 
@@ -36,8 +38,7 @@ class LidDrivenCavity(Problem):
     built_in = ("boundary", "pressure")
 
     def __init__(self, re: float = 100.0, *, hard: bool = False) -> None:
-        if not re > 0:
-            raise ConfigError(f"re={re!r}: expected a Reynolds number above 0.")
+        check_numbers(type(self).__name__, re=re, above=0, advice="It is the Reynolds number.")
         super().__init__(Box([0, 0], [1, 1]), hard)
         self.re = re
 
@@ -49,6 +50,7 @@ class LidDrivenCavity(Problem):
             "pressure": Condition(lambda x, u: u(x)[:, 2:], self.box.face(0, 0.0)),
         }
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return velocity and pressure, of shape ``(N, 3)``."""
         (integral, f, f_1, _, _), (g, g_1, g_2, g_3) = _factors(points)

@@ -8,8 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from perceptrain.errors import ConfigError
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.named_derivatives import partials
 from perceptrain_physics.problems.initial_value_problem import InitialValueProblem
+from perceptrain_physics.problems.points import at_points
 
 
 class Oscillator(InitialValueProblem):
@@ -24,7 +26,7 @@ class Oscillator(InitialValueProblem):
         hard: Whether the model satisfies the initial conditions by construction.
 
     Raises:
-        ConfigError: The oscillator is not underdamped.
+        ConfigError: The oscillator is not underdamped, or ``end`` is not above 0.
     """
 
     def __init__(
@@ -35,14 +37,17 @@ class Oscillator(InitialValueProblem):
         *,
         hard: bool = False,
     ) -> None:
-        if not 0 <= damping < frequency:
+        check_numbers(type(self).__name__, damping=damping, at_least=0)
+        check_numbers(type(self).__name__, frequency=frequency, end=end, above=0)
+        if not damping < frequency:
             raise ConfigError(
-                f"damping={damping!r}, frequency={frequency!r}: expected a damping of at least 0 "
-                "and less than the frequency."
+                f"Oscillator: damping={damping!r}, frequency={frequency!r}: expected a damping "
+                "less than the frequency, so that it swings."
             )
         super().__init__(1.0, end, hard)
         self.damping, self.frequency = damping, frequency
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""
         w = sqrt(self.frequency**2 - self.damping**2)

@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.burgers import Burgers
+from perceptrain_physics.problems.burgers import ADVICE, Burgers
 from perceptrain_physics.problems.periodic_problem import PeriodicProblem
 
 
@@ -28,6 +29,7 @@ class PeriodicBurgers(PeriodicProblem):
     """
 
     def __init__(self, nu: float = 0.01 / pi, *, hard: bool = False) -> None:
+        check_numbers(type(self).__name__, nu=nu, at_least=0.003, advice=ADVICE)
         super().__init__(Box([0, -1], [1, 1]), order=2, hard=hard)
         self._burgers = Burgers(nu)
         self.nu = nu

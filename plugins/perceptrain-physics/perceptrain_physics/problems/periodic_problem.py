@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem, side_by_side
+from perceptrain_physics.problems.base import Problem, side_by_side
+from perceptrain_physics.problems.condition import Condition
 
 
 class PeriodicProblem(Problem):
@@ -23,12 +25,16 @@ class PeriodicProblem(Problem):
         box: The domain; in ``x`` it is one period.
         order: The order of the equation in ``x``.
         hard: Whether the model has the initial value and the period by construction.
+
+    Raises:
+        ConfigError: The box does not have two coordinates, or ``order`` is not above 0.
     """
 
     inputs = "tx"
 
     def __init__(self, box: Box, order: int, hard: bool = False) -> None:
         super().__init__(box, hard)
+        check_numbers(type(self).__name__, order=order, whole=True, at_least=1)
         self.order = order
         self.periods = (None, box.high[1] - box.low[1])
 

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from perceptrain_physics.box import Box
 from perceptrain_physics.derivatives import laplacian
-from perceptrain_physics.problems.base import Condition, Problem, require_whole
+from perceptrain_physics.problems.base import Problem, require_whole
+from perceptrain_physics.problems.condition import Condition
+from perceptrain_physics.problems.points import at_points
 
 
 class Poisson(Problem):
@@ -29,6 +31,7 @@ class Poisson(Problem):
 
     def __init__(self, d: int = 2, k: int = 1, *, hard: bool = False) -> None:
         require_whole(self, d=d, k=k)
+        d = int(d)
         super().__init__(Box([0] * d, [1] * d), hard)
         self.inputs = [f"x{axis}" for axis in range(d)]
         self.k = k
@@ -44,6 +47,7 @@ class Poisson(Problem):
         """Return the distance of the hard model."""
         return (4 * points * (1 - points)).prod(-1, keepdim=True)
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""
         return (self.k * pi * points).sin().prod(1, keepdim=True)

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from perceptrain_physics.problems.points import check_times
+
 _Array: TypeAlias = NDArray[Any]
 _Function: TypeAlias = Callable[[_Array], _Array]
 
@@ -70,7 +72,7 @@ class SpectralSolution:
         end: float,
         resolution: Resolution,
     ) -> None:
-        self._left = ends[0]
+        self._left, self._end = ends[0], end
         period = ends[1] - ends[0]
         k = 2 * np.pi / period * np.arange(resolution.modes)
         coarse, fine = (
@@ -90,8 +92,12 @@ class SpectralSolution:
         """Return the solution, of shape ``(N, 1)``, at points ``(t, x)``, in float64.
 
         It can be differentiated: in ``t`` once, in ``x`` any number of times.
+
+        Raises:
+            DataError: A time is not between 0 and the last.
         """
         t, x = points.double().cpu().unbind(1)
+        check_times(t, 0.0, self._end)
         position = t / self._interval
         last = len(self._cosines) - _WINDOW
         first = (position.detach().floor().long() - _WINDOW // 2 + 1).clamp(0, last)

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from perceptrain.errors import ConfigError
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.named_derivatives import partials
 from perceptrain_physics.problems.initial_value_problem import InitialValueProblem
+from perceptrain_physics.problems.points import at_points, check_times
 
 # With steps of _STEP / mu, the terms of the series fall below rounding long before _ORDER.
 _STEP, _ORDER = 0.05, 25
@@ -34,15 +35,15 @@ class VanDerPol(InitialValueProblem):
     """
 
     def __init__(self, mu: float = 5.0, end: float = 8.0, *, hard: bool = False) -> None:
-        if not 1 <= mu <= 100 or not end > 0:
-            raise ConfigError(
-                f"mu={mu!r}, end={end!r}: expected a damping from 1 to 100 and an end above 0."
-            )
+        check_numbers(type(self).__name__, mu=mu, at_least=1, at_most=100)
+        check_numbers(type(self).__name__, end=end, above=0)
         super().__init__(2.0, end, hard)
         self.mu, self.end = mu, end
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the reference, of shape ``(N, 1)``; it is differentiable."""
+        check_times(points, 0.0, self.end)
         step, series = _series(self.mu, self.end)
         t = points.double()
         number = (t.detach() / step).floor().long().clamp(0, len(series) - 1)

@@ -8,8 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from perceptrain_physics.box import Box
+from perceptrain_physics.checks import check_numbers
 from perceptrain_physics.named_derivatives import partials
-from perceptrain_physics.problems.base import Condition, Problem, side_by_side
+from perceptrain_physics.problems.base import Problem, side_by_side
+from perceptrain_physics.problems.condition import Condition
+from perceptrain_physics.problems.points import at_points
 
 
 class Wave(Problem):
@@ -22,12 +25,16 @@ class Wave(Problem):
     Args:
         c: The wave speed.
         hard: Whether the model satisfies the initial and the boundary condition by construction.
+
+    Raises:
+        ConfigError: ``c`` is not a number.
     """
 
     inputs = "tx"
 
     def __init__(self, c: float = 2.0, *, hard: bool = False) -> None:
         super().__init__(Box([0, 0], [1, 1]), hard)
+        check_numbers(type(self).__name__, c=c)
         self.c = c
 
     def conditions(self) -> dict[str, Condition]:
@@ -48,6 +55,7 @@ class Wave(Problem):
         x = pi * points[..., 1:]
         return x.sin() + (4 * x).sin() / 2
 
+    @at_points
     def exact(self, points: Tensor) -> Tensor:
         """Return the solution, of shape ``(N, 1)``."""
         t, x = pi * points[:, :1], pi * points[:, 1:]
