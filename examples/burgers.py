@@ -33,10 +33,10 @@ def main(epochs: int = 40, number: int = 2500, picture: str = "burgers.png") -> 
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
     extent = {"extent": (0, 1, -1, 1), "aspect": "auto", "origin": "lower"}
     shown = left.imshow(u.reshape(200, 200).T.numpy(), cmap="RdBu_r", **extent)
-    figure.colorbar(shown, ax=left)
+    figure.colorbar(shown, ax=left, label="u")
     colours = LogNorm(1e-7, 1e-3)
     shown = right.imshow(error.reshape(200, 200).T.numpy(), norm=colours, **extent)
-    figure.colorbar(shown, ax=right)
+    figure.colorbar(shown, ax=right, label="absolute error of u")
     left.set(title="solution u", xlabel="time t", ylabel="position x")
     right.set(title="error |u - exact|", xlabel="time t")
     for axes in (left, right):

@@ -243,7 +243,10 @@ def restore(path: Path, state: dict[str, Any], targets: dict[str, Any]) -> None:
     for part in sorted(targets, key=lambda part: isinstance(targets[part], nn.Module | Optimizer)):
         target = targets[part]
         for line in find_conversions(target, state[part]):
-            warn_user(f"{path.name}, {part}: {line}.")
+            warn_user(
+                f"{path.name}, {part}: {line}. To keep that of the checkpoint, convert the {part} "
+                "before, such as by model.double()."
+            )
         try:
             target.load_state_dict(_divided(target, state[part]))
         except Exception as error:

@@ -156,7 +156,7 @@ class FFNN(Model):
             return DataError(
                 f"FFNN got inputs of dtype {x.dtype}, and its parameters are {dtype}; expected "
                 f"one dtype. Convert the inputs with x.to({dtype}), or the model with "
-                f"model.to(...)."
+                f"model.to(...); in a training, TrainConfig(dtype=...) converts both."
             )
         if x.shape[-1:] != (self.input_size,):
             return ShapeError(

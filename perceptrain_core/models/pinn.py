@@ -140,13 +140,18 @@ def _points(name: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise DataError(
             f"The points for {name!r} are {describe(value)}; expected a tensor of floats of shape "
-            "(N, d), because derivatives are taken with respect to it."
+            f"(N, d), because derivatives are taken with respect to it.{_as_tensor(value)}"
         )
     if value.requires_grad:
         return value
     # A tensor made in inference mode can never record gradients; its copy can.
     points = value.clone() if value.is_inference() else value.detach()
     return points.requires_grad_()
+
+
+def _as_tensor(value: Any) -> str:
+    converts = hasattr(value, "__array__") or isinstance(value, Tensor | list | float | int)
+    return " Convert it: torch.as_tensor(points, dtype=torch.float32)." if converts else ""
 
 
 def _network(network: Module | Mapping[str, Any]) -> Module:
