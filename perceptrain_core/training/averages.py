@@ -13,6 +13,7 @@ from perceptrain_core.counts import (
     count_of,
     counted_sum,
     counts_of,
+    loss_count,
     part_lengths,
     rows_of,
     source_of,
@@ -41,7 +42,13 @@ class Averages:
 
     Args:
         prefix: ``"train"``, ``"val"`` or ``"test"``; the loss is ``train_loss`` and so on.
+
+    Attributes:
+        nothing_counted: Whether the loss was a mean over nothing in all batches, so that its
+            average is NaN; known once the averages are computed.
     """
+
+    nothing_counted = False
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -128,15 +135,20 @@ class Averages:
             LossContractError: A metric is not a scalar.
         """
         if self._first is not None and not self._steps:
-            values, _, _ = self._first
-            return {f"{self.prefix}_{n}": _number(n, value) for n, value in values.items()}
-        return means_of([self.totals()], self.prefix)
+            values, metrics, batch = self._first
+            if not isinstance(metrics, Counted) or loss_count(metrics, batch) != 0:
+                return row_of(values, self.prefix)
+        return self._means_of([self.totals()])
 
     def means_everywhere(self, engine: Engine) -> Row:
         """Return the averages over the batches of all processes."""
         if engine.world_size == 1:
             return self.means()
-        return means_of(engine.gather(self.totals()), self.prefix)
+        return self._means_of(engine.gather(self.totals()))
+
+    def _means_of(self, parts: list[Totals]) -> Row:
+        self.nothing_counted = _nothing_counts(parts)
+        return means_of(parts, self.prefix)
 
     def totals(self) -> Totals:
         """Return the totals, as numbers.
@@ -239,15 +251,14 @@ def _on_device(counts: Counts) -> bool:
     return isinstance(counts, Tensor)
 
 
+def row_of(values: Mapping[str, Any], prefix: str) -> Row:
+    """Return the loss and the metrics of one batch, as floats."""
+    return {f"{prefix}_{name}": _number(name, value) for name, value in values.items()}
+
+
 def means_of(parts: list[Totals], prefix: str) -> Row:
     """Return the averages over the totals of several processes; NaN as loss if there are none."""
-    totals: dict[Any, float] = {}
-    counts: dict[Any, float] = {}
-    for values, weights in parts:
-        for name, value in values.items():
-            totals[name] = totals.get(name, 0.0) + value
-        for name, weight in weights.items():
-            counts[name] = counts.get(name, 0.0) + weight
+    totals, counts = _summed(parts)
     if not totals:  # every batch was skipped
         return {f"{prefix}_loss": float("nan")}
     row = {f"{prefix}_loss": 0.0}
@@ -258,7 +269,27 @@ def means_of(parts: list[Totals], prefix: str) -> Row:
             row[f"{prefix}_loss"] += 0.0 if counts.get(name) == 0 else mean
         else:
             row[f"{prefix}_{name}"] = mean
+    if _nothing_counts(parts):
+        row[f"{prefix}_loss"] = float("nan")
     return row
+
+
+def _nothing_counts(parts: list[Totals]) -> bool:
+    """Whether there was a loss, and all of its terms were means over nothing."""
+    totals, counts = _summed(parts)
+    of_loss = [counts.get(name) for name in totals if name == "loss" or isinstance(name, tuple)]
+    return bool(of_loss) and all(count == 0 for count in of_loss)
+
+
+def _summed(parts: list[Totals]) -> Totals:
+    totals: dict[Any, float] = {}
+    counts: dict[Any, float] = {}
+    for values, weights in parts:
+        for name, value in values.items():
+            totals[name] = totals.get(name, 0.0) + value
+        for name, weight in weights.items():
+            counts[name] = counts.get(name, 0.0) + weight
+    return totals, counts
 
 
 def _mean(total: float, count: float | None) -> float:

@@ -19,12 +19,13 @@ from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.optimizer_modes import evaluated_weights
 from perceptrain_core.tensors import detached
-from perceptrain_core.training.averages import Averages, Row
+from perceptrain_core.training.averages import Averages, Row, row_of
 from perceptrain_core.training.context import TrainingContext
 from perceptrain_core.training.contract.count_checks import made_counts, warn_of_uncounted
 from perceptrain_core.training.contract.error_hints import add_hints, refuse_masked_parts
 from perceptrain_core.training.contract.loss_contract import check_result
 from perceptrain_core.training.contract.nonfinite_errors import FirstNonFinite
+from perceptrain_core.training.contract.uncounted_epochs import warn_of_uncounted_pass
 from perceptrain_core.training.evaluation_pass import EvaluationPass, make_pass
 from perceptrain_core.training.events import Events
 from perceptrain_core.training.metrics.dataset_metrics import DatasetMetrics
@@ -71,6 +72,7 @@ class Evaluation:
         events: Notified of each batch.
         model: The model to evaluate: the trainer's, or its moving average.
         stopped: Whether a signal asks to stop; looked at after each batch of a validation.
+        uncounted: The losses that a warning has named already, because nothing counts in them.
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class Evaluation:
         events: Events,
         model: nn.Module,
         stopped: Callable[[], bool] = lambda: False,
+        uncounted: set[str] | None = None,
     ) -> None:
         self._trainer = trainer
+        self._uncounted = set() if uncounted is None else uncounted
         self._engine = trainer.engine
         self._events = events
         self._model = model
@@ -107,7 +111,7 @@ class Evaluation:
             DataError: A set has no batch, or the name of one and of a metric clash.
 
         Warns:
-            UserWarning: The loss of a batch is NaN or infinite.
+            UserWarning: The loss of a batch is NaN or infinite, or nothing counts in any.
         """
         with evaluated_weights(self._trainer.optimizer):
             return self._validate(val, epoch, trained)
@@ -137,10 +141,10 @@ class Evaluation:
         row, what = whole.row(self._engine), f"The validation of epoch {epoch}"
         self._trainer.opt_result.extra |= whole.metrics.large
         if not parts:
-            self._report(row["val_loss"], whole.nonfinite, what)
+            self._report(row, whole.averages, whole.nonfinite, what)
         for name, part in parts.items():
             own = part.row(self._engine)
-            self._report(own[f"val_{name}_loss"], part.nonfinite, f"{what}, set {name!r},")
+            self._report(own, part.averages, part.nonfinite, f"{what}, set {name!r},")
             if clash := sorted(row.keys() & own.keys()):
                 raise DataError(
                     f"The metrics of the validation set {name!r} have the names of others, "
@@ -184,26 +188,31 @@ class Evaluation:
         metrics = self._new_metrics("test")
         loss_fn = metrics.watch(self._loss_fn)
         stages = Stage.TEST_BATCH_START, Stage.TEST_BATCH_END
-        for batch in self._batches(test, loss_fn, "the test data", *stages):
-            averages = Averages("test")
-            averages.add(*batch)
-            whole.add(*batch)
-            nonfinite.add(*batch[:2])
-            rows.append(averages.means())
+        for loss, metrics_of_loss, batch in self._batches(test, loss_fn, "the test data", *stages):
+            whole.add(loss, metrics_of_loss, batch)
+            nonfinite.add(loss, metrics_of_loss)
+            rows.append(row_of({"loss": loss, **metrics_of_loss} | {"loss": loss}, "test"))
         means = whole.means()
-        self._report(means["test_loss"], nonfinite, "The test")
+        self._report(means, whole, nonfinite, "The test")
         state = self._trainer.run_state
         state.test_metrics = rows.means = means | (metrics.compute() if rows else {})
         state.opt_result.extra |= metrics.large
         return rows
 
-    def _report(self, mean: float, nonfinite: FirstNonFinite, what: str) -> None:
-        """Warn, in the first process only, of the loss that made a mean NaN or infinite."""
-        if isfinite(mean):
+    def _report(self, row: Row, averages: Averages, nonfinite: FirstNonFinite, what: str) -> None:
+        """Warn, in the first process only, of a loss that is NaN or infinite, and why."""
+        name = f"{averages.prefix}_loss"
+        if isfinite(row[name]):
             return
         found = self._engine.gather(nonfinite.find())
         first = next((fault for fault in found if fault is not None), None)
-        if first is not None and self._engine.rank == 0:
+        if self._engine.rank:
+            return
+        if averages.nothing_counted:
+            if name not in self._uncounted:
+                warn_of_uncounted_pass(what, name)
+            self._uncounted.add(name)
+        elif first is not None:
             warn_user(f"{what} is not finite: {first}. No such value counts as the best so far.")
 
     def _new_metrics(self, prefix: str) -> DatasetMetrics:

@@ -24,6 +24,7 @@ from perceptrain_core.training.contract.count_checks import warn_of_uncounted
 from perceptrain_core.training.contract.split_batches import warn_of_split_batches
 from perceptrain_core.training.contract.standstill import StandstillWatch
 from perceptrain_core.training.contract.torch_errors import explained_errors
+from perceptrain_core.training.contract.uncounted_epochs import CountedEpochs
 from perceptrain_core.training.determinism import seed_run
 from perceptrain_core.training.hooks import losses_of
 from perceptrain_core.training.limits import Limits, planned_epochs
@@ -151,6 +152,8 @@ class Fit:
         begin_training(self.parts.optimizer)
         watched = None if self.engine.rank else self.parts.optimizer
         self.watch = StandstillWatch(watched, self.state.global_step)
+        endless, warns = self.position.epochs.endless, self.engine.rank == 0
+        self._counted = CountedEpochs(self.state.history, endless, warns)
         for callback in self.parts.callbacks:
             callback.begin_run(self.trainer, resumed=callback in restored)
             self.sharding.meet()
@@ -176,7 +179,7 @@ class Fit:
             session: The open tracker and the events of the run.
 
         Raises:
-            DataError: An epoch has no batch.
+            DataError: An epoch has no batch, or nothing counts in the loss from the start.
             LossContractError: The loss breaks the contract.
             NonFiniteLossError: The loss is NaN or infinite.
             CheckpointError: A checkpoint cannot be written.
@@ -274,6 +277,7 @@ class Fit:
                 self.stepper.report_skipped(skipped, batches, epoch)
         self.stepper.settle()
         row = self.averages.means_everywhere(self.engine)
+        self._counted.look(self.averages.nothing_counted, epoch)
         validates = self.validations.is_due_after(epoch)
         if validates:
             model = self.evaluated_model

@@ -38,6 +38,7 @@ class Validations:
         self._trainer = trainer
         self._val = val or {}
         self._stopped = stopped
+        self._uncounted: set[str] = set()
         self._every = config.val_every if val else 0
         self.every_steps = config.val_every_steps if val else 0
 
@@ -93,7 +94,9 @@ class Validations:
         self, session: Session, model: nn.Module, number: int, trained: Row | None = None
     ) -> Row:
         random = get_random_state()
-        evaluation = Evaluation(self._trainer, session.events, model, self._stopped)
+        evaluation = Evaluation(
+            self._trainer, session.events, model, self._stopped, self._uncounted
+        )
         row = evaluation.validate(self._val, number, trained)
         if not row:  # stopped; the run that resumes this one repeats it with the same numbers
             set_random_state(random)

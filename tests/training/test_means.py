@@ -333,7 +333,7 @@ def test_a_batch_in_which_nothing_counts_changes_no_mean(
 
 
 def test_a_validation_in_which_nothing_counts_is_reported() -> None:
-    with pytest.warns(UserWarning, match="in batch 1 the loss is nan, because no label"):
+    with pytest.warns(UserWarning, match="val_loss is NaN: nothing counted in the loss"):
         row = trainer_for("criterion", 1).validate((X[5:8], IGNORED[5:8]))
     assert isnan(row["val_loss"])
 

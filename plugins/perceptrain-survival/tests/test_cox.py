@@ -211,3 +211,18 @@ def test_half_precision_is_computed_in_float32() -> None:
     found = loss_of(low, event, time)
     assert found.dtype is torch.float32
     torch.testing.assert_close(found, loss_of(low.float(), event, time))
+
+
+@pytest.mark.parametrize("batch_size", [5, 20])
+def test_data_without_any_event_are_reported(batch_size: int) -> None:
+    inputs, time = torch.randn(20, 2), torch.rand(20) + 0.1
+    config = TrainConfig(
+        max_iter=2, batch_size=batch_size, verbose=False, tracking_tool="none", val_every=1
+    )
+    with pytest.raises(DataError, match="nothing counted .*; expected .* not all censored"):
+        data = inputs, survival_labels(torch.zeros(20), time)
+        Trainer(nn.Linear(2, 1), "adam", config, "cox").fit(data, data)
+    trainer = Trainer(nn.Linear(2, 1), "adam", config, "cox")
+    with pytest.warns(UserWarning, match="val_loss is NaN: nothing counted"):
+        trainer.fit((inputs, survival_labels(torch.ones(20), time)), data)
+    assert trainer.history[-1]["train_loss"] > 0

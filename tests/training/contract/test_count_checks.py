@@ -61,7 +61,6 @@ def test_counts_that_make_no_sense(make_trainer: MakeTrainer, rows: Rows, case: 
 @pytest.mark.parametrize(
     ("count", "terms"),
     [
-        (0.0, None),
         (torch.tensor(3), None),
         (np.float64(2.5), None),
         (None, None),
@@ -75,6 +74,12 @@ def test_counts_that_make_sense(
     loss_fn = counted(count, terms)
     make_trainer(loss_fn, max_iter=1).fit()
     check_loss(loss_fn, rows, nn.Linear(2, 1))
+
+
+def test_a_count_of_0_makes_sense_for_a_batch(make_trainer: MakeTrainer, rows: Rows) -> None:
+    check_loss(counted(0.0, None), rows, nn.Linear(2, 1))
+    with pytest.raises(DataError, match="nothing counted"):  # but not for all of them
+        make_trainer(counted(0.0, None), max_iter=1).fit()
 
 
 def test_counts_inside_a_weighted_loss(make_trainer: MakeTrainer) -> None:
