@@ -28,3 +28,7 @@ def check_plugin(
         output.note(f"{distribution}: {failed} of {len(checks)} checks failed.")
         raise typer.Exit(output.FAILED)
     print(f"{distribution}: all {len(checks)} checks passed.")
+    print(
+        "They build and call nothing. To try each name too, run this in the plugin's folder: "
+        f"pytest --perceptrain-plugin {distribution}"
+    )

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from perceptrain_core.cli import output
 from perceptrain_core.cli.predict import RunFolder, Trust, Weights
 
 
@@ -40,6 +39,5 @@ def export(
     from perceptrain_core.trained.load_run import load_run
 
     chosen: Any = format  # checked by TrainedRun.export
-    with output.one_line_warnings():
-        path = load_run(run, weights, trust=trust).export(out, chosen, data)
+    path = load_run(run, weights, trust=trust).export(out, chosen, data)
     print(f"{path} predicts what the run predicts; {path.name}.json describes it")

@@ -57,7 +57,8 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            super().invoke(ctx)
+            with output.one_line_warnings():
+                super().invoke(ctx)
             sys.stdout.flush()  # raise for a closed pipe here, not at exit
         except BrokenPipeError:
             # The reader closed the pipe, as `| head` does: discard the rest.

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from perceptrain_core.cli import output
 from perceptrain_core.plurals import counted
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
@@ -53,8 +52,7 @@ def predict(
     """
     from perceptrain_core.trained.load_run import load_run
 
-    with output.one_line_warnings():
-        trained = load_run(run, weights, trust=trust)
-        rows = trained.write_predictions(data, out, keep or ())
+    trained = load_run(run, weights, trust=trust)
+    rows = trained.write_predictions(data, out, keep or ())
     if out is not None:
         print(f"{counted(rows, 'row')} {'is' if rows == 1 else 'are'} in {out}")

@@ -28,9 +28,8 @@ def evaluate(
     """Evaluate the loss and the metrics of a trained run."""
     from perceptrain_core.trained.load_run import load_run
 
-    with output.one_line_warnings():
-        trained = load_run(run, weights, trust=trust)
-        figures = trained.test(data)
+    trained = load_run(run, weights, trust=trust)
+    figures = trained.test(data)
     if as_json:
         output.write_json(figures)
         return

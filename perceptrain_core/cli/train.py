@@ -53,7 +53,7 @@ def train(
     from perceptrain_core.runs.read import read_run_file
     from perceptrain_core.runs.versions import with_recorded_versions
 
-    with output.one_line_warnings(), _naming(run_file):
+    with _naming(run_file):
         tables = read_run_file(run_file, overrides or [])
         if resume and not tables.provenance:
             tables = with_recorded_versions(tables, run_file)

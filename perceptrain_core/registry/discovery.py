@@ -52,8 +52,8 @@ def find_sources(
         warn_user(
             "Another package, 'perceptrain', is installed beside 'perceptrain-core'. Both have a "
             "module 'perceptrain', so the later one has replaced files of the earlier. Run "
-            "'pip uninstall perceptrain perceptrain-core', then 'pip install perceptrain-core', "
-            "which runs scripts written for the other."
+            "'pip uninstall perceptrain perceptrain-core', then 'pip install perceptrain-core'. "
+            "Scripts written for 'perceptrain' run with 'perceptrain-core' too."
         )
     position = {distribution: number for number, distribution in enumerate(installed)}
     sources: dict[str, list[Source]] = {}

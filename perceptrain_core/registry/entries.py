@@ -26,6 +26,7 @@ class Entry:
         qualified_name: ``"perceptrain-segmentation/dice"``, always valid; for a reference, the
             reference itself.
         summary: One line for the listings.
+        summary_lines: How many lines the plugin wrote; they are joined.
         target: ``"package.module:attribute"``, or the object itself.
         distribution: The distribution that offers it; ``None`` for a reference.
         version: The version of the distribution, if it has one.
@@ -39,6 +40,7 @@ class Entry:
         "name",
         "qualified_name",
         "summary",
+        "summary_lines",
         "target",
         "version",
     )
@@ -59,6 +61,7 @@ class Entry:
         self.qualified_name = f"{distribution}/{name}" if distribution else name
         # A line break would break the columns of a listing.
         self.summary = " ".join(summary.split())
+        self.summary_lines = len(summary.splitlines())
         self.target = target
         self.distribution = distribution
         self.version = version

@@ -13,6 +13,8 @@ from threading import RLock
 from types import ModuleType
 from typing import Any
 
+from perceptrain_core.errors import InvalidSpecError
+
 #: Held while ``__import__`` is replaced, so that two threads restore it in the right order.
 _REPLACING = RLock()
 
@@ -30,10 +32,22 @@ class LazyReference(str):
             raise AttributeError(name)
         return LazyReference(f"{self}.{name}")
 
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Raise an error: a name is not imported yet where it is a reference."""
+        name = self.partition(":")[2]
+        raise InvalidSpecError(
+            f"{name}() cannot be called here: {name!r} is imported when it is first used. As the "
+            f"target of a Spec, write {name} without parentheses; its users pass the options."
+        )
+
     def load(self) -> Any:
         """Import the module, and return the attribute."""
         module, _, attribute = self.partition(":")
         return attrgetter(attribute)(import_module(module))
+
+
+class _Exports(list[str]):
+    """The value of ``__all__``, if `lazy_exports` has set it."""
 
 
 class _LazyModule(ModuleType):
@@ -70,7 +84,7 @@ def lazy_exports(package: str) -> Iterator[None]:
 
     Accessing ``perceptrain_robust.CauchyLoss`` imports its module and returns the class. Inside the
     package's ``__init__.py`` the name is a reference, which serves as the target of a `Spec`.
-    ``__all__`` is set to the exported names, unless the module sets it before.
+    ``__all__`` is set to the exported names of all such blocks, unless the module sets it before.
 
     Args:
         package: ``__name__``.
@@ -105,6 +119,8 @@ def lazy_exports(package: str) -> Iterator[None]:
             yield
         finally:
             builtins.__import__ = original
-    names = sorted(name for name, value in namespace.items() if isinstance(value, LazyReference))
-    namespace.setdefault("__all__", names)
+    names = {name for name, value in namespace.items() if isinstance(value, LazyReference)}
+    exported = namespace.setdefault("__all__", _Exports())
+    if isinstance(exported, _Exports):
+        exported[:] = sorted(names.union(exported))
     module.__class__ = _LazyModule

@@ -10,16 +10,16 @@ import importlib
 import inspect
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import ModuleType
 
 import pluggy
 
-from perceptrain_core.errors import InvalidSpecError, PerceptrainError
+from perceptrain_core.errors import InvalidSpecError
 from perceptrain_core.registry.entries import Entry
+from perceptrain_core.registry.faults import import_fault, no_hooks, reason
 from perceptrain_core.registry.hookspecs import HOOKSPECS, PROJECT
 from perceptrain_core.registry.kinds import HOOKS, Kind
-from perceptrain_core.registry.messages import one_line
 from perceptrain_core.registry.plugins import HEAVY, Plugin, Source, Status
 from perceptrain_core.registry.specs import Spec
 from perceptrain_core.suggestions import did_you_mean
@@ -60,7 +60,7 @@ def _load(source: Source, taken: Collection[tuple[str, str]]) -> Plugin:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return _record(source, {}, [_reason(error)], _since(start))
+        return _record(source, {}, [import_fault(source, error)], _since(start))
     return read_plugin(source, namespace, taken, _since(start))
 
 
@@ -95,7 +95,7 @@ def read_plugin(
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return _record(source, {}, [_reason(error)], import_ms)
+        return _record(source, {}, [reason(source, error)], import_ms)
     for attribute, hook in hooks:
         try:
             kind = _kind(hook)
@@ -104,15 +104,12 @@ def read_plugin(
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            errors.append(f"{attribute}: {_reason(error)}")
+            errors.append(f"{attribute}: {reason(source, error)}")
         else:
             entries = tuple(_entry(source, kind, spec) for spec in specs)
             provides[kind.plural] = provides.get(kind.plural, ()) + entries
     if not hooks:
-        errors.append(
-            "it has no hooks: define one of these functions, decorated with @hookimpl: "
-            f"{', '.join(HOOKS)}"
-        )
+        errors.append(no_hooks(source, namespace))
     return _record(source, provides, errors, import_ms)
 
 
@@ -178,12 +175,13 @@ def _call_hook(namespace: object, attribute: str, kind: Kind) -> tuple[Spec, ...
 
 
 def _specs(result: object) -> tuple[Spec, ...]:
-    if isinstance(result, Spec | str) or not isinstance(result, Iterable):
+    if isinstance(result, Spec | str | Mapping) or not isinstance(result, Iterable):
         raise InvalidSpecError(f"it returned {result!r}, not a list of Spec")
     specs = tuple(result)
     for spec in specs:
         if not isinstance(spec, Spec):
-            raise InvalidSpecError(f"it returned a list with {spec!r}, which is not a Spec")
+            kind = type(result).__name__
+            raise InvalidSpecError(f"it returned a {kind} with {spec!r}, which is not a Spec")
     return specs
 
 
@@ -222,11 +220,6 @@ def _record(
         import_ms,
         provides,
     )
-
-
-def _reason(error: BaseException) -> str:
-    # The messages of this library are complete; others need their type ('KeyError: x').
-    return " ".join(str(error).split()) if isinstance(error, PerceptrainError) else one_line(error)
 
 
 def _since(start: float) -> float:

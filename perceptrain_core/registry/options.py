@@ -40,12 +40,14 @@ def build(kind: Kind, label: str, target: Any, args: Sequence[Any], options: Opt
 
     Raises:
         OptionError: An option is unknown or missing, or an optimizer refuses its value.
-        TargetError: The target is not callable, or its signature does not fit its kind.
+        TargetError: The target is not callable, is an abstract class, or its signature does not fit
+            its kind.
     """
     if not callable(target):
         raise TargetError(
             f"{label} is {type(target).__name__} {target!r}: a class or a function was expected."
         )
+    refuse_abstract(label, target)
     if kind.singular == "loss":
         return _build_loss(kind, label, target, options)
     names = kind.leading or tuple(f"argument {i}" for i, _ in enumerate(args, 1))
@@ -53,6 +55,16 @@ def build(kind: Kind, label: str, target: Any, args: Sequence[Any], options: Opt
     if kind.singular == "optimizer":
         return _build_optimizer(label, target, args, options)
     return target(*args, **options)
+
+
+def refuse_abstract(label: str, target: Any) -> None:
+    """Raise TargetError for a class that cannot be built, as methods are missing."""
+    if inspect.isabstract(target):
+        missing = ", ".join(f"{name}()" for name in sorted(target.__abstractmethods__))
+        raise TargetError(
+            f"{label} is the abstract class {target.__name__}, without {missing}: define what is "
+            "missing, or name a subclass that does."
+        )
 
 
 def build_from_object(kind: Kind, value: Any, args: Sequence[Any], options: Options) -> Any:

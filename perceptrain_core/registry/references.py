@@ -161,6 +161,8 @@ def _attribute(reference: str, module: ModuleType, attribute: str) -> object:
             value = getattr(value, part)
         except AttributeError as error:
             owner = getattr(value, "__name__", type(value).__name__)
+            if value is module and isinstance(getattr(module, "__loader__", None), _FreshLoader):
+                owner = Path(str(module.__file__)).name  # its name in sys.modules says nothing
             raise TargetError(
                 f"{reference!r}: {owner} has no attribute {part!r}."
                 f"{did_you_mean(part, (name for name in dir(value) if name[0] != '_'))}"

@@ -18,6 +18,7 @@ from perceptrain_core.plurals import counted
 from perceptrain_core.registry import Entry, Plugin, Registry, kind_of
 from perceptrain_core.registry.messages import not_installed, one_line, sentence
 from perceptrain_core.registry.options import check as check_signature
+from perceptrain_core.registry.options import refuse_abstract
 from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
 from perceptrain_core.testing.checks import Check, require
 from perceptrain_core.testing.import_cost import check_light
@@ -27,6 +28,7 @@ from perceptrain_core.trackers.base import Tracker
 T = TypeVar("T")
 
 _LONGEST_SUMMARY = 100
+_SHOWN = 3
 _BASES = {"callback": Callback, "model": nn.Module, "tracker": Tracker, "weighting": nn.Module}
 _OF_TORCH = ("the default dtype", "the default device", "the gradient mode")
 
@@ -102,9 +104,10 @@ class InstalledPlugin:
                 "has names of its own": lambda entry: _name_fault(entry, self._owners),
                 "has a summary for each name": _summary_fault,
                 "has targets that can be imported": _import_fault,
-                "has targets that can be called": _call_fault,
             }.items():
                 checks[name] = partial(_check, name, "name", self.entries, find)
+            name = "has targets that can be called"
+            checks[name] = partial(_check, name, "name", self.entries, _call_fault, _any_option)
         if self._exports:
             name = "has exports that can be imported"
             checks[name] = partial(_check, name, "export", self._exports, _export_fault)
@@ -125,10 +128,33 @@ def _unknown(distribution: str, plugins: Iterable[Plugin]) -> str:
     )
 
 
-def _check(name: str, noun: str, subjects: list[T], find: Callable[[T], str | None]) -> Check:
+def _check(
+    name: str,
+    noun: str,
+    subjects: list[T],
+    find: Callable[[T], str | None],
+    remark: Callable[[list[T]], str] = lambda subjects: "",
+) -> Check:
     with kept_settings():
         faults = tuple(filter(None, map(find, subjects)))
-    return Check(name, faults, counted(len(subjects), noun))
+        detail = counted(len(subjects), noun) + ("" if faults else remark(subjects))
+    return Check(name, faults, detail)
+
+
+def _any_option(entries: list[Entry]) -> str:
+    """Return which names accept any option, so that the registry cannot refuse a misspelt one."""
+    names = [
+        entry.name
+        for entry in entries
+        if (signature := entry.signature())
+        and any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    ]
+    if not names:
+        return ""
+    return (
+        f"; {', '.join(names[:_SHOWN])}{' and others' if names[_SHOWN:] else ''} accept any option "
+        "(**): refuse misspelt ones there, or name the options"
+    )
 
 
 def _export_fault(export: tuple[Any, str]) -> str | None:
@@ -170,9 +196,11 @@ def _name_fault(entry: Entry, owners: dict[tuple[str, str], str]) -> str | None:
 
 def _summary_fault(entry: Entry) -> str | None:
     length = len(entry.summary)
-    if 0 < length <= _LONGEST_SUMMARY:
+    if 0 < length <= _LONGEST_SUMMARY and entry.summary_lines == 1:
         return None
     found = f"a summary of {length} characters" if length else "no summary"
+    if entry.summary_lines > 1:
+        found = f"a summary of {entry.summary_lines} lines"
     return f"{_label(entry)} has {found}: write one line of at most {_LONGEST_SUMMARY} characters"
 
 
@@ -207,6 +235,7 @@ def _call_fault(entry: Entry) -> str | None:
     leading = kind_of(entry.kind).leading
     label = f"The {entry.kind} {entry.name!r}"
     try:
+        refuse_abstract(label, target)
         if entry.kind != "loss":
             check_signature(label, target, leading, required)
         elif not isinstance(target, type):

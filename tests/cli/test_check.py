@@ -12,8 +12,9 @@ def test_a_good_plugin_passes(site):
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["RESULT", "CHECK", "FOUND"]
     assert lines[1].split() == ["passed", "is", "loaded", "dice"]
-    assert all(line.startswith("passed  ") for line in lines[1:-1])
-    assert lines[-1] == "Acme_Losses: all 6 checks passed."
+    assert all(line.startswith("passed  ") for line in lines[1:-2])
+    assert lines[-2] == "Acme_Losses: all 6 checks passed."
+    assert lines[-1].endswith("in the plugin's folder: pytest --perceptrain-plugin Acme_Losses")
 
 
 def test_a_bad_one_fails_with_every_fault(site):

@@ -82,7 +82,8 @@ def test_a_broken_plugin_is_one_line_and_the_others_are_listed(site):
     assert {"dice", "good/dice"} & {*names(done.stdout)}  # another plugin may have one, too
     assert done.stderr == (
         "Warning: The plugin broken-one 2.0 failed: "
-        "ModuleNotFoundError: No module named 'no_such_module'\n"
+        "ModuleNotFoundError: No module named 'no_such_module' (broken_one.py, line 1): "
+        "install the package that contains 'no_such_module'\n"
     )
 
 

@@ -119,3 +119,14 @@ def test_the_help_is_filled_to_the_width_and_keeps_brackets(
     (start,) = (i for i, line in enumerate(lines) if line.startswith("With train.verbose"))
     following = lines[start + 1].split()[0]
     assert len(f"{lines[start]} {following}") > columns - 2
+
+
+@pytest.mark.parametrize("command", [["list-losses"], ["show", "loss", "mse"], ["plugins"]])
+def test_a_warning_is_one_line_without_a_file(site, command):
+    folder = site.root / "perceptrain-0.1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: perceptrain\nVersion: 0.1.0\n")
+    done = site.run_fresh(*command)
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Warning: Another package, 'perceptrain', is installed beside")

@@ -67,7 +67,7 @@ def test_json(site):
     assert done.returncode == 1
     assert done.stderr == "hello\n"
     assert (core["distribution"], core["status"], core["error"]) == ("perceptrain-core", "ok", None)
-    assert broken["error"] == "ZeroDivisionError: division by zero"
+    assert broken["error"] == "ZeroDivisionError: division by zero (broken.py, line 2)"
     assert good.pop("import_ms") > 0
     assert good == {
         "distribution": "good",

@@ -96,5 +96,6 @@ def test_broken_and_blocked_plugins_are_named_one_a_line(site):
         registry.losses["dice"]
     assert str(caught.value).splitlines()[2:] == [
         "The plugin shut 1.0 is blocked: PERCEPTRAIN_PLUGINS='-shut' excludes it",
-        "The plugin sick 0.3 failed: ModuleNotFoundError: No module named 'no_such_thing'",
+        "The plugin sick 0.3 failed: ModuleNotFoundError: No module named 'no_such_thing' "
+        "(sick.py, line 1): install the package that contains 'no_such_thing'",
     ]

@@ -202,3 +202,14 @@ def test_requirements_survive_broken_metadata(site):
     site.distribution("whole", "2.5")
     discovery.requirements.cache_clear()
     assert discovery.requirements("needy") == {"whole": "2.5"}
+
+
+def test_the_other_package_of_the_name_is_named_with_the_cure(site):
+    site.plugin("well", losses("well"))
+    site.distribution("perceptrain", "0.1.0")
+    with pytest.warns(UserWarning, match="Another package, 'perceptrain', is installed") as caught:
+        list(site.registry().losses)
+    assert str(caught[0].message).endswith(
+        "Run 'pip uninstall perceptrain perceptrain-core', then 'pip install perceptrain-core'. "
+        "Scripts written for 'perceptrain' run with 'perceptrain-core' too."
+    )

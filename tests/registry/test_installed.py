@@ -115,7 +115,7 @@ def test_each_plugin_is_judged_for_itself(installed):
         "perceptrain-exits": "failed",
         "perceptrain-misspelt": "failed",
     }
-    assert plugins["perceptrain-exits"] == ["1.3", "failed", "SystemExit: 3"]
+    assert plugins["perceptrain-exits"] == ["1.3", "failed", "SystemExit: 3 (__init__.py, line 1)"]
     assert "Did you mean 'perceptrain_losses'" in plugins["perceptrain-misspelt"][2]
 
 

@@ -113,3 +113,25 @@ def test_other_imports_are_refused(folder: Path, line: str) -> None:
     with pytest.raises(ImportError, match="only 'from module import name' can be lazy"):
         importlib.import_module("lazy_package")
     assert builtins.__import__ is original
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [
+        ("VERSION = 1", ["Part", "helper", "value"]),
+        ("__all__ += ['VERSION']; VERSION = 1", ["Part", "VERSION", "helper", "value"]),
+        ("__all__ = ['VERSION']; VERSION = 1", ["VERSION"]),
+    ],
+)
+def test_a_second_block_exports_its_names_too(
+    folder: Path, between: str, expected: list[str]
+) -> None:
+    (folder / "lazy_package" / "__init__.py").write_text(
+        "from perceptrain import lazy_exports\n"
+        "with lazy_exports(__name__):\n    from .parts import Part, helper\n"
+        f"{between}\n"
+        "with lazy_exports(__name__):\n    from .more import value\n"
+    )
+    package = importlib.import_module("lazy_package")
+    assert package.__all__ == expected
+    assert package.value == 3

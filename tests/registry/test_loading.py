@@ -41,17 +41,27 @@ def test_the_target_is_not_imported(site):
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"),
-        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        (
+            "\nimport no_such_thing.part",
+            "ModuleNotFoundError: No module named 'no_such_thing' (sick.py, line 2): install the "
+            "package that contains 'no_such_thing'",
+        ),
+        ("import sys; sys.exit(3)", "SystemExit: 3 (sick.py, line 1)"),
         ("class Odd(BaseException): ...\nraise Odd('at import')", "Odd: at import"),
-        ("1/0", "ZeroDivisionError: division by zero"),
+        ("\n1/0", "ZeroDivisionError: division by zero (sick.py, line 2)"),
+        (
+            "import json\n\njson.loads('{')",
+            "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 "
+            "(char 1) (sick.py, line 3)",
+        ),
         ("def broken(:", "SyntaxError:"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         ("import warnings; warnings.warn('loud')", "UserWarning: loud"),
         ("def __dir__(): raise OSError('hidden')", "OSError: hidden"),
         (
             "x = 1",
-            "it has no hooks: define one of these functions, decorated with @hookimpl: "
+            "the entry point 'main = sick' names the module 'sick', which has no hooks: it must "
+            "name the module with the hooks, functions decorated with @hookimpl, of these names: "
             "perceptrain_losses, ",
         ),
         (
@@ -82,13 +92,15 @@ def test_what_is_wrong_with_a_plugin_is_said_in_one_line(site, source, reason):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("raise RuntimeError('no')", "RuntimeError: no"),
+        ("raise RuntimeError('no')", "RuntimeError: no (sick.py, line 7)"),
         ("raise SystemExit(1)", "SystemExit: 1"),
         ("pass", "it returned None, not a list of Spec"),
         ("return 3", "it returned 3, not a list of Spec"),
         ("return 'dice'", "it returned 'dice', not a list of Spec"),
         ("return Spec('dice', 'm:f')", "it returned Spec("),
         ("return ['dice']", "it returned a list with 'dice', which is not a Spec"),
+        ("return ('dice',)", "it returned a tuple with 'dice', which is not a Spec"),
+        ("return {'dice': 1}", "it returned {'dice': 1}, not a list of Spec"),
         ("return [Spec('Dice', 'm:f')]", "'Dice' cannot be a name"),
         ("return [Spec('dice', 'm.f')]", "'dice': the target 'm.f' is not a reference"),
         ("return [Spec('dice', 'm:f'), Spec('dice', 'm:g')]", "the name 'dice' is offered twice"),
@@ -170,3 +182,44 @@ def test_a_module_that_failed_is_tried_again(site):
     site.module("sick", losses("dice") + "# longer than before\n")
     registry.refresh()
     assert registry.plugins[1].status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        (
+            "hooks:perceptrain_losses",
+            "the entry point 'main = hooks:perceptrain_losses' names the function "
+            "'hooks:perceptrain_losses', which has no hooks: it must name the module with the hook",
+        ),
+        ("hooks:NUMBER", "the entry point 'main = hooks:NUMBER' names an object, 'hooks:NUMBER', "),
+        (
+            "hooks:gone",
+            "AttributeError: module 'hooks' has no attribute 'gone': the entry point 'main = "
+            "hooks:gone' names it; write 'hooks' alone",
+        ),
+        (
+            "hoks",
+            "ModuleNotFoundError: No module named 'hoks': the entry point 'main = hoks' names a "
+            "module that does not exist; write the name of the module with the hooks",
+        ),
+        ("hooks.inner", "ModuleNotFoundError: No module named 'hooks.inner'"),
+    ],
+)
+def test_a_wrong_entry_point_is_named(site, module, reason):
+    site.module("hooks", losses("dice") + "NUMBER = 3\n")
+    site.distribution("sick", entry_points=f"[perceptrain]\nmain = {module}\n")
+    plugin = site.registry().plugins[1]
+    assert plugin.status == "failed"
+    assert plugin.error.startswith(reason)
+    assert f"the entry point 'main = {module}'" in plugin.error
+
+
+def test_a_target_that_is_called_in_a_hook(site):
+    lazy = "from perceptrain import lazy_exports\nwith lazy_exports(__name__):\n"
+    lazy += "    from parts import good\n"
+    hook = "@hookimpl\ndef perceptrain_losses():\n    return [Spec('x', good(scale=2))]\n"
+    plugin, _ = load(site, HEAD + lazy + hook)
+    assert plugin.error.startswith(
+        "perceptrain_losses: good() cannot be called here: 'good' is imported when it is first use"
+    )

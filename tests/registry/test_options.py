@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+from abc import ABC, abstractmethod
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perceptrain_core.errors import OptionError, TargetError
+from perceptrain_core.registry import get_loss
 from perceptrain_core.registry.kinds import kind_of
 from perceptrain_core.registry.options import build
 
@@ -183,3 +185,31 @@ def test_binding_agrees_with_the_call(by_position, by_name, given_names):
             make(loss, **options)
     else:
         assert make(loss, **options)("batch", "model") == expected
+
+
+class Unfinished(ABC):
+    """A class whose subclasses define two methods."""
+
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    @abstractmethod
+    def term(self): ...
+
+    @abstractmethod
+    def __call__(self, batch, model): ...
+
+
+class Finished(Unfinished):
+    def term(self): ...
+    def __call__(self, batch, model): ...
+
+
+@pytest.mark.parametrize("kind", [LOSS, MODEL])
+def test_an_abstract_class_names_what_is_missing(kind):
+    missing = r"is the abstract class Unfinished, without __call__\(\), term\(\): define what is"
+    with pytest.raises(TargetError, match=f"^{LABEL} {missing}"):
+        build(kind, LABEL, Unfinished, (), {"scale": 2.0})
+    with pytest.raises(TargetError, match=missing):
+        get_loss(Unfinished)
+    assert isinstance(build(kind, LABEL, Finished, (), {}), Finished)

@@ -144,3 +144,11 @@ def test_an_attribute_that_fails_to_import(site):
     site.module("late", "def __getattr__(name):\n    import no_such_thing\n")
     with pytest.raises(TargetError, match="'late:x' cannot be imported: ModuleNotFoundError"):
         load_reference("late:x")
+
+
+def test_a_missing_attribute_of_a_file_names_the_file(folder):
+    message = r"'\./my_losses\.py:fancie': my_losses\.py has no attribute 'fancie'. Did you mean"
+    with pytest.raises(TargetError, match=message):
+        load_reference("./my_losses.py:fancie")
+    with pytest.raises(TargetError, match=r"^'my_losses.py:fancy.gone': fancy has no attribute"):
+        load_reference("my_losses.py:fancy.gone")

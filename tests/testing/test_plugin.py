@@ -262,3 +262,58 @@ def test_loading_that_prints_or_changes_the_process_is_told(site, monkeypatch):
         "loading it changes the configuration of logging for the whole process",
         "it prints 'hello' when it is loaded",
     )
+
+
+ABSTRACT = """
+from abc import ABC, abstractmethod
+class Base(ABC):
+    @abstractmethod
+    def __call__(self, batch, model): ...
+def any_option(batch, model, **options): ...
+def plain(batch, model): ...
+"""
+
+
+def test_an_abstract_class_is_reported(site):
+    site.module("acme_losses", ABSTRACT)
+    site.plugin("acme", offer("losses", loss("base", "Base"), loss("plain")))
+    (fault,) = faults("acme")["has targets that can be called"]
+    assert fault.startswith("The loss 'base' is the abstract class Base, without __call__(): ")
+
+
+def test_a_summary_of_two_lines_is_reported(site):
+    site.module("acme_losses", ABSTRACT)
+    site.plugin("acme", offer("losses", "Spec('plain', 'acme_losses:plain', 'Two\\nlines.')"))
+    (fault,) = faults("acme")["has a summary for each name"]
+    assert fault == (
+        "the loss 'plain' has a summary of 2 lines: write one line of at most 100 characters"
+    )
+
+
+def test_names_that_accept_any_option_are_reported(site):
+    site.module("acme_losses", ABSTRACT)
+    several = (loss(f"any{i}", "any_option") for i in range(4))
+    site.plugin("acme", offer("losses", *several, loss("plain")))
+    (check,) = (c for c in run_checks("acme") if c.name == "has targets that can be called")
+    assert check.passed
+    assert check.detail == (
+        "5 names; any0, any1, any2 and others accept any option (**): refuse misspelt ones there, "
+        "or name the options"
+    )
+
+
+def test_a_required_option_needs_no_value(site):
+    site.module("acme_losses", "def needs(batch, model, *, size: float, how: 'Literal[1]'): ...\n")
+    site.plugin("acme", offer("losses", loss("needs")))
+    check_plugin("acme")
+
+
+def test_the_exports_of_all_blocks_are_checked(site):
+    site.module("acme_losses", ABSTRACT)
+    exports = "from perceptrain import lazy_exports\n"
+    for name in ("plain", "gone"):
+        exports += f"with lazy_exports(__name__):\n    from acme_losses import {name}\n"
+    offered = "@hookimpl\ndef perceptrain_losses():\n    return [Spec('plain', plain, 'A loss.')]\n"
+    site.plugin("acme", exports + offered)
+    (fault,) = faults("acme")["has exports that can be imported"]
+    assert fault.startswith("acme.gone cannot be imported")
