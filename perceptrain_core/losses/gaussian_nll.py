@@ -15,7 +15,7 @@ from perceptrain_core.errors import DataError
 from perceptrain_core.losses.support.batches import split_weighted
 from perceptrain_core.losses.support.options import check_reduction
 from perceptrain_core.losses.support.sample_weights import reduced
-from perceptrain_core.losses.support.shapes import require_tensor, same_shape
+from perceptrain_core.losses.support.shapes import class_advice, require_tensor, same_shape
 from perceptrain_core.tensors import describe
 from perceptrain_core.types import Metrics, TBatch
 
@@ -90,8 +90,9 @@ def _mean_and_variance(outputs: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
         return mean, log_variance.exp()
     if isinstance(outputs, (tuple, list)) and len(outputs) == 2:
         return outputs[0], outputs[1]
+    advice = class_advice(outputs, labels) if isinstance(outputs, Tensor) else ""
     raise DataError(
         f"The model returned {describe(outputs)}; expected a tuple (mean, variance), or for "
         f"labels of shape {tuple(labels.shape)} one tensor with a last dimension twice theirs: "
-        "the means, then the logarithms of the variances."
+        f"the means, then the logarithms of the variances. {advice}".rstrip()
     )

@@ -21,7 +21,7 @@ from perceptrain_core.inference.predictions import Target
 from perceptrain_core.losses.support.outputs import output_activation
 from perceptrain_core.metrics_file import TEST
 from perceptrain_core.optimizer_modes import has_modes
-from perceptrain_core.runs.baseline import shortfall
+from perceptrain_core.runs.baseline import Settings, shortfall
 from perceptrain_core.runs.file_names import PREDICTIONS, PREPARATION, RUN_FILE, VAL
 from perceptrain_core.runs.folder import (
     discarded_if_empty,
@@ -178,9 +178,10 @@ class Run:
 
     def shortfall(self) -> str | None:
         """Return a sentence if a constant is as good as the trained model, see `shortfall`."""
-        scaled = self.run_file.data.scale_labels
-        loss, classes = self.run_file.loss.name, self.record.classes
-        return shortfall(self.trainer.model, self.splits, loss, scaled, classes)
+        data, loss = self.run_file.data, self.run_file.loss
+        weighted = data.weights is not None or bool({"weight", "pos_weight"} & {*loss.options})
+        settings = Settings(loss.name, data.scale_labels, data.standardize, weighted)
+        return shortfall(self.trainer.model, self.splits, settings, self.record.classes)
 
     def try_one_batch(self) -> dict[str, float]:
         """Train and validate on one batch without writing anything; return the metrics.

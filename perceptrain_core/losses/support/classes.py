@@ -57,13 +57,25 @@ def class_targets(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
     if outputs.ndim > 1 and outputs.shape[1] == 1:
         raise ShapeError(
             f"The model's output has shape {tuple(outputs.shape)}: one class, whose cross entropy "
-            "is always 0. Add an output for each class to the model; for two classes and one "
-            "logit, use bce_with_logits."
+            f"is always 0. {_one_output(labels)}"
         )
     if not labels.is_floating_point() or labels.shape != outputs.shape:
         return class_indices(outputs, labels)
     require_rows(outputs)
     return require_one_dtype(outputs, labels), labels
+
+
+def _one_output(labels: Tensor) -> str:
+    if labels.is_floating_point():
+        return (
+            "The labels are floats: for numbers use mse, for 0 and 1 use bce_with_logits. For "
+            "classes, the labels are class indices, int64, in a run file with classes = true in "
+            "[data]."
+        )
+    return (
+        "Add an output for each class to the model; for two classes and one logit, use "
+        "bce_with_logits."
+    )
 
 
 def class_loss(criterion: Callable[..., Result], *args: Tensor, **options: Any) -> Result:

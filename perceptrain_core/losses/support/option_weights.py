@@ -25,9 +25,10 @@ def class_weight(weight: Weight, outputs: Tensor) -> Tensor | None:
         return None
     classes = outputs.shape[min(1, outputs.ndim - 1)]
     if found.shape != (classes,):
+        number = counted(classes, "class", "classes")
         raise ConfigError(
-            f"{_described('weight', found)}, and the model's output has {counted(classes, 'class', 'classes')}"
-            ": pass a weight for each class, in the order of their indices."
+            f"{_described('weight', found)}, and the model's output has {number}: pass a weight "
+            "for each class, in the order of their indices."
         )
     check_weights(weight=found)
     return found

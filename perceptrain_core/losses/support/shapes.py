@@ -101,7 +101,22 @@ def _reconcile(outputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
     return require_one_dtype(outputs, labels), labels
 
 
+def class_advice(outputs: Tensor, labels: Tensor) -> str:
+    """Return advice for a loss that compares numbers, if its labels are class indices; or ""."""
+    rows = outputs.shape[:1] + outputs.shape[2:]
+    if labels.is_floating_point() or labels.is_complex() or labels.shape != rows:
+        return ""
+    if outputs.shape[1:2] in ((), (1,)):
+        return ""
+    return (
+        f"The labels are {labels.dtype}, as class indices are, and this loss compares numbers: for "
+        'classes use cross_entropy, in a run file with name = "cross_entropy" in [loss].'
+    )
+
+
 def _mend(outputs: Tensor, labels: Tensor) -> str:
+    if advice := class_advice(outputs, labels):
+        return advice
     if outputs.shape == (*labels.shape, 1):
         return "Use labels.unsqueeze(-1), or squeeze the model's output with output.squeeze(-1)."
     if labels.shape == (*outputs.shape, 1):

@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perceptrain import get_loss
 from perceptrain_core.errors import DataError, ShapeError
 from perceptrain_core.losses.support.shapes import same_shape
 
@@ -48,3 +49,19 @@ def test_outputs_that_autocast_lowered_are_raised(low, high):
 def test_labels_that_are_no_tensor(labels):
     with pytest.raises(DataError, match="expected a tensor to compare"):
         same_shape(torch.ones(1), labels)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2, 2)])
+@pytest.mark.parametrize("loss", ["mse", "huber", "l1", "smooth_l1", "quantile", "gaussian_nll"])
+def test_class_indices_are_not_numbers(loss, shape):
+    labels = torch.zeros(shape[:1] + shape[2:], dtype=torch.int64)
+    with pytest.raises((ShapeError, DataError), match=r"as class indices are.*use cross_entropy"):
+        get_loss(loss)((torch.randn(shape), labels), torch.nn.Identity())
+
+
+def test_numbers_are_not_class_indices():
+    with pytest.raises(ShapeError, match=r"always 0\. The labels are floats: for numbers use mse"):
+        get_loss("cross_entropy")((torch.randn(4, 1), torch.randn(4, 1)), torch.nn.Identity())
+    labels = torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(ShapeError, match=r"always 0\. Add an output for each class"):
+        get_loss("cross_entropy")((torch.randn(4, 1), labels), torch.nn.Identity())
