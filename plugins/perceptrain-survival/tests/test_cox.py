@@ -167,7 +167,10 @@ def test_batches_without_events_change_no_mean_and_no_training() -> None:
     config = TrainConfig(max_iter=2, verbose=False, tracking_tool="none", shuffle=False)
     trainer = Trainer(nn.Linear(3, 1).double(), {"name": "sgd", "lr": 0.1}, config, "cox")
     assert trainer.validate([full, none]) == pytest.approx(trainer.validate([full]))
-    trainer.fit([none])
+    before = [parameter.detach().clone() for parameter in trainer.model.parameters()]
+    with pytest.raises(DataError, match="nothing counted"):
+        trainer.fit([none])
+    assert all(map(torch.equal, before, trainer.model.parameters()))
     trainer.fit([full, none])
     assert np.isfinite(trainer.history[-1]["train_loss"])
 
@@ -219,9 +222,10 @@ def test_data_without_any_event_are_reported(batch_size: int) -> None:
     config = TrainConfig(
         max_iter=2, batch_size=batch_size, verbose=False, tracking_tool="none", val_every=1
     )
-    with pytest.raises(DataError, match="nothing counted .*; expected .* not all censored"):
-        data = inputs, survival_labels(torch.zeros(20), time)
-        Trainer(nn.Linear(2, 1), "adam", config, "cox").fit(data, data)
+    data = inputs, survival_labels(torch.zeros(20), time)
+    trainer = Trainer(nn.Linear(2, 1), "adam", config, "cox")
+    with pytest.raises(DataError, match=r"nothing counted .*; expected .* not all censored"):
+        trainer.fit(data, data)
     trainer = Trainer(nn.Linear(2, 1), "adam", config, "cox")
     with pytest.warns(UserWarning, match="val_loss is NaN: nothing counted"):
         trainer.fit((inputs, survival_labels(torch.ones(20), time)), data)
