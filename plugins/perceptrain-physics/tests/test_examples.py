@@ -14,6 +14,7 @@ FOLDER = Path(__file__).parent.parent
 # A minute of training, of which half is that of L-BFGS.
 SHORTER = {
     "max_iter=20, print_every=5": "max_iter=4, print_every=2",
+    "max_iter=10, val_every=1": "max_iter=3, val_every=1",
     "max_iter=3000, verbose": "max_iter=800, verbose",
     "max_iter=10, callbacks": "max_iter=1, callbacks",
     "n=50, called_every=5)": "n=50)",
@@ -26,6 +27,7 @@ MADE = {"model": get_model, "loss": get_loss, "data": get_dataset}
 def test_the_readme_is_true() -> None:
     readme = check_readme(FOLDER / "README.md", "perceptrain-physics", shorter=SHORTER)
     assert float(readme.printed.split("relative L2 error: ")[1].split()[0]) < 0.02
+    assert float(readme.printed.split("validation loss: ")[1].split()[0]) < 1
     assert float(readme.printed.split("k = ")[1]) == pytest.approx(2, abs=0.03)
     (run,) = readme.run_files
     parts = {table: make(run[table]) for table, make in MADE.items()}
