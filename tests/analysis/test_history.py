@@ -63,6 +63,20 @@ def test_a_picture(tmp_path: Path) -> None:
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", ["no/such/folder.png", "curves.xyz"])
+def test_a_picture_that_cannot_be_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        DataError, match=r"cannot be written to .*: .* Expected a file such"
+    ):
+        History(ROWS).plot(tmp_path / name)
+
+
+def test_a_metric_is_not_an_index() -> None:
+    with pytest.raises(DataError, match=r"history\[-1\]\['train_loss'\], or history.to_dataframe"):
+        History(ROWS)["train_loss"]  # type: ignore[call-overload]
+    assert History(ROWS)[0] == ROWS[0]
+
+
 def test_no_picture_of_nothing() -> None:
     with pytest.raises(DataError, match="nothing to draw"):
         History().plot()

@@ -157,12 +157,18 @@ def test_unknown_setting_says_what_was_meant() -> None:
         ("device", "did you mean 'compute_setup'"),
         ("val_interval", "did you mean 'val_every'"),
         ("lr", "it is an option of the optimizer"),
+        ("optimizer", "it is an argument of the Trainer"),
         ("patience", "use the callback early_stopping"),
     ],
 )
 def test_names_of_other_libraries(name: str, hint: str) -> None:
     with pytest.raises(ConfigError, match=f"{name}: unknown setting; {hint}"):
         TrainConfig(**{name: 3})
+
+
+def test_resume_is_a_bool_or_a_path() -> None:
+    assert TrainConfig(resume=True).resume is True
+    assert TrainConfig(resume="yes").resume == Path("yes")
 
 
 def test_all_faults_at_once() -> None:

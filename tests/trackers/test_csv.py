@@ -177,6 +177,11 @@ def test_no_picture(tracker: CSVTracker, given: Any) -> None:
         tracker.plot(nn.Linear(1, 1), 1, (draw,))
 
 
+def test_a_plotting_function_with_other_arguments(tracker: CSVTracker) -> None:
+    with pytest.raises(TrainingError, match=r"cannot be called with two arguments; expected plot"):
+        tracker.plot(nn.Linear(1, 1), 1, (lambda model: ("name", None),))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("closed", [False, True])
 def test_not_open(tmp_path: Path, closed: bool) -> None:
     tracker = CSVTracker()

@@ -129,6 +129,7 @@ def test_a_loss_that_is_a_module_is_in_evaluation_mode(
 def test_other_names() -> None:
     assert TrainConfig(precision="bf16-mixed").precision == "bf16"
     assert TrainConfig(precision="fp16-mixed").precision == "fp16"
+    assert TrainConfig(precision="16-mixed").precision == "fp16"
 
 
 def test_everything_is_stored_in_bfloat16(make_trainer: MakeTrainer, rows: Any) -> None:
