@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from perceptrain import check_choice
 from perceptrain.errors import DataError, ShapeError
 from perceptrain_physics.box import Sampler
-from perceptrain_physics.checks import check_numbers, described, is_function
+from perceptrain_physics.checks import check_numbers, checked_points, described, is_function
 from perceptrain_physics.fitness import Fitness, choose_by_density, residual_size, sizes
 from perceptrain_physics.inputs import coordinates, other_inputs
 from perceptrain_physics.wrapped import evaluating, pinn_in
@@ -84,13 +84,14 @@ class AdaptiveSampler:
         """Draw ``n`` points, of shape ``(n, d)``.
 
         Raises:
+            DataError: The sampler did not return points.
             ShapeError: The network is a function of another number of coordinates.
         """
         if self.strategy == "rad":
-            candidates = self.sample(max(n, self.candidates))
+            candidates = checked_points(self.sample(max(n, self.candidates)))
             chosen = choose_by_density(self._fitness(candidates), n, self.k, self.c)
             return candidates[chosen.to(candidates.device)]
-        points = self.sample(n)
+        points = checked_points(self.sample(n))
         if self._last is not None and len(self._last) == n:
             fitness = sizes(self._fitness(self._last)).to(points.device)
             retained = (fitness > fitness.mean()).unsqueeze(1)

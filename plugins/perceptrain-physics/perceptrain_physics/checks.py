@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from perceptrain.errors import ConfigError, PerceptrainError
+from perceptrain.errors import ConfigError, DataError, PerceptrainError
 
 
 def is_number(value: object, *, whole: bool = False) -> bool:
@@ -103,6 +103,20 @@ def is_function(value: object, *arguments: object) -> bool:
     except ValueError:  # some built-in functions have no signature
         return True
     return True
+
+
+def checked_points(points: Any) -> Tensor:
+    """Return what a sampler drew, if it is a tensor with a row for each point.
+
+    Raises:
+        DataError: It is something else.
+    """
+    if isinstance(points, Tensor) and points.ndim == 2:
+        return points
+    raise DataError(
+        f"The sampler returned {described(points)}; expected a tensor of n points, of shape "
+        "(n, d), such as torch.rand(n, 2)."
+    )
 
 
 def described(value: object) -> str:

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from perceptrain import check_choice
 from perceptrain.errors import DataError, ShapeError
 from perceptrain_physics.box import Sampler
-from perceptrain_physics.checks import check_numbers, described, is_function
+from perceptrain_physics.checks import check_numbers, checked_points, described, is_function
 from perceptrain_physics.fitness import choose_by_density, sizes
 
 
@@ -73,7 +73,7 @@ class RefinedPoints(Dataset[Tensor]):
         self.strategy = strategy
         self.add = add
         self.k, self.c = k, c
-        self.features = sample(n_samples).detach().clone()
+        self.features = checked_points(sample(n_samples)).detach().clone()
 
     def __len__(self) -> int:
         """Return the current number of points."""

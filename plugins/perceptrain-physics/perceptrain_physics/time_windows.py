@@ -120,6 +120,11 @@ class TimeWindow(PeriodicProblem):
         self.whole = whole
         self._start = start
 
+    @property
+    def has_solution(self) -> bool:
+        """Whether the solution of the problem is known."""
+        return self.whole.has_solution
+
     def start(self, x: Tensor) -> Tensor:
         """Return the initial value."""
         return self.whole.start(x) if self._start is None else self._start(x)

@@ -139,6 +139,13 @@ def test_points_of_another_problem_are_refused() -> None:
         assert "unsqueeze" not in str(e.value)
 
 
+@pytest.mark.parametrize("strategy", ["rad", "r3"])
+def test_a_sampler_that_draws_no_points_is_refused(strategy: str) -> None:
+    for sample in (torch.rand, lambda n: line(n).numpy()):
+        with pytest.raises(DataError, match=r"returned a .*; expected a tensor of n points"):
+            AdaptiveSampler(sample, model(), "pde", strategy)(5)
+
+
 def test_an_error_of_the_fitness_itself_is_kept() -> None:
     def fitness(points: Tensor, model: nn.Module) -> Tensor:
         raise ShapeError("mine")

@@ -11,7 +11,15 @@ from torch import Tensor
 
 from perceptrain import FFNN, TrainConfig, Trainer
 from perceptrain.errors import ConfigError, ShapeError
-from perceptrain_physics import Box, Condition, PeriodicProblem, Problem, RelativeL2, partials
+from perceptrain_physics import (
+    Box,
+    Condition,
+    PeriodicProblem,
+    Problem,
+    RelativeL2,
+    TimeWindow,
+    partials,
+)
 
 UNIT = Box(low=[0, 0], high=[1, 1])
 
@@ -61,6 +69,9 @@ def test_a_problem_without_a_known_solution_trains(hard: bool) -> None:
 def test_what_needs_a_solution_says_so(use: Callable[[Problem], Any]) -> None:
     with pytest.raises(ConfigError, match=r"Source has no known solution .* define exact\(self,"):
         use(Source())
+    window = TimeWindow(Line(UNIT, 1), 0.0, 0.5)
+    with pytest.raises(ConfigError, match="Line has no known solution"):
+        RelativeL2(window)
 
 
 def returning(conditions: Any) -> Problem:

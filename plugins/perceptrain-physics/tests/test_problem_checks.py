@@ -79,6 +79,8 @@ from perceptrain_physics import (
         (lambda: RelativeL2("heat", n=1), "n=1: expected a whole number of at least 2"),
         (lambda: Heat().relative_l2(FFNN([2, 1]), n=0), "n=0: expected a whole number of at"),
         (lambda: Heat().relative_l2(FFNN([2, 1]), n="9"), "n='9': expected a whole number of at"),
+        (lambda: Heat().relative_l2(lambda x: [0.0]), "returned an object of type list; expected"),
+        (lambda: InverseBurgers().relative_l2(lambda x: None), "returned None; expected a tensor"),
         (lambda: Heat().relative_l2("m"), "model is 'm'; expected the model itself"),
         (lambda: Heat().relative_l2(FFNN), "the class FFNN; expected the model itself"),
         (lambda: KortewegDeVries(mu=0.01), "at least 0.022"),

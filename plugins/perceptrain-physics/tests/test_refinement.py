@@ -141,6 +141,8 @@ def test_what_cannot_be_is_told() -> None:
         (lambda: RefinedPoints(line, 0), "at least 1"),
         (lambda: RefinedPoints(line, "5"), "n_samples='5': expected a whole number"),
         (lambda: RefinedPoints(line, 5, k="1"), "k='1': expected a number"),
+        (lambda: RefinedPoints(torch.rand, 5), r"returned a tensor of shape \(5,\) and dtype"),
+        (lambda: RefinedPoints(lambda n: [[0.0]] * n, 5), "returned an object of type list"),
         (lambda: RefinedPoints(line(5), 5), "sample is a tensor of shape"),
         (lambda: ResidualRefinement(points, "pde", "9"), "candidates='9': expected a whole"),
         (lambda: points.update(line(9), torch.rand(())), r"expected \(9,\)"),

@@ -242,7 +242,7 @@ class Problem(ABC):
         Raises:
             ConfigError: The solution is not known, or is zero on the whole grid, or ``n`` is not a
                 whole number of at least 2.
-            DataError: ``model`` cannot be called.
+            DataError: ``model`` cannot be called, or does not return a tensor.
             ShapeError: The model does not return values of shape ``(N, outputs)``.
         """
         name = type(self).__name__
@@ -255,7 +255,7 @@ class Problem(ABC):
         pinn = pinn_in(model)
         network: Any = model if pinn is None else pinn.nn
         try:
-            u = self.solution(values_at(network, grid)).double()
+            values = values_at(network, grid)
         except (ShapeError, RuntimeError) as error:
             found = other_inputs(network, grid.shape[1])
             if found is None:
@@ -265,6 +265,12 @@ class Problem(ABC):
                 f"{self.coordinates}; expected a model of this problem, such as "
                 "problem.pinn(). Compare the model with the problem that it was built for."
             ) from error
+        if not isinstance(values, Tensor):
+            raise DataError(
+                f"The model returned {described(values)}; expected a tensor with a row for each "
+                "point."
+            )
+        u = self.solution(values).double()
         truth = truth.to(u)
         if u.shape != truth.shape:
             raise ShapeError(
