@@ -15,7 +15,15 @@ from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.metrics_file import METRICS, TEST, VALIDATIONS, Row, read_rows
 from perceptrain_core.reports.predictions_file import LabelPredictions, read_predictions
 from perceptrain_core.runs.figures import validation_figures, weights_epoch
-from perceptrain_core.runs.file_names import COMPARISON, PREDICTIONS, RECORD, RUN_FILE, VAL, WEIGHTS
+from perceptrain_core.runs.file_names import (
+    COMPARISON,
+    MOST_PREDICTIONS,
+    PREDICTIONS,
+    RECORD,
+    RUN_FILE,
+    VAL,
+    WEIGHTS,
+)
 from perceptrain_core.runs.toml import parse_toml
 
 SETTINGS = "hyperparams.json"
@@ -41,6 +49,7 @@ class ReportedRun:
         folds: The runs of a cross-validation.
         predictions: The predictions of each label, if the folder has them.
         has_weights: Whether there is a ``model.pt``, which a run file writes when training ends.
+        is_tested: Whether there is a ``test.json``; the predictions are then of the test rows.
         is_measured: Whether there is a ``val.json``, which is written after the weights.
         notes: What is missing or unusual.
     """
@@ -59,6 +68,7 @@ class ReportedRun:
     predictions: list[LabelPredictions] = field(default_factory=list)
     has_weights: bool = False
     is_measured: bool = False
+    is_tested: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -70,6 +80,16 @@ class ReportedRun:
     def weights(self) -> str:
         """What the figures are of, in words."""
         return "trained model" if self.is_finished else f"epoch {self.epoch}"
+
+    @property
+    def predicted(self) -> str:
+        """Which rows the predictions are of, in words; empty if the files do not say."""
+        if not self.predictions or not (self.is_tested or self.is_measured):
+            return ""
+        first = f"first {MOST_PREDICTIONS:,} " * (
+            len(self.predictions[0].truth) == MOST_PREDICTIONS
+        )
+        return f"the {first}{'test' if self.is_tested else 'validation'} rows"
 
     @property
     def runs(self) -> list[ReportedRun]:
@@ -130,6 +150,7 @@ def read_run(folder: Path, name: str) -> ReportedRun:
         read_predictions(folder / PREDICTIONS, _classes(saved)),
         (folder / WEIGHTS).is_file(),
         (folder / VAL).is_file(),
+        (folder / TEST).is_file(),
     )
     for row in record.rows[-1:]:
         for metric in row:

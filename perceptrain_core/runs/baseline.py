@@ -133,7 +133,9 @@ def _weight_advice(counts: Tensor, settings: Settings) -> str:
     if settings.loss == "bce_with_logits":
         ratio = float(counts[0] / counts[1])
         change = "a larger" if ratio > 1 else "a smaller"
-        return f"Give the second class {change} weight in [loss], such as pos_weight = [{ratio:.2g}]"
+        return (
+            f"Give the second class {change} weight in [loss], such as pos_weight = [{ratio:.2g}]"
+        )
     weights = ", ".join(f"{float(counts.max() / count):.2g}" for count in counts.clamp(min=1))
     if len(counts) > _LISTED:
         return "Give rare classes a larger weight in [loss], with weight, a number for each class"

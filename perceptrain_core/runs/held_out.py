@@ -13,9 +13,7 @@ from perceptrain_core.inference.outputs import outputs_of
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
 from perceptrain_core.losses.support.outputs import outputs_per_label
-
-#: A report shows no more, and a file for each run should stay small.
-_MOST = 10_000
+from perceptrain_core.runs.file_names import MOST_PREDICTIONS
 
 
 def held_out_columns(
@@ -39,7 +37,7 @@ def held_out_columns(
     rows = rows_of_tensors(held_out) or ()
     if len(rows) < 2 or rows[0].ndim < 2 or rows[1].ndim > 2:
         return {}
-    inputs, labels = rows[0][:_MOST], rows[1][:_MOST]
+    inputs, labels = rows[0][:MOST_PREDICTIONS], rows[1][:MOST_PREDICTIONS]
     pipeline = Pipeline(model, None, target.activation, restore, outputs_per_label(loss_fn))
     outputs = outputs_of(pipeline, inputs)
     if outputs is None:

@@ -144,3 +144,19 @@ def test_neither_torch_nor_code_of_the_run_is_imported(make_run, tmp_path):
         "assert not {'torch', 'numpy', 'trap'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("files", "heading"),
+    [
+        ({"test": {"test_loss": 0.5}, "val__json": "{}"}, "Predictions for the test rows"),
+        ({"val__json": '{"val_loss": 0.5}'}, "Predictions for the validation rows"),
+        ({}, "Predictions"),
+    ],
+)
+def test_predictions_say_which_rows_they_are_of(make_run, files, heading):
+    table = "truth,prediction\na,a\nb,a\n"
+    assert f"<h2>{heading}</h2>" in report(make_run(predictions__csv=table, **files))
+    largest = "truth,prediction\n" + 10_000 * "a,b\n"
+    page = report(make_run("large", predictions__csv=largest, **files))
+    assert f"<h2>{heading.replace('the', 'the first 10,000')}</h2>" in page
