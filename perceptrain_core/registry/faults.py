@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from perceptrain_core.errors import PerceptrainError
 from perceptrain_core.registry.kinds import HOOKS
-from perceptrain_core.registry.messages import one_line, raised_in
+from perceptrain_core.registry.messages import failure, one_line
 
 if TYPE_CHECKING:
     from perceptrain_core.registry.plugins import Source
@@ -23,14 +23,11 @@ def import_fault(source: Source, error: BaseException) -> str:
         error: What the import raised.
     """
     module, _, attribute = source.module.partition(":")
-    if isinstance(error, ModuleNotFoundError) and error.name is not None:
-        if f"{module}.".startswith(f"{error.name}."):
-            return (
-                f"{one_line(error)}: {_entry_point(source)} names a module that does not exist; "
-                "write the name of the module with the hooks, and install the plugin again"
-            )
-        package = error.name.partition(".")[0]
-        return f"{reason(source, error)}: install the package that contains {package!r}"
+    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+        return (
+            f"{one_line(error)}: {_entry_point(source)} names a module that does not exist; "
+            "write the name of the module with the hooks, and install the plugin again"
+        )
     if isinstance(error, AttributeError) and attribute and module in sys.modules:
         return f"{one_line(error)}: {_entry_point(source)} names it; write {module!r} alone"
     return reason(source, error)
@@ -60,23 +57,8 @@ def reason(source: Source, error: BaseException) -> str:
     # The messages of this library are complete; others need their type ('KeyError: x').
     if isinstance(error, PerceptrainError):
         return " ".join(str(error).split())
-    return f"{one_line(error)}{_place(source, error)}"
+    return failure(error, source.module)
 
 
 def _entry_point(source: Source) -> str:
     return f"the entry point '{source.name} = {source.module}'"
-
-
-def _place(source: Source, error: BaseException) -> str:
-    """Return the innermost line of the plugin's own package, which may be an installed one."""
-    from pathlib import Path
-    from traceback import extract_tb  # slow, and only needed for an error
-
-    if isinstance(error, SyntaxError):  # its message has the place
-        return ""
-    package = source.module.partition(":")[0].partition(".")[0]
-    for frame in reversed(extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        if package in path.parts or path.stem == package:
-            return f" ({path.name}, line {frame.lineno})"
-    return raised_in(error)

@@ -57,6 +57,37 @@ def raised_in(error: BaseException) -> str:
     return ""
 
 
+def failure(error: BaseException, module: str) -> str:
+    """Return what went wrong in a module, where, and which package is missing.
+
+    Args:
+        error: What the module raised.
+        module: Its name. The place is the innermost one in its package, even if it is an installed
+            one; or else in the user's own code.
+
+    Returns:
+        One line, as ``"ModuleNotFoundError: No module named 'umap' (losses.py, line 3): ..."``.
+    """
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    advice = ""
+    if missing is not None:
+        advice = f": install the package that contains {missing.partition('.')[0]!r}"
+    return f"{one_line(error)}{_raised_in_package(error, module)}{advice}"
+
+
+def _raised_in_package(error: BaseException, module: str) -> str:
+    from pathlib import Path
+    from traceback import walk_tb  # slow, and only needed for an error
+
+    if isinstance(error, SyntaxError):  # its message has the place
+        return ""
+    package = module.partition(":")[0].partition(".")[0]
+    for frame, line in reversed(list(walk_tb(error.__traceback__))):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == package:
+            return f" ({Path(frame.f_code.co_filename).name}, line {line})"
+    return raised_in(error)
+
+
 def own_frames(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
     """Return the frames in the user's own code: outside this package, Python and installed ones."""
     import sysconfig

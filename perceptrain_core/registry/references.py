@@ -15,7 +15,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from perceptrain_core.errors import PerceptrainError, TargetError, TrustError
-from perceptrain_core.registry.messages import one_line, raised_in
+from perceptrain_core.registry.messages import failure
 from perceptrain_core.suggestions import did_you_mean
 
 _refused: ContextVar[bool] = ContextVar("references are refused", default=False)
@@ -175,4 +175,4 @@ def _attribute(reference: str, module: ModuleType, attribute: str) -> object:
 
 
 def _failure(reference: str, error: BaseException) -> TargetError:
-    return TargetError(f"{reference!r} cannot be imported: {one_line(error)}{raised_in(error)}")
+    return TargetError(f"{reference!r} cannot be imported: {failure(error, reference)}")

@@ -121,7 +121,12 @@ def test_a_missing_module(name):
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"),
+        (
+            "\nimport no_such.thing",
+            r"ModuleNotFoundError: No module named 'no_such' \(inside.py, line 2\): install the "
+            "package that contains 'no_such'$",
+        ),
+        ("import json\njson.loads('{')", r"JSONDecodeError: .* \(inside.py, line 2\)$"),
         ("from math import no_such_name", "ImportError: cannot import name"),
         ("raise SystemExit(2)", "SystemExit: 2"),
         ("def (", "SyntaxError"),
