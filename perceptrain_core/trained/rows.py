@@ -22,6 +22,7 @@ from perceptrain_core.plurals import counted
 from perceptrain_core.regular_file import is_special
 from perceptrain_core.runs.tables import DataTable
 from perceptrain_core.tensors import describe, promote_to_tensor
+from perceptrain_core.user_warnings import warn_user
 
 AnyPreparation: TypeAlias = Preparation | TensorPreparation | None
 
@@ -67,7 +68,10 @@ def raw_rows(
 
 
 def labelled_rows(
-    data: Any, preparation: AnyPreparation, separator: str | None = None
+    data: Any,
+    preparation: AnyPreparation,
+    separator: str | None = None,
+    missing: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return inputs and labels as the model learned them: prepared and scaled.
 
@@ -76,13 +80,15 @@ def labelled_rows(
             their own units.
         preparation: That of the run.
         separator: What separates the values of a CSV file; found out by default.
+        missing: What the training did with rows in which a value is missing, see `TableOptions`.
+            If it dropped some, so does this.
 
     Raises:
-        DataError: The data cannot be read, or lack a column.
+        DataError: The data cannot be read, lack a column, or miss a value that is needed.
         ShapeError: The rows have another shape than those of the training.
 
     Warns:
-        UserWarning: There are categories that the training did not have.
+        UserWarning: There are categories that the training did not have, or rows are dropped.
     """
     if isinstance(preparation, Preparation):
         if isinstance(data, tuple | list) and len(data) == 2:
@@ -94,6 +100,8 @@ def labelled_rows(
             columns = read_columns(Path(data), names, separator, text)
         else:
             columns = table_columns(data, preparation)
+        if missing is not None:
+            columns = _without_gaps(columns, preparation)
         unseen = UnseenCategories()
         inputs = preparation.input_module()(preparation.raw_inputs(columns, unseen=unseen))
         unseen.warn()
@@ -107,6 +115,20 @@ def labelled_rows(
     if preparation is None:
         return inputs, labels
     return preparation.input_module()(inputs), preparation.label_module()(labels)
+
+
+def _without_gaps(columns: Columns, preparation: Preparation) -> Columns:
+    """Drop the rows that miss a label, or an input that the training did not fill."""
+    needed = [*preparation.labels.names, *(c.name for c in preparation.inputs if c.fill is None)]
+    gaps = {name: is_gap(columns[name]) for name in needed if name in columns}
+    dropped = np.logical_or.reduce(list(gaps.values()))
+    if not dropped.any() or dropped.all():  # an error names the column
+        return columns
+    found = ", ".join(
+        f"{counted(gap.sum(), 'value')} of {name!r}" for name, gap in gaps.items() if gap.any()
+    )
+    warn_user(f"Left out {dropped.sum()} of {len(dropped)} rows, with {found} missing.")
+    return {name: column[~dropped] for name, column in columns.items()}
 
 
 def complete_rows(table: DataTable, preparation: Preparation, size: int) -> Tensor:

@@ -198,7 +198,8 @@ class TrainedRun:
 
         Warns:
             UserWarning: The data file has changed since the training; or the validation data are
-                used, because there are no test data.
+                used, because there are no test data; or rows are left out, in which a label is
+                missing, as the training left them out with ``missing`` in ``[data]``.
         """
         rows = self._held_out() if data is None else self._labelled(data)
         with self._trusting():
@@ -322,7 +323,8 @@ class TrainedRun:
             read = getattr(self._data_set, "read_labelled", None)
             if read is not None:
                 data = read(Path(data), **options_with_paths(self.run_file.data))
-        rows = labelled_rows(data, self.preparation, self.run_file.data.separator)
+        table = self.run_file.data
+        rows = labelled_rows(data, self.preparation, table.separator, table.missing)
         ignored = ignored_label(self.run_file.data)
         made = RunData(Splits(rows), self.preparation, ignored=ignored)
         return (with_binary_labels(made) if self._binary else made).splits.train

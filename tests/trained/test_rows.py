@@ -61,6 +61,41 @@ def test_booleans_in_every_form(train, here, diabetes):
         run.predict(frame.assign(smoker=2))
 
 
+def test_rows_without_a_label_are_left_out_as_in_the_training(train, here, diabetes):
+    run = load_run(train(DIABETES))
+    frame = diabetes.copy()
+    frame.loc[[3, 50, 51], "progression"] = np.nan
+    expected = run.test(frame.dropna(subset="progression"))
+    frame.to_csv(here / "gaps.csv", index=False)
+    pair = frame.drop(columns="progression"), frame[["progression"]]
+    for data in (frame, here / "gaps.csv", pair):
+        with pytest.warns(UserWarning, match="Left out 3 of 442 rows, with 3 values of 'progress"):
+            assert run.test(data) == pytest.approx(expected)
+    with pytest.raises(DataError, match="'progression' has 442 missing values"):
+        run.test(diabetes.assign(progression=np.nan))
+
+
+def test_rows_with_gaps_are_left_out_as_in_the_training(train, here, diabetes):
+    run = load_run(train(DIABETES, 'data.missing="drop"'))
+    gaps = int(diabetes.isna().any(axis=1).sum())
+    with pytest.warns(
+        UserWarning,
+        match=f"Left out {gaps} of 442 rows, with 41 values of 'sex', 64 values of 'bmi'",
+    ):
+        figures = run.test(diabetes)
+    assert figures == pytest.approx(run.test(diabetes.dropna()))
+
+
+def test_missing_labels_are_an_error_where_the_training_had_none(train, cancer):
+    run = load_run(train(CANCER))
+    frame = cancer.copy()
+    frame.loc[7, "diagnosis"] = None
+    with pytest.raises(
+        DataError, match=r"'diagnosis' has 1 missing value .* row 8; labels must be"
+    ):
+        run.test(frame)
+
+
 def test_a_series_is_not_a_table(train, here, diabetes):
     run = load_run(train(DIABETES))
     with pytest.raises(DataError, match=r"not Series. Keep it a table: .*df.iloc\[\[0\]\]"):
