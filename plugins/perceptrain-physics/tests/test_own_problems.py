@@ -114,6 +114,10 @@ class Letters(Source):
     inputs = "xyz"
 
 
+class Number(Source):
+    inputs = 2  # type: ignore[assignment]
+
+
 class Late(Source):
     """Its letters are known only after the base class is done."""
 
@@ -138,12 +142,13 @@ class Line(PeriodicProblem):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (Letters, r"Letters: inputs='xyz' has 3 letters, and the box has 2 coordinates"),
-        (lambda: Late().pinn(), "Late: inputs='x' has 1 letter, and the box has 2"),
+        (Letters, "Letters: inputs='xyz', and the box has 2 coordinates; expected a letter"),
+        (Number, "Number: inputs=2, and the box has 2 coordinates; expected a letter for each"),
+        (lambda: Late().pinn(), "Late: inputs='x', and the box has 2 coordinates"),
         (lambda: Source([0, 1]), "Source: the box is an object of type list; expected a Box"),
         (lambda: Source(Box), "Source: the box is the class Box; expected a Box"),
         (lambda: Source(hard="no"), "Source: hard='no': expected True or False"),
-        (lambda: Line(Box([0], [1]), 1), "Line: inputs='tx' has 2 letters, and the box has 1 coo"),
+        (lambda: Line(Box([0], [1]), 1), "Line: inputs='tx', and the box has 1 coordinate;"),
         (lambda: Line(UNIT, "1"), "Line: order='1': expected a whole number of at least 1"),
     ],
 )

@@ -20,7 +20,7 @@ from perceptrain_physics.inputs import coordinates, other_inputs, values_at
 from perceptrain_physics.models.hard_boundary import HardBoundary
 from perceptrain_physics.models.periodic import Periodic
 from perceptrain_physics.problems.condition import Condition, checked_conditions, scaled
-from perceptrain_physics.problems.network_check import check_network
+from perceptrain_physics.problems.network_check import check_network, coordinates_of
 from perceptrain_physics.problems.options import with_options
 from perceptrain_physics.wrapped import pinn_in
 
@@ -96,11 +96,6 @@ class Problem(ABC):
         )
 
     @property
-    def coordinates(self) -> str:
-        """The number and the letters of the coordinates, for messages."""
-        return coordinates(len(self.box.low), getattr(self, "inputs", ()))
-
-    @property
     def has_solution(self) -> bool:
         """Whether the solution is known: the class defines `exact`."""
         return type(self).exact is not Problem.exact
@@ -125,12 +120,12 @@ class Problem(ABC):
 
     def _check_inputs(self) -> None:
         inputs, d = getattr(self, "inputs", None), len(self.box.low)
-        if inputs is not None and len(inputs) != d:
-            letters = "1 letter" if len(inputs) == 1 else f"{len(inputs)} letters"
-            raise ConfigError(
-                f"{type(self).__name__}: inputs={inputs!r} has {letters}, and the box "
-                f"has {coordinates(d)}; expected a letter for each, in order."
-            )
+        if inputs is None or (isinstance(inputs, Sequence) and len(inputs) == d):
+            return
+        raise ConfigError(
+            f"{type(self).__name__}: inputs={inputs!r}, and the box has {coordinates(d)}; expected "
+            "a letter for each coordinate, in order."
+        )
 
     @property
     def equations(self) -> dict[str, Callable[[Tensor, nn.Module], Tensor]]:
@@ -262,7 +257,7 @@ class Problem(ABC):
                 raise
             raise ShapeError(
                 f"The model is a function of {coordinates(found)}, and {name} has "
-                f"{self.coordinates}; expected a model of this problem, such as "
+                f"{coordinates_of(self)}; expected a model of this problem, such as "
                 "problem.pinn(). Compare the model with the problem that it was built for."
             ) from error
         if not isinstance(values, Tensor):

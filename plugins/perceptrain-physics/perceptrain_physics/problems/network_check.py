@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from perceptrain.errors import ShapeError
-from perceptrain_physics.inputs import other_inputs, values_at
+from perceptrain_physics.inputs import coordinates, other_inputs, values_at
 
 if TYPE_CHECKING:
     from perceptrain_physics.problems.base import Problem
@@ -39,7 +39,7 @@ def check_network(problem: Problem, inner: Any, network: nn.Module, inputs: int)
         embedded = "; a periodic one becomes two inputs" if inputs != len(problem.box.low) else ""
         raise ShapeError(
             f"The network has {found} input{'s' * (found > 1)}, and {name} has "
-            f"{problem.coordinates}{embedded}. Expected a network with {inputs} input"
+            f"{coordinates_of(problem)}{embedded}. Expected a network with {inputs} input"
             f"{'s' * (inputs > 1)}, {example}."
         ) from error
     if values.ndim == 2 and values.shape[1] != outputs:
@@ -49,3 +49,8 @@ def check_network(problem: Problem, inner: Any, network: nn.Module, inputs: int)
             f"expected a network {example}. In a problem of your own, set outputs = {found} in the "
             "class, or let its method solution select columns."
         )
+
+
+def coordinates_of(problem: Problem) -> str:
+    """Return the number and the letters of a problem's coordinates, for a message."""
+    return coordinates(len(problem.box.low), getattr(problem, "inputs", ()))
