@@ -163,8 +163,9 @@ def _columns(outputs: Any, labels: Any) -> tuple[Tensor, Tensor]:
     if _without_last_one(outputs) != _without_last_one(labels):
         raise ShapeError(
             f"The model's output has shape {tuple(outputs.shape)} and the labels have shape "
-            f"{tuple(labels.shape)}; expected the same. If your loss needs several outputs for a "
-            "label, the prediction first, give it an attribute outputs_per_label."
+            f"{tuple(labels.shape)}; expected the same. Remove this metric if the outputs "
+            "for this loss are not predictions; a loss of your own says which of several outputs "
+            "are, with outputs_per_label or point_prediction."
         )
     return _as_columns(outputs), _as_columns(labels)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from inspect import Parameter, signature
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -92,11 +93,16 @@ def point_predictor(loss_fn: Any) -> Callable[[Any, Any], Any]:
 
     Where there are several outputs for a label, that is the first, such as the mean of
     ``gaussian_nll``. A loss for which it is another has an attribute ``prediction_column``, a
-    function of its options: for ``quantile``, the column of the level next to the median.
+    function of its options: for ``quantile``, the column of the level next to the median. A loss
+    whose outputs are arranged otherwise has a method ``point_prediction(outputs, labels)``, which
+    returns predictions of the shape of the labels, or raises an error if it has none.
 
     Args:
         loss_fn: A loss, or another one around it, as for `output_activation`.
     """
+    for loss, bound in unwrapped(loss_fn):
+        if hasattr(loss, "point_prediction"):
+            return partial(loss.point_prediction, **bound)
     activation, column = output_activation(loss_fn), prediction_column(loss_fn)
 
     def predict(outputs: Any, labels: Any) -> Any:

@@ -187,7 +187,7 @@ def _compute(label: str, metric: Metric) -> Any:
 def _add(label: str, metric: Metric, batch: _Batch, predict: _Predictor | None) -> None:
     outputs, labels, weights = batch
     if predict is not None and getattr(metric, "takes_predictions", False):
-        outputs = predict(outputs, labels)
+        outputs = _call(label, predict, outputs, labels)
     options = {} if weights is None else dict.fromkeys(_weight_name(metric), weights)
     _call(label, metric.update, outputs, labels, **options)
 
@@ -205,7 +205,8 @@ def _call(label: str, method: Any, *arguments: Any, **options: Any) -> Any:
     try:
         return method(*arguments, **options)
     except Exception as error:
-        error.add_note(f"This was the metric {label!r}, in {method.__name__}.")
+        where = getattr(method, "__name__", "point_prediction")  # of a partial
+        error.add_note(f"This was the metric {label!r}, in {where}.")
         raise
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from perceptrain import TrainConfig, Trainer, get_loss, get_metric, load_run
+from perceptrain.errors import ConfigError
 from perceptrain_core.cli.main import app
 from perceptrain_forecasting import read_forecast
 from perceptrain_forecasting.forecasts.of_family import FamilyForecast
@@ -184,6 +185,41 @@ def test_metrics_of_a_run_are_those_of_the_columns_that_it_predicts(
     assert figures["test_mean_crps"] == pytest.approx(2 * np.mean(losses), rel=1e-4)
     distances = [abs(np.mean(y < z) - q) for q, z in each]
     assert figures["test_pit_calibration_error"] == pytest.approx(np.mean(distances))
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+def test_metrics_of_regression_see_the_prediction_of_a_loss(columns: int | None) -> None:
+    shape = (8,) if columns is None else (8, columns)
+    labels, raw = torch.rand(shape).double() + 1, torch.randn(8, 30 * (columns or 1)).double()
+    width = columns or 1
+    cases: dict[str, tuple[dict[str, Any], Tensor, Any]] = {}
+    quantiles = raw[:, : 5 * width]
+    cases["weighted_interval_score"] = {"levels": [0.5, 0.8]}, quantiles, quantiles[:, 2::5]
+    members = raw[:, : 6 * width]
+    mean = sum(members[:, k * width : (k + 1) * width] for k in range(6)) / 6
+    joint = () if columns is None else ("variogram_score",)  # of two columns or more
+    for name in ("crps_ensemble", "energy_score", "dawid_sebastiani", *joint):
+        cases[name] = {}, members, mean
+    normal = raw[:, : 2 * width]
+    cases["log_score"] = {}, normal, normal[:, :width]
+    gamma = raw[:, : 2 * width]
+    a, b = (nn.functional.softplus(part) + 1e-6 for part in gamma.chunk(2, 1))
+    cases["crps"] = {"distribution": "gamma"}, gamma, a / b
+    config = TrainConfig(batch_size=3, verbose=False, tracking_tool="none")
+    for name, (options, outputs, predicted) in cases.items():
+        loss, data = get_loss(name, **options), (outputs, labels)
+        trainer = Trainer(nn.Identity(), None, config, loss, None, data, metrics=["rmse"])
+        truth = (predicted.reshape(shape) - labels).square().mean().sqrt().item()
+        assert trainer.validate()["val_rmse"] == pytest.approx(truth, rel=1e-6), name
+
+
+def test_an_interval_has_no_prediction() -> None:
+    config = TrainConfig(verbose=False, tracking_tool="none")
+    data = torch.randn(8, 2), torch.randn(8)
+    trainer = Trainer(nn.Identity(), None, config, "interval_score", None, data, metrics=["rmse"])
+    with pytest.raises(ConfigError, match=r"no prediction, .* remove it, .* mean_crps") as error:
+        trainer.validate()
+    assert any("the metric 'rmse'" in note for note in error.value.__notes__)
 
 
 @pytest.mark.parametrize(

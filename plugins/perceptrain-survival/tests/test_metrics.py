@@ -18,7 +18,7 @@ from sksurv.metrics import (
 from sksurv.util import Surv
 from torch import Tensor, nn
 
-from perceptrain import TrainConfig, Trainer, get_metric
+from perceptrain import TrainConfig, Trainer, get_loss, get_metric
 from perceptrain.errors import ConfigError, DataError, ShapeError
 from perceptrain.testing import check_metric
 from perceptrain_survival import (
@@ -339,3 +339,17 @@ def test_in_a_validation_it_is_that_of_all_rows() -> None:
         score = model(inputs)[:, 0].numpy()
     truth = concordance(score, *parts(labels), uno=False)
     assert trainer.validate()["val_concordance_index"] == pytest.approx(truth)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "width"),
+    [("cox", {}, 1), ("weibull", {}, 2), ("hazard", {"grid": [0, 1, 2]}, 3)],
+)
+def test_metrics_of_regression_are_refused(name: str, options: Any, width: int) -> None:
+    _, labels = data(20)
+    outputs = torch.randn(20, width).double()
+    config = TrainConfig(verbose=False, tracking_tool="none")
+    loss, rows = get_loss(name, **options), (outputs, labels)
+    trainer = Trainer(nn.Identity(), None, config, loss, None, rows, metrics=["rmse"])
+    with pytest.raises(ConfigError, match=rf"With the loss {name}.* remove it, .* concordance_in"):
+        trainer.validate()

@@ -10,7 +10,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from perceptrain import WeightedLoss, get_loss, output_activation, registry, supervised
+from perceptrain import (
+    TrainConfig,
+    Trainer,
+    WeightedLoss,
+    get_loss,
+    output_activation,
+    registry,
+    supervised,
+)
 from perceptrain.errors import ConfigError, ConformanceError
 from perceptrain.testing import check_loss
 from perceptrain_core.losses.support.outputs import (
@@ -148,3 +156,31 @@ def test_a_model_that_returns_mean_and_variance_predicts_the_mean() -> None:
     assert torch.equal(predict((mean, variance), labels), mean)
     assert torch.equal(predict(torch.cat([mean, variance], 1), labels), mean)
     assert torch.equal(predict(mean, labels), mean)
+
+
+class _Middle(nn.Module):
+    """Its predictions are the third of five outputs for each column."""
+
+    def point_prediction(self, outputs: Any, labels: Any) -> Any:
+        return outputs.reshape(*labels.shape, 5)[..., 2]
+
+    def forward(self, batch: Any, model: nn.Module) -> Any:
+        return (self.point_prediction(model(batch[0]), batch[1]) - batch[1]).abs().mean(), {}
+
+
+def test_a_loss_may_say_itself_what_it_predicts() -> None:
+    outputs, labels = torch.arange(40.0).reshape(4, 10), torch.zeros(4, 2)
+    for loss in (_Middle(), partial(_Middle()), WeightedLoss(_Middle(), "relobralo")):
+        found = point_predictor(loss)(outputs, labels)
+        assert found.tolist() == [[2, 7], [12, 17], [22, 27], [32, 37]]
+
+
+def test_a_metric_of_regression_sees_what_a_loss_predicts() -> None:
+    x, labels = torch.randn(6, 10), torch.randn(6, 2)
+    config = TrainConfig(batch_size=4, verbose=False, tracking_tool="none")
+    data = x, labels
+    trainer = Trainer(nn.Identity(), None, config, _Middle(), None, data, metrics=["mae", "rmse"])
+    row = trainer.validate()
+    errors = x[:, [2, 7]] - labels
+    assert row["val_mae"] == pytest.approx(row["val_loss"])
+    assert row["val_rmse"] == pytest.approx(errors.square().mean().sqrt().item())

@@ -7,6 +7,7 @@ from typing import Any
 import scoringrules
 from torch import Tensor
 
+from perceptrain.errors import ConfigError
 from perceptrain_forecasting.checks import quantiles_of
 from perceptrain_forecasting.losses.base import ForecastLoss
 from perceptrain_forecasting.options import check_share
@@ -38,6 +39,18 @@ class IntervalScoreLoss(ForecastLoss):
     def output_size(size: int, **others: Any) -> int:
         """Return how many outputs a model needs for labels of ``size`` columns."""
         return 2 * size
+
+    def point_prediction(self, outputs: Any, labels: Tensor) -> Tensor:
+        """Refuse: an interval has no prediction inside.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(
+            "The loss interval_score has the ends of an interval for each label and no prediction, "
+            "which this metric needs: remove it, use a metric of quantiles, such as coverage, "
+            "interval_width or mean_crps, or the loss weighted_interval_score, which has a median."
+        )
 
     def scores(self, outputs: Any, labels: Tensor) -> Tensor:
         """Return the interval score of each label."""

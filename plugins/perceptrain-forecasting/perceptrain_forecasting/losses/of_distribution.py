@@ -8,6 +8,7 @@ from torch import Tensor
 
 from perceptrain_forecasting.families.by_name import family_of, outputs_for
 from perceptrain_forecasting.families.parameters import parameters_of
+from perceptrain_forecasting.forecasts.of_family import FamilyForecast
 from perceptrain_forecasting.losses.base import ForecastLoss
 from perceptrain_forecasting.options import check_whole
 
@@ -43,6 +44,12 @@ class DistributionLoss(ForecastLoss):
     def positive(self) -> bool:
         """Whether labels must be above 0."""
         return self.family.positive
+
+    def point_prediction(self, outputs: Any, labels: Tensor) -> Tensor:
+        """Return the locations, or the means of distributions that have none."""
+        if self.family.located:
+            return parameters_of(self.family, outputs, labels.shape)[0]
+        return FamilyForecast(self.family, outputs, labels.shape).mean()
 
     def scores(self, outputs: Any, labels: Tensor) -> Tensor:
         """Return the score of each label."""

@@ -30,6 +30,10 @@ class MembersLoss(ForecastLoss):
         """Return how many outputs a model needs for labels of ``size`` columns."""
         return size * members
 
+    def point_prediction(self, outputs: Any, labels: Tensor) -> Tensor:
+        """Return the means of the members, in the shape of the labels."""
+        return members_of(outputs, labels.shape).mean(1).reshape(labels.shape)
+
     def scores(self, outputs: Any, labels: Tensor) -> Tensor:
         """Return the score of each label, or of each row."""
         members = members_of(outputs, labels.shape, self.least(labels))

@@ -46,6 +46,11 @@ class WeightedIntervalScoreLoss(ForecastLoss):
         """Return how many outputs a model needs for labels of ``size`` columns."""
         return size * (2 * len(levels) + 1)
 
+    def point_prediction(self, outputs: Any, labels: Tensor) -> Tensor:
+        """Return the medians, in the shape of the labels."""
+        number = len(self.levels)
+        return quantiles_of(outputs, labels.shape, 2 * number + 1)[..., number]
+
     def scores(self, outputs: Any, labels: Tensor) -> Tensor:
         """Return the weighted interval score of each label."""
         number = len(self.levels)

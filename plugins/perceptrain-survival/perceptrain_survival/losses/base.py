@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import Counted, check_choice
-from perceptrain.errors import DataError, ShapeError
+from perceptrain.errors import ConfigError, DataError, ShapeError
 from perceptrain_survival.curves.breslow import BreslowBaseline
 from perceptrain_survival.labels import SurvivalLabels, describe, split_batch
 
@@ -71,6 +71,18 @@ class SurvivalLoss(nn.Module, ABC):
         if self.reduction == "sum":
             return terms.sum(), Counted({}, None)
         return terms.sum() / torch.as_tensor(count).clamp(min=1), Counted({}, count)
+
+    def point_prediction(self, outputs: Any, labels: Any) -> Tensor:
+        """Refuse: events and times are not predicted themselves.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(
+            f"With the loss {self.name}, the model returns {self.meaning}, and no prediction of "
+            "event and time, which this metric needs: remove it, or use a metric of survival "
+            "analysis, such as concordance_index or integrated_brier_score."
+        )
 
     def columns(self, outputs: Any) -> Tensor:
         """Check the model's outputs.
