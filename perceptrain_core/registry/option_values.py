@@ -29,7 +29,8 @@ class _Allowed(NamedTuple):
 
     @property
     def text(self) -> str:
-        return " or ".join([*map(repr, self.literals), *(_EXPECTED[n] for n in self.numbers)])
+        *others, last = *map(repr, self.literals), *(_EXPECTED[name] for name in self.numbers)
+        return f"{', '.join(others)} or {last}" if others else last
 
 
 def check_values(

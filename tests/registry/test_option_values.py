@@ -29,7 +29,7 @@ def loss(
     named: Named = "mean",
     maybe: Optional[Literal["a", "b"]] = None,  # noqa: UP045
     mixed: Union[float, Literal["auto"]] = "auto",  # noqa: UP007
-    level: Literal[1, 2, None] = None,
+    level: Literal[1, 2, 3, None] = None,
     unset: float = None,  # type: ignore[assignment]  # noqa: RUF013
 ) -> Any:
     """A loss with an option of each type."""
@@ -52,7 +52,7 @@ def loss(
         ({"named": "men"}, "named='men': expected 'mean' or 'sum'"),
         ({"maybe": "c"}, "maybe='c': expected 'a' or 'b'"),
         ({"mixed": "no"}, "mixed='no': expected 'auto' or a number"),
-        ({"level": 3}, "level=3: expected 1 or 2"),
+        ({"level": 4}, "level=4: expected 1, 2 or 3"),
         ({"share": "a", "steps": "b"}, "share='a'.*; steps='b'"),
     ],
 )
