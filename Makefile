@@ -22,7 +22,7 @@ SIDE_BY_SIDE := $(MAKE) --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--outpu
 demo: $(DEMO_READY)
 	$(BIN)/perceptrain demo
 
-# All but the slow variants of tests.
+# All but the slow tests.
 test: $(READY)
 	@$(SIDE_BY_SIDE) tests checks
 

@@ -30,6 +30,7 @@ def _threads() -> Any:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_annealing_beats_the_plain_sum(script: dict[str, Any]) -> None:
     plain, annealed = (script["train"](run, seed=0, steps=200, waves=1) for run in ("M1", "M2"))
     assert plain["error"] / annealed["error"] > 2

@@ -236,6 +236,7 @@ assert dict(os.environ) == environment
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [LIGHT, NEUTRAL], ids=["light", "neutral"])
 def test_importing_is_light_and_changes_nothing_global(code: str, tmp_path: Path) -> None:
     done = subprocess.run(

@@ -85,6 +85,7 @@ def test_a_loop_that_fails_leaves_the_others_alone() -> None:
     assert len(good.seconds) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", equations.works())
 def test_equations_of_plugins(name: str) -> None:
     work = equations.works()[name]()
@@ -140,6 +141,7 @@ def test_the_page_of_the_docs_has_a_place_for_the_figures(tmp_path: Path) -> Non
     assert page.read_text().count("figures\n\n" + END) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_are_measured(forked_workers: None) -> None:
     (row,) = processes.measure(0.0, (16,))
     assert row["title"] == "64-16-16-10, batch 128, cross_entropy"

@@ -23,6 +23,7 @@ def test_a_curve_has_the_certified_squares(name: str) -> None:
         assert found == pytest.approx(problem.squares, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["Misra1b", "DanWood", "Gauss2", "Hahn1", "MGH17", "Lanczos1", "Rat42", "Thurber"]
 )

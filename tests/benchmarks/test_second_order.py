@@ -20,6 +20,7 @@ from ..forked import ForkServer
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_command_trains_for_a_time(forks: ForkServer) -> None:
     what = ["poisson", "lbfgs", "--seconds=0.5", "--seeds=1"]
     done = forks.run("-m", "benchmarks.second_order", *what, cwd=ROOT)
@@ -38,6 +39,7 @@ def test_the_command_trains_for_a_time(forks: ForkServer) -> None:
     assert last.startswith(f"poisson, lbfgs: error {row['error']:.2e}")
 
 
+@pytest.mark.slow
 def test_a_problem_in_windows_shares_the_time_between_them(forks: ForkServer) -> None:
     done = forks.run("-m", "benchmarks.second_order", "advection", "adam", "--seconds=1", cwd=ROOT)
     done.check_returncode()

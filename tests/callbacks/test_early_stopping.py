@@ -219,6 +219,7 @@ def test_without_the_wish_no_weights_are_held(scripted: MakeTrainer) -> None:
     assert stopping.state_dict()["best_weights"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", range(1, 6))
 @pytest.mark.parametrize("restore_best", [False, True])
 @pytest.mark.parametrize("stage", ["train_epoch_end", "val_epoch_end"])

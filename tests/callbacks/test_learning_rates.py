@@ -253,6 +253,7 @@ SCHEDULES: dict[str, Callable[[str], Callback]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SCHEDULES)
 @pytest.mark.parametrize("stage", ["train_epoch_end", "train_batch_end", "train_epoch_start"])
 @pytest.mark.parametrize("stop", [1, 4])

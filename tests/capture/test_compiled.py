@@ -65,6 +65,7 @@ def assert_agree(case: dict[str, Any], tolerance: float) -> None:
         torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_a_noisy_model_agrees_with_eager_training(capsys: pytest.CaptureFixture[str]) -> None:
     case = {
         "model": noisy,
@@ -82,6 +83,7 @@ def test_a_noisy_model_agrees_with_eager_training(capsys: pytest.CaptureFixture[
     assert "Compiled steps: 96 of " in shown
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_steps_are_eager(tmp_path: Path, forks: ForkServer) -> None:
     Path("script.py").write_text(SCRIPT)
     env = os.environ | {"PATH": "", "CXX": "", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}

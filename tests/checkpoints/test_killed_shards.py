@@ -95,6 +95,7 @@ def killed_lives(start: Start, folder: Path, sizes: list[int], background: bool)
     assert len([*folder.iterdir()]) == 2, seed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("background", "sizes"), [(False, [2, 3, 1, 2]), (True, [1, 2, 3, 2])])
 def test_killed_processes(start: Start, tmp_path: Path, background: bool, sizes: list[int]) -> None:
     """A process or all, in lives with other numbers of processes."""

@@ -152,6 +152,7 @@ def test_each_value_is_written_once(written: dict[str, Path]) -> None:
     assert max(sizes.values()) < 3 * sizes["1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [3, 4])
 def test_other_numbers_of_processes_read_their_parts(
     written: dict[str, Path], processes: int

@@ -26,6 +26,7 @@ def compare(here, site):
     return lambda *args: site.run("compare", "run.toml", *args)
 
 
+@pytest.mark.slow
 def test_a_table_a_picture_and_a_list(compare, site):
     done = compare("--loss", "mse", "--loss", "l1", "--loss", "./code.py:broken", "--jobs", "1")
     assert done.returncode == 1

@@ -19,6 +19,8 @@ from ..forked import ForkServer
 from .conftest import invoke
 
 #: The demo with a fifth of the epochs of the digits, and a fifteenth of the steps of the equation.
+pytestmark = pytest.mark.slow
+
 SHORT = """
 from perceptrain_core.cli import demo_digits, demo_helmholtz
 from perceptrain_core.cli.main import main

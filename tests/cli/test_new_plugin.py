@@ -25,6 +25,7 @@ def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_it_installs_and_passes(tmp_path: Path, forks: ForkServer) -> None:
     distribution, loss = "perceptrain-huber", "huber_loss"  # huber is a built-in
     written = forks.run(*MAIN, "new-plugin", "perceptrain_Huber", cwd=tmp_path)

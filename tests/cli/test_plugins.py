@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from .conftest import HEAD, invoke, losses
 
 TWO = losses("Spec('a', 'x:y')", "Spec('b', 'x:y')") + (
@@ -80,6 +82,7 @@ def test_json(site):
     }
 
 
+@pytest.mark.slow
 def test_one_that_makes_every_listing_wait_is_flagged(site):
     """The first that brings a library along pays for it; a hook may do so, too."""
     site.plugin("eager", "import numpy\n" + losses("Spec('a', 'x:y')"))

@@ -60,6 +60,7 @@ def test_filters_find_their_own(crowd: Site) -> None:
     assert names(contested.stdout) == [f"crowd-{i:03}/shared" for i in CONTESTED]
 
 
+@pytest.mark.slow
 def test_every_name_of_the_listing_is_accepted(crowd: Site) -> None:
     code = """
 import sys

@@ -119,6 +119,7 @@ def test_a_second_call_trains_what_is_new_and_a_changed_file_goes_elsewhere() ->
     assert train(plan("mse", base=base))[0].folder == Path("runs/run-compare-2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_comparison_goes_on(ending: signal.Signals, forks: ForkServer) -> None:
     arguments = ["--loss", "mse", "--loss", "l1", "--jobs", "1", "--set", "train.max_iter=40"]

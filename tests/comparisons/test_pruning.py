@@ -41,6 +41,7 @@ def pruned_by_hand(trial: FrozenTrial, earlier: list[FrozenTrial]) -> int:
     return 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_trials_are_pruned_by_the_median_and_kept(forks: ForkServer) -> None:
     done = forks.run(*SEARCH)
@@ -74,6 +75,7 @@ def test_trials_are_pruned_by_the_median_and_kept(forks: ForkServer) -> None:
     assert len(trials()) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

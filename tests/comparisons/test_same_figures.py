@@ -56,6 +56,7 @@ def shown(folder: Path) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forked_jobs")
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_has_one_figure_and_it_is_of_its_weights(here: Path, case: str) -> None:

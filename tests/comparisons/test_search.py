@@ -43,6 +43,7 @@ def trials() -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name="search", storage=storage).trials
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_search_stays_in_its_ranges_and_goes_on(forks: ForkServer) -> None:
     search(forks, 2)
@@ -72,6 +73,7 @@ def test_a_search_stays_in_its_ranges_and_goes_on(forks: ForkServer) -> None:
     assert best["mean"]["val_rmse"] == pytest.approx(min(values))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_failed_trials_are_reported_and_trained_again(here: Path, forks: ForkServer) -> None:
     code = (here / "code.py").read_text()

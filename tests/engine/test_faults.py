@@ -100,6 +100,7 @@ FAULTS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_names_the_process(name: str, tmp_path: Path) -> None:
     fault, kind, message = FAULTS[name]
@@ -114,6 +115,7 @@ def test_a_fault_names_the_process(name: str, tmp_path: Path) -> None:
         assert len(lines) < 8
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_is_named_with_those_that_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_process_that_hangs_is_named_with_those_that_wait(
     assert "process_timeout" in str(error.value)
 
 
+@pytest.mark.slow
 def test_several_processes_that_hang_are_named() -> None:
     def hanging() -> None:
         engine = make_engine(timeout=1)
@@ -140,6 +143,7 @@ def test_several_processes_that_hang_are_named() -> None:
     assert "They hang, or work for longer" in str(error.value)
 
 
+@pytest.mark.slow
 def test_processes_that_call_different_exchanges_are_told_which() -> None:
     def mismatched() -> None:
         engine = make_engine(timeout=2)
@@ -155,6 +159,7 @@ def test_processes_that_call_different_exchanges_are_told_which() -> None:
         run_in_processes(mismatched, 2)
 
 
+@pytest.mark.slow
 def test_a_process_that_does_not_come_is_named() -> None:
     def late() -> None:
         if os.environ["RANK"] == "1":

@@ -291,6 +291,7 @@ def alone(tmp_path_factory: Any) -> Callable[[str], dict[str, Any]]:
     return cache(lambda name: outcome(train(12, folder, **CASES[name])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reshards", "processes"), [(*run, 2) for run in RUNS] + [(*run, 3) for run in IN_THREE]
 )

@@ -27,6 +27,7 @@ print(subprocess.Popen([sys.executable, *worker], stdout=subprocess.DEVNULL).pid
 """
 
 
+@pytest.mark.slow
 def test_a_process_ends_with_the_one_that_started_it_and_cleans_up(tmp_path: Path) -> None:
     folder = tmp_path / "task"
     folder.mkdir()
@@ -57,6 +58,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("real_workers")
 def test_a_process_imports_what_its_parent_would(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

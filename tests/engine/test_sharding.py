@@ -157,6 +157,7 @@ def seed(rank: int) -> None:
     OWN[0] = rank
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 @pytest.mark.parametrize("even", [True, False])
 @pytest.mark.parametrize("name", LOADERS)
@@ -186,6 +187,7 @@ def test_together_they_are_the_doubled_batch(name: str, even: bool) -> None:
     assert both == [batch.flatten().tolist() for batch in ROWS.split(8)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tensors", "in order", "list", "subset", "batch sampler"])
 @settings(max_examples=25)
 @given(

@@ -204,6 +204,7 @@ assert "sklearn" in sys.modules
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [WITHOUT, LIGHT], ids=["without", "light"])
 def test_scikit_learn_is_imported_only_for_them(code: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)

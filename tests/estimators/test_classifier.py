@@ -21,6 +21,7 @@ TWO_CLASSES = ["cross_entropy", "nll", "bce_with_logits", nn.BCEWithLogitsLoss()
 MULTICLASS = ["cross_entropy", "nll", "multi_margin", nn.CrossEntropyLoss(label_smoothing=0.1)]
 
 
+@pytest.mark.slow
 def test_accuracy_is_that_of_scikit_learn(cancer: Any, wine: Any) -> None:
     for data in (cancer, wine):
         theirs = make_pipeline(StandardScaler(), MLPClassifier((64, 64), random_state=0))

@@ -168,6 +168,7 @@ def small_pinn(width, seed):
     return model, {name: torch.rand(4, 1, dtype=torch.float64) for name in model.equations}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.LBFGS])
 def test_it_trains(optimizer):
     model, batch = small_pinn(8, 0)

@@ -89,6 +89,7 @@ def assert_gradients(
     assert model.idle.grad is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCHEMES)
 @settings(max_examples=8)
 @given(st.integers(1, 6), st.integers(0, 999), st.sampled_from([1.0, 2.0**16]))

@@ -124,6 +124,7 @@ def minimize(name: str, steps: int, **options: Any) -> tuple[Problem, Any]:
     return problem, optimizer
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:A Gauss-Newton step found no lower loss")  # at the minimum
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_finds_the_minimum_that_scipy_finds(name: str) -> None:

@@ -431,6 +431,7 @@ def test_in_a_trainer(
     assert same(trainer.model, model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("milestone", [3, {"patience": 0, "threshold": 0.5}])
 @pytest.mark.parametrize("stop", [1, 2, 3, 4, 5])
 def test_a_run_resumes_on_both_sides_of_a_switch(

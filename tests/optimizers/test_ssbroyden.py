@@ -287,6 +287,7 @@ def fitted(dtype: torch.dtype, optimizer_seen: list[SSBroyden]) -> float:
     return min(float(optimizer.step(closure)) for _ in range(30))
 
 
+@pytest.mark.slow
 def test_float32_is_warned_of_once_and_stalls() -> None:
     made: list[SSBroyden] = []
     double = fitted(torch.float64, made)

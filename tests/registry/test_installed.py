@@ -96,6 +96,7 @@ def run(target: Path, name: str, **environ: str) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_each_plugin_is_judged_for_itself(installed):
     said = run(installed, "perceptrain-healthy/dice")
     assert said["torch"] is False

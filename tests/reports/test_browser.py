@@ -93,6 +93,7 @@ def pages(make_run):
     return write_report([one]), write_report(eight, one / "comparison.html")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark")])
 def test_it_fits_and_can_be_read(open_page, pages, width, scheme):
     backgrounds = set()

@@ -44,6 +44,7 @@ async (address) => {
 """
 
 
+@pytest.mark.slow
 def test_every_page_fits_a_phone(browser: Any, site: Path, address: str) -> None:
     """What is too wide for a screen is so here, too; all pages have the same frame."""
     page, noise = _listened_to(browser, address, viewport=PHONE, java_script_enabled=False)
@@ -59,6 +60,7 @@ def test_every_page_fits_a_phone(browser: Any, site: Path, address: str) -> None
     assert found == {}
 
 
+@pytest.mark.slow
 def test_a_page_of_each_kind_is_sound_with_its_scripts(browser: Any, address: str) -> None:
     page, noise = _listened_to(browser, address, viewport=SCREEN)
     for place in KINDS:
@@ -71,6 +73,7 @@ def test_a_page_of_each_kind_is_sound_with_its_scripts(browser: Any, address: st
     page.close()
 
 
+@pytest.mark.slow
 def test_the_search_finds_a_loss(browser: Any, address: str) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(address)

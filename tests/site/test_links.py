@@ -35,6 +35,7 @@ def pages(site: Path) -> dict[Path, _Page]:
     return {path: _Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
 
 
+@pytest.mark.slow
 def test_links_and_pictures_lead_somewhere(site: Path, pages: dict[Path, _Page]) -> None:
     assert len(pages) > 20
     dead = [

@@ -22,6 +22,7 @@ GOOD: list[Any] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("callback", GOOD, ids=lambda c: type(c).__name__)
 def test_good_ones_pass(callback: Any) -> None:
     state = torch.get_rng_state()
@@ -133,6 +134,7 @@ BAD: list[tuple[Any, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("callback", "message"), BAD, ids=lambda value: type(value).__name__)
 def test_each_fault_is_told(callback: Any, message: str) -> None:
     with pytest.raises(ConformanceError, match=message):

@@ -131,6 +131,7 @@ def test_every_fault_is_listed_at_once(site):
         assert line.startswith(start)
 
 
+@pytest.mark.slow
 def test_torch_is_heavy_even_when_only_a_hook_imports_it(site):
     site.module("acme_losses", LOSSES)
     site.plugin(

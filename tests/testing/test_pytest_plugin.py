@@ -57,6 +57,7 @@ def run(site, tmp_path_factory, forks: ForkServer):
     return run
 
 
+@pytest.mark.slow
 def test_a_plugin_that_passes(site, run):
     parts = offer("losses", fine="good", picture="images", needy="Needy")
     parts += offer("callbacks", quiet="Quiet") + offer("models", line="torch.nn.Linear")

@@ -28,6 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_built_in_ones_pass(name: str) -> None:
     weighting = get_weighting(name, **OPTIONS[name])

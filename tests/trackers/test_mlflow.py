@@ -94,6 +94,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_another_process_finds_all_of_a_run(
     make: MakeTrainer, root: Path, rows: Any, draw: Any, python: Callable[..., str]
 ) -> None:
@@ -182,6 +183,7 @@ print(*os.listdir(), *sorted(set(os.listdir("runs")) - {"mlflow.db.lock"}))
 """
 
 
+@pytest.mark.slow
 def test_nothing_global_changes(python: Callable[..., str]) -> None:
     assert python(GLOBALS).split() == ["runs", "mlflow.db", RUN_ID]
 
@@ -202,6 +204,7 @@ tracker.close()
 """
 
 
+@pytest.mark.slow
 def test_runs_that_start_together(tmp_path: Path, python: Callable[..., str]) -> None:
     root, names = tmp_path / "new", ["a", "b", "c"]
     with ThreadPoolExecutor() as pool:

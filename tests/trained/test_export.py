@@ -98,6 +98,7 @@ def formats(fast: str, slow: str) -> pytest.MarkDecorator:
 # What an exported file predicts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", SUFFIXES)
 def test_text_and_gaps_are_prepared_in_the_file(train, here, predicted_elsewhere, diabetes, format):
     run = load_run(train(DIABETES))
@@ -122,6 +123,7 @@ def test_text_and_gaps_are_prepared_in_the_file(train, here, predicted_elsewhere
     assert described["versions"]["torch"] == torch.__version__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format", "loss", "outputs"),
     [("torch-export", "cross_entropy", 2), ("torchscript", "bce_with_logits", 1)],
@@ -153,6 +155,7 @@ verbose = false
 """
 
 
+@pytest.mark.slow
 @formats("torchscript", slow="onnx")
 def test_images_batch_norm_and_dropout(train, here, predicted_elsewhere, format):
     run = load_run(train(IMAGES), trust=True)
@@ -180,6 +183,7 @@ def test_double_precision_and_several_outputs(train, here, predicted_elsewhere, 
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 @formats("torch-export", slow="onnx")
 def test_codes_of_an_embedding(train, here, predicted_elsewhere, diabetes, format):
     model = '{name="embedding_ffnn", cardinalities=[0,2,0,0,0,0,0,0,0,0], hidden=[8]}'
@@ -205,6 +209,7 @@ verbose = false
 """
 
 
+@pytest.mark.slow
 @formats("torch-export", slow="torchscript")
 def test_the_network_of_a_pinn_with_rows_from_a_file(train, here, predicted_elsewhere, format):
     run = load_run(train(PINN), trust=True)
@@ -218,6 +223,7 @@ def test_the_network_of_a_pinn_with_rows_from_a_file(train, here, predicted_else
         np.testing.assert_allclose(found, run.model.nn(torch.from_numpy(rows)), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_rows_that_the_training_dropped_are_not_compared(
     train, here, predicted_elsewhere, diabetes
 ):
@@ -251,6 +257,7 @@ def test_a_format_or_a_path_that_cannot_be(train, here):
     assert not list(here.glob("*x*"))
 
 
+@pytest.mark.slow
 def test_a_branch_on_values_is_refused(train, here):
     folder = train(WIDE, "model=./code.py:Branch", "train.dtype=float64")
     with pytest.raises(TrustError, match="--trust"):

@@ -36,6 +36,7 @@ def splits_of(rows: int, val: float, test: float) -> list[np.ndarray]:
 # Predictions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "dtype"),
     [("dtype=float64", torch.float64), ("precision=bf16-true", torch.bfloat16)],
@@ -87,6 +88,7 @@ def test_classes_that_are_numbers_stay_numbers(train, here, cancer):
     assert list(written) == ["diagnosis", "probability[1]", "probability[2]"]
 
 
+@pytest.mark.slow
 def test_numbers_that_are_categories(train, here):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"level": rng.integers(1, 4, 300), "x": rng.normal(size=300)})
@@ -208,6 +210,7 @@ def test_a_category_that_the_training_did_not_have(train, here, diabetes):
         assert np.isfinite(run.test(odd)["test_loss"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "advice"),
     [('unseen="refuse"', 'unseen = "refuse" in .data.'), ('categories="codes"', "no code for a")],
@@ -252,6 +255,7 @@ def test_metrics_are_in_the_units_of_the_labels(train, diabetes):
     assert run.test(diabetes)["test_mae"] == pytest.approx(np.abs(differences).mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_two_classes_as_one_number(train, cancer):
     run = load_run(train(CANCER, "loss=bce_with_logits", "model.layers=[30, 8, 1]"))
     found = run.predict(cancer)
@@ -264,6 +268,7 @@ def test_two_classes_as_one_number(train, cancer):
 # Folders
 
 
+@pytest.mark.slow
 def test_the_best_weights(train, cancer):
     best = '[[callbacks]]\nname = "save_best_checkpoint"\n'
     folder = train(CANCER + best, "optimizer.lr=0.3", "train.max_iter=8")

@@ -109,6 +109,7 @@ OPTIMIZERS: list[Any] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_optimizers(optimizer: Any, made: Made) -> None:
     captured = train(network, supervised(), "mse", optimizer, "strict")
@@ -131,6 +132,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_settings(setting: str, made: Made) -> None:
     options = SETTINGS[setting]
@@ -163,6 +165,7 @@ def test_classes_and_what_they_are_means_over(loss: Any, made: Made) -> None:
     assert made[0].costs.count >= 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "every"),
     [
@@ -184,6 +187,7 @@ def test_weightings(name: str, every: int, made: Made) -> None:
     assert made[0].costs.count >= 18
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -208,6 +212,7 @@ def test_a_smaller_last_batch_is_an_eager_step_until_it_is_frequent(made: Made) 
     assert made[0].costs.count == (30 * 6 - 1 - 4) + (30 - 19 - 3)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_repeats_the_captured_steps(tmp_path: Path, made: Made) -> None:
     def run(folder: str, epochs: int, resume: bool = False) -> Trainer:
         torch.manual_seed(0)
@@ -299,6 +304,7 @@ REASONS: list[tuple[Callable[[], Any], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "reason"), REASONS)
 def test_what_a_graph_cannot_repeat_is_an_eager_step(
     loss: Callable[[], Any], reason: str, made: Made
@@ -334,6 +340,7 @@ def test_state_of_a_loss_in_tensors_is_captured(made: Made) -> None:
     assert made[0].costs.count >= 25
 
 
+@pytest.mark.slow
 def test_what_changes_between_epochs_is_captured_again(made: Made) -> None:
     def run(compile: bool | str, times: int) -> Trainer:
         options = {"factor": 1.0}

@@ -112,6 +112,7 @@ BATCHES: dict[str, tuple[Callable[[Tensor, Tensor], Any], Callable[..., Any]]] =
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BATCHES)
 def test_batches(name: str, made: Made) -> None:
     make, loss = BATCHES[name]
@@ -329,6 +330,7 @@ REASONS: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "optimizer"),
     # Adam has a state, which a step that is given up must not change.

@@ -199,6 +199,7 @@ OF_ADAM = [
 OF_SGD = [add_a_group, replace_a_group, replace_the_groups]  # it has no state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "change"),
     [
@@ -244,6 +245,7 @@ CHANGES: list[Callable[[Weighted], object]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_values_of_the_loss(change: Callable[[Weighted], object]) -> None:
     trainers = []
@@ -317,6 +319,7 @@ class Batches:
         return 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [pops, replaces, reentrant, skips_some, KeepsPoints, CountsSteps])
 def test_losses_that_change_the_batch_or_differentiate_themselves(loss: Any) -> None:
     runs = [

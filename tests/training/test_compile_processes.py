@@ -121,6 +121,7 @@ def processes(forked_workers: None) -> list[dict[str, Any]]:
     return run_in_processes(all_cases, WORLD)["both"]  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_captured_steps_are_the_eager_ones(processes: list[dict[str, Any]], case: str) -> None:
     first, second = (process[case] for process in processes)

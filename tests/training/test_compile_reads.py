@@ -86,6 +86,7 @@ def train(
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "each"),
     [

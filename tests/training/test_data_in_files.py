@@ -157,6 +157,7 @@ print(*(max(now) - then for now, then in zip(zip(*seen), before)))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(("kind", "shuffle"), [("array", True), ("tensor", False)])
 def test_four_gigabytes_are_not_read(

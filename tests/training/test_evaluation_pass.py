@@ -174,6 +174,7 @@ def found(forked_workers: None, tmp_path_factory: Any) -> dict[str, Any]:
     return run_in_processes(work, 2, tmp_path_factory.mktemp("passes"))
 
 
+@pytest.mark.slow
 def test_no_process_holds_the_whole_model(found: dict[str, Any]) -> None:
     """During a validation of the average it holds two layers more than between epochs, not all."""
     layer = 8 * WIDTH * (WIDTH + 1)

@@ -54,6 +54,7 @@ def error(model: PINN) -> float:
         return float((model.nn(t) - truth).norm() / truth.norm())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:A Gauss-Newton step found no lower loss")  # at the minimum
 @pytest.mark.parametrize(
     ("options", "reached"),
@@ -195,6 +196,7 @@ def test_accepts_new_points(method: str) -> None:
     assert error(model) < 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"method": "spring"}, {"solver": "cg"}])
 def test_resumes_bit_for_bit(options: dict[str, Any], tmp_path: Path) -> None:
     def run(steps: int, folder: Path, resume: bool = False) -> tuple[PINN, Any]:

@@ -222,6 +222,7 @@ def two_processes(forked_workers: None) -> list[dict[str, Any]]:
     return run_in_processes(all_cases, 2)["both"]  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_accumulated_batches_are_one_large_batch(
     two_processes: list[dict[str, Any]], case: str

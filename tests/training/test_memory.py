@@ -34,6 +34,7 @@ def measure(trainer: Trainer, batches: list[Any]) -> tuple[int, int]:
     return taken, len(gc.get_objects()) - before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["raise", "skip"])
 def test_nothing_is_kept_for_each_batch(make_trainer: MakeTrainer, rows: Any, policy: str) -> None:
     batches = [(rows[0][:4], rows[1][:4])]

@@ -129,6 +129,7 @@ def found(forked_workers: None, tmp_path_factory: Any) -> dict[str, Any]:
     return run_in_processes(work, 2, tmp_path_factory.mktemp("failures"))  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("when", "rank"), BEFORE + AFTER)
 def test_a_failure_outside_training_loses_nothing(
     when: str, rank: int, found: dict[str, Any]

@@ -163,6 +163,7 @@ def test_the_best_checkpoint_is_that_of_the_best_step(
     assert again.history == trainer.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("saved", "write"), [(3, 0), (4, 1), (5, 1), (6, 0)])
 def test_a_resumed_run_ends_like_one_run(
     make_trainer: MakeTrainer, rows: Rows, saved: int, write: int

@@ -45,6 +45,7 @@ def outcome(trainer: Trainer) -> dict[str, Any]:
     return {"weights": weights, "history": [*trainer.history], "loss": trainer.loss_fn.state_dict()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "stop"), [*zip(SCHEMES, [2, 5] * 3, strict=True)])
 def test_a_resumed_run_is_bit_identical(make_trainer: MakeTrainer, name: str, stop: int) -> None:
     """Also over the hand-over from Adam to L-BFGS, after the third epoch."""

@@ -34,6 +34,7 @@ def test_a_term_that_is_not_in_every_batch_has_the_average_of_those_where_it_is(
     assert [*weights.values()] == pytest.approx([2 * s / sum(shares) for s in shares])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [1, 3])
 def test_captured_steps_are_the_eager_ones(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[Any] = []

@@ -145,6 +145,7 @@ FACTORS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.filterwarnings("ignore:The weight of")
 @settings(deadline=None, max_examples=25)

@@ -178,6 +178,7 @@ def close(one: Any, other: Any) -> None:
     torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_weights_are_those_of_one_process_with_all_rows(found: Any, name: str) -> None:
     everywhere, size = found

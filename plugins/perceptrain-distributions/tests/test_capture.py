@@ -43,6 +43,7 @@ def train(loss_fn: Any, data: Any, compile: str | bool) -> Trainer:
     return trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_captured_steps_are_the_eager_ones(
     name: str, options: dict[str, Any], compiled: list[Any]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
+import pytest
+
 from perceptrain import get_loss
 from perceptrain.testing import check_readme
 
@@ -23,6 +25,7 @@ def test_the_readme_is_true() -> None:
     assert not get_loss(run["loss"]).balanced
 
 
+@pytest.mark.slow
 def test_the_example_leaves_a_picture(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "two_moons.py"))["main"]
     picture = tmp_path / "two_moons.png"

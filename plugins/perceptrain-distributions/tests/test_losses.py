@@ -177,6 +177,7 @@ def test_the_contract_is_kept(name: str, shape: tuple[int, ...]) -> None:
     check_loss(loss_fn, batch if shape else without_weights, FFNN([2, 6, 2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_trains(name: str, tmp_path: Path) -> None:
     """Also over checkpoints: stopped and resumed, the end is the same to the bit."""

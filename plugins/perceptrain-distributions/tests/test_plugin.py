@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from perceptrain.testing import check_plugin
 
 
@@ -12,6 +14,7 @@ def test_the_plugin_keeps_the_contract() -> None:
     check_plugin("perceptrain-distributions")
 
 
+@pytest.mark.slow
 def test_it_needs_no_keops() -> None:
     script = (
         "import sys, perceptrain_distributions as p\n"

@@ -38,6 +38,7 @@ def train(name: str, options: dict[str, Any], data: Any, compile: str | bool) ->
     return trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_captured_steps_are_the_eager_ones(
     name: str, options: dict[str, Any], compiled: list[Any]

@@ -73,6 +73,7 @@ def two() -> Any:
         cloudpickle.unregister_pickle_by_value(module)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LOSSES)
 def test_two_processes_train_as_one(two: Any, case: str) -> None:
     alone = trained(case, 8, False)

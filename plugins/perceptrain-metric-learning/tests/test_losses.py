@@ -169,6 +169,7 @@ def test_the_options_and_defaults_are_those_of_the_library(name: str) -> None:
             assert parameter.default == theirs[option].default, option
 
 
+@pytest.mark.slow
 @names
 @pytest.mark.parametrize("miner", [None, "multi_similarity"])
 def test_the_contract_is_kept(name: str, miner: str | None) -> None:
@@ -188,6 +189,7 @@ def fit(name: str, epochs: int, folder: Path, **settings: Any) -> Trainer:
     return Trainer(network(), {"name": "adam", "lr": 0.01}, config, loss_fn=loss)
 
 
+@pytest.mark.slow
 @names
 def test_it_is_trained_by_name(name: str, tmp_path: Path) -> None:
     trainer = fit(name, 12, tmp_path, tracking_tool="none", val_every=1)

@@ -60,6 +60,7 @@ def train(weighting: str, loss_fn: Any, data: Any, compile: str | bool) -> Train
     return trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_captured_steps_are_the_eager_ones(name: str, data: Any, compiled: list[Any]) -> None:
     captured, eager = (train(name, tasks, data, compile) for compile in ("strict", False))
@@ -70,6 +71,7 @@ def test_captured_steps_are_the_eager_ones(name: str, data: Any, compiled: list[
         assert row == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*gradient")
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_that_are_zero_leave_the_weights(

@@ -29,6 +29,7 @@ def test_the_readme_is_true() -> None:
     assert get_weighting(run["weighting"]).every == 5
 
 
+@pytest.mark.slow
 def test_the_example_shows_who_finds_the_middle(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "two_minima.py"))["main"]
     picture = tmp_path / "two_minima.png"

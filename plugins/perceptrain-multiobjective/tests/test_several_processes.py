@@ -77,6 +77,7 @@ def found() -> tuple[dict[str, Any], dict[str, Any]]:
         cloudpickle.unregister_pickle_by_value(module)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES | SOLVED)
 def test_two_processes_are_one_with_the_rows_of_both(found: Any, name: str) -> None:
     alone, both = found

@@ -102,6 +102,7 @@ def test_the_gradient_is_that_of_torchjd(name: str, batch: Any, model: nn.Module
                 parameter -= 0.05 * parameter.grad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_it_trains_by_name(name: str, batch: Any, model: nn.Module) -> None:
     trainer = Trainer(
@@ -116,6 +117,7 @@ def test_it_trains_by_name(name: str, batch: Any, model: nn.Module) -> None:
         assert last[term] < first[term]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_the_contract_is_kept(name: str) -> None:
     check_weighting(get_weighting(name, **QUICK.get(name, {})))

@@ -62,6 +62,7 @@ def trainer(name: str, epochs: int, **settings: Any) -> Trainer:
     return Trainer(model, options(name), config, "mse", rows(), rows())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_trains_a_network(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     trained = trainer(name, epochs(name))
@@ -79,6 +80,7 @@ def oscillation(t: Tensor, network: nn.Module) -> Tensor:
     return ddu + 4 * u
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_trains_a_physics_informed_network(name: str) -> None:
     torch.manual_seed(0)
@@ -96,6 +98,7 @@ def test_trains_a_physics_informed_network(name: str) -> None:
     assert trained.history[-1]["train_loss"] < 0.7 * trained.history[0]["train_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_resumed_run_is_the_uninterrupted_one(name: str, tmp_path: Path) -> None:
     schedule = {"name": "cosine_annealing"}

@@ -12,6 +12,7 @@ from perceptrain.callbacks import SaveCheckpoint
 from perceptrain_physics import FreshPoints, Heat
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 4, 7])
 @pytest.mark.parametrize("steps", [None, 1, 5])
 def test_a_resumed_run_trains_on_the_points_of_one_that_was_not_stopped(

@@ -33,6 +33,7 @@ class Exact(nn.Module):
         return self.problem.exact(x)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("problem", EACH, ids=lambda problem: type(problem).__name__)
 def test_the_solution_solves_it(problem: PeriodicProblem) -> None:
@@ -85,6 +86,7 @@ CONVERGED: dict[str, tuple[Reference, Resolution | None, Resolution, PeriodicPro
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONVERGED)
 def test_more_modes_and_fewer_steps_change_nothing(name: str) -> None:
     reference, resolution, other, problem, tolerance = CONVERGED[name]

@@ -33,6 +33,7 @@ def test_its_parameters_are_trained_by_their_names() -> None:
     torch.testing.assert_close(model(inputs)[:, 0], truth)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diff_mode", ["ad", "adjoint", "gpsr"])
 def test_it_learns_another_circuit(diff_mode: str) -> None:
     teacher = CircuitModel(circuit(), "Z1", features=["x", "y"])

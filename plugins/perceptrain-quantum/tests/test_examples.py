@@ -6,6 +6,7 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
 import torch
 
 from perceptrain import get_model
@@ -28,6 +29,7 @@ def test_the_readme_is_true() -> None:
     assert get_model(run["model"])(torch.rand(3, 1)).shape == (3, 2)
 
 
+@pytest.mark.slow
 def test_the_example_leaves_a_picture(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "oscillator.py"))["main"]
     picture = tmp_path / "oscillator.png"

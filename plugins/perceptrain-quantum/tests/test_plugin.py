@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from perceptrain.testing import check_plugin
 
 
@@ -12,6 +14,7 @@ def test_the_plugin_keeps_the_contract() -> None:
     check_plugin("perceptrain-quantum")
 
 
+@pytest.mark.slow
 def test_it_changes_no_default() -> None:
     script = (
         "import perceptrain_quantum as p\n"

@@ -40,6 +40,7 @@ def by_hand(model: FeatureMapQNN, x: Tensor, angles: Tensor) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diff_mode", MODES)
 @pytest.mark.parametrize("depth", [1, 2])
 def test_values_and_gradients_are_those_of_pyqtorch(depth: int, diff_mode: str) -> None:

@@ -36,6 +36,7 @@ def train(loss_fn: Any, data: Any, compile: str | bool) -> Trainer:
     return trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_captured_steps_are_the_eager_ones(name: str, compiled: list[Any]) -> None:
     data = [batch(), batch()]

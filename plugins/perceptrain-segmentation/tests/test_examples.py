@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
@@ -23,6 +24,7 @@ def test_the_readme_is_true() -> None:
         assert loss.isfinite()
 
 
+@pytest.mark.slow
 def test_the_example_leaves_a_picture(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "shapes.py"))["main"]
     picture = tmp_path / "shapes.png"
@@ -31,6 +33,7 @@ def test_the_example_leaves_a_picture(tmp_path: Path) -> None:
     assert picture.stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_folder_of_images_is_learned(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "folder.py"))["main"]
     assert main(tmp_path / "shapes", number=48, epochs=2) > 0.1

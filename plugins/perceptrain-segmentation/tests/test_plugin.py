@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from perceptrain.testing import check_plugin
 
 
@@ -13,6 +15,7 @@ def test_the_plugin_keeps_the_contract() -> None:
     check_plugin("perceptrain-segmentation")
 
 
+@pytest.mark.slow
 def test_the_losses_need_no_optional_package_and_no_network() -> None:
     """MONAI works without the packages that its other parts use."""
     optional = ["matplotlib", "pandas", "sklearn", "skimage", "nibabel", "PIL", "einops", "yaml"]

@@ -47,6 +47,7 @@ def fit(
     return trainer.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_trains(name: str) -> None:
     history = fit(name, images(), network(3), EPOCHS.get(name, 14))

@@ -112,6 +112,7 @@ def test_float64(name: str) -> None:
     compare(name, logits, labels, expected.double())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_is_that_of_the_model_alone(name: str, dtype: torch.dtype) -> None:
@@ -222,6 +223,7 @@ def test_the_options_are_those_of_monai(name: str) -> None:
         assert ours[option].default == default, option
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_contract(name: str) -> None:
     labels = torch.randint(0, 3, (2, 8, 8))

@@ -62,6 +62,7 @@ def write(path: Path, table: pyarrow.Table) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_an_npz_file_is_read_in_parts(tmp_path, save):
     x = np.arange(600_000, dtype=np.float32).reshape(-1, 4)

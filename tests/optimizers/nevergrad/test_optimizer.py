@@ -62,6 +62,7 @@ def all_equal(some: list[Tensor], others: list[Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["NGOpt", "OnePlusOne"])
 def test_finds_the_centre_of_a_sphere(algorithm: str) -> None:
     search = NevergradOptimizer(parameters(), algorithm, budget=600, seed=0)
@@ -71,6 +72,7 @@ def test_finds_the_centre_of_a_sphere(algorithm: str) -> None:
     assert torch.allclose(search.best, TARGET, atol=0.05)
 
 
+@pytest.mark.slow
 def test_finds_the_end_of_the_valley_of_rosenbrock() -> None:
     search = NevergradOptimizer(parameters(2), "CMA", budget=1500, seed=0)
     run(search, 1500, rosenbrock)
@@ -101,6 +103,7 @@ def test_keeps_the_first_of_the_best(losses: list[float]) -> None:
         assert search.best is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [nan, inf, -inf, 1e300])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_goes_on_after_a_loss_that_is_no_use(algorithm: str, bad: float) -> None:
@@ -111,6 +114,7 @@ def test_goes_on_after_a_loss_that_is_no_use(algorithm: str, bad: float) -> None
     assert all(c.isfinite().all() for c in candidates)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_goes_on_bit_for_bit(tmp_path: Path, algorithm: str) -> None:
     straight = NevergradOptimizer(parameters(), algorithm, budget=100)
@@ -125,6 +129,7 @@ def test_goes_on_bit_for_bit(tmp_path: Path, algorithm: str) -> None:
     assert resumed.best_loss == straight.best_loss
 
 
+@pytest.mark.slow
 def test_is_imported_when_it_is_needed() -> None:
     code = (
         "import sys; from perceptrain import FFNN, TrainConfig, Trainer\n"
@@ -150,6 +155,7 @@ torch.save(candidate, "last.pt")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["NGOpt", "Powell"])
 def test_goes_on_in_another_process(tmp_path: Path, algorithm: str, forks: ForkServer) -> None:
     search = NevergradOptimizer([nn.Parameter(torch.zeros(6))], algorithm, budget=100)

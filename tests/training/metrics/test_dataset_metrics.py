@@ -435,6 +435,7 @@ def fits(classify: MakeTrainer, **settings: Any) -> Iterator[Trainer]:
         yield trainer
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("size", [10, 31])  # four batches, the last of one row; or a single one
 def test_two_processes_compute_what_one_does(classify: MakeTrainer, size: int) -> None:

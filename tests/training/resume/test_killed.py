@@ -84,17 +84,20 @@ def check(kill_often: Kill, folder: Path, variant: str, kills: int) -> dict[str,
     return told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["plain", "background"])
 def test_killed_many_times(kill_often: Kill, tmp_path: Path, variant: str) -> None:
     """Weights, optimizer, history, counters, callbacks and random numbers: all is the same."""
     assert check(kill_often, tmp_path, variant, kills=10)["in a write"] >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["plateau", "least squares", "of plugins"])
 def test_sequences(kill_often: Kill, tmp_path: Path, variant: str) -> None:
     check(kill_often, tmp_path, variant, kills=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_whatever_is_trained(kill_often: Kill, tmp_path: Path, variant: str) -> None:
     check(kill_often, tmp_path, variant, kills=1)

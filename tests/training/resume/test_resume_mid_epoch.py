@@ -133,6 +133,7 @@ def assert_same(a: Trainer, b: Trainer) -> None:
 
 
 # Where the data stand and what steps keep are saved apart: no need of every pair.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [
@@ -154,6 +155,7 @@ def test_from_every_step_it_ends_as_the_run_that_was_never_stopped(
         assert_same(whole, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("generator", "same"), [(None, True), (own, True), (own, False)])
 def test_workers_that_stay_are_started_once(
     make_trainer: MakeTrainer, rows: Any, generator: Any, same: bool
@@ -248,6 +250,7 @@ PLACELESS: dict[str, Callable[[Tensor], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "beside"),
     [*zip(PLACELESS, cycle(["finite", "endless", "several"])), ("cycle", "several")],

@@ -70,6 +70,7 @@ def test_folders_hold_what_files_hold_and_are_rotated(make: Make, background: bo
         assert same(content(file), content(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["newest", "path", "damaged", "folder"])
 def test_resumed_run_is_bit_identical_to_one_that_was_never_stopped(make: Make, how: str) -> None:
     whole = make(6, "whole")
@@ -150,6 +151,7 @@ def test_a_folder_with_shards_alone_belongs_to_a_run(make: Make) -> None:
     assert second.log_folder.name == "run-2"
 
 
+@pytest.mark.slow
 def test_two_processes(forked_workers: None, make: Make) -> None:
     """They save and resume together; another number resumes from their checkpoint, too."""
     options = {"nprocs": 2, "batch_size": 5}

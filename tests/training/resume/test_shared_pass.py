@@ -93,6 +93,7 @@ def take(places: list[DataPosition], steps: int | None) -> list[list[float]]:
     return taken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*BY_ROWS, *BY_BATCHES])
 @settings(max_examples=12)
 @given(data=st.data())
@@ -233,6 +234,7 @@ def resume_elsewhere(
     return trainer, told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "then", "now"), [("tensors", 3, 2), ("loader", 2, 1), ("list", 1, 2)]
 )

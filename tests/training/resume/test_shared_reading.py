@@ -99,6 +99,7 @@ def chain(forked_workers: None, tmp_path_factory: Any) -> list[dict[str, Any]]:
     return [whole, *parts, train(8, folder / "last", resume=parts[-1]["folder"])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what", ["model", "averaged_model", "optimizer", "history", "best_epoch", "restored"]
 )

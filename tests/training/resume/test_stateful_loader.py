@@ -73,6 +73,7 @@ def train(folder: Path, make: Callable[[], Any], resume: Any = False, **changes:
     return trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "steps"), [(0, 3), (0, 6), (0, 8), (2, 3)])
 def test_it_ends_as_the_run_that_was_never_stopped(
     tmp_path: Path, workers: int, steps: int
@@ -101,6 +102,7 @@ def test_the_same_batches_as_a_loader_of_torch(tmp_path: Path) -> None:
         assert trained.history[0]["train_row"] == pytest.approx(11.0)
 
 
+@pytest.mark.slow
 def test_a_share_of_its_own_in_each_process(tmp_path: Path) -> None:
     make = lambda: stateful_dataloader.StatefulDataLoader(Stream(), batch_size=4)  # noqa: E731
     whole = train(tmp_path / "whole", make, nprocs=2)
