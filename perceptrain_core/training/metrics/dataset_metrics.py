@@ -187,7 +187,11 @@ def _compute(label: str, metric: Metric) -> Any:
 def _add(label: str, metric: Metric, batch: _Batch, predict: _Predictor | None) -> None:
     outputs, labels, weights = batch
     if predict is not None and getattr(metric, "takes_predictions", False):
-        outputs = _call(label, predict, outputs, labels)
+        try:
+            outputs = _call(label, predict, outputs, labels)
+        except ConfigError as error:  # a loss without predictions does not know who asks
+            error.args = (f"The metric {label!r} needs a prediction for each label. {error}",)
+            raise
     options = {} if weights is None else dict.fromkeys(_weight_name(metric), weights)
     _call(label, metric.update, outputs, labels, **options)
 

@@ -351,5 +351,5 @@ def test_metrics_of_regression_are_refused(name: str, options: Any, width: int) 
     config = TrainConfig(verbose=False, tracking_tool="none")
     loss, rows = get_loss(name, **options), (outputs, labels)
     trainer = Trainer(nn.Identity(), None, config, loss, None, rows, metrics=["rmse"])
-    with pytest.raises(ConfigError, match=rf"With the loss {name}.* remove it, .* concordance_in"):
+    with pytest.raises(ConfigError, match=rf"'rmse' needs .* the loss {name}.* concordance_index"):
         trainer.validate()

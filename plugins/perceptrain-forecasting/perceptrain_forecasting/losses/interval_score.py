@@ -47,9 +47,9 @@ class IntervalScoreLoss(ForecastLoss):
             ConfigError: Always.
         """
         raise ConfigError(
-            "The loss interval_score has the ends of an interval for each label and no prediction, "
-            "which this metric needs: remove it, use a metric of quantiles, such as coverage, "
-            "interval_width or mean_crps, or the loss weighted_interval_score, which has a median."
+            "The loss interval_score has none, only the ends of an interval: remove the metric, or "
+            "use one of quantiles, such as coverage, interval_width or mean_crps, or the loss "
+            "weighted_interval_score, which has a median."
         )
 
     def scores(self, outputs: Any, labels: Tensor) -> Tensor:

@@ -79,9 +79,9 @@ class SurvivalLoss(nn.Module, ABC):
             ConfigError: Always.
         """
         raise ConfigError(
-            f"With the loss {self.name}, the model returns {self.meaning}, and no prediction of "
-            "event and time, which this metric needs: remove it, or use a metric of survival "
-            "analysis, such as concordance_index or integrated_brier_score."
+            f"With the loss {self.name}, the model returns {self.meaning}, and predicts neither "
+            "event nor time: remove the metric, or use one of survival analysis, such as "
+            "concordance_index or integrated_brier_score."
         )
 
     def columns(self, outputs: Any) -> Tensor:
