@@ -34,6 +34,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
         longer = [each for each in known if spelling and _has_part(each, spelling)]
         close += longer or _similar(spelling, known) or _longest_parts(spelling, known)
         close = close or [each for each in known if len(spelling) > 2 and each.startswith(spelling)]
+        close = close or _similar_parts(spelling, known)
         if close:
             return f"did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?"
     return ""
@@ -48,6 +49,13 @@ def _similar(name: str, known: Sequence[str]) -> list[str]:
     found = difflib.get_close_matches(name, known, n=3)
     ratios = [difflib.SequenceMatcher(None, each, name).ratio() for each in found]
     return [each for each, ratio in zip(found, ratios, strict=True) if ratio > ratios[0] - _NEAR]
+
+
+def _similar_parts(name: str, known: Sequence[str]) -> list[str]:
+    """Return the names with a word that is nearly a name: class_focal for focl."""
+    words = {word for each in known for word in re.split("[_-]", each) if len(word) > 3}
+    near = difflib.get_close_matches(name, sorted(words), n=1, cutoff=0.8)
+    return [each for each in known if near and _has_part(each, near[0])]
 
 
 def _longest_parts(name: str, known: Sequence[str]) -> list[str]:

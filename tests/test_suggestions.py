@@ -43,5 +43,12 @@ def test_names_that_are_further_off_than_the_nearest_are_left_out():
     assert did_you_mean("adan", ["adam", "adan1"]) == " Did you mean 'adan1' or 'adam'?"
 
 
+def test_a_word_of_a_known_name_may_be_misspelt():
+    known = ["binary_focal", "class_focal", "huber", "crps_ensemble"]
+    assert did_you_mean("focl", known) == " Did you mean 'binary_focal' or 'class_focal'?"
+    assert did_you_mean("ensmble", known) == " Did you mean 'crps_ensemble'?"
+    assert did_you_mean("local", ["binary_code"]) == ""
+
+
 def test_nothing_close_suggests_nothing():
     assert did_you_mean("zzzzzz", KNOWN) == ""

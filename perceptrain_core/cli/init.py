@@ -103,6 +103,8 @@ def _describe(survey: TableSurvey) -> None:
         )
     else:
         print(f"Regression of {names}, over {counted(survey.rows, 'row')}.")
+        if survey.hint:
+            print(survey.hint)
     gaps = sum(1 for column in survey.used if column.gaps)
     filled = f", {gaps} of them with gaps to fill" if gaps else ""
     used = len(survey.used)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import tomli_w
@@ -139,7 +140,9 @@ def _model(size: _Size) -> str:
 
 def _loss(survey: TableSurvey) -> str:
     if survey.task == "numbers":
-        return '# The squared error; "huber" is less sensitive to outliers.\n[loss]\nname = "mse"'
+        hint = fill(survey.hint, 90, initial_indent="# ", subsequent_indent="# ")
+        loss = '# The squared error; "huber" is less sensitive to outliers.\n[loss]\nname = "mse"'
+        return f"{hint}\n{loss}" if hint else loss
     most = max(survey.classes, key=lambda name: survey.classes[name])
     share = survey.classes[most] / survey.rows
     lines = [f"# {len(survey.classes)} classes. Always saying {most!r} is right in {share:.1%}."]

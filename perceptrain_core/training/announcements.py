@@ -46,7 +46,10 @@ def stopping(
     what = "Interrupted" if reason == "SIGINT" else f"Stopped by {cause}"
     complete = len(state.history)
     count = "1 epoch is" if complete == 1 else f"{complete} epochs are"
-    text = f"{what} in epoch {state.opt_result.iteration}; {count} complete."
+    epoch = state.opt_result.iteration
+    # The signal may come while the end of an epoch is written.
+    place = "in" if complete < epoch else "after"
+    text = f"{what} {place} epoch {epoch}; {count} complete."
     if saved is None:
         return text
     more = " and a larger max_steps" if reason == "max_steps" else ""

@@ -290,3 +290,24 @@ def test_the_next_command_of_each_step_works():
     assert trained.stdout.splitlines()[-1] == f"Next: {command}"
     predicted = invoke("predict", "runs/t", "t.csv", "-o", "out.csv")
     assert (predicted.exit_code, predicted.stdout) == (0, "300 rows are in out.csv\n")
+
+
+def test_labels_of_yes_and_no_and_of_survival_have_losses_of_their_own():
+    generator = np.random.default_rng(0)
+    x, years = generator.normal(size=80), generator.exponential(size=80)
+    columns = {"x": x, "sick": 1 * (x > 0), "old": 1 * (x > 1), "years": years}
+    write_csv("people.csv", columns)
+    both = invoke("init", "people.csv", "--label", "sick", "--label", "old", "-o", "both.toml")
+    hint = 'Each label is 0 or 1. For an answer of yes or no to each, set name = "bce_with_logits"'
+    assert hint in both.stdout
+    assert hint in " ".join(Path("both.toml").read_text().replace("# ", "").split())
+    changes = "loss=bce_with_logits", "data.scale_labels=false", "metrics={}"
+    figures = scores("both.toml", *changes, "train.max_iter=2")
+    assert 0 < figures["test_loss"] < 1
+    event = invoke("init", "people.csv", "--label", "years", "--label", "sick", "-o", "event.toml")
+    assert (
+        "'sick' is 0 or 1. If it says whether an event happened, and 'years' when" in event.stdout
+    )
+    assert 'labels = ["sick", "years"], and leave out scale_labels' in event.stdout
+    plain = invoke("init", "people.csv", "--label", "x", "--label", "years", "-o", "plain.toml")
+    assert "0 or 1" not in plain.stdout + Path("plain.toml").read_text()

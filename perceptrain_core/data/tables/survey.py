@@ -54,6 +54,7 @@ class TableSurvey:
         rows: The number of rows whose labels are known.
         dropped: The number of other rows.
         inputs: The other columns.
+        binary: The labels that are 0 or 1 in all rows, if there are several labels.
     """
 
     labels: tuple[str, ...]
@@ -62,6 +63,27 @@ class TableSurvey:
     rows: int
     dropped: int
     inputs: tuple[ColumnSurvey, ...]
+    binary: tuple[str, ...] = ()
+
+    @property
+    def hint(self) -> str:
+        """What the labels may be instead of numbers, and the loss for it; or an empty string."""
+        if len(self.labels) < 2 or not self.binary:
+            return ""
+        if len(self.binary) == len(self.labels):
+            return (
+                'Each label is 0 or 1. For an answer of yes or no to each, set name = "bce_with_'
+                'logits" in [loss], and leave out scale_labels, rmse and r2.'
+            )
+        if len(self.labels) > 2 or len(self.binary) > 1:
+            return ""
+        (event,) = self.binary
+        (time,) = (name for name in self.labels if name != event)
+        return (
+            f"{event!r} is 0 or 1. If it says whether an event happened, and {time!r} when, use a "
+            f'loss of survival analysis, such as cox, with labels = ["{event}", "{time}"], and '
+            "leave out scale_labels, rmse and r2."
+        )
 
     @property
     def used(self) -> tuple[ColumnSurvey, ...]:
@@ -111,6 +133,7 @@ def survey_table(
         int((~gap).sum()),
         int(gap.sum()),
         tuple(found),
+        tuple(n for n in labels if len(labels) > 1 and np.isin(known[n], (0, 1)).all()),
     )
 
 

@@ -14,6 +14,11 @@ _FEW = 20
 _SAMPLE = 1000
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?([./-])\d\d?\2(\d{4}|\d\d)([T ].*)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' \u00a0\u202f]\d{3})+([.,]\d+)?")
+#: A number with a currency or a unit before or after it.
+_MEASURED = re.compile(
+    r"[+-]?(?P<before>[$€£¥₹]|[A-Z]{3})?\s?[+-]?\d[\d,.' \u00a0\u202f]*?\s?"
+    r"(?P<after>[$€£¥₹%‰]|[A-Za-zµ°]{1,4}([/²³]\w{0,3})?)?"
+)
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -64,6 +69,9 @@ def find_fault(column: Column, role: str, declared: bool = False) -> Fault | Non
     present = [text for text in column if text is not None]
     found = len(set(present))
     fault = None if declared else _dates(present[:_SAMPLE]) or _numbers(column, present)
+    many = found > _MOST_CATEGORIES or (len(present) > _FEW and found == len(present))
+    if fault is None and not declared and many:
+        fault = _measured(present[:_SAMPLE])
     if fault is None and not declared and len(present) > _FEW and found == len(present):
         fault = Fault(f"has another text in each row, such as {present[0]!r}, as names and ids do")
     if fault is None and role == "input" and found > _MOST_CATEGORIES:
@@ -80,6 +88,17 @@ def _dates(sample: list[str]) -> Fault | None:
         return None
     advice = "replace them with numbers, such as the year or the days since the first one"
     return Fault(f"holds dates, such as {sample[0]!r}", advice)
+
+
+def _measured(sample: list[str]) -> Fault | None:
+    """Return the fault of numbers that are all written with one currency or unit."""
+    found = [_MEASURED.fullmatch(text) for text in sample]
+    signs = {(each["before"], each["after"]) if each else (None, None) for each in found}
+    sign = "".join(filter(None, signs.pop())) if len(signs) == 1 else ""
+    if not sign:
+        return None
+    reason = f"holds numbers with {sign!r}, such as {sample[0]!r}"
+    return Fault(reason, f"write numbers alone, without {sign!r} and thousands separators")
 
 
 def _numbers(column: Column, present: list[str]) -> Fault | None:

@@ -18,6 +18,8 @@ def test_categories_in_sorted_order():
     assert check([f"u{i}" for i in range(20)]) == tuple(sorted(f"u{i}" for i in range(20)))
     assert len(check([f"u{i}" for i in range(100)] * 2)) == 100
     assert len(check([f"u{i}" for i in range(500)] * 2, "label")) == 500
+    assert check(["20 mg", "10 mg"] * 30) == ("10 mg", "20 mg")
+    assert check(["5%", "10%"] * 30) == ("10%", "5%")
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,14 @@ def test_categories_in_sorted_order():
         (["1.234,5"], "thousands separators"),
         (["945", "10,753"], "thousands separators, such as '10,753'"),
         (["9007199254740993", "1"], r"whole numbers beyond 2\*\*53, such as 9007199254740993"),
+        (
+            [f"${i},000" for i in range(21)],
+            r"numbers with '\$', such as '\$0,000': write numbers a",
+        ),
+        ([f"{i}.5 %" for i in range(21)], "numbers with '%', such as '0.5 %': write numbers alone"),
+        ([f"-{i}.000,50 €" for i in range(21)], "holds numbers with '€'"),
+        ([f"EUR {i}" for i in range(21)], "holds numbers with 'EUR'"),
+        ([f"{i} kg" for i in range(1, 102)] * 2, "holds numbers with 'kg', such as '1 kg'"),
         (["1", "2", "x"], "holds numbers, but 'x' in row 3 is not one: correct"),
         (
             [f"name {i}" for i in range(21)],
@@ -50,3 +60,7 @@ def test_what_are_no_categories(values, message):
 def test_labels_get_other_advice():
     with pytest.raises(DataError, match="as names and ids do: choose another label"):
         check([f"name {i}" for i in range(21)], "label")
+    with pytest.raises(DataError, match=r"holds numbers with '\$', .*: write numbers alone, "):
+        check([f"${i},000" for i in range(150)] * 2, "label")
+    with pytest.raises(DataError, match="as names and ids do"):
+        check([f"{i}{'ab'[i % 2]}" for i in range(21)])  # no unit that all of them share
