@@ -65,9 +65,7 @@ def test_a_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["no/such/folder.png", "curves.xyz"])
 def test_a_picture_that_cannot_be_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(
-        DataError, match=r"cannot be written to .*: .* Expected a file such"
-    ):
+    with pytest.raises(DataError, match=r"cannot be written to .*: .* Expected a file such"):
         History(ROWS).plot(tmp_path / name)
 
 

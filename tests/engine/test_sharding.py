@@ -157,7 +157,6 @@ def seed(rank: int) -> None:
     OWN[0] = rank
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 @pytest.mark.parametrize("even", [True, False])
 @pytest.mark.parametrize("name", LOADERS)

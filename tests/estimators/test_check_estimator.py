@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from perceptrain import PerceptrainClassifier, PerceptrainRegressor
@@ -19,7 +18,6 @@ ESTIMATORS = [
 ]
 
 
-@pytest.mark.slow
 @parametrize_with_checks(ESTIMATORS)
 def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -196,7 +196,6 @@ def test_every_scheduler_of_torch_is_here() -> None:
     assert set(CASES) == set(scheduler_names())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [sgd, adam, tensor_rates])
 @pytest.mark.parametrize("case", GIVEN)
 def test_a_run_that_is_resumed_at_every_step(

@@ -302,7 +302,6 @@ BAD = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("loss_fn", "check", "reason"), BAD.values(), ids=BAD)
 def test_every_fault_is_told(loss_fn, check, reason, batch, model):
     with pytest.raises(ConformanceError) as caught:

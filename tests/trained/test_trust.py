@@ -266,7 +266,6 @@ TOOLS = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("reference", "options"), TOOLS, ids=[name for name, _ in TOOLS])
 @pytest.mark.parametrize("kind", ["dataset", "model", "callback", "optimizer", "metric"])
 def test_a_tool_of_the_system_is_refused_before_it_is_called(

@@ -183,7 +183,6 @@ KINDS: dict[str, tuple[Callable[[], Any], Any, int]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_fit_validate_and_test(make_trainer: MakeTrainer, kind: str) -> None:
     make, loss_fn, steps = KINDS[kind]

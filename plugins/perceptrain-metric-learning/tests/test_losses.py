@@ -169,7 +169,6 @@ def test_the_options_and_defaults_are_those_of_the_library(name: str) -> None:
             assert parameter.default == theirs[option].default, option
 
 
-@pytest.mark.slow
 @names
 @pytest.mark.parametrize("miner", [None, "multi_similarity"])
 def test_the_contract_is_kept(name: str, miner: str | None) -> None:

@@ -53,7 +53,6 @@ def trainer_for(case: str, batch_size: int, **settings: Any) -> Trainer:
     return Trainer(model, optimizer, config, loss, DATA, DATA)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_figures_are_those_of_one_batch(case: str) -> None:
     truth = trainer_for(case, ROWS).validate()

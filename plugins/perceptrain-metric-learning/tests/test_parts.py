@@ -59,7 +59,6 @@ def evaluated(loss: Any, points: Tensor, parameters: list[Tensor]) -> list[Tenso
     return [loss.detach(), *torch.autograd.grad(loss, [points, *parameters])]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "option", "part", "dtype"),
     [

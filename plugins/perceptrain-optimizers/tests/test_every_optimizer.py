@@ -80,7 +80,6 @@ def oscillation(t: Tensor, network: nn.Module) -> Tensor:
     return ddu + 4 * u
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_trains_a_physics_informed_network(name: str) -> None:
     torch.manual_seed(0)
@@ -98,7 +97,6 @@ def test_trains_a_physics_informed_network(name: str) -> None:
     assert trained.history[-1]["train_loss"] < 0.7 * trained.history[0]["train_loss"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_resumed_run_is_the_uninterrupted_one(name: str, tmp_path: Path) -> None:
     schedule = {"name": "cosine_annealing"}

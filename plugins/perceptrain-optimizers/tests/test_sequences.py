@@ -73,7 +73,6 @@ def sequence(model: nn.Module, names: Sequence[str]) -> SequentialOptimizer:
     return optimizer
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in MUONS])
 def test_before_and_after_one_that_counts_in_its_groups(name: str) -> None:
     names = [name, "prodigy", name, "dadapt_sgd", name, "schedule_free_adamw", name]

@@ -89,7 +89,6 @@ ALLOWED: dict[str, list[nn.Module]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("points", [1, 4])
 @pytest.mark.parametrize("diff_mode", ["adjoint", "gpsr"])
 @pytest.mark.parametrize("middle", ALLOWED.values(), ids=ALLOWED)

@@ -91,7 +91,6 @@ def trainer_for(case: str, batch_size: int, **settings: Any) -> Trainer:
     return Trainer(model, {"name": "sgd", "lr": 0.01}, config, loss, data, data)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_figures_are_those_of_one_batch(case: str) -> None:
     truth = trainer_for(case, IMAGES).validate()
@@ -104,7 +103,6 @@ def test_figures_are_those_of_one_batch(case: str) -> None:
             assert trainer.history[0][f"train_{name[4:]}"] == pytest.approx(value, rel=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("batch_size", "accumulate"), [(2, 4), (3, 9)])
 def test_accumulated_batches_are_one_large_batch(

@@ -112,7 +112,6 @@ def test_float64(name: str) -> None:
     compare(name, logits, labels, expected.double())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_is_that_of_the_model_alone(name: str, dtype: torch.dtype) -> None:

@@ -103,7 +103,6 @@ def test_keeps_the_first_of_the_best(losses: list[float]) -> None:
         assert search.best is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bad", [nan, inf, -inf, 1e300])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_goes_on_after_a_loss_that_is_no_use(algorithm: str, bad: float) -> None:
