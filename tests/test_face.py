@@ -60,14 +60,14 @@ PRIOR = {
 
 #: The public names that those scripts do not know.
 ADDED = (
-    "__version__ Accelerator Callback check_choice check_range cross_entropy_loss data_to_device "
-    "Entry FitResult gather_rows get_callback get_dataset get_loss get_metric get_model "
-    "get_optimizer get_tracker get_weighting GradWeightedLoss History hookimpl is_capturing lazy_exports "
-    "load_run LossFunction Metric mse_loss output_activation PerceptrainError Plugin Predictions "
-    "register_callback register_dataset register_loss register_metric register_model "
-    "register_optimizer register_tracker register_weighting Registry registry SkipBatch Spec "
-    "supervised TBatch TData Tracker TrainedRun TrainingStage values_are_checked warn_user "
-    "WeightedLoss Weighting "
+    "__version__ Accelerator Callback check_choice check_range cross_entropy_loss "
+    "data_to_device Entry FitResult gather_rows get_callback get_dataset get_loss get_metric "
+    "get_model get_optimizer get_tracker get_weighting GradWeightedLoss History hookimpl "
+    "is_capturing lazy_exports load_run LossFunction Metric mse_loss output_activation "
+    "PerceptrainError Plugin Predictions register_callback register_dataset register_loss "
+    "register_metric register_model register_optimizer register_tracker register_weighting "
+    "Registry registry SkipBatch Spec supervised TBatch TData Tracker TrainedRun "
+    "TrainingStage values_are_checked warn_user WeightedLoss Weighting "
 )
 
 #: Public names that need scikit-learn, and are not in ``__all__``.
