@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, get_origin
 
 from perceptrain_core.errors import OptionError
+from perceptrain_core.option_checks import refuse
+from perceptrain_core.suggestions import did_you_mean
 
 _EXPECTED = {"float": "a number", "int": "a whole number", "bool": "true or false"}
 _COLLECTIONS = (bytes, list, tuple, dict, set, frozenset, type)
@@ -60,8 +62,7 @@ def check_values(
         for name, value in options.items()
         if name in parameters and (expected := _expected(parameters[name], value, names))
     ]
-    if faults:
-        raise OptionError(f"{label}: {'; '.join(faults)}.")
+    refuse(label, faults, OptionError)
 
 
 def _expected(parameter: Parameter, value: Any, names: Mapping[str, Any]) -> str:
@@ -78,7 +79,13 @@ def _expected(parameter: Parameter, value: Any, names: Mapping[str, Any]) -> str
         wrong = isinstance(value, _COLLECTIONS)
     if not wrong:
         return ""
-    return f"{allowed.text}{', not text' * (isinstance(value, str) and not allowed.literals)}"
+    if not isinstance(value, str):
+        return allowed.text
+    texts = [each for each in allowed.literals if isinstance(each, str)]
+    hint = did_you_mean(value, texts)
+    if hint:
+        return f"{allowed.text}.{hint}"
+    return allowed.text if allowed.literals else f"{allowed.text}, not text"
 
 
 def _text(annotation: Any) -> str:

@@ -14,7 +14,13 @@ from sklearn import metrics as sklearn
 from torch import Tensor
 
 from perceptrain import get_metric
-from perceptrain.errors import ConfigError, DataError, MissingDependencyError, ShapeError
+from perceptrain.errors import (
+    ConfigError,
+    DataError,
+    MissingDependencyError,
+    OptionError,
+    ShapeError,
+)
 
 from .conftest import Over
 
@@ -392,8 +398,8 @@ def test_data_that_do_not_fit(
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("f1", {"task": "multi"}, "task='multi': expected None, 'binary', 'multiclass'"),
-        ("f1", {"average": "makro"}, "^f1: average='makro': .* Did you mean 'macro'"),
+        ("f1", {"task": "multi"}, "task='multi': expected 'binary', 'multiclass'"),
+        ("f1", {"average": "makro"}, "^The metric 'f1': average='makro': .* Did you mean 'macro'"),
         ("f1", {"average": "mean"}, "average='mean'"),
         ("auroc", {"average": "micro"}, "average='micro'"),
         ("f1", {"outputs": "scores"}, "outputs='scores'"),
@@ -407,7 +413,7 @@ def test_data_that_do_not_fit(
     ],
 )
 def test_options_that_are_not_valid(name: str, options: Any, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, OptionError), match=message):
         get_metric(name, **options)
 
 

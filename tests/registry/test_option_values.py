@@ -45,7 +45,8 @@ def loss(
         ({"steps": "3"}, "steps='3': expected a whole number, not text"),
         ({"most": {}}, "most={}: expected a whole number"),
         ({"full": "no"}, "full='no': expected true or false, not text"),
-        ({"choice": "men"}, "choice='men': expected 'mean' or 'sum'"),
+        ({"choice": "men"}, r"choice='men': expected 'mean' or 'sum'. Did you mean 'mean'\?$"),
+        ({"choice": "none"}, r"choice='none': expected 'mean' or 'sum'\.$"),
         ({"choice": ["mean"]}, r"choice=\['mean'\]: expected 'mean' or 'sum'"),
         ({"choice": None}, "choice=None: expected 'mean' or 'sum'"),
         ({"choice": 1}, "choice=1: expected 'mean' or 'sum'"),
@@ -106,8 +107,8 @@ def test_annotations_that_are_objects() -> None:
 
     kinds = {"choice": Named, "maybe": Optional[float], "other": list[int]}  # noqa: UP045
     own.__annotations__.update(kinds)
-    with pytest.raises(OptionError, match="choice='men': expected 'mean' or 'sum'; maybe='a': exp"):
-        build(KINDS[0], "The loss 'own'", own, (), {"choice": "men", "maybe": "a", "other": "a"})
+    with pytest.raises(OptionError, match="choice='xyz': expected 'mean' or 'sum'; maybe='a': exp"):
+        build(KINDS[0], "The loss 'own'", own, (), {"choice": "xyz", "maybe": "a", "other": "a"})
 
 
 def test_an_unknown_annotation_allows_everything() -> None:
