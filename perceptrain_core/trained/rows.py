@@ -127,7 +127,10 @@ def _without_gaps(columns: Columns, preparation: Preparation) -> Columns:
     found = ", ".join(
         f"{counted(gap.sum(), 'value')} of {name!r}" for name, gap in gaps.items() if gap.any()
     )
-    warn_user(f"Left out {dropped.sum()} of {len(dropped)} rows, with {found} missing.")
+    warn_user(
+        f"Left out {dropped.sum()} of {len(dropped)} rows, with {found} missing, as in the "
+        "training: fill in these values to test on all rows."
+    )
     return {name: column[~dropped] for name, column in columns.items()}
 
 
