@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 
 from perceptrain_core.errors import ConfigError, ShapeError
 from perceptrain_core.estimators.base import PerceptrainEstimator, Task
@@ -128,6 +129,7 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
         Raises:
             ShapeError: The model returned fewer outputs.
         """
+        check_is_fitted(self)
         if self._returns_all:
             return self._restored(self._activated(X, self._expected))
         first, several = self._column or 0, self._outputs_per_target > 1
@@ -148,6 +150,7 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
                 ``gaussian_nll``.
             ShapeError: The model returned fewer outputs.
         """
+        check_is_fitted(self)
         if self._outputs_per_target > 1:
             raise ConfigError(
                 f"loss={self.loss!r:.60} has other parameters than predictions among its outputs, "

@@ -256,7 +256,7 @@ def _loss_target(run_file: RunFile, path: Path) -> Any:
     with in_table(path, "loss"):
         entry = registry().entry("loss", run_file.loss.name)
         target = entry.load()
-        if callable(target):
+        if callable(target) and entry.distribution is not None:  # code is checked when called
             leading = () if isclass(target) else ("batch", "model")
             check(f"The loss {entry.name!r}", target, leading, run_file.loss.options)
         return target

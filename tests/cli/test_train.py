@@ -184,7 +184,7 @@ def test_a_loss_that_is_nan_names_the_term(train, here):
     ("args", "message"),
     [
         (["none.toml"], "The run file none.toml cannot be read"),
-        (["."], "Is a directory"),
+        (["."], "is a run folder; expected a run file, such as the one in it, run.toml."),
         (["run.toml", "--set", "nonsense"], "expected TABLE.KEY=VALUE"),
         (["run.toml", "--set", "optimzer.lr=1"], "optimzer: unknown setting; did you"),
         (["run.toml", "--set", "loss=msee"], "run.toml, [loss]: "),
