@@ -158,7 +158,7 @@ def test_impossible_max_batches(make_trainer: MakeTrainer, limit: Any) -> None:
 
 
 def test_no_data_for_a_loss_that_needs_them(make_trainer: MakeTrainer) -> None:
-    with pytest.raises(DataError, match="None"):
+    with pytest.raises(DataError, match="There are no data: pass them"):
         make_trainer(data=None).fit()
     with pytest.raises(DataError, match="training data are of type int"):
         make_trainer(data=3).fit()
