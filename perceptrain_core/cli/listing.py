@@ -95,12 +95,12 @@ def target_text(entry: Entry) -> str:
 
 
 def installed(distribution: str) -> str:
-    """Return the normalised name of an installed plugin; raise if it is not installed."""
+    """Return the normalized name of an installed plugin; raise if it is not installed."""
     from perceptrain_core.registry import registry
     from perceptrain_core.registry.messages import not_installed, sentence
-    from perceptrain_core.registry.selection import normalised
+    from perceptrain_core.registry.selection import normalized
 
-    wanted = normalised(distribution)
+    wanted = normalized(distribution)
     known = {plugin.distribution for plugin in registry().plugins}
     if wanted not in known:
         raise UnknownNameError(sentence(not_installed([distribution], known)))

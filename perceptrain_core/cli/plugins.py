@@ -49,11 +49,11 @@ def plugins(
 def _write_available(installed: set[str], distribution: str | None, json: bool) -> None:
     """Write the known plugins that are not installed, or only one of them."""
     from perceptrain_core.registry.available import available, how_to_install
-    from perceptrain_core.registry.selection import normalised
+    from perceptrain_core.registry.selection import normalized
 
     found = available(installed)
     if distribution is not None:
-        found = [each for each in found if each.distribution == normalised(distribution)]
+        found = [each for each in found if each.distribution == normalized(distribution)]
     if json:
         output.write_json([each._asdict() for each in found])
         return

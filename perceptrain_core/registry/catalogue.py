@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from perceptrain_core.errors import AmbiguousNameError, UnknownNameError
 from perceptrain_core.registry.available import where_to_get
 from perceptrain_core.registry.messages import listed
-from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
+from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalized
 from perceptrain_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Catalogue(Mapping[str, "Entry"]):
         entry = self._short.get(name) or self._qualified.get(name)
         if entry is None and "/" in name:
             distribution, _, short = name.rpartition("/")
-            entry = self._qualified.get(f"{normalised(distribution)}/{short}")
+            entry = self._qualified.get(f"{normalized(distribution)}/{short}")
         return entry
 
     def _ambiguous_message(self, name: str) -> str:

@@ -15,7 +15,7 @@ import importlib_metadata
 
 from perceptrain_core.registry.messages import one_line
 from perceptrain_core.registry.plugins import Source
-from perceptrain_core.registry.selection import normalised
+from perceptrain_core.registry.selection import normalized
 from perceptrain_core.user_warnings import warn_user
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def requirements(distribution: str) -> Mapping[str, str]:
     # Recording versions must not stop a run, and metadata may be broken in many ways.
     with contextlib.suppress(Exception):
         for line in importlib_metadata.requires(distribution) or ():
-            name = normalised(_END_OF_NAME.split(line)[0])
+            name = normalized(_END_OF_NAME.split(line)[0])
             if not _EXTRA.search(line):
                 with contextlib.suppress(Exception):
                     versions[name] = importlib_metadata.version(name)
@@ -110,7 +110,7 @@ def _by_name(
     for distribution in installed:
         try:
             if _has_group(distribution):
-                name = normalised(_metadata(distribution, "Name"))
+                name = normalized(_metadata(distribution, "Name"))
                 named.setdefault(name, []).append(distribution)
         except Exception as error:
             broken.append(_broken(distribution, error))
@@ -122,7 +122,7 @@ def _by_folder_name(installed: Iterable[Distribution]) -> dict[str, list[Distrib
     by_name: dict[str, list[Distribution]] = {}
     for distribution in installed:
         stem, _, _ = PurePath(str(distribution)).stem.partition("-")
-        by_name.setdefault(normalised(stem), []).append(distribution)
+        by_name.setdefault(normalized(stem), []).append(distribution)
     return by_name
 
 
@@ -176,7 +176,7 @@ def _read(
 def _broken(distribution: Distribution, error: Exception) -> Source:
     stem = PurePath(str(distribution)).stem
     name, _, version = stem.partition("-")
-    return Source(normalised(name), version or None, error=f"broken metadata: {one_line(error)}")
+    return Source(normalized(name), version or None, error=f"broken metadata: {one_line(error)}")
 
 
 def _metadata(distribution: Distribution, field: str) -> str:

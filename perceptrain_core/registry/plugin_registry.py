@@ -20,7 +20,7 @@ from perceptrain_core.registry.plugins import Plugin, Source
 from perceptrain_core.registry.selection import (
     BUILTIN_DISTRIBUTION,
     VARIABLE,
-    normalised,
+    normalized,
     read_selection,
 )
 from perceptrain_core.registry.specs import Spec
@@ -205,7 +205,7 @@ class Registry:
         Raises:
             InvalidSpecError: An installed distribution has the name.
         """
-        name = normalised(name or _name_of(namespace))
+        name = normalized(name or _name_of(namespace))
         installed = {plugin.distribution for plugin in self.plugins} - self._added.keys()
         if name in installed | {LOCAL}:
             raise InvalidSpecError(

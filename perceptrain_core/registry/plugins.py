@@ -21,7 +21,7 @@ class Source(NamedTuple):
     """Where a plugin comes from: one entry point of one distribution.
 
     Attributes:
-        distribution: The normalised name of the distribution.
+        distribution: The normalized name of the distribution.
         version: Its version.
         name: The name of the entry point.
         module: ``"package"`` or ``"package.module:attribute"``.
@@ -39,7 +39,7 @@ class Plugin(NamedTuple):
     """A plugin, whether it works or not.
 
     Attributes:
-        distribution: The normalised name of the distribution.
+        distribution: The normalized name of the distribution.
         version: Its version, if it has one.
         module: The module with the hooks, as the entry point names it.
         status: ``"ok"``, ``"failed"`` or ``"blocked"``. A failed plugin still offers what its

@@ -16,8 +16,8 @@ _LONGEST = 100
 BUILTIN_DISTRIBUTION = "perceptrain-core"
 
 
-def normalised(distribution: str) -> str:
-    """Normalise the name of a distribution (PEP 503)."""
+def normalized(distribution: str) -> str:
+    """Normalize the name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
@@ -41,7 +41,7 @@ class Selection(NamedTuple):
         return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]} ..."
 
     def allows(self, distribution: str) -> bool:
-        """Whether the distribution, by its normalised name, may load."""
+        """Whether the distribution, by its normalized name, may load."""
         return distribution not in self.without and (self.only is None or distribution in self.only)
 
     def check(self, installed: Collection[str]) -> None:
@@ -77,7 +77,7 @@ def read_selection(environ: Mapping[str, str]) -> Selection:
             f"{VARIABLE}={text!r} mixes names with and without a minus: "
             "write 'a,b' to load only these plugins, or '-a,-b' to load all others."
         )
-    names = frozenset(normalised(item.removeprefix("-").strip()) for item in items)
+    names = frozenset(normalized(item.removeprefix("-").strip()) for item in items)
     if not minus:
         return Selection(text, only=names)
     if BUILTIN_DISTRIBUTION in names:

@@ -56,7 +56,7 @@ def check_light(distribution: str, environ: Mapping[str, str]) -> Check:
     """Check in a new process that loading a plugin imports no heavy library.
 
     Args:
-        distribution: The normalised name of an installed plugin.
+        distribution: The normalized name of an installed plugin.
         environ: The environment of the process.
 
     Returns:

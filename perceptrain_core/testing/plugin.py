@@ -19,7 +19,7 @@ from perceptrain_core.registry import Entry, Plugin, Registry, kind_of
 from perceptrain_core.registry.messages import not_installed, one_line, sentence
 from perceptrain_core.registry.options import check as check_signature
 from perceptrain_core.registry.options import refuse_abstract
-from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalised
+from perceptrain_core.registry.selection import BUILTIN_DISTRIBUTION, normalized
 from perceptrain_core.testing.checks import Check, require
 from perceptrain_core.testing.import_cost import check_light
 from perceptrain_core.testing.settings import kept_settings, settings
@@ -81,7 +81,7 @@ class InstalledPlugin:
 
     def __init__(self, distribution: str) -> None:
         self.environ = dict(os.environ)  # before the plugin may change it
-        self.distribution = normalised(distribution)
+        self.distribution = normalized(distribution)
         self.registry = Registry()
         plugins = self.registry.plugins
         self.plugins = [p for p in plugins if p.distribution == self.distribution]

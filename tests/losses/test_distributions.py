@@ -55,7 +55,7 @@ def test_no_mean_and_variance(outputs, error, message):
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 999), st.floats(0.05, 0.95))
-def test_the_quantile_minimises_the_pinball_loss(seed, level):
+def test_the_quantile_minimizes_the_pinball_loss(seed, level):
     y = torch.from_numpy(np.random.default_rng(seed).normal(size=41))
 
     def loss(value):

@@ -35,7 +35,7 @@ def test_another_package_with_the_same_module_is_reported(site):
         assert found(site) == [("mine", "1.0", "mod", None)]
 
 
-def test_names_are_normalised_and_values_cleaned(site):
+def test_names_are_normalized_and_values_cleaned(site):
     site.distribution("My.Plug_In", entry_points="[perceptrain]\nmain = mod.sub : hooks [extra]\n")
     assert found(site) == [("my-plug-in", "1.0", "mod.sub:hooks", None)]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from perceptrain_core.errors import PluginSelectionError
-from perceptrain_core.registry.selection import normalised, read_selection
+from perceptrain_core.registry.selection import normalized, read_selection
 
 from .conftest import losses
 
@@ -49,8 +49,8 @@ def test_an_entry_that_matches_nothing(text):
 
 
 @pytest.mark.parametrize("name", ["A_b", "a.b", "a--b", "A-B", "a_-.b"])
-def test_names_are_normalised(name):
-    assert normalised(name) == "a-b"
+def test_names_are_normalized(name):
+    assert normalized(name) == "a-b"
 
 
 def test_a_blocked_plugin_is_never_imported(site):

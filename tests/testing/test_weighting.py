@@ -129,7 +129,7 @@ BAD: list[tuple[Any, str]] = [
     (Vector(), r"Vector.update returned a tensor of shape \(2,\) .* as the weight of 'inside'"),
     (
         Unknown(),
-        r"Unknown.update returned a weight for 'nowhere'; expected a weight for each term of the loss: 'inside'",
+        r"Unknown.update returned a weight for 'nowhere'; expected a weight for each term of",
     ),
     (Forgets(), r"saves its state in state_dict: restored from its state_dict it continues with"),
     (

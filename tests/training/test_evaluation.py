@@ -100,7 +100,7 @@ def test_no_optimizer_is_needed(rows: Rows) -> None:
 
 
 class Mixed(nn.Module):
-    """Its parts are in different modes: a frozen normalisation, as in fine-tuning."""
+    """Its parts are in different modes: a frozen normalization, as in fine-tuning."""
 
     def __init__(self) -> None:
         super().__init__()

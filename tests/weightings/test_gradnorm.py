@@ -19,7 +19,7 @@ def test_the_first_update_by_hand(step):
     assert weights == pytest.approx({"a": 0.9, "b": 1.1})
 
 
-def test_renormalised_to_the_number_of_terms(step):
+def test_renormalized_to_the_number_of_terms(step):
     """Rates 1/4 and 1: with alpha=1 the targets are 3 * 0.4 = 1.2 and 3 * 1.6 = 4.8."""
     weighting = GradNorm(1.0, lr=0.1)
     step(weighting, {"a": 4.0, "b": 2.0}, {"a": [1.0], "b": [1.0]})

@@ -35,7 +35,7 @@ NAMES = ["sinkhorn", "energy", "gaussian_mmd", "laplacian_mmd"]
 WIDE = {"gaussian_mmd": {"blur": 0.5}, "laplacian_mmd": {"blur": 0.5}}
 
 
-def normalised(*shape: int) -> Tensor:
+def normalized(*shape: int) -> Tensor:
     weights = torch.rand(*shape) + 0.1
     return weights / weights.sum(-1, keepdim=True)
 
@@ -63,7 +63,7 @@ def test_values_and_gradients_are_those_of_geomloss(
     )
     truth = SamplesLoss(geomloss_name, backend="tensorized", **options)
     if weighted:
-        weights, own = normalised(*sizes, 9).to(dtype), normalised(*sizes, 12).to(dtype)
+        weights, own = normalized(*sizes, 9).to(dtype), normalized(*sizes, 12).to(dtype)
         batch: Any = {
             "inputs": inputs,
             "points": points,
@@ -83,7 +83,7 @@ def test_values_and_gradients_are_those_of_geomloss(
 @pytest.mark.parametrize("given", ["weights", "input_weights"])
 def test_weights_that_are_not_given_are_equal(given: str) -> None:
     clouds = {"inputs": torch.randn(4, 2), "points": torch.randn(4, 2)}
-    weights = normalised(4)
+    weights = normalized(4)
     both = {"weights": torch.full((4,), 0.25), "input_weights": torch.full((4,), 0.25)}
     loss_fn = get_loss("energy")
     first, _ = loss_fn({**clouds, given: weights}, nn.Identity())
@@ -94,7 +94,7 @@ def test_weights_that_are_not_given_are_equal(given: str) -> None:
 @pytest.mark.usefixtures("float64")
 def test_sinkhorn_is_optimal_transport_on_a_line() -> None:
     """The distance of sorted samples, for ``W_1`` and for ``W_2``."""
-    x, y, weights = torch.randn(30), 0.5 * torch.randn(40) + 1, normalised(40)
+    x, y, weights = torch.randn(30), 0.5 * torch.randn(40) + 1, normalized(40)
     exact = {"blur": 1e-3, "scaling": 0.95}
     one = get_loss("sinkhorn", p=1, **exact)
     truth = wasserstein_distance(x, y, None, weights)
@@ -144,7 +144,7 @@ KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", KERNELS)
 def test_kernel_distances_are_their_closed_forms(name: str) -> None:
-    x, y, a, b = torch.randn(12, 3), torch.rand(7, 3), normalised(12), normalised(7)
+    x, y, a, b = torch.randn(12, 3), torch.rand(7, 3), normalized(12), normalized(7)
 
     def mean(p: Tensor, q: Tensor, u: Tensor, v: Tensor) -> float:
         return float(u.numpy() @ KERNELS[name](cdist(p, q)) @ v.numpy())
@@ -170,7 +170,7 @@ def test_the_contract_is_kept(name: str, shape: tuple[int, ...]) -> None:
     batch = {
         "inputs": torch.randn(*shape, 10, 2),
         "points": torch.randn(*shape, 7, 2),
-        "weights": normalised(*shape, 7),
+        "weights": normalized(*shape, 7),
     }
     loss_fn = get_loss(name, **WIDE.get(name, {}))
     without_weights = batch["inputs"], batch["points"]
@@ -253,7 +253,7 @@ def test_nan_is_left_to_the_trainer() -> None:
 
 def test_clouds_may_be_views() -> None:
     cloud, points = torch.randn(2, 3, 8), torch.randn(2, 3, 6)
-    weights = normalised(6, 2)
+    weights = normalized(6, 2)
     weights = weights / weights.sum(0)
     for name in NAMES:
         loss_fn = get_loss(name)

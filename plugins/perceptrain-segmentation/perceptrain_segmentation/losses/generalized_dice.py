@@ -1,4 +1,4 @@
-"""The generalised Dice loss."""
+"""The generalized Dice loss."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from perceptrain_segmentation.losses.base import SegmentationLoss
 
 
 class GeneralizedDiceLoss(SegmentationLoss):
-    """The generalised Dice loss.
+    """The generalized Dice loss.
 
     Sudre et al., "Generalised Dice overlap as a deep learning loss function for highly unbalanced
     segmentations", arXiv 1707.03237: classes are weighted by their inverse size, and summed before

@@ -1,4 +1,4 @@
-"""The generalised Dice loss and the focal loss, weighted and added."""
+"""The generalized Dice loss and the focal loss, weighted and added."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perceptrain_segmentation.losses.options import Option
 
 
 class GeneralizedDiceFocalLoss(SegmentationLoss):
-    """The generalised Dice loss and the focal loss, weighted and added.
+    """The generalized Dice loss and the focal loss, weighted and added.
 
     The focal term is that of each class against the rest, with a sigmoid, as in MONAI. The
     terms are the metrics ``generalized_dice`` and ``focal``, so that a weighting of terms can go on
@@ -28,7 +28,7 @@ class GeneralizedDiceFocalLoss(SegmentationLoss):
             "The weights of the classes in the focal term, one for each that counts, or one for "
             "all.",
         ),
-        "lambda_gdl": Option("float", "The weight of the generalised Dice loss."),
+        "lambda_gdl": Option("float", "The weight of the generalized Dice loss."),
     }
     needs_logits = True
 

@@ -1,4 +1,4 @@
-"""The generalised Wasserstein Dice loss, in which some mistakes are worse than others."""
+"""The generalized Wasserstein Dice loss, in which some mistakes are worse than others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from perceptrain_segmentation.losses.options import Option
 
 
 class GeneralizedWassersteinDiceLoss(SegmentationLoss):
-    """The generalised Wasserstein Dice loss, in which some mistakes are worse than others.
+    """The generalized Wasserstein Dice loss, in which some mistakes are worse than others.
 
     Fidon et al., "Generalised Wasserstein Dice score for imbalanced multi-class segmentation using
     holistic convolutional networks", arXiv 1707.00478: the error of a pixel is the mean distance of
