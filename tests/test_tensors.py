@@ -90,7 +90,7 @@ def test_promote_to():
     assert isinstance(promote_to(np.ones(2), torch.Tensor), torch.Tensor)
     with pytest.raises(ShapeError, match="exactly one element"):
         promote_to([1.0, 2.0], float)
-    with pytest.raises(DataError, match=r"it gives torch\.Tensor"):
+    with pytest.raises(DataError, match=r"expected torch\.Tensor"):
         promote_to([1.0], int)
 
 

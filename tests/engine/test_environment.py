@@ -35,7 +35,7 @@ def without(*names: str) -> dict[str, str]:
         (without("RANK"), "has WORLD_SIZE=2, .*but no RANK.*start with torchrun, or set none"),
         (without("MASTER_ADDR"), "but no MASTER_ADDR"),
         (without("MASTER_PORT"), "but no MASTER_PORT"),
-        (WHOLE | {"RANK": "one"}, "RANK='one' is not a number"),
+        (WHOLE | {"RANK": "one"}, "RANK='one': expected a number"),
         (WHOLE | {"RANK": "2"}, "RANK=2, but WORLD_SIZE=2: ranks are counted from 0"),
     ],
 )
@@ -168,10 +168,10 @@ def test_the_tasks_of_each_node() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("SLURM_JOB_ID", "x", "SLURM_JOB_ID='x' is not a number"),
-        ("SLURM_PROCID", "-1", "SLURM_PROCID='-1' is not a number"),
-        ("SLURM_STEP_NUM_TASKS", "two", "SLURM_STEP_NUM_TASKS='two' is not a number"),
-        ("SLURM_LOCALID", "", "SLURM_LOCALID='' is not a number"),
+        ("SLURM_JOB_ID", "x", "SLURM_JOB_ID='x': expected a number"),
+        ("SLURM_PROCID", "-1", "SLURM_PROCID='-1': expected a number"),
+        ("SLURM_STEP_NUM_TASKS", "two", "SLURM_STEP_NUM_TASKS='two': expected a number"),
+        ("SLURM_LOCALID", "", "SLURM_LOCALID='': expected a number"),
         ("SLURM_NODEID", "3", "SLURM_NODEID=3, .*'2[(]x3[)]', are those of 3 nodes"),
         ("SLURM_STEP_TASKS_PER_NODE", "many", "'many', are those of 0 nodes"),
         ("SLURM_STEP_NODELIST", "", "has no host to connect them: set MASTER_ADDR"),

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from perceptrain import PerceptrainError, get_loss
-from perceptrain.errors import ConfigError, DataError, ShapeError
+from perceptrain.errors import DataError, ShapeError
 
 NAN = float("nan")
 
@@ -34,7 +34,7 @@ NAN = float("nan")
     ],
 )
 def test_options(name: str, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(PerceptrainError, match=message):
         get_loss(name, **options)
 
 

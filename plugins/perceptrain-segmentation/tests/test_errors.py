@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from perceptrain import get_loss
-from perceptrain.errors import ConfigError, DataError, ShapeError
+from perceptrain.errors import ConfigError, DataError, OptionError, ShapeError
 
 
 def indices(*shape: int, top: int = 3) -> Tensor:
@@ -20,7 +20,7 @@ def indices(*shape: int, top: int = 3) -> Tensor:
     ("name", "options", "message"),
     [
         ("dice", {"reduction": "none"}, "one number"),
-        ("dice", {"include_background": "no"}, "include_background='no'; expected True or False"),
+        ("dice", {"include_background": "no"}, "include_background='no': expected true or false"),
         ("dice", {"softmax": True, "sigmoid": True}, "softmax and sigmoid are set"),
         ("dice", {"softmax": True, "other_act": torch.tanh}, "at most one"),
         ("dice", {"other_act": "tanh"}, "a function or None"),
@@ -48,7 +48,7 @@ def indices(*shape: int, top: int = 3) -> Tensor:
     ],
 )
 def test_options(name: str, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, OptionError), match=message):
         get_loss(name, **options)
 
 
