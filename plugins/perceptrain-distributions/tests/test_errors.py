@@ -19,7 +19,7 @@ NAN = float("nan")
     [
         ("sinkhorn", {"p": 3}, "p=3: expected 1 or 2, or a cost"),
         ("sinkhorn", {"p": True}, "expected 1 or 2"),
-        ("sinkhorn", {"p": "2"}, "expected a whole number, not text"),
+        ("sinkhorn", {"p": "2"}, "expected a number, not text"),
         ("sinkhorn", {"p": 0, "cost": torch.cdist}, "p=0: expected a number above 0"),
         ("sinkhorn", {"cost": "Norm2(X-Y)"}, "a function of two tensors"),
         ("sinkhorn", {"cost": 2.0}, "a function of two tensors"),
