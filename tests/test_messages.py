@@ -127,6 +127,7 @@ def listed(wrong: list[Message]) -> str:
     return "\n".join(f"{each.place}: {each.kind}: {each.text}" for each in wrong)
 
 
+@pytest.mark.slow
 def test_there_are_hundreds() -> None:
     assert len(messages()) > 600
 

@@ -39,6 +39,7 @@ def test_a_seed_gives_the_same_numbers(seed: int) -> None:
     assert draw() == first
 
 
+@pytest.mark.slow
 def test_state_survives_a_file(tmp_path: Path) -> None:
     seed_everything(3)
     draw()  # half a pair of normal numbers is in store now
@@ -49,6 +50,7 @@ def test_state_survives_a_file(tmp_path: Path) -> None:
     assert [draw(), draw()] == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numpy", [False, True])
 def test_processes_that_use_their_gpu_send_as_much_as_others(
     numpy: bool, monkeypatch: pytest.MonkeyPatch

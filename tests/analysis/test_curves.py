@@ -30,6 +30,7 @@ def points(axes):
     return {line.get_label(): [tuple(p) for p in line.get_xydata()] for line in axes.get_lines()}
 
 
+@pytest.mark.slow
 def test_each_kind_of_metric_has_a_panel_with_its_numbers():
     panels = draw(HISTORY)
     assert list(panels) == ["loss", "accuracy", "metrics", "weights"]
@@ -48,6 +49,7 @@ def test_rows_are_at_their_epochs():
     assert points(panels["loss"]) == {"train_loss": [(5, 2.0), (10, 1.0)]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "scale"),
     [([1, 100], "log"), ([1, 5], "linear"), ([0, 100], "linear"), ([-1, 100], "linear")],
@@ -89,6 +91,7 @@ def test_colours_tell_metrics_and_dashes_validations():
     assert colors["train_a"] == colors["val_a"] != colors["train_b"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1000, 1001, 1999, 2000, 2001, 12345])
 def test_a_long_curve_keeps_its_extremes(length):
     values = Random(length).choices(range(-100, 100), k=length)

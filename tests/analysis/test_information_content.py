@@ -137,6 +137,7 @@ def test_quadratic_landscape_near_a_point(seed: int) -> None:
     assert norm < found.get_grad_norm_bounds_sensitivity_IC(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_sum_of_cosines(seed: int) -> None:
     """The norm of the gradient, |sin theta|, is measured along the very walk."""

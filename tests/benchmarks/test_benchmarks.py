@@ -119,6 +119,7 @@ def test_a_page_keeps_what_is_around_its_figures(tmp_path: Path) -> None:
         write_page(page, "new")
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_tables_and_the_picture(tmp_path: Path, forks: ForkServer) -> None:
     what = ["--quick", "--works=A", "--parts=works", "--seconds=0", "--no-compile", "--no-others"]
     done = forks.run("-m", "benchmarks", *what, "--json", f"--docs={tmp_path}", cwd=ROOT)

@@ -117,6 +117,7 @@ ROW = {
 }
 
 
+@pytest.mark.slow
 def test_saved_lines_become_a_table_and_a_picture(tmp_path: Path) -> None:
     lines = [
         ROW,

@@ -17,6 +17,7 @@ class Over(Exception):
     """Ends a loop."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", HAND)
 def test_bare_loops_take_the_steps_of_the_trainer(optimizer: str) -> None:
     epochs = 0

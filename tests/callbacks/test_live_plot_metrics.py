@@ -63,6 +63,7 @@ def test_an_object_starts_over_in_another_run(make_trainer: MakeTrainer, drawn: 
     assert [epochs for epochs, _ in drawn] == [3, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", ["train_epoch_start", "val_epoch_end", "train_end"])
 def test_other_stages(make_trainer: MakeTrainer, rows: Any, on: str) -> None:
     trainer = make_trainer(callbacks=[LivePlotMetrics(on)], val=rows, val_every=1)

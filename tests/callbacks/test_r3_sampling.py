@@ -130,6 +130,7 @@ def test_fitness_sees_gradients_evaluation_mode_and_the_dtype(
     assert model.training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 3, 4])
 def test_resumed_run_is_bit_identical(make_trainer: MakeTrainer, stop: int) -> None:
     def trained(epochs: int, folder: str, resume: bool = False) -> tuple[Trainer, R3Dataset]:

@@ -31,6 +31,7 @@ states = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(state=states)
 def test_plain_values_come_back_as_they_went(

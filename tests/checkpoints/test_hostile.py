@@ -84,6 +84,7 @@ def test_disk_that_is_really_full(small_disk: Path) -> None:
     assert read_file(path)["weights"].all()
 
 
+@pytest.mark.slow
 def test_wrong_bit_anywhere(tmp_path: Path) -> None:
     """It is noticed, or it is where it changes nothing; torch itself would load wrong weights."""
     state = {"weights": torch.arange(50.0), "epoch": 7}

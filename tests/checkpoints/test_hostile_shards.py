@@ -143,6 +143,7 @@ def test_compressed_shard(folder: Path) -> None:
         read_sharded(folder)
 
 
+@pytest.mark.slow
 def test_wrong_bit_anywhere(folder: Path) -> None:
     """It is noticed, or it changes nothing."""
     noticed = 0

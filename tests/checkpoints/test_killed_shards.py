@@ -102,6 +102,7 @@ def test_killed_processes(start: Start, tmp_path: Path, background: bool, sizes:
     killed_lives(start, tmp_path / "run", sizes, background)
 
 
+@pytest.mark.slow
 def test_parts_of_a_resumed_run_are_those_that_were_saved(start: Start, tmp_path: Path) -> None:
     for size, last in ((3, 2), (1, 3), (2, 4)):
         for process in start(size, background=size == 2, last=last):

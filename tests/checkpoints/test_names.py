@@ -46,6 +46,7 @@ WRAPPERS: list[Callable[[], nn.Module]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("wrapped", WRAPPERS)
 def test_prefixes_of_wrappers_make_no_difference(

@@ -51,6 +51,7 @@ def differences(a: Any, b: Any, where: str = "") -> list[str]:
     return [] if a == b else [where]
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(state=states)
 def test_plain_values_come_back_as_they_went(
@@ -123,6 +124,7 @@ def written(forked_workers: None, tmp_path_factory: pytest.TempPathFactory) -> d
     return {path.stem: path for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_one_process_reads_what_several_wrote(written: dict[str, Path]) -> None:
     truth = {"format": 1, **whole_state()}
     del truth["processes"]
@@ -175,6 +177,7 @@ def test_writer_of_a_fit_chooses_the_kind(forked_workers: None, tmp_path: Path) 
         assert differences(back, truth) == [], name
 
 
+@pytest.mark.slow
 def test_process_that_fails_is_reported_by_all(forked_workers: None, tmp_path: Path) -> None:
     good = write_sharded(tmp_path / "checkpoint_epoch_000003.dcp", {"epoch": 3})
     for text in in_processes(errors_of_a_failing_process, 2, good.with_suffix(".pt")):

@@ -99,6 +99,7 @@ def test_wrong_lists(here, site):
     assert "expected KEY=VALUE" in done.stderr
 
 
+@pytest.mark.slow
 def test_figures_of_a_list_are_whole_in_a_narrow_terminal(here):
     folder = Path("runs/a_run_with_a_name_of_length_35_chars")
     folder.mkdir(parents=True)

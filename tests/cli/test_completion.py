@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 CODE = """
 import contextlib, io, json, os, sys
 from perceptrain_core.cli.main import app
@@ -33,6 +35,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 def test_kinds_and_names_are_completed_without_torch(site, monkeypatch):
     monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
     asked = json.dumps([case[:2] for case in CASES])

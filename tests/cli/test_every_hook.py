@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import tomllib
 
+import pytest
+
 from perceptrain_core.registry import KINDS
 
 from .conftest import HEAD
@@ -150,6 +152,7 @@ to = "epochs.txt"
 """
 
 
+@pytest.mark.slow
 def test_a_run_of_the_parts_of_one_plugin(site):
     site.plugin("all-hooks", HOOKS, "2.0")
     (site.root / "all_parts.py").write_text(PARTS)

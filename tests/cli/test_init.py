@@ -115,6 +115,7 @@ def test_few_whole_numbers_can_be_numbers():
     assert tomllib.loads(Path("t.toml").read_text())["loss"]["name"] == "mse"
 
 
+@pytest.mark.slow
 def test_the_file_fits_the_schema():
     write_csv("t.csv", mixed())
     assert invoke("init", "t.csv", "--label", "kind").exit_code == 0
@@ -255,6 +256,7 @@ def test_few_rows_have_no_ids():
     assert survey_column("id", np.arange(50.0)).refused == "numbers the rows"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "metric", "least"),
     [
@@ -270,6 +272,7 @@ def test_known_data_are_learned(name, metric, least):
     assert scores("t.toml", "train.max_iter=8")[metric] > least
 
 
+@pytest.mark.slow
 def test_rare_classes_are_learned():
     generator = np.random.default_rng(0)
     x = generator.normal(size=(2000, 3))
@@ -280,6 +283,7 @@ def test_rare_classes_are_learned():
     assert scores("t.toml", "train.max_iter=30")["test_f1"] > 0.8
 
 
+@pytest.mark.slow
 def test_the_next_command_of_each_step_works():
     write_csv("t.csv", mixed())
     next_one = invoke("init", "t.csv", "--label", "kind").stdout.splitlines()[-1]

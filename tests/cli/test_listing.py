@@ -188,6 +188,7 @@ def test_in_a_narrow_terminal_the_last_column_comes_below_the_others():
     assert " ".join(below) == registry().losses["huber"].summary
 
 
+@pytest.mark.slow
 def test_from_shows_the_names_of_one_distribution(site):
     site.plugin("acme-losses", losses("Spec('dice', 'x:y')", "Spec('focal', 'x:z')"))
     site.plugin("other", losses("Spec('tversky', 'x:y')"))

@@ -25,6 +25,7 @@ for args in {calls}:
 """
 
 
+@pytest.mark.slow
 def test_no_listing_imports_torch(site):
     calls = [[f"list-{kind.plural}", *more] for kind in KINDS for more in ([], ["--json"])]
     site.python(LIGHT.format(calls=[["--version"], ["plugins"], *calls]))
@@ -121,6 +122,7 @@ def test_the_help_is_filled_to_the_width_and_keeps_brackets(
     assert len(f"{lines[start]} {following}") > columns - 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["list-losses"], ["show", "loss", "mse"], ["plugins"]])
 def test_a_warning_is_one_line_without_a_file(site, command):
     folder = site.root / "perceptrain-0.1.0.dist-info"

@@ -49,6 +49,7 @@ def test_all_that_work_are_listed_once_and_the_contested_by_their_full_names(cro
     assert all("No module named 'no_such_module'" in line for line in warnings)
 
 
+@pytest.mark.slow
 def test_filters_find_their_own(crowd: Site) -> None:
     by_glob = crowd.run("list-losses", "loss_04?_3", "--json")
     assert names(by_glob.stdout) == [f"loss_04{i}_3" for i in range(10)]
@@ -89,6 +90,7 @@ print(sum(name.startswith('losses_of_') for name in sys.modules))
     assert crowd.forked(code) == "1\n"
 
 
+@pytest.mark.slow
 def test_messages_stay_short(crowd: Site) -> None:
     unknown = crowd.run("show", "loss", "los_023_4")
     assert "Did you mean 'loss_023_4'" in unknown.stderr

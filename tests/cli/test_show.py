@@ -91,6 +91,7 @@ def test_a_class_as_json_by_the_plural_and_the_qualified_name():
     assert facts["doc"]
 
 
+@pytest.mark.slow
 def test_objects_partials_and_what_is_compiled(site):
     site.plugin("odd", OBJECTS)
     part = json.loads(site.run("show", "loss", "part", "--json").stdout)

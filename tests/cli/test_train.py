@@ -80,6 +80,7 @@ def epochs(folder: Path) -> list[dict[str, str]]:
 # What a run leaves and says
 
 
+@pytest.mark.slow
 def test_a_run_leaves_all_of_it(train, here):
     done = train()
     assert (done.returncode, done.stderr) == (0, "")
@@ -114,6 +115,7 @@ def test_a_run_leaves_all_of_it(train, here):
     assert any(line.startswith("test_loss  ") for line in lines)
 
 
+@pytest.mark.slow
 def test_a_second_run_goes_beside_the_first(here):
     for name in ("run", "run/run-2", "run/run-3"):
         result = invoke("train", "run.toml", "--set", "train.max_iter=1")
@@ -122,6 +124,7 @@ def test_a_second_run_goes_beside_the_first(here):
         assert result.stdout.endswith(f"Next: perceptrain report runs/{name}\n")
 
 
+@pytest.mark.slow
 def test_warnings_are_lines_without_a_place(train, here):
     done = train("--resume", "--set", "loss=./code.py:warns")
     assert done.returncode == 0
@@ -247,6 +250,7 @@ def test_the_traceback_is_for_those_who_ask(here, site):
     assert "ValueError: Invalid learning rate" in done.stderr
 
 
+@pytest.mark.slow
 def test_stopped_by_a_signal_and_resumed_ends_as_if_it_had_not_been(here, site):
     options = ["--set", "train.max_iter=120", "--set", "train.checkpoint_every=25"]
     options += ["--set", "train.seed=1", "--set", "train.print_every=0"]
@@ -269,6 +273,7 @@ def test_stopped_by_a_signal_and_resumed_ends_as_if_it_had_not_been(here, site):
     assert epochs(folder) == epochs(whole)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_reached(here, site):
     endless = ["--set", "train.max_iter=10000000", "--set", "train.checkpoint_every=2"]
     process = site.forks.start(*MAIN, "train", "run.toml", *endless, env=site.environ())
@@ -309,6 +314,7 @@ def test_a_resume_with_other_options_is_refused(train, here):
 # Cross-validation
 
 
+@pytest.mark.slow
 def test_folds_are_trained_and_their_means_printed(here, train):
     folds = "--set", "data.folds=2", "--set", "data.val_fraction=0", "--set", "train.max_iter=2"
     dry = train(*folds, "--dry-run")

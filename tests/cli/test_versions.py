@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
+import pytest
 import torch
 
 from .conftest import Site, losses
@@ -49,6 +50,7 @@ def install(site: Site, version: str, needs: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_versions_are_recorded_and_changes_told_on_resume(site: Site) -> None:
     (site.root / "acme_code.py").write_text(CODE)
     (site.root / "table_of_three.py").write_text(DATA)
@@ -94,6 +96,7 @@ def perceptrain_models():
 """
 
 
+@pytest.mark.slow
 def test_an_uninstalled_plugin_and_one_of_another_version_are_named(site: Site) -> None:
     (site.root / "acme_code.py").write_text(MODEL)
     (site.root / "table_of_three.py").write_text(DATA)

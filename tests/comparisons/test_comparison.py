@@ -55,6 +55,7 @@ def train(plan: Plan, jobs: int = 1) -> tuple[Comparison, list[str]]:
     return comparison, trained
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forked_jobs")
 def test_runs_equal_those_of_train_and_means_those_of_numpy() -> None:
     made = plan("mse", "huber:delta=0.5", "./code.py:broken", seeds=2)

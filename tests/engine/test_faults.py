@@ -209,6 +209,7 @@ def test_processes_listen_on_the_loopback_interface_only() -> None:
     assert set(found) == {"0100007F"}
 
 
+@pytest.mark.slow
 def test_processes_killed_at_random_moments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,6 +122,7 @@ def found(forked_workers: None) -> list[dict[str, Any]]:
         return run_in_processes(run_cases, PROCESSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_sum_is_that_of_a_loss_that_is_a_sum(found: list[dict[str, Any]], name: str) -> None:
     dtype, _ = CASES[name]

@@ -136,6 +136,7 @@ def test_buffers_change_once(settings: Any, tmp_path: Path) -> None:
     require_same(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("which", "optimizer"), [([PINN], "adam"), (["nn"], "ssbroyden"), (True, "lbfgs")]
 )

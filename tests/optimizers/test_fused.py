@@ -54,6 +54,7 @@ def fused(optimizer: torch.optim.Optimizer) -> list[Any]:
     return [group["fused"] for group in optimizer.param_groups]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "dtype", "bound"),
     [

@@ -120,6 +120,7 @@ def test_each_plugin_is_judged_for_itself(installed):
     assert "Did you mean 'perceptrain_losses'" in plugins["perceptrain-misspelt"][2]
 
 
+@pytest.mark.slow
 def test_a_selection_makes_the_short_name_free(installed):
     said = run(installed, "dice", PERCEPTRAIN_PLUGINS="perceptrain_twin")
     assert said["origin"]["distribution"] == "perceptrain-twin"

@@ -60,6 +60,7 @@ def test_distributions_that_are_no_plugins_cost_next_to_nothing(site):
     assert full - empty < 0.25  # 20 ms on a laptop
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_300_plugins_of_10_names_grow_in_proportion(site):
     def install(numbers):

@@ -110,6 +110,7 @@ def test_it_fits_and_can_be_read(open_page, pages, width, scheme):
     assert backgrounds == {"rgb(18, 21, 26)" if scheme == "dark" else "rgb(246, 247, 249)"}
 
 
+@pytest.mark.slow
 def test_values_are_shown_at_the_pointer_and_with_keys(open_page, pages):
     page = open_page(pages[0])
     plot = page.locator(".plot").first
@@ -140,6 +141,7 @@ def test_without_scripts_the_curves_are_there(browser, pages):
     context.close()
 
 
+@pytest.mark.slow
 def test_names_of_a_stranger_run_nothing(open_page, make_run):
     evil = "</script></style><img src=http://localhost/x onerror=alert(1)><script>alert(2)</script>"
     tables = TABLES | {"loss": {evil: evil}, evil: evil, "provenance": {evil: {"name": evil}}}
@@ -151,6 +153,7 @@ def test_names_of_a_stranger_run_nothing(open_page, make_run):
     assert page.locator("h3").filter(has_text=evil).count() == 1
 
 
+@pytest.mark.slow
 def test_all_is_printed_in_black_on_white(open_page, pages):
     page = open_page(pages[1], scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

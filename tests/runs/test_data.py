@@ -146,6 +146,7 @@ def test_scaled_labels_and_metrics_in_their_units(build, houses):
     assert row["val_loss"] == pytest.approx(loss, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scaled", [True, False])
 @pytest.mark.parametrize("weights", ["", ',weights="rooms"'])
 def test_figures_of_each_label_against_sklearn(build, houses, scaled, weights):

@@ -186,6 +186,7 @@ def test_a_dry_run_trains_one_batch_and_leaves_nothing(build, line, here):
 # Code of the user's
 
 
+@pytest.mark.slow
 def test_a_pinn_with_equations_of_a_file(build, here):
     (here / "equations.py").write_text(
         dedent("""

@@ -47,6 +47,7 @@ def test_links_and_pictures_lead_somewhere(site: Path, pages: dict[Path, _Page])
     assert dead == []
 
 
+@pytest.mark.slow
 def test_pages_load_nothing_from_elsewhere(pages: dict[Path, _Page]) -> None:
     for path, page in pages.items():
         assert [link for link in page.loaded if urlsplit(link).scheme] == [], path

@@ -106,6 +106,7 @@ def failed_tests(output: str) -> set[str]:
     return set(re.findall(r"^FAILED acme-bad::(\S+)", output, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_a_plugin_that_fails(bad, run):
     done = run("--perceptrain-plugin", bad, "-k", "not is_loaded")
     assert done.returncode == 1
@@ -127,6 +128,7 @@ def test_a_plugin_that_fails(bad, run):
     assert "4 failed, 5 passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_unknown_plugin(run):
     done = run("--perceptrain-plugin", "perceptrain-cor")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR

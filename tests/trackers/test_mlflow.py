@@ -214,6 +214,7 @@ def test_runs_that_start_together(tmp_path: Path, python: Callable[..., str]) ->
         assert history(root, run, "train_loss") == [(1, 0.5)]
 
 
+@pytest.mark.slow
 def test_resumed_run_goes_on(make: MakeTrainer, root: Path) -> None:
     first = make(checkpoint_every=1, hyperparams={"lr": 0.1, "wd": 0})
     first.fit()

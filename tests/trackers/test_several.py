@@ -73,6 +73,7 @@ def test_each_has_all_of_a_resumed_run(make_trainer: MakeTrainer, draw: Any, her
     assert made == [2, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", ["csv", "tensorboard", ["tensorboard", "csv"]])
 def test_pictures_do_not_pile_up(make_trainer: MakeTrainer, draw: Any, tool: Any) -> None:
     from matplotlib import pyplot

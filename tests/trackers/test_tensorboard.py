@@ -89,6 +89,7 @@ def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         TensorBoardTracker()
 
 
+@pytest.mark.slow
 def test_validations_inside_epochs_are_a_run_of_their_own_by_step(tmp_path: Path) -> None:
     tracker = open_(tmp_path)
     for step in (10, 20, 30):

@@ -171,6 +171,7 @@ WIDE = (
 )
 
 
+@pytest.mark.slow
 @formats("torch-export", slow="onnx")
 def test_double_precision_and_several_outputs(train, here, predicted_elsewhere, format):
     run = load_run(train(WIDE, "train.dtype=float64"), trust=True)
@@ -311,6 +312,7 @@ def test_a_difference_is_reported(change):
         compare(lambda batch: batch[:, 0], lambda batch: batch, rows)
 
 
+@pytest.mark.slow
 def test_export_leaves_the_run_as_it_was(train, here, capfd):
     run = load_run(train(CANCER, "train.max_iter=1"))
     before = run.predict(here / "cancer.csv").values

@@ -149,6 +149,7 @@ def test_dropout_and_the_averages_of_batch_norm(made: Made) -> None:
     assert made[0].costs.count >= 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     [
@@ -203,6 +204,7 @@ def test_a_closure_gets_captured_gradients(made: Made, optimizer: Any) -> None:
     assert made[0].costs.count > 20
 
 
+@pytest.mark.slow
 def test_a_smaller_last_batch_is_an_eager_step_until_it_is_frequent(made: Made) -> None:
     def trained(compile: bool) -> Trainer:
         return train(network, supervised(rows=65), "mse", compile=compile, epochs=30)
@@ -371,6 +373,7 @@ def test_a_program_that_differs_is_not_used(made: Made, monkeypatch: pytest.Monk
     assert_same(captured, train(network, supervised(), "mse", compile=False), tolerance=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["raise", "skip", "ignore"])
 def test_a_loss_that_is_nan(policy: str, made: Made) -> None:
     rows = torch.randn(60, 3, generator=torch.Generator().manual_seed(1))
@@ -403,6 +406,7 @@ def test_counts_that_are_tensors(made: Made) -> None:
     assert made[0].costs.count >= 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", {"name": "adamw", "weight_decay": 0.1}], ids=str)
 def test_a_rate_of_zero_where_a_gradient_is_zero(optimizer: Any, made: Made) -> None:
     rows = torch.randn(60, 3, generator=torch.Generator().manual_seed(1))

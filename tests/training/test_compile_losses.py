@@ -159,6 +159,7 @@ class Clamps:
         return square(*batch, model), {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "optimizer"),
     [

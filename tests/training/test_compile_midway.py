@@ -211,6 +211,7 @@ def test_the_model_and_the_optimizer(optimizer: type, change: Any) -> None:
     assert_same(run(True, change, optimizer=optimizer), run(False, change, optimizer=optimizer))
 
 
+@pytest.mark.slow
 def test_the_betas_of_adam() -> None:
     def change(trainer: Trainer) -> None:
         trainer.optimizer.param_groups[0]["betas"] = (0.5, 0.9)
@@ -218,6 +219,7 @@ def test_the_betas_of_adam() -> None:
     assert_same(run(True, change), run(False, change))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
 def test_a_layer_that_is_frozen_at_first(optimizer: type) -> None:
     def trained(compile: bool) -> Trainer:

@@ -181,6 +181,7 @@ def test_no_process_holds_the_whole_model(found: dict[str, Any]) -> None:
     assert layer <= found["bytes"] < LAYERS * layer / 2
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_evaluated_again_counts_once(found: dict[str, Any]) -> None:
     assert [row["val_rows"] for row in found["counted fsdp"]["history"]] == [7, 7]
 
@@ -195,6 +196,7 @@ def test_both_strategies_agree(name: str, found: dict[str, Any]) -> None:
     torch.testing.assert_close(fsdp, ddp, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_a_skipped_batch_is_refused(forked_workers: None, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"in an evaluation.*reshard_after_forward=False"):
         run_in_processes(lambda: train(tmp_path, 4, loss_fn=skips) and None, 2)

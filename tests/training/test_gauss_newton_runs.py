@@ -76,6 +76,7 @@ def test_solves_an_equation(options: dict[str, Any], reached: float) -> None:
     assert error(model) < reached
 
 
+@pytest.mark.slow
 def test_a_network_too_large_for_a_matrix() -> None:
     """About 100,000 parameters, for which conjugate gradients are chosen."""
     torch.manual_seed(0)
@@ -178,6 +179,7 @@ def test_modules_that_vmap_warns_of_are_mapped_in_silence() -> None:
     assert trainer.history[-1]["train_loss"] < 1e-2 * trainer.history[0]["train_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lm", "spring"])
 def test_accepts_new_points(method: str) -> None:
     """Points that change at every third step."""
@@ -235,6 +237,7 @@ def test_finds_the_coefficient_of_an_equation() -> None:
     assert k.item() == pytest.approx(1.7, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_regression_is_that_of_scipy() -> None:
     torch.manual_seed(0)
     x = torch.linspace(-2, 2, 50, dtype=torch.float64).unsqueeze(1)

@@ -97,6 +97,7 @@ def test_the_seed_makes_runs_alike(make: MakeTrainer) -> None:
     assert runs[0].history != runs[2].history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["name", "hand"])
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(
     make: MakeTrainer, make_net: Net, by: str

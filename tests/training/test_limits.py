@@ -146,6 +146,7 @@ def test_a_schedule_lasts_until_the_last_step(make_trainer: MakeTrainer) -> None
     assert per_epoch.schedule.scheduler.T_max == 2
 
 
+@pytest.mark.slow
 def test_time(make_trainer: MakeTrainer, rows: Rows, capsys: pytest.CaptureFixture[str]) -> None:
     slow = Callback("train_batch_end", callback=lambda t, c, w: time.sleep(0.05))
     settings = {**KEPT, "verbose": True, "callbacks": [slow], "val": rows, "val_every": 1}
@@ -199,6 +200,7 @@ def stop_in_one(trainer: Any, config: Any, writer: Any) -> None:
     trainer.stop_training = trainer.opt_result.rank == 1 and trainer.global_step == 3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize(
     ("settings", "steps"),

@@ -130,6 +130,7 @@ def test_several_processes(make_trainer: MakeTrainer) -> None:
         assert one["train_grad_norm"] == pytest.approx(other["train_grad_norm"], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_the_norm_is_computed_once_when_steps_may_be_skipped(
     make_trainer: MakeTrainer, optimizer: str, monkeypatch: pytest.MonkeyPatch

@@ -70,6 +70,7 @@ def test_by_the_validation(make_trainer: MakeTrainer, rows: Any) -> None:
     assert trainer.optimizer.param_groups[0]["lr"] == optimizer.param_groups[0]["lr"] < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", {"name": "adam_lbfgs", "switch_epoch": 2}])
 def test_the_second_fit_has_the_same_rates(make_trainer: MakeTrainer, optimizer: Any) -> None:
     settings = {"max_iter": 4, "lr_scheduler": "linear", "optimizer": optimizer}

@@ -235,6 +235,7 @@ def test_accumulated_batches_are_one_large_batch(
         assert result["unused"] == truth["unused"]
 
 
+@pytest.mark.slow
 def test_other_terms_in_another_process_are_refused(two_processes: list[dict[str, Any]]) -> None:
     for process in two_processes:
         one, all_of_them, on_gpu = process["errors"]

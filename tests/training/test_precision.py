@@ -37,6 +37,7 @@ def test_the_loss_runs_in_that_precision_and_the_parameters_keep_theirs(
     assert not torch.is_autocast_enabled("cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_ends_near_the_run_in_full_precision(make_trainer: MakeTrainer, precision: str) -> None:
     trainers = [make_trainer(max_iter=30, precision=kind) for kind in ("full", precision)]

@@ -88,6 +88,7 @@ def test_what_the_processes_trained_comes_back(
     assert trainer.history[3]["train_loss"] < trainer.history[2]["train_loss"]
 
 
+@pytest.mark.slow
 def test_what_a_run_makes_for_itself_comes_back(tmp_path: Path) -> None:
     settings = {"ema": 0.8, "lr_scheduler": "one_cycle", "accumulate": 2, "max_iter": 2}
     settings["lr_scheduler"] = {"name": "one_cycle", "max_lr": 0.1}
@@ -141,6 +142,7 @@ def odd_loss(batch, model):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "line"), [("own_loss", 5), ("odd_loss", 13)])
 def test_an_error_of_a_process_names_the_file_and_line_of_the_user(
     here: Path, name: str, line: int
@@ -180,6 +182,7 @@ print("ended", trainer.interrupted, len(trainer.history) > 2, changed)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_all_and_keeps_what_was_reached(
     tmp_path: Path, forks: ForkServer, number: signal.Signals

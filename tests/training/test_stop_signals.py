@@ -81,6 +81,7 @@ def wait_for(running: ForkedProcess, line: str, times: int = 1) -> None:
         assert running.stdout.readline() == f"{line}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "told"), [(signal.SIGINT, "Interrupted"), (signal.SIGTERM, "Stopped by SIGTERM")]
 )

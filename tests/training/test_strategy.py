@@ -253,6 +253,7 @@ def found(forked_workers: None, tmp_path_factory: Any) -> dict[str, Any]:
     return found | {"folder": folder}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["file fsdp", "file ddp", "sharded fsdp", "sharded ddp", "ddp fsdp", "mid-epoch"]
 )
@@ -286,6 +287,7 @@ def test_errors_reach_all_processes(found: dict[str, Any]) -> None:
     assert "'Missing'" in found["unknown"]
 
 
+@pytest.mark.slow
 def test_a_process_that_skips_its_batch_is_refused(forked_workers: None, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="reshard_after_forward=False"):
         run_in_processes(lambda: train(tmp_path, loss_fn=skips, strategy="fsdp") and None, 2)

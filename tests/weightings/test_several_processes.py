@@ -193,6 +193,7 @@ def test_the_weights_are_those_of_one_process_with_all_rows(found: Any, name: st
     assert not torch.equal(draws[0], draws[1])  # each process keeps a generator of its own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_run_resumes_inside_an_epoch_with_the_state_of_its_weighting(
     found: Any, name: str

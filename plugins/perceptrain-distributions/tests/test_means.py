@@ -100,6 +100,7 @@ def two() -> Any:
         cloudpickle.unregister_pickle_by_value(module)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_two_processes_train_as_one(two: Any, name: str) -> None:
     alone = trained(name, 8, False)

@@ -28,6 +28,7 @@ def test_the_readme_is_true() -> None:
     assert get_loss(run["loss"]).levels == (0.5, 0.8)  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_the_example_is_nearly_as_good_as_the_truth(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "threshold_series.py"))["main"]
     scores = main(tmp_path, length=1500, epochs=8)

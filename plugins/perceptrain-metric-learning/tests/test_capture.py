@@ -34,6 +34,7 @@ def train(name: str, data: Any, compile: str | bool) -> Trainer:
     return trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["normalized_softmax", "soft_triple"])
 def test_captured_steps_are_the_eager_ones(name: str, compiled: list[Any]) -> None:
     data = [batch(), batch()]
@@ -51,6 +52,7 @@ def test_labels_are_checked_before_a_step_is_recorded() -> None:
         train("soft_triple", [batch(7)], "strict")
 
 
+@pytest.mark.slow
 def test_masks_of_the_library_are_named_as_the_reason() -> None:
     with pytest.raises(CaptureError, match="a shape depends on values, by a mask"):
         train("arcface", [batch()], "strict")

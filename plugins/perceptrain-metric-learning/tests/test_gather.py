@@ -82,6 +82,7 @@ def test_two_processes_train_as_one(two: Any, case: str) -> None:
         assert row == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["supcon", "arcface"])
 def test_processes_may_have_unequal_batches(two: Any, case: str) -> None:
     alone = trained(case, 8, False, WHOLE)

@@ -127,6 +127,7 @@ def test_the_plugin_is_one() -> None:
     check_plugin("perceptrain-multiobjective")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pcgrad", "nash_mtl"])
 def test_a_resume_is_bit_identical(name: str, batch: Any, tmp_path: Path) -> None:
     def fit(folder: str, epochs: int, resume: bool = False) -> list[Any]:

@@ -149,6 +149,7 @@ def test_batches_count_by_what_their_loss_is_a_mean_over(
     torch.testing.assert_close(mean, whole[0])
 
 
+@pytest.mark.slow
 def test_bi_tempered_forgives_wrong_labels() -> None:
     torch.manual_seed(0)
     x = torch.randn(400, 2)
@@ -240,6 +241,7 @@ def test_batches_without_rows_and_labels_without_tensors_are_named(name: str) ->
         loss_fn((X, labels), lambda x: (x, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bi_tempered", "class_focal", "binary_focal", "soft_f1"])
 def test_labels_are_not_read_while_a_step_is_recorded(name: str) -> None:
     binary = name in ("binary_focal", "soft_f1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -19,5 +20,6 @@ def trained(nprocs: int) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_with_the_doubled_batch() -> None:
     torch.testing.assert_close(trained(2), trained(1), rtol=1e-9, atol=1e-12)

@@ -64,6 +64,7 @@ def test_r3_retains_the_points_of_large_residual_and_draws_the_others_anew() -> 
     assert sampler(10).shape == (10, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["rad", "r3"])
 @pytest.mark.parametrize("steps", [None, 2])
 def test_a_resumed_run_goes_on_with_the_points(

@@ -56,6 +56,7 @@ def inside(problem: Problem) -> Tensor:
     return problem.box.grid(3).double() * 0.9 + 0.05 * torch.tensor(problem.box.mean)
 
 
+@pytest.mark.slow
 @each
 def test_at_whole_numbers_it_is_not_truncated(problem: Problem) -> None:
     whole = torch.ones(2, len(problem.box.low), dtype=torch.int64)

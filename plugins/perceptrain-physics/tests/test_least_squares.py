@@ -107,6 +107,7 @@ def mean_square(model: PINN) -> float:
     return sum(r.detach().square().mean().item() for r in model(batch()).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss_fn", losses())
 def test_weighted_points_are_trained(loss_fn: Any) -> None:
     torch.manual_seed(1)
@@ -138,6 +139,7 @@ def test_weights_that_are_trained_upwards_are_refused() -> None:
         trainer.fit([batch()])
 
 
+@pytest.mark.slow
 def test_poisson_is_solved() -> None:
     torch.manual_seed(0)
     problem = Poisson(d=2)
@@ -151,6 +153,7 @@ def test_poisson_is_solved() -> None:
     assert problem.relative_l2(model, 30) < 2e-3
 
 
+@pytest.mark.slow
 def test_the_stiffness_of_an_oscillator_is_found() -> None:
     """An inverse problem: u'' = -k u with k = 9, from values of sin(3 x)."""
     torch.manual_seed(0)

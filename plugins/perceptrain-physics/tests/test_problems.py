@@ -116,6 +116,7 @@ class Wrong(nn.Module):
         return self.solution(x) + 0.1 * (2.7 * x + 1).cos().sum(1, keepdim=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_the_reference_of_burgers_is_that_of_a_spectral_method() -> None:
     problem, n, steps = Burgers(nu=0.1), 160, 2000

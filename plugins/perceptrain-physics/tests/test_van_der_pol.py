@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 from perceptrain_physics import VanDerPol
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mu", "end"), [(1.0, 10.0), (5.0, 8.0), (20.0, 20.0)])
 def test_the_reference_is_that_of_a_solver_of_scipy(mu: float, end: float) -> None:
     t = np.linspace(0, end, 200)

@@ -39,6 +39,7 @@ def test_the_example_leaves_a_picture(tmp_path: Path) -> None:
     assert picture.stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_gauss_newton_passes_adam(tmp_path: Path) -> None:
     main = runpy.run_path(str(FOLDER / "examples" / "gauss_newton.py"))["main"]
     picture = tmp_path / "gauss_newton.png"

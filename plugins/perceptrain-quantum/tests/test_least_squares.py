@@ -39,6 +39,7 @@ def test_the_adjoint_method_is_refused() -> None:
         losses(qnn(diff_mode="adjoint"), (X, (2 * X).sin()), 15)
 
 
+@pytest.mark.slow
 def test_a_circuit_solves_an_equation() -> None:
     def ode(t: Tensor, u: Any) -> Tensor:
         (u_t,) = torch.autograd.grad(u(t).sum(), t, create_graph=True)

@@ -111,6 +111,7 @@ NOISY: dict[str, list[nn.Module]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("middle", NOISY.values(), ids=NOISY)
 def test_noise(middle: list[nn.Module]) -> None:
     noisy = model(*middle)

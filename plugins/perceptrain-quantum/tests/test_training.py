@@ -74,6 +74,7 @@ def test_it_is_the_network_of_a_pinn() -> None:
     assert trainer.validate([points])["val_loss"] < trainer.history[0]["train_loss"] / 2
 
 
+@pytest.mark.slow
 def test_it_is_trained_by_name_from_a_run_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +145,7 @@ def test_two_processes_train_it() -> None:
     assert torch.isfinite(trained(X)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diff_mode", ["adjoint", "gpsr"])
 def test_other_modes_take_the_same_steps(diff_mode: str) -> None:
     losses = []

@@ -80,6 +80,7 @@ def test_one_output_is_the_loss_itself() -> None:
     assert metrics == expected
 
 
+@pytest.mark.slow
 def test_it_trains_and_keeps_the_contract() -> None:
     batch, model = pixels(), Pyramid()
     check_loss(get_loss("deep_supervision"), batch, model)

@@ -83,6 +83,7 @@ def dice(predicted: Tensor, truth: Tensor) -> float:
     return float(sum(scores) / len(scores))
 
 
+@pytest.mark.slow
 def test_a_run_predicts_maps_and_probabilities(folder: Path, run: Path) -> None:
     images, masks = pictures(folder)
     found = load_run(run).predict(images)
@@ -139,6 +140,7 @@ def test_a_folder_of_images_becomes_one_of_masks(folder: Path, run: Path, tmp_pa
         trained.predict(new)
 
 
+@pytest.mark.slow
 def test_one_channel_and_a_sigmoid(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     options = ["model.out_channels=1", "train.log_folder=one", "train.max_iter=6"]

@@ -71,6 +71,7 @@ def table(path: Path) -> dict[str, np.ndarray]:
     return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_run_orders_patients(folder: Path, name: str) -> None:
     figures = load_run(folder / "runs" / name).test()

@@ -52,6 +52,7 @@ def test_data_set_shows_every_row_before_any_twice(
             assert sorted(flat[start : start + rows]) == list(range(rows))
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(rows=st.integers(1, 12), batch=st.integers(1, 5), workers=st.integers(1, 2))
 def test_workers_together_show_every_row_equally_often(rows: int, batch: int, workers: int) -> None:

@@ -72,6 +72,7 @@ def test_a_step_that_clears_its_gradients_says_nothing(make_trainer: MakeTrainer
     trainer.fit()
 
 
+@pytest.mark.slow
 def test_a_hinge_that_is_learned_says_nothing(make_trainer: MakeTrainer) -> None:
     def hinge(batch: Any, model: nn.Module) -> Any:
         loss: Tensor = (1 - model(batch[0])).clamp(min=0).mean()
@@ -88,6 +89,7 @@ def test_a_run_that_has_converged_says_nothing(make_trainer: MakeTrainer, name: 
     Trainer(model, {"name": name, "lr": 0.5}, config, "mse", (inputs, inputs.square())).fit()
 
 
+@pytest.mark.slow
 def test_a_rate_of_zero_moves_nothing(make_trainer: MakeTrainer) -> None:
     def warm_up(trainer: Any, config: Any, writer: Any) -> None:
         for group in trainer.optimizer.param_groups:

@@ -188,6 +188,7 @@ def residuals(batch: Any, model: nn.Module) -> Any:
     return sum(terms.values()), Counted(terms, counts, dict.fromkeys(terms, 1.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("endless", [(), ("edge",), ("inside", "edge")])
 def test_points_of_several_loaders(
     make_trainer: MakeTrainer, rows: Any, endless: tuple[str, ...]

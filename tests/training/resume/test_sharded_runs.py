@@ -52,6 +52,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", [False, True])
 def test_folders_hold_what_files_hold_and_are_rotated(make: Make, background: bool) -> None:
     made = {}

@@ -108,6 +108,7 @@ def test_other_numbers_of_processes_continue_a_run(what: str, chain: list[dict[s
     torch.testing.assert_close(last[what], whole[what], rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_tensors_of_all_dtypes_are_sent(chain: list[dict[str, Any]]) -> None:
     assert chain[2]["sent"] == [True] * 2
     assert chain[3]["sent"] == [True] * 3

@@ -94,6 +94,7 @@ def test_it_ends_as_the_run_that_was_never_stopped(
     assert len(read) == (0 if workers else 2 * 23 - min(4 * steps, 23) - max(0, 4 * (steps - 6)))
 
 
+@pytest.mark.slow
 def test_the_same_batches_as_a_loader_of_torch(tmp_path: Path) -> None:
     for kind in (DataLoader, stateful_dataloader.StatefulDataLoader):
         make = lambda kind=kind: kind(Recorded([]), batch_size=4)  # noqa: E731

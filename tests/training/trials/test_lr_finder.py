@@ -173,6 +173,7 @@ def test_an_optimizer_without_rates(make_trainer: MakeTrainer) -> None:
         trainer.find_lr()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_the_suggestion_trains_well(name: str) -> None:
     """Handwritten digits: 5 epochs with the suggestion beat those with rates far from it."""
