@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+import torch
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from perceptrain_core.errors import ConfigError, ShapeError
+from perceptrain_core.errors import ConfigError, PerceptrainError, ShapeError
 from perceptrain_core.estimators.base import PerceptrainEstimator, Task
 from perceptrain_core.estimators.parts import build_loss, outputs_for
 from perceptrain_core.estimators.scaling import Scaling
@@ -16,6 +17,7 @@ from perceptrain_core.losses.support.outputs import (
     activate,
     output_activation,
     outputs_per_label,
+    point_predictor,
     prediction_column,
     unwrapped,
 )
@@ -102,6 +104,8 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
         self._targets = labels.shape[1]
         self._outputs_per_target = outputs_per_label(loss_fn)
         self._column = prediction_column(loss_fn)
+        computes = any(hasattr(loss, "point_prediction") for loss, _ in unwrapped(loss_fn))
+        self._points = point_predictor(loss_fn) if computes else None
         self._expected = outputs_for(self.loss, loss_fn, self._targets)
         if scales and self._targets > 1 and self._returns_all:
             raise ConfigError(
@@ -122,8 +126,8 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
             X: The rows, shape ``(N, D)``.
 
         Returns:
-            Shape ``(N,)``, or ``(N, K)``, as the ``y`` of the fit. If the loss needs another number
-            of outputs and does not say which is the prediction, such as ``interval_score``, all
+            Shape ``(N,)``, or ``(N, K)``, as the ``y`` of the fit: of several quantiles the median,
+            of an ensemble its mean. If the loss has no such prediction, as ``interval_score``, all
             outputs, as `predict_all` returns them.
 
         Raises:
@@ -131,7 +135,8 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
         """
         check_is_fitted(self)
         if self._returns_all:
-            return self._restored(self._activated(X, self._expected))
+            outputs = self._activated(X, self._expected)
+            return self._restored(self._predicted(outputs))
         first, several = self._column or 0, self._outputs_per_target > 1
         number = self._expected // self._outputs_per_target if several else self._targets
         return self._restored(self._activated(X, first + number)[:, first:])
@@ -158,6 +163,17 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
             )
         outputs = self._activated(X, self._expected)
         return self._restored(outputs).reshape(len(outputs), -1)
+
+    def _predicted(self, outputs: Any) -> Any:
+        """Return the predictions that the loss computes from its outputs; else the outputs."""
+        if self._points is None:
+            return outputs
+        labels = torch.zeros(len(outputs), self._targets)
+        try:
+            points = self._points(torch.from_numpy(outputs), labels)
+        except PerceptrainError:  # the loss has no predictions, such as interval_score
+            return outputs
+        return points.reshape(len(outputs), -1).numpy()
 
     @property
     def _returns_all(self) -> bool:

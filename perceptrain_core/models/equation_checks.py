@@ -29,8 +29,10 @@ _ADVICE = {
 }
 
 
-class ConstantDerivatives(TorchFunctionMode):
-    """Warn of an equation that differentiates without ``create_graph=True`` in training.
+class WatchedDerivatives(TorchFunctionMode):
+    """Notice how an equation differentiates in training.
+
+    Without ``create_graph=True`` there is a warning, and ``backward`` is a `DataError`.
 
     Args:
         name: The name of the equation.
@@ -47,8 +49,14 @@ class ConstantDerivatives(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call a function of torch."""
+        """Call a function of torch, unless it adds to the gradients of the parameters."""
         given = kwargs or {}
+        if func in (Tensor.backward, torch.autograd.backward):
+            raise DataError(
+                f"The equation {self._name!r} calls backward, which adds to the gradients of the "
+                "parameters. Differentiate with torch.autograd.grad(u.sum(), points, "
+                "create_graph=True)[0] instead."
+            )
         by_position = len(args) > 4  # outputs, inputs, grad_outputs, retain_graph, create_graph
         if func is torch.autograd.grad and not (by_position or given.get("create_graph")):
             warn_user(

@@ -13,7 +13,7 @@ from torch.nn import Module, ModuleList
 from perceptrain_core.errors import ConfigError, DataError
 from perceptrain_core.models.base import Model
 from perceptrain_core.models.equation_checks import (
-    ConstantDerivatives,
+    WatchedDerivatives,
     check_broadcast,
     check_residual,
     check_rows,
@@ -78,7 +78,8 @@ class PINN(Model):
 
         Raises:
             DataError: The batch is not a dict, its keys are not those of the equations, its values
-                are not float tensors, or an equation did not return a tensor of floats.
+                are not float tensors, or an equation did not return a tensor of floats, or calls
+                ``backward``.
 
         Warns:
             UserWarning: The residual at N points has the shape ``(N, N)``, as if two terms were
@@ -102,7 +103,7 @@ class PINN(Model):
         for name, equation in self.equations.items():
             points = _points(name, x[name])
             check = values_are_checked()
-            watch = ConstantDerivatives(name) if check and trained else nullcontext()
+            watch = WatchedDerivatives(name) if check and trained else nullcontext()
             try:
                 with watch:
                     returned = equation(points, self.nn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any
 
 from torch import Tensor, nn
@@ -294,3 +295,16 @@ def describe_argument(item: Any) -> str:
 
 def _names_something(item: Any) -> bool:
     return item is None or isinstance(item, str | Mapping)
+
+
+def check_resume(resume: object) -> None:
+    """Check what a fit resumes from.
+
+    Raises:
+        TrainingError: It is neither a bool nor a path.
+    """
+    if not isinstance(resume, bool | str | PathLike):
+        raise TrainingError(
+            f"resume={resume!r:.60}: expected True or False, or the path of a checkpoint or a run "
+            "folder."
+        )

@@ -231,6 +231,7 @@ class Trainer(TrainerHooks, Evaluations, Trials, GradientSwitch):
         resolve.warn_of_left_out(self.model, self.optimizer)
         config = self.config
         resume = config.resume if resume is None else resume
+        resolve.check_resume(resume)
         if self.engine.world_size < config.nprocs:
             self._fit_in_processes(resume)
         else:

@@ -95,6 +95,16 @@ def test_functions_of_math() -> None:
     assert "use those of torch, such as torch.sin" in " ".join(raised.value.__notes__)
 
 
+def test_backward_adds_to_the_gradients() -> None:
+    def ode(t: Tensor, net: Any) -> Any:
+        u = net(t)
+        u.sum().backward(retain_graph=True)
+        return t.grad + u
+
+    with pytest.raises(DataError, match="'ode' calls backward, which adds to the gradients"):
+        train(ode)
+
+
 def test_a_comparison_is_no_residual() -> None:
     with pytest.raises(DataError, match=r"expected its residual, .*floats\. Return a diff"):
         train(lambda t, net: net(t) == 1)

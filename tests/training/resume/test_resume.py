@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from perceptrain import Callback, Trainer, to_dataloader, write_checkpoint
 from perceptrain.callbacks import EarlyStopping, SaveBestCheckpoint, SaveCheckpoint
-from perceptrain.errors import CheckpointError
+from perceptrain.errors import CheckpointError, TrainingError
 
 from ...shared import noisy_net, same
 
@@ -101,6 +101,12 @@ def test_batch_stages_go_on_counting(make_trainer: MakeTrainer) -> None:
     make_trainer(max_iter=1, checkpoint_every=1, callbacks=[callback]).fit()
     make_trainer(max_iter=3, checkpoint_every=1, callbacks=[callback]).fit(resume=True)
     assert seen == [3, 6, 9, 12]
+
+
+@pytest.mark.parametrize("wrong", [5, 3.0, ["first"]])
+def test_neither_a_bool_nor_a_path(make_trainer: MakeTrainer, wrong: Any) -> None:
+    with pytest.raises(TrainingError, match=r"resume=.*: expected True or False, or the path of"):
+        make_trainer().fit(resume=wrong)
 
 
 @pytest.mark.parametrize("what", ["file", "folder", "text"])
