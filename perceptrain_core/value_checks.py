@@ -12,17 +12,18 @@ from perceptrain_core.errors import DataError
 
 
 class _Switch:
-    on = False
+    #: How many blocks ask for checks. A count, as those of several threads end in any order.
+    asked = 0
 
 
 @contextmanager
 def checking_values() -> Iterator[None]:
     """Let losses check values inside a ``with`` block: on the first batch of each stage."""
-    before, _Switch.on = _Switch.on, True
+    _Switch.asked += 1
     try:
         yield
     finally:
-        _Switch.on = before
+        _Switch.asked -= 1
 
 
 def values_are_checked(values: Tensor | None = None) -> bool:
@@ -37,8 +38,8 @@ def values_are_checked(values: Tensor | None = None) -> bool:
             graph (`is_capturing`).
     """
     if values is None:
-        return _Switch.on
-    return not is_capturing() and (_Switch.on or values.device.type == "cpu")
+        return _Switch.asked > 0
+    return not is_capturing() and (_Switch.asked > 0 or values.device.type == "cpu")
 
 
 def check_range(

@@ -33,3 +33,13 @@ def test_a_range_includes_its_ends_and_nan() -> None:
         DataError, match=r"^The labels go from -1 to 1; expected 0 and 1\. Do it\.$"
     ):
         check_range("The labels", torch.tensor([-1, 1]), 0, 1, "0 and 1", "Do it.")
+
+
+def test_blocks_of_several_threads_end_in_any_order() -> None:
+    first, second = checking_values(), checking_values()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert values_are_checked()
+    second.__exit__(None, None, None)
+    assert not values_are_checked()
