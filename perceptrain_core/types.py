@@ -106,13 +106,13 @@ class Counted(dict[str, Any]):
     Attributes:
         count: As given.
         terms: As given.
-        made: The objects made on the first batch, where the trainer looks for counts that a loss
-            has dropped; otherwise ``None``.
+        made: Lists that new objects are added to: one for each first batch that is evaluated now,
+            where the trainer looks for counts that a loss has dropped.
     """
 
     __slots__ = ("count", "terms")  # of an object that each step creates
 
-    made: ClassVar[list[Counted] | None] = None
+    made: ClassVar[list[list[Counted]]] = []
 
     def __init__(
         self,
@@ -121,8 +121,8 @@ class Counted(dict[str, Any]):
         terms: Mapping[str, Count] | None = None,
     ) -> None:
         super().__init__(metrics)
-        if Counted.made is not None:
-            Counted.made.append(self)
+        for made in Counted.made:
+            made.append(self)
         self.count = count
         self.terms = terms
 

@@ -90,12 +90,12 @@ def refuse_empty(batch: Any, where: str) -> None:
 @contextmanager
 def made_counts() -> Iterator[list[Counted]]:
     """Collect the counts that are made inside a ``with`` block, also by losses inside others."""
-    before, made = Counted.made, list[Counted]()
-    Counted.made = made
+    made: list[Counted] = []
+    Counted.made.append(made)
     try:
         yield made
-    finally:
-        Counted.made = before
+    finally:  # in any order, as first batches of several threads end
+        Counted.made[:] = [other for other in Counted.made if other is not made]
 
 
 def warn_of_uncounted(metrics: Metrics, batch: Any, made: list[Counted]) -> None:
