@@ -41,7 +41,7 @@ def seed_of(random_state: Any) -> int:
     """Return a seed that follows from ``random_state``.
 
     Raises:
-        ConfigError: It is no seed.
+        ConfigError: It cannot be a seed.
     """
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))

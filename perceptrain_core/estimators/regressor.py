@@ -15,11 +15,11 @@ from perceptrain_core.estimators.parts import build_loss, outputs_for
 from perceptrain_core.estimators.scaling import Scaling
 from perceptrain_core.losses.support.outputs import (
     activate,
+    any_says,
     output_activation,
     outputs_per_label,
     point_predictor,
     prediction_column,
-    unwrapped,
 )
 from perceptrain_core.plurals import counted
 
@@ -97,14 +97,14 @@ class PerceptrainRegressor(RegressorMixin, PerceptrainEstimator):  # type: ignor
         labels = y.reshape(len(y), -1).astype(np.float64)
         loss_fn = build_loss(self.loss)
         self._activation = output_activation(loss_fn)
-        own_units = any(getattr(loss, "unscaled_labels", False) for loss, _ in unwrapped(loss_fn))
-        scales = self._scales("targets") and self._activation is None and not own_units
+        scales = self._scales("targets") and self._activation is None
+        scales = scales and not any_says(loss_fn, "unscaled_labels")
         self._target_scaling = Scaling.of(labels, weights) if scales else Scaling()
         labels = self._target_scaling.scaled(labels).astype(X.dtype)
         self._targets = labels.shape[1]
         self._outputs_per_target = outputs_per_label(loss_fn)
         self._column = prediction_column(loss_fn)
-        computes = any(hasattr(loss, "point_prediction") for loss, _ in unwrapped(loss_fn))
+        computes = any_says(loss_fn, "point_prediction")
         self._points = point_predictor(loss_fn) if computes else None
         self._expected = outputs_for(self.loss, loss_fn, self._targets)
         if scales and self._targets > 1 and self._returns_all:

@@ -16,12 +16,11 @@ from perceptrain_core.user_warnings import warn_user
 #: With fewer points than this, a residual of shape (N, N) may well be meant: one per equation.
 _FEW = 5
 
+_FIRST = "torch.autograd.grad and partials return a tuple: take its first element."
 #: Mistakes in equations, by a part of Python's message.
 _ADVICE = {
-    'can only concatenate tuple (not "Tensor")': (
-        "torch.autograd.grad and partials return a tuple: take its first element."
-    ),
-    "for -: 'tuple'": "torch.autograd.grad and partials return a tuple: take its first element.",
+    'can only concatenate tuple (not "Tensor")': _FIRST,
+    "for -: 'tuple'": _FIRST,
     "'Tensor' object is not callable": "An equation is called as equation(points, network).",
     "converted to Python scalars": (
         "Functions of math compute one number: use those of torch, such as torch.sin."

@@ -20,7 +20,7 @@ from perceptrain_core.errors import DataError
 from perceptrain_core.inference.outputs import ROWS, device_of, evaluate, require_tensor
 from perceptrain_core.inference.pipeline import Pipeline
 from perceptrain_core.inference.predictions import Predictions, Target
-from perceptrain_core.losses.support.outputs import output_activation, outputs_per_label, unwrapped
+from perceptrain_core.losses.support.outputs import any_says, output_activation, outputs_per_label
 from perceptrain_core.models.modes import evaluating
 from perceptrain_core.registry import registry
 from perceptrain_core.runs.build import build_loss, build_metrics, train_config
@@ -356,8 +356,7 @@ class TrainedRun:
 
     @property
     def _binary(self) -> bool:
-        losses = [loss for loss, _ in unwrapped(self.loss_fn)]
-        return any(getattr(loss, "binary_labels", False) for loss in losses)
+        return any_says(self.loss_fn, "binary_labels")
 
     @property
     def _path(self) -> Path:

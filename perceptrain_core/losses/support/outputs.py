@@ -154,6 +154,11 @@ def activate(outputs: Tensor, activation: OutputActivation | None) -> Tensor:
     return outputs.softmax(1)
 
 
+def any_says(loss_fn: Any, attribute: str) -> bool:
+    """Return whether a loss, or one inside it, has an attribute that is true."""
+    return any(getattr(loss, attribute, False) for loss, _ in unwrapped(loss_fn))
+
+
 def unwrapped(loss_fn: Any) -> Iterator[tuple[Any, Mapping[str, Any]]]:
     """Yield a loss and the losses inside it, each with the options bound to it."""
     options: dict[str, Any] = {}
